@@ -1,0 +1,48 @@
+"""The foundation's resources as another stack sees them: by literal name or SSM parameter, never by export."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from stacks.names import Names
+from stacks.settings import Settings
+
+
+class SharedResources(Construct):
+    """Imports of the foundation stack's resources; creates nothing."""
+
+    def __init__(self, scope: Construct, settings: Settings) -> None:
+        super().__init__(scope, "Shared")
+        self.settings = settings
+        self.names = Names(settings)
+
+    @cached_property
+    def key(self) -> kms.IKey:
+        """The customer managed key; its ARN comes from the parameter ``key-arn``."""
+        arn = ssm.StringParameter.value_for_string_parameter(self, self.names.parameter("key-arn"))
+        return kms.Key.from_key_arn(self, "Key", arn)
+
+    def bucket(self, purpose: str) -> s3.IBucket:
+        """One of :data:`stacks.names.BUCKET_PURPOSES`, encrypted with :attr:`key`."""
+        construct_id = f"Bucket-{purpose}"
+        existing = self.node.try_find_child(construct_id)
+        if existing is not None:
+            return existing  # type: ignore[return-value]
+        return s3.Bucket.from_bucket_attributes(self, construct_id, bucket_name=self.names.bucket(purpose), encryption_key=self.key)
+
+    @cached_property
+    def predictions(self) -> dynamodb.ITable:
+        return dynamodb.Table.from_table_attributes(
+            self, "Predictions", table_name=self.names.predictions_table, encryption_key=self.key, grant_index_permissions=True
+        )
+
+    @cached_property
+    def alerts(self) -> sns.ITopic:
+        return sns.Topic.from_topic_arn(self, "Alerts", self.names.arn("sns", self.names.alert_topic))

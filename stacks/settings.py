@@ -1,0 +1,324 @@
+"""The one settings object: everything a team may choose, typed and bounded.
+
+``settings/<stage>.yaml`` is read by :func:`load_settings`; a bad value raises :class:`SettingsError`
+whose text names the field path, the value, what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+# Human task UI and workforce exist in these CloudFormation regions (registry schema 2026-10).
+Region = Literal[
+    "us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-west-1", "eu-west-2", "eu-central-1",
+    "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2",
+]  # fmt: skip
+InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
+S3Uri = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}/.+$")]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the text says which field, why, and what is allowed."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSettings(_Section):
+    """Where jobs and endpoints run. ``isolated`` needs no VPC; ``vpc`` attaches the given subnets."""
+
+    mode: Literal["isolated", "vpc"] = "isolated"
+    subnet_ids: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = ()
+    security_group_ids: tuple[Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")], ...] = ()
+
+    @model_validator(mode="after")
+    def _vpc_needs_subnets(self) -> NetworkSettings:
+        if self.mode == "vpc" and not (self.subnet_ids and self.security_group_ids):
+            raise ValueError("network.mode 'vpc' needs at least one subnet_ids and one security_group_ids entry")
+        if self.mode == "isolated" and (self.subnet_ids or self.security_group_ids):
+            raise ValueError("subnet_ids and security_group_ids are only used with network.mode 'vpc': remove them")
+        return self
+
+
+class DatasetSettings(_Section):
+    """Where the labelled texts come from. With no ``uri`` the corpus that ships with the project is used."""
+
+    uri: S3Uri | None = None
+    labels: tuple[LabelName, ...] = Field(default=("negative", "neutral", "positive"), min_length=2, max_length=20)
+    max_text_chars: int = Field(default=5_000, ge=100, le=100_000)
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> DatasetSettings:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"dataset.labels {list(self.labels)} has a label twice: every label must differ")
+        return self
+
+
+class FloatRange(_Section):
+    """A continuous tunable range; SageMaker takes the bounds as strings."""
+
+    low: float = Field(gt=0)
+    high: float = Field(gt=0)
+    scaling: Literal["Linear", "Logarithmic"] = "Logarithmic"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> FloatRange:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        return self
+
+
+class TuningSettings(_Section):
+    """The hyper-parameter tuning job and what its training jobs run on."""
+
+    strategy: Literal["Random", "Bayesian", "Hyperband", "Grid"] = "Bayesian"
+    instance_type: InstanceType = "ml.g4dn.xlarge"
+    evaluation_instance_type: InstanceType = "ml.g4dn.xlarge"
+    max_jobs: int = Field(default=6, ge=1, le=100)
+    max_parallel_jobs: int = Field(default=2, ge=1, le=10)
+    retraining_jobs: int = Field(default=2, ge=1, le=100)
+    max_runtime_seconds: int = Field(default=3_600, ge=60, le=86_400)
+    volume_gb: int = Field(default=30, ge=1, le=500)
+    early_stopping: Literal["Off", "Auto"] = "Auto"
+    learning_rate: FloatRange = FloatRange(low=4e-5, high=4e-4)
+    layers: tuple[Literal[3, 4, 6], ...] = Field(default=(3, 4, 6), min_length=1)
+    trained_layers: tuple[Literal["2", "all"], ...] = Field(default=("2", "all"), min_length=1)
+    epochs: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(default=(2, 3, 4), min_length=1, max_length=30)
+    soft_labels: bool = True
+    seed: int = Field(default=20_240_601, ge=0, le=2**31 - 1)
+
+    @model_validator(mode="after")
+    def _strategy_rules(self) -> TuningSettings:
+        if self.max_parallel_jobs > self.max_jobs:
+            raise ValueError(f"max_parallel_jobs {self.max_parallel_jobs} must be at most max_jobs {self.max_jobs}")
+        if self.strategy == "Hyperband" and self.early_stopping != "Off":
+            raise ValueError("strategy 'Hyperband' stops jobs itself: set tuning.early_stopping to 'Off'")
+        if self.strategy == "Grid":
+            raise ValueError("strategy 'Grid' takes categorical ranges only, and learning_rate is continuous: use Random, Bayesian or Hyperband")
+        return self
+
+
+class GateSettings(_Section):
+    """What a candidate must show on the frozen test set before it may be registered."""
+
+    min_macro_f1: Share = 0.60
+    min_gain_over_majority: Share = 0.10
+    min_gain_over_tfidf: float = Field(default=0.0, ge=-0.5, le=0.5)
+    max_loss_to_champion: Share = 0.02
+    min_class_recall: Share = 0.20
+    min_slice_accuracy: Share = 0.50
+    approval: Literal["automatic", "manual"] = "automatic"
+
+
+class ScalingSettings(_Section):
+    """Target tracking of one variant's instances."""
+
+    min_instances: int = Field(default=2, ge=1, le=100)
+    max_instances: int = Field(default=4, ge=1, le=100)
+    invocations_per_instance_per_minute: int = Field(default=600, ge=1, le=100_000)
+    scale_in_cooldown_seconds: int = Field(default=300, ge=0, le=3_600)
+    scale_out_cooldown_seconds: int = Field(default=60, ge=0, le=3_600)
+
+
+class FleetShiftSettings(_Section):
+    """Blue/green shift of a fleet when the endpoint configuration changes (layer one of traffic shifting)."""
+
+    type: Literal["ALL_AT_ONCE", "CANARY", "LINEAR"] = "CANARY"
+    step_percent: int = Field(default=50, ge=10, le=50)
+    wait_seconds: int = Field(default=300, ge=0, le=3_600)
+    termination_wait_seconds: int = Field(default=120, ge=0, le=3_600)
+    max_execution_seconds: int = Field(default=3_600, ge=600, le=28_800)
+    alarm_period_seconds: Literal[10, 30, 60, 120, 300] = 60
+    alarm_evaluation_periods: int = Field(default=2, ge=1, le=10)
+    max_error_rate: Share = 0.05
+    max_latency_ms: int = Field(default=2_000, ge=1, le=60_000)
+
+
+class HostingSettings(_Section):
+    """The A/B endpoint. Variant names are always ``champion`` and ``challenger`` and cannot be set."""
+
+    instance_type: InstanceType = "ml.m5.large"
+    initial_instance_count: int = Field(default=2, ge=1, le=100)
+    initial_weights: dict[Literal["champion", "challenger"], Annotated[float, Field(ge=0, le=1_000)]] = {
+        "champion": 0.9, "challenger": 0.1,
+    }  # fmt: skip
+    capture_percent: int = Field(default=100, ge=0, le=100)
+    scaling: ScalingSettings | None = ScalingSettings()
+    fleet_shift: FleetShiftSettings = FleetShiftSettings()
+
+    @model_validator(mode="after")
+    def _cross_rules(self) -> HostingSettings:
+        if set(self.initial_weights) != {"champion", "challenger"}:
+            raise ValueError(f"initial_weights has {sorted(self.initial_weights)}: give exactly champion and challenger")
+        if self.initial_weights["champion"] <= 0:
+            raise ValueError(f"initial_weights.champion {self.initial_weights['champion']} must be above 0: with no challenger nothing would serve")
+        shift = self.fleet_shift
+        if shift.type in ("CANARY", "LINEAR") and self.initial_instance_count < 2:
+            raise ValueError(
+                f"fleet_shift.type {shift.type} needs initial_instance_count of at least 2 (it is {self.initial_instance_count}): "
+                "a step is at most 50 % of the instances; use 2 or ALL_AT_ONCE"
+            )
+        if shift.type == "CANARY" and self.scaling and self.scaling.min_instances < 2:
+            raise ValueError(
+                f"scaling.min_instances {self.scaling.min_instances} lets a variant shrink to one instance, "
+                "where fleet_shift.type CANARY is impossible: use 2 or ALL_AT_ONCE"
+            )
+        if self.scaling:
+            if self.instance_type.startswith("ml.t"):
+                raise ValueError(f"instance_type {self.instance_type} cannot autoscale (burstable): set hosting.scaling to null or use an m5/c5 type")
+            if not self.scaling.min_instances <= self.initial_instance_count <= self.scaling.max_instances:
+                raise ValueError(
+                    f"initial_instance_count {self.initial_instance_count} must lie within scaling.min_instances "
+                    f"{self.scaling.min_instances} and scaling.max_instances {self.scaling.max_instances}"
+                )
+        bake = shift.termination_wait_seconds if shift.type == "ALL_AT_ONCE" else shift.wait_seconds
+        window = shift.alarm_period_seconds * shift.alarm_evaluation_periods
+        if window > bake:
+            raise ValueError(
+                f"fleet_shift alarm window of {window} s (alarm_period_seconds x alarm_evaluation_periods) is longer than the bake "
+                f"of {bake} s, so the alarm could never roll a bad fleet back: shorten the window or lengthen the wait"
+            )
+        steps = {"ALL_AT_ONCE": 1, "CANARY": 2, "LINEAR": -(-100 // shift.step_percent)}[shift.type]
+        waits = steps * shift.wait_seconds + shift.termination_wait_seconds
+        if shift.max_execution_seconds <= waits:
+            raise ValueError(f"fleet_shift.max_execution_seconds {shift.max_execution_seconds} must exceed the {waits} s that the steps wait")
+        return self
+
+
+class WorkforceSettings(_Section):
+    """One private workforce per account and region: create it here, or import the workteam that exists."""
+
+    mode: Literal["create", "import"] = "create"
+    workteam_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:workteam/.+$")] | None = None
+
+    @model_validator(mode="after")
+    def _import_needs_arn(self) -> WorkforceSettings:
+        if (self.mode == "import") != (self.workteam_arn is not None):
+            raise ValueError("workforce.workteam_arn is required with mode 'import' and not allowed with mode 'create'")
+        return self
+
+
+class ReviewSettings(_Section):
+    """What is sent to people, and how they are asked."""
+
+    backend: Literal["a2i"] = "a2i"
+    workforce: WorkforceSettings = WorkforceSettings()
+    threshold: Literal["model"] | Share = "model"
+    target_share: Share = 0.20
+    audit_share: Share = 0.02
+    workers_per_task: int = Field(default=3, ge=1, le=3)
+    task_time_limit_seconds: int = Field(default=3_600, ge=30, le=28_800)
+    task_availability_seconds: int = Field(default=86_400 * 3, ge=3_600, le=864_000)
+
+
+class LabelingSettings(_Section):
+    """Bulk labelling with Ground Truth (closed to new AWS customers since 2026-07-30)."""
+
+    enabled: bool = True
+    workers_per_object: int = Field(default=3, ge=1, le=9)
+    task_time_limit_seconds: int = Field(default=3_600, ge=30, le=28_800)
+
+
+class DriftSettings(_Section):
+    """Drift of the served texts against the champion's own baseline."""
+
+    window_predictions: int = Field(default=250, ge=50, le=10_000)
+    schedule_minutes: int = Field(default=60, ge=5, le=1_440)
+    false_alarm_rate: float = Field(default=0.01, gt=0, le=0.2)
+    datapoints_to_alarm: int = Field(default=1, ge=1, le=10)
+    evaluation_periods: int = Field(default=1, ge=1, le=10)
+
+    @model_validator(mode="after")
+    def _m_of_n(self) -> DriftSettings:
+        if self.datapoints_to_alarm > self.evaluation_periods:
+            raise ValueError(f"datapoints_to_alarm {self.datapoints_to_alarm} must be at most evaluation_periods {self.evaluation_periods}")
+        return self
+
+
+class RetrainingSettings(_Section):
+    """What starts a retraining, and how its dataset is made."""
+
+    on_drift: bool = True
+    min_new_labels: int = Field(default=200, ge=20, le=1_000_000)
+    check_minutes: int = Field(default=60, ge=5, le=1_440)
+    holdout_share: float = Field(default=0.2, ge=0.0, le=0.5)
+    replay_rows: int = Field(default=500, ge=0, le=1_000_000)
+
+
+class RolloutSettings(_Section):
+    """Champion against challenger: weights step by step (layer two of traffic shifting)."""
+
+    weight_steps: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(0.1, 0.3, 0.5), min_length=1, max_length=10)
+    step_seconds: int = Field(default=600, ge=60, le=86_400)
+    min_invocations: int = Field(default=50, ge=1, le=1_000_000)
+    max_error_rate: Share = 0.05
+    max_agreement_loss: Share = 0.10
+    max_holds: int = Field(default=6, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _steps_rise(self) -> RolloutSettings:
+        if list(self.weight_steps) != sorted(set(self.weight_steps)):
+            raise ValueError(f"weight_steps {list(self.weight_steps)} must rise from step to step")
+        return self
+
+
+class RetentionSettings(_Section):
+    """How long data stays, in days."""
+
+    capture_days: int = Field(default=90, ge=1, le=3_650)
+    review_days: int = Field(default=365, ge=1, le=3_650)
+    prediction_days: int = Field(default=365, ge=1, le=3_650)
+    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 90
+
+
+class Settings(_Section):
+    """All settings of one stage."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,14}$")] = "reviewloop"
+    stage: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,7}$")]
+    region: Region = "us-east-1"
+    alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+    dataset: DatasetSettings = DatasetSettings()
+    network: NetworkSettings = NetworkSettings()
+    tuning: TuningSettings = TuningSettings()
+    gates: GateSettings = GateSettings()
+    hosting: HostingSettings = HostingSettings()
+    review: ReviewSettings = ReviewSettings()
+    labeling: LabelingSettings = LabelingSettings()
+    drift: DriftSettings = DriftSettings()
+    retraining: RetrainingSettings = RetrainingSettings()
+    rollout: RolloutSettings = RolloutSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+
+def load_settings(path: Path) -> Settings:
+    """Read one YAML file into :class:`Settings`.
+
+    Raises:
+        SettingsError: the file is missing, is not a YAML mapping, or a field is out of bounds.
+    """
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        raise SettingsError(f"settings file {path} does not exist; stages with a file: {known}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"settings file {path} is not valid YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise SettingsError(f"settings file {path} must hold a mapping of sections, not {type(raw).__name__}")
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        lines = [f"settings file {path} cannot be used:"]
+        for item in error.errors():
+            where = ".".join(str(part) for part in item["loc"]) or "(whole file)"
+            value = "" if isinstance(item["input"], dict | BaseModel) else f" = {item['input']!r}"
+            lines.append(f"  {where}{value}: {item['msg'].removeprefix('Value error, ')}")
+        raise SettingsError("\n".join(lines)) from None
