@@ -101,7 +101,9 @@ class TuningSettings(_Section):
         if self.strategy == "Hyperband" and self.early_stopping != "Off":
             raise ValueError("strategy 'Hyperband' stops jobs itself: set tuning.early_stopping to 'Off'")
         if self.strategy == "Grid":
-            raise ValueError("strategy 'Grid' takes categorical ranges only, and learning_rate is continuous: use Random, Bayesian or Hyperband")
+            raise ValueError(
+                "strategy 'Grid' takes categorical ranges only, and learning_rate is continuous: use Random, Bayesian or Hyperband"
+            )
         return self
 
 
@@ -158,7 +160,9 @@ class HostingSettings(_Section):
         if set(self.initial_weights) != {"champion", "challenger"}:
             raise ValueError(f"initial_weights has {sorted(self.initial_weights)}: give exactly champion and challenger")
         if self.initial_weights["champion"] <= 0:
-            raise ValueError(f"initial_weights.champion {self.initial_weights['champion']} must be above 0: with no challenger nothing would serve")
+            raise ValueError(
+                f"initial_weights.champion {self.initial_weights['champion']} must be above 0: with no challenger nothing would serve"
+            )
         shift = self.fleet_shift
         if shift.type in ("CANARY", "LINEAR") and self.initial_instance_count < 2:
             raise ValueError(
@@ -172,7 +176,9 @@ class HostingSettings(_Section):
             )
         if self.scaling:
             if self.instance_type.startswith("ml.t"):
-                raise ValueError(f"instance_type {self.instance_type} cannot autoscale (burstable): set hosting.scaling to null or use an m5/c5 type")
+                raise ValueError(
+                    f"instance_type {self.instance_type} cannot autoscale (burstable): set hosting.scaling to null or use an m5/c5 type"
+                )
             if not self.scaling.min_instances <= self.initial_instance_count <= self.scaling.max_instances:
                 raise ValueError(
                     f"initial_instance_count {self.initial_instance_count} must lie within scaling.min_instances "
@@ -188,7 +194,9 @@ class HostingSettings(_Section):
         steps = {"ALL_AT_ONCE": 1, "CANARY": 2, "LINEAR": -(-100 // shift.step_percent)}[shift.type]
         waits = steps * shift.wait_seconds + shift.termination_wait_seconds
         if shift.max_execution_seconds <= waits:
-            raise ValueError(f"fleet_shift.max_execution_seconds {shift.max_execution_seconds} must exceed the {waits} s that the steps wait")
+            raise ValueError(
+                f"fleet_shift.max_execution_seconds {shift.max_execution_seconds} must exceed the {waits} s that the steps wait"
+            )
         return self
 
 

@@ -57,7 +57,9 @@ class Release:
             return
         for field, value in (("champion", self.champion), ("challenger", self.challenger)):
             if not _PACKAGE_ARN.fullmatch(value):
-                raise InvalidRelease(f"release.{field} {value!r} is not a versioned model package ARN (arn:...:model-package/<group>/<version>)")
+                raise InvalidRelease(
+                    f"release.{field} {value!r} is not a versioned model package ARN (arn:...:model-package/<group>/<version>)"
+                )
 
     def promoted(self) -> Release:
         """The challenger wins and serves alone."""

@@ -1,0 +1,24 @@
+"""Scaled time: waits, alarm periods and schedules may be shortened by one factor; results may not."""
+
+from __future__ import annotations
+
+import os
+import time
+
+TIME_SCALE = float(os.environ.get("REVIEWLOOP_TIME_SCALE", "1"))
+"""Real seconds per declared second; 0.02 makes a 300 s wait take 6 s."""
+
+
+def scaled(seconds: float) -> float:
+    """Declared seconds -> real seconds."""
+    return seconds * TIME_SCALE
+
+
+def sleep(seconds: float) -> None:
+    """Sleep for ``seconds`` of declared time."""
+    time.sleep(scaled(seconds))
+
+
+def now() -> float:
+    """Real time, epoch seconds: time stamps are never scaled."""
+    return time.time()

@@ -1,0 +1,5 @@
+"""Filled by its owner."""
+
+
+def install() -> None:
+    """Put the hooks in place."""

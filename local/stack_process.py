@@ -1,0 +1,147 @@
+"""Start, find and stop the emulator process. Used by the commands and by the tests' fixtures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
+CONTAINER_PYTHON = ROOT / ".venv" / "bin" / "python"
+DEFAULT_PORT = 4566
+
+
+class EmulatorError(RuntimeError):
+    """The emulator cannot be started or does not answer; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator: its port, process id and folder."""
+
+    port: int
+    pid: int
+    run_dir: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log_file(self) -> Path:
+        return self.run_dir / "emulator.log"
+
+    @property
+    def audit_file(self) -> Path:
+        """One JSON line per IAM decision: ``{"time","principal","action","resource","allowed"}``."""
+        return self.run_dir / "iam-audit.jsonl"
+
+    def is_alive(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except OSError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End the emulator and with it every job and variant process."""
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.kill(self.pid, sent)
+            except ProcessLookupError:
+                break
+            for _ in range(100):
+                if not self._running():
+                    break
+                time.sleep(0.05)
+            if not self._running():
+                break
+        (self.run_dir / "emulator.json").unlink(missing_ok=True)
+
+    def _running(self) -> bool:
+        try:
+            done, _ = os.waitpid(self.pid, os.WNOHANG)
+            if done:
+                return False
+        except ChildProcessError:
+            pass
+        return self.is_alive()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def find(run_dir: Path) -> Emulator | None:
+    """The emulator that an earlier command left running in ``run_dir``, if it still lives."""
+    record = run_dir / "emulator.json"
+    if not record.exists():
+        return None
+    data = json.loads(record.read_text())
+    emulator = Emulator(int(data["port"]), int(data["pid"]), run_dir)
+    return emulator if emulator.is_alive() else None
+
+
+def start(run_dir: Path, *, port: int = DEFAULT_PORT, time_scale: float = 1.0, region: str = "us-east-1", auth: bool = True) -> Emulator:
+    """Start an emulator with an empty state in ``run_dir`` and wait until it answers.
+
+    Raises:
+        EmulatorError: the port is taken, the environment is not installed, or the process ends early.
+    """
+    if not EMULATOR_PYTHON.exists():
+        raise EmulatorError(f"{EMULATOR_PYTHON.parent.parent.name} is not installed: run `make install`")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise EmulatorError(
+                f"port {port} is taken: run `make down`, stop what listens there, or set REVIEWLOOP_PORT to a free port"
+            ) from None
+    shutil.rmtree(run_dir, ignore_errors=True)
+    run_dir.mkdir(parents=True)
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "MINISTACK_"))},
+        "GATEWAY_PORT": str(port),
+        "AUTH": "true" if auth else "false",
+        "MINISTACK_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "REVIEWLOOP_TIME_SCALE": str(time_scale),
+        "REVIEWLOOP_RUN_DIR": str(run_dir),
+        "REVIEWLOOP_CONTAINER_PYTHON": str(CONTAINER_PYTHON),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(run_dir / "tmp"),
+    }
+    (run_dir / "tmp").mkdir()
+    with (run_dir / "emulator.log").open("wb") as stream:
+        process = subprocess.Popen(
+            [str(EMULATOR_PYTHON), "-m", "local.emulator"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=stream,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    emulator = Emulator(port, process.pid, run_dir)
+    (run_dir / "emulator.json").write_text(json.dumps({"port": port, "pid": process.pid}))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{emulator.url}/_ministack/health", timeout=1):  # noqa: S310
+                return emulator
+        except OSError:
+            time.sleep(0.05)
+    tail = emulator.log_file.read_text(errors="replace")[-2_000:]
+    emulator.stop()
+    raise EmulatorError(f"the emulator did not start; the end of {emulator.log_file}:\n{tail}")

@@ -1,0 +1,152 @@
+"""A Lambda function of this project: own role, own log group, one layer, tracing, and only the grants given to it."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.constructs.shared import SharedResources
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LAYER_DIR = ROOT / ".build" / "layer"
+RUNTIME = lambda_.Runtime.PYTHON_3_14
+_LOG_RETENTION = {
+    1: logs.RetentionDays.ONE_DAY, 3: logs.RetentionDays.THREE_DAYS, 5: logs.RetentionDays.FIVE_DAYS, 7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS, 30: logs.RetentionDays.ONE_MONTH, 60: logs.RetentionDays.TWO_MONTHS,
+    90: logs.RetentionDays.THREE_MONTHS, 180: logs.RetentionDays.SIX_MONTHS, 365: logs.RetentionDays.ONE_YEAR,
+}  # fmt: skip
+
+
+class LayerMissing(RuntimeError):
+    """The Powertools layer has not been built."""
+
+
+def log_retention(days: int) -> logs.RetentionDays:
+    """``retention.log_days`` as CDK's enum."""
+    return _LOG_RETENTION[days]
+
+
+@cache
+def _staging_root() -> Path:
+    root = Path(tempfile.mkdtemp(prefix="reviewloop-assets-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return root
+
+
+def function_asset(folder: str) -> Path:
+    """A folder with ``lambdas/common`` and ``lambdas/<folder>`` only, so a function's hash changes with its own code.
+
+    Raises:
+        FileNotFoundError: there is no such function folder.
+    """
+    source = ROOT / "lambdas" / folder
+    if not (source / "handler.py").exists():
+        raise FileNotFoundError(f"{source / 'handler.py'} does not exist: every function folder has a handler.py")
+    target = _staging_root() / folder
+    if not target.exists():
+        ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+        for part in ("common", folder):
+            shutil.copytree(ROOT / "lambdas" / part, target / "lambdas" / part, ignore=ignore)
+        shutil.copy(ROOT / "lambdas" / "__init__.py", target / "lambdas" / "__init__.py")
+    return target
+
+
+def dependency_layer(stack: Stack) -> lambda_.LayerVersion:
+    """The one layer (Powertools) of a stack; built beforehand by ``make layer``."""
+    existing = stack.node.try_find_child("DependencyLayer")
+    if isinstance(existing, lambda_.LayerVersion):
+        return existing
+    if not (LAYER_DIR / "python" / "aws_lambda_powertools").exists():
+        raise LayerMissing(f"{LAYER_DIR} has no built layer: run `make layer` (synth itself uses no network)")
+    return lambda_.LayerVersion(
+        stack,
+        "DependencyLayer",
+        code=lambda_.Code.from_asset(str(LAYER_DIR), exclude=["**/__pycache__"]),
+        compatible_runtimes=[RUNTIME],
+        description="Powertools for AWS Lambda, pure Python",
+    )
+
+
+class PythonFunction(Construct):
+    """One function from ``lambdas/<folder>``, with a role of its own.
+
+    Args:
+        shared: the foundation's resources (key, names, settings).
+        folder: folder below ``lambdas/``; also the last part of the function's name, with ``-`` for ``_``.
+        description: one sentence, shown in the console.
+        environment: the variables that the function's environment dataclass reads.
+        timeout: seconds, at most 900.
+        memory: MiB.
+        name: last part of the function's name, where it cannot follow from the folder (Ground Truth's name rule).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        shared: SharedResources,
+        folder: str,
+        description: str,
+        environment: Mapping[str, str] | None = None,
+        timeout: int = 30,
+        memory: int = 256,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.name = shared.names.function(name or folder.replace("_", "-"))
+        self.log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/lambda/{self.name}",
+            retention=log_retention(shared.settings.retention.log_days),
+            encryption_key=shared.key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.role = iam.Role(
+            self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=f"Execution role of {self.name}"
+        )
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=self.name,
+            description=description,
+            runtime=RUNTIME,
+            handler=f"lambdas.{folder}.handler.handler",
+            code=lambda_.Code.from_asset(str(function_asset(folder))),
+            layers=[dependency_layer(Stack.of(self))],
+            role=self.role.without_policy_updates(),
+            log_group=self.log_group,
+            tracing=lambda_.Tracing.ACTIVE,
+            timeout=Duration.seconds(timeout),
+            memory_size=memory,
+            environment={
+                "POWERTOOLS_SERVICE_NAME": self.name,
+                "POWERTOOLS_METRICS_NAMESPACE": shared.names.metric_namespace,
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+                **(environment or {}),
+            },
+        )
+        self.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn])
+        self.allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])
+        self.acknowledge(
+            "Resource::*", "X-Ray's two write actions have no resource-level permissions (service authorization reference, AWS X-Ray)"
+        )
+
+    def allow(self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, Mapping[str, object]] | None = None) -> None:
+        """Add one statement to the function's own role."""
+        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
+
+    def acknowledge(self, finding: str, reason: str) -> None:
+        """Acknowledge one exact AwsSolutions-IAM5 finding (``Resource::<...>`` or ``Action::<...>``) of this role."""
+        Validations.of(self.role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason))
