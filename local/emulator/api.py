@@ -14,8 +14,8 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, ClassVar
 
 import botocore.session
 import botocore.validate
@@ -171,7 +171,7 @@ def _pattern(text: str) -> Any:
 class Records:
     """Records of one kind (``model``, ``endpoint`` ...), scoped by account and region, by name."""
 
-    _all: list[Records] = []
+    _all: ClassVar[list[Records]] = []
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -236,7 +236,7 @@ def _error_response(error: ApiError) -> HttpResponse:
     return error.status, headers, json.dumps({"__type": error.code, "message": error.message, "Message": error.message}).encode()
 
 
-def _answer(service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> HttpResponse:
+def _answer(service: str, *, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> HttpResponse:
     lowered = {key.lower(): value for key, value in headers.items()}
     try:
         for owner, verb, pattern, function in _ROUTES:
@@ -262,7 +262,7 @@ def install(service: str) -> None:
     """Route ministack's requests of credential scope ``service`` to the registered operations and routes."""
 
     async def handler(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> HttpResponse:
-        return await asyncio.to_thread(_answer, service, method, path, headers, body, query)
+        return await asyncio.to_thread(partial(_answer, service, method=method, path=path, headers=headers, body=body, query=query))
 
     app.SERVICE_HANDLERS[service] = handler
 

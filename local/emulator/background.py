@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 log = logging.getLogger("reviewloop.emulator")
@@ -38,19 +39,30 @@ def start(function: Callable[[], None], name: str) -> threading.Thread:
     return thread
 
 
+_libc = ctypes.CDLL("libc.so.6", use_errno=True) if os.uname().sysname == "Linux" else None
+# PR_SET_PDEATHSIG follows the parent *thread*: children are started by one thread that lives as long as the process.
+_spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+
+
 def _die_with_parent() -> None:
     """Linux: the kernel kills the child when the emulator dies, however it dies."""
-    ctypes.CDLL("libc.so.6", use_errno=True).prctl(1, signal.SIGKILL)
+    if _libc is not None:
+        _libc.prctl(1, signal.SIGKILL)
 
 
 def spawn(arguments: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log_file: Path) -> subprocess.Popen[bytes]:
     """Start a child process in its own session, logging to ``log_file``; it dies with the emulator."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("ab") as stream:
-        process = subprocess.Popen(
-            list(arguments), env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=_die_with_parent if os.uname().sysname == "Linux" else None,
-        )  # fmt: skip
+
+    def popen() -> subprocess.Popen[bytes]:
+        with log_file.open("ab") as stream:
+            return subprocess.Popen(
+                list(arguments), env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  (one C call into a library loaded beforehand)
+            )  # fmt: skip
+
+    process = _spawner.submit(popen).result()
     with _lock:
         _children.difference_update({child for child in _children if child.poll() is not None})
         _children.add(process)

@@ -35,7 +35,7 @@ class ServiceSession:
 
 def root_session() -> ServiceSession:
     """The account's root: for what a service does on its own behalf (metrics, its own logs)."""
-    return ServiceSession(aws_access_key_id="test", aws_secret_access_key="test")
+    return ServiceSession(aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106  (the emulator's root, no secret)
 
 
 def role_session(role_arn: str, principal: str, session_name: str) -> ServiceSession:
