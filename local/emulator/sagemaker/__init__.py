@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import importlib
-
-MODULES: tuple[str, ...] = (
-    # "training", "tuning", "processing", "model_registry",
-    # "models", "endpoint_configs", "endpoints", "update_endpoint",
-    # "workforce", "human_task_ui", "flow_definitions", "human_loops", "labeling_jobs",
-)
+import pkgutil
 
 
 def install() -> None:
-    for name in MODULES:
-        importlib.import_module(f"local.emulator.sagemaker.{name}")
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
