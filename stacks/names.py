@@ -18,6 +18,13 @@ VARIANTS = (CHAMPION, CHALLENGER)
 NO_RELEASE = "none"
 """What both fields of the release record hold until the first release."""
 
+PREDICTION_INDEXES = {
+    "open-reviews": ("open_state", "created_at"),
+    "labels-by-day": ("label_day", "reviewed_at"),
+    "reviewed-by-model": ("model_version", "reviewed_at"),
+}
+"""Index name -> (partition key, sort key), as ``lambdas/common/predictions.py`` queries them."""
+
 BUCKET_PURPOSES = ("data", "capture", "review", "models", "access-logs")
 
 

@@ -16,16 +16,23 @@ from stacks.settings import Settings
 
 
 class SharedResources(Construct):
-    """Imports of the foundation stack's resources; creates nothing."""
+    """Imports of the foundation stack's resources; creates nothing.
 
-    def __init__(self, scope: Construct, settings: Settings) -> None:
+    Args:
+        key: given by the foundation stack only, which owns the key; everyone else reads its ARN.
+    """
+
+    def __init__(self, scope: Construct, settings: Settings, *, key: kms.IKey | None = None) -> None:
         super().__init__(scope, "Shared")
         self.settings = settings
         self.names = Names(settings)
+        self._own_key = key
 
     @cached_property
     def key(self) -> kms.IKey:
         """The customer managed key; its ARN comes from the parameter ``key-arn``."""
+        if self._own_key is not None:
+            return self._own_key
         arn = ssm.StringParameter.value_for_string_parameter(self, self.names.parameter("key-arn"))
         return kms.Key.from_key_arn(self, "Key", arn)
 

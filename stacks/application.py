@@ -1,0 +1,37 @@
+"""All stacks of one stage in one app: what ``app.py`` builds and what the tests synthesise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import App, Stack, Tags, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from stacks.foundation import FoundationStack
+from stacks.settings import Settings
+
+FEATURE_FLAGS = {
+    "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
+    "@aws-cdk/aws-iam:minimizePolicies": True,
+    "@aws-cdk/aws-iam:standardizedServicePrincipals": True,
+    "@aws-cdk/core:enablePartitionLiterals": True,
+    "@aws-cdk/core:target-partitions": ["aws"],
+    "@aws-cdk/aws-apigateway:disableCloudWatchRole": True,
+    "@aws-cdk/aws-sns-subscriptions:restrictSqsDescryption": True,
+    "@aws-cdk/aws-kms:reduceCrossAccountRegionPolicyScope": True,
+    "@aws-cdk/aws-lambda:useCdkManagedLogGroup": False,
+}
+"""Set here, not in cdk.json, so that ``python app.py`` and the CDK CLI give the same bytes."""
+
+
+def build_app(settings: Settings, output: Path | None = None) -> App:
+    """Build the app; ``app.synth()`` fails on any unacknowledged finding. Needs no credentials and no network."""
+    app = App(outdir=str(output) if output else None, context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
+    foundation = FoundationStack(app, settings)
+    stacks: list[Stack] = []
+    for stack in stacks:
+        stack.add_stack_dependency(foundation)
+    Tags.of(app).add("application", settings.name)
+    Tags.of(app).add("stage", settings.stage)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app, write_suppressions_to_cloud_formation=True))
+    return app

@@ -1,0 +1,177 @@
+"""Everything stateful: key, buckets, prediction table, alert topic, and the parameters that other stacks read.
+
+All of it is retained when the stack goes: a dataset, a label or a captured prediction is never lost to a deploy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Acknowledgment, Aws, CustomResource, Duration, Environment, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.shared import SharedResources
+from stacks.names import NO_RELEASE, PREDICTION_INDEXES, Names
+from stacks.settings import Settings
+
+
+class FoundationStack(Stack):
+    """Key, buckets, prediction table, alert topic, parameters."""
+
+    def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
+        self.names = Names(settings)
+        super().__init__(scope, self.names.stack("foundation"), env=Environment(region=settings.region), **kwargs)
+        self.settings = settings
+        self.key = self._key()
+        shared = SharedResources(self, settings, key=self.key)
+        self.buckets = self._buckets()
+        self.predictions = self._predictions()
+        self.alerts = self._alerts()
+        self._parameters(shared)
+
+    def _key(self) -> kms.Key:
+        key = kms.Key(
+            self,
+            "Key",
+            alias=f"alias/{self.names.prefix}",
+            description=f"Encrypts everything that {self.names.prefix} stores",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        use = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:DescribeKey"]
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LogGroupsOfThisAccount",
+                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
+                actions=use,
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": self.names.arn("logs", "log-group:*")}},
+            )
+        )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsRulesAndTopicsOfThisAccount",
+                principals=[iam.ServicePrincipal(f"{service}.amazonaws.com") for service in ("cloudwatch", "events", "sns", "sqs")],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+        return key
+
+    def _buckets(self) -> dict[str, s3.Bucket]:
+        retention = self.settings.retention
+        logs = s3.Bucket(
+            self,
+            "AccessLogsBucket",
+            bucket_name=self.names.bucket("access-logs"),
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=[s3.LifecycleRule(id="expire", expiration=Duration.days(retention.review_days))],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        Validations.of(logs).acknowledge(
+            Acknowledgment(id="AwsSolutions-S1", reason="This is the access-log bucket: logging it into itself would never end")
+        )
+        expiry = {"data": None, "models": None, "capture": retention.capture_days, "review": retention.review_days}
+        buckets = {"access-logs": logs}
+        for purpose, days in expiry.items():
+            rules = [s3.LifecycleRule(id="abort-uploads", abort_incomplete_multipart_upload_after=Duration.days(7))]
+            if days:
+                noncurrent = Duration.days(min(days, 30))
+                rules.append(s3.LifecycleRule(id="expire", expiration=Duration.days(days), noncurrent_version_expiration=noncurrent))
+            buckets[purpose] = s3.Bucket(
+                self,
+                f"{purpose.capitalize()}Bucket",
+                bucket_name=self.names.bucket(purpose),
+                encryption=s3.BucketEncryption.KMS,
+                encryption_key=self.key,
+                bucket_key_enabled=True,
+                block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+                enforce_ssl=True,
+                object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+                versioned=True,
+                lifecycle_rules=rules,
+                server_access_logs_bucket=logs,
+                server_access_logs_prefix=f"{purpose}/",
+                removal_policy=RemovalPolicy.RETAIN,
+            )
+        return buckets
+
+    def _predictions(self) -> dynamodb.Table:
+        def text(name: str) -> dynamodb.Attribute:
+            return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
+
+        table = dynamodb.Table(
+            self,
+            "Predictions",
+            table_name=self.names.predictions_table,
+            partition_key=text("prediction_id"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=self.key,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
+            time_to_live_attribute="expires_at",
+            deletion_protection=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        for index, (key, sort) in PREDICTION_INDEXES.items():
+            table.add_global_secondary_index(index_name=index, partition_key=text(key), sort_key=text(sort))
+        return table
+
+    def _alerts(self) -> sns.Topic:
+        topic = sns.Topic(self, "Alerts", topic_name=self.names.alert_topic, master_key=self.key, enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsAndRulesOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+        if self.settings.alert_email:
+            topic.add_subscription(subscriptions.EmailSubscription(self.settings.alert_email))
+        return topic
+
+    def _parameters(self, shared: SharedResources) -> None:
+        ssm.StringParameter(self, "KeyArn", parameter_name=self.names.parameter("key-arn"), string_value=self.key.key_arn)
+        ssm.StringParameter(
+            self,
+            "BaseModel",
+            parameter_name=self.names.parameter("base-model"),
+            string_value=f"s3://{self.names.bucket('data')}/base-model/",
+            description="S3 prefix of the base model's files",
+        )
+        seed = PythonFunction(
+            self,
+            "SeedParameter",
+            shared=shared,
+            folder="seed_parameter",
+            description="Creates a parameter that the running system owns, once",
+        )
+        for name, kind, value, description in (
+            ("release", "StringList", f"{NO_RELEASE},{NO_RELEASE}", "Model packages that serve as champion and challenger"),
+            ("dataset", "String", self.settings.dataset.uri or "none", "S3 prefix of the current dataset version"),
+        ):
+            parameter = self.names.parameter(name)
+            seed.allow(["ssm:PutParameter"], [self.names.arn("ssm", f"parameter{parameter}")])
+            resource = CustomResource(
+                self,
+                f"Seed-{name}",
+                service_token=seed.function.function_arn,
+                resource_type="Custom::SeedParameter",
+                properties={"Name": parameter, "Type": kind, "Value": value, "Description": description},
+                removal_policy=RemovalPolicy.RETAIN,
+            )
+            resource.node.add_dependency(seed.role)
