@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Acknowledgment, Aws, CustomResource, Duration, Environment, RemovalPolicy, Stack, Validations
+from aws_cdk import Aws, CustomResource, Duration, Environment, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -79,9 +79,6 @@ class FoundationStack(Stack):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             lifecycle_rules=[s3.LifecycleRule(id="expire", expiration=Duration.days(retention.review_days))],
             removal_policy=RemovalPolicy.RETAIN,
-        )
-        Validations.of(logs).acknowledge(
-            Acknowledgment(id="AwsSolutions-S1", reason="This is the access-log bucket: logging it into itself would never end")
         )
         expiry = {"data": None, "models": None, "capture": retention.capture_days, "review": retention.review_days}
         buckets = {"access-logs": logs}
@@ -166,7 +163,7 @@ class FoundationStack(Stack):
         ):
             parameter = self.names.parameter(name)
             seed.allow(["ssm:PutParameter"], [self.names.arn("ssm", f"parameter{parameter}")])
-            resource = CustomResource(
+            CustomResource(
                 self,
                 f"Seed-{name}",
                 service_token=seed.function.function_arn,
@@ -174,4 +171,3 @@ class FoundationStack(Stack):
                 properties={"Name": parameter, "Type": kind, "Value": value, "Description": description},
                 removal_policy=RemovalPolicy.RETAIN,
             )
-            resource.node.add_dependency(seed.role)
