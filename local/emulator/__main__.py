@@ -23,6 +23,7 @@ MODULES = (
     "local.emulator.cloudformation",
     "local.emulator.stepfunctions",
     "local.emulator.lambdas",
+    "local.emulator.embedded_metrics",
     "local.emulator.alarms",
     "local.emulator.athena",
     "local.emulator.schedules",

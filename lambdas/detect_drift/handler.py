@@ -1,0 +1,114 @@
+"""On a schedule: the last window of captured predictions against the champion's baseline, as three metrics and a score."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.config import Config
+
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, metrics, tracer
+from lambdas.common.release import Release
+from lambdas.detect_drift.statistics import DriftReport, LabelCounts, assess
+
+QUERY = (Path(__file__).parent / "recent_predictions.sql").read_text(encoding="utf-8")
+_METRIC_NAMES = {"oov_rate": "OovRate", "mean_confidence": "MeanConfidence", "class_divergence": "PredictedClassDivergence"}
+
+
+class QueryFailed(RuntimeError):
+    """Athena did not finish the query; the text has its reason."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    release_parameter: str
+    database: str
+    workgroup: str
+    lookback_hours: int
+    query_timeout_seconds: int = 120
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(service, config=Config(retries={"mode": "standard"}))
+
+
+def _champion_evaluation(release: Release) -> dict[str, Any]:
+    """The evaluation.json that the champion's model package points at."""
+    package = _client("sagemaker").describe_model_package(ModelPackageName=release.champion)
+    uri = urlsplit(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"])
+    body = _client("s3").get_object(Bucket=uri.netloc, Key=uri.path.lstrip("/"))["Body"].read()
+    evaluation: dict[str, Any] = json.loads(body)
+    return evaluation
+
+
+def _recent_predictions(window: int, since: datetime, model_version: str) -> list[LabelCounts]:
+    athena, environment = _client("athena"), _environment()
+    query_id = athena.start_query_execution(
+        QueryString=QUERY.format(window=int(window)),
+        QueryExecutionContext={"Database": environment.database},
+        WorkGroup=environment.workgroup,
+        ExecutionParameters=[f"'{since:%Y/%m/%d/%H}'", f"'{model_version}'"],
+    )["QueryExecutionId"]
+    deadline = time.monotonic() + environment.query_timeout_seconds
+    while True:
+        status = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
+        if status["State"] == "SUCCEEDED":
+            break
+        if status["State"] in ("FAILED", "CANCELLED"):
+            raise QueryFailed(f"query {query_id} {status['State']}: {status.get('StateChangeReason', 'no reason given')}")
+        if time.monotonic() > deadline:
+            athena.stop_query_execution(QueryExecutionId=query_id)
+            raise QueryFailed(f"query {query_id} took longer than {environment.query_timeout_seconds} s and was stopped")
+        time.sleep(0.5)
+    rows = athena.get_query_results(QueryExecutionId=query_id)["ResultSet"]["Rows"][1:]
+    cells = [[cell.get("VarCharValue", "") for cell in row["Data"]] for row in rows]
+    return [LabelCounts(c[0], int(c[1]), float(c[2]), int(float(c[3])), int(float(c[4]))) for c in cells]
+
+
+def _publish(report: DriftReport) -> None:
+    metrics.add_metric("DriftWindowFilled", MetricUnit.Percent, 100 * report.filled)
+    for name, value in report.values.items():
+        metrics.add_metric(_METRIC_NAMES[name], MetricUnit.NoUnit, value)
+        metrics.add_metric(f"{_METRIC_NAMES[name]}Score", MetricUnit.NoUnit, report.scores[name])
+    if report.score is not None:
+        metrics.add_metric("DriftScore", MetricUnit.NoUnit, report.score)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Returns ``{"status": "no_release" | "window_not_full" | "assessed", "predictions", "values", "scores", "score"}``."""
+    record = _client("ssm").get_parameter(Name=_environment().release_parameter)["Parameter"]["Value"]
+    release = Release.parse(record)
+    if not release.exists:
+        logger.info("nothing is released yet: no drift to measure")
+        return {"status": "no_release"}
+    evaluation = _champion_evaluation(release)
+    baseline, since = evaluation["drift_baseline"], datetime.now(UTC) - timedelta(hours=_environment().lookback_hours)
+    report = assess(_recent_predictions(int(baseline["window"]), since, evaluation["model_version"]), baseline)
+    _publish(report)
+    logger.info("drift assessed", extra={"predictions": report.predictions, "values": report.values, "scores": report.scores})
+    return {
+        "status": "assessed" if report.score is not None else "window_not_full",
+        "model_version": evaluation["model_version"],
+        "predictions": report.predictions,
+        "values": dict(report.values),
+        "scores": dict(report.scores),
+        "score": report.score,
+    }
