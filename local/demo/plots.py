@@ -1,0 +1,208 @@
+"""The report's plots: each answers one question and says the answer in its title. All return SVG text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+import matplotlib.pyplot as plt
+
+from local.demo.summary import DriftPoint, Interval, Score, Trial, WeightPoint
+
+INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
+CHAMPION, CHALLENGER, BASELINE, HUMAN, WARNING = "#2563eb", "#d97706", "#9aa5b1", "#059669", "#dc2626"
+_STYLE = {
+    "font.family": "DejaVu Sans", "font.size": 10, "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "axes.grid": True,
+    "axes.axisbelow": True, "grid.color": GRID, "xtick.color": MUTED, "ytick.color": INK, "axes.spines.top": False,
+    "axes.spines.right": False, "svg.fonttype": "path", "svg.hashsalt": "reviewloop",
+}  # fmt: skip
+_LABELS = {
+    "majority": "always the largest class",
+    "tfidf": "TF-IDF + logistic regression",
+    "champion": "champion",
+    "challenger": "challenger",
+    "human_1": "one person",
+    "human_3": "three people, plurality",
+}
+_COLOURS = {"champion": CHAMPION, "challenger": CHALLENGER, "human_1": HUMAN, "human_3": HUMAN}
+
+
+class _Canvas:
+    """The SVG text, there once the ``with`` block has ended."""
+
+    svg = ""
+
+
+@contextmanager
+def _figure(width: float, height: float) -> Iterator[tuple[Any, _Canvas]]:
+    canvas = _Canvas()
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(figsize=(width, height))
+        try:
+            yield axes, canvas
+            figure.tight_layout()
+            buffer = io.StringIO()
+            figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+            text = buffer.getvalue()
+            canvas.svg = text[text.index("<svg") :]
+        finally:
+            plt.close(figure)
+
+
+def trials(items: Sequence[Trial]) -> str:
+    """Objective (validation macro-F1) of every trial, best marked."""
+    done = [trial for trial in items if trial.objective is not None]
+    best = max(done, key=lambda trial: trial.objective or 0.0)
+    with _figure(7.2, 0.36 * len(done) + 1.1) as (axes, canvas):
+        for row, trial in enumerate(reversed(done)):
+            value = trial.objective or 0.0
+            axes.plot([0, value], [row, row], color=GRID, lw=2, zorder=1)
+            axes.scatter(value, row, s=70, color=CHAMPION if trial is best else BASELINE, zorder=2)
+            axes.annotate(f"{value:.3f}", (value, row), textcoords="offset points", xytext=(8, -3.5), color=INK, fontsize=9)
+        h = [trial.hyperparameters for trial in reversed(done)]
+        axes.set_yticks(
+            range(len(done)),
+            [f"lr {float(p['learning_rate']):.1e}, {p['layers']} layers, train {p['trained_layers']}, {p['epochs']} epochs" for p in h],
+        )
+        low = min(trial.objective or 0.0 for trial in done)
+        axes.set_xlim(max(0.0, low - 0.1), min(1.0, (best.objective or 0.0) + 0.05))
+        axes.set_xlabel("validation macro-F1")
+        axes.grid(axis="y", visible=False)
+    return canvas.svg
+
+
+def scores(items: dict[str, Score], measure: str) -> str:
+    """Champion, challenger, baselines and human level with 95 % intervals; ``measure`` is accuracy or macro_f1."""
+    order = [name for name in ("majority", "tfidf", "challenger", "champion", "human_1", "human_3") if name in items]
+    with _figure(7.2, 0.42 * len(order) + 1.0) as (axes, canvas):
+        for row, name in enumerate(order):
+            interval: Interval = getattr(items[name], measure)
+            colour = _COLOURS.get(name, BASELINE)
+            axes.plot([interval.low, interval.high], [row, row], color=colour, lw=6, alpha=0.3, solid_capstyle="round")
+            axes.scatter(interval.value, row, s=60, color=colour, zorder=3)
+            axes.annotate(
+                f"{interval.value:.3f}", (interval.high, row), textcoords="offset points", xytext=(8, -3.5), color=INK, fontsize=9
+            )
+        axes.set_yticks(range(len(order)), [_LABELS[name] for name in order])
+        axes.set_xlim(0, 1.02)
+        axes.set_xlabel(f"{measure.replace('_', '-')} on the frozen test set, 95 % interval over whole reviews")
+        axes.grid(axis="y", visible=False)
+    return canvas.svg
+
+
+def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
+    """Rows are the recorded majority of raters, columns the champion's answer; cells are shares of the row."""
+    shares = [[cell / max(1, sum(row)) for cell in row] for row in matrix]
+    with _figure(4.4, 3.6) as (axes, canvas):
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for i, row in enumerate(matrix):
+            for j, cell in enumerate(row):
+                axes.text(
+                    j,
+                    i,
+                    f"{100 * shares[i][j]:.0f} %\n{cell}",
+                    ha="center",
+                    va="center",
+                    color="white" if shares[i][j] > 0.55 else INK,
+                    fontsize=9,
+                )
+        axes.set_xticks(range(len(labels)), labels)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_xlabel("model says")
+        axes.set_ylabel("people said")
+        axes.grid(visible=False)
+    return canvas.svg
+
+
+def confidence_histogram(values: Sequence[float], threshold: float | None) -> str:
+    """Confidence of the answers before drift; left of the line people are asked."""
+    with _figure(7.2, 2.6) as (axes, canvas):
+        bins = [0.3 + 0.025 * step for step in range(29)]
+        below = [value for value in values if threshold is not None and value < threshold]
+        above = [value for value in values if threshold is None or value >= threshold]
+        axes.hist(
+            [below, above], bins=bins, stacked=True, color=[CHALLENGER, CHAMPION], label=["people are asked", "answered by the model alone"]
+        )
+        if threshold is not None:
+            axes.axvline(threshold, color=INK, lw=1, ls="--")
+        axes.set_xlabel("calibrated confidence")
+        axes.set_ylabel("texts")
+        axes.legend(frameon=False, fontsize=9)
+    return canvas.svg
+
+
+def drift(points: Sequence[DriftPoint]) -> str:
+    """Drift score over texts sent; 1 is the threshold that the champion's own quiet windows gave."""
+    shown = [point for point in points if point.score is not None]
+    with _figure(7.2, 2.8) as (axes, canvas):
+        position = list(range(len(shown)))
+        values = [point.score or 0.0 for point in shown]
+        axes.axhline(1, color=WARNING, lw=1, ls="--")
+        axes.annotate("alarm above 1", (0, 1), textcoords="offset points", xytext=(2, 4), color=WARNING, fontsize=9)
+        axes.plot(position, values, color=MUTED, lw=1.5, zorder=1)
+        colours = [WARNING if point.alarm == "ALARM" else CHAMPION for point in shown]
+        axes.scatter(position, values, color=colours, s=55, zorder=2)
+        axes.set_xticks(position, [f"{point.texts_sent}\n{point.domain}" for point in shown], fontsize=8)
+        axes.set_ylabel("drift score")
+        axes.set_xlabel("texts sent in the domain")
+    return canvas.svg
+
+
+def weights(points: Sequence[WeightPoint]) -> str:
+    """Share of traffic per variant while the rollout runs."""
+    with _figure(7.2, 2.6) as (axes, canvas):
+        seconds = [point.seconds for point in points]
+        share = [100 * point.challenger / max(1e-9, point.champion + point.challenger) for point in points]
+        axes.fill_between(seconds, share, 100, step="post", color=CHAMPION, alpha=0.75, label="champion", lw=0)
+        axes.fill_between(seconds, 0, share, step="post", color=CHALLENGER, alpha=0.85, label="challenger (the new model)", lw=0)
+        axes.set_ylim(0, 100)
+        axes.set_xlim(min(seconds), max(seconds))
+        axes.set_ylabel("traffic, %")
+        axes.set_xlabel("seconds since the rollout began")
+        axes.legend(frameon=False, loc="upper left", fontsize=9)
+    return canvas.svg
+
+
+def before_after(items: dict[str, dict[str, Interval]]) -> str:
+    """Accuracy of the old and the new model per domain, with 95 % intervals."""
+    with _figure(7.2, 0.8 * len(items) + 1.0) as (axes, canvas):
+        names = list(items)
+        for row, domain in enumerate(reversed(names)):
+            pair = items[domain]
+            for offset, (which, colour) in zip((0.14, -0.14), (("before", BASELINE), ("after", CHAMPION)), strict=True):
+                interval = pair[which]
+                axes.plot([interval.low, interval.high], [row + offset] * 2, color=colour, lw=6, alpha=0.35, solid_capstyle="round")
+                axes.scatter(interval.value, row + offset, s=60, color=colour, zorder=3)
+                axes.annotate(
+                    f"{which} {100 * interval.value:.1f} %",
+                    (interval.high, row + offset),
+                    textcoords="offset points",
+                    xytext=(8, -3.5),
+                    fontsize=9,
+                )
+        axes.set_yticks(range(len(names)), list(reversed(names)))
+        axes.set_ylim(-0.5, len(names) - 0.5)
+        axes.set_xlim(0.4, 1.0)
+        axes.set_xlabel("accuracy on held-out texts, 95 % interval")
+        axes.grid(axis="y", visible=False)
+    return canvas.svg
+
+
+def step_seconds(items: dict[str, float]) -> str:
+    """Seconds per step of the demo."""
+    with _figure(7.2, 0.3 * len(items) + 0.8) as (axes, canvas):
+        names = list(items)
+        axes.barh(range(len(names)), list(items.values()), color=CHAMPION, height=0.6)
+        for row, value in enumerate(items.values()):
+            axes.annotate(f"{value:.1f} s", (value, row), textcoords="offset points", xytext=(5, -3.5), fontsize=9, color=INK)
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set_xlabel("seconds")
+        axes.margins(x=0.12)
+        axes.grid(axis="y", visible=False)
+    return canvas.svg

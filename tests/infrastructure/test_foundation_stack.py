@@ -1,0 +1,64 @@
+"""The foundation stack: encrypted, retained, and its mutable parameters are not CloudFormation's to overwrite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Template
+
+from stacks.application import FEATURE_FLAGS
+from stacks.foundation import FoundationStack
+from stacks.settings import load_settings
+
+SETTINGS = Path(__file__).resolve().parents[2] / "settings"
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return Template.from_stack(FoundationStack(App(context=FEATURE_FLAGS), load_settings(SETTINGS / "dev.yaml")))
+
+
+def test_every_stateful_resource_is_retained(template: Template) -> None:
+    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key"):
+        resources = template.find_resources(kind)
+        assert resources
+        for name, resource in resources.items():
+            assert resource["DeletionPolicy"] == "Retain", name
+            assert resource["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_buckets_are_private_and_encrypted_with_the_one_key_but_for_access_logs(template: Template) -> None:
+    for name, bucket in template.find_resources("AWS::S3::Bucket").items():
+        properties = bucket["Properties"]
+        assert all(properties["PublicAccessBlockConfiguration"].values()), name
+        rule = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]["ServerSideEncryptionByDefault"]
+        assert rule["SSEAlgorithm"] == ("AES256" if name.startswith("AccessLogs") else "aws:kms"), name
+
+
+def test_table_expires_predictions_and_can_be_restored(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::DynamoDB::Table",
+        {
+            "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "DeletionProtectionEnabled": True,
+            "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS"},
+        },
+    )
+
+
+def test_release_and_dataset_are_seeded_not_owned(template: Template) -> None:
+    owned = [p["Properties"]["Name"] for p in template.find_resources("AWS::SSM::Parameter").values()]
+    assert sorted(owned) == ["/reviewloop/dev/base-model", "/reviewloop/dev/key-arn"]
+    seeded = {r["Properties"]["Name"]: r["Properties"]["Value"] for r in template.find_resources("Custom::SeedParameter").values()}
+    assert seeded == {"/reviewloop/dev/release": "none,none", "/reviewloop/dev/dataset": "none"}
+
+
+def test_seeding_function_may_write_those_two_parameters_only(template: Template) -> None:
+    statements = [s for p in template.find_resources("AWS::IAM::Policy").values() for s in p["Properties"]["PolicyDocument"]["Statement"]]
+    grants = [s["Resource"] for s in statements if s["Action"] == "ssm:PutParameter"]
+    arns = [arn["Fn::Join"][1][-1] for arn in grants[0]]
+    assert len(grants) == 1
+    assert sorted(arn.split(":", 1)[1] for arn in arns) == ["parameter/reviewloop/dev/dataset", "parameter/reviewloop/dev/release"]

@@ -1,0 +1,31 @@
+"""The reconciler's account of open reviews."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from lambdas.common.review import ReviewReason, ReviewRequest
+from lambdas.reconcile.accounting import take_account
+
+
+def item(prediction_id: str, created_at: str) -> dict[str, Any]:
+    return {
+        "prediction_id": prediction_id,
+        "text": "t",
+        "label": "positive",
+        "confidence": Decimal("0.4"),
+        "review_reason": "low_confidence",
+        "attempt": Decimal(1),
+        "created_at": created_at,
+    }
+
+
+def test_only_requests_older_than_the_limit_are_sent_again() -> None:
+    account = take_account(
+        [item("old", "2026-01-01T00:00:00"), item("new", "2026-01-02T00:00:00")], [item("late", "2025-12-01"), item("fine", "2026-01-02")],
+        [item("dead", "2026-01-01")], resend_before="2026-01-01T12:00:00", overdue_before="2026-01-01",
+    )  # fmt: skip
+    assert account.to_resend == (ReviewRequest("old", "t", "positive", 0.4, ReviewReason.LOW_CONFIDENCE, 1),)
+    assert account.overdue == ("late",)
+    assert (account.requested, account.in_review, account.dead_lettered) == (2, 2, 1)
