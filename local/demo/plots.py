@@ -16,7 +16,7 @@ from local.demo.summary import DriftPoint, Interval, Score, Trial, WeightPoint
 
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 CHAMPION, CHALLENGER, BASELINE, HUMAN, WARNING = "#2563eb", "#d97706", "#9aa5b1", "#059669", "#dc2626"
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 10, "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "axes.grid": True,
     "axes.axisbelow": True, "grid.color": GRID, "xtick.color": MUTED, "ytick.color": INK, "axes.spines.top": False,
     "axes.spines.right": False, "svg.fonttype": "path", "svg.hashsalt": "reviewloop",

@@ -1,0 +1,90 @@
+"""Hyper-parameters of a training job: SageMaker passes every one as a string."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+class InvalidHyperparameter(ValueError):
+    """A hyper-parameter is out of its range; the text names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What a tuning job may vary or fix. ``trained_layers`` is ``2`` or ``all``; ``soft_labels`` 1 learns from vote shares."""
+
+    learning_rate: float = 1e-4
+    layers: int = 4
+    trained_layers: str = "2"
+    epochs: int = 3
+    batch_size: int = 32
+    soft_labels: int = 1
+    seed: int = 20_240_601
+    max_length: int = 64
+    review_share: float = 0.2
+    patience: int = 2
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("learning_rate", 0 < self.learning_rate <= 0.1, "above 0, at most 0.1"),
+            ("layers", 1 <= self.layers <= 24, "1 to 24"),
+            ("trained_layers", self.trained_layers == "all" or self.trained_layers.isdecimal(), "a number or 'all'"),
+            ("epochs", 1 <= self.epochs <= 100, "1 to 100"),
+            ("batch_size", 1 <= self.batch_size <= 1024, "1 to 1024"),
+            ("soft_labels", self.soft_labels in (0, 1), "0 or 1"),
+            ("max_length", 8 <= self.max_length <= 512, "8 to 512"),
+            ("review_share", 0 <= self.review_share < 1, "0 to below 1"),
+        )
+        for name, fits, allowed in checks:
+            if not fits:
+                raise InvalidHyperparameter(f"hyper-parameter {name} = {getattr(self, name)!r}: allowed is {allowed}")
+
+    @property
+    def trained(self) -> int:
+        """How many of the last layers are trained."""
+        return self.layers if self.trained_layers == "all" else min(int(self.trained_layers), self.layers)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where SageMaker puts things. ``parent`` holds a model.tar.gz to continue from, when the channel is given."""
+
+    base: Path
+    train: Path
+    validation: Path
+    model: Path
+    checkpoints: Path
+    parent: Path | None = None
+
+
+def read_arguments(arguments: Sequence[str] | None = None) -> tuple[Hyperparameters, Folders]:
+    """Flags ``--name value``; unknown ones are ignored, since a tuning job injects ``_tuning_objective_metric``.
+
+    Raises:
+        InvalidHyperparameter: naming the field.
+    """
+    parser = argparse.ArgumentParser(description="Fine-tune the text classifier", allow_abbrev=False)
+    kinds = {"float": float, "int": int, "str": str}
+    for item in fields(Hyperparameters):
+        parser.add_argument(f"--{item.name}", type=kinds[str(item.type)], default=item.default)
+    for name, fallback in (("base", "base"), ("train", "train"), ("validation", "validation"), ("parent", "")):
+        default = os.environ.get(f"SM_CHANNEL_{name.upper()}", f"/opt/ml/input/data/{fallback}" if fallback else "")
+        parser.add_argument(f"--{name}", default=default)
+    parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
+    parser.add_argument("--checkpoint-dir", default=os.environ.get("SM_CHECKPOINT_DIR", "/opt/ml/checkpoints"))
+    known, _ = parser.parse_known_args(arguments)
+    values = vars(known)
+    hyperparameters = Hyperparameters(**{item.name: values[item.name] for item in fields(Hyperparameters)})
+    folders = Folders(
+        base=Path(known.base),
+        train=Path(known.train),
+        validation=Path(known.validation),
+        model=Path(known.model_dir),
+        checkpoints=Path(known.checkpoint_dir),
+        parent=Path(known.parent) if known.parent else None,
+    )
+    return hyperparameters, folders

@@ -1,0 +1,134 @@
+"""Dataset rows and versions: reading with hash check, writing, and the content-addressed version.
+
+Form: docs/contracts.md, "Dataset row".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+SPLITS = ("train", "validation", "test")
+
+
+class InvalidDataset(ValueError):
+    """A dataset file is missing, was changed, or has a row of another form; the text says which and where."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled text. ``votes`` counts raters per label; ``group`` is never split apart."""
+
+    id: str
+    text: str
+    label: str
+    votes: Mapping[str, int]
+    group: str
+    slice: str
+    source: str
+
+    @classmethod
+    def parse(cls, line: str, where: str) -> Row:
+        """Raises InvalidDataset, naming ``where`` and the field."""
+        try:
+            raw: Any = json.loads(line)
+            row = cls(**{name: raw[name] for name in cls.__dataclass_fields__})
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidDataset(f"{where}: not a dataset row ({type(error).__name__}: {error})") from None
+        if not isinstance(row.text, str) or not row.text.strip():
+            raise InvalidDataset(f"{where}: field 'text' is empty")
+        return row
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a dataset version consists of."""
+
+    version: str
+    parent: str | None
+    labels: Sequence[str]
+    rows: Mapping[str, int]
+    by_slice: Mapping[str, int]
+    by_source: Mapping[str, int]
+    files: Mapping[str, str]
+    watermark: str | None = None
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """All rows of ``<folder>/data.jsonl``.
+
+    Raises:
+        InvalidDataset: the file is missing, empty, or a line is not a row.
+    """
+    path = folder / "data.jsonl"
+    if not path.exists():
+        raise InvalidDataset(f"{path} does not exist: the channel must hold data.jsonl")
+    with path.open(encoding="utf-8") as stream:
+        rows = [Row.parse(line, f"{path.name}:{number}") for number, line in enumerate(stream, 1) if line.strip()]
+    if not rows:
+        raise InvalidDataset(f"{path} has no row")
+    return rows
+
+
+def version_of(files: Mapping[str, str]) -> str:
+    """First 16 hex digits of the SHA-256 over the sorted file hashes: equal rows give an equal version."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}={files[name]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def write_dataset(
+    folder: Path, splits: Mapping[str, Iterable[Row]], labels: Sequence[str], *, parent: str | None = None, watermark: str | None = None
+) -> Manifest:
+    """Write ``<folder>/<split>/data.jsonl`` for each split, and the manifest last.
+
+    Rows are sorted by id, so the version does not depend on their order.
+    """
+    files: dict[str, str] = {}
+    kept: dict[str, list[Row]] = {name: sorted(splits[name], key=lambda row: row.id) for name in SPLITS}
+    for name, rows in kept.items():
+        data = "".join(row.to_json() + "\n" for row in rows).encode()
+        target = folder / name / "data.jsonl"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        files[f"{name}/data.jsonl"] = hashlib.sha256(data).hexdigest()
+    everything = [row for rows in kept.values() for row in rows]
+    manifest = Manifest(
+        version=version_of(files),
+        parent=parent,
+        labels=list(labels),
+        rows={name: len(rows) for name, rows in kept.items()},
+        by_slice=dict(Counter(row.slice for row in everything)),
+        by_source=dict(Counter(row.source.split(":")[0] for row in everything)),
+        files=files,
+        watermark=watermark,
+    )
+    content = asdict(manifest)
+    (folder / "manifest.json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest and check every file against its hash.
+
+    Raises:
+        InvalidDataset: no manifest, or a file differs from what the manifest says.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise InvalidDataset(f"{path} does not exist: {folder} is not a dataset version")
+    manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    for name, expected in manifest.files.items():
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest() if (folder / name).exists() else "missing"
+        if found != expected:
+            raise InvalidDataset(f"{name} has SHA-256 {found}, but the manifest of version {manifest.version} says {expected}")
+    return manifest

@@ -1,0 +1,107 @@
+"""The inference handlers of the SageMaker Hugging Face container: load once, answer batches of texts as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model_code.calibration import softmax
+from model_code.drift_baseline import out_of_vocabulary
+from model_code.network import TextClassifier, Tokens, load_tokenizer, native_bf16, predict_logits
+
+MAX_TEXTS = 512
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with everything that an answer needs."""
+
+    model: TextClassifier
+    tokenizer: Any
+    labels: list[str]
+    temperature: float
+    review_threshold: float
+    vocabulary: frozenset[str]
+    version: str
+    max_length: int
+    bf16: bool
+
+    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
+        """One answer per text, in order; form in docs/contracts.md, "Containers"."""
+        logits = predict_logits(self.model, Tokens(self.tokenizer, texts, self.max_length), bf16=self.bf16).numpy()
+        answers = []
+        for text, row in zip(texts, softmax(logits.astype(np.float64), self.temperature), strict=True):
+            best = int(row.argmax())
+            tokens, unknown = out_of_vocabulary(text, self.vocabulary)
+            answers.append(
+                {
+                    "label": self.labels[best],
+                    "confidence": round(float(row[best]), 6),
+                    "probabilities": {label: round(float(value), 6) for label, value in zip(self.labels, row, strict=True)},
+                    "model_version": self.version,
+                    "review_threshold": self.review_threshold,
+                    "tokens": tokens,
+                    "oov_tokens": unknown,
+                }
+            )
+        return answers
+
+
+def model_fn(model_dir: str, context: Any = None) -> LoadedModel:  # noqa: ARG001  (the toolkit's signature)
+    """Load the artifact that ``train.py`` wrote."""
+    folder = Path(model_dir)
+
+    def document(name: str) -> Any:
+        return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    model = TextClassifier.load(folder).eval()
+    if torch.cuda.is_available():
+        model.to("cuda")
+    calibration, version = document("calibration"), document("model_version")
+    return LoadedModel(
+        model=model,
+        tokenizer=load_tokenizer(folder),
+        labels=list(document("label_map")),
+        temperature=calibration["temperature"],
+        review_threshold=calibration["review_threshold"],
+        vocabulary=frozenset(document("vocabulary")),
+        version=version["model_version"],
+        max_length=version["max_length"],
+        bf16=native_bf16(),
+    )
+
+
+def input_fn(data: str | bytes, content_type: str) -> list[str]:
+    """``{"inputs": "text"}`` or ``{"inputs": ["a", "b"]}`` -> texts.
+
+    Raises:
+        ValueError: another content type or form; the text names the field and what is allowed.
+    """
+    if content_type.split(";")[0].strip() != "application/json":
+        raise ValueError(f"content type {content_type!r}: allowed is application/json")
+    try:
+        body = json.loads(data)
+    except ValueError as error:
+        raise ValueError(f"the body is not JSON: {error}") from None
+    inputs = body.get("inputs") if isinstance(body, dict) else None
+    texts = [inputs] if isinstance(inputs, str) else inputs
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ValueError("field 'inputs' must be a non-empty text or a list of non-empty texts")
+    if len(texts) > MAX_TEXTS:
+        raise ValueError(f"field 'inputs' has {len(texts)} texts: allowed are {MAX_TEXTS} a call")
+    return texts
+
+
+def predict_fn(data: list[str], model: LoadedModel) -> list[dict[str, Any]]:
+    return model.predict(data)
+
+
+def output_fn(prediction: list[dict[str, Any]], accept: str) -> str:  # noqa: ARG001  (JSON is the only form)
+    return json.dumps(prediction, ensure_ascii=False)

@@ -1,0 +1,137 @@
+"""The classifier: the first layers of a BERT-like encoder, mean pooling and a linear head.
+
+Activations of the layers that stay frozen can be computed once and cached, which makes training of the last two
+layers about three times as fast.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+WEIGHTS = "model.safetensors"
+
+
+def native_bf16() -> bool:
+    """Whether the device multiplies bfloat16 in hardware; elsewhere it would be slower than float32."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def autocast(device: torch.device, enabled: bool) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+class TextClassifier(nn.Module):
+    """Encoder with ``layers`` layers, of which the last ``trained`` are trained (the embeddings never are).
+
+    Shapes: token ids and mask (batch, length) -> logits (batch, labels).
+    """
+
+    def __init__(self, encoder: nn.Module, labels: int, *, trained: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder: Any = encoder
+        self.frozen_layers = max(0, len(self.encoder.encoder.layer) - trained)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.encoder.config.hidden_size, labels)
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+        self.encoder.requires_grad_(False)
+        for layer in self.encoder.encoder.layer[self.frozen_layers :]:
+            layer.requires_grad_(True)
+
+    @classmethod
+    def from_base(cls, folder: Path, labels: int, *, layers: int, trained: int) -> TextClassifier:
+        """Start from the base model's files (``config.json``, ``model.safetensors``)."""
+        encoder: Any = AutoModel.from_pretrained(folder, local_files_only=True)
+        encoder.encoder.layer = encoder.encoder.layer[:layers]
+        encoder.config.num_hidden_layers = layers
+        encoder.pooler = None
+        return cls(encoder, labels, trained=min(trained, layers))
+
+    @classmethod
+    def load(cls, folder: Path, *, trained: int = 0) -> TextClassifier:
+        """Load what :meth:`save` wrote."""
+        encoder: Any = AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+        encoder.pooler = None
+        labels = len(json.loads((folder / "label_map.json").read_text(encoding="utf-8")))
+        model = cls(encoder, labels, trained=trained)
+        model.load_state_dict(load_file(folder / WEIGHTS))
+        return model
+
+    def save(self, folder: Path) -> None:
+        self.encoder.config.save_pretrained(folder)
+        save_file({name: value.contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS)
+
+    def lower(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Hidden states (batch, length, hidden) after the frozen part."""
+        return self._layers(self.encoder.embeddings(input_ids=ids), mask, 0, self.frozen_layers)
+
+    def upper(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Logits (batch, labels) from the frozen part's hidden states."""
+        hidden = self._layers(hidden, mask, self.frozen_layers, None)
+        weights = mask[:, :, None].to(hidden.dtype)
+        pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return self.head(self.dropout(pooled.float()))  # type: ignore[no-any-return]
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        return self.upper(self.lower(ids, mask), mask)
+
+    def _layers(self, hidden: Tensor, mask: Tensor, start: int, stop: int | None) -> Tensor:
+        additive = (1.0 - mask[:, None, None, :].to(hidden.dtype)) * torch.finfo(hidden.dtype).min
+        for layer in self.encoder.encoder.layer[start:stop]:
+            out = layer(hidden, attention_mask=additive)
+            hidden = out[0] if isinstance(out, tuple) else out  # transformers 4 and 5 differ here
+        return hidden
+
+
+class Tokens:
+    """Tokenized texts and their padded batches."""
+
+    def __init__(self, tokenizer: Any, texts: Sequence[str], max_length: int) -> None:
+        self.ids: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if texts else []
+
+    def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Ids and mask (batch, longest of the batch)."""
+        longest = max(len(self.ids[i]) for i in indices)
+        ids, mask = torch.zeros(len(indices), longest, dtype=torch.long), torch.zeros(len(indices), longest, dtype=torch.long)
+        for row, index in enumerate(indices):
+            tokens = self.ids[index]
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            mask[row, : len(tokens)] = 1
+        return ids, mask
+
+    def by_length(self, size: int) -> list[list[int]]:
+        """Indices in batches of similar length, for inference."""
+        order = sorted(range(len(self.ids)), key=lambda i: len(self.ids[i]))
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def load_tokenizer(folder: Path) -> Any:
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+@torch.inference_mode()
+def predict_logits(model: TextClassifier, tokens: Tokens, *, bf16: bool, batch_size: int = 64) -> Tensor:
+    """Logits (texts, labels), float32 on the CPU, in the order of the texts."""
+    model.eval()
+    device = next(model.parameters()).device
+    logits = torch.zeros(len(tokens.ids), model.head.out_features)
+    for indices in tokens.by_length(batch_size):
+        ids, mask = tokens.batch(indices)
+        with autocast(device, bf16):
+            logits[indices] = model(ids.to(device), mask.to(device)).float().cpu()
+    return logits
