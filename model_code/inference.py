@@ -84,7 +84,7 @@ def input_fn(data: str | bytes, content_type: str) -> list[str]:
     Raises:
         ValueError: another content type or form; the text names the field and what is allowed.
     """
-    if content_type.split(";")[0].strip() != "application/json":
+    if content_type.split(";", maxsplit=1)[0].strip() != "application/json":
         raise ValueError(f"content type {content_type!r}: allowed is application/json")
     try:
         body = json.loads(data)

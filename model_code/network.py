@@ -41,9 +41,12 @@ class TextClassifier(nn.Module):
     Shapes: token ids and mask (batch, length) -> logits (batch, labels).
     """
 
+    encoder: Any
+    head: nn.Linear
+
     def __init__(self, encoder: nn.Module, labels: int, *, trained: int, dropout: float = 0.1) -> None:
         super().__init__()
-        self.encoder: Any = encoder
+        self.encoder = encoder
         self.frozen_layers = max(0, len(self.encoder.encoder.layer) - trained)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.config.hidden_size, labels)
@@ -65,7 +68,8 @@ class TextClassifier(nn.Module):
     @classmethod
     def load(cls, folder: Path, *, trained: int = 0) -> TextClassifier:
         """Load what :meth:`save` wrote."""
-        encoder: Any = AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+        auto: Any = AutoModel
+        encoder = auto.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
         encoder.pooler = None
         labels = len(json.loads((folder / "label_map.json").read_text(encoding="utf-8")))
         model = cls(encoder, labels, trained=trained)

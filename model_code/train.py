@@ -99,7 +99,7 @@ class Trainer:
                 logits = self.model.upper(self._hidden(indices, ids, mask), mask)
             loss = functional.cross_entropy(logits.float(), self.goal[indices])
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(self.trainable, 1.0)
             self.optimizer.step()
             self.schedule.step()
@@ -125,7 +125,9 @@ def _shuffled_batches(tokens: Tokens, size: int, rng: np.random.Generator) -> li
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def fit(trainer: Trainer, validation: Tokens, truth: np.ndarray[Any, Any], checkpoints: Path) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+def fit(
+    trainer: Trainer, validation: Tokens, truth: np.ndarray[Any, Any], checkpoints: Path
+) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
     """Train with early stopping; resumes from ``checkpoints/last.pt`` when a stopped job left one.
 
     Returns:

@@ -37,7 +37,8 @@ def log_retention(days: int) -> logs.RetentionDays:
 
 
 @cache
-def _staging_root() -> Path:
+def staging_root() -> Path:
+    """Where this process lays files that become assets; removed when it ends."""
     root = Path(tempfile.mkdtemp(prefix="reviewloop-assets-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     return root
@@ -52,7 +53,7 @@ def function_asset(folder: str) -> Path:
     source = ROOT / "lambdas" / folder
     if not (source / "handler.py").exists():
         raise FileNotFoundError(f"{source / 'handler.py'} does not exist: every function folder has a handler.py")
-    target = _staging_root() / folder
+    target = staging_root() / folder
     if not target.exists():
         ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
         for part in ("common", folder):

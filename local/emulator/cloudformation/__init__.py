@@ -1,5 +1,14 @@
-"""CloudFormation types and properties that ministack lacks."""
+"""CloudFormation types and properties that ministack lacks, all of them over service operations."""
+
+from __future__ import annotations
 
 
 def install() -> None:
-    """Register the types and mends."""
+    """Register the types and the mends."""
+    from local.emulator import query_definitions
+    from local.emulator.cloudformation import autoscaling, registry, sagemaker, stock_services
+
+    query_definitions.install()
+    registry.install()
+    for module in (sagemaker, autoscaling, stock_services):
+        module.install()

@@ -1,0 +1,94 @@
+"""What the SageMaker training toolkit does inside the container, for a job whose ``/opt/ml`` is a folder.
+
+``python -m local.container.training --root DIR`` reads ``input/config``, unpacks the submitted code into ``DIR/code``,
+sets the SM_* variables, runs the program with the hyper-parameters as flags, and writes ``output/failure`` when it
+fails. Without Docker nothing is mounted at ``/opt/ml``, so that prefix is rewritten to the folder in every
+hyper-parameter: the one liberty this takes.
+
+Source of the contract: SageMaker developer guide, "How Amazon SageMaker AI provides training information".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+PREFIX = "/opt/ml"
+_TOOLKIT_KEYS = ("sagemaker_program", "sagemaker_submit_directory")
+_FAILURE_LIMIT = 1_024
+
+
+def _read(root: Path, name: str) -> dict[str, Any]:
+    path = root / "input" / "config" / f"{name}.json"
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return content
+
+
+def environment(root: Path, hyperparameters: dict[str, str]) -> dict[str, str]:
+    """The variables that the toolkit gives to the program."""
+    channels = _read(root, "inputdataconfig")
+    resources = _read(root, "resourceconfig")
+    variables = {
+        **os.environ,
+        "SM_MODEL_DIR": str(root / "model"),
+        "SM_OUTPUT_DATA_DIR": str(root / "output" / "data"),
+        "SM_CHECKPOINT_DIR": str(root / "checkpoints"),
+        "SM_CHANNELS": json.dumps(sorted(channels)),
+        "SM_HPS": json.dumps(hyperparameters),
+        "SM_CURRENT_HOST": resources.get("current_host", "algo-1"),
+        "SM_HOSTS": json.dumps(resources.get("hosts", ["algo-1"])),
+        "SM_NUM_GPUS": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
+    for name in channels:
+        variables[f"SM_CHANNEL_{name.upper()}"] = str(root / "input" / "data" / name)
+    for name, value in hyperparameters.items():
+        variables[f"SM_HP_{name.upper()}"] = value
+    return variables
+
+
+def run(root: Path) -> int:
+    """Run the job's program; returns its exit code."""
+    raw = {key: str(value) for key, value in _read(root, "hyperparameters").items()}
+    # The SDK quotes strings as JSON; the toolkit takes both forms.
+    decoded = {key: json.loads(value) if value.startswith('"') else value for key, value in raw.items()}
+    values = {key: value.replace(PREFIX, str(root)) for key, value in decoded.items()}
+    missing = [key for key in _TOOLKIT_KEYS if key not in values]
+    if missing:
+        return _fail(root, f"hyper-parameter {' and '.join(missing)} must be set: the toolkit does not know what to run", 1)
+    code = root / "code"
+    code.mkdir(exist_ok=True)
+    with tarfile.open(values["sagemaker_submit_directory"]) as archive:
+        archive.extractall(code, filter="data")
+    for folder in ("model", "output/data", "checkpoints"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    parameters = {key: value for key, value in values.items() if not key.startswith("sagemaker_")}
+    flags = [part for key, value in sorted(parameters.items()) for part in (f"--{key}", value)]
+    command = [sys.executable, values["sagemaker_program"], *flags]
+    print("running", shlex.join(command), flush=True)
+    done = subprocess.run(command, cwd=code, env=environment(root, parameters), stderr=subprocess.PIPE, text=True, check=False)
+    sys.stderr.write(done.stderr)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["no output"]
+        return _fail(root, f"ExecuteUserScriptError: exit code {done.returncode}: {last[0]}", done.returncode)
+    return 0
+
+
+def _fail(root: Path, reason: str, code: int) -> int:
+    (root / "output").mkdir(parents=True, exist_ok=True)
+    (root / "output" / "failure").write_text(reason[:_FAILURE_LIMIT], encoding="utf-8")
+    print(reason, file=sys.stderr, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Run one training job")
+    parser.add_argument("--root", type=Path, required=True, help="the folder that stands for /opt/ml")
+    sys.exit(run(parser.parse_args().root.resolve()))

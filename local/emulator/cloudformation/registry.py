@@ -1,0 +1,151 @@
+"""Puts resource types and mends of stock types into ministack's CloudFormation.
+
+Everything registered here runs on a worker thread, because it calls services of this same process and waits for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+from ministack.services.cloudformation import provisioners, stacks
+
+from local.emulator.api import ApiError, Request
+from local.emulator.cloudformation.schema import SCHEMAS, TypeSchema
+
+Properties = dict[str, Any]
+
+
+class ProvisioningError(RuntimeError):
+    """A resource's create, update or delete failed; the text becomes the event's reason."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What CloudFormation keeps of a resource: the value of ``Ref``, and those of ``Fn::GetAtt``."""
+
+    physical_id: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class ResourceType(Protocol):
+    """How one type maps onto its service's operations. Create-only properties never reach ``update``."""
+
+    def create(self, properties: Properties, generated_name: str) -> Resource:
+        """Create the resource, named ``generated_name`` unless the template names it, and wait until it is usable."""
+        ...
+
+    def update(self, physical_id: str, old: Properties, new: Properties) -> Resource: ...
+
+    def delete(self, physical_id: str, properties: Properties) -> None: ...
+
+
+_on_worker_thread: set[str] = set()
+
+
+def install() -> None:
+    """Let ministack run the registered types beside the event loop, as it does with custom resources."""
+    stock = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda resource_type: resource_type in _on_worker_thread or stock(resource_type)
+
+
+def register(type_name: str, resource_type: ResourceType, *, name_length: int = 63, lower_case: bool = False, tags: bool = False) -> None:
+    """Add a type with the properties of its registry schema.
+
+    Args:
+        name_length: longest physical name that may be generated.
+        lower_case: generated names are lower case.
+        tags: the type has a ``Tags`` list, which gets the stack's tags too.
+    """
+    schema = SCHEMAS[type_name]
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, Any]]:
+        name = provisioners._physical_name(stack_name, logical_id, max_len=name_length, lowercase=lower_case)
+        return _run(schema, properties, lambda: resource_type.create(properties, name))
+
+    def update(physical_id: str, old: Properties, new: Properties, _stack_name: str) -> tuple[str, dict[str, Any]]:
+        return _run(schema, new, lambda: resource_type.update(physical_id, old, new))
+
+    def delete(physical_id: str, properties: Properties) -> None:
+        try:
+            resource_type.delete(physical_id, properties)
+        except (ApiError, ClientError) as error:
+            if not _is_gone(error):
+                raise ProvisioningError(_reason(error)) from error
+
+    provisioners._RESOURCE_HANDLERS[type_name] = {"create": create, "update": update, "delete": delete}
+    provisioners._REPLACING_PROPERTIES[type_name] = tuple(sorted(schema.create_only))
+    if schema.name_property:
+        provisioners._CUSTOM_NAME_REPLACEMENT[type_name] = {"name": schema.name_property}
+    if tags:
+        provisioners._STACK_TAG_PROPERTY[type_name] = ("Tags", "list")
+    _on_worker_thread.add(type_name)
+
+
+def mend(type_name: str, apply: Callable[[str, Properties, Properties], None]) -> None:
+    """Run ``apply(physical_id, old, new)`` after a stock type's create (``old`` is empty) and after each update.
+
+    It sets, through the service's public operations, what the stock provisioner drops.
+    """
+    handler = provisioners._RESOURCE_HANDLERS[type_name]
+    stock_create, stock_update = handler["create"], handler.get("update")
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, Any]]:
+        created: tuple[str, dict[str, Any]] = stock_create(logical_id, properties, stack_name)
+        _mended(lambda: apply(created[0], {}, properties))
+        return created
+
+    handler["create"] = create
+    if stock_update is not None:
+
+        def update(physical_id: str, old: Properties, new: Properties, *rest: Any) -> tuple[str, dict[str, Any]]:
+            updated: tuple[str, dict[str, Any]] = stock_update(physical_id, old, new, *rest)
+            _mended(lambda: apply(updated[0], old if updated[0] == physical_id else {}, new))
+            return updated
+
+        handler["update"] = update
+    _on_worker_thread.add(type_name)
+
+
+def _run(schema: TypeSchema, properties: Properties, step: Callable[[], Resource]) -> tuple[str, dict[str, Any]]:
+    problems = schema.problems(properties)
+    if problems:
+        raise ProvisioningError(f"Properties validation failed for resource of type {schema.type_name} with message: {'; '.join(problems)}")
+    try:
+        resource = step()
+    except (ApiError, ClientError) as error:
+        raise ProvisioningError(_reason(error)) from error
+    return resource.physical_id, resource.attributes
+
+
+def _mended(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except (ApiError, ClientError) as error:
+        raise ProvisioningError(_reason(error)) from error
+
+
+def _reason(error: ApiError | ClientError) -> str:
+    if isinstance(error, ApiError):
+        return f"{error} (Error Code: {error.code}, Status Code: {error.status})"
+    details = error.response["Error"]
+    return f"{details['Message']} (Operation: {error.operation_name}, Error Code: {details['Code']})"
+
+
+def _is_gone(error: ApiError | ClientError) -> bool:
+    """Deleting what someone else deleted succeeds, as in CloudFormation."""
+    code = error.code if isinstance(error, ApiError) else error.response["Error"]["Code"]
+    return "NotFound" in code or "DoesNotExist" in code or str(error).startswith("Could not find")
+
+
+def request(service: str, operation: str, properties: Properties) -> Request:
+    """Template properties as an operation's request: coerced to its types, cut to the members that it has."""
+    from local.emulator.api import operation_model
+    from local.emulator.cloudformation.shapes import coerce
+
+    shape = operation_model(service, operation).input_shape
+    known = {key: value for key, value in properties.items() if shape is not None and key in shape.members}
+    coerced: Request = coerce(shape, known)
+    return coerced

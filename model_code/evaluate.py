@@ -1,0 +1,165 @@
+"""Evaluate a candidate on the frozen test set: the entry point of an evaluation (processing) job.
+
+Writes ``evaluation.json`` (docs/contracts.md) and ``predictions.jsonl``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_code.calibration import expected_calibration_error
+from model_code.data import InvalidDataset, Row, read_manifest, read_rows
+from model_code.drift_baseline import compute_baseline
+from model_code.inference import model_fn
+from model_code.references import label_indices, majority, people, tfidf
+from model_code.scoring import Labels, Resamples, class_scores, paired_difference, scores
+
+SCHEMA_VERSION = 1
+RESAMPLES = 1_000
+
+
+def answer_all(archive: Path, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The answers of a model artifact, through the same code that serves it."""
+    with tempfile.TemporaryDirectory() as unpacked:
+        with tarfile.open(archive) as tar:
+            tar.extractall(unpacked, filter="data")
+        return model_fn(unpacked).predict([row.text for row in rows])
+
+
+def evaluate(
+    candidate: Sequence[dict[str, Any]],
+    champion: Sequence[dict[str, Any]] | None,
+    train: Sequence[Row],
+    test: Sequence[Row],
+    labels: Sequence[str],
+    *,
+    seed: int,
+    window: int,
+    alpha: float,
+) -> dict[str, Any]:
+    """The contract's ``evaluation.json`` but for the dataset version.
+
+    Args:
+        candidate, champion: one inference answer per test row, in order.
+        window, alpha: of the drift baseline.
+    """
+    truth, predicted = label_indices(test, labels), _predicted(candidate, labels)
+    groups = [row.group for row in test]
+    resamples = Resamples.draw(groups, count=RESAMPLES, seed=seed)
+    confidence = np.array([answer["confidence"] for answer in candidate])
+    correct = predicted == truth
+    threshold = float(candidate[0]["review_threshold"])
+    alone = confidence >= threshold
+    references: dict[str, Any] = {
+        "majority": scores(truth, majority(train, test, labels), resamples),
+        "tfidf": scores(truth, tfidf(train, test, labels), resamples),
+    }
+    for raters in (1, 3):
+        answers = people(test, labels, raters=raters, seed=seed)
+        references[f"human_{raters}"] = None if answers is None else scores(truth, answers, resamples)
+    other = None if champion is None else _predicted(champion, labels)
+    references["champion"] = None if other is None else scores(truth, other, resamples)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model_version": candidate[0]["model_version"],
+        "champion_version": None if champion is None else champion[0]["model_version"],
+        "rows": len(test),
+        "overall": {**scores(truth, predicted, resamples), "ece": round(expected_calibration_error(confidence, correct), 4)},
+        "by_class": _by_class(truth, predicted, labels),
+        "by_slice": _by_slice(test, truth, predicted, seed),
+        "confusion": {"labels": list(labels), "matrix": _confusion(truth, predicted, len(labels))},
+        "references": references,
+        "difference_to_champion": None if other is None else paired_difference(truth, predicted, other, resamples),
+        "review": {
+            "threshold": threshold,
+            "share": round(float((~alone).mean()), 4),
+            "auto_accuracy": round(float(correct[alone].mean()), 4) if alone.any() else None,
+        },
+        "drift_baseline": compute_baseline(
+            groups=groups,
+            tokens=np.array([answer["tokens"] for answer in candidate]),
+            oov_tokens=np.array([answer["oov_tokens"] for answer in candidate]),
+            confidence=confidence,
+            predicted=predicted,
+            labels=labels,
+            window=window,
+            alpha=alpha,
+            seed=seed,
+        ),
+    }
+
+
+def _predicted(answers: Sequence[dict[str, Any]], labels: Sequence[str]) -> Labels:
+    position = {label: index for index, label in enumerate(labels)}
+    return np.array([position[answer["label"]] for answer in answers])
+
+
+def _by_class(truth: Labels, predicted: Labels, labels: Sequence[str]) -> dict[str, Any]:
+    result = {}
+    for index, label in enumerate(labels):
+        precision, recall, f1 = class_scores(truth, predicted, index)
+        result[label] = {
+            "precision": round(precision, 4),
+            "recall": round(recall, 4),
+            "f1": round(f1, 4),
+            "support": int((truth == index).sum()),
+        }
+    return result
+
+
+def _by_slice(test: Sequence[Row], truth: Labels, predicted: Labels, seed: int) -> dict[str, Any]:
+    names = np.array([row.slice for row in test])
+    result = {}
+    for name in sorted(set(names.tolist())):
+        inside = np.flatnonzero(names == name)
+        resamples = Resamples.draw([test[int(i)].group for i in inside], count=RESAMPLES, seed=seed)
+        result[name] = {"rows": len(inside), **scores(truth[inside], predicted[inside], resamples)}
+    return result
+
+
+def _confusion(truth: Labels, predicted: Labels, size: int) -> list[list[int]]:
+    matrix = np.zeros((size, size), dtype=int)
+    np.add.at(matrix, (truth, predicted), 1)
+    return [[int(cell) for cell in row] for row in matrix]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Evaluate a candidate model on the frozen test set")
+    parser.add_argument("--input-dir", type=Path, default=Path("/opt/ml/processing/input"))
+    parser.add_argument("--output-dir", type=Path, default=Path("/opt/ml/processing/output/evaluation"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--window", type=int, default=250, help="predictions per drift assessment")
+    parser.add_argument("--alpha", type=float, default=0.01, help="false-alarm rate of one drift assessment")
+    known = parser.parse_args(arguments)
+    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+    dataset = known.input_dir / "dataset"
+    manifest = read_manifest(dataset)
+    train, test = read_rows(dataset / "train"), read_rows(dataset / "test")
+    candidate = answer_all(known.input_dir / "model" / "model.tar.gz", test)
+    champion_archive = known.input_dir / "champion" / "model.tar.gz"
+    champion = answer_all(champion_archive, test) if champion_archive.exists() else None
+    labels = list(candidate[0]["probabilities"])
+    if set(labels) != set(manifest.labels):
+        raise InvalidDataset(f"the model knows the labels {labels}, the dataset has {list(manifest.labels)}")
+    result = evaluate(candidate, champion, train, test, labels, seed=known.seed, window=known.window, alpha=known.alpha)
+    result["dataset_version"] = manifest.version
+    known.output_dir.mkdir(parents=True, exist_ok=True)
+    with (known.output_dir / "predictions.jsonl").open("w", encoding="utf-8") as stream:
+        for row, answer in zip(test, candidate, strict=True):
+            stream.write(json.dumps({"id": row.id, "truth": row.label, **answer}, ensure_ascii=False) + "\n")
+    (known.output_dir / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    overall = result["overall"]
+    print(f"accuracy={overall['accuracy']['value']:.4f} macro_f1={overall['macro_f1']['value']:.4f} rows={result['rows']}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

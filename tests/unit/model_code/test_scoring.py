@@ -1,0 +1,76 @@
+"""Intervals over groups, calibration, the review threshold and the drift baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model_code.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, review_threshold, softmax
+from model_code.drift_baseline import compute_baseline, out_of_vocabulary
+from model_code.scoring import Resamples, accuracy, macro_f1, paired_difference, scores
+
+RNG = np.random.default_rng(0)
+
+
+def test_resamples_take_groups_whole() -> None:
+    groups = ["a", "b", "a", "c", "b", "a"]
+    for index in Resamples.draw(groups, count=50, seed=1).indices:
+        counts = {name: [int((index == i).sum()) for i, g in enumerate(groups) if g == name] for name in "abc"}
+        assert all(len(set(members)) == 1 for members in counts.values())
+
+
+def test_intervals_are_wider_when_errors_come_in_groups() -> None:
+    truth = np.zeros(400, dtype=np.int64)
+    predicted = np.repeat((np.arange(40) % 4 == 0).astype(np.int64), 10)  # whole reviews are right or wrong
+    grouped = scores(truth, predicted, Resamples.draw([str(i // 10) for i in range(400)], count=400, seed=0))["accuracy"]
+    single = scores(truth, predicted, Resamples.draw([str(i) for i in range(400)], count=400, seed=0))["accuracy"]
+    assert grouped["value"] == single["value"] == pytest.approx(0.75)
+    assert grouped["high"] - grouped["low"] > 2 * (single["high"] - single["low"])
+
+
+def test_macro_f1_counts_a_class_that_is_never_predicted() -> None:
+    truth, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0])
+    assert accuracy(truth, predicted) == 0.5
+    assert macro_f1(truth, predicted) == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_paired_difference_of_equal_answers_is_exactly_zero() -> None:
+    truth, predicted = RNG.integers(0, 3, 60), RNG.integers(0, 3, 60)
+    difference = paired_difference(truth, predicted, predicted, Resamples.draw([str(i) for i in range(60)], count=50, seed=0))
+    assert difference["accuracy"] == {"value": 0, "low": 0, "high": 0}
+
+
+def test_temperature_scaling_lowers_the_likelihood_loss_of_an_overconfident_model() -> None:
+    truth = RNG.integers(0, 3, 500)
+    logits = np.eye(3)[np.where(RNG.random(500) < 0.7, truth, RNG.integers(0, 3, 500))] * 12.0
+    temperature = fit_temperature(logits, truth)
+    assert temperature > 1.5
+    assert negative_log_likelihood(softmax(logits, temperature), truth) < negative_log_likelihood(softmax(logits), truth)
+
+
+def test_threshold_routes_the_wanted_share() -> None:
+    confidence = RNG.random(1_000)
+    assert float((confidence < review_threshold(confidence, 0.2)).mean()) == pytest.approx(0.2, abs=0.01)
+    assert review_threshold(confidence, 0.0) == 0.0
+
+
+def test_calibration_error_of_a_sure_and_always_wrong_model_is_one() -> None:
+    assert expected_calibration_error(np.ones(10), np.zeros(10, dtype=bool)) == pytest.approx(1.0)
+
+
+def test_words_outside_the_vocabulary_are_counted() -> None:
+    assert out_of_vocabulary("Great phone, GR8!", {"great", "phone"}) == (3, 1)
+
+
+def test_quiet_windows_rarely_cross_and_foreign_texts_do() -> None:
+    size = 600
+    groups = [f"g{i // 6}" for i in range(size)]
+    arrays = {"tokens": np.full(size, 20), "oov_tokens": RNG.binomial(20, 0.05, size), "confidence": RNG.normal(0.8, 0.1, size)}
+    predicted = RNG.integers(0, 3, size)
+    baseline = compute_baseline(groups=groups, predicted=predicted, labels=["a", "b", "c"], window=100, alpha=0.05, windows=300, **arrays)
+    quiet = [RNG.choice(size, 100) for _ in range(100)]
+    crossed = sum(float(arrays["oov_tokens"][i].sum() / 2_000) > baseline["oov_rate"]["threshold"] for i in quiet)
+    assert crossed <= 10
+    assert baseline["oov_rate"]["mean"] < baseline["oov_rate"]["threshold"] < 0.2
+    assert baseline["mean_confidence"]["threshold"] < baseline["mean_confidence"]["mean"]
+    assert sum(baseline["class_share"].values()) == pytest.approx(1)
