@@ -1,0 +1,68 @@
+"""The evaluation report as the gates, the registry and the drift check read it. Form: docs/contracts.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+class InvalidEvaluation(ValueError):
+    """The report has another schema, or a field is missing."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracy and macro-F1 of one classifier on the frozen test set."""
+
+    accuracy: Interval
+    macro_f1: Interval
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Mapping[str, float]]) -> Score:
+        return cls(*(Interval(raw[name]["value"], raw[name]["low"], raw[name]["high"]) for name in ("accuracy", "macro_f1")))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What decisions rest on. ``champion`` and ``difference_to_champion`` are None without a champion."""
+
+    model_version: str
+    dataset_version: str
+    overall: Score
+    class_recall: Mapping[str, float]
+    slice_accuracy: Mapping[str, float]
+    majority: Score
+    tfidf: Score
+    champion: Score | None
+    difference_to_champion: Score | None
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Evaluation:
+        """Raises InvalidEvaluation naming the schema or the missing field."""
+        if raw.get("schema_version") != SCHEMA_VERSION:
+            raise InvalidEvaluation(f"evaluation schema_version {raw.get('schema_version')!r}: this code reads {SCHEMA_VERSION}")
+        try:
+            references, difference = raw["references"], raw["difference_to_champion"]
+            return cls(
+                model_version=raw["model_version"],
+                dataset_version=raw["dataset_version"],
+                overall=Score.parse(raw["overall"]),
+                class_recall={label: float(entry["recall"]) for label, entry in raw["by_class"].items()},
+                slice_accuracy={name: float(entry["accuracy"]["value"]) for name, entry in raw["by_slice"].items()},
+                majority=Score.parse(references["majority"]),
+                tfidf=Score.parse(references["tfidf"]),
+                champion=Score.parse(references["champion"]) if references["champion"] else None,
+                difference_to_champion=Score.parse(difference) if difference else None,
+            )
+        except KeyError as error:
+            raise InvalidEvaluation(f"evaluation has no field {error}") from None

@@ -1,0 +1,57 @@
+"""Last step of a tuning execution: the candidates that passed become model packages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, tracer
+from lambdas.register_candidates.registration import package_request, passing
+
+
+@dataclass(frozen=True)
+class Environment:
+    model_package_group: str
+    inference_image: str
+    instance_type: str
+    approval_status: str
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@cache
+def _sagemaker() -> Any:
+    return boto3.client("sagemaker", config=Config(retries={"mode": "standard"}))
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """``{"candidates", "tuning_job"}`` -> the state machine's output, best package first.
+
+    Raises:
+        GatesRefused: no candidate passed.
+    """
+    environment, packages = _environment(), []
+    for candidate in passing(event["candidates"]):
+        request = package_request(
+            candidate,
+            group=environment.model_package_group,
+            image=environment.inference_image,
+            instance_type=environment.instance_type,
+            tuning_job=event["tuning_job"],
+            approval=environment.approval_status,
+        )
+        arn = _sagemaker().create_model_package(**request)["ModelPackageArn"]
+        packages.append({"model_package_arn": arn, **{key: candidate[key] for key in ("training_job", "objective", "macro_f1")}})
+    logger.info("model packages registered", extra={"packages": packages})
+    version = event["candidates"][0]["dataset_version"]
+    return {"packages": packages, "tuning_job": event["tuning_job"], "dataset_version": version, "candidates": event["candidates"]}

@@ -1,0 +1,52 @@
+"""Model packages of the candidates that passed: pure, requests of CreateModelPackage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class GatesRefused(RuntimeError):
+    """No candidate passed its gates; the text has every reason."""
+
+
+def passing(candidates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that passed, best macro-F1 on the frozen test set first.
+
+    Raises:
+        GatesRefused: none did.
+    """
+    accepted = [candidate for candidate in candidates if candidate["passed"]]
+    if not accepted:
+        reasons = [
+            f"{candidate['training_job']}: " + "; ".join(gate["reason"] for gate in candidate["gates"] if not gate["passed"])
+            for candidate in candidates
+        ]
+        raise GatesRefused("every candidate was refused. " + " | ".join(reasons))
+    return sorted(accepted, key=lambda candidate: (-candidate["macro_f1"], candidate["training_job"]))
+
+
+def package_request(
+    candidate: Mapping[str, Any], *, group: str, image: str, instance_type: str, tuning_job: str, approval: str
+) -> dict[str, Any]:
+    """CreateModelPackage of one candidate; the client token makes a repeated call return the same package."""
+    return {
+        "ModelPackageGroupName": group,
+        "ModelPackageDescription": f"Text classifier of {candidate['training_job']}, macro-F1 {candidate['macro_f1']:.3f}",
+        "ClientToken": hashlib.sha256(candidate["training_job"].encode()).hexdigest()[:36],
+        "ModelApprovalStatus": approval,
+        "InferenceSpecification": {
+            "Containers": [{"Image": image, "ModelDataUrl": candidate["model_uri"], "Environment": {"OMP_NUM_THREADS": "1"}}],
+            "SupportedContentTypes": ["application/json"],
+            "SupportedResponseMIMETypes": ["application/json"],
+            "SupportedRealtimeInferenceInstanceTypes": [instance_type],
+        },
+        "ModelMetrics": {"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": candidate["evaluation_uri"]}}},
+        "CustomerMetadataProperties": {
+            "training_job": candidate["training_job"],
+            "tuning_job": tuning_job,
+            "dataset_version": candidate["dataset_version"],
+            "objective": f"{candidate['objective']:.6f}",
+        },
+    }

@@ -1,0 +1,71 @@
+"""After the tuning job: the best two training jobs, each with what its evaluation needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, tracer
+from lambdas.select_candidates.selection import best_candidates, processing_inputs
+
+
+@dataclass(frozen=True)
+class Environment:
+    code_uri: str
+    evaluations_uri: str
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@cache
+def _sagemaker() -> Any:
+    return boto3.client("sagemaker", config=Config(retries={"mode": "standard"}))
+
+
+def _summaries(tuning_job: str) -> Iterator[dict[str, Any]]:
+    token: dict[str, str] = {}
+    while True:
+        page = _sagemaker().list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=tuning_job, MaxResults=100, **token
+        )
+        yield from page["TrainingJobSummaries"]
+        if "NextToken" not in page:
+            return
+        token = {"NextToken": page["NextToken"]}
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
+    """The plan -> one entry a candidate, best first."""
+    entries = []
+    for candidate in best_candidates(_summaries(event["tuning_job_name"])):
+        job = _sagemaker().describe_training_job(TrainingJobName=candidate.training_job)
+        model_uri = job["ModelArtifacts"]["S3ModelArtifacts"]
+        name = f"{candidate.training_job}-evaluation"
+        entries.append(
+            {
+                "training_job": candidate.training_job,
+                "objective": candidate.objective,
+                "model_uri": model_uri,
+                "evaluation_job_name": name,
+                "output_uri": f"{_environment().evaluations_uri}/{name}",
+                "processing_inputs": processing_inputs(
+                    code_uri=_environment().code_uri,
+                    dataset_uri=event["dataset_uri"],
+                    model_uri=model_uri,
+                    champion_uri=event.get("champion_model_uri"),
+                ),
+            }
+        )
+    logger.info("candidates selected", extra={"candidates": entries})
+    return entries

@@ -1,0 +1,66 @@
+"""The best finished training jobs of a tuning job, and the evaluation inputs of each: pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MOST_CANDIDATES = 2
+_USABLE = ("Completed", "Stopped")
+
+
+class NoCandidate(RuntimeError):
+    """No training job ended with an objective; the text counts how they ended."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A finished training job with its objective value."""
+
+    training_job: str
+    objective: float
+
+
+def best_candidates(summaries: Iterable[Mapping[str, Any]], *, maximise: bool = True) -> list[Candidate]:
+    """The best one or two of ``TrainingJobSummaries``, best first; equal objectives in the order of their names.
+
+    An early-stopped job counts: it has an objective and a model. A missing or non-finite objective does not.
+
+    Raises:
+        NoCandidate: none is usable.
+    """
+    found, ended = [], Counter[str]()
+    for summary in summaries:
+        status = summary["TrainingJobStatus"]
+        ended[status] += 1
+        value = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
+        if status in _USABLE and value is not None and math.isfinite(value):
+            found.append(Candidate(summary["TrainingJobName"], float(value)))
+    if not found:
+        how = ", ".join(f"{count} {status}" for status, count in sorted(ended.items())) or "none was started"
+        raise NoCandidate(f"no training job ended with an objective ({how}): read the jobs' logs, then start again")
+    sign = -1 if maximise else 1
+    return sorted(found, key=lambda candidate: (sign * candidate.objective, candidate.training_job))[:MOST_CANDIDATES]
+
+
+def processing_inputs(*, code_uri: str, dataset_uri: str, model_uri: str, champion_uri: str | None) -> list[dict[str, Any]]:
+    """``ProcessingInputs`` of an evaluation; ``champion`` only when there is one to compare with."""
+    sources = {"code": code_uri, "dataset": f"{dataset_uri}/", "model": model_uri}
+    if champion_uri:
+        sources["champion"] = champion_uri
+    return [
+        {
+            "InputName": name,
+            "S3Input": {
+                "S3Uri": uri,
+                "LocalPath": f"/opt/ml/processing/input/{name}",
+                "S3DataType": "S3Prefix",
+                "S3InputMode": "File",
+                "S3DataDistributionType": "FullyReplicated",
+            },
+        }
+        for name, uri in sources.items()
+    ]
