@@ -5,7 +5,7 @@ Every write is conditional, so events that arrive twice or out of order change n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
-from lambdas.common.review import Consolidated, HumanAnswer, ReviewState
+from lambdas.common.review import Consolidated, HumanAnswer, Origin, ReviewReason, ReviewRequest, ReviewState
 
 OPEN_REVIEWS = "open-reviews"
 LABELS_BY_DAY = "labels-by-day"
@@ -38,6 +38,69 @@ class Prediction:
     subject: str | None = None
     attempt: int = 1
 
+    def review_request(self) -> ReviewRequest:
+        """The question to people about this prediction; it carries all that the record holds.
+
+        Raises:
+            ValueError: no review was asked for (``review_reason`` is missing).
+        """
+        return ReviewRequest(
+            prediction_id=self.prediction_id,
+            text=self.text,
+            predicted_label=self.label,
+            confidence=self.confidence,
+            reason=ReviewReason(self.review_reason or ""),
+            attempt=self.attempt,
+            origin=Origin(self.variant, self.model_version, self.review_threshold, self.created_at, self.expires_at, self.subject),
+        )
+
+    @classmethod
+    def of_request(cls, request: ReviewRequest) -> Prediction | None:
+        """The record that a request is about, as far as the request carries it; None without an origin."""
+        origin = request.origin
+        if origin is None:
+            return None
+        return cls(
+            prediction_id=request.prediction_id,
+            text=request.text,
+            label=request.predicted_label,
+            confidence=request.confidence,
+            review_threshold=origin.review_threshold,
+            variant=origin.variant,
+            model_version=origin.model_version,
+            created_at=origin.created_at,
+            expires_at=origin.expires_at,
+            review_state=ReviewState.REQUESTED,
+            review_reason=request.reason.value,
+            subject=origin.subject,
+            attempt=request.attempt,
+        )
+
+
+def request_of_item(item: Mapping[str, Any]) -> ReviewRequest:
+    """The review request of a stored item, at the item's attempt; used to ask again."""
+    return ReviewRequest(
+        prediction_id=item["prediction_id"],
+        text=item["text"],
+        predicted_label=item["label"],
+        confidence=float(item["confidence"]),
+        reason=ReviewReason(item.get("review_reason", ReviewReason.LOW_CONFIDENCE)),
+        attempt=int(item.get("attempt", 1)),
+    )
+
+
+@dataclass(frozen=True)
+class ImportedLabel:
+    """A text that people labelled in bulk, with no prediction behind it."""
+
+    prediction_id: str
+    text: str
+    consolidated: Consolidated
+    answers: tuple[HumanAnswer, ...]
+    reviewed_at: str
+    source: str
+    expires_at: int
+
 
 class PredictionStore:
     """DynamoDB implementation; ``table`` is a boto3 Table resource."""
@@ -61,7 +124,11 @@ class PredictionStore:
         return item
 
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int) -> bool:
-        """requested | dead_lettered -> in_review; False when a result (or a later attempt) was quicker."""
+        """Any open state -> in_review, for this or a newer attempt; False when a result (or a later attempt) was quicker.
+
+        ``not_required`` counts as open here: an operator may ask people about any prediction.
+        """
+        waiting = [ReviewState.REQUESTED.value, ReviewState.DEAD_LETTERED.value, ReviewState.NOT_REQUIRED.value]
         return self._update(
             prediction_id,
             {
@@ -70,39 +137,51 @@ class PredictionStore:
                 "review_id": review_id,
                 "attempt": attempt,
             },
-            condition=Attr("review_state").is_in([ReviewState.REQUESTED.value, ReviewState.DEAD_LETTERED.value])
-            & Attr("attempt").lte(attempt),
+            condition=(Attr("review_state").is_in(waiting) & Attr("attempt").lte(attempt))
+            | (Attr("review_state").eq(ReviewState.IN_REVIEW.value) & Attr("attempt").lt(attempt)),
+            remove=("review_outcome",),
         )
 
-    def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str) -> bool:
-        """Any open state of this attempt -> dead_lettered, with the reason; False when already final or retried since."""
+    def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool:
+        """requested | in_review, of this attempt or an older one -> dead_lettered, with the reason; False when already
+        final or retried since.
+
+        ``next_attempt`` is the attempt of the request that lies in the dead-letter queue; recording it here makes a late
+        event about ``attempt`` harmless.
+        """
         return self._update(
             prediction_id,
-            {"review_state": ReviewState.DEAD_LETTERED.value, "open_state": ReviewState.DEAD_LETTERED.value, "review_outcome": reason},
+            {
+                "review_state": ReviewState.DEAD_LETTERED.value,
+                "open_state": ReviewState.DEAD_LETTERED.value,
+                "review_outcome": reason,
+                "attempt": next_attempt,
+            },
             condition=Attr("review_state").is_in([ReviewState.REQUESTED.value, ReviewState.IN_REVIEW.value]) & Attr("attempt").lte(attempt),
         )
 
     def store_label(
-        self, prediction_id: str, consolidated: Consolidated, answers: list[HumanAnswer], *, reviewed_at: str, source: str
+        self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
     ) -> bool:
-        """Any open state -> reviewed, once; an undecided review has no ``human_label``. False when already reviewed."""
-        values: dict[str, Any] = {
-            "review_state": ReviewState.REVIEWED.value,
-            "review_outcome": consolidated.reason,
-            "votes": dict(consolidated.votes),
-            "agreement": _decimal(consolidated.agreement),
-            "answers": [{"worker_id": a.worker_id, "label": a.label, "seconds": _decimal(a.seconds)} for a in answers],
-            "reviewed_at": reviewed_at,
-            "label_source": source,
-        }
-        if consolidated.label is not None:
-            values |= {"human_label": consolidated.label, "label_day": reviewed_at[:10]}
+        """Any other state -> reviewed, once; an undecided review has no ``human_label``. False when already reviewed."""
         return self._update(
             prediction_id,
-            values,
+            _label_attributes(consolidated, answers, reviewed_at, source),
             condition=Attr("prediction_id").exists() & Attr("review_state").ne(ReviewState.REVIEWED.value),
             remove=("open_state",),
         )
+
+    def put_label(self, imported: ImportedLabel) -> bool:
+        """Store a labelled text that no prediction is behind; False when this text already has its record."""
+        item = {
+            "prediction_id": imported.prediction_id,
+            "text": imported.text,
+            "created_at": imported.reviewed_at,
+            "expires_at": imported.expires_at,
+            "attempt": 1,
+            **_label_attributes(imported.consolidated, imported.answers, imported.reviewed_at, imported.source),
+        }
+        return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
 
     def open_reviews(self, state: ReviewState, *, before: str | None = None) -> Iterator[dict[str, Any]]:
         """Items whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first; ``before`` bounds created_at."""
@@ -151,6 +230,21 @@ class PredictionStore:
                 return False
             raise
         return True
+
+
+def _label_attributes(consolidated: Consolidated, answers: Sequence[HumanAnswer], reviewed_at: str, source: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "review_state": ReviewState.REVIEWED.value,
+        "review_outcome": consolidated.reason,
+        "votes": dict(consolidated.votes),
+        "agreement": _decimal(consolidated.agreement),
+        "answers": [{"worker_id": a.worker_id, "label": a.label, "seconds": _decimal(a.seconds)} for a in answers],
+        "reviewed_at": reviewed_at,
+        "label_source": source,
+    }
+    if consolidated.label is not None:
+        values |= {"human_label": consolidated.label, "label_day": reviewed_at[:10]}
+    return values
 
 
 def _decimal(value: float) -> Decimal:

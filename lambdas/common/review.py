@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
+
+_PREDICTION_ID = re.compile(r"[a-z0-9](-*[a-z0-9])*")
+_REVIEW_ID = re.compile(rf"(?P<prediction_id>{_PREDICTION_ID.pattern})-(?P<attempt>[1-9][0-9]*)")
+_REVIEW_ID_LIMIT = 63  # a human loop's name
 
 
 class ReviewState(StrEnum):
@@ -24,6 +30,26 @@ class ReviewReason(StrEnum):
     AUDIT_SAMPLE = "audit_sample"
 
 
+class InvalidRequest(ValueError):
+    """A message of the review queue is not a review request; the text names the field."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which answer a request is about: what the table holds besides the request's own fields.
+
+    It travels with the request, so that a prediction whose record could not be written in the hot path is
+    recorded when its review starts. ``created_at`` is ISO 8601 UTC, ``expires_at`` epoch seconds.
+    """
+
+    variant: str
+    model_version: str
+    review_threshold: float
+    created_at: str
+    expires_at: int
+    subject: str | None = None
+
+
 @dataclass(frozen=True)
 class ReviewRequest:
     """One message of the review queue (JSON object with these keys)."""
@@ -34,6 +60,57 @@ class ReviewRequest:
     confidence: float
     reason: ReviewReason
     attempt: int = 1
+    origin: Origin | None = None
+
+    def __post_init__(self) -> None:
+        if not _PREDICTION_ID.fullmatch(self.prediction_id):
+            raise InvalidRequest(f"prediction_id {self.prediction_id!r} must be lower-case letters, digits and inner hyphens")
+        if self.attempt < 1:
+            raise InvalidRequest(f"attempt {self.attempt} must be at least 1")
+        if len(self.review_id) > _REVIEW_ID_LIMIT:
+            raise InvalidRequest(f"review id {self.review_id!r} is longer than {_REVIEW_ID_LIMIT} characters: shorten prediction_id")
+
+    @property
+    def review_id(self) -> str:
+        """``<prediction_id>-<attempt>``: known before the review starts, and the same on every retry."""
+        return f"{self.prediction_id}-{self.attempt}"
+
+    def again(self) -> ReviewRequest:
+        """The same question, asked once more under a new review id."""
+        return replace(self, attempt=self.attempt + 1)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, body: str) -> ReviewRequest:
+        """Read a queue message.
+
+        Raises:
+            InvalidRequest: not a JSON object with these fields.
+        """
+        try:
+            raw = json.loads(body)
+            origin = raw.get("origin")
+            return cls(
+                prediction_id=str(raw["prediction_id"]),
+                text=str(raw["text"]),
+                predicted_label=str(raw["predicted_label"]),
+                confidence=float(raw["confidence"]),
+                reason=ReviewReason(raw["reason"]),
+                attempt=int(raw.get("attempt", 1)),
+                origin=Origin(**origin) if origin else None,
+            )
+        except KeyError as error:
+            raise InvalidRequest(f"the message has no field {error}") from None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InvalidRequest(f"the message is not a review request: {error}") from None
+
+
+def parse_review_id(review_id: str) -> tuple[str, int] | None:
+    """``<prediction_id>-<attempt>`` -> its parts; None for a review that was not started by this system."""
+    match = _REVIEW_ID.fullmatch(review_id)
+    return (match["prediction_id"], int(match["attempt"])) if match else None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""Several people's answers to one question become one label, or none, with the reason.
+
+The same rule serves A2I reviews and Ground Truth jobs. Agreement is the share of the usable answers that the
+winning label got; it is recorded with every label, so that a reader may weigh a 2 : 1 differently from a 3 : 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lambdas.common.review import Consolidated, HumanAnswer
+
+
+class Consolidation(Protocol):
+    """How answers are consolidated. The order of the answers never matters."""
+
+    def consolidate(self, answers: Sequence[HumanAnswer]) -> Consolidated: ...
+
+
+@dataclass(frozen=True)
+class Plurality:
+    """The label with the most votes wins; a tie for the first place, or no usable answer, is undecided.
+
+    Args:
+        labels: the labels that may be chosen; any other answer is unusable and never counts.
+    """
+
+    labels: tuple[str, ...]
+
+    def consolidate(self, answers: Sequence[HumanAnswer]) -> Consolidated:
+        """``votes`` has only labels that were chosen; ``agreement`` is in (0, 1], or 0.0 with no usable answer."""
+        counted = Counter(answer.label for answer in answers if answer.label in self.labels)
+        votes = {label: counted[label] for label in self.labels if counted[label]}
+        usable = sum(votes.values())
+        if not usable:
+            return Consolidated(None, {}, 0.0, f"undecided: none of {len(answers)} answers is one of {', '.join(self.labels)}")
+        most = max(votes.values())
+        winners = [label for label, count in votes.items() if count == most]
+        agreement = most / usable
+        if len(winners) > 1:
+            return Consolidated(None, votes, agreement, f"undecided: tie between {' and '.join(winners)}, {most} of {usable} votes each")
+        return Consolidated(winners[0], votes, agreement, f"plurality: {most} of {usable} votes")
