@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from aws_cdk import Acknowledgment, CfnOutput, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -15,24 +14,42 @@ from constructs import Construct
 from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
 
-LAMBDA_FAULTS = ["Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.TooManyRequestsException"]
+LAMBDA_FAULTS = ("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.TooManyRequestsException")
+"""Faults of the Lambda service itself: worth a retry, unlike the function's own errors."""
+
+MANAGED_RULES = {
+    "HyperParameterTuningJob": "StepFunctionsGetEventsForSageMakerTuningJobsRule",
+    "ProcessingJob": "StepFunctionsGetEventsForSageMakerProcessingJobsRule",
+    "TrainingJob": "StepFunctionsGetEventsForSageMakerTrainingJobsRule",
+    "LabelingJob": "StepFunctionsGetEventsForSageMakerLabelingJobsRule",
+}
+"""SageMaker job type -> the EventBridge rule by which Step Functions learns that a ``.sync`` job ended."""
+
+_LOG_DELIVERY = (
+    "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery", "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+)  # fmt: skip
+_TRACING = ("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets")
 
 
 class StateMachine(Construct):
-    """One state machine ``<prefix>-<part>``.
+    """One state machine ``<prefix>-<part>``; its ARN is the stack's output ``StateMachineArn``.
+
+    CDK's tasks add no grant to the role: give each one with ``allow`` and its siblings, so that the role can be read here.
 
     Args:
         part: last part of the name.
         definition: the first state of the chain.
-        timeout_hours: the whole execution's limit.
+        timeout: the whole execution's limit.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, shared: SharedResources, part: str, definition: sfn.IChainable, timeout_hours: int
+        self, scope: Construct, construct_id: str, *, shared: SharedResources, part: str, definition: sfn.IChainable, timeout: Duration
     ) -> None:
         super().__init__(scope, construct_id)
+        self._shared = shared
         name = shared.names.state_machine(part)
-        log_group = logs.LogGroup(
+        self.log_group = logs.LogGroup(
             self,
             "Logs",
             log_group_name=f"/aws/vendedlogs/states/{name}",
@@ -41,18 +58,21 @@ class StateMachine(Construct):
             removal_policy=RemovalPolicy.DESTROY,
         )
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"), description=f"Execution role of {name}")
+        self.allow([*_LOG_DELIVERY, *_TRACING], ["*"])
+        self.acknowledge(
+            "Resource::*",
+            "vended log delivery and X-Ray have no resource-level permissions (service authorization reference, CloudWatch Logs and X-Ray)",
+        )
         self.state_machine = sfn.StateMachine(
             self,
             "Resource",
             state_machine_name=name,
             definition_body=sfn.DefinitionBody.from_chainable(definition),
-            role=self.role,
-            timeout=Duration.hours(timeout_hours),
+            role=self.role.without_policy_updates(),
+            timeout=timeout,
             tracing_enabled=True,
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
-        )
-        self.acknowledge(
-            "Resource::*", "X-Ray and the log-delivery API have no resource-level permissions (service authorization reference)"
+            # Texts and labels pass through executions: the history holds them, the log group does not.
+            logs=sfn.LogOptions(destination=self.log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
         )
         CfnOutput(Stack.of(self), "StateMachineArn", value=self.state_machine.state_machine_arn)
 
@@ -61,48 +81,69 @@ class StateMachine(Construct):
         self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
 
     def acknowledge(self, finding: str, reason: str) -> None:
-        """Acknowledge one exact AwsSolutions-IAM5 finding of this role."""
+        """Acknowledge one exact AwsSolutions-IAM5 finding (``Resource::<...>``) of this role."""
         Validations.of(self.role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason))
 
-    def allow_sagemaker_sync(self, job: str, job_arn: str, passed_roles: Sequence[iam.IRole]) -> None:
-        """What a ``.sync`` SageMaker task needs: start, watch, stop and tag the job, pass its roles, and the managed event rule.
+    def allow_invoke(self, *functions: PythonFunction) -> None:
+        """Let the machine call these functions."""
+        self.allow(["lambda:InvokeFunction"], [function.function.function_arn for function in functions])
+
+    def allow_sagemaker_sync(self, job: str, resource: str, passed_role: iam.IRole, *, key_arn: str) -> None:
+        """What a ``sagemaker:create<job>.sync`` task needs: start, watch, stop and tag jobs, pass their role, hear of their end.
+
+        Without ``Stop`` an aborted execution would leave its job running and billing.
 
         Args:
-            job: the resource type as in the API, e.g. ``HyperParameterTuningJob``.
-            job_arn: ARN pattern of the jobs that this machine starts.
+            job: one of :data:`MANAGED_RULES`.
+            resource: resource part of the ARN of the jobs that this machine starts, e.g. ``processing-job/reviewloop-dev-*``.
+            passed_role: the execution role of the jobs.
+            key_arn: key of the jobs' volumes; whoever starts a job creates the grant for its instances.
         """
-        self.allow([f"sagemaker:{verb}{job}" for verb in ("Create", "Describe", "Stop")], [job_arn])
-        self.allow(["sagemaker:AddTags", "sagemaker:ListTags"], [job_arn])
-        self.allow(
-            ["iam:PassRole"],
-            [role.role_arn for role in passed_roles],
-            {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-        )
-        stack = Stack.of(self)
-        rule = f"arn:aws:events:{stack.region}:{stack.account}:rule/StepFunctionsGetEventsForSageMaker*JobsRule"
-        self.allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule])
-        partition_account = "<AWS::AccountId>"
-        self.acknowledge(
-            f"Resource::arn:aws:events:{stack.region}:{partition_account}:rule/StepFunctionsGetEventsForSageMaker*JobsRule",
-            "Step Functions names this rule itself, one per job type, to learn when a .sync job ends",
-        )
+        jobs = self._shared.names.arn("sagemaker", resource)
+        self.allow([f"sagemaker:{verb}{job}" for verb in ("Create", "Describe", "Stop")], [jobs])
+        self.allow(["sagemaker:AddTags", "sagemaker:ListTags"], [jobs])
+        self._acknowledge_pattern("sagemaker", resource, "the machine names its jobs itself, by execution, all with this prefix")
+        self.allow(["iam:PassRole"], [passed_role.role_arn], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
+        self.allow(["kms:DescribeKey"], [key_arn])
+        self.allow(["kms:CreateGrant"], [key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
+        self._allow_managed_rule(MANAGED_RULES[job])
+
+    def allow_execution_sync(self, *parts: str) -> None:
+        """What ``states:startExecution.sync:2`` of the machines ``<prefix>-<part>`` needs: start, watch, stop, hear of the end."""
+        names = [self._shared.names.state_machine(part) for part in parts]
+        self.allow(["states:StartExecution"], [self._shared.names.arn("states", f"stateMachine:{name}") for name in names])
+        executions = [f"execution:{name}:*" for name in names]
+        self.allow(["states:DescribeExecution", "states:StopExecution"], [self._shared.names.arn("states", item) for item in executions])
+        for resource in executions:
+            self._acknowledge_pattern("states", resource, "the execution's name is made when it starts")
+        self._allow_managed_rule("StepFunctionsGetEventsForStepFunctionsExecutionRule")
+
+    def _allow_managed_rule(self, rule: str) -> None:
+        # One fixed rule a kind of job, which Step Functions makes and owns in the account.
+        self.allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], [self._shared.names.arn("events", f"rule/{rule}")])
+
+    def _acknowledge_pattern(self, service: str, resource: str, reason: str) -> None:
+        region = self._shared.settings.region
+        self.acknowledge(f"Resource::arn:<AWS::Partition>:{service}:{region}:<AWS::AccountId>:{resource}", reason)
 
 
 def invoke(
-    scope: Construct, construct_id: str, function: PythonFunction, *, payload: sfn.TaskInput, result_path: str, retry: bool = True
+    scope: Construct, construct_id: str, function: PythonFunction, *, payload: sfn.TaskInput | None = None, result_path: str | None = None
 ) -> tasks.LambdaInvoke:
-    """A Lambda task whose output replaces ``result_path``; service faults are retried, the function's own errors are not."""
+    """A Lambda task; faults of the Lambda service are retried, the function's own errors are not.
+
+    Args:
+        payload: the function's event; the whole state input when left out.
+        result_path: where the function's result goes (``$.x``); left out, it replaces the state's input.
+    """
     task = tasks.LambdaInvoke(
         scope,
         construct_id,
-        lambda_function=lambda_.Function.from_function_attributes(
-            scope, f"{construct_id}Reference", function_arn=function.function.function_arn, same_environment=True, skip_permissions=True
-        ),
+        lambda_function=function.function,
         payload=payload,
         payload_response_only=True,
         retry_on_service_exceptions=False,
         result_path=result_path,
     )
-    if retry:
-        task.add_retry(errors=LAMBDA_FAULTS, interval=Duration.seconds(2), max_attempts=5, backoff_rate=2)
+    task.add_retry(errors=list(LAMBDA_FAULTS), interval=Duration.seconds(2), max_attempts=5, backoff_rate=2)
     return task
