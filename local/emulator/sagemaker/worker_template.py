@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import liquid
-from liquid.exceptions import Error as LiquidError
+from liquid.exceptions import LiquidError
 from markupsafe import Markup
 
 GrantReadAccess = Callable[[str], str]

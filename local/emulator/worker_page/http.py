@@ -1,0 +1,110 @@
+"""Requests and responses of the worker page: headers that every page carries, cookies, the same-site rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+
+class PageError(Exception):
+    """A refusal with an HTTP status; the text is for the person at the page."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """``headers`` are lower case; ``query`` holds the first value of each parameter."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    query: Mapping[str, str]
+
+    @property
+    def origin(self) -> str:
+        return f"http://{self.headers.get('host', '')}"
+
+    def json(self) -> Any:
+        """Raises PageError (400) when the body is no JSON object."""
+        try:
+            value = json.loads(self.body or b"{}")
+        except ValueError:
+            raise PageError(400, "The body is not JSON.") from None
+        if not isinstance(value, dict):
+            raise PageError(400, "The body must be a JSON object.")
+        return value
+
+    def form(self) -> dict[str, str]:
+        """Fields of a posted HTML form."""
+        return {key: values[0] for key, values in parse_qs(self.body.decode(errors="replace"), keep_blank_values=True).items()}
+
+    def cookie(self, name: str) -> str | None:
+        jar: SimpleCookie = SimpleCookie()
+        try:
+            jar.load(self.headers.get("cookie", ""))
+        except CookieError:
+            return None
+        return jar[name].value if name in jar else None
+
+
+@dataclass(frozen=True)
+class PageResponse:
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+SHELL_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Content security policy of the page around a task: no inline script or style, nothing from elsewhere."""
+
+
+def _headers(content_type: str, policy: str) -> dict[str, str]:
+    return {
+        "Content-Type": content_type,
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+
+
+def html_response(html: str, status: int = 200, *, policy: str = SHELL_POLICY, extra: Mapping[str, str] | None = None) -> PageResponse:
+    return PageResponse(status, html.encode(), {**_headers("text/html; charset=utf-8", policy), **(extra or {})})
+
+
+def json_response(value: Any, status: int = 200) -> PageResponse:
+    return PageResponse(status, json.dumps(value, ensure_ascii=False).encode(), _headers("application/json", "default-src 'none'"))
+
+
+def asset_response(body: bytes, content_type: str) -> PageResponse:
+    return PageResponse(200, body, _headers(content_type, "default-src 'none'"))
+
+
+def redirect(location: str, *, extra: Mapping[str, str] | None = None) -> PageResponse:
+    return PageResponse(303, b"", {**_headers("text/plain", "default-src 'none'"), "Location": location, **(extra or {})})
+
+
+def local_host_only(request: PageRequest) -> None:
+    """Refuse foreign host names (DNS rebinding) and requests that another site's page sends.
+
+    Raises:
+        PageError: 403.
+    """
+    if urlsplit(request.origin).hostname not in ("127.0.0.1", "localhost"):
+        raise PageError(403, "This page is served on 127.0.0.1 only.")
+    origin = request.headers.get("origin")
+    # A sandboxed frame has the origin "null"; it loads the page's scripts and styles, and posts nothing.
+    allowed = (request.origin, "null") if request.method in ("GET", "HEAD") else (request.origin,)
+    if origin is not None and origin not in allowed:
+        raise PageError(403, "Requests from other sites are refused.")

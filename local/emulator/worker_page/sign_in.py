@@ -1,0 +1,164 @@
+"""Signing in against the workforce's Cognito user pool, with the calls that any client makes (no back door).
+
+Source: Amazon Cognito API reference, InitiateAuth (``USER_PASSWORD_AUTH``) and RespondToAuthChallenge
+(``NEW_PASSWORD_REQUIRED``, the first sign-in of an invited worker).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from ministack.core import responses
+
+from local.emulator import sessions
+from local.emulator.sagemaker.task_queue import Worker
+from local.emulator.sagemaker.workforce import cognito, only_workforce
+from local.emulator.sagemaker.workteams import teams_of
+
+SESSION_SECONDS = 8 * 3_600
+WRONG_PASSWORD = "The user name or the password is wrong."  # noqa: S105  (a message)
+
+
+class SignInRefused(Exception):
+    """The text is for the person who signs in."""
+
+
+@dataclass(frozen=True)
+class NewPasswordNeeded:
+    """An invited worker must choose a password: ``session`` is Cognito's token for the answer."""
+
+    username: str
+    session: str
+
+
+@dataclass
+class Session:
+    """One signed-in worker. Their teams are looked up at each request, so a team made later is seen."""
+
+    worker: Worker
+    username: str
+    user_pool: str
+    groups: frozenset[str]
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    answered: int = 0
+    expires_at: float = field(default_factory=lambda: time.monotonic() + SESSION_SECONDS)
+
+    def team_arns(self) -> set[str]:
+        return {team["WorkteamArn"] for team in teams_of(self.user_pool, self.groups)}
+
+
+_sessions: dict[str, Session] = {}
+_lock = threading.Lock()
+
+
+def session_of(token: str | None) -> Session | None:
+    """The live session behind a cookie."""
+    with _lock:
+        session = _sessions.get(token or "")
+        if session is not None and session.expires_at < time.monotonic():
+            del _sessions[session.token]
+            return None
+        return session
+
+
+def sign_out(session: Session) -> None:
+    with _lock:
+        _sessions.pop(session.token, None)
+
+
+def sign_in(username: str, password: str) -> Session | NewPasswordNeeded:
+    """Raises SignInRefused."""
+    pool = _workforce_pool()
+    parameters = {"USERNAME": username, "PASSWORD": password, **pool.secret_hash(username)}
+    response = _cognito_call(
+        lambda: pool.client.initiate_auth(ClientId=pool.client_id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)
+    )
+    if response.get("ChallengeName") == "NEW_PASSWORD_REQUIRED":
+        return NewPasswordNeeded(username, response["Session"])
+    return _start_session(pool, username, response)
+
+
+def set_first_password(username: str, session: str, password: str) -> Session:
+    """Answer the challenge of an invited worker. Raises SignInRefused."""
+    pool = _workforce_pool()
+    answers = {"USERNAME": username, "NEW_PASSWORD": password, **pool.secret_hash(username)}
+    response = _cognito_call(
+        lambda: pool.client.respond_to_auth_challenge(
+            ClientId=pool.client_id, ChallengeName="NEW_PASSWORD_REQUIRED", Session=session, ChallengeResponses=answers
+        )
+    )
+    return _start_session(pool, username, response)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    user_pool: str
+    client_id: str
+    client_secret: str | None
+    client: Any
+
+    def secret_hash(self, username: str) -> dict[str, str]:
+        if not self.client_secret:
+            return {}
+        digest = hmac.new(self.client_secret.encode(), f"{username}{self.client_id}".encode(), hashlib.sha256).digest()
+        return {"SECRET_HASH": base64.b64encode(digest).decode()}
+
+
+def _workforce_pool() -> _Pool:
+    workforce = only_workforce()
+    if workforce is None:
+        raise SignInRefused("There is no private workforce in this account and region yet: deploy the review stack first.")
+    config = workforce["CognitoConfig"]
+    described = cognito().describe_user_pool_client(UserPoolId=config["UserPool"], ClientId=config["ClientId"])["UserPoolClient"]
+    client = boto3.client(
+        "cognito-idp",
+        region_name=responses.get_region(),
+        endpoint_url=sessions.ENDPOINT_URL,
+        config=Config(signature_version=UNSIGNED, retries={"max_attempts": 1}),
+    )
+    return _Pool(config["UserPool"], config["ClientId"], described.get("ClientSecret"), client)
+
+
+def _cognito_call(call: Any) -> Any:
+    try:
+        return call()
+    except ClientError as error:
+        code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+        if code in ("NotAuthorizedException", "UserNotFoundException"):
+            raise SignInRefused(WRONG_PASSWORD) from None
+        raise SignInRefused(message) from None
+
+
+def _start_session(pool: _Pool, username: str, response: dict[str, Any]) -> Session:
+    if "AuthenticationResult" not in response:
+        raise SignInRefused(f"Cognito asks for {response.get('ChallengeName', 'more')}, which this page does not offer.")
+    claims = _claims(response["AuthenticationResult"]["IdToken"])
+    groups = frozenset(claims.get("cognito:groups", []))
+    if not teams_of(pool.user_pool, groups):
+        raise SignInRefused("You are not a member of a work team yet: ask whoever runs the reviews to add you to its group.")
+    identity = {"identityProviderType": "Cognito", "issuer": claims["iss"], "sub": claims["sub"]}
+    worker = Worker(hashlib.sha256(f"{claims['iss']}#{claims['sub']}".encode()).hexdigest()[:16], identity)
+    session = Session(worker, username, pool.user_pool, groups)
+    with _lock:
+        _sessions[session.token] = session
+    return session
+
+
+def _claims(id_token: str) -> dict[str, Any]:
+    """The token comes straight from Cognito's own answer, so its signature is not checked again."""
+    payload = id_token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
