@@ -1,0 +1,75 @@
+"""UpdateEndpointWeightsAndCapacities: weights of several variants, or the instance count of one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from local.emulator import background
+from local.emulator.api import ApiError, Request, Response, operation, validation_error
+from local.emulator.sagemaker import endpoints
+from local.emulator.sagemaker.endpoints import Endpoint
+from local.emulator.sagemaker.instances import stop_all
+from local.emulator.sagemaker.variants import ProvisioningFailed, VariantProperties
+
+
+@operation("sagemaker", "UpdateEndpointWeightsAndCapacities")
+def update_endpoint_weights_and_capacities(request: Request) -> Response:
+    """Updating until the processes are there (or gone); refused while another update runs."""
+    endpoint = endpoints.need(request["EndpointName"])
+    changes = request["DesiredWeightsAndCapacities"]
+    with endpoint.lock:
+        endpoint.must_be("InService")
+        wanted = _wanted(endpoint, changes)
+        before = endpoint.blue.properties()
+        for name, properties in wanted.items():
+            variant = endpoint.blue.variants[name]
+            if properties.instance_count != variant.desired.instance_count:
+                variant.set_status("Updating", f"Scaling desired instance count to {properties.instance_count}.")
+            variant.desired = properties
+        endpoint.status = "Updating"
+    endpoint.set_status("Updating")
+    background.start(lambda: _apply(endpoint, before), f"scale-endpoint-{endpoint.name}")
+    return {"EndpointArn": endpoint.arn}
+
+
+def _wanted(endpoint: Endpoint, changes: list[Request]) -> dict[str, VariantProperties]:
+    names = [change["VariantName"] for change in changes]
+    unknown = sorted(set(names) - set(endpoint.blue.variants))
+    if unknown:
+        raise validation_error(
+            f"The variant name(s) {', '.join(unknown)} do not exist within endpoint configuration {endpoint.blue.config_name}."
+        )
+    if len(set(names)) != len(names):
+        raise validation_error("A variant is named more than once in DesiredWeightsAndCapacities.")
+    if sum("DesiredInstanceCount" in change for change in changes) > 1:
+        raise validation_error("The capacity of one variant can be updated at a time; weights may be updated for several.")
+    wanted: dict[str, VariantProperties] = {}
+    for change in changes:
+        current = endpoint.blue.variants[change["VariantName"]].desired
+        if "DesiredInstanceCount" in change and change["DesiredInstanceCount"] < 1:
+            raise validation_error("DesiredInstanceCount must be at least 1: only endpoints of inference components scale to zero.")
+        wanted[change["VariantName"]] = dataclasses.replace(
+            current,
+            weight=float(change.get("DesiredWeight", current.weight)),
+            instance_count=int(change.get("DesiredInstanceCount", current.instance_count)),
+        )
+    return wanted
+
+
+def _apply(endpoint: Endpoint, before: dict[str, VariantProperties]) -> None:
+    fleet = endpoint.blue
+    reason = None
+    try:
+        fleet.provision()
+    except (ProvisioningFailed, ApiError) as failure:
+        reason = str(failure)
+        endpoint.set_status("RollingBack", reason)
+        for name, properties in before.items():
+            fleet.variants[name].desired = properties
+    with endpoint.lock:
+        surplus = fleet.surplus()
+        for variant in fleet.variants.values():
+            variant.current_weight = variant.desired.weight
+            variant.set_status(None)
+    stop_all(surplus)
+    endpoint.set_status("InService", reason)
