@@ -8,6 +8,7 @@ from aws_cdk import App, Stack, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from stacks.foundation import FoundationStack
+from stacks.monitoring import MonitoringStack
 from stacks.settings import Settings
 
 FEATURE_FLAGS = {
@@ -28,7 +29,7 @@ def build_app(settings: Settings, output: Path | None = None) -> App:
     """Build the app; ``app.synth()`` fails on any unacknowledged finding. Needs no credentials and no network."""
     app = App(outdir=str(output) if output else None, context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
     foundation = FoundationStack(app, settings)
-    stacks: list[Stack] = []
+    stacks: list[Stack] = [MonitoringStack(app, settings)]
     for stack in stacks:
         stack.add_stack_dependency(foundation)
     Tags.of(app).add("application", settings.name)

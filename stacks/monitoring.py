@@ -1,0 +1,281 @@
+"""Watching: captured data as a table, drift on a schedule, the account of open reviews, alarms and one dashboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Duration, Environment, Stack
+from aws_cdk import aws_athena as athena
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_glue as glue
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.scheduled_function import ScheduledFunction
+from stacks.constructs.shared import SharedResources
+from stacks.names import VARIANTS, Names
+from stacks.settings import Settings
+
+LOOKBACK_HOURS = 24 * 7
+RESEND_AFTER_SECONDS = 900
+QUERY_LIMIT_BYTES = 10 * 1024**3
+CAPTURE_COLUMNS = (
+    (
+        "capturedata",
+        "struct<endpointinput:struct<observedcontenttype:string,mode:string,data:string,encoding:string>,"
+        "endpointoutput:struct<observedcontenttype:string,mode:string,data:string,encoding:string>>",
+    ),
+    ("eventmetadata", "struct<eventid:string,inferenceid:string,customattributes:array<string>,inferencetime:string>"),
+    ("eventversion", "string"),
+)
+
+
+class MonitoringStack(Stack):
+    """Glue table over capture, drift and reconciliation functions, alarms, dashboard."""
+
+    def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
+        self.names = Names(settings)
+        super().__init__(scope, self.names.stack("monitoring"), env=Environment(region=settings.region), **kwargs)
+        self.settings = settings
+        self.shared = SharedResources(self, settings)
+        self._capture_table()
+        self._workgroup()
+        self.drift = self._detect_drift()
+        self.reconcile = self._reconcile()
+        self._alarms()
+        self._dashboard()
+
+    # -- captured data as a table ----------------------------------------------------------------
+
+    def _capture_table(self) -> None:
+        database = glue.CfnDatabase(
+            self, "Database", catalog_id=self.account, database_input=glue.CfnDatabase.DatabaseInputProperty(name=self.names.database)
+        )
+        location = f"s3://{self.names.bucket('capture')}/capture/{self.names.endpoint}/"
+        table = glue.CfnTable(
+            self,
+            "Capture",
+            catalog_id=self.account,
+            database_name=self.names.database,
+            table_input=glue.CfnTable.TableInputProperty(
+                name="capture",
+                description="Requests and answers of the endpoint, by variant and hour",
+                table_type="EXTERNAL_TABLE",
+                parameters={
+                    "classification": "json",
+                    "projection.enabled": "true",
+                    "projection.variant.type": "enum",
+                    "projection.variant.values": ",".join(VARIANTS),
+                    "projection.hour.type": "date",
+                    "projection.hour.format": "yyyy/MM/dd/HH",
+                    "projection.hour.range": "2026/01/01/00,NOW",
+                    "projection.hour.interval": "1",
+                    "projection.hour.interval.unit": "HOURS",
+                    "storage.location.template": f"{location}${{variant}}/${{hour}}/",
+                },
+                partition_keys=[glue.CfnTable.ColumnProperty(name=name, type="string") for name in ("variant", "hour")],
+                storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
+                    location=location,
+                    columns=[glue.CfnTable.ColumnProperty(name=name, type=kind) for name, kind in CAPTURE_COLUMNS],
+                    input_format="org.apache.hadoop.mapred.TextInputFormat",
+                    output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+                    serde_info=glue.CfnTable.SerdeInfoProperty(
+                        serialization_library="org.openx.data.jsonserde.JsonSerDe", parameters={"case.insensitive": "true"}
+                    ),
+                ),
+            ),
+        )
+        table.add_dependency(database)
+
+    def _workgroup(self) -> None:
+        athena.CfnWorkGroup(
+            self,
+            "Workgroup",
+            name=self.names.workgroup,
+            description="Queries of the drift check",
+            recursive_delete_option=True,
+            work_group_configuration=athena.CfnWorkGroup.WorkGroupConfigurationProperty(
+                enforce_work_group_configuration=True,
+                publish_cloud_watch_metrics_enabled=True,
+                bytes_scanned_cutoff_per_query=QUERY_LIMIT_BYTES,
+                engine_version=athena.CfnWorkGroup.EngineVersionProperty(selected_engine_version="Athena engine version 3"),
+                result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
+                    output_location=f"s3://{self.names.bucket('capture')}/athena-results/",
+                    encryption_configuration=athena.CfnWorkGroup.EncryptionConfigurationProperty(
+                        encryption_option="SSE_KMS", kms_key=self.shared.key.key_arn
+                    ),
+                ),
+            ),
+        )
+
+    # -- functions ---------------------------------------------------------------------------------
+
+    def _detect_drift(self) -> PythonFunction:
+        names, region = self.names, self.settings.region
+        function = PythonFunction(
+            self,
+            "DetectDrift",
+            shared=self.shared,
+            folder="detect_drift",
+            description="Compares the last served texts with the champion's own baseline",
+            timeout=180,
+            environment={
+                "RELEASE_PARAMETER": names.parameter("release"),
+                "DATABASE": names.database,
+                "WORKGROUP": names.workgroup,
+                "LOOKBACK_HOURS": str(LOOKBACK_HOURS),
+            },
+        )
+        function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.parameter('release')}")])
+        function.allow(["sagemaker:DescribeModelPackage"], [names.arn("sagemaker", f"model-package/{names.model_package_group}/*")])
+        function.acknowledge(
+            f"Resource::arn:<AWS::Partition>:sagemaker:{region}:<AWS::AccountId>:model-package/{names.model_package_group}/*",
+            "The champion is whichever version of our own group is released",
+        )
+        function.allow(
+            ["athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults", "athena:StopQueryExecution"],
+            [names.arn("athena", f"workgroup/{names.workgroup}")],
+        )
+        catalog = ("catalog", f"database/{names.database}", f"table/{names.database}/capture")
+        function.allow(["glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"], [names.arn("glue", part) for part in catalog])
+        self._allow_objects(
+            function, "capture", f"capture/{names.endpoint}/", ["s3:GetObject"], "Athena reads whichever hours the query asks for"
+        )
+        self._allow_objects(
+            function,
+            "capture",
+            "athena-results/",
+            ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+            "Athena names its result objects",
+        )
+        self._allow_objects(function, "models", "evaluations/", ["s3:GetObject"], "The champion's report is named by its evaluation job")
+        function.allow(["s3:ListBucket", "s3:GetBucketLocation"], [self._bucket_arn("capture")])
+        function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        ScheduledFunction(
+            self, "DriftSchedule", shared=self.shared, function=function, name="detect-drift", minutes=self.settings.drift.schedule_minutes
+        )
+        return function
+
+    def _reconcile(self) -> PythonFunction:
+        names, review = self.names, self.settings.review
+        queue = names.queue("review-requests")
+        function = PythonFunction(
+            self,
+            "Reconcile",
+            shared=self.shared,
+            folder="reconcile",
+            description="Accounts for every open review and sends lost requests again",
+            timeout=120,
+            environment={
+                "PREDICTIONS_TABLE": names.predictions_table,
+                "REVIEW_QUEUE_URL": f"https://sqs.{self.region}.{self.url_suffix}/{self.account}/{queue}",
+                "RESEND_AFTER_SECONDS": str(RESEND_AFTER_SECONDS),
+                "OVERDUE_AFTER_SECONDS": str(review.task_availability_seconds + review.task_time_limit_seconds),
+            },
+        )
+        function.allow(["dynamodb:Query"], [names.arn("dynamodb", f"table/{names.predictions_table}/index/open-reviews")])
+        function.allow(["sqs:SendMessage"], [names.arn("sqs", queue)])
+        function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        ScheduledFunction(self, "ReconcileSchedule", shared=self.shared, function=function, name="reconcile", minutes=15)
+        return function
+
+    def _bucket_arn(self, purpose: str) -> str:
+        return f"arn:{self.partition}:s3:::{self.names.bucket(purpose)}"
+
+    def _allow_objects(self, function: PythonFunction, purpose: str, prefix: str, verbs: list[str], reason: str) -> None:
+        function.allow(verbs, [f"{self._bucket_arn(purpose)}/{prefix}*"])
+        shown = f"{self.names.prefix}-{purpose}-<AWS::AccountId>-{self.settings.region}"
+        function.acknowledge(f"Resource::arn:aws:s3:::{shown}/{prefix}*", reason)
+
+    # -- alarms and dashboard ------------------------------------------------------------------------
+
+    def _metric(self, function: PythonFunction, name: str, minutes: int, statistic: str = "Maximum") -> cloudwatch.Metric:
+        """A metric that one of our functions publishes (Powertools adds the dimension ``service``)."""
+        return cloudwatch.Metric(
+            namespace=self.names.metric_namespace,
+            metric_name=name,
+            dimensions_map={"service": function.name},
+            period=Duration.minutes(minutes),
+            statistic=statistic,
+        )
+
+    def _alarms(self) -> None:
+        drift = self.settings.drift
+        self._alarm(
+            "Drift",
+            "drift",
+            self._metric(self.drift, "DriftScore", drift.schedule_minutes),
+            threshold=1,
+            periods=drift.evaluation_periods,
+            datapoints=drift.datapoints_to_alarm,
+            description="Served texts are unlike those the champion was tested on; with retraining.on_drift a retraining starts by itself",
+        )
+        self._alarm(
+            "ReviewsOverdue",
+            "reviews-overdue",
+            self._metric(self.reconcile, "ReviewsOverdue", 15),
+            threshold=0,
+            periods=1,
+            datapoints=1,
+            description="Reviews are open past the backend's own time limit: compare the human loops with the prediction table",
+        )
+        for function, name in ((self.drift, "detect-drift-errors"), (self.reconcile, "reconcile-errors")):
+            self._alarm(
+                f"Errors-{name}",
+                name,
+                function.function.metric_errors(period=Duration.minutes(15), statistic="Sum"),
+                threshold=0,
+                periods=1,
+                datapoints=1,
+                description=f"{function.name} failed: read its log",
+            )
+
+    def _alarm(
+        self, construct_id: str, name: str, metric: cloudwatch.IMetric, *, threshold: float, periods: int, datapoints: int, description: str
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            construct_id,
+            alarm_name=f"{self.names.prefix}-{name}",
+            alarm_description=description,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=periods,
+            datapoints_to_alarm=datapoints,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.shared.alerts))
+
+    def _dashboard(self) -> None:
+        minutes = self.settings.drift.schedule_minutes
+        scores = [self._metric(self.drift, f"{name}Score", minutes) for name in ("OovRate", "MeanConfidence", "PredictedClassDivergence")]
+        reviews = [self._metric(self.reconcile, f"Reviews{state}", 15) for state in ("Requested", "Open", "DeadLettered", "Overdue")]
+        by_variant = {
+            name: [
+                cloudwatch.Metric(
+                    namespace="AWS/SageMaker",
+                    metric_name=name,
+                    dimensions_map={"EndpointName": self.names.endpoint, "VariantName": variant},
+                    label=variant,
+                    period=Duration.minutes(5),
+                    statistic=statistic,
+                )
+                for variant in VARIANTS
+            ]
+            for name, statistic in (("Invocations", "Sum"), ("ModelLatency", "p90"), ("Invocation4XXErrors", "Sum"))
+        }
+        board = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=self.names.prefix)
+        board.add_widgets(
+            cloudwatch.GraphWidget(
+                title="Drift score (1 = threshold)",
+                left=scores,
+                left_annotations=[cloudwatch.HorizontalAnnotation(value=1, label="alarm", color=cloudwatch.Color.RED)],
+                width=12,
+            ),
+            cloudwatch.GraphWidget(title="Open reviews", left=reviews, width=12),
+        )
+        board.add_widgets(
+            *(cloudwatch.GraphWidget(title=f"{name} by variant", left=metrics, width=8) for name, metrics in by_variant.items())
+        )
