@@ -61,7 +61,8 @@ class A2iBackend:
         """The loop must really be there; when it is not, the lookup's error sends the request back to the queue."""
         return str(self._client.describe_human_loop(HumanLoopName=review_id)["HumanLoopName"])
 
-    def answers(self, output: Mapping[str, Any]) -> list[HumanAnswer]:
+    @staticmethod
+    def answers(output: Mapping[str, Any]) -> list[HumanAnswer]:
         """Every answer of ``output.json``; one without a readable choice has no label."""
         return [
             HumanAnswer(

@@ -1,0 +1,50 @@
+"""The event with which A2I says that a human loop has ended.
+
+Source: A2I developer guide, "Use Amazon CloudWatch Events in Amazon Augmented AI".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class LoopStatus(StrEnum):
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+class InvalidEvent(ValueError):
+    """The message is not an A2I status event; the text says what is missing."""
+
+
+@dataclass(frozen=True)
+class LoopResult:
+    """``ended_at`` is ISO 8601; ``output_uri`` is None when the loop has no output."""
+
+    review_id: str
+    status: LoopStatus
+    ended_at: str
+    output_uri: str | None
+    failure: str | None
+
+    @classmethod
+    def of_event(cls, event: Mapping[str, Any]) -> LoopResult:
+        """Raises InvalidEvent."""
+        try:
+            detail = event["detail"]
+            failure = ": ".join(str(detail[key]) for key in ("failureCode", "failureReason") if detail.get(key))
+            return cls(
+                review_id=str(detail["humanLoopName"]),
+                status=LoopStatus(detail["humanLoopStatus"]),
+                ended_at=str(event["time"]),
+                output_uri=(detail.get("humanLoopOutput") or {}).get("outputS3Uri"),
+                failure=failure or None,
+            )
+        except KeyError as error:
+            raise InvalidEvent(f"the A2I event has no field {error}") from None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InvalidEvent(f"not an A2I status event: {error}") from None

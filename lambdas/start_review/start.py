@@ -1,0 +1,94 @@
+"""One review request becomes one running review, or a dead letter with its reason; nothing in between.
+
+The order of the writes is what makes a kill harmless: the record exists before the review starts, the review's id
+follows from the request, and the state changes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Protocol
+
+from lambdas.common.predictions import Prediction
+from lambdas.common.review import ReviewBackend, ReviewRefused, ReviewRequest, ReviewState
+
+
+class Outcome(StrEnum):
+    STARTED = "started"
+    DROPPED = "dropped"
+    """Already reviewed, already running, or a newer attempt has been made."""
+    REFUSED = "refused"
+    """The backend will never take it: it lies in the dead-letter queue."""
+
+
+class UnknownPrediction(LookupError):
+    """There is no record of the prediction, and the request does not carry one."""
+
+
+class Store(Protocol):
+    """What is needed of :class:`lambdas.common.predictions.PredictionStore`."""
+
+    def get(self, prediction_id: str) -> Mapping[str, Any] | None: ...
+    def put(self, prediction: Prediction) -> bool: ...
+    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int) -> bool: ...
+    def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool: ...
+
+
+def start(
+    request: ReviewRequest, *, store: Store, backend: ReviewBackend, send_dead_letter: Callable[[ReviewRequest, str], None]
+) -> tuple[Outcome, str]:
+    """Start the review that ``request`` asks for; returns what happened and why.
+
+    Args:
+        send_dead_letter: puts a request into the dead-letter queue, with the reason.
+
+    Raises:
+        UnknownPrediction: keep the message; the record may still come.
+        Exception: whatever the backend or the store raised that may pass; keep the message.
+    """
+    item = store.get(request.prediction_id)
+    if item is None:
+        item = _record(request, store)
+    superseded = _superseded(request, item)
+    if superseded:
+        return Outcome.DROPPED, superseded
+    try:
+        review_id = backend.start(request)
+    except ReviewRefused as refusal:
+        retry = request.again()
+        send_dead_letter(retry, str(refusal))
+        store.mark_dead_lettered(request.prediction_id, request.attempt, str(refusal), next_attempt=retry.attempt)
+        return Outcome.REFUSED, str(refusal)
+    if store.mark_in_review(request.prediction_id, review_id, request.attempt):
+        return Outcome.STARTED, review_id
+    return Outcome.STARTED, f"{review_id} ended before it was recorded as started"
+
+
+def give_up(request: ReviewRequest, reason: str, store: Store) -> bool:
+    """The queue is about to move the message to the dead letters: let the record say so, at the message's own attempt."""
+    return store.mark_dead_lettered(request.prediction_id, request.attempt, reason, next_attempt=request.attempt)
+
+
+def _record(request: ReviewRequest, store: Store) -> Mapping[str, Any]:
+    """Write the record that the hot path could not write, from what the request carries."""
+    prediction = Prediction.of_request(request)
+    if prediction is None:
+        raise UnknownPrediction(f"prediction {request.prediction_id} has no record, and its request carries no origin")
+    store.put(prediction)
+    item = store.get(request.prediction_id)
+    if item is None:
+        raise UnknownPrediction(f"prediction {request.prediction_id} was recorded and is gone again")
+    return item
+
+
+def _superseded(request: ReviewRequest, item: Mapping[str, Any]) -> str | None:
+    """Why there is nothing to start, or None."""
+    state, attempt = ReviewState(item["review_state"]), int(item["attempt"])
+    if state is ReviewState.REVIEWED:
+        return "already reviewed"
+    if attempt > request.attempt:
+        return f"attempt {attempt} has been made since"
+    if state is ReviewState.IN_REVIEW and attempt == request.attempt:
+        return "already in review"
+    return None
