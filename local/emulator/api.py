@@ -117,7 +117,7 @@ def operation_model(service: str, name: str) -> OperationModel:
 
 
 def validate(service: str, name: str, request: Request) -> None:
-    """Check a request against botocore's model *and* its string patterns, which botocore itself ignores.
+    """Check a request against botocore's model *and* its patterns and upper bounds, which botocore itself ignores.
 
     Raises:
         ApiError: ValidationException in the service's wording.
@@ -143,8 +143,15 @@ def _pattern_problems(shape: Shape, value: Any, path: str) -> Any:
             if key in shape.members:
                 yield from _pattern_problems(shape.members[key], item, f"{path}.{key[0].lower()}{key[1:]}")
     elif kind == "list":
+        longest = shape.metadata.get("max")
+        if longest is not None and len(value) > longest:
+            yield f"Value at '{path}' failed to satisfy constraint: Member must have length less than or equal to {longest}"
         for index, item in enumerate(value):
             yield from _pattern_problems(shape.member, item, f"{path}.{index + 1}.member")
+    elif kind in ("integer", "long", "float", "double"):
+        largest = shape.metadata.get("max")
+        if largest is not None and value > largest:
+            yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value less than or equal to {largest}"
     elif kind == "map":
         for key, item in value.items():
             yield from _pattern_problems(shape.key, key, f"{path}.key")

@@ -28,7 +28,9 @@ TEMPLATE = """
     <classification-target>{{ task.input.text }}</classification-target>
     <short-instructions>Judge the text alone, not what you know about its subject.</short-instructions>
     <full-instructions header="How to decide">
-      <p><strong>Positive</strong>: praise, joy, thanks. <strong>Negative</strong>: blame, anger, regret. <strong>Neutral</strong>: neither.</p>
+      <p><strong>Positive</strong>: praise, joy, thanks.</p>
+      <p><strong>Negative</strong>: blame, anger, regret.</p>
+      <p><strong>Neutral</strong>: neither, or a plain report.</p>
     </full-instructions>
   </crowd-classifier>
 </crowd-form>
@@ -84,7 +86,9 @@ class Review:
         self.template: str = sagemaker.create_human_task_ui(HumanTaskUiName="choose-a-label", UiTemplate={"Content": TEMPLATE})[
             "HumanTaskUiArn"
         ]
-        self.role = self.make_role("review-role", [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{self.bucket}/*"}])
+        self.role = self.make_role(
+            "review-role", [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{self.bucket}/*"}]
+        )
         self._catch_events()
         return self
 
@@ -184,7 +188,8 @@ class Review:
     def admin(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call an admin route of the embedded AWS."""
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{self.emulator.url}/_reviewloop/{path}", data=data)) as response:
+        request = urllib.request.Request(f"{self.emulator.url}/_reviewloop/{path}", data=data)  # noqa: S310
+        with urllib.request.urlopen(request) as response:  # noqa: S310
             return json.loads(response.read())
 
 
@@ -198,7 +203,7 @@ class Portal:
 
     def fetch(self, path: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], str]:
         """(status, lower-case headers, body), whatever the status."""
-        request = urllib.request.Request(f"{self._url}{path}", data=data, headers=headers or {})
+        request = urllib.request.Request(f"{self._url}{path}", data=data, headers=headers or {})  # noqa: S310
         try:
             with self._opener.open(request) as response:
                 return response.status, {key.lower(): value for key, value in response.headers.items()}, response.read().decode()

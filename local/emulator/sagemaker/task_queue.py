@@ -124,6 +124,8 @@ class TaskQueue:
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
+        self.generation = 0
+        """Counts the resets: whoever waits for tasks of an earlier generation waits in vain."""
         self._lock = threading.RLock()
         self._sweeper: threading.Thread | None = None
         self._finishers = ThreadPoolExecutor(4, thread_name_prefix="task-finisher")
@@ -226,6 +228,7 @@ class TaskQueue:
     def clear(self) -> None:
         with self._lock:
             self._tasks.clear()
+            self.generation += 1
 
     def _end(self, task: Task, ending: Ending) -> None:
         if self._tasks.pop(task.task_id, None) is not None:
