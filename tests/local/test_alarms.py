@@ -186,6 +186,10 @@ class Wire:
         self.sqs = aws("sqs")
         self.url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
         self.arn = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        senders = {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]}
+        statement = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": self.arn}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": policy})
         events = aws("events")
         pattern = {"source": ["aws.cloudwatch"], "detail": {"alarmName": [{"prefix": name}]}}
         events.put_rule(Name=name, EventPattern=json.dumps(pattern))
