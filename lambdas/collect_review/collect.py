@@ -53,7 +53,11 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """The edges. ``answers`` is the review backend's reader; ``read_output`` raises :class:`OutputMissing`; ``write_ground_truth`` takes key and body."""
+    """The edges.
+
+    ``answers`` is the review backend's reader of ``output.json``; ``read_output`` takes its URI and raises
+    :class:`OutputMissing`; ``write_ground_truth`` takes key and body.
+    """
 
     store: Store
     answers: Callable[[Mapping[str, Any]], list[HumanAnswer]]

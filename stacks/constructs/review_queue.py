@@ -59,8 +59,11 @@ class ReviewQueue(Construct):
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters.queue, max_receive_count=MAX_RECEIVES),
         )
 
-    def feed(self, function: PythonFunction, *, batch_size: int = 10) -> lambda_.EventSourceMapping:
-        """Invoke ``function`` with batches; it answers with the messages that failed, and only those come back."""
+    def feed(self, function: PythonFunction, *, batch_size: int = 10, max_concurrency: int | None = None) -> lambda_.EventSourceMapping:
+        """Invoke ``function`` with batches; it answers with the messages that failed, and only those come back.
+
+        ``max_concurrency`` (2-1000) keeps a burst from running into the limits of the service that the function calls.
+        """
         function.allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [self.queue.queue_arn])
         function.allow(["kms:Decrypt"], [self._shared.key.key_arn])
         mapping = lambda_.EventSourceMapping(
@@ -70,6 +73,7 @@ class ReviewQueue(Construct):
             event_source_arn=self.queue.queue_arn,
             batch_size=batch_size,
             report_batch_item_failures=True,
+            max_concurrency=max_concurrency,
         )
         # Lambda checks the role's grants when the mapping is made, and a role does not wait for its own policy.
         mapping.node.add_dependency(function.role)
