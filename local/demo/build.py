@@ -1,0 +1,184 @@
+"""The first half of the demo: data, deployment, tuning, release."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from local import corpus, deployer
+from local.demo.session import DemoFailed, Session
+from local.demo.summary import Score, Trial
+from model_code.data import read_rows
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class GatesRefused(RuntimeError):
+    """No candidate passed the gates: an outcome of the demo, with the reasons, not a fault of it."""
+
+
+def make_dataset(session: Session, *, seed: int, labels_shuffled: bool) -> Path:
+    """Fetch the corpus and write the first dataset version."""
+    folder = session.output / "dataset"
+    manifest = corpus.first_dataset(folder, seed=seed, labels_shuffled=labels_shuffled)
+    session.summary.dataset = {"version": manifest.version, "rows": dict(manifest.rows), "labels": list(manifest.labels)}
+    rows = ", ".join(f"{count} {split}" for split, count in manifest.rows.items())
+    session.say(
+        f"{sum(manifest.rows.values())} Amazon review sentences with about 20 human ratings each: {rows} (version {manifest.version})"
+    )
+    if labels_shuffled:
+        session.say("[yellow]labels of train and validation are shuffled on purpose: nothing can be learnt from them[/]")
+    return folder
+
+
+def synthesise(stage: str, output: Path) -> int:
+    """Run app.py as ``make synth`` does; returns the number of stacks.
+
+    Raises:
+        DemoFailed: with the end of its messages.
+    """
+    done = subprocess.run(
+        [sys.executable, "app.py", "--stage", stage, "--output", str(output)],
+        cwd=ROOT,
+        env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DemoFailed(f"synthesis failed: {done.stderr[-2_000:]}")
+    return len(list(output.glob("*.template.json")))
+
+
+def deploy(session: Session, assembly: Path) -> None:
+    """Deploy every stack unchanged, with a bar over the resources of each."""
+    artifacts = deployer.read_assembly(assembly)
+    total = sum(artifact.resources for artifact in artifacts)
+    before = dict(zip([a.name for a in artifacts], _running_total([a.resources for a in artifacts]), strict=True))
+    with session.progress("deploying", total) as update:
+        session.outputs = deployer.deploy(
+            assembly,
+            session.emulator.url,
+            on_progress=lambda p: update(before[p.stack] + p.done, p.stack.removeprefix(session.prefix + "-")),
+        )
+    session.say(f"{len(artifacts)} stacks, {total} resources, IAM enforced")
+
+
+def _running_total(sizes: list[int]) -> list[int]:
+    return [sum(sizes[:index]) for index in range(len(sizes))]
+
+
+def upload(session: Session, dataset: Path) -> None:
+    """What an operator does once: the dataset version and the base model into the data bucket, and the parameter."""
+    s3, bucket = session.client("s3"), session.bucket("data")
+    prefix = f"datasets/{session.summary.dataset['version']}"
+    files = {f"{prefix}/{path.relative_to(dataset)}": path for path in sorted(dataset.rglob("*")) if path.is_file()}
+    files |= {f"base-model/{path.name}": path for path in sorted(corpus.base_model_folder().iterdir()) if path.is_file()}
+    for key, path in files.items():
+        s3.upload_file(str(path), bucket, key)
+    session.put_parameter("dataset", f"s3://{bucket}/{prefix}")
+    session.say(f"dataset and base model (all-MiniLM-L6-v2) are in s3://{bucket}")
+
+
+def tune(session: Session, payload: dict[str, Any]) -> dict[str, Any]:
+    """Run the tuning state machine and show its trials as they end.
+
+    Raises:
+        GatesRefused: no candidate passed.
+        DemoFailed: anything else went wrong.
+    """
+    jobs = session.settings.tuning.max_jobs
+    began = time.time()
+    with session.progress("tuning", jobs) as update:
+
+        def watch() -> None:
+            done = [trial for trial in trials_since(session, began) if trial.status in ("Completed", "Stopped", "Failed")]
+            best = max((trial.objective for trial in done if trial.objective is not None), default=None)
+            text = "tuning" if best is None else f"tuning, best macro-F1 so far {best:.3f}"
+            update(len(done), "evaluating the best two against people and baselines" if len(done) >= jobs else text)
+
+        described = session.run("tuning", payload, watch=watch, seconds=900)
+    session.summary.trials = trials_since(session, began)
+    if described["status"] != "SUCCEEDED" and described.get("error", "").endswith("GatesRefused"):
+        raise GatesRefused(_message(described.get("cause", "")))
+    output = session.output_of(described)
+    best = output["packages"][0]
+    session.summary.best_trial = best["training_job"]
+    session.say(f"{len(session.summary.trials)} trials; best on validation: macro-F1 {best['objective']:.3f} ({best['training_job']})")
+    return output
+
+
+def _message(cause: str) -> str:
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return cause
+
+
+def trials_since(session: Session, began: float) -> list[Trial]:
+    """The training jobs created since ``began``, in the order of their start."""
+    sagemaker = session.client("sagemaker")
+    summaries = sagemaker.list_training_jobs(MaxResults=100, SortBy="CreationTime", SortOrder="Ascending")["TrainingJobSummaries"]
+    found = []
+    for summary in summaries:
+        if summary["CreationTime"].timestamp() < began - 1:
+            continue
+        job = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+        metrics = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
+        end = job.get("TrainingEndTime")
+        found.append(
+            Trial(
+                name=job["TrainingJobName"],
+                status=job["TrainingJobStatus"],
+                objective=metrics.get("validation:macro_f1"),
+                hyperparameters={key: value.strip('"') for key, value in job["HyperParameters"].items()},
+                seconds=round((end - job["CreationTime"]).total_seconds(), 1) if end else 0.0,
+            )
+        )
+    return found
+
+
+def evaluation_of(session: Session, package_arn: str) -> dict[str, Any]:
+    """The evaluation report that a model package points at."""
+    package = session.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
+    bucket, key = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"].removeprefix("s3://").split("/", 1)
+    report: dict[str, Any] = json.loads(session.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+    return report
+
+
+def read_scores(session: Session, packages: list[dict[str, Any]]) -> None:
+    """Champion, challenger, baselines and human level from the reports of the evaluation jobs."""
+    champion = evaluation_of(session, packages[0]["model_package_arn"])
+    scores = {"champion": Score.of(champion["overall"])}
+    if len(packages) > 1:
+        scores["challenger"] = Score.of(evaluation_of(session, packages[1]["model_package_arn"])["overall"])
+    for name in ("majority", "tfidf", "human_1", "human_3"):
+        if champion["references"].get(name):
+            scores[name] = Score.of(champion["references"][name])
+    session.summary.scores, session.summary.evaluation = scores, champion
+    session.summary.review_threshold = champion["review"]["threshold"]
+    for name in ("champion", "tfidf", "human_1"):
+        if name in scores:
+            session.say(f"{name:>9}: accuracy {scores[name].accuracy.percent()}, macro-F1 {scores[name].macro_f1.value:.3f}")
+
+
+def release(session: Session, packages: list[dict[str, Any]]) -> None:
+    """First release: the best candidate as champion, the second beside it as challenger."""
+    champion, challenger = packages[0]["model_package_arn"], packages[-1]["model_package_arn"]
+    with session.progress("starting the endpoint", None):
+        output = session.output_of(session.run("rollout", {"champion": champion, "challenger": challenger, "reason": "first release"}))
+    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.prefix)
+    variants = ", ".join(
+        f"{v['VariantName']} {v['CurrentInstanceCount']} instances at weight {v['CurrentWeight']:g}" for v in endpoint["ProductionVariants"]
+    )
+    session.say(f"{output['outcome']}: {variants}")
+
+
+def test_texts(dataset: Path) -> list[str]:
+    """The texts of the frozen test set: nothing was trained on them."""
+    return [row.text for row in read_rows(dataset / "test")]

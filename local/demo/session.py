@@ -1,0 +1,176 @@
+"""What every step of the demo works with: the emulator, clients, the console, and the summary it fills in."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from local.demo.summary import Summary
+from local.stack_process import Emulator
+from stacks.settings import Settings
+
+ACCOUNT = "000000000000"
+ROOT_CREDENTIALS = Credentials("test", "test")
+_EXECUTE_API = re.compile(r"^([a-z0-9]+)\.execute-api\.")
+
+
+class DemoFailed(RuntimeError):
+    """A step did not do what it must; the text says which, why, and where to look."""
+
+
+@dataclass
+class Session:
+    """One run of the demo."""
+
+    emulator: Emulator
+    settings: Settings
+    output: Path
+    summary: Summary
+    console: Console
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    _clients: dict[str, Any] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.settings.name}-{self.settings.stage}"
+
+    def bucket(self, purpose: str) -> str:
+        return f"{self.prefix}-{purpose}-{ACCOUNT}-{self.settings.region}"
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the embedded AWS with the account's root credentials; clients are thread-safe and shared."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = boto3.client(
+                    service,
+                    endpoint_url=self.emulator.url,
+                    region_name=self.settings.region,
+                    aws_access_key_id=ROOT_CREDENTIALS.access_key,
+                    aws_secret_access_key=ROOT_CREDENTIALS.secret_key,
+                    config=Config(retries={"mode": "standard"}, read_timeout=120, max_pool_connections=16, s3={"addressing_style": "path"}),
+                )
+            return self._clients[service]
+
+    def parameter(self, path: str) -> str:
+        name = f"/{self.settings.name}/{self.settings.stage}/{path}"
+        value: str = self.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+        return value
+
+    def put_parameter(self, path: str, value: str) -> None:
+        self.client("ssm").put_parameter(Name=f"/{self.settings.name}/{self.settings.stage}/{path}", Value=value, Overwrite=True)
+
+    @cached_property
+    def predict_url(self) -> str:
+        """The prediction API on this machine: the emulator serves every API below one path."""
+        address = urlsplit(self.outputs[f"{self.prefix}-endpoint"]["PredictUrl"])
+        match = _EXECUTE_API.match(address.netloc)
+        if match is None:
+            return address.geturl()
+        return f"{self.emulator.url}/_aws/execute-api/{match[1]}{address.path}"
+
+    def predict(self, text: str) -> dict[str, Any]:
+        """POST /predict, signed.
+
+        Raises:
+            DemoFailed: any answer but 200.
+        """
+        body = json.dumps({"text": text}).encode()
+        request = AWSRequest("POST", self.predict_url, data=body, headers={"Content-Type": "application/json"})
+        SigV4Auth(ROOT_CREDENTIALS, "execute-api", self.settings.region).add_auth(request)
+        try:
+            with urllib.request.urlopen(  # noqa: S310  (the emulator on 127.0.0.1)
+                urllib.request.Request(self.predict_url, data=body, headers=dict(request.headers), method="POST"), timeout=60
+            ) as response:
+                answer: dict[str, Any] = json.loads(response.read())
+                return answer
+        except urllib.error.HTTPError as error:
+            raise DemoFailed(f"POST /predict answered {error.code}: {error.read().decode(errors='replace')[:500]}") from None
+
+    # -- state machines ------------------------------------------------------------------------------
+
+    def machine_arn(self, part: str) -> str:
+        return f"arn:aws:states:{self.settings.region}:{ACCOUNT}:stateMachine:{self.prefix}-{part}"
+
+    def start(self, part: str, payload: dict[str, Any]) -> str:
+        arn: str = self.client("stepfunctions").start_execution(stateMachineArn=self.machine_arn(part), input=json.dumps(payload))[
+            "executionArn"
+        ]
+        return arn
+
+    def execution(self, arn: str) -> dict[str, Any]:
+        described: dict[str, Any] = self.client("stepfunctions").describe_execution(executionArn=arn)
+        return described
+
+    def output_of(self, described: dict[str, Any]) -> dict[str, Any]:
+        """The output of a finished execution.
+
+        Raises:
+            DemoFailed: it did not succeed; with its error and cause.
+        """
+        if described["status"] != "SUCCEEDED":
+            name = described["stateMachineArn"].rsplit(":", 1)[-1]
+            raise DemoFailed(f"{name} ended {described['status']}: {described.get('error', '')}: {described.get('cause', '')[:800]}")
+        output: dict[str, Any] = json.loads(described["output"])
+        return output
+
+    def run(self, part: str, payload: dict[str, Any], *, watch: Any = None, seconds: float = 600) -> dict[str, Any]:
+        """Run a state machine to its end; ``watch()`` is called about twice a second meanwhile."""
+        arn = self.start(part, payload)
+        deadline = time.monotonic() + seconds
+        while True:
+            described = self.execution(arn)
+            if watch is not None:
+                watch()
+            if described["status"] != "RUNNING":
+                return described
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"state machine {part} still runs after {seconds:.0f} s: see {self.emulator.log_file}")
+            time.sleep(0.4)
+
+    # -- console -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A titled step whose seconds go into the summary."""
+        self.console.print(f"\n[bold cyan]{name}[/]")
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.summary.seconds[name] = round(time.monotonic() - began, 1)
+            self.summary.write(self.output / "summary.json")
+
+    def say(self, text: str) -> None:
+        self.console.print(f"  {text}", highlight=False)
+
+    @contextmanager
+    def progress(self, description: str, total: int | None) -> Iterator[Any]:
+        """A bar; yields ``update(completed, text=None)``."""
+        columns = (SpinnerColumn(), TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task(description, total=total)
+
+            def update(completed: int, text: str | None = None) -> None:
+                bar.update(task, completed=completed, **({"description": text} if text else {}))
+
+            yield update
