@@ -25,6 +25,8 @@ _FORWARDED = {
     "accept": "Accept",
     "x-amzn-sagemaker-custom-attributes": "X-Amzn-SageMaker-Custom-Attributes",
 }
+_CONTENT_TYPE = "content-type"
+"""Lower case, because ministack rewrites ``Content-Type`` to that of the service's control plane."""
 _draws = random.Random()  # noqa: S311  (traffic split, no secret)
 
 
@@ -60,7 +62,7 @@ def invoke_endpoint(request: HttpRequest) -> HttpResponse:
         return _model_error(endpoint, chosen, status, body)
     _capture(endpoint, chosen, request, headers, body)
     answer = {
-        "Content-Type": headers.get("content-type", "application/octet-stream"),
+        _CONTENT_TYPE: headers.get("content-type", "application/octet-stream"),
         "x-Amzn-Invoked-Production-Variant": chosen.variant.name,
     }
     if "x-amzn-sagemaker-custom-attributes" in headers:
@@ -117,7 +119,7 @@ def _model_error(endpoint: Endpoint, chosen: _Chosen, status: int, body: bytes) 
         "OriginalStatusCode": status,
     }
     headers = {
-        "Content-Type": "application/json",
+        _CONTENT_TYPE: "application/json",
         "x-amzn-ErrorType": "ModelError",
         "x-Amzn-Invoked-Production-Variant": chosen.variant.name,
     }
