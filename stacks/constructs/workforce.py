@@ -1,0 +1,126 @@
+"""Who reviews: a private workforce with its sign-in and one work team, created here or imported.
+
+SageMaker allows one private workforce per account and region, so an account that has one imports its work team
+(``review.workforce`` in the settings).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from aws_cdk import Acknowledgment, Aws, Duration, RemovalPolicy, Validations
+from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from stacks.constructs.shared import SharedResources
+
+GROUP = "reviewers"
+_PASSWORD_LENGTH = 14
+
+
+class Workforce(Construct):
+    """User pool, domain, client, group, workforce and work team; with ``import`` only the work team's ARN.
+
+    Attributes:
+        workteam_arn: the team that is asked.
+        user_pool, client: None with an imported team.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, shared: SharedResources) -> None:
+        super().__init__(scope, construct_id)
+        self._shared = shared
+        self.user_pool: cognito.UserPool | None = None
+        self.client: cognito.CfnUserPoolClient | None = None
+        imported = shared.settings.review.workforce.workteam_arn
+        self.workteam_arn = imported if imported is not None else self._create()
+
+    def _create(self) -> str:
+        names = self._shared.names
+        self.user_pool = pool = self._pool()
+        self.client = client = self._client(pool)
+        domain = cognito.CfnUserPoolDomain(self, "Domain", domain=self._domain_prefix(), user_pool_id=pool.user_pool_id)
+        group = cognito.CfnUserPoolGroup(
+            self, "Group", group_name=GROUP, user_pool_id=pool.user_pool_id, description="Members answer review and labelling tasks"
+        )
+        workforce = sagemaker.CfnWorkforce(
+            self,
+            "Workforce",
+            workforce_name=names.prefix,
+            cognito_config=sagemaker.CfnWorkforce.CognitoConfigProperty(client_id=client.ref, user_pool=pool.user_pool_id),
+        )
+        workforce.add_resource_dependency(domain)
+        workteam = sagemaker.CfnWorkteam(
+            self,
+            "Workteam",
+            workteam_name=f"{names.prefix}-{GROUP}",
+            workforce_name=names.prefix,
+            description=f"Reviews the predictions of {names.prefix} and labels its texts",
+            member_definitions=[
+                sagemaker.CfnWorkteam.MemberDefinitionProperty(
+                    cognito_member_definition=sagemaker.CfnWorkteam.CognitoMemberDefinitionProperty(
+                        cognito_user_pool=pool.user_pool_id, cognito_user_group=GROUP, cognito_client_id=client.ref
+                    )
+                )
+            ],
+        )
+        for needed in (workforce, domain, group):
+            workteam.add_resource_dependency(needed)
+        return workteam.attr_workteam_arn
+
+    def _pool(self) -> cognito.UserPool:
+        pool = cognito.UserPool(
+            self,
+            "UserPool",
+            user_pool_name=f"{self._shared.names.prefix}-{GROUP}",
+            self_sign_up_enabled=False,
+            sign_in_aliases=cognito.SignInAliases(username=True, email=True),
+            auto_verify=cognito.AutoVerifiedAttrs(email=True),
+            account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+            mfa=cognito.Mfa.REQUIRED,
+            mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
+            password_policy=cognito.PasswordPolicy(
+                min_length=_PASSWORD_LENGTH,
+                require_lowercase=True,
+                require_uppercase=True,
+                require_digits=True,
+                require_symbols=True,
+                temp_password_validity=Duration.days(3),
+            ),
+            deletion_protection=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        Validations.of(pool).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-COG8",
+                reason="The Plus plan (threat protection) is billed per user; accounts are made by an operator only (no "
+                "sign-up), need a second factor at each sign-in, and reach nothing but the tasks of their team",
+            )
+        )
+        return pool
+
+    def _client(self, pool: cognito.UserPool) -> cognito.CfnUserPoolClient:
+        """The client that SageMaker adopts: it writes the worker portal's call-back URLs into it when the workforce is
+        made, so the template must not set any OAuth property, or a later deploy would take the portal's sign-in away.
+        """
+        return cognito.CfnUserPoolClient(
+            self,
+            "Client",
+            client_name="worker-portal",
+            user_pool_id=pool.user_pool_id,
+            generate_secret=True,
+            prevent_user_existence_errors="ENABLED",
+            enable_token_revocation=True,
+            explicit_auth_flows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+            supported_identity_providers=["COGNITO"],
+        )
+
+    def _domain_prefix(self) -> str:
+        """Unique in the region over all accounts, without a lookup: the account is part of it."""
+        names = self._shared.names
+        return f"{names.prefix}-{Aws.ACCOUNT_ID}-{self._shared.settings.region}"
+
+
+def content_hash(text: str) -> str:
+    """Eight hex digits for a name that must change with its content."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

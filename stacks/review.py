@@ -1,0 +1,157 @@
+"""Review: who is asked, how they are asked, and the way there and back. Everything between an unsure prediction and its label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Environment, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from stacks.constructs.flow_definition import OUTPUT_PREFIX, FlowDefinition
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.review_queue import MAX_RECEIVES, ReviewQueue
+from stacks.constructs.shared import SharedResources
+from stacks.constructs.workforce import Workforce
+from stacks.names import Names
+from stacks.settings import Settings
+
+_TIMEOUT = 60
+_CONCURRENT_STARTS = 2
+
+
+class ReviewStack(Stack):
+    """Workforce, flow definition, the queues ``review-requests`` and ``review-results`` and the functions that read them."""
+
+    def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
+        self.names = Names(settings)
+        super().__init__(scope, self.names.stack("review"), env=Environment(region=settings.region), **kwargs)
+        self.settings = settings
+        self.shared = SharedResources(self, settings)
+        self.workforce = Workforce(self, "Workforce", shared=self.shared)
+        self.flow = FlowDefinition(self, "Flow", shared=self.shared, workteam_arn=self.workforce.workteam_arn)
+        self.requests = ReviewQueue(
+            self,
+            "Requests",
+            shared=self.shared,
+            name="review-requests",
+            consumer_timeout=_TIMEOUT,
+            dead_letters_hold="Predictions that nobody was asked about, or that nobody answered: read the reason on the record, "
+            "then redrive to review-requests to ask again",
+        )
+        self.results = ReviewQueue(
+            self,
+            "Results",
+            shared=self.shared,
+            name="review-results",
+            consumer_timeout=_TIMEOUT,
+            dead_letters_hold="Answers of people that could not be stored: read the log of collect-review, then redrive to review-results",
+        )
+        rule = self._result_rule()
+        self._start_review(rule)
+        self._collect_review()
+        self._publish()
+
+    def _result_rule(self) -> events.CfnRule:
+        """A2I's status changes of our own flow, of any generation of it, go to the results queue."""
+        name = f"{self.names.prefix}-review-results"
+        arn = self.names.arn("events", f"rule/{name}")
+        target = self.results.queue.queue_arn
+        rule = events.CfnRule(
+            self,
+            "ResultRule",
+            name=name,
+            description="Ended human reviews",
+            state="ENABLED",
+            event_pattern={
+                "source": ["aws.sagemaker"],
+                "detail-type": ["SageMaker A2I HumanLoop Status Change"],
+                "detail": {"flowDefinitionArn": [{"prefix": self.flow.every_generation}]},
+            },
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="Results",
+                    arn=target,
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self.results.dead_letters.queue.queue_arn),
+                )
+            ],
+        )
+        self.results.allow_rule(arn)
+        self.results.dead_letters.allow_rule(arn)
+        return rule
+
+    def _start_review(self, rule: events.CfnRule) -> None:
+        function = PythonFunction(
+            self,
+            "StartReview",
+            shared=self.shared,
+            folder="start_review",
+            description="Asks people about an unsure prediction",
+            timeout=_TIMEOUT,
+            environment={
+                "PREDICTIONS_TABLE": self.names.predictions_table,
+                "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,
+                "FLOW_DEFINITION_ARN": self.flow.arn,
+                "LABELS": ",".join(self.settings.dataset.labels),
+                "MAX_RECEIVES": str(MAX_RECEIVES),
+            },
+        )
+        function.allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
+        function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        function.allow(["sagemaker:StartHumanLoop"], [self.flow.arn])
+        function.allow(["sagemaker:DescribeHumanLoop"], [self.names.arn("sagemaker", "human-loop/*")])
+        function.acknowledge(
+            f"Resource::arn:<AWS::Partition>:sagemaker:{self.region}:<AWS::AccountId>:human-loop/*",
+            "A human loop is named for its prediction, so its ARN is not known before; the action only reads a status",
+        )
+        self.requests.dead_letters.allow_send(function)
+        mapping = self.requests.feed(function, max_concurrency=_CONCURRENT_STARTS)
+        # A review that ends before the rule listens would be lost.
+        mapping.node.add_dependency(rule)
+
+    def _collect_review(self) -> None:
+        function = PythonFunction(
+            self,
+            "CollectReview",
+            shared=self.shared,
+            folder="collect_review",
+            description="Stores what people answered, once",
+            timeout=_TIMEOUT,
+            environment={
+                "PREDICTIONS_TABLE": self.names.predictions_table,
+                "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,
+                "CAPTURE_BUCKET": self.names.bucket("capture"),
+                "LABELS": ",".join(self.settings.dataset.labels),
+            },
+        )
+        function.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
+        function.allow(["s3:GetObject"], [self.shared.bucket("review").arn_for_objects(f"{OUTPUT_PREFIX}/*")])
+        function.allow(["s3:PutObject"], [self.shared.bucket("capture").arn_for_objects("ground-truth/*")])
+        function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        for purpose, prefix, reason in (
+            ("review", OUTPUT_PREFIX, "A2I writes each review's answers below this prefix, by the second and the review's name"),
+            ("capture", "ground-truth", "One object per labelled prediction, below this prefix"),
+        ):
+            function.acknowledge(f"Resource::arn:aws:s3:::{self._readable_bucket(purpose)}/{prefix}/*", reason)
+        self.requests.dead_letters.allow_send(function)
+        self.results.feed(function)
+
+    def _publish(self) -> None:
+        parameters = {
+            "flow-definition-arn": self.flow.arn,
+            "workteam-arn": self.workforce.workteam_arn,
+            "human-task-ui-arn": self.flow.human_task_ui_arn,
+            "review-requests-url": self.requests.queue.queue_url,
+        }
+        for name, value in parameters.items():
+            ssm.StringParameter(self, f"Parameter-{name}", parameter_name=self.names.parameter(name), string_value=value)
+        CfnOutput(self, "FlowDefinitionArn", value=self.flow.arn)
+        CfnOutput(self, "WorkteamArn", value=self.workforce.workteam_arn)
+        if self.workforce.user_pool is not None and self.workforce.client is not None:
+            CfnOutput(self, "UserPoolId", value=self.workforce.user_pool.user_pool_id)
+            CfnOutput(self, "UserPoolClientId", value=self.workforce.client.ref)
+
+    def _readable_bucket(self, purpose: str) -> str:
+        """The bucket's name as a nag finding writes it."""
+        return f"{self.names.prefix}-{purpose}-<AWS::AccountId>-{self.region}"
