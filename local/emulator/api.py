@@ -157,14 +157,18 @@ def _pattern_problems(shape: Shape, value: Any, path: str) -> Any:
             yield from _pattern_problems(shape.key, key, f"{path}.key")
             yield from _pattern_problems(shape.value, item, f"{path}.{key}.member")
     elif kind == "string" and isinstance(value, str):
-        pattern = shape.metadata.get("pattern")
-        if pattern and not _pattern(pattern).fullmatch(value):
-            yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern}"
-        longest = shape.metadata.get("max")
-        if longest is not None and len(value) > longest:
-            yield f"Value '{value[:80]}' at '{path}' failed to satisfy constraint: Member must have length less than or equal to {longest}"
-        if shape.enum and value not in shape.enum:
-            yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(shape.enum)}]"
+        yield from _string_problems(shape, value, path)
+
+
+def _string_problems(shape: Shape, value: str, path: str) -> Any:
+    pattern = shape.metadata.get("pattern")
+    if pattern and not _pattern(pattern).fullmatch(value):
+        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern}"
+    longest = shape.metadata.get("max")
+    if longest is not None and len(value) > longest:
+        yield f"Value '{value[:80]}' at '{path}' failed to satisfy constraint: Member must have length less than or equal to {longest}"
+    if shape.enum and value not in shape.enum:
+        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(shape.enum)}]"
 
 
 @cache

@@ -227,7 +227,7 @@ def test_a_manifest_line_that_is_not_json_fails_the_job_with_its_number(review: 
     ("changed", "message"),
     [
         ({"LabelAttributeName": "feeling-metadata"}, "must not end with -metadata"),
-        ({"HumanTaskConfig": {"NumberOfHumanWorkersPerDataObject": 10}}, "NumberOfHumanWorkersPerDataObject"),
+        ({"HumanTaskConfig": {"NumberOfHumanWorkersPerDataObject": 10}}, "numberOfHumanWorkersPerDataObject"),
         ({"HumanTaskConfig": {"TaskTimeLimitInSeconds": 28_801}}, "at most 28800"),
         ({"HumanTaskConfig": {"WorkteamArn": "arn:aws:sagemaker:us-east-1:000000000000:workteam/private-crowd/none"}}, "does not exist"),
         ({"LabelingJobName": "ends-with-a-hyphen-"}, "regular expression"),
