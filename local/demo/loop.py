@@ -42,11 +42,12 @@ def predict(session: Session, texts: Sequence[str]) -> list[dict[str, Any]]:
         answers = send(session, texts, update)
     asked = Counter(answer["review"]["status"] for answer in answers)
     session.summary.confidences = [answer["confidence"] for answer in answers]
-    session.summary.review_rate = round(asked["requested"] / len(answers), 4)
+    rate = asked["requested"] / len(answers)
+    session.summary.review_rate = round(rate, 4)
     variants = Counter(answer["variant"] for answer in answers)
     session.say(
         f"{len(answers)} answered ({', '.join(f'{n} by {v}' for v, n in variants.most_common())}); "
-        f"{asked['requested']} sent to people ({100 * session.summary.review_rate:.0f} %)"
+        f"{asked['requested']} sent to people ({100 * rate:.0f} %)"
     )
     return answers
 
@@ -80,11 +81,12 @@ def wait_for_reviews(session: Session) -> None:
                 break
             time.sleep(0.5)
     agreements = [float(item["agreement"]["N"]) for item in _reviewed(session)]
-    session.summary.reviewer_agreement = round(sum(agreements) / len(agreements), 4) if agreements else None
+    agreement = sum(agreements) / len(agreements) if agreements else None
+    session.summary.reviewer_agreement = agreement
     session.say(
         f"{states.get('reviewed', 0)} reviewed by {session.settings.review.workers_per_task} replayed raters each, "
         f"{states.get('labelled', 0)} labels, {waiting} still open, {states.get('dead_lettered', 0)} dead-lettered"
-        + (f"; raters agree {100 * session.summary.reviewer_agreement:.0f} %" if agreements else "")
+        + ("" if agreement is None else f"; raters agree {100 * agreement:.0f} %")
     )
 
 
@@ -188,12 +190,12 @@ def _record_weights(session: Session, seconds: float) -> None:
     session.summary.weights.append(WeightPoint(round(seconds, 1), weights["champion"], weights["challenger"]))
 
 
-def compare_models(session: Session, old: str, new: str, domains: dict[str, Sequence[Row]], train: Sequence[Row], seed: int) -> None:
-    """Old and new model on the same held-out texts of each domain: one evaluation job a domain, as the tuning runs them."""
+def compare_models(session: Session, models: tuple[str, str], domains: dict[str, Sequence[Row]], train: Sequence[Row]) -> None:
+    """Old and new model (package ARNs) on the same held-out texts: one evaluation job a domain, as the tuning runs them."""
     for domain, rows in domains.items():
         folder = session.output / "comparison" / domain
         manifest = write_dataset(folder, {"train": train, "validation": train[:50], "test": rows}, LABELS)
-        report = _evaluate(session, folder, f"comparison-{domain}-{manifest.version}", old, new, seed)
+        report = _evaluate(session, folder, f"comparison-{domain}-{manifest.version}", models)
         pair = {"before": Interval.of(report["references"]["champion"]["accuracy"]), "after": Interval.of(report["overall"]["accuracy"])}
         setattr(session.summary, "tweets" if domain == "tweets" else "amazon_after", pair)
         gain = Interval.of(report["difference_to_champion"]["accuracy"])
@@ -203,7 +205,7 @@ def compare_models(session: Session, old: str, new: str, domains: dict[str, Sequ
         )
 
 
-def _evaluate(session: Session, folder: Path, name: str, old: str, new: str, seed: int) -> dict[str, Any]:
+def _evaluate(session: Session, folder: Path, name: str, models: tuple[str, str]) -> dict[str, Any]:
     """An evaluation job with the definition of the last one that the tuning ran, on other texts."""
     sagemaker, s3 = session.client("sagemaker"), session.client("s3")
     prefix = f"datasets/{name}"
@@ -213,8 +215,8 @@ def _evaluate(session: Session, folder: Path, name: str, old: str, new: str, see
     last = sagemaker.list_processing_jobs(SortBy="CreationTime", SortOrder="Descending", MaxResults=1)["ProcessingJobSummaries"][0]
     job = sagemaker.describe_processing_job(ProcessingJobName=last["ProcessingJobName"])
     sources = {
-        "model": _model_uri(session, new),
-        "champion": _model_uri(session, old),
+        "model": _model_uri(session, models[1]),
+        "champion": _model_uri(session, models[0]),
         "dataset": f"s3://{session.bucket('data')}/{prefix}/",
     }
     template = next(item for item in job["ProcessingInputs"] if item["InputName"] == "code")

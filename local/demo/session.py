@@ -98,9 +98,8 @@ class Session:
         request = AWSRequest("POST", self.predict_url, data=body, headers={"Content-Type": "application/json"})
         SigV4Auth(ROOT_CREDENTIALS, "execute-api", self.settings.region).add_auth(request)
         try:
-            with urllib.request.urlopen(  # noqa: S310  (the emulator on 127.0.0.1)
-                urllib.request.Request(self.predict_url, data=body, headers=dict(request.headers), method="POST"), timeout=60
-            ) as response:
+            call = urllib.request.Request(self.predict_url, data=body, headers=dict(request.headers), method="POST")  # noqa: S310
+            with urllib.request.urlopen(call, timeout=60) as response:  # noqa: S310  (the emulator on 127.0.0.1)
                 answer: dict[str, Any] = json.loads(response.read())
                 return answer
         except urllib.error.HTTPError as error:
@@ -171,6 +170,6 @@ class Session:
             task = bar.add_task(description, total=total)
 
             def update(completed: int, text: str | None = None) -> None:
-                bar.update(task, completed=completed, **({"description": text} if text else {}))
+                bar.update(task, completed=completed, description=text or description)
 
             yield update
