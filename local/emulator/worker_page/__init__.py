@@ -33,6 +33,8 @@ def handle(request: PageRequest) -> PageResponse:
             return admin.handle(request)
         return pages.handle(request)
     except PageError as error:
+        if "text/html" in request.headers.get("accept", ""):
+            return pages.error_page(error)
         return json_response({"message": error.message}, error.status)
     except Exception:
         log.exception("%s %s failed", request.method, request.path)

@@ -74,7 +74,8 @@ def _headers(content_type: str, policy: str) -> dict[str, str]:
         "Content-Type": content_type,
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
+        # Not no-referrer: with it a browser posts even this page's own forms with the origin "null".
+        "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
 

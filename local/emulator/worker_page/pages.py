@@ -70,6 +70,11 @@ def _asset(name: str) -> PageResponse:
     return asset_response(path.read_bytes(), CONTENT_TYPES[path.suffix])
 
 
+def error_page(error: PageError) -> PageResponse:
+    """A refusal as a page, for a person whose browser followed a link or sent a form."""
+    return html_response(_page("error.html").substitute(message=html.escape(error.message)), error.status)
+
+
 # -- signing in ------------------------------------------------------------------------------------
 
 
