@@ -1,0 +1,236 @@
+"""Labelling in bulk: a Ground Truth job over a manifest of texts, answered by the review stack's work team."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import Acknowledgment, Aws, Duration, Environment, Stack, Validations
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_ssm as ssm
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.constructs.flow_definition import TASK_DESCRIPTION, TASK_TITLE, TEMPLATE
+from stacks.constructs.python_function import PythonFunction, staging_root
+from stacks.constructs.shared import SharedResources
+from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.names import Names
+from stacks.settings import Settings
+
+LABEL_ATTRIBUTE = "label"
+MANIFESTS = "manifests"
+OUTPUT = "labeling"
+_TASK_LIFETIME = Duration.days(10)
+_EXECUTION_TIMEOUT = Duration.days(14)
+_IMPORT_TIMEOUT = 900
+_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException", "ThrottlingException"]
+
+
+class LabelingStack(Stack):
+    """The ``labeling`` state machine: check the input, run the job, import its labels."""
+
+    def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
+        self.names = Names(settings)
+        super().__init__(scope, self.names.stack("labeling"), env=Environment(region=settings.region), **kwargs)
+        self.settings = settings
+        self.shared = SharedResources(self, settings)
+        self.template = assets.Asset(self, "WorkerTemplate", path=str(TEMPLATE))
+        self.categories = assets.Asset(self, "Categories", path=str(_category_file(settings)))
+        self.pre_annotation, self.consolidation = self._job_functions()
+        self.import_labels = self._import_function()
+        self.job_role = self._job_role()
+        self.machine = self._machine()
+        self._alert_on_failure()
+
+    # -- functions ---------------------------------------------------------------------------------
+
+    def _job_functions(self) -> tuple[PythonFunction, PythonFunction]:
+        """Ground Truth's managed policy only invokes functions that have SageMaker in their name."""
+        labels = {"LABELS": ",".join(self.settings.dataset.labels)}
+        pre_annotation = PythonFunction(
+            self,
+            "PreAnnotation",
+            shared=self.shared,
+            folder="pre_annotation",
+            name="SageMaker-pre-annotation",
+            description="Says what the worker page shows for a text",
+            environment=labels,
+        )
+        consolidation = PythonFunction(
+            self,
+            "ConsolidateAnnotations",
+            shared=self.shared,
+            folder="consolidate_annotations",
+            name="SageMaker-consolidate-annotations",
+            description="Makes one label of several answers",
+            environment=labels,
+            timeout=60,
+        )
+        consolidation.allow(["s3:GetObject"], [self.shared.bucket("review").arn_for_objects(f"{OUTPUT}/*")])
+        consolidation.allow(["kms:Decrypt"], [self.shared.key.key_arn])
+        consolidation.acknowledge(self._objects("review", OUTPUT), "Ground Truth writes the payload of each batch below this prefix")
+        for function in (pre_annotation, consolidation):
+            function.function.add_permission(
+                "GroundTruth",
+                principal=iam.ServicePrincipal("sagemaker.amazonaws.com"),
+                action="lambda:InvokeFunction",
+                source_account=Aws.ACCOUNT_ID,
+            )
+        return pre_annotation, consolidation
+
+    def _import_function(self) -> PythonFunction:
+        function = PythonFunction(
+            self,
+            "ImportLabels",
+            shared=self.shared,
+            folder="import_labels",
+            description="Stores the labels of a finished job, each once",
+            timeout=_IMPORT_TIMEOUT,
+            environment={
+                "PREDICTIONS_TABLE": self.names.predictions_table,
+                "CAPTURE_BUCKET": self.names.bucket("capture"),
+                "LABELS": ",".join(self.settings.dataset.labels),
+                "RETENTION_DAYS": str(self.settings.retention.prediction_days),
+            },
+        )
+        function.allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
+        function.allow(["s3:GetObject"], [self.shared.bucket("review").arn_for_objects(f"{OUTPUT}/*")])
+        function.allow(["s3:PutObject"], [self.shared.bucket("capture").arn_for_objects("ground-truth/*")])
+        function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        function.acknowledge(self._objects("review", OUTPUT), "Each job writes its manifest in a folder of its own below this prefix")
+        function.acknowledge(self._objects("capture", "ground-truth"), "One object per labelled prediction, below this prefix")
+        return function
+
+    # -- the job -----------------------------------------------------------------------------------
+
+    def _job_role(self) -> iam.Role:
+        role = iam.Role(
+            self, "JobRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"), description="Ground Truth labels texts with it"
+        )
+
+        def allow(actions: list[str], resources: list[str]) -> None:
+            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
+
+        data, review = self.shared.bucket("data"), self.shared.bucket("review")
+        allow(
+            ["s3:GetObject"], [data.arn_for_objects(f"{MANIFESTS}/*"), *(_object_arn(asset) for asset in (self.template, self.categories))]
+        )
+        allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], [review.arn_for_objects(f"{OUTPUT}/*")])
+        allow(["s3:GetBucketLocation", "s3:ListBucket"], [data.bucket_arn, review.bucket_arn])
+        allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [self.shared.key.key_arn])
+        allow(["lambda:InvokeFunction"], [function.function.function_arn for function in (self.pre_annotation, self.consolidation)])
+        logs = "log-group:/aws/sagemaker/LabelingJobs*"
+        allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], [self.names.arn("logs", logs)]
+        )
+        for finding, reason in (
+            (self._objects("data", MANIFESTS), "The operator names the manifest; all of them lie below this prefix"),
+            (self._objects("review", OUTPUT), "Each job has a folder of its own below this prefix"),
+            (f"Resource::arn:<AWS::Partition>:logs:{self.region}:<AWS::AccountId>:{logs}", "SageMaker makes this log group itself"),
+        ):
+            Validations.of(role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason))
+        return role
+
+    def _job_parameters(self) -> dict[str, Any]:
+        """CreateLabelingJob; fields ending in ``.$`` come from the execution's input."""
+        labeling = self.settings.labeling
+        return {
+            "LabelingJobName.$": f"States.Format('{self.names.prefix}-{{}}', $.name)",
+            "LabelAttributeName": LABEL_ATTRIBUTE,
+            "InputConfig": {"DataSource": {"S3DataSource": {"ManifestS3Uri.$": "$.manifest_uri"}}},
+            "OutputConfig": {"S3OutputPath": f"s3://{self.names.bucket('review')}/{OUTPUT}", "KmsKeyId": self.shared.key.key_arn},
+            "RoleArn": self.job_role.role_arn,
+            "LabelCategoryConfigS3Uri": self.categories.s3_object_url,
+            "HumanTaskConfig": {
+                "WorkteamArn": ssm.StringParameter.value_for_string_parameter(self, self.names.parameter("workteam-arn")),
+                "UiConfig": {"UiTemplateS3Uri": self.template.s3_object_url},
+                "PreHumanTaskLambdaArn": self.pre_annotation.function.function_arn,
+                "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": self.consolidation.function.function_arn},
+                "TaskTitle": TASK_TITLE,
+                "TaskDescription": TASK_DESCRIPTION,
+                "TaskKeywords": ["text", "classification"],
+                "NumberOfHumanWorkersPerDataObject": labeling.workers_per_object,
+                "TaskTimeLimitInSeconds": labeling.task_time_limit_seconds,
+                "TaskAvailabilityLifetimeInSeconds": _TASK_LIFETIME.to_seconds(),
+            },
+        }
+
+    # -- the state machine -------------------------------------------------------------------------
+
+    def _machine(self) -> StateMachine:
+        # States live in a scope of their own, so that their names stay short in the definition.
+        steps = Construct(self, "Steps")
+        job = sfn.CustomState(
+            steps,
+            "LabelTexts",
+            state_json={
+                "Type": "Task",
+                "Resource": "arn:aws:states:::sagemaker:createLabelingJob.sync",
+                "Parameters": self._job_parameters(),
+                "ResultSelector": {
+                    "job_name.$": "$.LabelingJobName",
+                    "manifest_uri.$": "$.LabelingJobOutput.OutputDatasetS3Uri",
+                    "attribute.$": "$.LabelAttributeName",
+                },
+                "ResultPath": "$",
+            },
+        )
+        job.add_retry(errors=_FAULTS, interval=Duration.seconds(30), max_attempts=4, backoff_rate=2)
+        import_labels = invoke(steps, "ImportLabels", self.import_labels)
+        manifests = f"s3://{self.names.bucket('data')}/{MANIFESTS}/*"
+        refused = sfn.Fail(
+            steps,
+            "RefuseInput",
+            error="InvalidInput",
+            cause=f'The input must be {{"manifest_uri": "{manifests[:-1]}<name>.jsonl", "name": "<text>"}}.',
+        )
+        valid = sfn.Condition.and_(
+            sfn.Condition.is_string("$.name"),
+            sfn.Condition.is_string("$.manifest_uri"),
+            sfn.Condition.string_matches("$.manifest_uri", manifests),
+        )
+        check = sfn.Choice(steps, "CheckInput").when(valid, job.next(import_labels)).otherwise(refused)
+        machine = StateMachine(self, "Machine", shared=self.shared, part="labeling", definition=check, timeout=_EXECUTION_TIMEOUT)
+        machine.allow_invoke(self.import_labels)
+        jobs = f"labeling-job/{self.names.prefix}-*"
+        machine.allow_sagemaker_sync("LabelingJob", jobs, self.job_role, key_arn=self.shared.key.key_arn)
+        return machine
+
+    def _alert_on_failure(self) -> None:
+        """The topic's policy (foundation stack) lets rules of this account publish."""
+        events.CfnRule(
+            self,
+            "FailureRule",
+            name=f"{self.names.prefix}-labeling-failed",
+            description="A labelling execution ended without its labels",
+            state="ENABLED",
+            event_pattern={
+                "source": ["aws.states"],
+                "detail-type": ["Step Functions Execution Status Change"],
+                "detail": {
+                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                    "stateMachineArn": [self.machine.state_machine.state_machine_arn],
+                },
+            },
+            targets=[events.CfnRule.TargetProperty(id="Alerts", arn=self.shared.alerts.topic_arn)],
+        )
+
+    def _objects(self, purpose: str, prefix: str) -> str:
+        """The nag finding for all objects below a prefix of one of our buckets."""
+        return f"Resource::arn:aws:s3:::{self.names.prefix}-{purpose}-<AWS::AccountId>-{self.region}/{prefix}/*"
+
+
+def _object_arn(asset: assets.Asset) -> str:
+    return asset.bucket.arn_for_objects(asset.s3_object_key)
+
+
+def _category_file(settings: Settings) -> Path:
+    """Ground Truth's label category file: the same labels as everywhere else."""
+    path = staging_root() / "categories.json"
+    content = {"document-version": "2018-11-28", "labels": [{"label": label} for label in settings.dataset.labels]}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
