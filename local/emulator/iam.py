@@ -1,5 +1,0 @@
-"""Filled by its owner."""
-
-
-def install() -> None:
-    """Put the hooks in place."""
