@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,16 @@ def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
     running = stack_process.start(tmp_path_factory.mktemp("review") / "run", port=stack_process.free_port(), time_scale=0.02)
     try:
         yield Review(running).set_up()
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def own_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
+    """An emulator without a workforce, for tests that end with an empty one."""
+    running = stack_process.start(tmp_path_factory.mktemp("bare") / "run", port=stack_process.free_port(), time_scale=0.02)
+    try:
+        yield Review(running)
     finally:
         running.stop()
 
@@ -71,23 +82,40 @@ def test_a_workforce_with_teams_cannot_be_deleted(review: Review) -> None:
     assert code(raised) == "ResourceInUse"
 
 
-def test_a_workforce_needs_a_pool_with_a_domain(tmp_path: Any) -> None:
-    running = stack_process.start(tmp_path / "run", port=stack_process.free_port(), time_scale=0.02)
-    try:
-        bare = Review(running)
-        cognito, sagemaker = bare.client("cognito-idp"), bare.client("sagemaker")
-        pool = cognito.create_user_pool(PoolName="bare")["UserPool"]["Id"]
-        client = cognito.create_user_pool_client(UserPoolId=pool, ClientName="portal")["UserPoolClient"]["ClientId"]
-        with pytest.raises(ClientError, match="no domain"):
-            sagemaker.create_workforce(WorkforceName="w", CognitoConfig={"UserPool": pool, "ClientId": client})
-
-        cognito.create_user_pool_domain(UserPoolId=pool, Domain="bare")
+def test_a_workforce_needs_a_pool_with_a_domain(own_emulator: Review) -> None:
+    cognito, sagemaker = own_emulator.client("cognito-idp"), own_emulator.client("sagemaker")
+    pool = cognito.create_user_pool(PoolName="bare")["UserPool"]["Id"]
+    client = cognito.create_user_pool_client(UserPoolId=pool, ClientName="portal")["UserPoolClient"]["ClientId"]
+    with pytest.raises(ClientError, match="no domain"):
         sagemaker.create_workforce(WorkforceName="w", CognitoConfig={"UserPool": pool, "ClientId": client})
-        sagemaker.delete_workforce(WorkforceName="w")
 
-        assert sagemaker.list_workforces()["Workforces"] == []
-    finally:
-        running.stop()
+    cognito.create_user_pool_domain(UserPoolId=pool, Domain="bare")
+    sagemaker.create_workforce(WorkforceName="w", CognitoConfig={"UserPool": pool, "ClientId": client})
+    sagemaker.delete_workforce(WorkforceName="w")
+
+    assert sagemaker.list_workforces()["Workforces"] == []
+
+
+def test_a_reset_empties_the_queue_and_the_recorded_votes(own_emulator: Review) -> None:
+    own_emulator.set_up()
+    own_emulator.ask(own_emulator.flow("forgotten"), "forgotten", "text")
+    own_emulator.admin("raters", {"votes": {"another text": ["positive"]}})
+    assert len(own_emulator.admin("tasks")) == 1
+
+    Portal(own_emulator).fetch("/_ministack/reset", b"")
+
+    assert own_emulator.admin("tasks") == []
+    assert own_emulator.admin("raters") == {"texts": 0, "answered": 0}
+    assert own_emulator.client("sagemaker").list_workforces()["Workforces"] == []
+
+
+def test_the_hook_of_the_worker_page_has_the_signature_that_it_replaces() -> None:
+    """A contract with ministack's private function: another version of it must fail here, not at the page."""
+    program = "import inspect; from ministack import app; print(*inspect.signature(app._handle_post_body_shortcuts).parameters)"
+
+    printed = subprocess.run([stack_process.EMULATOR_PYTHON, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert printed.split() == ["method", "path", "headers", "body", "query_params", "request_id"]
 
 
 # -- templates -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.emulator import sessions
 from local.emulator.api import validation_error
@@ -47,7 +47,7 @@ class RoleOutput:
                 self.session.client("kms").generate_data_key(KeyId=self._kms_key_id, KeySpec="AES_256")
                 arguments |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key_id}
             self.session.client("s3").put_object(**arguments)
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
             raise OutputRefused(f"Cannot write {uri}: {_text(error)}") from None
 
     def read(self, uri: str) -> str:
@@ -56,7 +56,7 @@ class RoleOutput:
         try:
             body: bytes = self.session.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
             return body.decode()
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
             raise OutputRefused(f"Cannot read {uri}: {_text(error)}") from None
         except UnicodeDecodeError:
             raise OutputRefused(f"Cannot read {uri}: it is not UTF-8 text") from None
@@ -69,7 +69,7 @@ class RoleOutput:
         """
         try:
             response = self.session.client("lambda").invoke(FunctionName=function_arn, Payload=json.dumps(payload).encode())
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
             raise OutputRefused(f"Cannot invoke {function_arn}: {_text(error)}") from None
         body = response["Payload"].read().decode()
         if response.get("FunctionError"):
@@ -77,5 +77,7 @@ class RoleOutput:
         return json.loads(body or "null")
 
 
-def _text(error: ClientError) -> str:
+def _text(error: ClientError | BotoCoreError) -> str:
+    if isinstance(error, BotoCoreError):
+        return str(error)
     return f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
