@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import json
 import re
+import struct
 import subprocess
 import time
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
@@ -528,10 +532,47 @@ def test_an_invited_worker_chooses_a_password_first(review: Review) -> None:
     fields = dict(re.findall(r'name="(token|session|username)" value="([^"]*)"', page))
 
     form = {**fields, "password": PASSWORD, "repeated": PASSWORD}
-    status, _, page = portal.fetch("/worker/first-password", "&".join(f"{key}={value}" for key, value in form.items()).encode())
+    status, _, page = portal.fetch("/worker/first-password", urllib.parse.urlencode(form).encode())
 
     assert (status, "csrf-token" in page) == (200, True)
     assert "csrf-token" in Portal(review).sign_in("invited"), "the chosen password works from now on"
+
+
+def test_a_worker_with_an_authenticator_is_asked_for_its_code(review: Review) -> None:
+    cognito = review.client("cognito-idp")
+    review.add_worker("with-authenticator")
+    secret = enrol_authenticator(review, "with-authenticator")
+    cognito.set_user_pool_mfa_config(UserPoolId=review.pool, MfaConfiguration="OPTIONAL", SoftwareTokenMfaConfiguration={"Enabled": True})
+    portal = Portal(review)
+    page = portal.sign_in("with-authenticator")
+    assert "Enter your code" in page and not portal.csrf
+    fields = dict(re.findall(r'name="(token|session|username)" value="([^"]*)"', page))
+
+    wrong = portal.fetch("/worker/code", urllib.parse.urlencode({**fields, "code": "000000"}).encode())
+    right = portal.fetch("/worker/code", urllib.parse.urlencode({**fields, "code": one_time_code(secret)}).encode())
+
+    assert (wrong[0], "csrf-token" in wrong[2]) == (400, False)
+    assert (right[0], "csrf-token" in right[2]) == (200, True)
+
+
+def enrol_authenticator(review: Review, username: str) -> str:
+    """The shared secret of an authenticator that the user has enrolled."""
+    cognito, client = review.client("cognito-idp"), review.pool_client
+    key = cognito.describe_user_pool_client(UserPoolId=review.pool, ClientId=client)["UserPoolClient"]["ClientSecret"]
+    digest = hmac.new(key.encode(), f"{username}{client}".encode(), hashlib.sha256).digest()
+    parameters = {"USERNAME": username, "PASSWORD": PASSWORD, "SECRET_HASH": base64.b64encode(digest).decode()}
+    tokens = cognito.initiate_auth(ClientId=client, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)["AuthenticationResult"]
+    secret = str(cognito.associate_software_token(AccessToken=tokens["AccessToken"])["SecretCode"])
+    cognito.verify_software_token(AccessToken=tokens["AccessToken"], UserCode=one_time_code(secret))
+    return secret
+
+
+def one_time_code(secret: str) -> str:
+    """RFC 6238 with SHA-1, 30 seconds, six digits."""
+    counter = struct.pack(">Q", int(time.time() // 30))
+    digest = hmac.new(base64.b32decode(secret), counter, hashlib.sha1).digest()
+    offset = digest[-1] & 15
+    return f"{(int.from_bytes(digest[offset : offset + 4]) & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
 def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(review: Review) -> None:

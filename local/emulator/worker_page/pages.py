@@ -2,7 +2,7 @@
 
 === ================================== =====================================================================
 GET  ``/worker``                       the sign-in form, or the page around the tasks
-POST ``/worker/sign-in``               form; also ``/worker/first-password`` and ``/worker/sign-out``
+POST ``/worker/sign-in``               form; also ``/worker/first-password``, ``/worker/code`` and ``/worker/sign-out``
 GET  ``/worker/next``                  JSON: the worker's task (or none) and what is left; ``?skipped=1`` offers skipped ones
 GET  ``/worker/tasks/<id>``            the task's rendered template, for a sandboxed frame
 POST ``/worker/answers``               JSON ``{"task", "answer"}``; ``/worker/skips`` JSON ``{"task"}``; both with the CSRF token
@@ -26,7 +26,7 @@ from local.emulator.sagemaker.task_queue import QUEUE, Task, TaskRefused
 from local.emulator.sagemaker.worker_template import TemplateError
 from local.emulator.worker_page import sign_in
 from local.emulator.worker_page.http import PageError, PageRequest, PageResponse, asset_response, html_response, json_response, redirect
-from local.emulator.worker_page.sign_in import NewPasswordNeeded, Session, SignInRefused
+from local.emulator.worker_page.sign_in import Challenge, Challenged, Session, SignInRefused
 
 ASSETS = Path(__file__).parent / "assets"
 CONTENT_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -85,8 +85,9 @@ def _sign_in_form(message: str = "", username: str = "", status: int = 200) -> P
     return html_response(page, status, extra={"Set-Cookie": f"{FORM_COOKIE}={token}; {_COOKIE_RULES}"})
 
 
-def _first_password_form(need: NewPasswordNeeded, token: str, message: str = "", status: int = 200) -> PageResponse:
-    page = _page("first-password.html").substitute(
+def _challenge_form(need: Challenged, token: str, message: str = "", status: int = 200) -> PageResponse:
+    name = {Challenge.FIRST_PASSWORD: "first-password.html", Challenge.CODE: "code.html"}[need.challenge]
+    page = _page(name).substitute(
         token=html.escape(token), message=_alert(message), username=html.escape(need.username), session=html.escape(need.session)
     )
     return html_response(page, status)
@@ -112,20 +113,32 @@ def _sign_in(request: PageRequest) -> PageResponse:
         result = sign_in.sign_in(username, fields["password"])
     except SignInRefused as refused:
         return _sign_in_form(str(refused), username, 401)
-    if isinstance(result, NewPasswordNeeded):
-        return _first_password_form(result, fields["token"])
-    return _signed_in(result)
+    return _go_on(result, fields)
 
 
 def _first_password(request: PageRequest) -> PageResponse:
     fields = _checked_form(request)
-    need = NewPasswordNeeded(fields.get("username", ""), fields.get("session", ""))
+    need = Challenged(Challenge.FIRST_PASSWORD, fields.get("username", ""), fields.get("session", ""))
     if fields.get("password", "") != fields.get("repeated"):
-        return _first_password_form(need, fields["token"], "The two passwords differ.", 400)
+        return _challenge_form(need, fields["token"], "The two passwords differ.", 400)
+    return _answer_challenge(need, fields.get("password", ""), fields)
+
+
+def _code(request: PageRequest) -> PageResponse:
+    fields = _checked_form(request)
+    need = Challenged(Challenge.CODE, fields.get("username", ""), fields.get("session", ""))
+    return _answer_challenge(need, fields.get("code", "").strip(), fields)
+
+
+def _answer_challenge(need: Challenged, answer: str, fields: dict[str, str]) -> PageResponse:
     try:
-        return _signed_in(sign_in.set_first_password(need.username, need.session, fields.get("password", "")))
+        return _go_on(sign_in.answer_challenge(need, answer), fields)
     except SignInRefused as refused:
-        return _first_password_form(need, fields["token"], str(refused), 400)
+        return _challenge_form(need, fields["token"], str(refused), 400)
+
+
+def _go_on(result: Session | Challenged, fields: dict[str, str]) -> PageResponse:
+    return _challenge_form(result, fields["token"]) if isinstance(result, Challenged) else _signed_in(result)
 
 
 def _signed_in(session: Session) -> PageResponse:
@@ -218,6 +231,7 @@ def _frame_policy(origin: str) -> str:
 _OPEN_FORMS: dict[str, Callable[[PageRequest], PageResponse]] = {
     "/worker/sign-in": _sign_in,
     "/worker/first-password": _first_password,
+    "/worker/code": _code,
 }
 _ROUTES: tuple[tuple[str, str, Callable[..., PageResponse]], ...] = (
     ("GET", "/worker", _shell),

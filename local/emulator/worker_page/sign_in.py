@@ -1,7 +1,9 @@
 """Signing in against the workforce's Cognito user pool, with the calls that any client makes (no back door).
 
 Source: Amazon Cognito API reference, InitiateAuth (``USER_PASSWORD_AUTH``) and RespondToAuthChallenge
-(``NEW_PASSWORD_REQUIRED``, the first sign-in of an invited worker).
+(``NEW_PASSWORD_REQUIRED``, the first sign-in of an invited worker; ``SOFTWARE_TOKEN_MFA``, the authenticator's code).
+ministack does not make a user enrol an authenticator where the pool requires one (no ``MFA_SETUP``): such a user signs in
+with the password alone, which on AWS they could not.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import boto3
@@ -35,10 +38,18 @@ class SignInRefused(Exception):
     """The text is for the person who signs in."""
 
 
-@dataclass(frozen=True)
-class NewPasswordNeeded:
-    """An invited worker must choose a password: ``session`` is Cognito's token for the answer."""
+class Challenge(StrEnum):
+    """What Cognito may ask for after the password, as far as this page offers it."""
 
+    FIRST_PASSWORD = "NEW_PASSWORD_REQUIRED"  # noqa: S105  (a challenge's name)
+    CODE = "SOFTWARE_TOKEN_MFA"
+
+
+@dataclass(frozen=True)
+class Challenged:
+    """The sign-in goes on with an answer to ``challenge``; ``session`` is Cognito's token for it."""
+
+    challenge: Challenge
     username: str
     session: str
 
@@ -79,28 +90,27 @@ def sign_out(session: Session) -> None:
         _sessions.pop(session.token, None)
 
 
-def sign_in(username: str, password: str) -> Session | NewPasswordNeeded:
+def sign_in(username: str, password: str) -> Session | Challenged:
     """Raises SignInRefused."""
     pool = _workforce_pool()
     parameters = {"USERNAME": username, "PASSWORD": password, **pool.secret_hash(username)}
     response = _cognito_call(
         lambda: pool.client.initiate_auth(ClientId=pool.client_id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)
     )
-    if response.get("ChallengeName") == "NEW_PASSWORD_REQUIRED":
-        return NewPasswordNeeded(username, response["Session"])
-    return _start_session(pool, username, response)
+    return _go_on(pool, username, response)
 
 
-def set_first_password(username: str, session: str, password: str) -> Session:
-    """Answer the challenge of an invited worker. Raises SignInRefused."""
+def answer_challenge(challenged: Challenged, answer: str) -> Session | Challenged:
+    """``answer`` is the new password or the authenticator's code. Raises SignInRefused."""
     pool = _workforce_pool()
-    answers = {"USERNAME": username, "NEW_PASSWORD": password, **pool.secret_hash(username)}
+    key = {Challenge.FIRST_PASSWORD: "NEW_PASSWORD", Challenge.CODE: "SOFTWARE_TOKEN_MFA_CODE"}[challenged.challenge]
+    answers = {"USERNAME": challenged.username, key: answer, **pool.secret_hash(challenged.username)}
     response = _cognito_call(
         lambda: pool.client.respond_to_auth_challenge(
-            ClientId=pool.client_id, ChallengeName="NEW_PASSWORD_REQUIRED", Session=session, ChallengeResponses=answers
+            ClientId=pool.client_id, ChallengeName=challenged.challenge.value, Session=challenged.session, ChallengeResponses=answers
         )
     )
-    return _start_session(pool, username, response)
+    return _go_on(pool, challenged.username, response)
 
 
 @dataclass(frozen=True)
@@ -142,9 +152,16 @@ def _cognito_call(call: Any) -> Any:
         raise SignInRefused(message) from None
 
 
-def _start_session(pool: _Pool, username: str, response: dict[str, Any]) -> Session:
+def _go_on(pool: _Pool, username: str, response: dict[str, Any]) -> Session | Challenged:
+    asked = response.get("ChallengeName")
+    if asked in list(Challenge):
+        return Challenged(Challenge(asked), username, response["Session"])
     if "AuthenticationResult" not in response:
-        raise SignInRefused(f"Cognito asks for {response.get('ChallengeName', 'more')}, which this page does not offer.")
+        raise SignInRefused(f"Cognito asks for {asked or 'more'}, which this page does not offer.")
+    return _start_session(pool, username, response)
+
+
+def _start_session(pool: _Pool, username: str, response: dict[str, Any]) -> Session:
     claims = _claims(response["AuthenticationResult"]["IdToken"])
     groups = frozenset(claims.get("cognito:groups", []))
     if not teams_of(pool.user_pool, groups):
