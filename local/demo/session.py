@@ -37,6 +37,15 @@ class DemoFailed(RuntimeError):
     """A step did not do what it must; the text says which, why, and where to look."""
 
 
+def _reason(cause: str) -> str:
+    """The reason inside a cause: a job's FailureReason, a function's message, or the text itself."""
+    try:
+        document = json.loads(cause)
+        return str(document.get("FailureReason") or document["errorMessage"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return cause[:800]
+
+
 @dataclass
 class Session:
     """One run of the demo."""
@@ -128,7 +137,7 @@ class Session:
         """
         if described["status"] != "SUCCEEDED":
             name = described["stateMachineArn"].rsplit(":", 1)[-1]
-            raise DemoFailed(f"{name} ended {described['status']}: {described.get('error', '')}: {described.get('cause', '')[:800]}")
+            raise DemoFailed(f"{name} ended {described['status']}: {described.get('error', '')}: {_reason(described.get('cause', ''))}")
         output: dict[str, Any] = json.loads(described["output"])
         return output
 
