@@ -37,6 +37,11 @@ class GateResult:
         return f"{self.gate} is {self.value:.3f}, {relation} the limit {self.limit:.3f}"
 
 
+def refusal(error: str) -> dict[str, object]:
+    """The gate that a candidate without an evaluation fails: there is nothing to judge it by."""
+    return {"gate": "evaluation", "value": None, "limit": None, "passed": False, "reason": f"the evaluation failed: {error}"}
+
+
 def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
     """All gates, in a fixed order. Against the champion the paired difference counts, since both saw the same texts."""
     overall = evaluation.overall.macro_f1.value

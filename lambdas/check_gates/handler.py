@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from lambdas.check_gates.gates import GatePolicy, check_gates
+from lambdas.check_gates.gates import GatePolicy, check_gates, refusal
 from lambdas.common.environment import read_environment
 from lambdas.common.evaluation import Evaluation
 from lambdas.common.observability import logger, tracer
@@ -34,19 +36,32 @@ def _s3() -> Any:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """One candidate -> the candidate with ``passed``, ``gates`` and the figures that registration records."""
-    evaluation_uri = f"{event['output_uri']}/evaluation.json"
+    """One candidate, with ``evaluation_error`` when its evaluation failed -> what registration needs: figures, gates, ``passed``."""
+    candidate = {key: event[key] for key in ("training_job", "objective", "model_uri")}
+    if "evaluation_error" in event:
+        result = {**candidate, "passed": False, "gates": [refusal(failure_reason(event["evaluation_error"]))]}
+    else:
+        result = {**candidate, **_judge(f"{event['output_uri']}/evaluation.json")}
+    logger.info("gates checked", extra={"candidate": result})
+    return result
+
+
+def _judge(evaluation_uri: str) -> dict[str, Any]:
     evaluation = Evaluation.parse(read_json(_s3(), evaluation_uri))
     gates = check_gates(evaluation, _environment())
-    result = {
-        "training_job": event["training_job"],
-        "objective": event["objective"],
-        "model_uri": event["model_uri"],
+    return {
         "evaluation_uri": evaluation_uri,
         "dataset_version": evaluation.dataset_version,
+        "accuracy": evaluation.overall.accuracy.value,
         "macro_f1": evaluation.overall.macro_f1.value,
         "passed": all(gate.passed for gate in gates),
         "gates": [{**asdict(gate), "passed": gate.passed, "reason": gate.reason} for gate in gates],
     }
-    logger.info("gates checked", extra={"candidate": result})
-    return result
+
+
+def failure_reason(error: Mapping[str, str]) -> str:
+    """What a failed ``.sync`` job says of itself: its FailureReason, else the whole cause."""
+    try:
+        return str(json.loads(error["Cause"])["FailureReason"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.get("Cause") or error.get("Error"))

@@ -23,6 +23,7 @@ class Environment:
     release_parameter: str
     code_uri: str
     default_max_jobs: int
+    max_parallel_jobs: int
 
 
 @cache
@@ -63,6 +64,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "tuning_job_name": job_name(environment.prefix, event["execution_id"]),
         "dataset_uri": tuning.dataset_uri,
         "max_jobs": tuning.max_jobs,
+        "max_parallel_jobs": min(tuning.max_jobs, environment.max_parallel_jobs),
         "input_data_config": channels(
             tuning,
             code_uri=environment.code_uri,

@@ -14,6 +14,8 @@ MAX_NAME = 32
 MAX_PARENTS = 5
 _JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}")
 _KNOWN = {"dataset_uri", "max_jobs", "warm_start_parents", "continue_from_champion", "reason"}
+_ADDED_BY_CALLER = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
+"""Links an execution to the one that started it; Step Functions reads it from the input."""
 
 
 class InvalidInput(ValueError):
@@ -41,7 +43,7 @@ def read_input(raw: Mapping[str, Any], *, current_dataset: str, default_jobs: in
         InvalidInput: an unknown field, or a value out of bounds.
         NoDataset: nothing says which dataset to train on.
     """
-    unknown = sorted(set(raw) - _KNOWN)
+    unknown = sorted(set(raw) - _KNOWN - {_ADDED_BY_CALLER})
     if unknown:
         raise InvalidInput(f"input field {unknown[0]!r} is unknown: allowed are {', '.join(sorted(_KNOWN))}")
     dataset = raw.get("dataset_uri") or current_dataset

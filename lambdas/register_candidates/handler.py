@@ -41,7 +41,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         GatesRefused: no candidate passed.
     """
     environment, packages = _environment(), []
-    for candidate in passing(event["candidates"]):
+    accepted = passing(event["candidates"])
+    for candidate in accepted:
         request = package_request(
             candidate,
             group=environment.model_package_group,
@@ -53,5 +54,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         arn = _sagemaker().create_model_package(**request)["ModelPackageArn"]
         packages.append({"model_package_arn": arn, **{key: candidate[key] for key in ("training_job", "objective", "macro_f1")}})
     logger.info("model packages registered", extra={"packages": packages})
-    version = event["candidates"][0]["dataset_version"]
-    return {"packages": packages, "tuning_job": event["tuning_job"], "dataset_version": version, "candidates": event["candidates"]}
+    return {
+        "packages": packages,
+        "tuning_job": event["tuning_job"],
+        "dataset_version": accepted[0]["dataset_version"],
+        "candidates": event["candidates"],
+    }

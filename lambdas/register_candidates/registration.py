@@ -48,5 +48,6 @@ def package_request(
             "tuning_job": tuning_job,
             "dataset_version": candidate["dataset_version"],
             "objective": f"{candidate['objective']:.6f}",
+            "macro_f1": f"{candidate['macro_f1']:.6f}",
         },
     }

@@ -9,10 +9,11 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
-from lambdas.select_candidates.selection import best_candidates, processing_inputs
+from lambdas.select_candidates.selection import NoCandidate, best_candidates, evaluation_job_name, processing_inputs, require_ended
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,17 @@ def _sagemaker() -> Any:
     return boto3.client("sagemaker", config=Config(retries={"mode": "standard"}))
 
 
+def _require_ended(tuning_job: str, cause: str | None) -> None:
+    """Raises NoCandidate when the tuning job could not even be made, TuningUnfinished while it runs."""
+    try:
+        job = _sagemaker().describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=tuning_job)
+    except ClientError as error:
+        if cause is not None and error.response["Error"]["Code"] in ("ResourceNotFound", "ValidationException"):
+            raise NoCandidate(f"tuning job {tuning_job} could not be started: {cause}") from None
+        raise
+    require_ended(tuning_job, job["HyperParameterTuningJobStatus"])
+
+
 def _summaries(tuning_job: str) -> Iterator[dict[str, Any]]:
     token: dict[str, str] = {}
     while True:
@@ -46,12 +58,18 @@ def _summaries(tuning_job: str) -> Iterator[dict[str, Any]]:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
-    """The plan -> one entry a candidate, best first."""
+    """The plan, with ``tuning_error`` when the job did not complete -> one entry a candidate, best first.
+
+    Raises:
+        NoCandidate: no training job left a model with an objective.
+        TuningUnfinished: the tuning job still runs.
+    """
+    _require_ended(event["tuning_job_name"], event.get("tuning_error", {}).get("Cause"))
     entries = []
     for candidate in best_candidates(_summaries(event["tuning_job_name"])):
         job = _sagemaker().describe_training_job(TrainingJobName=candidate.training_job)
         model_uri = job["ModelArtifacts"]["S3ModelArtifacts"]
-        name = f"{candidate.training_job}-evaluation"
+        name = evaluation_job_name(candidate.training_job)
         entries.append(
             {
                 "training_job": candidate.training_job,

@@ -16,12 +16,31 @@ class NoCandidate(RuntimeError):
     """No training job ended with an objective; the text counts how they ended."""
 
 
+class TuningUnfinished(RuntimeError):
+    """The tuning job still runs, so its best training job is not known yet."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A finished training job with its objective value."""
 
     training_job: str
     objective: float
+
+
+def require_ended(tuning_job: str, status: str) -> None:
+    """A stopped or failed tuning job may have left good models; a running one may still find better ones.
+
+    Raises:
+        TuningUnfinished: it has not ended.
+    """
+    if status not in ("Completed", "Stopped", "Failed"):
+        raise TuningUnfinished(f"tuning job {tuning_job} is {status}: stop it or wait for its end, then redrive the execution")
+
+
+def evaluation_job_name(training_job: str) -> str:
+    """A processing job name (at most 63 characters) that follows from the training job's."""
+    return f"{training_job[:52].rstrip('-')}-evaluation"
 
 
 def best_candidates(summaries: Iterable[Mapping[str, Any]], *, maximise: bool = True) -> list[Candidate]:

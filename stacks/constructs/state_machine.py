@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import Acknowledgment, CfnOutput, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
@@ -48,7 +49,7 @@ class StateMachine(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._shared = shared
-        name = shared.names.state_machine(part)
+        self.name = name = shared.names.state_machine(part)
         self.log_group = logs.LogGroup(
             self,
             "Logs",
@@ -87,6 +88,26 @@ class StateMachine(Construct):
     def allow_invoke(self, *functions: PythonFunction) -> None:
         """Let the machine call these functions."""
         self.allow(["lambda:InvokeFunction"], [function.function.function_arn for function in functions])
+
+    def alert_on_failure(self, meaning: str) -> None:
+        """Tell the alert topic when an execution fails, times out or is aborted; ``meaning`` says what is then missing."""
+        events.CfnRule(
+            self,
+            "FailureRule",
+            name=f"{self.name}-failed",
+            description=meaning,
+            state="ENABLED",
+            event_pattern={
+                "source": ["aws.states"],
+                "detail-type": ["Step Functions Execution Status Change"],
+                "detail": {
+                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                    "stateMachineArn": [self.state_machine.state_machine_arn],
+                },
+            },
+            # The topic's policy (foundation stack) lets rules of this account publish.
+            targets=[events.CfnRule.TargetProperty(id="Alerts", arn=self._shared.alerts.topic_arn)],
+        )
 
     def allow_sagemaker_sync(self, job: str, resource: str, passed_role: iam.IRole, *, key_arn: str) -> None:
         """What a ``sagemaker:create<job>.sync`` task needs: start, watch, stop and tag jobs, pass their role, hear of their end.

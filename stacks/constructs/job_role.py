@@ -1,0 +1,114 @@
+"""Execution roles of SageMaker jobs: what a container may read and write, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from stacks.constructs.model_code_asset import ModelCodeAsset
+from stacks.constructs.shared import SharedResources
+from stacks.images import repository_arn
+from stacks.names import BUCKET_PURPOSES
+
+_INTERFACES = ("ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface",
+               "ec2:DeleteNetworkInterfacePermission")  # fmt: skip
+_NETWORK_READS = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DescribeDhcpOptions", "ec2:DescribeSubnets",
+                  "ec2:DescribeSecurityGroups")  # fmt: skip
+
+
+class JobRole(Construct):
+    """Role assumed by SageMaker for one kind of job.
+
+    Args:
+        kind: ``TrainingJobs`` or ``ProcessingJobs``: the service's log group and metric namespace below ``/aws/sagemaker/``.
+        image: the container image that is pulled.
+        code: the code that the jobs run.
+        reads: pairs of bucket purpose and key prefix; the purpose may be another bucket's name.
+        writes: pairs of bucket purpose and key prefix.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        shared: SharedResources,
+        kind: str,
+        image: str,
+        code: ModelCodeAsset,
+        reads: Sequence[tuple[str, str]],
+        writes: Sequence[tuple[str, str]],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._shared = shared
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"), description=f"Role of our {kind}")
+        self._allow_files(reads, writes)
+        self._allow(["s3:GetObject"], [code.object_arn])
+        listed = {"StringEquals": {"s3:prefix": code.asset.s3_object_key}}
+        self._allow(["s3:ListBucket"], [code.asset.bucket.bucket_arn], listed)
+        self._allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [shared.key.key_arn])
+        self._allow(["kms:CreateGrant"], [shared.key.key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
+        self._allow_reporting(kind)
+        self._allow(["ecr:GetAuthorizationToken"], ["*"])
+        self._allow(
+            ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
+            [repository_arn(image, shared.settings.region)],
+        )
+        self._acknowledge(
+            "Resource::*",
+            "GetAuthorizationToken, PutMetricData (limited to SageMaker's namespace) and EC2's describe actions take no resource",
+        )
+        if shared.settings.network.mode == "vpc":
+            self._allow_network()
+
+    def _allow_files(self, reads: Sequence[tuple[str, str]], writes: Sequence[tuple[str, str]]) -> None:
+        for bucket, prefix in reads:
+            self._allow(["s3:GetObject"], [f"{self._bucket(bucket)}/{prefix}*"])
+            self._allow(["s3:ListBucket"], [self._bucket(bucket)], {"StringLike": {"s3:prefix": [f"{prefix}*"]}})
+        for bucket, prefix in writes:
+            self._allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{self._bucket(bucket)}/{prefix}*"])
+        for bucket, prefix in sorted({*reads, *writes}):
+            self._acknowledge(
+                f"Resource::arn:aws:s3:::{self._readable(bucket)}/{prefix}*", "A job handles many objects, all below this one prefix"
+            )
+
+    def _allow_reporting(self, kind: str) -> None:
+        logs = f"log-group:/aws/sagemaker/{kind}*"
+        names, region = self._shared.names, self._shared.settings.region
+        self._allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [names.arn("logs", logs)]
+        )
+        self._acknowledge(
+            f"Resource::arn:<AWS::Partition>:logs:{region}:<AWS::AccountId>:{logs}", "SageMaker names the streams of its own log group"
+        )
+        self._allow(["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": f"/aws/sagemaker/{kind}"}})
+
+    def _allow_network(self) -> None:
+        """Interfaces in the given subnets and security groups only; the describe actions take no resource."""
+        network, names = self._shared.settings.network, self._shared.names
+        parts = [f"subnet/{item}" for item in network.subnet_ids] + [f"security-group/{item}" for item in network.security_group_ids]
+        self._allow(list(_INTERFACES), [names.arn("ec2", part) for part in (*parts, "network-interface/*")])
+        self._acknowledge(
+            f"Resource::arn:<AWS::Partition>:ec2:{names.settings.region}:<AWS::AccountId>:network-interface/*",
+            "EC2 names a job's network interfaces when it makes them",
+        )
+        self._allow(list(_NETWORK_READS), ["*"])
+
+    def _acknowledge(self, finding: str, reason: str) -> None:
+        Validations.of(self.role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason))
+
+    def _allow(self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, object] | None = None) -> None:
+        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
+
+    def _bucket(self, purpose: str) -> str:
+        """ARN of one of our buckets, or of the bucket with that name."""
+        names = self._shared.names
+        return f"arn:aws:s3:::{names.bucket(purpose) if purpose in BUCKET_PURPOSES else purpose}"
+
+    def _readable(self, purpose: str) -> str:
+        """The bucket's name as the audit rules print it."""
+        names = self._shared.names
+        return f"{names.prefix}-{purpose}-<AWS::AccountId>-{names.settings.region}" if purpose in BUCKET_PURPOSES else purpose

@@ -1,0 +1,258 @@
+"""Tuning: search, evaluate, gate, register. One state machine, two job roles, one model package group."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from aws_cdk import Duration, Environment, Stack
+from aws_cdk import aws_sagemaker as sagemaker
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.constructs.job_role import JobRole
+from stacks.constructs.model_code_asset import ModelCodeAsset
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.shared import SharedResources
+from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.images import inference_image, training_image
+from stacks.names import Names
+from stacks.settings import Settings
+from stacks.tuning_jobs import JobEnvironment, evaluation_parameters, longest_hours, tuning_parameters
+
+SAGEMAKER_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.ResourceLimitExceededException"]
+"""Throttling comes as the first or the second name; the third is an instance quota that another job may free again."""
+LONGEST_JOB_PREFIX = 23
+"""``plan.job_name`` cuts here: SageMaker allows 32 characters, and nine are a dash and a digest."""
+
+
+class TuningStack(Stack):
+    """Model package group, job roles and the ``tuning`` state machine."""
+
+    def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
+        self.names = Names(settings)
+        super().__init__(scope, self.names.stack("tuning"), env=Environment(region=settings.region), **kwargs)
+        self.settings = settings
+        self.shared = SharedResources(self, settings)
+        self.code = ModelCodeAsset(self, "ModelCode")
+        sagemaker.CfnModelPackageGroup(
+            self,
+            "Models",
+            model_package_group_name=self.names.model_package_group,
+            model_package_group_description="Text classifiers that passed their gates",
+        )
+        self.job_prefix = f"{self.names.prefix[:LONGEST_JOB_PREFIX].rstrip('-')}-"
+        self._job_roles()
+        self.plan = self._plan_function()
+        self.select = self._select_function()
+        self.gates = self._gates_function()
+        self.register = self._register_function()
+        self.machine = self._state_machine()
+
+    # -- jobs --------------------------------------------------------------------------------------
+
+    def _job_roles(self) -> None:
+        models, tuning = self.names.bucket("models"), self.settings.tuning
+        datasets = [("data", "datasets/"), *_outside(self.settings.dataset.uri)]
+        training, evaluation = (
+            training_image(self.settings.region, kind) for kind in (tuning.instance_type, tuning.evaluation_instance_type)
+        )
+        self.training_role = JobRole(
+            self,
+            "TrainingRole",
+            shared=self.shared,
+            kind="TrainingJobs",
+            image=training,
+            code=self.code,
+            reads=[*datasets, ("data", "base-model/"), ("models", "training/")],
+            writes=[("models", "training/")],
+        ).role
+        self.evaluation_role = JobRole(
+            self,
+            "EvaluationRole",
+            shared=self.shared,
+            kind="ProcessingJobs",
+            image=evaluation,
+            code=self.code,
+            reads=[*datasets, ("models", "training/")],
+            writes=[("models", "evaluations/")],
+        ).role
+        key = self.shared.key.key_arn
+        self.training = JobEnvironment(training, self.training_role.role_arn, key, f"s3://{models}/training")
+        self.evaluation = JobEnvironment(evaluation, self.evaluation_role.role_arn, key, f"s3://{models}/evaluations")
+
+    # -- functions ---------------------------------------------------------------------------------
+
+    def _plan_function(self) -> PythonFunction:
+        names, tuning = self.names, self.settings.tuning
+        parameters = {name: names.parameter(name) for name in ("dataset", "base-model", "release")}
+        function = PythonFunction(
+            self,
+            "PlanTuning",
+            shared=self.shared,
+            folder="plan_tuning",
+            description="Checks a tuning execution's input and decides what it will do",
+            environment={
+                "PREFIX": names.prefix,
+                "DATASET_PARAMETER": parameters["dataset"],
+                "BASE_MODEL_PARAMETER": parameters["base-model"],
+                "RELEASE_PARAMETER": parameters["release"],
+                "CODE_URI": self.code.s3_uri,
+                "DEFAULT_MAX_JOBS": str(tuning.max_jobs),
+                "MAX_PARALLEL_JOBS": str(tuning.max_parallel_jobs),
+            },
+        )
+        function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{name}") for name in parameters.values()])
+        function.allow(["sagemaker:DescribeModelPackage"], [self._packages()])
+        function.acknowledge(self._finding("sagemaker", self._package_pattern()), "The service numbers our own group's packages")
+        return function
+
+    def _select_function(self) -> PythonFunction:
+        function = PythonFunction(
+            self,
+            "SelectCandidates",
+            shared=self.shared,
+            folder="select_candidates",
+            description="Picks the best two training jobs of a tuning job",
+            environment={"CODE_URI": self.code.s3_uri, "EVALUATIONS_URI": self.evaluation.output_uri},
+        )
+        for actions, kind in (
+            (["DescribeTrainingJob"], "training-job"),
+            (["DescribeHyperParameterTuningJob", "ListTrainingJobsForHyperParameterTuningJob"], "hyper-parameter-tuning-job"),
+        ):
+            resource = f"{kind}/{self.job_prefix}*"
+            function.allow([f"sagemaker:{action}" for action in actions], [self.names.arn("sagemaker", resource)])
+            function.acknowledge(self._finding("sagemaker", resource), "The machine names its jobs with this prefix and a digest")
+        return function
+
+    def _gates_function(self) -> PythonFunction:
+        gates = self.settings.gates.model_dump(exclude={"approval"})
+        function = PythonFunction(
+            self,
+            "CheckGates",
+            shared=self.shared,
+            folder="check_gates",
+            description="Holds one evaluation against the gates",
+            environment={name.upper(): str(value) for name, value in gates.items()},
+        )
+        self._allow_model_files(function, ["s3:GetObject"], ("evaluations",))
+        return function
+
+    def _register_function(self) -> PythonFunction:
+        names, settings = self.names, self.settings
+        function = PythonFunction(
+            self,
+            "RegisterCandidates",
+            shared=self.shared,
+            folder="register_candidates",
+            description="Registers the candidates that passed as model packages",
+            environment={
+                "MODEL_PACKAGE_GROUP": names.model_package_group,
+                "INFERENCE_IMAGE": inference_image(settings.region, settings.hosting.instance_type),
+                "INSTANCE_TYPE": settings.hosting.instance_type,
+                "APPROVAL_STATUS": "Approved" if settings.gates.approval == "automatic" else "PendingManualApproval",
+            },
+        )
+        group = names.arn("sagemaker", f"model-package-group/{names.model_package_group}")
+        function.allow(["sagemaker:CreateModelPackage", "sagemaker:AddTags"], [self._packages(), group])
+        function.acknowledge(self._finding("sagemaker", self._package_pattern()), "The service numbers our own group's packages")
+        # CreateModelPackage checks with the caller's rights that the artifact and the report are there.
+        self._allow_model_files(function, ["s3:GetObject"], ("training", "evaluations"))
+        return function
+
+    def _allow_model_files(self, function: PythonFunction, actions: list[str], prefixes: tuple[str, ...]) -> None:
+        models = f"{self.names.prefix}-models-<AWS::AccountId>-{self.region}"
+        for prefix in prefixes:
+            function.allow(actions, [f"arn:aws:s3:::{self.names.bucket('models')}/{prefix}/*"])
+            function.acknowledge(f"Resource::arn:aws:s3:::{models}/{prefix}/*", "Jobs name their files, all below this one prefix")
+        function.allow(["kms:Decrypt"], [self.shared.key.key_arn])
+
+    def _package_pattern(self) -> str:
+        return f"model-package/{self.names.model_package_group}/*"
+
+    def _packages(self) -> str:
+        return self.names.arn("sagemaker", self._package_pattern())
+
+    def _finding(self, service: str, resource: str) -> str:
+        return f"Resource::arn:<AWS::Partition>:{service}:{self.region}:<AWS::AccountId>:{resource}"
+
+    # -- state machine -----------------------------------------------------------------------------
+
+    def _state_machine(self) -> StateMachine:
+        # States live in a scope of their own, so that their names stay short in the definition.
+        self.steps = Construct(self, "Steps")
+        payload = sfn.TaskInput.from_object({"execution_id": sfn.JsonPath.execution_id, "input": sfn.JsonPath.entire_payload})
+        plan = invoke(self.steps, "Plan", self.plan, payload=payload)
+        select = invoke(self.steps, "Select", self.select, result_path="$.candidates")
+        select.add_catch(self._refusal("NoCandidate"), errors=["NoCandidate"], result_path="$.error")
+        machine = StateMachine(
+            self,
+            "Machine",
+            shared=self.shared,
+            part="tuning",
+            definition=plan.next(self._tune(select.next(self._evaluate_each()).next(self._register()))),
+            timeout=Duration.hours(longest_hours(self.settings)),
+        )
+        machine.allow_invoke(self.plan, self.select, self.gates, self.register)
+        for job, resource, role in (
+            ("HyperParameterTuningJob", "hyper-parameter-tuning-job", self.training_role),
+            ("ProcessingJob", "processing-job", self.evaluation_role),
+        ):
+            machine.allow_sagemaker_sync(job, f"{resource}/{self.job_prefix}*", role, key_arn=self.shared.key.key_arn)
+        machine.alert_on_failure("A tuning execution ended without a model package: read its cause, then start it again or redrive it")
+        return machine
+
+    def _tune(self, select: sfn.Chain) -> sfn.Chain:
+        """With and without warm start: the API takes no empty WarmStartConfig."""
+        choice = sfn.Choice(self.steps, "ContinuesEarlierTuning")
+        for name, warm in (("TuneFromParents", True), ("Tune", False)):
+            parameters = tuning_parameters(self.settings, self.training, self.code.file_name, warm=warm)
+            job = self._job(name, "createHyperParameterTuningJob", parameters)
+            # A tuning job that failed or was stopped may still have left finished training jobs: the selection decides.
+            job.add_catch(select.start_state, errors=["States.TaskFailed"], result_path="$.tuning_error")
+            job.next(select)
+            if warm:
+                choice.when(sfn.Condition.is_present("$.warm_start.WarmStartType"), job)
+            else:
+                choice.otherwise(job)
+        return sfn.Chain.start(choice)
+
+    def _evaluate_each(self) -> sfn.Map:
+        evaluate = self._job("Evaluate", "createProcessingJob", evaluation_parameters(self.settings, self.evaluation))
+        check = invoke(self.steps, "CheckGates", self.gates)
+        # One candidate's failed evaluation refuses that candidate, not the other.
+        evaluate.add_catch(check, errors=["States.ALL"], result_path="$.evaluation_error")
+        each = sfn.Map(self.steps, "EvaluateEach", items_path="$.candidates", result_path="$.candidates", max_concurrency=2)
+        return each.item_processor(evaluate.next(check))
+
+    def _register(self) -> sfn.IChainable:
+        payload = sfn.TaskInput.from_object(
+            {"candidates": sfn.JsonPath.object_at("$.candidates"), "tuning_job": sfn.JsonPath.string_at("$.tuning_job_name")}
+        )
+        register = invoke(self.steps, "Register", self.register, payload=payload)
+        return register.add_catch(self._refusal("GatesRefused"), errors=["GatesRefused"], result_path="$.error")
+
+    def _refusal(self, error: str) -> sfn.Fail:
+        """The end without a model: the function's own words are the cause."""
+        return sfn.Fail(self.steps, error, error=error, cause_path="$.error.Cause")
+
+    def _job(self, name: str, action: str, parameters: dict[str, Any]) -> sfn.CustomState:
+        state = sfn.CustomState(
+            self.steps,
+            name,
+            state_json={
+                "Type": "Task",
+                "Resource": f"arn:aws:states:::sagemaker:{action}.sync",
+                "Parameters": parameters,
+                "ResultPath": None,
+            },
+        )
+        return state.add_retry(errors=SAGEMAKER_FAULTS, interval=Duration.seconds(30), max_attempts=4, backoff_rate=2)
+
+
+def _outside(uri: str | None) -> list[tuple[str, str]]:
+    """Bucket and key prefix of a dataset that lies in a bucket of the team's own."""
+    if uri is None:
+        return []
+    parts = urlsplit(uri)
+    return [(parts.netloc, parts.path.strip("/") + "/")]

@@ -1,0 +1,168 @@
+"""The two jobs of a tuning execution as Step Functions parameters; fields ending in ``.$`` come from the execution."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from stacks.images import volume_key
+from stacks.settings import NetworkSettings, Settings
+
+OBJECTIVE = "validation:macro_f1"
+METRICS = (OBJECTIVE, "validation:accuracy", "train:loss")
+LEAST_RUNTIME_SECONDS = 120
+"""CreateHyperParameterTuningJob's lower bound of ResourceLimits.MaxRuntimeInSeconds."""
+
+INPUT = "/opt/ml/processing/input"
+CODE = "/opt/ml/processing/code"
+OUTPUT = "/opt/ml/processing/output/evaluation"
+UNPACK_AND_EVALUATE = f'mkdir -p {CODE} && tar -xzf {INPUT}/code/*.gz -C {CODE} && exec python3 {CODE}/evaluate.py "$@"'
+
+
+@dataclass(frozen=True)
+class JobEnvironment:
+    """What a job needs besides the settings: its image, its role, the key, and where it writes (S3 URI)."""
+
+    image: str
+    role_arn: str
+    key_arn: str
+    output_uri: str
+
+
+def parameter_ranges(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """What a tuning job varies; SageMaker takes every value as a string."""
+    tuning = settings.tuning
+    rate = tuning.learning_rate
+    categories = {"layers": tuning.layers, "trained_layers": tuning.trained_layers, "epochs": tuning.epochs}
+    return {
+        "ContinuousParameterRanges": [
+            {"Name": "learning_rate", "MinValue": str(rate.low), "MaxValue": str(rate.high), "ScalingType": rate.scaling}
+        ],
+        "CategoricalParameterRanges": [
+            {"Name": name, "Values": [str(value) for value in values]} for name, values in sorted(categories.items())
+        ],
+    }
+
+
+def static_parameters(settings: Settings, code_file: str) -> dict[str, str]:
+    """What every training job of a tuning job has in common. ``code_file``: the archive's name in the channel ``code``."""
+    return {
+        "sagemaker_program": "train.py",
+        "sagemaker_submit_directory": f"/opt/ml/input/data/code/{code_file}",
+        "soft_labels": str(int(settings.tuning.soft_labels)),
+        "seed": str(settings.tuning.seed),
+        "review_share": str(settings.review.target_share),
+    }
+
+
+def tuning_parameters(settings: Settings, environment: JobEnvironment, code_file: str, *, warm: bool) -> dict[str, Any]:
+    """CreateHyperParameterTuningJob."""
+    tuning = settings.tuning
+    config: dict[str, Any] = {
+        "Strategy": tuning.strategy,
+        "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": OBJECTIVE},
+        "ResourceLimits": {
+            "MaxNumberOfTrainingJobs.$": "$.max_jobs",
+            "MaxParallelTrainingJobs.$": "$.max_parallel_jobs",
+            "MaxRuntimeInSeconds": max(LEAST_RUNTIME_SECONDS, tuning.max_runtime_seconds * max(tuning.max_jobs, tuning.retraining_jobs)),
+        },
+        "TrainingJobEarlyStoppingType": tuning.early_stopping,
+        "RandomSeed": tuning.seed,
+        "ParameterRanges": parameter_ranges(settings),
+    }
+    if tuning.strategy == "Hyperband":
+        config["StrategyConfig"] = {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": max(tuning.epochs)}}
+    warm_start = {"WarmStartConfig.$": "$.warm_start"} if warm else {}
+    return {
+        "HyperParameterTuningJobName.$": "$.tuning_job_name",
+        "HyperParameterTuningJobConfig": config,
+        "TrainingJobDefinition": _training_definition(settings, environment, code_file),
+        **warm_start,
+    }
+
+
+def _training_definition(settings: Settings, environment: JobEnvironment, code_file: str) -> dict[str, Any]:
+    tuning = settings.tuning
+    return {
+        "RoleArn": environment.role_arn,
+        "AlgorithmSpecification": {
+            "TrainingImage": environment.image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": name, "Regex": f"{name}=([0-9.]+)"} for name in METRICS],
+        },
+        "StaticHyperParameters": static_parameters(settings, code_file),
+        "InputDataConfig.$": "$.input_data_config",
+        "OutputDataConfig": {"S3OutputPath": environment.output_uri, "KmsKeyId": environment.key_arn},
+        "ResourceConfig": {
+            "InstanceType": tuning.instance_type,
+            "InstanceCount": 1,
+            "VolumeSizeInGB": tuning.volume_gb,
+            **volume_key(tuning.instance_type, environment.key_arn),
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": tuning.max_runtime_seconds},
+        # For the service's own faults; a script that fails is not tried again.
+        "RetryStrategy": {"MaximumRetryAttempts": 2},
+        "EnableNetworkIsolation": True,
+        "EnableInterContainerTrafficEncryption": True,
+        **vpc_config(settings.network),
+    }
+
+
+def evaluation_parameters(settings: Settings, environment: JobEnvironment) -> dict[str, Any]:
+    """CreateProcessingJob of one candidate: model, champion (if any), dataset and code in, the report out."""
+    tuning = settings.tuning
+    arguments = {
+        "--input-dir": INPUT,
+        "--output-dir": OUTPUT,
+        "--seed": tuning.seed,
+        "--window": settings.drift.window_predictions,
+        "--alpha": settings.drift.false_alarm_rate,
+    }
+    return {
+        "ProcessingJobName.$": "$.evaluation_job_name",
+        "RoleArn": environment.role_arn,
+        "AppSpecification": {
+            "ImageUri": environment.image,
+            "ContainerEntrypoint": ["bash", "-c", UNPACK_AND_EVALUATE, "evaluate"],
+            "ContainerArguments": [str(part) for item in arguments.items() for part in item],
+        },
+        "ProcessingInputs.$": "$.processing_inputs",
+        "ProcessingOutputConfig": {
+            "KmsKeyId": environment.key_arn,
+            "Outputs": [
+                {
+                    "OutputName": "evaluation",
+                    "S3Output": {"S3Uri.$": "$.output_uri", "LocalPath": OUTPUT, "S3UploadMode": "EndOfJob"},
+                }
+            ],
+        },
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceCount": 1,
+                "InstanceType": tuning.evaluation_instance_type,
+                "VolumeSizeInGB": tuning.volume_gb,
+                **volume_key(tuning.evaluation_instance_type, environment.key_arn),
+            }
+        },
+        "NetworkConfig": {
+            "EnableNetworkIsolation": True,
+            "EnableInterContainerTrafficEncryption": True,
+            **vpc_config(settings.network),
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": tuning.max_runtime_seconds},
+    }
+
+
+def vpc_config(network: NetworkSettings) -> dict[str, Any]:
+    """``VpcConfig`` of a job where the settings name a network."""
+    if network.mode != "vpc":
+        return {}
+    return {"VpcConfig": {"SecurityGroupIds": list(network.security_group_ids), "Subnets": list(network.subnet_ids)}}
+
+
+def longest_hours(settings: Settings) -> int:
+    """Upper bound of one execution: every wave of training jobs, the evaluations, and an hour of slack."""
+    tuning = settings.tuning
+    waves = math.ceil(max(tuning.max_jobs, tuning.retraining_jobs) / tuning.max_parallel_jobs)
+    return math.ceil((waves + 1) * tuning.max_runtime_seconds / 3_600) + 1
