@@ -244,7 +244,7 @@ class TuningStack(Stack):
                 "Type": "Task",
                 "Resource": f"arn:aws:states:::sagemaker:{action}.sync",
                 "Parameters": parameters,
-                "ResultPath": None,
+                "ResultPath": sfn.JsonPath.DISCARD,
             },
         )
         return state.add_retry(errors=SAGEMAKER_FAULTS, interval=Duration.seconds(30), max_attempts=4, backoff_rate=2)
