@@ -16,25 +16,13 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local.stack_process import Emulator
+from local import stack_process
 
 REGION = "us-east-1"
 PASSWORD = "Correct-horse-7"
 LABELS = ["negative", "neutral", "positive"]
-TEMPLATE = """
-<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>
-<crowd-form>
-  <crowd-classifier name="category" categories="{{ task.input.labels | to_json | escape }}" header="Which feeling does the text express?">
-    <classification-target>{{ task.input.text }}</classification-target>
-    <short-instructions>Judge the text alone, not what you know about its subject.</short-instructions>
-    <full-instructions header="How to decide">
-      <p><strong>Positive</strong>: praise, joy, thanks.</p>
-      <p><strong>Negative</strong>: blame, anger, regret.</p>
-      <p><strong>Neutral</strong>: neither, or a plain report.</p>
-    </full-instructions>
-  </crowd-classifier>
-</crowd-form>
-"""
+TEMPLATE = (stack_process.ROOT / "stacks" / "constructs" / "worker_template.liquid").read_text()
+"""The template that the review stack deploys."""
 
 
 def wait_for(probe: Callable[[], Any], what: str, seconds: float = 30) -> Any:
@@ -52,7 +40,7 @@ def wait_for(probe: Callable[[], Any], what: str, seconds: float = 30) -> Any:
 class Review:
     """Everything that a human review needs, in one emulator."""
 
-    emulator: Emulator
+    emulator: stack_process.Emulator
     clients: dict[str, Any] = field(default_factory=dict)
     bucket: str = "review-answers"
     group: str = "reviewers"
