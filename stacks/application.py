@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from aws_cdk import App, Stack, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from stacks.endpoint import EndpointStack
 from stacks.foundation import FoundationStack
+from stacks.labeling import LabelingStack
 from stacks.monitoring import MonitoringStack
+from stacks.review import ReviewStack
 from stacks.settings import Settings
+from stacks.tuning import TuningStack
 
 FEATURE_FLAGS = {
     "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
@@ -29,7 +34,8 @@ def build_app(settings: Settings, output: Path | None = None) -> App:
     """Build the app; ``app.synth()`` fails on any unacknowledged finding. Needs no credentials and no network."""
     app = App(outdir=str(output) if output else None, context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
     foundation = FoundationStack(app, settings)
-    stacks: list[Stack] = [MonitoringStack(app, settings)]
+    kinds: tuple[Callable[[App, Settings], Stack], ...] = (TuningStack, ReviewStack, EndpointStack, LabelingStack, MonitoringStack)
+    stacks = [kind(app, settings) for kind in kinds if kind is not LabelingStack or settings.labeling.enabled]
     for stack in stacks:
         stack.add_stack_dependency(foundation)
     Tags.of(app).add("application", settings.name)

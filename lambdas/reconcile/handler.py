@@ -6,8 +6,7 @@ backend's time limit is counted, and the alarm on that count asks an operator to
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -61,7 +60,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         overdue_before=(now - timedelta(seconds=environment.overdue_after_seconds)).isoformat(),
     )
     for request in account.to_resend:
-        _sqs().send_message(QueueUrl=environment.review_queue_url, MessageBody=json.dumps(asdict(request)))
+        _sqs().send_message(QueueUrl=environment.review_queue_url, MessageBody=request.to_json())
         logger.warning("review request sent again", extra={"prediction_id": request.prediction_id})
     for name, value in (
         ("ReviewsRequested", account.requested),

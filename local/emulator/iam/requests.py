@@ -113,6 +113,8 @@ def _sagemaker(call: Call) -> list[str]:
     if call.operation in ("CreateEndpoint", "UpdateEndpoint"):
         kinds = {"Endpoint": "endpoint", "EndpointConfig": "endpoint-config"}
         return [call.arn("sagemaker", f"{kinds[kind]}/{str(name).lower()}") for kind, name in names.items() if name]
+    if call.operation == "ListTrainingJobsForHyperParameterTuningJob":
+        return [_sagemaker_named(call, "HyperParameterTuningJob")]
     matched = _VERBS.fullmatch(call.operation)
     return [_sagemaker_named(call, matched[2])] if matched else [_sagemaker_policy(call)]
 
