@@ -23,7 +23,7 @@ from lambdas.common.observability import logger
 
 _HASH_DIGITS = 12
 _INTEGERS = ("TaskCount", "TaskTimeLimitInSeconds", "TaskAvailabilityLifetimeInSeconds")
-_ROLE_TRIES = 10
+_ROLE_TRIES = 30
 """A role made moments ago cannot be assumed everywhere yet."""
 
 
@@ -45,8 +45,8 @@ class FlowDefinitions:
     sagemaker: Any
     runtime: Any
     pause: Callable[[float], None]
-    interval: float = 2.0
-    looks: int = 90
+    interval: float = 1.0
+    looks: int = 200
 
     def handle(self, event: Mapping[str, Any]) -> ResourceResult:
         """Act on one CloudFormation request.

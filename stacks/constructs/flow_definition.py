@@ -107,10 +107,10 @@ class FlowDefinition(Construct):
                 "sagemaker:CreateFlowDefinition",
                 "sagemaker:DescribeFlowDefinition",
                 "sagemaker:DeleteFlowDefinition",
-                "sagemaker:ListHumanLoops",
             ],
             [Fn.join("", [self.every_generation, "*"])],
         )
+        function.allow(["sagemaker:ListHumanLoops"], ["*"])  # a list action; no resource type is documented for it
         function.acknowledge(
             f"Resource::arn:<AWS::Partition>:sagemaker:{self._shared.settings.region}:<AWS::AccountId>:flow-definition/{base_name}-*",
             "The flow's name ends in a hash of its content, which is known when it is made",
