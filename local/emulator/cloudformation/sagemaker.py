@@ -14,8 +14,20 @@ _POLL_SECONDS = 0.05
 _TURNING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 
 
+_API_NAMES = {"CognitoUserPool": "UserPool", "CognitoUserGroup": "UserGroup", "CognitoClientId": "ClientId"}
+"""Properties of a workteam's members that the CloudFormation type names otherwise than the API does."""
+
+
 def _call(operation: str, properties: Properties) -> Response:
-    return call("sagemaker", operation, request("sagemaker", operation, properties))
+    return call("sagemaker", operation, request("sagemaker", operation, _as_in_api(properties)))
+
+
+def _as_in_api(properties: Properties) -> Properties:
+    members = properties.get("MemberDefinitions")
+    if not members:
+        return properties
+    renamed = [{kind: {_API_NAMES.get(key, key): value for key, value in member[kind].items()} for kind in member} for member in members]
+    return {**properties, "MemberDefinitions": renamed}
 
 
 def _name_of(arn: str) -> str:
@@ -50,6 +62,7 @@ class Simple:
         arn = str(_call(f"Create{self.kind}", {**properties, f"{self.kind}Name": name})[f"{self.kind}Arn"])
         self.settle(name)
         self.change(arn, name, {}, properties)
+        retag(arn, {}, properties)
         return self._resource(arn, name)
 
     def update(self, physical_id: str, old: Properties, new: Properties) -> Resource:
@@ -78,6 +91,7 @@ class Endpoint:
         name = properties.get("EndpointName") or generated_name
         arn = str(_call("CreateEndpoint", {**properties, "EndpointName": name})["EndpointArn"])
         self._settle(name)
+        retag(arn, {}, properties)
         return Resource(arn, {"EndpointArn": arn, "EndpointName": name})
 
     def update(self, physical_id: str, old: Properties, new: Properties) -> Resource:
