@@ -171,9 +171,13 @@ def _string_problems(shape: Shape, value: str, path: str) -> Any:
         yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(shape.enum)}]"
 
 
+_JAVA_ASTRAL = "\\uD800\\uDC00-\\uDBFF\\uDFFF"
+
+
 @cache
 def _pattern(text: str) -> Any:
-    return regex.compile(text)
+    # Some models write the astral planes as a range of Java's surrogate pairs, which no other engine reads.
+    return regex.compile(text.replace(_JAVA_ASTRAL, "\U00010000-\U0010ffff"))
 
 
 # -- records ---------------------------------------------------------------------------------------
