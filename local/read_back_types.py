@@ -176,6 +176,19 @@ def _sagemaker(kind: str, result: str | None = None, parameter: str | None = Non
     return described("sagemaker", f"describe{snake}", parameter or f"{kind}Name", result, tags=("list_tags", "ResourceArn"))
 
 
+_MEMBER_NAMES = {"UserPool": "CognitoUserPool", "UserGroup": "CognitoUserGroup", "ClientId": "CognitoClientId", "Groups": "OidcGroups"}
+
+
+def _workteam(clients: Clients, arn: str, expected: Properties) -> Properties:
+    """CloudFormation has other names for the members than the API."""
+    found = _sagemaker("Workteam", "Workteam")(clients, arn, expected)
+    definitions = [
+        {kind: {_MEMBER_NAMES.get(key, key): value for key, value in member.items()} for kind, member in definition.items()}
+        for definition in found["MemberDefinitions"]
+    ]
+    return {**found, "MemberDefinitions": definitions}
+
+
 def _endpoint(clients: Clients, arn: str, expected: Properties) -> Properties:
     return {**_sagemaker("Endpoint")(clients, arn, expected), "DeploymentConfig": _deployment_config(clients, arn)}
 
@@ -262,7 +275,7 @@ READERS: dict[str, Reader] = {
     "AWS::SageMaker::Model": _sagemaker("Model"),
     "AWS::SageMaker::ModelPackageGroup": _sagemaker("ModelPackageGroup"),
     "AWS::SageMaker::Workforce": _sagemaker("Workforce", "Workforce"),
-    "AWS::SageMaker::Workteam": _sagemaker("Workteam", "Workteam"),
+    "AWS::SageMaker::Workteam": _workteam,
     "AWS::Scheduler::Schedule": readers.schedule,
     "AWS::StepFunctions::StateMachine": readers.state_machine,
 }

@@ -178,9 +178,35 @@ def _async_configuration(_: str, __: Properties, new: Properties) -> None:
         _client("lambda").put_function_event_invoke_config(**request("lambda", "PutFunctionEventInvokeConfig", wanted))
 
 
+# -- API Gateway -----------------------------------------------------------------------------------
+
+
+def _rest_api(properties: Properties) -> Properties:
+    if "EndpointConfiguration" not in properties:
+        return properties
+    return {**properties, "EndpointConfiguration": _lower_keys(properties["EndpointConfiguration"])}
+
+
+def _stage(name: str, old: Properties, new: Properties) -> None:
+    if not _changed("AccessLogSetting", old, new):
+        return
+    setting = new.get("AccessLogSetting")
+    members = (("destinationArn", "DestinationArn"), ("format", "Format"))
+    operations = [
+        {"op": "replace", "path": f"/accessLogSettings/{path}", "value": setting[member]}
+        for path, member in members
+        if setting and member in setting
+    ]
+    _client("apigateway").update_stage(
+        restApiId=new["RestApiId"], stageName=name, patchOperations=operations or [{"op": "remove", "path": "/accessLogSettings"}]
+    )
+
+
 def install() -> None:
     mend("AWS::S3::Bucket", _bucket)
     mend("AWS::DynamoDB::Table", _table)
     mend("AWS::StepFunctions::StateMachine", _state_machine)
     mend("AWS::SNS::Topic", _topic)
+    mend("AWS::ApiGateway::RestApi", prepare=_rest_api)
+    mend("AWS::ApiGateway::Stage", _stage)
     mend("AWS::Lambda::EventInvokeConfig", _async_configuration)

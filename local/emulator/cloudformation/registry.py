@@ -84,16 +84,22 @@ def register(type_name: str, resource_type: ResourceType, *, name_length: int = 
     _on_worker_thread.add(type_name)
 
 
-def mend(type_name: str, apply: Callable[[str, Properties, Properties], None]) -> None:
+def mend(
+    type_name: str,
+    apply: Callable[[str, Properties, Properties], None] = lambda *_: None,
+    *,
+    prepare: Callable[[Properties], Properties] = lambda properties: properties,
+) -> None:
     """Run ``apply(physical_id, old, new)`` after a stock type's create (``old`` is empty) and after each update.
 
-    It sets, through the service's public operations, what the stock provisioner drops.
+    It sets, through the service's public operations, what the stock provisioner drops; ``prepare`` rewrites what the
+    stock provisioner misreads.
     """
     handler = provisioners._RESOURCE_HANDLERS[type_name]
     stock_create, stock_update = handler["create"], handler.get("update")
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, Any]]:
-        created: tuple[str, dict[str, Any]] = stock_create(logical_id, properties, stack_name)
+        created: tuple[str, dict[str, Any]] = stock_create(logical_id, prepare(properties), stack_name)
         _mended(lambda: apply(created[0], {}, properties))
         return created
 
@@ -101,7 +107,7 @@ def mend(type_name: str, apply: Callable[[str, Properties, Properties], None]) -
     if stock_update is not None:
 
         def update(physical_id: str, old: Properties, new: Properties, *rest: Any) -> tuple[str, dict[str, Any]]:
-            updated: tuple[str, dict[str, Any]] = stock_update(physical_id, old, new, *rest)
+            updated: tuple[str, dict[str, Any]] = stock_update(physical_id, prepare(old), prepare(new), *rest)
             _mended(lambda: apply(updated[0], old if updated[0] == physical_id else {}, new))
             return updated
 

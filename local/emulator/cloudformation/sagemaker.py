@@ -49,17 +49,19 @@ def retag(arn: str, old: Properties, new: Properties) -> None:
 class Simple:
     """A type with a create and a delete operation, ``<kind>Name`` and ``<kind>Arn``; ``Ref`` gives the ARN.
 
-    ``settle(name)`` waits for what creation leaves running; ``change(arn, name, old, new)`` makes updates in place.
+    ``settle(name)`` waits for what creation leaves running; ``change(arn, name, old, new)`` makes updates in place;
+    ``translate(properties)`` renames members that CloudFormation calls otherwise than the API.
     """
 
     kind: str
     settle: Callable[[str], None] = lambda _: None
     change: Callable[[str, str, Properties, Properties], None] = lambda *_: None
+    translate: Callable[[Properties], Properties] = lambda properties: properties
     extra_attributes: Callable[[str], Properties] = lambda _: {}
 
     def create(self, properties: Properties, generated_name: str) -> Resource:
         name = str(properties.get(f"{self.kind}Name") or generated_name)
-        arn = str(_call(f"Create{self.kind}", {**properties, f"{self.kind}Name": name})[f"{self.kind}Arn"])
+        arn = str(_call(f"Create{self.kind}", {**self.translate(properties), f"{self.kind}Name": name})[f"{self.kind}Arn"])
         self.settle(name)
         self.change(arn, name, {}, properties)
         retag(arn, {}, properties)
@@ -142,7 +144,19 @@ def _change_workforce(_arn: str, name: str, old: Properties, new: Properties) ->
 def _change_workteam(_arn: str, name: str, old: Properties, new: Properties) -> None:
     mutable = ("Description", "MemberDefinitions", "NotificationConfiguration")
     if old and any(old.get(key) != new.get(key) for key in mutable):
-        _call("UpdateWorkteam", {**new, "WorkteamName": name})
+        _call("UpdateWorkteam", {**workteam_request(new), "WorkteamName": name})
+
+
+_MEMBER_NAMES = {"CognitoUserPool": "UserPool", "CognitoUserGroup": "UserGroup", "CognitoClientId": "ClientId", "OidcGroups": "Groups"}
+
+
+def workteam_request(properties: Properties) -> Properties:
+    """The one SageMaker type whose nested members have other names in a template than in the API."""
+    members = [
+        {kind: {_MEMBER_NAMES.get(key, key): value for key, value in member.items()} for kind, member in definition.items()}
+        for definition in properties.get("MemberDefinitions", [])
+    ]
+    return {**properties, "MemberDefinitions": members}
 
 
 def _change_group_policy(_arn: str, name: str, old: Properties, new: Properties) -> None:
@@ -175,4 +189,4 @@ def install() -> None:
         ),
         tags=True,
     )
-    register("AWS::SageMaker::Workteam", Simple("Workteam", change=_change_workteam), tags=True)
+    register("AWS::SageMaker::Workteam", Simple("Workteam", change=_change_workteam, translate=workteam_request), tags=True)
