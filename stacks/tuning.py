@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from aws_cdk import Duration, Environment, Stack
 from aws_cdk import aws_sagemaker as sagemaker
@@ -18,7 +17,7 @@ from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.images import inference_image, training_image
 from stacks.names import Names
 from stacks.settings import Settings
-from stacks.tuning_jobs import JobEnvironment, evaluation_parameters, longest_hours, tuning_parameters
+from stacks.tuning_jobs import JobEnvironment, evaluation_parameters, longest_hours, outside_dataset, tuning_parameters
 
 SAGEMAKER_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.ResourceLimitExceededException"]
 """Throttling comes as the first or the second name; the third is an instance quota that another job may free again."""
@@ -53,7 +52,7 @@ class TuningStack(Stack):
 
     def _job_roles(self) -> None:
         models, tuning = self.names.bucket("models"), self.settings.tuning
-        datasets = [("data", "datasets/"), *_outside(self.settings.dataset.uri)]
+        datasets = [("data", "datasets/"), *outside_dataset(self.settings.dataset.uri)]
         training, evaluation = (
             training_image(self.settings.region, kind) for kind in (tuning.instance_type, tuning.evaluation_instance_type)
         )
@@ -248,11 +247,3 @@ class TuningStack(Stack):
             },
         )
         return state.add_retry(errors=SAGEMAKER_FAULTS, interval=Duration.seconds(30), max_attempts=4, backoff_rate=2)
-
-
-def _outside(uri: str | None) -> list[tuple[str, str]]:
-    """Bucket and key prefix of a dataset that lies in a bucket of the team's own."""
-    if uri is None:
-        return []
-    parts = urlsplit(uri)
-    return [(parts.netloc, parts.path.strip("/") + "/")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from stacks.images import volume_key
 from stacks.settings import NetworkSettings, Settings
@@ -166,3 +167,11 @@ def longest_hours(settings: Settings) -> int:
     tuning = settings.tuning
     waves = math.ceil(max(tuning.max_jobs, tuning.retraining_jobs) / tuning.max_parallel_jobs)
     return math.ceil((waves + 1) * tuning.max_runtime_seconds / 3_600) + 1
+
+
+def outside_dataset(uri: str | None) -> list[tuple[str, str]]:
+    """Bucket and key prefix of a first dataset that lies in a bucket of the team's own."""
+    if uri is None:
+        return []
+    parts = urlsplit(uri)
+    return [(parts.netloc, parts.path.strip("/") + "/")]

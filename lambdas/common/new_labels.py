@@ -1,0 +1,34 @@
+"""Human labels that no dataset version holds yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+OVERLAP = timedelta(minutes=10)
+"""An index is a little behind its table, so labels stored just before the watermark may have been missed: read them again."""
+
+
+class LabelIndex(Protocol):
+    """What is needed of :class:`lambdas.common.predictions.PredictionStore`."""
+
+    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[dict[str, Any]]: ...
+
+
+def labels_since(store: LabelIndex, watermark: str | None, *, now: datetime, lookback_days: int) -> Iterator[Mapping[str, Any]]:
+    """Items with a human label stored after ``watermark`` (less a short overlap), day by day up to ``now``.
+
+    Args:
+        watermark: ISO 8601 with zone, or None for everything of the last ``lookback_days``.
+        now: with zone; bounds the days that are asked for.
+        lookback_days: how long predictions are kept; the index has no first day.
+    """
+    start = now - timedelta(days=lookback_days)
+    if watermark is not None:
+        start = max(start, datetime.fromisoformat(watermark) - OVERLAP)
+    after = start.isoformat()
+    day = start.date()
+    while day <= now.date():
+        yield from store.labels_of_day(day.isoformat(), after=after if day == start.date() else None)
+        day += timedelta(days=1)

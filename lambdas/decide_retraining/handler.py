@@ -1,0 +1,84 @@
+"""The schedule and the drift alarm ask here; a retraining starts when there are new labels enough."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from lambdas.common.dataset import Manifest
+from lambdas.common.environment import read_environment
+from lambdas.common.new_labels import labels_since
+from lambdas.common.observability import logger, tracer
+from lambdas.common.predictions import PredictionStore
+from lambdas.common.s3_uri import read_json
+from lambdas.decide_retraining.decision import Attempt, Decision, enough, start_once, trigger_reason
+
+
+@dataclass(frozen=True)
+class Environment:
+    state_machine_arn: str
+    predictions_table: str
+    dataset_parameter: str
+    min_new_labels: int
+    lookback_days: int
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(service, config=Config(retries={"mode": "standard"}))
+
+
+@cache
+def _store() -> PredictionStore:
+    return PredictionStore(boto3.resource("dynamodb", config=Config(retries={"mode": "standard"})).Table(_environment().predictions_table))
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Any event -> ``{"started", "reason", "execution"}``."""
+    decision = _decide(event)
+    logger.info("retraining decided", extra={"decision": asdict(decision)})
+    return asdict(decision)
+
+
+def _decide(event: dict[str, Any]) -> Decision:
+    environment = _environment()
+    uri = _client("ssm").get_parameter(Name=environment.dataset_parameter)["Parameter"]["Value"].rstrip("/")
+    if uri == "none":
+        return Decision(False, "there is no dataset yet")
+    where = f"{uri}/manifest.json"
+    watermark = Manifest.parse(read_json(_client("s3"), where), where).watermark
+    labels = labels_since(_store(), watermark, now=datetime.now(UTC), lookback_days=environment.lookback_days)
+    count = sum(watermark is None or item["reviewed_at"] > watermark for item in labels)
+    refusal = enough(count, environment.min_new_labels, watermark)
+    if refusal is not None:
+        return refusal
+    reason = trigger_reason(event, count)
+    detail = {"event_id": event.get("id"), "new_labels": count}
+    return start_once(watermark, reason, lambda name: _start(name, {"reason": reason, "detail": detail}))
+
+
+def _start(name: str, content: dict[str, Any]) -> Attempt:
+    machine = _environment().state_machine_arn
+    try:
+        _client("stepfunctions").start_execution(stateMachineArn=machine, name=name, input=json.dumps(content))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            raise
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+        status = _client("stepfunctions").describe_execution(executionArn=arn)["status"]
+        return {"RUNNING": Attempt.RUNNING, "PENDING_REDRIVE": Attempt.RUNNING, "SUCCEEDED": Attempt.FINISHED}.get(status, Attempt.FAILED)
+    return Attempt.STARTED

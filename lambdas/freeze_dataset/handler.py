@@ -1,0 +1,102 @@
+"""First step of a retraining: new human labels become a dataset version, which becomes the current one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from lambdas.common.environment import read_environment
+from lambdas.common.new_labels import labels_since
+from lambdas.common.observability import logger, tracer
+from lambdas.common.predictions import PredictionStore
+from lambdas.freeze_dataset.freeze import FreezePolicy, Skipped, freeze
+from lambdas.freeze_dataset.versions import DatasetVersions
+
+
+class DatasetMoved(RuntimeError):
+    """Another execution made another version current in the meantime; redrive this one."""
+
+
+@dataclass(frozen=True)
+class Environment(FreezePolicy):
+    data_bucket: str
+    predictions_table: str
+    dataset_parameter: str
+    lookback_days: int
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(service, config=Config(retries={"mode": "standard"}))
+
+
+@cache
+def _store() -> PredictionStore:
+    return PredictionStore(boto3.resource("dynamodb", config=Config(retries={"mode": "standard"})).Table(_environment().predictions_table))
+
+
+def _current() -> str:
+    value: str = _client("ssm").get_parameter(Name=_environment().dataset_parameter)["Parameter"]["Value"]
+    return value.rstrip("/")
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """``{"execution_id"}`` -> ``{"dataset_uri", "dataset_version", ...}`` or ``{"skipped": reason}``.
+
+    Raises:
+        InvalidDataset: the current version is damaged.
+        DatasetMoved: two executions froze at once.
+    """
+    versions = DatasetVersions(_client("s3"), _environment().data_bucket)
+    record = versions.recall(event["execution_id"])
+    if record is None:
+        outcome = _freeze(versions)
+        if "skipped" in outcome:
+            logger.info("nothing frozen", extra=outcome)
+            return outcome
+        versions.remember(event["execution_id"], outcome)
+        record = outcome
+    _publish(record["dataset_uri"], parent_uri=record["parent_uri"])
+    logger.info("dataset frozen", extra={"dataset": record})
+    return record
+
+
+def _freeze(versions: DatasetVersions) -> dict[str, Any]:
+    environment, parent_uri = _environment(), _current()
+    if parent_uri == "none":
+        return {"skipped": "there is no dataset yet: upload the first version and set the parameter 'dataset'"}
+    parent = versions.read(parent_uri)
+    items = labels_since(_store(), parent.manifest.watermark, now=datetime.now(UTC), lookback_days=environment.lookback_days)
+    result = freeze(parent, items, versions.trained(parent), environment)
+    if isinstance(result, Skipped):
+        return {"skipped": result.reason}
+    return {
+        "dataset_uri": versions.write(result),
+        "dataset_version": result.manifest.version,
+        "parent_uri": parent_uri,
+        "rows": dict(result.manifest.rows),
+        "new_labels": result.used,
+        "left_out": result.left_out,
+        "watermark": result.manifest.watermark,
+    }
+
+
+def _publish(uri: str, *, parent_uri: str) -> None:
+    current = _current()
+    if current == uri:
+        return
+    if current != parent_uri:
+        raise DatasetMoved(f"the current dataset is {current}, not {parent_uri} any more: redrive this execution")
+    _client("ssm").put_parameter(Name=_environment().dataset_parameter, Value=uri, Type="String", Overwrite=True)

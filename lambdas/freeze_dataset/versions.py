@@ -1,0 +1,86 @@
+"""Dataset versions in S3. A version's key is its content hash and its manifest comes last, so a kill leaves no half version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lambdas.common.dataset import SPLITS, Dataset, InvalidDataset, Manifest, Row, check_file, file_name, parse_rows
+from lambdas.common.s3_uri import read_json, split_uri
+from lambdas.freeze_dataset.freeze import Frozen, Trained
+
+MOST_ANCESTORS = 200
+
+
+class DatasetVersions:
+    """Args:
+    s3: client.
+    bucket: the data bucket, where new versions are written to ``datasets/<version>/``.
+    """
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._s3, self._bucket = s3, bucket
+
+    def uri(self, version: str) -> str:
+        return f"s3://{self._bucket}/datasets/{version}"
+
+    def read(self, uri: str) -> Dataset:
+        """A whole version, every file checked against its hash. Raises InvalidDataset."""
+        manifest = self._manifest(uri)
+        return Dataset(manifest, {split: self._rows(uri, split, manifest) for split in SPLITS})
+
+    def trained(self, dataset: Dataset) -> Trained:
+        """What this version and all before it had as training rows."""
+        rows, version = list(dataset.splits["train"]), dataset.manifest.parent
+        for _ in range(MOST_ANCESTORS):
+            if version is None or not self._exists(f"datasets/{version}/manifest.json"):
+                break
+            manifest = self._manifest(self.uri(version))
+            rows += self._rows(self.uri(version), "train", manifest)
+            version = manifest.parent
+        return Trained.of(rows)
+
+    def write(self, frozen: Frozen) -> str:
+        """Store a version; storing it again changes nothing. Returns its URI."""
+        prefix = f"datasets/{frozen.manifest.version}"
+        for name, data in frozen.files.items():
+            self._s3.put_object(Bucket=self._bucket, Key=f"{prefix}/{name}", Body=data, ContentType="application/jsonlines")
+        self._put_json(f"{prefix}/manifest.json", frozen.manifest.to_json())
+        return self.uri(frozen.manifest.version)
+
+    def recall(self, execution_id: str) -> dict[str, Any] | None:
+        """What an execution has frozen already, when its step is run again."""
+        key = _record_key(execution_id)
+        if not self._exists(key):
+            return None
+        record: dict[str, Any] = read_json(self._s3, f"s3://{self._bucket}/{key}")
+        return record
+
+    def remember(self, execution_id: str, record: Mapping[str, Any]) -> None:
+        self._put_json(_record_key(execution_id), json.dumps(record, sort_keys=True))
+
+    def _manifest(self, uri: str) -> Manifest:
+        where = f"{uri}/manifest.json"
+        return Manifest.parse(read_json(self._s3, where), where)
+
+    def _rows(self, uri: str, split: str, manifest: Manifest) -> tuple[Row, ...]:
+        bucket, prefix = split_uri(uri)
+        name = file_name(split)
+        if name not in manifest.files:
+            raise InvalidDataset(f"the manifest of {uri} names no {name}")
+        data = self._s3.get_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/{name}")["Body"].read()
+        return parse_rows(check_file(data, name, manifest), f"{uri}/{name}")
+
+    def _exists(self, key: str) -> bool:
+        # Not HeadObject: without a right to list the whole bucket S3 answers 403 for a missing key.
+        found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+        return any(item["Key"] == key for item in found)
+
+    def _put_json(self, key: str, text: str) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=text.encode(), ContentType="application/json")
+
+
+def _record_key(execution_id: str) -> str:
+    return f"freezes/{hashlib.sha256(execution_id.encode()).hexdigest()[:32]}.json"

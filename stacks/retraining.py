@@ -1,0 +1,266 @@
+"""Retraining: what starts it (labels, drift, a person), and the way from new labels to a rollout."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from aws_cdk import Duration, Environment, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.scheduled_function import MAX_EVENT_AGE, MAX_RETRIES, ScheduledFunction
+from stacks.constructs.shared import SharedResources
+from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.names import Names
+from stacks.settings import Settings
+from stacks.tuning import LONGEST_JOB_PREFIX
+from stacks.tuning_jobs import OBJECTIVE, longest_hours, outside_dataset, parameter_ranges, static_parameters
+
+LABELS_INDEX = "labels-by-day"
+FREEZE_TIMEOUT_SECONDS = 600
+FREEZE_MEMORY_MIB = 1_024
+
+
+class RetrainingStack(Stack):
+    """The ``retraining`` state machine, and the rules that ask for it."""
+
+    def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
+        self.names = Names(settings)
+        super().__init__(scope, self.names.stack("retraining"), env=Environment(region=settings.region), **kwargs)
+        self.settings = settings
+        self.shared = SharedResources(self, settings)
+        self.plan = self._plan_function()
+        self.freeze = self._freeze_function()
+        self.machine = self._state_machine()
+        self.decide = self._decide_function()
+        self._triggers()
+
+    # -- functions ---------------------------------------------------------------------------------
+
+    def _plan_function(self) -> PythonFunction:
+        names, ranges = self.names, parameter_ranges(self.settings)
+        tunable = sorted(item["Name"] for items in ranges.values() for item in items)
+        static = static_parameters(self.settings, code_file="")
+        function = PythonFunction(
+            self,
+            "PlanRetraining",
+            shared=self.shared,
+            folder="plan_retraining",
+            description="Finds the champion and the tuning job to learn from",
+            environment={
+                "RELEASE_PARAMETER": names.parameter("release"),
+                "STRATEGY": self.settings.tuning.strategy,
+                "OBJECTIVE": OBJECTIVE,
+                "TUNABLE": ",".join(tunable),
+                "HYPERPARAMETERS": ",".join(sorted({*tunable, *static})),
+            },
+        )
+        function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.parameter('release')}")])
+        packages = f"model-package/{names.model_package_group}/*"
+        jobs = f"hyper-parameter-tuning-job/{names.prefix[:LONGEST_JOB_PREFIX].rstrip('-')}-*"
+        for action, resource, reason in (
+            ("DescribeModelPackage", packages, "The service numbers our own group's packages"),
+            ("DescribeHyperParameterTuningJob", jobs, "The tuning machine names its jobs with this prefix and a digest"),
+        ):
+            function.allow([f"sagemaker:{action}"], [names.arn("sagemaker", resource)])
+            function.acknowledge(self._finding("sagemaker", resource), reason)
+        return function
+
+    def _freeze_function(self) -> PythonFunction:
+        names, retraining = self.names, self.settings.retraining
+        function = PythonFunction(
+            self,
+            "FreezeDataset",
+            shared=self.shared,
+            folder="freeze_dataset",
+            description="Makes a dataset version of the current one and new human labels",
+            timeout=FREEZE_TIMEOUT_SECONDS,
+            memory=FREEZE_MEMORY_MIB,
+            environment={
+                "DATA_BUCKET": names.bucket("data"),
+                "PREDICTIONS_TABLE": names.predictions_table,
+                "DATASET_PARAMETER": names.parameter("dataset"),
+                "LOOKBACK_DAYS": str(self.settings.retention.prediction_days),
+                "MIN_NEW_LABELS": str(retraining.min_new_labels),
+                "HOLDOUT_SHARE": str(retraining.holdout_share),
+                "REPLAY_ROWS": str(retraining.replay_rows),
+            },
+        )
+        bucket = f"arn:aws:s3:::{names.bucket('data')}"
+        function.allow(["ssm:GetParameter", "ssm:PutParameter"], [names.arn("ssm", f"parameter{names.parameter('dataset')}")])
+        function.allow(["s3:GetObject", "s3:PutObject"], [f"{bucket}/datasets/*", f"{bucket}/freezes/*"])
+        function.allow(["s3:ListBucket"], [bucket], {"StringLike": {"s3:prefix": ["datasets/*", "freezes/*"]}})
+        for prefix in ("datasets", "freezes"):
+            function.acknowledge(self._objects(prefix), "A version's key is its content hash, a record's the execution's")
+        self._allow_outside(function)
+        function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        self._allow_labels(function)
+        return function
+
+    def _decide_function(self) -> PythonFunction:
+        names = self.names
+        function = PythonFunction(
+            self,
+            "DecideRetraining",
+            shared=self.shared,
+            folder="decide_retraining",
+            description="Starts a retraining when there are new labels enough, once",
+            timeout=120,
+            environment={
+                "STATE_MACHINE_ARN": self.machine.state_machine.state_machine_arn,
+                "PREDICTIONS_TABLE": names.predictions_table,
+                "DATASET_PARAMETER": names.parameter("dataset"),
+                "MIN_NEW_LABELS": str(self.settings.retraining.min_new_labels),
+                "LOOKBACK_DAYS": str(self.settings.retention.prediction_days),
+            },
+        )
+        function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.parameter('dataset')}")])
+        function.allow(["s3:GetObject"], [f"arn:aws:s3:::{names.bucket('data')}/datasets/*"])
+        function.acknowledge(self._objects("datasets"), "It reads the manifest of whichever version is current")
+        self._allow_outside(function)
+        function.allow(["kms:Decrypt"], [self.shared.key.key_arn])
+        self._allow_labels(function)
+        function.allow(["states:StartExecution"], [self.machine.state_machine.state_machine_arn])
+        executions = f"execution:{self.machine.name}:labels-*"
+        function.allow(["states:DescribeExecution"], [names.arn("states", executions)])
+        function.acknowledge(self._finding("states", executions), "It names the executions itself, by the labels they are about")
+        return function
+
+    def _allow_labels(self, function: PythonFunction) -> None:
+        function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{LABELS_INDEX}"])
+
+    def _allow_outside(self, function: PythonFunction) -> None:
+        for bucket, prefix in outside_dataset(self.settings.dataset.uri):
+            function.allow(["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"])
+            function.acknowledge(f"Resource::arn:aws:s3:::{bucket}/{prefix}*", "The first version lies in the team's own bucket")
+
+    def _objects(self, prefix: str) -> str:
+        return f"Resource::arn:aws:s3:::{self.names.prefix}-data-<AWS::AccountId>-{self.region}/{prefix}/*"
+
+    def _finding(self, service: str, resource: str) -> str:
+        return f"Resource::arn:<AWS::Partition>:{service}:{self.region}:<AWS::AccountId>:{resource}"
+
+    # -- triggers ----------------------------------------------------------------------------------
+
+    def _triggers(self) -> None:
+        """Both ask the same function, which starts at most one execution over the same labels."""
+        settings = self.settings.retraining
+        schedule = ScheduledFunction(
+            self, "LabelsSchedule", shared=self.shared, function=self.decide, name="decide-retraining", minutes=settings.check_minutes
+        )
+        if not settings.on_drift:
+            return
+        dead_letters = schedule.dead_letters
+        rule = events.CfnRule(
+            self,
+            "DriftRule",
+            name=f"{self.names.prefix}-retrain-on-drift",
+            description="The drift alarm rings: retrain when there are labels enough",
+            state="ENABLED",
+            event_pattern={
+                "source": ["aws.cloudwatch"],
+                "detail-type": ["CloudWatch Alarm State Change"],
+                "detail": {"alarmName": [f"{self.names.prefix}-drift"], "state": {"value": ["ALARM"]}},
+            },
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="function",
+                    arn=self.decide.function.function_arn,
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=dead_letters.queue.queue_arn),
+                    retry_policy=events.CfnRule.RetryPolicyProperty(
+                        maximum_retry_attempts=MAX_RETRIES, maximum_event_age_in_seconds=MAX_EVENT_AGE.to_seconds()
+                    ),
+                )
+            ],
+        )
+        dead_letters.allow_rule(rule.attr_arn)
+        self.decide.function.add_permission("Drift", principal=iam.ServicePrincipal("events.amazonaws.com"), source_arn=rule.attr_arn)
+
+    # -- state machine -----------------------------------------------------------------------------
+
+    def _state_machine(self) -> StateMachine:
+        # States live in a scope of their own, so that their names stay short in the definition.
+        self.steps = Construct(self, "Steps")
+        plan = invoke(self.steps, "Plan", self.plan, result_path="$.plan")
+        execution = sfn.TaskInput.from_object({"execution_id": sfn.JsonPath.execution_id})
+        freeze = invoke(self.steps, "Freeze", self.freeze, payload=execution, result_path="$.dataset")
+        train = self._tune().next(self._release())
+        definition = plan.next(self._unless_skipped("plan", freeze.next(self._unless_skipped("dataset", train))))
+        machine = StateMachine(
+            self,
+            "Machine",
+            shared=self.shared,
+            part="retraining",
+            definition=definition,
+            timeout=Duration.hours(longest_hours(self.settings) + self._rollout_hours()),
+        )
+        machine.allow_invoke(self.plan, self.freeze)
+        machine.allow_execution_sync("tuning", *([] if self._manual else ["rollout"]))
+        machine.alert_on_failure("A retraining ended without a rollout: its labels are in the new dataset version; redrive it")
+        return machine
+
+    @property
+    def _manual(self) -> bool:
+        return self.settings.gates.approval == "manual"
+
+    def _unless_skipped(self, step: str, following: sfn.IChainable) -> sfn.Choice:
+        """``{"skipped": reason}`` of a step is the machine's output; otherwise it goes on."""
+        skipped = sfn.Pass(self.steps, f"Skip{step.capitalize()}", parameters={"skipped.$": f"$.{step}.skipped"})
+        choice = sfn.Choice(self.steps, f"Skipped{step.capitalize()}")
+        return choice.when(sfn.Condition.is_present(f"$.{step}.skipped"), skipped).otherwise(following)
+
+    def _tune(self) -> sfn.CustomState:
+        """The champion goes on learning, on new labels and a replay of old rows."""
+        return self._execute(
+            "Tune",
+            "tuning",
+            {
+                "dataset_uri.$": "$.dataset.dataset_uri",
+                "max_jobs": self.settings.tuning.retraining_jobs,
+                "warm_start_parents.$": "$.plan.warm_start_parents",
+                "continue_from_champion": True,
+                "reason.$": "$.plan.reason",
+            },
+        )
+
+    def _release(self) -> sfn.IChainable:
+        result = {"dataset_version.$": "$.dataset.dataset_version", "packages.$": "$.tuning.output.packages"}
+        if self._manual:
+            reason = f"approve the model package, then start {self.names.state_machine('rollout')} with champion and challenger"
+            return sfn.Pass(
+                self.steps, "AwaitApproval", parameters={**result, "rollout": {"outcome": "awaiting_approval", "reason": reason}}
+            )
+        challenger = {
+            "champion.$": "$.plan.champion",
+            "challenger.$": "$.tuning.output.packages[0].model_package_arn",
+            "reason.$": "$.plan.reason",
+        }
+        finish = sfn.Pass(self.steps, "Finish", parameters={**result, "rollout.$": "$.rollout.output"})
+        return self._execute("Rollout", "rollout", challenger).next(finish)
+
+    def _execute(self, name: str, part: str, content: dict[str, Any]) -> sfn.CustomState:
+        """Run another state machine to its end; its output is ``$.<part>.output``."""
+        return sfn.CustomState(
+            self.steps,
+            name,
+            state_json={
+                "Type": "Task",
+                "Resource": "arn:aws:states:::states:startExecution.sync:2",
+                "Parameters": {
+                    "StateMachineArn": self.names.arn("states", f"stateMachine:{self.names.state_machine(part)}"),
+                    "Input": {**content, "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID.$": "$$.Execution.Id"},
+                },
+                "ResultSelector": {"output.$": "$.Output"},
+                "ResultPath": f"$.{part}",
+            },
+        )
+
+    def _rollout_hours(self) -> int:
+        """Upper bound of a rollout: every step held as often as allowed, and a fleet shift at either end."""
+        rollout, shift = self.settings.rollout, self.settings.hosting.fleet_shift
+        steps = len(rollout.weight_steps) * (rollout.max_holds + 1) * rollout.step_seconds
+        return math.ceil((steps + 2 * shift.max_execution_seconds) / 3_600) + 1
