@@ -168,15 +168,30 @@ def read_scores(session: Session, packages: list[dict[str, Any]]) -> None:
 
 
 def release(session: Session, packages: list[dict[str, Any]]) -> None:
-    """First release: the best candidate as champion, the second beside it as challenger."""
+    """First release, as an operator makes it: write the release record, update the endpoint stack with its own template.
+
+    The best candidate becomes the champion, the second best the challenger beside it.
+    """
     champion, challenger = packages[0]["model_package_arn"], packages[-1]["model_package_arn"]
+    session.put_parameter("release", f"{champion},{challenger}")
+    stacks, name = session.client("cloudformation"), f"{session.prefix}-endpoint"
+    given = stacks.describe_stacks(StackName=name)["Stacks"][0].get("Parameters", [])
+    previous = [{"ParameterKey": parameter["ParameterKey"], "UsePreviousValue": True} for parameter in given]
+    stacks.update_stack(
+        StackName=name, UsePreviousTemplate=True, Parameters=previous, Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
+    )
     with session.progress("starting the endpoint", None):
-        output = session.output_of(session.run("rollout", {"champion": champion, "challenger": challenger, "reason": "first release"}))
+        while (status := stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]).endswith("_IN_PROGRESS"):
+            time.sleep(0.3)
+    if status != "UPDATE_COMPLETE":
+        events = stacks.describe_stack_events(StackName=name)["StackEvents"]
+        reasons = [f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason')}" for e in events if e["ResourceStatus"].endswith("FAILED")]
+        raise DemoFailed(f"the endpoint stack is {status}: {'; '.join(reasons)}")
     endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.prefix)
     variants = ", ".join(
         f"{v['VariantName']} {v['CurrentInstanceCount']} instances at weight {v['CurrentWeight']:g}" for v in endpoint["ProductionVariants"]
     )
-    session.say(f"{output['outcome']}: {variants}")
+    session.say(f"endpoint {endpoint['EndpointStatus']}: {variants}")
 
 
 def test_texts(dataset: Path) -> list[str]:

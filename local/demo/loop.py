@@ -8,15 +8,14 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from local import corpus
 from local.demo.session import DemoFailed, Session
-from local.demo.summary import DriftPoint, Interval, WeightPoint
-from local.demo.traffic import BackgroundTraffic, send
-from model_code.data import Row, write_dataset
-from model_code.vader import LABELS, RatedText
+from local.demo.summary import DriftPoint
+from local.demo.traffic import send
+from model_code.data import Row
+from model_code.vader import RatedText
 
 AMAZON_TEXTS = 300
 TWEETS_BATCH = 50
@@ -141,118 +140,6 @@ def drift_to_tweets(session: Session, tweets: Sequence[str]) -> int:
         raise DemoFailed(f"{sent} tweets raised no drift alarm: see drift in summary.json")
     session.say(f"{sent} tweets sent; {labels} human labels are there")
     return sent
-
-
-# -- retraining and rollout ------------------------------------------------------------------------
-
-
-def retrain(session: Session, traffic_texts: Sequence[str]) -> dict[str, Any]:
-    """Let the retraining run to its end, rollout included, while callers go on; returns its output."""
-    functions = session.client("stepfunctions")
-    arn = _running_retraining(session) or session.start("retraining", {"reason": "enough labels after the drift alarm"})
-    began = time.monotonic()
-    rollout_began: float | None = None
-    with BackgroundTraffic(session, traffic_texts) as traffic, session.progress("retraining", None) as update:
-        while True:
-            described = session.execution(arn)
-            now = time.monotonic()
-            rollouts = functions.list_executions(stateMachineArn=session.machine_arn("rollout"), statusFilter="RUNNING")["executions"]
-            if rollouts and rollout_began is None:
-                rollout_began = now
-            if rollout_began is not None:
-                _record_weights(session, now - rollout_began)
-            update(int(now - began), "rolling out" if rollouts else "retraining on the new labels")
-            if described["status"] != "RUNNING":
-                break
-            if now - began > RETRAINING_SECONDS:
-                raise DemoFailed(f"the retraining still runs after {RETRAINING_SECONDS} s: see {session.emulator.log_file}")
-            time.sleep(0.4)
-    output = session.output_of(described)
-    session.summary.retraining = {**output, "callers_answered": len(traffic.answers), "callers_failed": len(traffic.failures)}
-    if "skipped" in output:
-        raise DemoFailed(f"the retraining was skipped: {output['skipped']}")
-    session.summary.rollout = output["rollout"]
-    session.say(f"new dataset version {output['dataset_version']}, {len(output['packages'])} new model(s)")
-    session.say(f"[bold]{output['rollout']['outcome']}[/]: {output['rollout']['reason']}")
-    session.say(f"{len(traffic.answers)} callers were answered meanwhile, {len(traffic.failures)} were not")
-    return output
-
-
-def _running_retraining(session: Session) -> str | None:
-    found = session.client("stepfunctions").list_executions(stateMachineArn=session.machine_arn("retraining"), statusFilter="RUNNING")
-    executions = found["executions"]
-    return executions[0]["executionArn"] if executions else None
-
-
-def _record_weights(session: Session, seconds: float) -> None:
-    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.prefix)
-    weights = {variant["VariantName"]: variant["CurrentWeight"] for variant in endpoint["ProductionVariants"]}
-    session.summary.weights.append(WeightPoint(round(seconds, 1), weights["champion"], weights["challenger"]))
-
-
-def compare_models(session: Session, models: tuple[str, str], domains: dict[str, Sequence[Row]], train: Sequence[Row]) -> None:
-    """Old and new model (package ARNs) on the same held-out texts: one evaluation job a domain, as the tuning runs them."""
-    for domain, rows in domains.items():
-        folder = session.output / "comparison" / domain
-        manifest = write_dataset(folder, {"train": train, "validation": train[:50], "test": rows}, LABELS)
-        report = _evaluate(session, folder, f"comparison-{domain}-{manifest.version}", models)
-        pair = {"before": Interval.of(report["references"]["champion"]["accuracy"]), "after": Interval.of(report["overall"]["accuracy"])}
-        setattr(session.summary, "tweets" if domain == "tweets" else "amazon_after", pair)
-        gain = Interval.of(report["difference_to_champion"]["accuracy"])
-        session.say(
-            f"{domain}: accuracy {100 * pair['before'].value:.1f} % before, {100 * pair['after'].value:.1f} % after: "
-            f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}) on {len(rows)} held-out texts"
-        )
-
-
-def _evaluate(session: Session, folder: Path, name: str, models: tuple[str, str]) -> dict[str, Any]:
-    """An evaluation job with the definition of the last one that the tuning ran, on other texts."""
-    sagemaker, s3 = session.client("sagemaker"), session.client("s3")
-    prefix = f"datasets/{name}"
-    for path in folder.rglob("*"):
-        if path.is_file():
-            s3.upload_file(str(path), session.bucket("data"), f"{prefix}/{path.relative_to(folder)}")
-    last = sagemaker.list_processing_jobs(SortBy="CreationTime", SortOrder="Descending", MaxResults=1)["ProcessingJobSummaries"][0]
-    job = sagemaker.describe_processing_job(ProcessingJobName=last["ProcessingJobName"])
-    sources = {
-        "model": _model_uri(session, models[1]),
-        "champion": _model_uri(session, models[0]),
-        "dataset": f"s3://{session.bucket('data')}/{prefix}/",
-    }
-    template = next(item for item in job["ProcessingInputs"] if item["InputName"] == "code")
-    inputs = [template]
-    for input_name, uri in sources.items():
-        source = {**template["S3Input"], "S3Uri": uri, "LocalPath": f"/opt/ml/processing/input/{input_name}"}
-        inputs.append({"InputName": input_name, "S3Input": source})
-    output_uri = f"s3://{session.bucket('models')}/evaluations/{name}"
-    outputs = job["ProcessingOutputConfig"]
-    outputs["Outputs"][0]["S3Output"]["S3Uri"] = output_uri
-    sagemaker.create_processing_job(
-        ProcessingJobName=f"{session.prefix}-{name}"[:63],
-        RoleArn=job["RoleArn"],
-        AppSpecification=job["AppSpecification"],
-        ProcessingInputs=inputs,
-        ProcessingOutputConfig=outputs,
-        ProcessingResources=job["ProcessingResources"],
-        NetworkConfig=job["NetworkConfig"],
-    )
-    with session.progress(f"evaluating on {name.split('-')[1]}", None):
-        while True:
-            described = sagemaker.describe_processing_job(ProcessingJobName=f"{session.prefix}-{name}"[:63])
-            if described["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped"):
-                break
-            time.sleep(0.5)
-    if described["ProcessingJobStatus"] != "Completed":
-        raise DemoFailed(f"the comparison {name} ended {described['ProcessingJobStatus']}: {described.get('FailureReason', '')}")
-    bucket, key = output_uri.removeprefix("s3://").split("/", 1)
-    report: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=f"{key}/evaluation.json")["Body"].read())
-    return report
-
-
-def _model_uri(session: Session, package_arn: str) -> str:
-    package = session.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
-    uri: str = package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
-    return uri
 
 
 def account(session: Session, answered: int) -> None:

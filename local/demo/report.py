@@ -1,0 +1,115 @@
+"""The report: one self-contained HTML page of what the demo measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+from local.demo import plots
+from local.demo.summary import Summary
+
+_STYLE = """
+:root{color-scheme:light}body{font:16px/1.55 system-ui,sans-serif;color:#1f2933;background:#f5f7fa;margin:0}
+main{max-width:860px;margin:0 auto;padding:32px 20px 64px}h1{margin:0 0 4px;font-size:28px}h2{font-size:19px;margin:0 0 4px}
+section{background:#fff;border:1px solid #e4e7eb;border-radius:10px;padding:20px 24px;margin:18px 0}p{margin:4px 0 12px;color:#52606d}
+svg{max-width:100%;height:auto}.facts{display:flex;flex-wrap:wrap;gap:12px;margin:18px 0}
+.facts div{background:#fff;border:1px solid #e4e7eb;
+border-radius:10px;padding:12px 18px;min-width:120px}.facts b{display:block;font-size:22px}
+"""
+
+
+def write_report(summary: Summary, path: Path) -> None:
+    """Write the page; a part that the run did not reach is left out."""
+    parts = [
+        part
+        for part in (_trials(summary), _scores(summary), _reviews(summary), _drift(summary), _weights(summary), _steps(summary))
+        if part
+    ]
+    title = f"reviewloop: {escape(summary.outcome)}"
+    reason = f"<p>{escape(summary.reason)}</p>" if summary.reason else ""
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f"<main><h1>{title}</h1>{reason}{_facts(summary)}{''.join(parts)}</main></html>"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+
+
+def _facts(summary: Summary) -> str:
+    facts: list[tuple[str, str]] = [("trials", str(len(summary.trials)))]
+    if "champion" in summary.scores:
+        facts.append(("test accuracy", f"{100 * summary.scores['champion'].accuracy.value:.1f} %"))
+    if summary.review_rate is not None:
+        facts.append(("sent to people", f"{100 * summary.review_rate:.0f} %"))
+    if summary.predictions:
+        facts.append(("unaccounted", str(summary.predictions["unaccounted"])))
+    if summary.drift_detected_after is not None:
+        facts.append(("tweets until the alarm", str(summary.drift_detected_after)))
+    if summary.iam:
+        facts.append(("calls denied by IAM", str(summary.iam["denied"])))
+    return '<div class="facts">' + "".join(f"<div>{escape(name)}<b>{escape(value)}</b></div>" for name, value in facts) + "</div>"
+
+
+def _section(title: str, text: str, *drawings: str) -> str:
+    return f"<section><h2>{escape(title)}</h2><p>{escape(text)}</p>{''.join(drawings)}</section>"
+
+
+def _trials(summary: Summary) -> str:
+    if not any(trial.objective is not None for trial in summary.trials):
+        return ""
+    best = max(trial.objective or 0.0 for trial in summary.trials)
+    return _section(
+        f"The best of {len(summary.trials)} trials reached macro-F1 {best:.3f} on validation",
+        "Every dot is a real training job.",
+        plots.trials(summary.trials),
+    )
+
+
+def _scores(summary: Summary) -> str:
+    if "champion" not in summary.scores:
+        return ""
+    champion, tfidf = summary.scores["champion"].accuracy.value, summary.scores["tfidf"].accuracy.value
+    matrix = summary.evaluation["confusion"]
+    return _section(
+        f"The champion is {100 * (champion - tfidf):.0f} points above TF-IDF, and below people",
+        "Frozen test set; intervals resample whole reviews. People's own votes are part of the majority they are held against.",
+        plots.scores(summary.scores, "accuracy"),
+        plots.confusion(matrix["labels"], matrix["matrix"]),
+    )
+
+
+def _reviews(summary: Summary) -> str:
+    if not summary.confidences:
+        return ""
+    agreement = (
+        "" if summary.reviewer_agreement is None else f" Replayed raters agree {100 * summary.reviewer_agreement:.0f} % of the time."
+    )
+    return _section(
+        f"{100 * (summary.review_rate or 0):.0f} % of the texts were sent to people",
+        "Left of the line the model is unsure; a small random sample of the others is reviewed too." + agreement,
+        plots.confidence_histogram(summary.confidences, summary.review_threshold),
+    )
+
+
+def _drift(summary: Summary) -> str:
+    if not any(point.score is not None for point in summary.drift):
+        return ""
+    found = summary.drift_detected_after
+    title = "No drift alarm" if found is None else f"The alarm rang after {found} tweets"
+    return _section(
+        title, "Reviews first, then tweets. 1 is the threshold that quiet windows of whole reviews gave.", plots.drift(summary.drift)
+    )
+
+
+def _weights(summary: Summary) -> str:
+    if len(summary.weights) < 2:
+        return ""
+    return _section("The new model got its traffic step by step", summary.rollout.get("reason", ""), plots.weights(summary.weights))
+
+
+def _steps(summary: Summary) -> str:
+    draw: Callable[[dict[str, float]], str] = plots.step_seconds
+    return (
+        _section(f"The run took {sum(summary.seconds.values()):.0f} seconds", "By step.", draw(summary.seconds)) if summary.seconds else ""
+    )
