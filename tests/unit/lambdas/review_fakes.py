@@ -1,0 +1,126 @@
+"""What the review functions meet at their ports, in memory: the prediction table's rules and a review backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lambdas.common.predictions import ImportedLabel, Prediction
+from lambdas.common.review import Consolidated, HumanAnswer, ReviewReason, ReviewRequest, ReviewState
+
+PREDICTION_ID = "0123456789abcdef0123456789abcdef"
+LABELS = ("negative", "neutral", "positive")
+
+
+def prediction(state: ReviewState = ReviewState.REQUESTED, attempt: int = 1) -> Prediction:
+    return Prediction(
+        prediction_id=PREDICTION_ID,
+        text="Not bad at all",
+        label="negative",
+        confidence=0.41,
+        review_threshold=0.62,
+        variant="champion",
+        model_version="tuning-1",
+        created_at="2026-11-23T10:00:00+00:00",
+        expires_at=1_900_000_000,
+        review_state=state,
+        review_reason=ReviewReason.LOW_CONFIDENCE.value,
+        attempt=attempt,
+    )
+
+
+@dataclass
+class FakeStore:
+    """The transitions that ``PredictionStore`` promises (``tests/local/test_prediction_store.py`` holds it to them)."""
+
+    items: dict[str, dict[str, Any]] = field(default_factory=dict)
+    writes: int = 0
+
+    @classmethod
+    def holding(cls, *predictions: Prediction, **changes: Any) -> FakeStore:
+        store = cls()
+        for one in predictions:
+            store.put(one)
+            store.items[one.prediction_id].update(changes)
+        return store
+
+    def get(self, prediction_id: str) -> dict[str, Any] | None:
+        item = self.items.get(prediction_id)
+        return dict(item) if item else None
+
+    def put(self, one: Prediction) -> bool:
+        if one.prediction_id in self.items:
+            return False
+        self.items[one.prediction_id] = {**vars(one), "review_state": one.review_state.value}
+        return True
+
+    def put_label(self, imported: ImportedLabel) -> bool:
+        if imported.prediction_id in self.items:
+            return False
+        self.items[imported.prediction_id] = {"text": imported.text, "attempt": 1}
+        return self._label(imported.prediction_id, imported.consolidated, imported.answers, imported.reviewed_at, imported.source)
+
+    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int) -> bool:
+        item = self.items.get(prediction_id, {})
+        state, recorded = item.get("review_state"), item.get("attempt", 0)
+        waiting = state in ("requested", "dead_lettered", "not_required") and recorded <= attempt
+        if not (waiting or (state == "in_review" and recorded < attempt)):
+            return False
+        item.update(review_state="in_review", review_id=review_id, attempt=attempt)
+        return True
+
+    def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool:
+        item = self.items.get(prediction_id, {})
+        if item.get("review_state") not in ("requested", "in_review") or item["attempt"] > attempt:
+            return False
+        item.update(review_state="dead_lettered", review_outcome=reason, attempt=next_attempt)
+        return True
+
+    def store_label(
+        self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
+    ) -> bool:
+        if self.items.get(prediction_id, {"review_state": "reviewed"})["review_state"] == "reviewed":
+            return False
+        return self._label(prediction_id, consolidated, answers, reviewed_at, source)
+
+    def _label(self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], reviewed_at: str, source: str) -> bool:
+        self.writes += 1
+        self.items[prediction_id].update(
+            review_state="reviewed",
+            human_label=consolidated.label,
+            votes=dict(consolidated.votes),
+            agreement=consolidated.agreement,
+            answers=list(answers),
+            review_outcome=consolidated.reason,
+            reviewed_at=reviewed_at,
+            label_source=source,
+        )
+        return True
+
+
+@dataclass
+class FakeBackend:
+    """Records what it was asked; ``problem`` is raised instead, when given."""
+
+    problem: Exception | None = None
+    started: list[str] = field(default_factory=list)
+
+    def start(self, request: ReviewRequest) -> str:
+        if self.problem:
+            raise self.problem
+        self.started.append(request.review_id)
+        return request.review_id
+
+    def answers(self, output: Mapping[str, Any]) -> list[HumanAnswer]:
+        raise NotImplementedError("starting a review reads no answers")
+
+
+@dataclass
+class DeadLetters:
+    """Collects ``(request, reason)``."""
+
+    sent: list[tuple[ReviewRequest, str]] = field(default_factory=list)
+
+    def __call__(self, request: ReviewRequest, reason: str) -> None:
+        self.sent.append((request, reason))
