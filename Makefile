@@ -63,7 +63,12 @@ lint: install ## ruff, mypy --strict, cfn-lint
 test-unit: install ## The fast tests (under a minute)
 	@$(BIN)/pytest tests/unit
 
-test: install ## Every test (under ten minutes)
+.PHONY: browser
+browser: # the worker page is tested in Debian's chromium
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
+	  || { echo "error: chromium is missing: install it (Debian: apt-get install chromium)" >&2; exit 2; }
+
+test: install browser ## Every test (under ten minutes)
 	@$(BIN)/pytest
 
 demo: install ## Run the whole loop on this machine; ends with out/demo/report.html
