@@ -119,7 +119,7 @@ def test_labels_are_read_in_every_form_that_ground_truth_writes(value: Any, meta
 
 
 @pytest.mark.parametrize(
-    "broken", [b"{", b"[]", b"{}", line(own("positive", positive=1)).replace(b"source", b"sauce"), line({"label": "x"})]
+    "broken", [b"{", b"[]", b"{}", line(own("positive", positive=1)).replace(b"source", b"sauce"), line({"label": "positive"})]
 )
 def test_a_line_that_is_no_row_is_named(broken: bytes) -> None:
     with pytest.raises(InvalidManifest, match="line 3"):

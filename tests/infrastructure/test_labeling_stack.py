@@ -1,0 +1,182 @@
+"""The labelling stack: a job that Ground Truth accepts, under a role that can do just that job."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import botocore.validate
+import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Template
+from cdk_nag import AwsSolutionsChecks
+
+from stacks.application import FEATURE_FLAGS
+from stacks.labeling import LabelingStack
+from stacks.settings import load_settings
+
+DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml")
+
+
+def stack_of() -> LabelingStack:
+    return LabelingStack(App(context=FEATURE_FLAGS), DEV)
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return Template.from_stack(stack_of())
+
+
+def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
+    return {name: resource["Properties"] for name, resource in template.find_resources(kind).items()}
+
+
+def resolve(value: Any, template: Template) -> str:
+    """A template value with stand-ins for what only a deployment knows."""
+    if isinstance(value, str):
+        return value
+    [(function, argument)] = value.items()
+    if function == "Fn::Join":
+        return "".join(resolve(part, template) for part in argument[1])
+    if function == "Fn::Sub":
+        return str(argument).replace("${AWS::AccountId}", "123456789012")
+    if function == "Fn::GetAtt":
+        kind = template.to_json()["Resources"][argument[0]]["Type"]
+        stand_ins = {
+            "AWS::IAM::Role": "arn:aws:iam::123456789012:role/job",
+            "AWS::Lambda::Function": f"arn:aws:lambda:us-east-1:123456789012:function:{argument[0]}",
+        }
+        return stand_ins[kind]
+    known = {"AWS::AccountId": "123456789012", "AWS::Partition": "aws"}
+    if "workteamarn" in argument:
+        return "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/reviewers"
+    return known.get(argument, "arn:aws:kms:us-east-1:123456789012:key/0a1b")
+
+
+@pytest.fixture(scope="module")
+def definition(template: Template) -> dict[str, Any]:
+    [machine] = resources(template, "AWS::StepFunctions::StateMachine").values()
+    parsed: dict[str, Any] = json.loads(resolve(machine["DefinitionString"], template))
+    return parsed
+
+
+def job_request(definition: dict[str, Any]) -> dict[str, Any]:
+    """The CreateLabelingJob request of an execution ``{"manifest_uri", "name": "first"}``."""
+    parameters: dict[str, Any] = json.loads(json.dumps(definition["States"]["LabelTexts"]["Parameters"]))
+    name = parameters.pop("LabelingJobName.$")
+    assert name == "States.Format('reviewloop-dev-{}', $.name)"
+    source = parameters["InputConfig"]["DataSource"]["S3DataSource"]
+    assert source.pop("ManifestS3Uri.$") == "$.manifest_uri"
+    source["ManifestS3Uri"] = "s3://reviewloop-dev-data-123456789012-us-east-1/manifests/first.jsonl"
+    return {**parameters, "LabelingJobName": "reviewloop-dev-first"}
+
+
+def patterns(shape: Any, value: Any, path: str = "") -> list[str]:
+    """Strings that break the service model's patterns, which botocore does not check."""
+    if shape.type_name == "structure":
+        return [problem for key, item in value.items() for problem in patterns(shape.members[key], item, f"{path}.{key}")]
+    if shape.type_name == "list":
+        return [problem for item in value for problem in patterns(shape.member, item, f"{path}[]")]
+    pattern = shape.metadata.get("pattern")
+    return [f"{path}: {value}"] if pattern and not re.fullmatch(pattern, value) else []
+
+
+def test_ground_truth_accepts_the_request(definition: dict[str, Any]) -> None:
+    request = job_request(definition)
+    shape = botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateLabelingJob").input_shape
+    assert botocore.validate.ParamValidator().validate(request, shape).generate_report() == ""
+    assert patterns(shape, request) == []
+    assert not request["LabelAttributeName"].endswith(("-metadata", "-ref"))
+
+
+def test_people_are_asked_as_the_settings_say(definition: dict[str, Any]) -> None:
+    task = job_request(definition)["HumanTaskConfig"]
+    assert task["NumberOfHumanWorkersPerDataObject"] == DEV.labeling.workers_per_object
+    assert task["TaskTimeLimitInSeconds"] == DEV.labeling.task_time_limit_seconds
+    assert set(task["UiConfig"]) == {"UiTemplateS3Uri"}
+
+
+@pytest.mark.parametrize("asset", [".liquid", ".json"])
+def test_the_job_may_read_the_page_and_the_categories_and_they_hold_our_labels(template: Template, asset: str) -> None:
+    granted = [
+        resolve(resource, template)
+        for policy in resources(template, "AWS::IAM::Policy").values()
+        if any(role["Ref"].startswith("JobRole") for role in policy["Roles"])
+        for statement in policy["PolicyDocument"]["Statement"]
+        for resource in (statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]])
+    ]
+    assert sum(arn.endswith(asset) for arn in granted) == 1
+    assert "*" not in granted
+
+
+def test_the_category_file_lists_the_labels_in_order() -> None:
+    app = App(context=FEATURE_FLAGS)
+    LabelingStack(app, DEV)
+    output = Path(app.synth().directory)
+    [categories] = [json.loads(path.read_text()) for path in output.glob("asset.*.json")]
+    assert categories == {"document-version": "2018-11-28", "labels": [{"label": label} for label in DEV.dataset.labels]}
+
+
+def test_the_input_is_checked_before_anybody_is_asked(definition: dict[str, Any]) -> None:
+    check = definition["States"][definition["StartAt"]]
+    [choice] = check["Choices"]
+    assert {(rule["Variable"], *(key for key in rule if key != "Variable")) for rule in choice["And"]} == {
+        ("$.name", "IsString"),
+        ("$.manifest_uri", "IsString"),
+        ("$.manifest_uri", "StringMatches"),
+    }
+    assert definition["States"][check["Default"]]["Error"] == "InvalidInput"
+    assert choice["Next"] == "LabelTexts"
+
+
+def test_the_labels_of_the_finished_job_are_imported(definition: dict[str, Any]) -> None:
+    job = definition["States"]["LabelTexts"]
+    assert job["Resource"] == "arn:aws:states:::sagemaker:createLabelingJob.sync"
+    assert job["ResultSelector"] == {
+        "job_name.$": "$.LabelingJobName",
+        "manifest_uri.$": "$.LabelingJobOutput.OutputDatasetS3Uri",
+        "attribute.$": "$.LabelAttributeName",
+    }
+    described = botocore.session.get_session().get_service_model("sagemaker").operation_model("DescribeLabelingJob").output_shape
+    assert {"LabelingJobName", "LabelingJobOutput", "LabelAttributeName"} <= set(described.members)
+    assert job["Next"] == "ImportLabels"
+    assert definition["States"]["ImportLabels"]["End"] is True
+
+
+def test_ground_truth_may_invoke_its_two_functions_from_this_account_only(template: Template) -> None:
+    functions = resources(template, "AWS::Lambda::Function")
+    permissions = [p for p in resources(template, "AWS::Lambda::Permission").values() if p["Principal"] == "sagemaker.amazonaws.com"]
+    assert all(permission["SourceAccount"] == {"Ref": "AWS::AccountId"} for permission in permissions)
+    named = {functions[permission["FunctionName"]["Fn::GetAtt"][0]]["FunctionName"] for permission in permissions}
+    assert named == {"reviewloop-dev-SageMaker-pre-annotation", "reviewloop-dev-SageMaker-consolidate-annotations"}
+
+
+def test_the_machine_can_stop_its_job_and_passes_the_jobs_role_to_sagemaker_only(template: Template) -> None:
+    machine = [
+        statement
+        for policy in resources(template, "AWS::IAM::Policy").values()
+        if any(role["Ref"].startswith("MachineRole") for role in policy["Roles"])
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    [jobs] = [s for s in machine if "sagemaker:CreateLabelingJob" in s["Action"]]
+    assert {"sagemaker:DescribeLabelingJob", "sagemaker:StopLabelingJob"} <= set(jobs["Action"])
+    assert resolve(jobs["Resource"], template).endswith(":labeling-job/reviewloop-dev-*")
+    [passing] = [s for s in machine if s["Action"] == "iam:PassRole"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    assert passing["Resource"]["Fn::GetAtt"][0].startswith("JobRole")
+
+
+def test_an_execution_that_does_not_succeed_is_told(template: Template) -> None:
+    [rule] = resources(template, "AWS::Events::Rule").values()
+    assert rule["EventPattern"]["source"] == ["aws.states"]
+    assert rule["EventPattern"]["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+    assert resolve(rule["Targets"][0]["Arn"], template).endswith(":reviewloop-dev-alerts")
+
+
+def test_no_unanswered_finding() -> None:
+    report = AwsSolutionsChecks(stack := stack_of()).validate_scope(stack)
+    assert [violation.rule_name for violation in report.violations] == []
+    assert report.success

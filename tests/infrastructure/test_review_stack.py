@@ -1,0 +1,272 @@
+"""The review stack: who is asked, how, over which queues, and with which grants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Match, Template
+from cdk_nag import AwsSolutionsChecks
+
+from stacks.application import FEATURE_FLAGS
+from stacks.constructs.flow_definition import TEMPLATE
+from stacks.constructs.workforce import content_hash
+from stacks.review import ReviewStack
+from stacks.settings import Settings, WorkforceSettings, load_settings
+
+DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml")
+TEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/ours"
+
+
+def stack_of(settings: Settings) -> ReviewStack:
+    return ReviewStack(App(context=FEATURE_FLAGS), settings)
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return Template.from_stack(stack_of(DEV))
+
+
+@pytest.fixture(scope="module")
+def imported() -> Template:
+    review = DEV.review.model_copy(update={"workforce": WorkforceSettings(mode="import", workteam_arn=TEAM)})
+    return Template.from_stack(stack_of(DEV.model_copy(update={"review": review})))
+
+
+def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
+    return {name: resource["Properties"] for name, resource in template.find_resources(kind).items()}
+
+
+def statements(template: Template, role_prefix: str) -> Iterator[tuple[set[str], str, dict[str, Any]]]:
+    """(actions, resource as text, condition) of the policies attached to the role whose logical id starts so."""
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        if not any(role["Ref"].startswith(role_prefix) for role in policy["Roles"]):
+            continue
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            yield set(actions), json.dumps(statement["Resource"]), statement.get("Condition", {})
+
+
+def actions_of(template: Template, role_prefix: str) -> set[str]:
+    return {action for actions, _, _ in statements(template, role_prefix) for action in actions}
+
+
+ALWAYS = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+
+def test_reviewers_are_invited_use_a_strong_password_and_a_second_factor(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::Cognito::UserPool",
+        {
+            "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True},
+            "MfaConfiguration": "ON",
+            "EnabledMfas": ["SOFTWARE_TOKEN_MFA"],
+            "DeletionProtection": "ACTIVE",
+            "Policies": {
+                "PasswordPolicy": {
+                    "MinimumLength": 14, "RequireLowercase": True, "RequireUppercase": True, "RequireNumbers": True, "RequireSymbols": True,
+                    "TemporaryPasswordValidityDays": 3,
+                }
+            },
+        },
+    )  # fmt: skip
+    template.has_resource("AWS::Cognito::UserPool", {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
+
+
+def test_the_template_leaves_the_clients_oauth_settings_to_sagemaker(template: Template) -> None:
+    [client] = resources(template, "AWS::Cognito::UserPoolClient").values()
+    assert client["GenerateSecret"] is True
+    assert not [key for key in client if "OAuth" in key or "URL" in key]
+
+
+def test_the_sign_in_domain_differs_by_account_and_region(template: Template) -> None:
+    [domain] = resources(template, "AWS::Cognito::UserPoolDomain").values()
+    assert domain["Domain"] == {"Fn::Join": ["", ["reviewloop-dev-", {"Ref": "AWS::AccountId"}, "-us-east-1"]]}
+
+
+def test_the_team_waits_for_domain_group_and_workforce(template: Template) -> None:
+    [team] = template.find_resources("AWS::SageMaker::Workteam").values()
+    needed = {
+        next(iter(template.find_resources(kind)))
+        for kind in ("AWS::Cognito::UserPoolDomain", "AWS::Cognito::UserPoolGroup", "AWS::SageMaker::Workforce")
+    }
+    assert needed <= set(team["DependsOn"])
+    [member] = team["Properties"]["MemberDefinitions"]
+    assert member["CognitoMemberDefinition"]["CognitoUserGroup"] == "reviewers"
+
+
+def test_an_imported_team_brings_its_own_workforce_and_sign_in(imported: Template) -> None:
+    for kind in ("AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient", "AWS::SageMaker::Workforce", "AWS::SageMaker::Workteam"):
+        imported.resource_count_is(kind, 0)
+    imported.has_resource_properties("Custom::FlowDefinition", {"WorkteamArn": TEAM})
+    imported.has_output("WorkteamArn", {"Value": TEAM})
+    assert "UserPoolId" not in imported.to_json()["Outputs"]
+
+
+def test_the_worker_page_is_named_by_its_content_and_survives_its_replacement(template: Template) -> None:
+    [page] = template.find_resources("AWS::SageMaker::HumanTaskUi").values()
+    source = TEMPLATE.read_text(encoding="utf-8")
+    assert page["Properties"]["HumanTaskUiName"] == f"reviewloop-dev-review-{content_hash(source)}"
+    assert page["Properties"]["UiTemplate"]["Content"] == source
+    assert (page["UpdateReplacePolicy"], page["DeletionPolicy"]) == ("Retain", "Delete")
+
+
+def test_the_worker_page_escapes_the_text_and_names_the_answer() -> None:
+    source = TEMPLATE.read_text(encoding="utf-8")
+    assert 'name="category"' in source
+    assert "{{ task.input.labels | to_json | escape }}" in source
+    assert "{{ task.input.text }}" in source
+    assert "skip_autoescape" not in source
+
+
+def test_the_flow_asks_as_the_settings_say(template: Template) -> None:
+    template.has_resource_properties(
+        "Custom::FlowDefinition",
+        {
+            "BaseName": "reviewloop-dev-review",
+            "TaskCount": DEV.review.workers_per_task,
+            "TaskTimeLimitInSeconds": DEV.review.task_time_limit_seconds,
+            "TaskAvailabilityLifetimeInSeconds": DEV.review.task_availability_seconds,
+            "ServiceTimeout": "300",
+            "S3OutputPath": {"Fn::Join": ["", ["s3://reviewloop-dev-review-", {"Ref": "AWS::AccountId"}, "-us-east-1/a2i"]]},
+        },
+    )
+    [flow] = template.find_resources("Custom::FlowDefinition").values()
+    assert any(name.startswith("FlowRoleDefaultPolicy") for name in flow["DependsOn"])
+
+
+def test_the_flows_role_may_write_answers_and_nothing_else(template: Template) -> None:
+    grants = list(statements(template, "FlowRole"))
+    assert {action for actions, _, _ in grants for action in actions} == {
+        "s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey",
+    }  # fmt: skip
+    [target] = [resource for actions, resource, _ in grants if "s3:PutObject" in actions]
+    assert target.endswith('-us-east-1/a2i/*"]]}')
+
+
+def test_the_flows_handler_passes_the_flows_role_to_sagemaker_only(template: Template) -> None:
+    [(_, resource, condition)] = [grant for grant in statements(template, "FlowHandlerRole") if "iam:PassRole" in grant[0]]
+    assert "FlowRole" in resource
+    assert condition == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    for actions, resource, _ in statements(template, "FlowHandlerRole"):
+        if "sagemaker:DeleteFlowDefinition" in actions:
+            assert ":flow-definition/reviewloop-dev-review-*" in resource
+
+
+@pytest.mark.parametrize(
+    ("role", "grants"),
+    [
+        (
+            "StartReviewRole",
+            {
+                "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey",
+                "sagemaker:StartHumanLoop", "sagemaker:DescribeHumanLoop", "sqs:ReceiveMessage", "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes", "sqs:SendMessage",
+            },
+        ),
+        (
+            "CollectReviewRole",
+            {
+                "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:PutObject",
+                "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_each_function_has_just_its_grants(template: Template, role: str, grants: set[str]) -> None:
+    assert actions_of(template, role) - ALWAYS == grants
+
+
+def test_dead_letters_are_sent_to_the_requests_dead_letter_queue_only(template: Template) -> None:
+    for role in ("StartReviewRole", "CollectReviewRole"):
+        targets = [resource for actions, resource, _ in statements(template, role) if "sqs:SendMessage" in actions]
+        assert len(targets) == 1, role
+        assert "RequestsDeadLetters" in targets[0]
+
+
+@pytest.mark.parametrize("name", ["review-requests", "review-results"])
+def test_queues_are_encrypted_and_give_up_after_five_tries_into_a_queue_with_an_alarm(template: Template, name: str) -> None:
+    queues = {queue["QueueName"]: (logical, queue) for logical, queue in resources(template, "AWS::SQS::Queue").items()}
+    _, work = queues[f"reviewloop-dev-{name}"]
+    dead_id, dead = queues[f"reviewloop-dev-{name}-dlq"]
+    assert work["RedrivePolicy"] == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_id, "Arn"]}, "maxReceiveCount": 5}
+    assert work["VisibilityTimeout"] == 6 * 60
+    assert work["MessageRetentionPeriod"] < dead["MessageRetentionPeriod"] == 14 * 86_400
+    assert all("KmsMasterKeyId" in queue for queue in (work, dead))
+    assert dead["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
+    alarms = resources(template, "AWS::CloudWatch::Alarm").values()
+    [alarm] = [one for one in alarms if one["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [dead_id, "QueueName"]}}]]
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["TreatMissingData"]) == ("ApproximateNumberOfMessagesVisible", 1, "notBreaching")
+    assert json.dumps(alarm["AlarmActions"]).endswith(':reviewloop-dev-alerts"]]}]')
+
+
+def test_every_queue_refuses_plain_http(template: Template) -> None:
+    policies = resources(template, "AWS::SQS::QueuePolicy").values()
+    refusing = [
+        policy["Queues"][0]["Ref"]
+        for policy in policies
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny" and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    ]
+    assert sorted(refusing) == sorted(resources(template, "AWS::SQS::Queue"))
+
+
+def test_only_our_own_reviews_reach_the_results_queue(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::Events::Rule",
+        {
+            "EventPattern": {
+                "source": ["aws.sagemaker"],
+                "detail-type": ["SageMaker A2I HumanLoop Status Change"],
+                "detail": {
+                    "flowDefinitionArn": [
+                        {
+                            "prefix": {
+                                "Fn::Join": [
+                                    "",
+                                    Match.array_with([":flow-definition/reviewloop-dev-review-"]),
+                                ]
+                            }
+                        }
+                    ]
+                },
+            },
+            "Targets": [Match.object_like({"Arn": {"Fn::GetAtt": [Match.string_like_regexp("^ResultsQueue"), "Arn"]}})],
+        },
+    )
+
+
+def test_the_rule_may_send_to_the_results_queue_and_its_dead_letters(template: Template) -> None:
+    allowed = [
+        policy["Queues"][0]["Ref"]
+        for policy in resources(template, "AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement.get("Principal") == {"Service": "events.amazonaws.com"}
+        and json.dumps(statement["Condition"]["ArnEquals"]["aws:SourceArn"]).endswith(':rule/reviewloop-dev-review-results"]]}')
+    ]
+    assert sorted(name[: len("ResultsQueue")] for name in allowed) == ["ResultsDeadL", "ResultsQueue"]
+
+
+def test_nobody_is_asked_before_the_answers_are_listened_for(template: Template) -> None:
+    mappings = template.find_resources("AWS::Lambda::EventSourceMapping")
+    [starting] = [mapping for name, mapping in mappings.items() if name.startswith("Requests")]
+    assert next(iter(template.find_resources("AWS::Events::Rule"))) in starting["DependsOn"]
+    assert all(mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings.values())
+
+
+def test_others_find_the_arns_in_parameters(template: Template) -> None:
+    names = {parameter["Name"] for parameter in resources(template, "AWS::SSM::Parameter").values()}
+    assert names == {
+        f"/reviewloop/dev/{name}" for name in ("flow-definition-arn", "workteam-arn", "human-task-ui-arn", "review-requests-url")
+    }
+    assert {"UserPoolId", "UserPoolClientId", "FlowDefinitionArn", "WorkteamArn"} <= set(template.to_json()["Outputs"])
+
+
+def test_no_unanswered_finding() -> None:
+    report = AwsSolutionsChecks(stack := stack_of(DEV)).validate_scope(stack)
+    assert [violation.rule_name for violation in report.violations] == []
+    assert report.success
