@@ -189,7 +189,9 @@ def topic_policy(clients: Clients, _: str, expected: Properties) -> Properties:
 
 def subscription(clients: Clients, arn: str, _: Properties) -> Properties:
     found = clients["sns"].get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
-    return {key: parsed(value) if value[:1] in "{[" else value for key, value in found.items() if isinstance(value, str)}
+    listed = clients["sns"].list_subscriptions_by_topic(TopicArn=arn.rsplit(":", 1)[0])["Subscriptions"]
+    found |= next(entry for entry in listed if entry["SubscriptionArn"] == arn)
+    return {key: parsed(value) if value.startswith(("{", "[")) else value for key, value in found.items() if isinstance(value, str)}
 
 
 def rule(clients: Clients, reference: str, expected: Properties) -> Properties:
@@ -247,7 +249,13 @@ def event_source(clients: Clients, identifier: str, expected: Properties) -> Pro
     found = clients["lambda"].get_event_source_mapping(UUID=identifier)
     name = named(expected.get("FunctionName", "")).rsplit(":", 1)[-1]
     same = found["FunctionArn"].rsplit(":", 1)[-1] == name
-    return {**found, "FunctionName": expected.get("FunctionName") if same else found["FunctionArn"], "Enabled": found["State"] == "Enabled"}
+    arn = found.get("EventSourceMappingArn") or found["FunctionArn"].split(":function:")[0] + f":event-source-mapping:{identifier}"
+    return {
+        **found,
+        "FunctionName": expected.get("FunctionName") if same else found["FunctionArn"],
+        "Enabled": found["State"] == "Enabled",
+        "Tags": tag_list(clients["lambda"].list_tags(Resource=arn).get("Tags", {})),
+    }
 
 
 def async_configuration(clients: Clients, _: str, expected: Properties) -> Properties:
@@ -367,13 +375,15 @@ def described(service: str, operation: str, parameter: str, result: str | None =
     """A reader for services whose description has the template's member names.
 
     Args:
-        parameter: the member that takes the physical id (its last path segment).
+        parameter: the member that takes the resource's name: the template's, else the physical id's last path segment.
         result: the member of the response that holds the description; the response itself when None.
         tags: operation and parameter that list the tags of the ARN in the physical id.
     """
 
-    def read(clients: Clients, physical_id: str, _: Properties) -> Properties:
-        response = getattr(clients[service], operation)(**{parameter: physical_id.rsplit("/", 1)[-1]})
+    def read(clients: Clients, physical_id: str, expected: Properties) -> Properties:
+        name = expected.get(parameter)
+        name = name if isinstance(name, str) else physical_id.rsplit("/", 1)[-1]
+        response = getattr(clients[service], operation)(**{parameter: name})
         found = dict(response[result] if result else response)
         if tags:
             found["Tags"] = getattr(clients[service], tags[0])(**{tags[1]: physical_id})["Tags"]

@@ -159,7 +159,8 @@ def _user_pool_group(clients: Clients, name: str, expected: Properties) -> Prope
 
 
 def _user(clients: Clients, name: str, expected: Properties) -> Properties:
-    return dict(clients["cognito-idp"].admin_get_user(UserPoolId=named(expected["UserPoolId"]), Username=name))
+    names = {"UserPoolId": named(expected["UserPoolId"]), "Username": name}
+    return {**clients["cognito-idp"].admin_get_user(**names), "UserPoolId": names["UserPoolId"]}
 
 
 def _group_member(clients: Clients, _: str, expected: Properties) -> Properties:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ministack.core import responses
 from ministack.services import stepfunctions
 
-from local.emulator.cloudformation.registry import Properties, mend, request
-from local.emulator.sessions import root_session
-
-
-def _client(service: str) -> Any:
-    return root_session().client(service)
+from local.emulator.cloudformation.registry import Properties, mend, request, root_client
 
 
 def _changed(name: str, old: Properties, new: Properties) -> bool:
@@ -22,7 +18,7 @@ def _changed(name: str, old: Properties, new: Properties) -> bool:
 
 
 def _bucket(name: str, old: Properties, new: Properties) -> None:
-    s3 = _client("s3")
+    s3 = root_client("s3")
     if _changed("BucketEncryption", old, new):
         _encrypt_bucket(s3, name, new.get("BucketEncryption"))
     if _changed("LifecycleConfiguration", old, new):
@@ -114,7 +110,7 @@ def _logging(name: str, configuration: Properties | None) -> Properties:
 
 
 def _table(name: str, old: Properties, new: Properties) -> None:
-    client = _client("dynamodb")
+    client = root_client("dynamodb")
     encryption = new.get("SSESpecification")
     if _changed("SSESpecification", old, new) and encryption:
         wanted = {"Enabled": encryption["SSEEnabled"], **{key: value for key, value in encryption.items() if key != "SSEEnabled"}}
@@ -154,7 +150,11 @@ def _state_machine(arn: str, old: Properties, new: Properties) -> None:
         if _changed(name, old, new)
     }
     if wanted:
-        _client("stepfunctions").update_state_machine(stateMachineArn=arn, **request("stepfunctions", "UpdateStateMachine", wanted))
+        client = root_client("stepfunctions")
+        if "encryptionConfiguration" in wanted:  # Step Functions encrypts the definition anew, so it wants it again
+            described = client.describe_state_machine(stateMachineArn=arn)
+            wanted |= {"definition": described["definition"], "roleArn": described["roleArn"]}
+        client.update_state_machine(stateMachineArn=arn, **request("stepfunctions", "UpdateStateMachine", wanted))
         # UpdateStateMachine drops it too; DescribeStateMachine shows whatever the record holds.
         stepfunctions._state_machines[arn]["tracingConfiguration"] = wanted.get(
             "tracingConfiguration", stepfunctions._state_machines[arn].get("tracingConfiguration")
@@ -167,7 +167,17 @@ def _state_machine(arn: str, old: Properties, new: Properties) -> None:
 def _topic(arn: str, old: Properties, new: Properties) -> None:
     if _changed("KmsMasterKeyId", old, new):
         key = new.get("KmsMasterKeyId", "")
-        _client("sns").set_topic_attributes(TopicArn=arn, AttributeName="KmsMasterKeyId", AttributeValue=key)
+        root_client("sns").set_topic_attributes(TopicArn=arn, AttributeName="KmsMasterKeyId", AttributeValue=key)
+
+
+def _event_source(identifier: str, old: Properties, new: Properties) -> None:
+    if _changed("Tags", old, new) and new.get("Tags"):
+        client = root_client("lambda")
+        arn = f"arn:aws:lambda:{responses.get_region()}:{responses.get_account_id()}:event-source-mapping:{identifier}"
+        client.tag_resource(Resource=arn, Tags={tag["Key"]: tag["Value"] for tag in new["Tags"]})
+    enabled = str(new.get("Enabled", True)).lower() == "true"
+    if enabled != (str(old.get("Enabled", True)).lower() == "true"):
+        root_client("lambda").update_event_source_mapping(UUID=identifier, Enabled=enabled)
 
 
 def _async_configuration(_: str, __: Properties, new: Properties) -> None:
@@ -175,7 +185,7 @@ def _async_configuration(_: str, __: Properties, new: Properties) -> None:
     if new.get("Qualifier") == "$LATEST":
         members = ("FunctionName", "MaximumEventAgeInSeconds", "MaximumRetryAttempts", "DestinationConfig")
         wanted = {key: new[key] for key in members if key in new}
-        _client("lambda").put_function_event_invoke_config(**request("lambda", "PutFunctionEventInvokeConfig", wanted))
+        root_client("lambda").put_function_event_invoke_config(**request("lambda", "PutFunctionEventInvokeConfig", wanted))
 
 
 # -- API Gateway -----------------------------------------------------------------------------------
@@ -185,6 +195,19 @@ def _rest_api(properties: Properties) -> Properties:
     if "EndpointConfiguration" not in properties:
         return properties
     return {**properties, "EndpointConfiguration": _lower_keys(properties["EndpointConfiguration"])}
+
+
+def _method(_: str, old: Properties, new: Properties) -> None:
+    if not _changed("RequestValidatorId", old, new):
+        return
+    validator = new.get("RequestValidatorId")
+    operation = (
+        {"op": "replace", "path": "/requestValidatorId", "value": validator}
+        if validator
+        else {"op": "remove", "path": "/requestValidatorId"}
+    )
+    names = {"restApiId": new["RestApiId"], "resourceId": new["ResourceId"], "httpMethod": new["HttpMethod"]}
+    root_client("apigateway").update_method(**names, patchOperations=[operation])
 
 
 def _stage(name: str, old: Properties, new: Properties) -> None:
@@ -197,7 +220,7 @@ def _stage(name: str, old: Properties, new: Properties) -> None:
         for path, member in members
         if setting and member in setting
     ]
-    _client("apigateway").update_stage(
+    root_client("apigateway").update_stage(
         restApiId=new["RestApiId"], stageName=name, patchOperations=operations or [{"op": "remove", "path": "/accessLogSettings"}]
     )
 
@@ -208,5 +231,7 @@ def install() -> None:
     mend("AWS::StepFunctions::StateMachine", _state_machine)
     mend("AWS::SNS::Topic", _topic)
     mend("AWS::ApiGateway::RestApi", prepare=_rest_api)
+    mend("AWS::ApiGateway::Method", _method)
     mend("AWS::ApiGateway::Stage", _stage)
+    mend("AWS::Lambda::EventSourceMapping", _event_source)
     mend("AWS::Lambda::EventInvokeConfig", _async_configuration)

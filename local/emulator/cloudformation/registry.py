@@ -5,15 +5,18 @@ Everything registered here runs on a worker thread, because it calls services of
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
+from ministack.core import responses
 from ministack.services.cloudformation import provisioners, stacks
 
 from local.emulator.api import ApiError, Request
 from local.emulator.cloudformation.schema import SCHEMAS, TypeSchema
+from local.emulator.sessions import root_session
 
 Properties = dict[str, Any]
 
@@ -144,6 +147,16 @@ def _is_gone(error: ApiError | ClientError) -> bool:
     """Deleting what someone else deleted succeeds, as in CloudFormation."""
     code = error.code if isinstance(error, ApiError) else error.response["Error"]["Code"]
     return "NotFound" in code or "DoesNotExist" in code or str(error).startswith("Could not find")
+
+
+def root_client(service: str) -> Any:
+    """The account root's client of a service in the current region; making one costs far more than a call."""
+    return _made_client(service, responses.get_region())
+
+
+@functools.lru_cache(maxsize=64)
+def _made_client(service: str, _region: str) -> Any:
+    return root_session().client(service)
 
 
 def request(service: str, operation: str, properties: Properties) -> Request:

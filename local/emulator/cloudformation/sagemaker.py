@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from local.emulator.api import Response, call
-from local.emulator.cloudformation.registry import Properties, ProvisioningError, Resource, register, request
+from local.emulator.cloudformation.registry import Properties, ProvisioningError, Resource, ResourceType, register, request
 
 _POLL_SECONDS = 0.05
 _TURNING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
@@ -31,6 +31,7 @@ def _as_in_api(properties: Properties) -> Properties:
 
 
 def _name_of(arn: str) -> str:
+    """Of a generated name, which is lower case as the ARN is."""
     return arn.rsplit("/", 1)[-1]
 
 
@@ -68,7 +69,7 @@ class Simple:
         return self._resource(arn, name)
 
     def update(self, physical_id: str, old: Properties, new: Properties) -> Resource:
-        name = _name_of(physical_id)
+        name = new.get(f"{self.kind}Name") or _name_of(physical_id)
         self.change(physical_id, name, old, new)
         retag(physical_id, old, new)
         return self._resource(physical_id, name)
@@ -97,7 +98,7 @@ class Endpoint:
         return Resource(arn, {"EndpointArn": arn, "EndpointName": name})
 
     def update(self, physical_id: str, old: Properties, new: Properties) -> Resource:
-        name = _name_of(physical_id)
+        name = new.get("EndpointName") or _name_of(physical_id)
         if any(old.get(key) != new.get(key) for key in ("EndpointConfigName", "DeploymentConfig")):
             _call("UpdateEndpoint", {**new, "EndpointName": name})
             self._settle(name)
@@ -171,22 +172,19 @@ def _change_group_policy(_arn: str, name: str, old: Properties, new: Properties)
         call("sagemaker", "PutModelPackageGroupPolicy", {**group, "ResourcePolicy": text})
 
 
+def _sub_domain(name: str) -> Properties:
+    return {"SubDomain": call("sagemaker", "DescribeWorkforce", {"WorkforceName": name})["Workforce"].get("SubDomain", "")}
+
+
 def install() -> None:
-    register("AWS::SageMaker::Model", Simple("Model"), tags=True)
-    register("AWS::SageMaker::EndpointConfig", Simple("EndpointConfig"), tags=True)
-    register("AWS::SageMaker::Endpoint", Endpoint(), tags=True)
-    register("AWS::SageMaker::ModelPackageGroup", Simple("ModelPackageGroup", change=_change_group_policy), tags=True)
-    register("AWS::SageMaker::HumanTaskUi", Simple("HumanTaskUi"), lower_case=True, tags=True)
-    register(
-        "AWS::SageMaker::Workforce",
-        Simple(
-            "Workforce",
-            settle=_settle_workforce,
-            change=_change_workforce,
-            extra_attributes=lambda name: {
-                "SubDomain": call("sagemaker", "DescribeWorkforce", {"WorkforceName": name})["Workforce"].get("SubDomain", "")
-            },
-        ),
-        tags=True,
-    )
-    register("AWS::SageMaker::Workteam", Simple("Workteam", change=_change_workteam, translate=workteam_request), tags=True)
+    types: dict[str, ResourceType] = {
+        "Model": Simple("Model"),
+        "EndpointConfig": Simple("EndpointConfig"),
+        "Endpoint": Endpoint(),
+        "ModelPackageGroup": Simple("ModelPackageGroup", change=_change_group_policy),
+        "HumanTaskUi": Simple("HumanTaskUi"),
+        "Workforce": Simple("Workforce", settle=_settle_workforce, change=_change_workforce, extra_attributes=_sub_domain),
+        "Workteam": Simple("Workteam", change=_change_workteam, translate=workteam_request),
+    }
+    for kind, resource_type in types.items():
+        register(f"AWS::SageMaker::{kind}", resource_type, lower_case=True, tags=True)

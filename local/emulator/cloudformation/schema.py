@@ -118,6 +118,7 @@ SCHEMAS = {
             required="GroupName UserPoolId Username",
         ),
         _type("AWS::Logs::QueryDefinition", "", "LogGroupNames Name Parameters QueryLanguage QueryString", required="Name QueryString"),
+        _type("AWS::ApiGateway::RequestValidator", "Name RestApiId", "ValidateRequestBody ValidateRequestParameters", required="RestApiId"),
         _type("AWS::Athena::NamedQuery", "Database Description Name QueryString WorkGroup", "", required="Database QueryString"),
     )
 }
