@@ -12,6 +12,7 @@ from stacks.endpoint import EndpointStack
 from stacks.foundation import FoundationStack
 from stacks.labeling import LabelingStack
 from stacks.monitoring import MonitoringStack
+from stacks.retraining import RetrainingStack
 from stacks.review import ReviewStack
 from stacks.settings import Settings
 from stacks.tuning import TuningStack
@@ -34,7 +35,14 @@ def build_app(settings: Settings, output: Path | None = None) -> App:
     """Build the app; ``app.synth()`` fails on any unacknowledged finding. Needs no credentials and no network."""
     app = App(outdir=str(output) if output else None, context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
     foundation = FoundationStack(app, settings)
-    kinds: tuple[Callable[[App, Settings], Stack], ...] = (TuningStack, ReviewStack, EndpointStack, LabelingStack, MonitoringStack)
+    kinds: tuple[Callable[[App, Settings], Stack], ...] = (
+        TuningStack,
+        ReviewStack,
+        EndpointStack,
+        LabelingStack,
+        MonitoringStack,
+        RetrainingStack,
+    )
     stacks = [kind(app, settings) for kind in kinds if kind is not LabelingStack or settings.labeling.enabled]
     for stack in stacks:
         stack.add_stack_dependency(foundation)

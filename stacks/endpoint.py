@@ -172,7 +172,7 @@ class EndpointStack(Stack):
             else None,
         )
         # CreateModel reads the artifact at once: without this the first deploy races the role's policy.
-        model.add_dependency(policy)
+        model.add_resource_dependency(policy)
         self._only_with_release(model)
         return model
 
@@ -290,7 +290,7 @@ class EndpointStack(Stack):
             min_capacity=scaling.min_instances,
             max_capacity=scaling.max_instances,
         )
-        target.add_dependency(endpoint)
+        target.add_resource_dependency(endpoint)
         policy = autoscaling.CfnScalingPolicy(
             self,
             f"ScalingPolicy-{variant}",
@@ -308,7 +308,7 @@ class EndpointStack(Stack):
                 ),
             ),
         )
-        policy.add_dependency(target)
+        policy.add_resource_dependency(target)
         for item in (target, policy):
             self._only_with_release(item)
 

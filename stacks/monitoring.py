@@ -86,7 +86,7 @@ class MonitoringStack(Stack):
                 ),
             ),
         )
-        table.add_dependency(database)
+        table.add_resource_dependency(database)
 
     def _workgroup(self) -> None:
         athena.CfnWorkGroup(
