@@ -1,0 +1,167 @@
+"""The prediction table's conditional writes on a real table: which review transitions happen, and which never."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+
+from lambdas.common.predictions import ImportedLabel, Prediction, PredictionStore
+from lambdas.common.review import Consolidated, HumanAnswer, ReviewReason, ReviewState
+from stacks.names import PREDICTION_INDEXES
+
+NUMBERS = itertools.count()
+POSITIVE = Consolidated("positive", {"positive": 2, "neutral": 1}, 2 / 3, "plurality: 2 of 3 votes")
+UNDECIDED = Consolidated(None, {"positive": 1, "neutral": 1}, 0.5, "undecided: tie")
+ANSWERS = [HumanAnswer("w1", "positive", 1.5), HumanAnswer("w2", None, 0.0)]
+
+
+@pytest.fixture(scope="module")
+def store(emulator: Any) -> Iterator[PredictionStore]:
+    resource = boto3.resource(
+        "dynamodb", endpoint_url=emulator.url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    attributes = {"prediction_id", *(name for keys in PREDICTION_INDEXES.values() for name in keys)}
+
+    def keys(partition: str, *sort: str) -> list[dict[str, str]]:
+        return [{"AttributeName": partition, "KeyType": "HASH"}, *({"AttributeName": name, "KeyType": "RANGE"} for name in sort)]
+
+    yield PredictionStore(
+        resource.create_table(
+            TableName="store-test",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in sorted(attributes)],
+            KeySchema=keys("prediction_id"),
+            GlobalSecondaryIndexes=[
+                {"IndexName": index, "KeySchema": keys(*names), "Projection": {"ProjectionType": "ALL"}}
+                for index, names in PREDICTION_INDEXES.items()
+            ],
+        )
+    )
+    resource.Table("store-test").delete()
+
+
+def put(store: PredictionStore, state: ReviewState = ReviewState.REQUESTED, attempt: int = 1) -> str:
+    """A prediction of its own in the wanted state; returns its id."""
+    prediction_id = f"{next(NUMBERS):032x}"
+    first = state if state in (ReviewState.NOT_REQUIRED, ReviewState.REQUESTED) else ReviewState.REQUESTED
+    assert store.put(
+        Prediction(
+            prediction_id, "text", "neutral", 0.4, 0.6, "champion", "m1", f"2026-11-23T10:00:{int(prediction_id, 16):02d}", 1, first,
+            ReviewReason.LOW_CONFIDENCE.value, None, attempt,
+        )
+    )  # fmt: skip
+    if state is ReviewState.IN_REVIEW:
+        assert store.mark_in_review(prediction_id, "r", attempt)
+    elif state is ReviewState.DEAD_LETTERED:
+        assert store.mark_dead_lettered(prediction_id, attempt, "why", next_attempt=attempt)
+    elif state is ReviewState.REVIEWED:
+        assert store.store_label(prediction_id, POSITIVE, ANSWERS, reviewed_at="2026-11-23T11:00:00", source="s")
+    return prediction_id
+
+
+def item(store: PredictionStore, prediction_id: str) -> dict[str, Any]:
+    found = store.get(prediction_id)
+    assert found is not None
+    return found
+
+
+def test_a_prediction_is_put_once(store: PredictionStore) -> None:
+    prediction_id = put(store)
+    again = Prediction(prediction_id, "other", "positive", 0.9, 0.6, "challenger", "m2", "t", 2, ReviewState.NOT_REQUIRED)
+    assert store.put(again) is False
+    assert item(store, prediction_id)["text"] == "text"
+    assert item(store, prediction_id)["confidence"] == Decimal("0.4")
+
+
+@pytest.mark.parametrize(
+    ("state", "recorded", "attempt", "happens"),
+    [
+        (ReviewState.REQUESTED, 1, 1, True),
+        (ReviewState.NOT_REQUIRED, 1, 1, True),
+        (ReviewState.DEAD_LETTERED, 2, 2, True),
+        (ReviewState.DEAD_LETTERED, 2, 1, False),
+        (ReviewState.IN_REVIEW, 1, 1, False),
+        (ReviewState.IN_REVIEW, 1, 2, True),
+        (ReviewState.IN_REVIEW, 2, 1, False),
+        (ReviewState.REVIEWED, 1, 2, False),
+    ],
+)
+def test_which_predictions_go_into_review(store: PredictionStore, state: ReviewState, recorded: int, attempt: int, happens: bool) -> None:
+    prediction_id = put(store, state, recorded)
+    assert store.mark_in_review(prediction_id, "new", attempt) is happens
+    now = item(store, prediction_id)
+    assert now["review_state"] == ("in_review" if happens else state.value)
+    assert now["attempt"] == (attempt if happens else recorded)
+    assert now.get("open_state") == (None if now["review_state"] == "reviewed" else now["review_state"])
+
+
+@pytest.mark.parametrize(
+    ("state", "recorded", "attempt", "happens"),
+    [
+        (ReviewState.REQUESTED, 1, 1, True),
+        (ReviewState.IN_REVIEW, 1, 1, True),
+        (ReviewState.IN_REVIEW, 2, 1, False),
+        (ReviewState.DEAD_LETTERED, 1, 1, False),
+        (ReviewState.REVIEWED, 1, 1, False),
+        (ReviewState.NOT_REQUIRED, 1, 1, False),
+    ],
+)
+def test_which_predictions_are_dead_lettered(
+    store: PredictionStore, state: ReviewState, recorded: int, attempt: int, happens: bool
+) -> None:
+    prediction_id = put(store, state, recorded)
+    assert store.mark_dead_lettered(prediction_id, attempt, "nobody came", next_attempt=attempt + 1) is happens
+    now = item(store, prediction_id)
+    if happens:
+        assert (now["review_state"], now["open_state"], now["review_outcome"], now["attempt"]) == (
+            "dead_lettered", "dead_lettered", "nobody came", attempt + 1,
+        )  # fmt: skip
+    else:
+        assert now["review_state"] == state.value
+
+
+@pytest.mark.parametrize("state", [state for state in ReviewState if state is not ReviewState.REVIEWED])
+def test_a_label_is_stored_from_any_open_state_and_once(store: PredictionStore, state: ReviewState) -> None:
+    prediction_id = put(store, state)
+    assert store.store_label(prediction_id, POSITIVE, ANSWERS, reviewed_at="2026-11-23T12:00:00+00:00", source="review:x") is True
+    assert store.store_label(prediction_id, UNDECIDED, [], reviewed_at="2026-11-24T12:00:00+00:00", source="late") is False
+    now = item(store, prediction_id)
+    assert (now["human_label"], now["label_day"], now["label_source"]) == ("positive", "2026-11-23", "review:x")
+    assert (now["votes"], now["agreement"]) == ({"positive": 2, "neutral": 1}, Decimal("0.666667"))
+    assert [answer["label"] for answer in now["answers"]] == ["positive", None]
+    assert "open_state" not in now
+
+
+def test_an_undecided_review_is_final_and_has_no_label(store: PredictionStore) -> None:
+    prediction_id = put(store, ReviewState.IN_REVIEW)
+    assert store.store_label(prediction_id, UNDECIDED, ANSWERS, reviewed_at="2026-01-01T00:00:00", source="s")
+    now = item(store, prediction_id)
+    assert (now["review_state"], now["review_outcome"]) == ("reviewed", "undecided: tie")
+    assert not {"human_label", "label_day", "open_state"} & set(now)
+
+
+def test_a_label_for_nothing_is_refused(store: PredictionStore) -> None:
+    assert store.store_label("absent", POSITIVE, [], reviewed_at="2026-11-23T12:00:00", source="s") is False
+    assert store.get("absent") is None
+    assert store.mark_in_review("absent", "r", 1) is False
+
+
+def test_an_imported_text_is_stored_once_and_found_by_day(store: PredictionStore) -> None:
+    imported = ImportedLabel("text-1", "a text", POSITIVE, tuple(ANSWERS), "2025-05-05T01:00:00+00:00", "ground-truth:j", 99)
+    assert store.put_label(imported) is True
+    assert store.put_label(imported) is False
+    [found] = store.labels_of_day("2025-05-05")
+    assert (found["text"], found["human_label"], found["label_source"], found["expires_at"]) == ("a text", "positive", "ground-truth:j", 99)
+    assert list(store.labels_of_day("2025-05-05", after="2025-05-05T01:00:00+00:00")) == []
+
+
+def test_open_reviews_are_listed_by_state_and_leave_the_list_with_their_label(store: PredictionStore) -> None:
+    prediction_id = put(store, ReviewState.IN_REVIEW)
+    assert prediction_id in [one["prediction_id"] for one in store.open_reviews(ReviewState.IN_REVIEW)]
+    store.store_label(prediction_id, POSITIVE, [], reviewed_at="2024-01-01T00:00:00", source="s")
+    assert prediction_id not in [one["prediction_id"] for one in store.open_reviews(ReviewState.IN_REVIEW)]

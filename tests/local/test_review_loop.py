@@ -1,0 +1,160 @@
+"""The deployed review and labelling stacks: from a request in the queue to a stored label, under their own roles."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from aws_cdk import App
+from botocore.config import Config
+
+from lambdas.common.review import Origin, ReviewReason, ReviewRequest
+from local import deployer, stack_process
+from stacks.application import FEATURE_FLAGS
+from stacks.foundation import FoundationStack
+from stacks.labeling import LabelingStack
+from stacks.review import ReviewStack
+from stacks.settings import load_settings
+
+ACCOUNT = "000000000000"
+PREFIX = "reviewloop-dev"
+SETTINGS = Path(__file__).resolve().parents[2] / "settings" / "dev.yaml"
+VOTES = {
+    "good stuff": ["positive", "positive", "positive"],
+    "could be worse": ["neutral", "positive", "neutral"],
+    "who knows": ["positive", "negative", "neutral"],
+    "bulk, clear": ["negative", "negative", "negative"],
+    "bulk, unclear": ["negative", "positive", "neutral"],
+    "bulk, predicted": ["positive", "positive", "neutral"],
+}
+"""Texts and votes made for this test; the demo replays recorded ones."""
+
+
+@dataclass
+class Deployed:
+    emulator: stack_process.Emulator
+    outputs: dict[str, dict[str, str]]
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.emulator.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+
+    def item(self, prediction_id: str) -> dict[str, Any]:
+        table = boto3.resource(
+            "dynamodb", endpoint_url=self.emulator.url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        ).Table(f"{PREFIX}-predictions")
+        found: dict[str, Any] = table.get_item(Key={"prediction_id": prediction_id}).get("Item", {})
+        return found
+
+    def ask(self, prediction_id: str, text: str) -> None:
+        origin = Origin("champion", "m1", 0.6, "2026-11-23T10:00:00+00:00", 1_900_000_000)
+        request = ReviewRequest(prediction_id, text, "positive", 0.4, ReviewReason.LOW_CONFIDENCE, 1, origin)
+        sqs = self.client("sqs")
+        queue = sqs.get_queue_url(QueueName=f"{PREFIX}-review-requests")["QueueUrl"]
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(asdict(request)))
+
+    def dead_letters(self, queue: str) -> int:
+        sqs = self.client("sqs")
+        url = sqs.get_queue_url(QueueName=f"{PREFIX}-{queue}-dlq")["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"])
+
+    def denied(self) -> list[str]:
+        decisions = (json.loads(line) for line in self.emulator.audit_file.read_text().splitlines())
+        return [f"{one['principal']} {one['action']} {one['resource']}" for one in decisions if not one["allowed"]]
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    assembly, settings = tmp_path_factory.mktemp("review-loop"), load_settings(SETTINGS)
+    app = App(outdir=str(assembly / "cdk.out"), context=FEATURE_FLAGS, analytics_reporting=False)
+    foundation, review, labeling = FoundationStack(app, settings), ReviewStack(app, settings), LabelingStack(app, settings)
+    review.add_stack_dependency(foundation)
+    labeling.add_stack_dependency(review)
+    app.synth()
+    emulator = stack_process.start(assembly / "run", port=stack_process.free_port(), time_scale=0.02)
+    try:
+        outputs = deployer.deploy(assembly / "cdk.out", emulator.url)
+        body = json.dumps({"votes": VOTES}).encode()
+        request = urllib.request.Request(f"{emulator.url}/_reviewloop/raters", body, {"Content-Type": "application/json"})  # noqa: S310
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+        yield Deployed(emulator, outputs)
+    finally:
+        emulator.stop()
+
+
+@pytest.fixture(autouse=True)
+def _every_role_had_its_grants(deployed: Deployed) -> Iterator[None]:
+    """Holds for each test: nothing was denied, and no answer ended among the dead letters."""
+    yield
+    assert deployed.denied() == []
+    assert deployed.dead_letters("review-results") == 0
+
+
+def test_requests_become_labels_and_ground_truth(deployed: Deployed, wait_until: Callable[..., Any]) -> None:
+    wanted = {"a" * 32: ("good stuff", "positive"), "b" * 32: ("could be worse", "neutral"), "c" * 32: ("who knows", None)}
+    for prediction_id, (text, _) in wanted.items():
+        deployed.ask(prediction_id, text)
+    for prediction_id, (_, label) in wanted.items():
+        wait_until(lambda one=prediction_id: deployed.item(one).get("review_state") == "reviewed")
+        assert deployed.item(prediction_id).get("human_label") == label
+    assert "tie" in deployed.item("c" * 32)["review_outcome"]
+    bucket = f"{PREFIX}-capture-{ACCOUNT}-us-east-1"
+    keys = [one["Key"] for one in deployed.client("s3").list_objects_v2(Bucket=bucket, Prefix="ground-truth/")["Contents"]]
+    assert sorted(key.rsplit("/", 1)[-1] for key in keys) == [f"{'a' * 32}.jsonl", f"{'b' * 32}.jsonl"]
+
+
+def test_a_stopped_review_is_a_dead_letter_and_a_redrive_asks_again(deployed: Deployed, wait_until: Callable[..., Any]) -> None:
+    prediction_id = "d" * 32
+    deployed.ask(prediction_id, "nobody has voted on this")
+    wait_until(lambda: deployed.item(prediction_id).get("review_state") == "in_review")
+    deployed.client("sagemaker-a2i-runtime").stop_human_loop(HumanLoopName=f"{prediction_id}-1")
+    wait_until(lambda: deployed.item(prediction_id)["review_state"] == "dead_lettered")
+    assert "Stopped" in deployed.item(prediction_id)["review_outcome"]
+    assert deployed.dead_letters("review-requests") == 1
+    sqs = deployed.client("sqs")
+    urls = {name: sqs.get_queue_url(QueueName=f"{PREFIX}-{name}")["QueueUrl"] for name in ("review-requests", "review-requests-dlq")}
+    [message] = sqs.receive_message(QueueUrl=urls["review-requests-dlq"])["Messages"]
+    sqs.send_message(QueueUrl=urls["review-requests"], MessageBody=message["Body"])
+    sqs.delete_message(QueueUrl=urls["review-requests-dlq"], ReceiptHandle=message["ReceiptHandle"])
+    wait_until(lambda: deployed.item(prediction_id).get("review_id") == f"{prediction_id}-2")
+    assert deployed.item(prediction_id)["review_state"] == "in_review"
+
+
+def test_a_bulk_job_labels_texts_and_predictions_once(deployed: Deployed, wait_until: Callable[..., Any]) -> None:
+    prediction_id = "e" * 32
+    deployed.client("dynamodb").put_item(
+        TableName=f"{PREFIX}-predictions",
+        Item={"prediction_id": {"S": prediction_id}, "text": {"S": "bulk, predicted"}, "review_state": {"S": "not_required"}},
+    )
+    rows = [{"source": "bulk, clear"}, {"source": "bulk, unclear"}, {"source": "bulk, predicted", "prediction-id": prediction_id}]
+    bucket = f"{PREFIX}-data-{ACCOUNT}-us-east-1"
+    deployed.client("s3").put_object(
+        Bucket=bucket, Key="manifests/one.jsonl", Body="".join(json.dumps(row) + "\n" for row in rows).encode()
+    )
+
+    def label(name: str, manifest_uri: str) -> dict[str, Any]:
+        steps = deployed.client("stepfunctions")
+        machine = deployed.outputs[f"{PREFIX}-labeling"]["StateMachineArn"]
+        arn = steps.start_execution(stateMachineArn=machine, input=json.dumps({"manifest_uri": manifest_uri, "name": name}))["executionArn"]
+        wait_until(lambda: steps.describe_execution(executionArn=arn)["status"] != "RUNNING")
+        ended: dict[str, Any] = steps.describe_execution(executionArn=arn)
+        return ended
+
+    manifest = f"s3://{bucket}/manifests/one.jsonl"
+    assert json.loads(label("first", manifest)["output"]) == {"labels_stored": 2, "undecided": 1, "already_labeled": 0}
+    assert deployed.item(prediction_id)["human_label"] == "positive"
+    assert json.loads(label("second", manifest)["output"]) == {"labels_stored": 0, "undecided": 1, "already_labeled": 2}
+    assert label("third", "s3://somewhere-else/one.jsonl")["error"] == "InvalidInput"
