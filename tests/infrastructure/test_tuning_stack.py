@@ -1,0 +1,378 @@
+"""The tuning stack: requests that SageMaker takes, isolated and encrypted jobs, exact grants, no path that ends unnoticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Match, Template
+from cdk_nag import AwsSolutionsChecks
+from deployed_definition import ACCOUNT, definition, fill_in, problems, resolve
+
+from lambdas.plan_tuning.plan import channels, job_name, read_input, warm_start
+from lambdas.register_candidates.registration import package_request
+from lambdas.select_candidates.selection import evaluation_job_name, processing_inputs
+from stacks.application import FEATURE_FLAGS
+from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
+from stacks.settings import DatasetSettings, NetworkSettings, Settings, load_settings
+from stacks.tuning import TuningStack
+from stacks.tuning_jobs import OBJECTIVE, longest_hours
+
+SETTINGS = Path(__file__).resolve().parents[2] / "settings"
+DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
+VPC = NetworkSettings(mode="vpc", subnet_ids=("subnet-0a1b",), security_group_ids=("sg-0c2d",))
+CHAMPION = "s3://reviewloop-dev-models-123456789012-us-east-1/training/old-001/output/model.tar.gz"
+
+
+def changed(settings: Settings, **parts: dict[str, Any]) -> Settings:
+    return settings.model_copy(update={name: getattr(settings, name).model_copy(update=values) for name, values in parts.items()})
+
+
+HYPERBAND = changed(DEV, tuning={"strategy": "Hyperband", "early_stopping": "Off"})
+VARIANTS = {
+    "dev": DEV,
+    "prod": PROD,
+    "vpc": DEV.model_copy(update={"network": VPC}),
+    "cpu-free volume": changed(DEV, tuning={"instance_type": "ml.p3.2xlarge", "evaluation_instance_type": "ml.p3.2xlarge"}),
+    "hyperband": HYPERBAND,
+    "shortest": changed(DEV, tuning={"max_runtime_seconds": 60, "max_jobs": 1, "max_parallel_jobs": 1, "retraining_jobs": 1}),
+    "longest name": DEV.model_copy(update={"name": "abcdefghijklmno", "stage": "abcdefgh"}),
+    "own dataset": DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-data/texts/v1")}),
+}
+
+
+def stack_of(settings: Settings) -> TuningStack:
+    return TuningStack(App(context=FEATURE_FLAGS), settings)
+
+
+@pytest.fixture(scope="module")
+def templates() -> dict[str, Template]:
+    return {name: Template.from_stack(stack_of(settings)) for name, settings in VARIANTS.items()}
+
+
+@pytest.fixture(scope="module")
+def template(templates: dict[str, Template]) -> Template:
+    return templates["dev"]
+
+
+def statements(template: Template, role: str) -> list[dict[str, Any]]:
+    """The statements of the role whose logical id begins so, resolved."""
+    document = template.to_json()
+    found = [
+        resolve(document, statement)
+        for policy in template.find_resources("AWS::IAM::Policy").values()
+        if any(item["Ref"].startswith(role) for item in policy["Properties"]["Roles"])
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+    assert found, f"no policy for {role}"
+    return found
+
+
+def granted(template: Template, role: str, action: str) -> list[dict[str, Any]]:
+    return [
+        item for item in statements(template, role) if action in ([item["Action"]] if isinstance(item["Action"], str) else item["Action"])
+    ]
+
+
+def resources_of(found: list[dict[str, Any]]) -> set[str]:
+    return {arn for item in found for arn in ([item["Resource"]] if isinstance(item["Resource"], str) else item["Resource"])}
+
+
+# -- requests ----------------------------------------------------------------------------------------
+
+
+def planned(settings: Settings, *, parents: list[str], again: bool) -> dict[str, Any]:
+    """What the plan function hands to the next state."""
+    prefix = f"{settings.name}-{settings.stage}"
+    raw = {"warm_start_parents": parents, "continue_from_champion": again}
+    tuning = read_input(raw, current_dataset="s3://data-1/datasets/0123456789abcdef", default_jobs=settings.tuning.max_jobs)
+    return {
+        "tuning_job_name": job_name(prefix, f"arn:aws:states:us-east-1:{ACCOUNT}:execution:{prefix}-tuning:run-1"),
+        "max_jobs": tuning.max_jobs,
+        "max_parallel_jobs": settings.tuning.max_parallel_jobs,
+        "input_data_config": channels(
+            tuning, code_uri="s3://assets/c.gz", base_model_uri="s3://data-1/base-model/", champion_model_uri=CHAMPION
+        ),
+        "warm_start": warm_start(tuning.warm_start_parents),
+    }
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(("state", "parents"), [("Tune", []), ("TuneFromParents", ["reviewloop-dev-0a1b2c3d"])])
+def test_sagemaker_takes_the_tuning_request(templates: dict[str, Template], name: str, state: str, parents: list[str]) -> None:
+    parameters = definition(templates[name])["States"][state]["Parameters"]
+    request = fill_in(parameters, planned(VARIANTS[name], parents=parents, again=bool(parents)))
+    assert problems("CreateHyperParameterTuningJob", request) == []
+    metrics = {item["Name"] for item in request["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]}
+    assert request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"] == {"Type": "Maximize", "MetricName": OBJECTIVE}
+    assert OBJECTIVE in metrics
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("champion", [None, CHAMPION])
+def test_sagemaker_takes_the_evaluation_request(templates: dict[str, Template], name: str, champion: str | None) -> None:
+    training_job = f"{job_name(VARIANTS[name].name, 'x')}-001-0a1b2c3d"
+    candidate = {
+        "evaluation_job_name": evaluation_job_name(training_job),
+        "output_uri": "s3://models-1/evaluations/x",
+        "processing_inputs": processing_inputs(
+            code_uri="s3://assets/c.gz", dataset_uri="s3://data-1/datasets/v", model_uri="s3://models-1/m.tar.gz", champion_uri=champion
+        ),
+    }
+    states = definition(templates[name])["States"]["EvaluateEach"]["ItemProcessor"]["States"]
+    assert problems("CreateProcessingJob", fill_in(states["Evaluate"]["Parameters"], candidate)) == []
+
+
+def test_sagemaker_takes_the_model_package_request(template: Template) -> None:
+    (variables,) = (
+        item["Properties"]["Environment"]["Variables"]
+        for item in template.find_resources("AWS::Lambda::Function").values()
+        if item["Properties"]["FunctionName"] == "reviewloop-dev-register-candidates"
+    )
+    candidate = {
+        "training_job": "reviewloop-dev-0a1b2c3d-001-0a1b2c3d", "objective": 0.7, "macro_f1": 0.75, "dataset_version": "0123456789abcdef",
+        "model_uri": CHAMPION, "evaluation_uri": "s3://models-1/evaluations/x/evaluation.json",
+    }  # fmt: skip
+    request = package_request(
+        candidate,
+        group=variables["MODEL_PACKAGE_GROUP"],
+        image=variables["INFERENCE_IMAGE"],
+        instance_type=variables["INSTANCE_TYPE"],
+        tuning_job="reviewloop-dev-0a1b2c3d",
+        approval=variables["APPROVAL_STATUS"],
+    )
+    assert problems("CreateModelPackage", request) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"HyperParameterTuningJobName": "x" * 33}, "HyperParameterTuningJobName"),
+        ({"HyperParameterTuningJobName": "-x"}, "does not match"),
+        ({"WarmStartConfig": None}, "WarmStartConfig"),
+    ],
+)
+def test_the_check_itself_refuses_what_sagemaker_would(template: Template, change: dict[str, Any], named: str) -> None:
+    request = fill_in(definition(template)["States"]["Tune"]["Parameters"], planned(DEV, parents=[], again=False))
+    assert any(named in text for text in problems("CreateHyperParameterTuningJob", request | change))
+
+
+def test_hyperband_gets_its_resources_and_the_others_no_strategy_config(templates: dict[str, Template]) -> None:
+    config = {
+        name: definition(templates[name])["States"]["Tune"]["Parameters"]["HyperParameterTuningJobConfig"] for name in ("dev", "hyperband")
+    }
+    assert config["hyperband"]["StrategyConfig"] == {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 3}}
+    assert "StrategyConfig" not in config["dev"]
+
+
+def test_every_setting_of_the_search_reaches_the_request(template: Template) -> None:
+    config = definition(template)["States"]["Tune"]["Parameters"]["HyperParameterTuningJobConfig"]
+    ranges = {item["Name"]: item.get("Values") for item in config["ParameterRanges"]["CategoricalParameterRanges"]}
+    assert ranges == {"epochs": ["2", "3"], "layers": ["3", "4"], "trained_layers": ["2", "all"]}
+    (rate,) = config["ParameterRanges"]["ContinuousParameterRanges"]
+    assert (rate["Name"], float(rate["MinValue"]), float(rate["MaxValue"]), rate["ScalingType"]) == (
+        "learning_rate", 4e-5, 4e-4, "Logarithmic",
+    )  # fmt: skip
+    assert (config["Strategy"], config["RandomSeed"], config["TrainingJobEarlyStoppingType"]) == ("Bayesian", DEV.tuning.seed, "Auto")
+
+
+# -- isolation and encryption ------------------------------------------------------------------------
+
+
+def jobs_of(template: Template) -> list[dict[str, Any]]:
+    states = definition(template)["States"]
+    tuning = [states[name]["Parameters"]["TrainingJobDefinition"] for name in ("Tune", "TuneFromParents")]
+    return [*tuning, states["EvaluateEach"]["ItemProcessor"]["States"]["Evaluate"]["Parameters"]]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_jobs_are_cut_off_from_the_network_and_encrypt_what_they_write(templates: dict[str, Template], name: str) -> None:
+    for job in jobs_of(templates[name]):
+        network = job.get("NetworkConfig", job)
+        assert network["EnableNetworkIsolation"] is True
+        assert network["EnableInterContainerTrafficEncryption"] is True
+        written = job.get("OutputDataConfig") or job["ProcessingOutputConfig"]
+        assert ":key/" in written["KmsKeyId"]
+
+
+def test_volumes_have_our_key_where_the_instance_type_takes_one(templates: dict[str, Template]) -> None:
+    def keys(name: str) -> list[str | None]:
+        return [
+            (job.get("ResourceConfig") or job["ProcessingResources"]["ClusterConfig"]).get("VolumeKmsKeyId")
+            for job in jobs_of(templates[name])
+        ]
+
+    assert keys("dev") == [None, None, None]  # ml.g4dn has local storage, which the service encrypts itself
+    assert all(key and ":key/" in key for key in keys("cpu-free volume"))
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "local"),
+    [
+        ("ml.g4dn.xlarge", True), ("ml.g5.2xlarge", True), ("ml.g6e.xlarge", True), ("ml.p4d.24xlarge", True), ("ml.p4de.24xlarge", True),
+        ("ml.p3dn.24xlarge", True), ("ml.p5.48xlarge", True), ("ml.r5d.large", True), ("ml.trn1.2xlarge", True),
+        ("ml.m5.large", False), ("ml.c5.xlarge", False), ("ml.c5n.xlarge", False), ("ml.p3.2xlarge", False), ("ml.p2.xlarge", False),
+        ("ml.m7i-flex.large", False), ("ml.t3.medium", False),
+    ],
+)  # fmt: skip
+def test_which_instance_types_have_storage_of_their_own(instance_type: str, local: bool) -> None:
+    assert has_local_storage(instance_type) is local
+    assert volume_key(instance_type, "k") == ({} if local else {"VolumeKmsKeyId": "k"})
+
+
+def test_a_network_of_the_team_reaches_every_job_and_its_role(templates: dict[str, Template]) -> None:
+    expected = {"SecurityGroupIds": ["sg-0c2d"], "Subnets": ["subnet-0a1b"]}
+    for job in jobs_of(templates["vpc"]):
+        assert job.get("NetworkConfig", job)["VpcConfig"] == expected
+    for role in ("TrainingRole", "EvaluationRole"):
+        made = resources_of(granted(templates["vpc"], role, "ec2:CreateNetworkInterface"))
+        assert {arn.split(":")[-1] for arn in made} == {"subnet/subnet-0a1b", "security-group/sg-0c2d", "network-interface/*"}
+        assert not granted(templates["dev"], role, "ec2:CreateNetworkInterface")
+
+
+# -- grants ------------------------------------------------------------------------------------------
+
+
+def test_job_roles_read_and_write_their_own_prefixes_only(template: Template) -> None:
+    models, data = (f"arn:aws:s3:::reviewloop-dev-{purpose}-{ACCOUNT}-us-east-1" for purpose in ("models", "data"))
+    expected = {
+        "TrainingRole": ({f"{data}/datasets/*", f"{data}/base-model/*", f"{models}/training/*"}, {f"{models}/training/*"}),
+        "EvaluationRole": ({f"{data}/datasets/*", f"{models}/training/*"}, {f"{models}/evaluations/*"}),
+    }
+    for role, (read, written) in expected.items():
+        own = {arn for arn in resources_of(granted(template, role, "s3:GetObject")) if "reviewloop-dev" in arn}
+        assert own == read
+        assert resources_of(granted(template, role, "s3:PutObject")) == written
+
+
+def test_the_code_archive_is_one_object_and_not_the_whole_asset_bucket(template: Template) -> None:
+    for role in ("TrainingRole", "EvaluationRole"):
+        (archive,) = (arn for arn in resources_of(granted(template, role, "s3:GetObject")) if "cdk-" in arn)
+        assert archive.endswith(".gz")
+        listed = [item["Condition"] for item in granted(template, role, "s3:ListBucket") if "cdk-" in item["Resource"]]
+        assert listed == [{"StringEquals": {"s3:prefix": archive.rsplit("/", 1)[-1]}}]
+
+
+def test_a_dataset_in_the_teams_own_bucket_is_readable_below_its_prefix(templates: dict[str, Template]) -> None:
+    for role in ("TrainingRole", "EvaluationRole"):
+        assert "arn:aws:s3:::team-data/texts/v1/*" in resources_of(granted(templates["own dataset"], role, "s3:GetObject"))
+        assert not [arn for arn in resources_of(granted(templates["own dataset"], role, "s3:PutObject")) if "team-data" in arn]
+
+
+def test_sync_jobs_can_be_watched_stopped_and_tagged_and_roles_passed_to_sagemaker_only(template: Template) -> None:
+    for job, kind in (("HyperParameterTuningJob", "hyper-parameter-tuning-job"), ("ProcessingJob", "processing-job")):
+        for verb in ("Create", "Describe", "Stop"):
+            found = resources_of(granted(template, "MachineRole", f"sagemaker:{verb}{job}"))
+            assert any(arn.endswith(f":{kind}/reviewloop-dev-*") for arn in found), verb
+            assert "*" not in found
+    (passed,) = granted(template, "MachineRole", "iam:PassRole")
+    assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    assert {arn.rsplit("/", 1)[-1][:8] for arn in resources_of([passed])} == {"Training", "Evaluati"}
+    rules = {arn.rsplit("/", 1)[-1] for arn in resources_of(granted(template, "MachineRole", "events:PutRule"))}
+    assert rules == {"StepFunctionsGetEventsForSageMakerTuningJobsRule", "StepFunctionsGetEventsForSageMakerProcessingJobsRule"}
+    (grant,) = granted(template, "MachineRole", "kms:CreateGrant")
+    assert grant["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
+def test_the_machine_invokes_these_four_functions_and_nothing_else(template: Template) -> None:
+    called = {arn.rsplit("/", 1)[-1] for arn in resources_of(granted(template, "MachineRole", "lambda:InvokeFunction"))}
+    named = {
+        name
+        for prefix in ("PlanTuning", "SelectCandidates", "CheckGates", "RegisterCandidates")
+        for name in called
+        if name.startswith(prefix)
+    }
+    assert called == named
+    assert len(called) == 4
+
+
+# -- paths -------------------------------------------------------------------------------------------
+
+
+def test_whatever_happens_to_the_tuning_job_the_selection_decides(template: Template) -> None:
+    states = definition(template)["States"]
+    for name in ("Tune", "TuneFromParents"):
+        assert states[name]["Next"] == "Select"
+        assert states[name]["ResultPath"] is None  # the plan must reach the selection
+        assert states[name]["Catch"] == [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.tuning_error", "Next": "Select"}]
+        assert "SageMaker.ThrottlingException" in states[name]["Retry"][0]["ErrorEquals"]
+
+
+def test_a_failed_evaluation_is_judged_not_thrown(template: Template) -> None:
+    states = definition(template)["States"]["EvaluateEach"]["ItemProcessor"]["States"]
+    assert states["Evaluate"]["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.evaluation_error", "Next": "CheckGates"}]
+    assert states["CheckGates"]["End"] is True
+
+
+@pytest.mark.parametrize(("state", "error"), [("Select", "NoCandidate"), ("Register", "GatesRefused")])
+def test_the_two_ends_without_a_model_are_named_and_have_their_reasons(template: Template, state: str, error: str) -> None:
+    states = definition(template)["States"]
+    assert states[state]["Catch"] == [{"ErrorEquals": [error], "ResultPath": "$.error", "Next": error}]
+    assert states[error] == {"Type": "Fail", "Error": error, "CausePath": "$.error.Cause"}
+
+
+def test_every_task_that_calls_a_function_retries_the_services_faults_only(template: Template) -> None:
+    states = definition(template)["States"]
+    tasks = [states["Plan"], states["Select"], states["Register"], states["EvaluateEach"]["ItemProcessor"]["States"]["CheckGates"]]
+    for task in tasks:
+        assert all(error.startswith("Lambda.") for rule in task["Retry"] for error in rule["ErrorEquals"])
+
+
+def test_the_machine_is_traced_logged_encrypted_and_its_failure_reaches_people(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::StepFunctions::StateMachine",
+        {
+            "TracingConfiguration": {"Enabled": True},
+            "LoggingConfiguration": {"Level": "ALL", "IncludeExecutionData": False, "Destinations": Match.any_value()},
+        },
+    )
+    template.has_resource_properties(
+        "AWS::Logs::LogGroup", {"LogGroupName": "/aws/vendedlogs/states/reviewloop-dev-tuning", "KmsKeyId": Match.any_value()}
+    )
+    (rule,) = template.find_resources("AWS::Events::Rule").values()
+    assert rule["Properties"]["EventPattern"]["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+    assert "reviewloop-dev-alerts" in json.dumps(rule["Properties"]["Targets"])
+
+
+@pytest.mark.parametrize(("settings", "hours"), [(DEV, 5), (PROD, 7)])
+def test_an_execution_may_take_as_long_as_its_jobs(settings: Settings, hours: int) -> None:
+    assert longest_hours(settings) == hours
+
+
+def test_approval_follows_the_settings(templates: dict[str, Template]) -> None:
+    for name, status in (("dev", "Approved"), ("prod", "PendingManualApproval")):
+        templates[name].has_resource_properties(
+            "AWS::Lambda::Function", {"Environment": {"Variables": Match.object_like({"APPROVAL_STATUS": status})}}
+        )
+
+
+# -- images ------------------------------------------------------------------------------------------
+
+
+def test_images_follow_the_region_and_the_instance_type() -> None:
+    assert "-gpu-" in training_image("eu-central-1", "ml.g5.xlarge")
+    assert ".eu-central-1." in training_image("eu-central-1", "ml.g5.xlarge")
+    assert "-cpu-" in inference_image("us-east-1", "ml.m5.large")
+    assert "-gpu-" in inference_image("us-east-1", "ml.g4dn.xlarge")
+
+
+def test_training_on_a_cpu_type_says_what_to_use_instead() -> None:
+    with pytest.raises(NoImage, match=r"ml\.m5\.large.*use a GPU type such as ml\.g4dn\.xlarge"):
+        training_image("us-east-1", "ml.m5.large")
+
+
+# -- audits ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dev", "prod", "vpc", "own dataset"])
+def test_no_finding_is_left_unanswered(name: str) -> None:
+    stack = stack_of(VARIANTS[name])
+    report = AwsSolutionsChecks(stack).validate_scope(stack)
+    assert [item.rule_name for item in report.violations] == []
+
+
+def test_the_same_settings_give_the_same_template(template: Template) -> None:
+    assert Template.from_stack(stack_of(DEV)).to_json() == template.to_json()
