@@ -51,16 +51,19 @@ def best_candidates(summaries: Iterable[Mapping[str, Any]], *, maximise: bool = 
     Raises:
         NoCandidate: none is usable.
     """
-    found, ended = [], Counter[str]()
+    found, ended, failures = [], Counter[str](), []
     for summary in summaries:
         status = summary["TrainingJobStatus"]
         ended[status] += 1
+        if "FailureReason" in summary:
+            failures.append(summary["FailureReason"])
         value = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
         if status in _USABLE and value is not None and math.isfinite(value):
             found.append(Candidate(summary["TrainingJobName"], float(value)))
     if not found:
         how = ", ".join(f"{count} {status}" for status, count in sorted(ended.items())) or "none was started"
-        raise NoCandidate(f"no training job ended with an objective ({how}): read the jobs' logs, then start again")
+        first = f"; the first failure: {failures[0]}" if failures else ""
+        raise NoCandidate(f"no training job ended with an objective ({how}){first}: read the jobs' logs, then start again")
     sign = -1 if maximise else 1
     return sorted(found, key=lambda candidate: (sign * candidate.objective, candidate.training_job))[:MOST_CANDIDATES]
 

@@ -46,6 +46,7 @@ def test_best_candidates(summaries: list[dict[str, Any]], expected: list[str]) -
     [
         ([], "none was started"),
         ([summary("a", None, "Failed"), summary("b", None, "Failed"), summary("c", None)], "1 Completed, 2 Failed"),
+        ([{**summary("a", None, "Failed"), "FailureReason": "out of memory"}], "the first failure: out of memory"),
     ],
 )
 def test_no_usable_job_is_an_error_that_counts_how_they_ended(summaries: list[dict[str, Any]], how: str) -> None:
