@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from aws_cdk import App, Stack, Tags, Validations
@@ -35,15 +34,13 @@ def build_app(settings: Settings, output: Path | None = None) -> App:
     """Build the app; ``app.synth()`` fails on any unacknowledged finding. Needs no credentials and no network."""
     app = App(outdir=str(output) if output else None, context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
     foundation = FoundationStack(app, settings)
-    kinds: tuple[Callable[[App, Settings], Stack], ...] = (
-        TuningStack,
-        ReviewStack,
-        EndpointStack,
-        LabelingStack,
-        MonitoringStack,
-        RetrainingStack,
-    )
-    stacks = [kind(app, settings) for kind in kinds if kind is not LabelingStack or settings.labeling.enabled]
+    review = ReviewStack(app, settings)
+    stacks: list[Stack] = [TuningStack(app, settings), review, EndpointStack(app, settings), MonitoringStack(app, settings)]
+    stacks.append(RetrainingStack(app, settings))
+    if settings.labeling.enabled:
+        labeling = LabelingStack(app, settings)
+        labeling.add_stack_dependency(review)  # it reads the work team's ARN from a parameter of that stack
+        stacks.append(labeling)
     for stack in stacks:
         stack.add_stack_dependency(foundation)
     Tags.of(app).add("application", settings.name)

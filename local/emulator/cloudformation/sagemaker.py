@@ -14,20 +14,8 @@ _POLL_SECONDS = 0.05
 _TURNING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 
 
-_API_NAMES = {"CognitoUserPool": "UserPool", "CognitoUserGroup": "UserGroup", "CognitoClientId": "ClientId"}
-"""Properties of a workteam's members that the CloudFormation type names otherwise than the API does."""
-
-
 def _call(operation: str, properties: Properties) -> Response:
-    return call("sagemaker", operation, request("sagemaker", operation, _as_in_api(properties)))
-
-
-def _as_in_api(properties: Properties) -> Properties:
-    members = properties.get("MemberDefinitions")
-    if not members:
-        return properties
-    renamed = [{kind: {_API_NAMES.get(key, key): value for key, value in member[kind].items()} for kind in member} for member in members]
-    return {**properties, "MemberDefinitions": renamed}
+    return call("sagemaker", operation, request("sagemaker", operation, properties))
 
 
 def _name_of(arn: str) -> str:
