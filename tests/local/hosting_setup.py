@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-BUCKET = "hosting-tests"
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-inference:2.6.0-transformers5.5.3-cpu-py312-ubuntu22.04"
 INFERENCE = """
 import json, os
@@ -51,11 +50,12 @@ class Hosting:
 
     aws: Callable[..., Any]
     role_arn: str
+    bucket: str
 
     def upload(self, name: str) -> str:
         key = f"models/{name}-{uuid.uuid4().hex[:8]}/model.tar.gz"
-        self.aws("s3").put_object(Bucket=BUCKET, Key=key, Body=artifact(name))
-        return f"s3://{BUCKET}/{key}"
+        self.aws("s3").put_object(Bucket=self.bucket, Key=key, Body=artifact(name))
+        return f"s3://{self.bucket}/{key}"
 
     def model(self, name: str, **environment: str) -> str:
         model_name = f"{name}-{uuid.uuid4().hex[:8]}"
@@ -109,3 +109,13 @@ class Hosting:
     def pids(self, name: str, variant: str, requests: int = 12) -> set[int]:
         """Process ids that answered for a variant: round robin reaches each instance."""
         return {self.invoke(name, TargetVariant=variant)[0]["pid"] for _ in range(requests)}
+
+
+def prepare(aws: Callable[..., Any], make_role: Callable[..., str], bucket: str) -> Hosting:
+    """A bucket for artifacts and captured data, and an execution role with the grants that hosting needs."""
+    aws("s3").create_bucket(Bucket=bucket)
+    statements = [
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{bucket}/*"},
+        {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": "*"},
+    ]
+    return Hosting(aws, make_role(f"{bucket}-role", statements), bucket)
