@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -13,10 +12,14 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from local import processes
+
 ROOT = Path(__file__).resolve().parent.parent
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 CONTAINER_PYTHON = ROOT / ".venv" / "bin" / "python"
 DEFAULT_PORT = 4566
+_GRACE_SECONDS = 0.5
+"""Until a request that hangs (a long poll, a Lambda) is not waited for any more: no state outlives the process anyway."""
 
 
 class EmulatorError(RuntimeError):
@@ -25,11 +28,12 @@ class EmulatorError(RuntimeError):
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator: its port, process id and folder."""
+    """A running emulator: its port, process id and folder; ``identity`` tells it from a later process with the same id."""
 
     port: int
     pid: int
     run_dir: Path
+    identity: str = ""
 
     @property
     def url(self) -> str:
@@ -45,35 +49,18 @@ class Emulator:
         return self.run_dir / "iam-audit.jsonl"
 
     def is_alive(self) -> bool:
-        try:
-            os.kill(self.pid, 0)
-        except OSError:
-            return False
-        return True
+        found = processes.identity(self.pid)
+        return found is not None and (not self.identity or found == self.identity)
 
     def stop(self) -> None:
-        """End the emulator and with it every job and variant process."""
-        for sent in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.kill(self.pid, sent)
-            except ProcessLookupError:
-                break
-            for _ in range(100):
-                if not self._running():
-                    break
-                time.sleep(0.05)
-            if not self._running():
-                break
+        """End the emulator and with it every job, variant and function process; takes a second at most."""
+        if self.is_alive():
+            children = processes.descendants(self.pid)
+            processes.end(self.pid, self.identity, grace_seconds=_GRACE_SECONDS)
+            for pid, identity in children.items():
+                processes.end(pid, identity, grace_seconds=0)
+        shutil.rmtree(self.run_dir / "tmp", ignore_errors=True)
         (self.run_dir / "emulator.json").unlink(missing_ok=True)
-
-    def _running(self) -> bool:
-        try:
-            done, _ = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                return False
-        except ChildProcessError:
-            pass
-        return self.is_alive()
 
 
 def free_port() -> int:
@@ -87,8 +74,11 @@ def find(run_dir: Path) -> Emulator | None:
     record = run_dir / "emulator.json"
     if not record.exists():
         return None
-    data = json.loads(record.read_text())
-    emulator = Emulator(int(data["port"]), int(data["pid"]), run_dir)
+    try:
+        data = json.loads(record.read_text())
+        emulator = Emulator(int(data["port"]), int(data["pid"]), run_dir, str(data["identity"]))
+    except (ValueError, KeyError):
+        return None
     return emulator if emulator.is_alive() else None
 
 
@@ -131,8 +121,8 @@ def start(run_dir: Path, *, port: int = DEFAULT_PORT, time_scale: float = 1.0, r
             [str(EMULATOR_PYTHON), "-m", "local.emulator"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=stream,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-    emulator = Emulator(port, process.pid, run_dir)
-    (run_dir / "emulator.json").write_text(json.dumps({"port": port, "pid": process.pid}))
+    emulator = Emulator(port, process.pid, run_dir, processes.identity(process.pid) or "")
+    (run_dir / "emulator.json").write_text(json.dumps({"port": port, "pid": process.pid, "identity": emulator.identity}))
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
