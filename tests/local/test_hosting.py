@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -143,6 +144,44 @@ def test_an_artifact_that_the_role_may_not_read_fails_create_model(hosting: supp
     assert code == "ValidationException"
     assert message.startswith("Could not access model data at s3://")
     assert role in message
+
+
+@pytest.fixture
+def package(hosting: support.Hosting, aws: Any) -> str:
+    """ARN of a package that waits for approval."""
+    group = f"group-{uuid.uuid4().hex[:8]}"
+    aws("sagemaker").create_model_package_group(ModelPackageGroupName=group)
+    container = {"Image": support.IMAGE, "ModelDataUrl": hosting.upload("packaged"), "Environment": {"SETTING": "from-package"}}
+    arn: str = aws("sagemaker").create_model_package(
+        ModelPackageGroupName=group,
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification={
+            "Containers": [container], "SupportedContentTypes": ["application/json"], "SupportedResponseMIMETypes": ["application/json"],
+        },
+    )["ModelPackageArn"]  # fmt: skip
+    return arn
+
+
+def test_a_model_package_brings_artifact_and_environment_once_approved(hosting: support.Hosting, aws: Any, package: str) -> None:
+    name = f"packaged-{uuid.uuid4().hex[:8]}"
+    model = {"ModelName": name, "PrimaryContainer": {"ModelPackageName": package}, "ExecutionRoleArn": hosting.role_arn}
+    with pytest.raises(ClientError, match="PendingManualApproval"):
+        aws("sagemaker").create_model(**model)
+    aws("sagemaker").update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    aws("sagemaker").create_model(**model)
+    assert aws("sagemaker").describe_model(ModelName=name)["PrimaryContainer"]["ModelPackageName"] == package
+    endpoint = hosting.endpoint(hosting.config([{"name": "champion", "model": name}]))
+    prediction, _ = hosting.invoke(endpoint)
+    assert (prediction["label"], prediction["setting"]) == ("packaged", "from-package")
+
+
+def test_tags_live_as_long_as_their_resource(hosting: support.Hosting, aws: Any) -> None:
+    variants = [{"name": "champion", "model": hosting.model("tagged")}]
+    name = hosting.config(variants, Tags=[{"Key": "team", "Value": "reviews"}])
+    arn = aws("sagemaker").describe_endpoint_config(EndpointConfigName=name)["EndpointConfigArn"]
+    assert aws("sagemaker").list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "reviews"}]
+    aws("sagemaker").delete_endpoint_config(EndpointConfigName=name)
+    assert aws("sagemaker").list_tags(ResourceArn=arn)["Tags"] == []
 
 
 def test_endpoint_configs_refuse_what_hosting_refuses(hosting: support.Hosting, aws: Any) -> None:
@@ -297,4 +336,40 @@ def test_a_sampling_of_zero_captures_nothing(hosting: support.Hosting, aws: Any,
     hosting.invoke(name)
     aws("sagemaker").delete_endpoint(EndpointName=name)
     wait_until(lambda: name not in [row["EndpointName"] for row in aws("sagemaker").list_endpoints(MaxResults=100)["Endpoints"]])
+    assert _captured(hosting, name) == []
+
+
+def test_an_update_writes_the_lines_that_the_old_fleet_captured(hosting: support.Hosting, aws: Any, wait_until: Callable[..., Any]) -> None:
+    first = hosting.config([{"name": "champion", "model": hosting.model("before")}], DataCaptureConfig=_capture_config(hosting))
+    name = hosting.endpoint(first)
+    for index in range(5):
+        hosting.invoke(name, f"text {index}")
+    second = hosting.config([{"name": "champion", "model": hosting.model("after")}])
+    aws("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=second)
+    hosting.settled(name)
+    assert len(_captured(hosting, name)) == 5
+    assert "DataCaptureConfig" not in hosting.describe(name)
+
+
+def test_captured_objects_are_encrypted_with_the_given_key(hosting: support.Hosting, aws: Any, wait_until: Callable[..., Any]) -> None:
+    key = aws("kms").create_key()["KeyMetadata"]["Arn"]
+    capture = _capture_config(hosting, KmsKeyId=key)
+    name = hosting.endpoint(hosting.config([{"name": "champion", "model": hosting.model("sealed")}], DataCaptureConfig=capture))
+    hosting.invoke(name)
+    ((path, _),) = wait_until(lambda: _captured(hosting, name))
+    head = aws("s3").head_object(Bucket=hosting.bucket, Key=path)
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+
+
+def test_an_execution_role_that_may_not_write_captures_nothing_and_still_serves(
+    hosting: support.Hosting, make_role: Any, emulator: Any, wait_until: Callable[..., Any]
+) -> None:
+    read_only = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{hosting.bucket}/*"}
+    reader = support.Hosting(hosting.aws, make_role("hosting-reader-role", [read_only]), hosting.bucket)
+    config = reader.config([{"name": "champion", "model": reader.model("mute")}], DataCaptureConfig=_capture_config(hosting))
+    name = reader.endpoint(config)
+    assert reader.invoke(name)[0]["label"] == "mute"
+    refusal = f"captured data of {name}/champion was not written"
+    lines = wait_until(lambda: [line for line in emulator.log_file.read_text().splitlines() if refusal in line])
+    assert "s3:PutObject" in lines[0]
     assert _captured(hosting, name) == []

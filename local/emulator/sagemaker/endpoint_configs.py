@@ -6,6 +6,7 @@ import datetime as dt
 
 from local.emulator import api
 from local.emulator.api import Records, Request, Response, operation, validation_error
+from local.emulator.sagemaker import hosting_tags
 from local.emulator.sagemaker.models import MODELS, selected
 
 ENDPOINT_CONFIGS = Records("endpoint-config")
@@ -25,6 +26,7 @@ def create_endpoint_config(request: Request) -> Response:
     described = {**request, "EndpointConfigArn": ENDPOINT_CONFIGS.arn(name), "CreationTime": dt.datetime.now(dt.UTC)}
     described["ProductionVariants"] = [{"InitialVariantWeight": 1.0, **variant} for variant in request["ProductionVariants"]]
     ENDPOINT_CONFIGS.add(name, described)
+    hosting_tags.attach(ENDPOINT_CONFIGS.arn(name), request)
     return {"EndpointConfigArn": ENDPOINT_CONFIGS.arn(name)}
 
 
@@ -58,4 +60,5 @@ def list_endpoint_configs(request: Request) -> Response:
 def delete_endpoint_config(request: Request) -> Response:
     """Never refused, as in AWS: an endpoint whose configuration is deleted in mid-update breaks."""
     ENDPOINT_CONFIGS.remove(request["EndpointConfigName"])
+    hosting_tags.detach(ENDPOINT_CONFIGS.arn(request["EndpointConfigName"]))
     return {}

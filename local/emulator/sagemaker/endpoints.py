@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from local.emulator import api, background, events
 from local.emulator.api import ApiError, Records, Request, Response, operation, validation_error
-from local.emulator.sagemaker import capture
+from local.emulator.sagemaker import capture, hosting_tags
 from local.emulator.sagemaker.endpoint_configs import ENDPOINT_CONFIGS
 from local.emulator.sagemaker.models import selected
 from local.emulator.sagemaker.variants import Fleet, ProvisioningFailed, initial_properties
@@ -28,11 +28,10 @@ on_delete: list[Callable[[str], None]] = []
 class Endpoint:
     """A live endpoint: the running (blue) fleet, and during an update the coming (green) one with the traffic it takes."""
 
-    def __init__(self, name: str, fleet: Fleet, tags: list[dict[str, str]], deployment: dict[str, Any] | None) -> None:
+    def __init__(self, name: str, fleet: Fleet, deployment: dict[str, Any] | None) -> None:
         self.name = name
         self.arn = ENDPOINTS.arn(name)
         self.lock = threading.RLock()
-        self.tags = tags
         self.blue = fleet
         self.green: Fleet | None = None
         self.green_active: dict[str, int] = {}
@@ -59,7 +58,7 @@ class Endpoint:
         described = self.describe()
         detail = {key: value for key, value in described.items() if key not in ("DataCaptureConfig", "LastDeploymentConfig")}
         detail["EndpointStatus"] = _EVENT_STATUS[self.status]
-        detail["Tags"] = {tag["Key"]: tag["Value"] for tag in self.tags}
+        detail["Tags"] = hosting_tags.of(self.arn)
         events.emit("aws.sagemaker", detail_type, _milliseconds(detail), [self.arn])
 
     def must_be(self, *statuses: str) -> None:
@@ -124,8 +123,9 @@ def create_endpoint(request: Request) -> Response:
     config = ENDPOINT_CONFIGS.need(request["EndpointConfigName"])
     name = request["EndpointName"]
     fleet = Fleet(name, config, initial_properties(config))
-    endpoint = Endpoint(name, fleet, list(request.get("Tags", [])), request.get("DeploymentConfig"))
+    endpoint = Endpoint(name, fleet, request.get("DeploymentConfig"))
     ENDPOINTS.add(name, {"Endpoint": endpoint})
+    hosting_tags.attach(endpoint.arn, request)
     endpoint.emit("SageMaker Endpoint State Change")
 
     def provision() -> None:
@@ -175,6 +175,7 @@ def delete_endpoint(request: Request) -> Response:
             listener(endpoint.name)
         endpoint.blue.close()
         capture.flush(endpoint.name)
+        hosting_tags.detach(endpoint.arn)
         ENDPOINTS.remove(endpoint.name)
 
     background.start(remove, f"delete-endpoint-{endpoint.name}")

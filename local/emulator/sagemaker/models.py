@@ -9,7 +9,7 @@ from typing import Any
 
 from local.emulator import api
 from local.emulator.api import Records, Request, Response, operation, validation_error
-from local.emulator.sagemaker import artifacts
+from local.emulator.sagemaker import artifacts, hosting_tags
 
 MODELS = Records("model")
 
@@ -47,6 +47,7 @@ def create_model(request: Request) -> Response:
     described = {**request, "ModelArn": MODELS.arn(name), "CreationTime": dt.datetime.now(dt.UTC)}
     described.setdefault("EnableNetworkIsolation", False)
     MODELS.add(name, {"Described": described, "Resolved": resolved})
+    hosting_tags.attach(MODELS.arn(name), request)
     return {"ModelArn": MODELS.arn(name)}
 
 
@@ -92,6 +93,7 @@ def list_models(request: Request) -> Response:
 @operation("sagemaker", "DeleteModel")
 def delete_model(request: Request) -> Response:
     MODELS.remove(request["ModelName"])
+    hosting_tags.detach(MODELS.arn(request["ModelName"]))
     return {}
 
 
