@@ -240,6 +240,16 @@ def test_a_failing_custom_resource_fails_the_stack_with_its_reason(stacks: Stack
         stacks.update("custom-resource", platform.template(parts))
 
 
+def test_a_custom_resource_that_never_answers_times_out_in_scaled_time(stacks: Stacks) -> None:
+    parts = {name: body for name, body in platform.code().items() if name in ("Logs", "FunctionRole", "Function", "Echo")}
+    parts["Logs"]["Properties"].pop("KmsKeyId")
+    parts["Function"]["Properties"]["Code"] = {"ZipFile": "def handler(event, context):\n    raise RuntimeError('broken')\n"}
+    parts["Echo"]["Properties"]["ServiceTimeout"] = "300"
+    parts["Echo"]["DeletionPolicy"] = "Retain"
+    with pytest.raises(StackFailed, match=r"Echo: .*timed out after 300s"):
+        stacks.create("custom-silent", platform.template(parts))
+
+
 def test_conditions_follow_an_ssm_list_that_is_read_anew(stacks: Stacks, aws: ClientFactory) -> None:
     """The release record's pattern: UsePreviousTemplate, and the parameter's value decides what exists."""
     aws("ssm").put_parameter(Name="/platform/release", Type="StringList", Value="none,none")
