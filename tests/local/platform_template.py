@@ -361,7 +361,9 @@ def analytics() -> Template:
     }
 
 
-def hosting(bucket: str, role_arn: str, image: str, *, weight: Any = 1.0, retain: bool = True, url: str) -> Template:
+def hosting(
+    bucket: str, role_arn: str, image: str, *, url: str, weight: Any = 1.0, retain: bool = True, deployment: Template | None = None
+) -> Template:
     """One endpoint with two variants, all but the endpoint unnamed."""
 
     def variant(name: str, share: Any) -> Template:
@@ -400,6 +402,7 @@ def hosting(bucket: str, role_arn: str, image: str, *, weight: Any = 1.0, retain
             EndpointConfigName=attribute("Config", "EndpointConfigName"),
             RetainAllVariantProperties=retain,
             Tags=TAGS,
+            **({"DeploymentConfig": deployment} if deployment else {}),
         ),
         "Target": resource(
             "ApplicationAutoScaling::ScalableTarget",

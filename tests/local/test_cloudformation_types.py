@@ -325,6 +325,42 @@ def test_an_endpoint_lives_through_replaced_configs(
     wait_until(lambda: not any(e["EndpointName"] == "platform-endpoint" for e in sagemaker.list_endpoints()["Endpoints"]))
 
 
+def test_a_rollback_by_alarm_is_reported_as_success_and_takes_the_running_config_away(
+    stacks: Stacks, aws: ClientFactory, host: Callable[..., Any], wait_until: Callable[..., Any]
+) -> None:
+    """The trap: only the running EndpointConfigName tells, and a config without UpdateReplacePolicy Retain is gone."""
+    sagemaker = aws("sagemaker")
+    aws("cloudwatch").put_metric_alarm(
+        AlarmName="platform-rollback", Namespace="T/Rollback", MetricName="Errors", Statistic="Sum", Period=60, EvaluationPeriods=1,
+        Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold", TreatMissingData="notBreaching",
+    )  # fmt: skip
+    shift = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": "600"}
+    guarded = {
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "platform-rollback"}]},
+        "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": shift, "MaximumExecutionTimeoutInSeconds": 1200},
+    }
+    stacks.create("hosting-rollback", host(deployment=guarded))
+    before = sagemaker.describe_endpoint(EndpointName="platform-endpoint")["EndpointConfigName"]
+    changed = host(deployment=guarded, weight=2)
+    stacks.client.update_stack(StackName="hosting-rollback", TemplateBody=json.dumps(changed), Capabilities=["CAPABILITY_IAM"])
+
+    def failing() -> bool:
+        aws("cloudwatch").put_metric_data(Namespace="T/Rollback", MetricData=[{"MetricName": "Errors", "Value": 1.0}])
+        found = stacks.client.describe_stacks(StackName="hosting-rollback")["Stacks"][0]
+        return not found["StackStatus"].endswith("_IN_PROGRESS")
+
+    wait_until(failing, 90)
+    stacks.ended("hosting-rollback")
+    endpoint = sagemaker.describe_endpoint(EndpointName="platform-endpoint")
+    wanted = stacks.physical("hosting-rollback")["Config"].rsplit("/", 1)[-1]
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", before)
+    assert wanted != before
+    with pytest.raises(ClientError, match="Could not find"):
+        sagemaker.describe_endpoint_config(EndpointConfigName=before)
+    stacks.client.delete_stack(StackName="hosting-rollback")
+    wait_until(lambda: not any(e["EndpointName"] == "platform-endpoint" for e in sagemaker.list_endpoints()["Endpoints"]))
+
+
 def test_an_endpoint_that_cannot_start_fails_the_stack_with_its_reason(stacks: Stacks, host: Callable[..., Any]) -> None:
     template = host()
     template["Resources"]["HostedModel"]["Properties"]["PrimaryContainer"]["Environment"] = {"REFUSE_TO_START": "1"}
