@@ -39,6 +39,8 @@ log = logging.getLogger("reviewloop.emulator.alarms")
 
 _EVALUATE_EVERY = 10.0
 """Declared seconds between two evaluations, as for CloudWatch's high-resolution alarms."""
+_LATE_SECONDS = 120.0
+"""Real seconds by which a value may arrive after later ones and still be seen."""
 _lock = threading.RLock()
 _announced: dict[str, dict[str, Any]] = {}
 _set_until: dict[str, float] = {}
@@ -119,7 +121,10 @@ def read(found: Definition, start: float, period: float, number: int) -> express
 
 def _series(query: MetricQuery, start: float, period: float, number: int) -> expressions.Series:
     buckets: list[list[Any]] = [[] for _ in range(number)]
-    for point in cloudwatch._metrics.get((query.namespace, query.name, cloudwatch._dims_key(dict(query.dimensions)))) or []:
+    points = cloudwatch._metrics.get((query.namespace, query.name, cloudwatch._dims_key(dict(query.dimensions)))) or []
+    for point in reversed(points):  # kept in the order of arrival: nearly that of their time stamps
+        if point["Timestamp"] < start - _LATE_SECONDS:
+            break
         index = math.floor((point["Timestamp"] - start) / period)
         if 0 <= index < number and (query.unit is None or point.get("Unit") == query.unit):
             buckets[index].append(point)
