@@ -99,6 +99,8 @@ def _ask(chosen: _Chosen, request: HttpRequest) -> tuple[int | None, dict[str, s
     try:
         status, headers, body = chosen.instance.invoke(request.body, forwarded)
     except (OSError, http.client.HTTPException):
+        if chosen.instance.has_died():
+            chosen.instance.healthy = False  # the next request goes elsewhere, before the health check has seen it
         return None, {}, b"", time.perf_counter() - started
     return status, headers, body, time.perf_counter() - started
 
