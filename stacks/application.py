@@ -13,6 +13,7 @@ from stacks.labeling import LabelingStack
 from stacks.monitoring import MonitoringStack
 from stacks.retraining import RetrainingStack
 from stacks.review import ReviewStack
+from stacks.rollout import RolloutStack
 from stacks.settings import Settings
 from stacks.tuning import TuningStack
 
@@ -36,7 +37,7 @@ def build_app(settings: Settings, output: Path | None = None) -> App:
     foundation = FoundationStack(app, settings)
     review = ReviewStack(app, settings)
     stacks: list[Stack] = [TuningStack(app, settings), review, EndpointStack(app, settings), MonitoringStack(app, settings)]
-    stacks.append(RetrainingStack(app, settings))
+    stacks += [RolloutStack(app, settings), RetrainingStack(app, settings)]
     if settings.labeling.enabled:
         labeling = LabelingStack(app, settings)
         labeling.add_stack_dependency(review)  # it reads the work team's ARN from a parameter of that stack

@@ -72,6 +72,15 @@ class Names:
         return self.prefix
 
     @property
+    def endpoint_role(self) -> str:
+        """Name of the models' execution role; a literal one, so that a rollout's role may pass it and no other. IAM is global."""
+        return f"{self.prefix}-endpoint-{self.settings.region}"
+
+    def operating_alarms(self, variant: str) -> tuple[str, str]:
+        """Alarms on a variant's failures and latency, whatever fleet serves it."""
+        return f"{self.prefix}-{variant}-errors", f"{self.prefix}-{variant}-latency"
+
+    @property
     def model_package_group(self) -> str:
         return self.prefix
 

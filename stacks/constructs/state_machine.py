@@ -17,6 +17,8 @@ from stacks.constructs.shared import SharedResources
 
 LAMBDA_FAULTS = ("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.TooManyRequestsException")
 """Faults of the Lambda service itself: worth a retry, unlike the function's own errors."""
+CRASHES = ("Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout")
+"""A function that was killed or ran out of time half-way: every function of a state machine may be called again."""
 
 MANAGED_RULES = {
     "HyperParameterTuningJob": "StepFunctionsGetEventsForSageMakerTuningJobsRule",
@@ -151,7 +153,7 @@ class StateMachine(Construct):
 def invoke(
     scope: Construct, construct_id: str, function: PythonFunction, *, payload: sfn.TaskInput | None = None, result_path: str | None = None
 ) -> tasks.LambdaInvoke:
-    """A Lambda task; faults of the Lambda service are retried, the function's own errors are not.
+    """A Lambda task; faults of the Lambda service and crashes are retried, the function's own errors are not.
 
     Args:
         payload: the function's event; the whole state input when left out.
@@ -166,5 +168,5 @@ def invoke(
         retry_on_service_exceptions=False,
         result_path=result_path,
     )
-    task.add_retry(errors=list(LAMBDA_FAULTS), interval=Duration.seconds(2), max_attempts=5, backoff_rate=2)
+    task.add_retry(errors=[*LAMBDA_FAULTS, *CRASHES], interval=Duration.seconds(2), max_attempts=5, backoff_rate=2)
     return task

@@ -1,0 +1,80 @@
+"""Make a release wanted: write the record, then let CloudFormation update the endpoint stack with its previous template.
+
+CloudFormation stays the only writer of the endpoint. Every call may be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from lambdas.apply_release.request import StackBusy, StackUnusable, refusal, update_request
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, tracer
+from lambdas.common.release import Release
+
+
+@dataclass(frozen=True)
+class Environment:
+    release_parameter: str
+    stack_name: str
+    stack_role_arn: str
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(service, config=Config(retries={"mode": "standard"}))
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """``{"release": "<champion>,<challenger>", "execution_arn"}`` -> ``{"release", "updating"}``.
+
+    Raises:
+        InvalidRelease: not a release record.
+        StackBusy: another operation runs on the stack: the state machine tries again.
+        StackUnusable: the stack is in a state that no update leaves.
+    """
+    environment, release = _environment(), Release.parse(event["release"])
+    stack = _client("cloudformation").describe_stacks(StackName=environment.stack_name)["Stacks"][0]
+    problem = refusal(environment.stack_name, stack["StackStatus"])
+    if problem is not None:
+        raise problem
+    _write_record(release)
+    # The same for a call that is repeated before its update has begun; a later update of the same release gets another.
+    token = hashlib.sha256(f"{event['execution_arn']} {release.format()} {stack.get('LastUpdatedTime')}".encode()).hexdigest()
+    updating = _update(update_request(stack, environment.stack_role_arn, token))
+    logger.info("release applied", extra={"release": event["release"], "updating": updating})
+    return {"release": release.format(), "updating": updating}
+
+
+def _write_record(release: Release) -> None:
+    ssm, name = _client("ssm"), _environment().release_parameter
+    if ssm.get_parameter(Name=name)["Parameter"]["Value"] != release.format():
+        ssm.put_parameter(Name=name, Value=release.format(), Overwrite=True)
+
+
+def _update(request: dict[str, Any]) -> bool:
+    """False when the stack is as the record wants it already."""
+    try:
+        _client("cloudformation").update_stack(**request)
+    except ClientError as error:
+        message = error.response["Error"]["Message"]
+        if "No updates are to be performed" in message:
+            return False
+        if "_IN_PROGRESS" in message or error.response["Error"]["Code"] == "TokenAlreadyExistsException":
+            raise StackBusy(message) from None
+        raise StackUnusable(message) if "cannot be updated" in message or "can not be updated" in message else error from None
+    return True

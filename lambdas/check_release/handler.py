@@ -1,0 +1,75 @@
+"""After a release was applied: is the stack done, and does the endpoint really run it?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from lambdas.check_release.running import Verdict, of_endpoint, of_stack
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, tracer
+from lambdas.common.release import Release
+
+
+@dataclass(frozen=True)
+class Environment:
+    stack_name: str
+    endpoint_name: str
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(service, config=Config(retries={"mode": "standard"}))
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """``{"release": "<champion>,<challenger>"}`` -> ``{"status": "updating" | "in_place" | "rolled_back" | "failed", "reason"}``."""
+    wanted = Release.parse(event["release"])
+    verdict = _stack_verdict() or _endpoint_verdict(wanted)
+    logger.info("release checked", extra={"release": event["release"], "verdict": asdict(verdict)})
+    return asdict(verdict)
+
+
+def _stack_verdict() -> Verdict | None:
+    client, name = _client("cloudformation"), _environment().stack_name
+    status = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    return of_stack(name, status, _last_operation(name) if "ROLLBACK" in status or "FAILED" in status else [])
+
+
+def _last_operation(name: str) -> list[dict[str, Any]]:
+    """Events since the last operation on the stack began, newest first."""
+    found: list[dict[str, Any]] = []
+    for page in _client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=name):
+        for event in page["StackEvents"]:
+            found.append(event)
+            if event["LogicalResourceId"] == name and event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+                return found
+    return found
+
+
+def _endpoint_verdict(wanted: Release) -> Verdict:
+    sagemaker, name = _client("sagemaker"), _environment().endpoint_name
+    try:
+        endpoint = sagemaker.describe_endpoint(EndpointName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationException" and "Could not find" in error.response["Error"]["Message"]:
+            return of_endpoint(None, {}, wanted)
+        raise
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    packages = {}
+    for variant in config["ProductionVariants"]:
+        container = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
+        packages[variant["VariantName"]] = container.get("ModelPackageName", container.get("ModelDataUrl", ""))
+    return of_endpoint(endpoint, packages, wanted)

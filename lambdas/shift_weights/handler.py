@@ -1,0 +1,53 @@
+"""Give the challenger its share of the traffic. Succeeds once the weights are live, so it may be called again and again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, tracer
+from lambdas.common.rollout import Progress
+from lambdas.shift_weights.weights import EndpointUpdating, change
+
+
+@dataclass(frozen=True)
+class Environment:
+    endpoint_name: str
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@cache
+def _sagemaker() -> Any:
+    return boto3.client("sagemaker", config=Config(retries={"mode": "standard"}))
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """``{"share": 0.0-1.0, "progress"}`` -> the progress with the weights that are live now.
+
+    Raises:
+        EndpointUpdating: not yet; the state machine tries again.
+        EndpointUnusable: the endpoint has failed.
+    """
+    name, share = _environment().endpoint_name, float(event["share"])
+    wanted = change(_sagemaker().describe_endpoint(EndpointName=name), share)
+    if wanted is not None:
+        _sagemaker().update_endpoint_weights_and_capacities(
+            EndpointName=name,
+            DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredWeight": weight} for variant, weight in wanted.items()],
+        )
+        raise EndpointUpdating(f"endpoint {name} takes on the weights {wanted}")
+    progress = Progress.parse(event["progress"]).shifted(share, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    logger.info("weights are live", extra={"share": share})
+    return progress.as_json()

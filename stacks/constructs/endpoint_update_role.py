@@ -1,0 +1,114 @@
+"""The role by which CloudFormation updates the endpoint stack for a rollout: what a changed release record changes, and no more.
+
+Anything else in the stack's template (roles, functions, the API) stays as it is, so nothing of it is granted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Acknowledgment, Aws, Validations
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from stacks.constructs.shared import SharedResources
+
+_MADE = {"model": "Model", "endpoint-config": "EndpointConfig"}
+
+
+class EndpointUpdateRole(Construct):
+    """Assumed by CloudFormation only, for the one stack that ``apply_release`` may update.
+
+    Models and configurations are named by CloudFormation: they are told apart by the tags that every resource of the app carries.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, shared: SharedResources) -> None:
+        super().__init__(scope, construct_id)
+        self._shared = shared
+        names = shared.names
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal(
+                "cloudformation.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+            ),
+            description=f"CloudFormation's role when a rollout updates {names.stack('endpoint')}",
+        )
+        parameters = [*(names.parameter(name) for name in ("release", "key-arn")), "/cdk-bootstrap/*/version"]
+        self._allow(["ssm:GetParameter", "ssm:GetParameters"], [names.arn("ssm", f"parameter{name}") for name in parameters])
+        self._acknowledge("ssm", "parameter/cdk-bootstrap/*/version", "The bootstrap version's parameter has the account's own qualifier")
+        self._allow_models()
+        self._allow_endpoint()
+        self._allow_alarms()
+        if shared.settings.hosting.scaling:
+            self._allow_scaling()
+
+    def _allow_models(self) -> None:
+        names, key = self._shared.names, self._shared.key.key_arn
+        tags = {"application": self._shared.settings.name, "stage": self._shared.settings.stage}
+        for resource, kind in _MADE.items():
+            arn = names.arn("sagemaker", f"{resource}/*")
+            requested = {"StringEquals": {f"aws:RequestTag/{tag}": value for tag, value in tags.items()}}
+            tagged = {"StringEquals": {f"aws:ResourceTag/{tag}": value for tag, value in tags.items()}}
+            self._allow([f"sagemaker:Create{kind}", "sagemaker:AddTags"], [arn], requested)
+            self._allow([f"sagemaker:Describe{kind}", f"sagemaker:Delete{kind}", "sagemaker:ListTags"], [arn], tagged)
+            self._acknowledge("sagemaker", f"{resource}/*", "CloudFormation names them; the tags of this stage are required")
+        role = f"arn:aws:iam::{Aws.ACCOUNT_ID}:role/{names.endpoint_role}"
+        self._allow(["iam:PassRole"], [role], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
+        self._allow(["sagemaker:DescribeModelPackage"], [names.arn("sagemaker", f"model-package/{names.model_package_group}/*")])
+        self._acknowledge("sagemaker", f"model-package/{names.model_package_group}/*", "The service numbers our own group's packages")
+        self._allow(["kms:DescribeKey"], [key])
+        self._allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
+
+    def _allow_endpoint(self) -> None:
+        names = self._shared.names
+        endpoint = names.arn("sagemaker", f"endpoint/{names.endpoint}")
+        # Creating and updating an endpoint is checked on the configuration as well, which is only read here.
+        changes = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
+        self._allow(changes, [endpoint, names.arn("sagemaker", "endpoint-config/*")])
+        self._allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"], [endpoint])
+
+    def _allow_alarms(self) -> None:
+        names = self._shared.names
+        verbs = ["PutMetricAlarm", "DescribeAlarms", "DeleteAlarms", "ListTagsForResource", "TagResource"]
+        self._allow([f"cloudwatch:{verb}" for verb in verbs], [names.arn("cloudwatch", f"alarm:{names.prefix}-*")])
+        self._acknowledge("cloudwatch", f"alarm:{names.prefix}-*", "The rollback alarms follow the new configuration; all have this prefix")
+
+    def _allow_scaling(self) -> None:
+        """A first release registers the variants; Application Auto Scaling then makes alarms with the caller's rights."""
+        names = self._shared.names
+        target = names.arn("application-autoscaling", "scalable-target/*")
+        writes = ["RegisterScalableTarget", "DeregisterScalableTarget", "PutScalingPolicy", "DeleteScalingPolicy", "TagResource"]
+        self._allow(
+            [f"application-autoscaling:{verb}" for verb in writes],
+            [target],
+            {"StringEqualsIfExists": {"application-autoscaling:service-namespace": "sagemaker"}},
+        )
+        self._acknowledge(
+            "application-autoscaling", "scalable-target/*", "The service names the targets; only those of SageMaker are allowed"
+        )
+        reads = ["DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions", "ListTagsForResource"]
+        self._allow([f"application-autoscaling:{verb}" for verb in reads], ["*"])
+        Validations.of(self.role).acknowledge(
+            Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Application Auto Scaling's describe actions take no resource")
+        )
+        self._allow(["sagemaker:UpdateEndpointWeightsAndCapacities"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
+        alarms = f"alarm:TargetTracking-endpoint/{names.endpoint}/*"
+        self._allow(
+            [f"cloudwatch:{verb}" for verb in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")], [names.arn("cloudwatch", alarms)]
+        )
+        self._acknowledge("cloudwatch", alarms, "Application Auto Scaling ends the names of its alarms with an id")
+        linked = "sagemaker.application-autoscaling.amazonaws.com"
+        self._allow(
+            ["iam:CreateServiceLinkedRole"],
+            [f"arn:aws:iam::{Aws.ACCOUNT_ID}:role/aws-service-role/{linked}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"],
+            {"StringEquals": {"iam:AWSServiceName": linked}},
+        )
+
+    def _acknowledge(self, service: str, resource: str, reason: str) -> None:
+        region = self._shared.settings.region
+        finding = f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:{service}:{region}:<AWS::AccountId>:{resource}]"
+        Validations.of(self.role).acknowledge(Acknowledgment(id=finding, reason=reason))
+
+    def _allow(self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, object] | None = None) -> None:
+        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
