@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from aws_cdk import Duration, Environment, Stack
@@ -16,6 +15,7 @@ from stacks.constructs.scheduled_function import MAX_EVENT_AGE, MAX_RETRIES, Sch
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.names import Names
+from stacks.rollout import longest_rollout_hours
 from stacks.settings import Settings
 from stacks.tuning import LONGEST_JOB_PREFIX
 from stacks.tuning_jobs import OBJECTIVE, longest_hours, outside_dataset, parameter_ranges, static_parameters
@@ -196,7 +196,7 @@ class RetrainingStack(Stack):
             shared=self.shared,
             part="retraining",
             definition=definition,
-            timeout=Duration.hours(longest_hours(self.settings) + self._rollout_hours()),
+            timeout=Duration.hours(longest_hours(self.settings) + longest_rollout_hours(self.settings)),
         )
         machine.allow_invoke(self.plan, self.freeze)
         machine.allow_execution_sync("tuning", *([] if self._manual else ["rollout"]))
@@ -258,9 +258,3 @@ class RetrainingStack(Stack):
                 "ResultPath": f"$.{part}",
             },
         )
-
-    def _rollout_hours(self) -> int:
-        """Upper bound of a rollout: every step held as often as allowed, and a fleet shift at either end."""
-        rollout, shift = self.settings.rollout, self.settings.hosting.fleet_shift
-        steps = len(rollout.weight_steps) * (rollout.max_holds + 1) * rollout.step_seconds
-        return math.ceil((steps + 2 * shift.max_execution_seconds) / 3_600) + 1

@@ -1,0 +1,48 @@
+"""Weights are asked for only when the endpoint can take them and does not have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.shift_weights.weights import EndpointUnusable, EndpointUpdating, change, weights_of
+
+
+def endpoint(champion: float, challenger: float, status: str = "InService") -> dict[str, Any]:
+    variants = [{"VariantName": "champion", "CurrentWeight": champion}, {"VariantName": "challenger", "CurrentWeight": challenger}]
+    return {"EndpointName": "e", "EndpointStatus": status, "ProductionVariants": variants, "FailureReason": "no capacity"}
+
+
+@pytest.mark.parametrize(("champion", "challenger", "share"), [(0.9, 0.1, 0.1), (9, 1, 0.1), (1, 0, 0.0), (1, 1, 0.5)])
+def test_a_share_that_is_live_asks_for_nothing(champion: float, challenger: float, share: float) -> None:
+    assert change(endpoint(champion, challenger), share) is None
+
+
+def test_another_share_is_asked_for_in_both_weights() -> None:
+    assert change(endpoint(0.9, 0.1), 0.5) == {"champion": 0.5, "challenger": 0.5}
+    assert change(endpoint(0, 0), 0.0) == {"champion": 1.0, "challenger": 0.0}
+
+
+@pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack"])
+def test_a_busy_endpoint_is_asked_again_even_for_what_it_has(status: str) -> None:
+    with pytest.raises(EndpointUpdating, match=status):
+        change(endpoint(0.9, 0.1, status), 0.1)
+
+
+def test_a_failed_endpoint_is_given_up_with_its_reason() -> None:
+    with pytest.raises(EndpointUnusable, match="no capacity"):
+        change(endpoint(0.9, 0.1, "Failed"), 0.5)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_beyond_the_whole_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="within 0 and 1"):
+        weights_of(share)
+
+
+@given(st.floats(min_value=0, max_value=1))
+def test_weights_sum_to_one(share: float) -> None:
+    assert sum(weights_of(share).values()) == pytest.approx(1)
