@@ -5,32 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from aws_cdk import (
-    Acknowledgment,
     CfnCondition,
+    CfnDeletionPolicy,
     CfnOutput,
     CfnParameter,
     CfnResource,
-    Duration,
     Environment,
     Fn,
-    RemovalPolicy,
     Stack,
     Token,
-    Validations,
 )
-from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_applicationautoscaling as autoscaling
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
-from stacks.images import inference_image, repository_arn
+from stacks.endpoint_alarms import VariantAlarms, green_alarm_prefix
+from stacks.endpoint_role import EndpointRole
+from stacks.images import has_local_storage
 from stacks.names import CHALLENGER, CHAMPION, NO_RELEASE, VARIANTS, Names
+from stacks.prediction_api import PredictionApi
 from stacks.settings import Settings
 
 SCALABLE_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -62,19 +56,33 @@ class EndpointStack(Stack):
         self.has_challenger = CfnCondition(
             self, "HasChallenger", expression=Fn.condition_not(Fn.condition_equals(packages[CHAMPION], packages[CHALLENGER]))
         )
+        self.role = EndpointRole(
+            self, "EndpointRole", shared=self.shared, green_alarms=[green_alarm_prefix(self.names, variant) for variant in VARIANTS]
+        )
+        for variant in VARIANTS:
+            VariantAlarms(self, f"Alarms-{variant}", shared=self.shared, variant=variant)
         self._hosting(packages)
-        self._api(self._predict())
+        api = PredictionApi(self, "Predictions", shared=self.shared)
+        CfnOutput(self, "ApiUrl", value=api.url)
+        CfnOutput(self, "PredictUrl", value=f"{api.url}predict")
 
     def _only_with_release(self, resource: CfnResource) -> None:
         resource.cfn_options.condition = self.has_release
 
-    # -- hosting -----------------------------------------------------------------------------------
+    def _kept_when_replaced(self, resource: CfnResource) -> None:
+        """What an endpoint may still run when CloudFormation takes it for replaced.
+
+        An update that an alarm rolled back leaves the endpoint InService on its *old* configuration, and CloudFormation
+        reports success: cleaning up, it would delete that configuration and its models. No UpdateEndpoint works after
+        that, and no instance can be added (tests/local/test_cloudformation_types.py shows it). They cost nothing.
+        """
+        resource.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
+        resource.cfn_options.deletion_policy = CfnDeletionPolicy.DELETE
 
     def _hosting(self, packages: dict[str, str]) -> None:
-        role, policy = self._execution_role()
-        models = {variant: self._model(variant, packages[variant], role, policy) for variant in VARIANTS}
+        models = {variant: self._model(variant, packages[variant]) for variant in VARIANTS}
         config = self._endpoint_config(models)
-        alarms = self._rollback_alarms()
+        alarms = [name for variant in VARIANTS for name in self._rollback_alarms(variant, config).names]
         endpoint = sagemaker.CfnEndpoint(
             self,
             "Endpoint",
@@ -88,81 +96,12 @@ class EndpointStack(Stack):
             for variant in VARIANTS:
                 self._autoscale(variant, endpoint)
 
-    def _execution_role(self) -> tuple[iam.CfnRole, iam.CfnPolicy]:
-        """L1, because a condition on an L2 role would not reach its policy."""
-        names, region = self.names, self.settings.region
-        image = inference_image(region, self.settings.hosting.instance_type)
-        key = self.shared.key.key_arn
-
-        def allow(actions_: list[str], resources: list[str], conditions: dict[str, Any] | None = None) -> dict[str, Any]:
-            statement: dict[str, Any] = {"Effect": "Allow", "Action": actions_, "Resource": resources}
-            return {**statement, "Condition": conditions} if conditions else statement
-
-        def objects(purpose: str, prefix: str) -> str:
-            return f"arn:aws:s3:::{names.bucket(purpose)}/{prefix}/*"
-
-        statements = [
-            allow(["s3:GetObject"], [objects("models", "training")]),
-            allow(["s3:ListBucket"], [f"arn:aws:s3:::{names.bucket('models')}"], {"StringLike": {"s3:prefix": ["training/*"]}}),
-            allow(["s3:PutObject"], [objects("capture", f"capture/{names.endpoint}")]),
-            allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [key]),
-            allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}}),
-            allow(["cloudwatch:DescribeAlarms"], [names.arn("cloudwatch", f"alarm:{names.prefix}-*")]),
-            allow(["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}}),
-            allow(
-                ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-                [names.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{names.endpoint}*")],
-            ),
-            allow(["ecr:GetAuthorizationToken"], ["*"]),
-            allow(["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"], [repository_arn(image, region)]),
-        ]
-        if self.settings.network.mode == "vpc":
-            verbs = (
-                "CreateNetworkInterface",
-                "CreateNetworkInterfacePermission",
-                "DeleteNetworkInterface",
-                "DeleteNetworkInterfacePermission",
-            )
-            views = ("NetworkInterfaces", "Vpcs", "DhcpOptions", "Subnets", "SecurityGroups")
-            statements.append(allow([*(f"ec2:{verb}" for verb in verbs), *(f"ec2:Describe{view}" for view in views)], ["*"]))
-        role = iam.CfnRole(
-            self,
-            "ExecutionRole",
-            description=f"Execution role of the models behind {names.endpoint}",
-            assume_role_policy_document={
-                "Version": "2012-10-17",
-                "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-            },
-        )
-        policy = iam.CfnPolicy(
-            self,
-            "ExecutionPolicy",
-            policy_name="models",
-            roles=[role.ref],
-            policy_document={"Version": "2012-10-17", "Statement": statements},
-        )
-        account = "<AWS::AccountId>"
-        bucket, ours = f"arn:aws:s3:::{names.prefix}", f"arn:<AWS::Partition>:{{}}:{region}:{account}"
-        log_group = f"log-group:/aws/sagemaker/Endpoints/{names.endpoint}*"
-        reasons = {
-            f"{bucket}-models-{account}-{region}/training/*": "Artifacts are named by the jobs that make them",
-            f"{bucket}-capture-{account}-{region}/capture/{names.endpoint}/*": "SageMaker names capture files by hour",
-            f"{ours.format('cloudwatch')}:alarm:{names.prefix}-*": "The rollback alarms of this stage, and no other",
-            f"{ours.format('logs')}:{log_group}": "SageMaker makes the endpoint's log group and streams itself",
-            "*": "GetAuthorizationToken, PutMetricData (limited to one namespace) and network interfaces take no resource",
-        }
-        for resource, reason in reasons.items():
-            Validations.of(policy).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{resource}]", reason=reason))
-        for item in (role, policy):
-            self._only_with_release(item)
-        return role, policy
-
-    def _model(self, variant: str, package_arn: str, role: iam.CfnRole, policy: iam.CfnPolicy) -> sagemaker.CfnModel:
+    def _model(self, variant: str, package_arn: str) -> sagemaker.CfnModel:
         network = self.settings.network
         model = sagemaker.CfnModel(
             self,
             f"Model-{variant}",
-            execution_role_arn=role.attr_arn,
+            execution_role_arn=self.role.role.role_arn,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(model_package_name=package_arn),
             enable_network_isolation=True,
             vpc_config=sagemaker.CfnModel.VpcConfigProperty(
@@ -172,8 +111,9 @@ class EndpointStack(Stack):
             else None,
         )
         # CreateModel reads the artifact at once: without this the first deploy races the role's policy.
-        model.add_resource_dependency(policy)
+        model.node.add_dependency(self.role.policy)
         self._only_with_release(model)
+        self._kept_when_replaced(model)
         return model
 
     def _endpoint_config(self, models: dict[str, sagemaker.CfnModel]) -> sagemaker.CfnEndpointConfig:
@@ -184,7 +124,7 @@ class EndpointStack(Stack):
         config = sagemaker.CfnEndpointConfig(
             self,
             "EndpointConfig",
-            kms_key_id=None if self._local_storage() else self.shared.key.key_arn,
+            kms_key_id=None if has_local_storage(hosting.instance_type) else self.shared.key.key_arn,
             production_variants=[
                 sagemaker.CfnEndpointConfig.ProductionVariantProperty(
                     variant_name=variant,
@@ -207,14 +147,10 @@ class EndpointStack(Stack):
             ),
         )
         self._only_with_release(config)
+        self._kept_when_replaced(config)
         return config
 
-    def _local_storage(self) -> bool:
-        """Types with local NVMe storage encrypt it themselves and refuse a volume key."""
-        family = self.settings.hosting.instance_type.split(".")[1]
-        return family.endswith("d") or family.startswith(("g4dn", "g5", "g6", "p4d"))
-
-    def _deployment(self, alarms: list[cloudwatch.Alarm]) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
+    def _deployment(self, alarms: list[str]) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
         shift = self.settings.hosting.fleet_shift
         step = sagemaker.CfnEndpoint.CapacitySizeProperty(type="CAPACITY_PERCENT", value=shift.step_percent)
         routing = sagemaker.CfnEndpoint.TrafficRoutingConfigProperty(
@@ -230,52 +166,19 @@ class EndpointStack(Stack):
                 maximum_execution_timeout_in_seconds=shift.max_execution_seconds,
             ),
             auto_rollback_configuration=sagemaker.CfnEndpoint.AutoRollbackConfigProperty(
-                alarms=[sagemaker.CfnEndpoint.AlarmProperty(alarm_name=alarm.alarm_name) for alarm in alarms]
+                alarms=[sagemaker.CfnEndpoint.AlarmProperty(alarm_name=name) for name in alarms]
             ),
         )
 
-    def _rollback_alarms(self) -> list[cloudwatch.Alarm]:
-        """Per variant: failed invocations and latency. The toolkit turns a handler's exception into HTTP 400, so 4xx count."""
-        shift = self.settings.hosting.fleet_shift
-        period = Duration.seconds(shift.alarm_period_seconds)
-        alarms = []
-        for variant in VARIANTS:
-            # Literal names: the endpoint refers to the alarms, so the alarms cannot refer to the endpoint.
-            dimensions = {"EndpointName": self.names.endpoint, "VariantName": variant}
-
-            def metric(name: str, statistic: str, dimensions: dict[str, str] = dimensions) -> cloudwatch.Metric:
-                return cloudwatch.Metric(
-                    namespace="AWS/SageMaker", metric_name=name, dimensions_map=dimensions, period=period, statistic=statistic
-                )
-
-            failed = cloudwatch.MathExpression(
-                expression="(FILL(e4, 0) + FILL(e5, 0)) / invocations",
-                using_metrics={
-                    "e4": metric("Invocation4XXErrors", "Sum"),
-                    "e5": metric("Invocation5XXErrors", "Sum"),
-                    "invocations": metric("Invocations", "Sum"),
-                },
-                label=f"share of failed invocations of {variant}",
-                period=period,
-            )
-            for name, value, threshold in (
-                ("errors", failed, shift.max_error_rate),
-                ("latency", metric("ModelLatency", "p90"), shift.max_latency_ms * 1_000),
-            ):
-                alarm = cloudwatch.Alarm(
-                    self,
-                    f"{variant}-{name}",
-                    alarm_name=f"{self.names.prefix}-{variant}-{name}",
-                    alarm_description=f"{name.capitalize()} of variant {variant}; in ALARM during an update, the endpoint rolls back",
-                    metric=value,
-                    threshold=threshold,
-                    evaluation_periods=shift.alarm_evaluation_periods,
-                    comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-                    treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-                )
-                alarm.add_alarm_action(actions.SnsAction(self.shared.alerts))
-                alarms.append(alarm)
-        return alarms
+    def _rollback_alarms(self, variant: str, config: sagemaker.CfnEndpointConfig) -> VariantAlarms:
+        return VariantAlarms(
+            self,
+            f"GreenAlarms-{variant}",
+            shared=self.shared,
+            variant=variant,
+            config_name=config.attr_endpoint_config_name,
+            condition=self.has_release,
+        )
 
     def _autoscale(self, variant: str, endpoint: sagemaker.CfnEndpoint) -> None:
         scaling = self.settings.hosting.scaling
@@ -311,100 +214,3 @@ class EndpointStack(Stack):
         policy.add_resource_dependency(target)
         for item in (target, policy):
             self._only_with_release(item)
-
-    # -- the API -----------------------------------------------------------------------------------
-
-    def _predict(self) -> PythonFunction:
-        names, settings = self.names, self.settings
-        queue = names.queue("review-requests")
-        function = PythonFunction(
-            self,
-            "Predict",
-            shared=self.shared,
-            folder="predict",
-            description="Answers POST /predict and sends what the model is unsure of to people",
-            timeout=29,
-            memory=512,
-            environment={
-                "ENDPOINT_NAME": names.endpoint,
-                "PREDICTIONS_TABLE": names.predictions_table,
-                "REVIEW_QUEUE_URL": f"https://sqs.{self.region}.{self.url_suffix}/{self.account}/{queue}",
-                "MAX_TEXT_CHARS": str(settings.dataset.max_text_chars),
-                "AUDIT_SHARE": str(settings.review.audit_share),
-                "RETENTION_DAYS": str(settings.retention.prediction_days),
-                "REVIEW_THRESHOLD": str(settings.review.threshold),
-            },
-        )
-        function.allow(["sagemaker:InvokeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
-        function.allow(["dynamodb:PutItem"], [names.arn("dynamodb", f"table/{names.predictions_table}")])
-        function.allow(["sqs:SendMessage"], [names.arn("sqs", queue)])
-        function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
-        lost = cloudwatch.Alarm(
-            self,
-            "ReviewRequestsLost",
-            alarm_name=f"{names.prefix}-review-requests-lost",
-            alarm_description="Answers whose review could neither be stored nor queued: look for DynamoDB and SQS errors in the log",
-            metric=cloudwatch.Metric(
-                namespace=names.metric_namespace,
-                metric_name="ReviewRequestsLost",
-                dimensions_map={"service": function.name},
-                period=Duration.minutes(5),
-                statistic="Sum",
-            ),
-            threshold=0,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        lost.add_alarm_action(actions.SnsAction(self.shared.alerts))
-        return function
-
-    def _api(self, function: PythonFunction) -> None:
-        access_log = logs.LogGroup(
-            self,
-            "ApiLogs",
-            log_group_name=f"/aws/apigateway/{self.names.prefix}",
-            retention=log_retention(self.settings.retention.log_days),
-            encryption_key=self.shared.key,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        api = apigateway.RestApi(
-            self,
-            "Api",
-            rest_api_name=self.names.prefix,
-            description="Predictions of the text classifier; callers sign their requests (AWS Signature Version 4)",
-            cloud_watch_role=False,
-            endpoint_types=[apigateway.EndpointType.REGIONAL],
-            deploy_options=apigateway.StageOptions(
-                stage_name="v1",
-                tracing_enabled=True,
-                throttling_rate_limit=200,
-                throttling_burst_limit=400,
-                access_log_destination=apigateway.LogGroupLogDestination(access_log),
-                access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
-                    caller=True,
-                    http_method=True,
-                    ip=True,
-                    protocol=True,
-                    request_time=True,
-                    resource_path=True,
-                    response_length=True,
-                    status=True,
-                    user=True,
-                ),
-            ),
-        )
-        predict = api.root.add_resource("predict").add_method(
-            "POST", apigateway.LambdaIntegration(function.function), authorization_type=apigateway.AuthorizationType.IAM
-        )
-        stage = api.deployment_stage
-        acknowledged = (
-            (api, "APIG2", "The function validates: its answers name the field, what is wrong and what is allowed, which a model cannot"),
-            (stage, "APIG3", "Callers are authenticated by IAM and throttled; a web ACL bills per ACL and is the account's choice"),
-            (stage, "APIG6", "Execution logs would hold the texts of callers; access logs, metrics and traces are on"),
-            (predict, "COG4", "Callers are services that sign with IAM credentials; the user pool is for reviewers only"),
-        )
-        for construct, rule, reason in acknowledged:
-            Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
-        CfnOutput(self, "ApiUrl", value=api.url)
-        CfnOutput(self, "PredictUrl", value=f"{api.url}predict")

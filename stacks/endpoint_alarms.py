@@ -1,0 +1,102 @@
+"""Alarms on a variant's failures and latency: a pair over everything that serves it, and a pair on the fleet that comes up."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnCondition, CfnResource, Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from constructs import Construct
+
+from stacks.constructs.shared import SharedResources
+from stacks.names import Names
+
+
+def green_alarm_prefix(names: Names, variant: str) -> str:
+    """How the names of a variant's rollback alarms begin; they end with the measure and the configuration that they watch."""
+    return f"{names.prefix}-{variant}-green-"
+
+
+class VariantAlarms(Construct):
+    """``errors`` (share of failed invocations) and ``latency`` (p90) of one variant; both tell the alert topic.
+
+    Without ``config_name`` they watch the variant whatever fleet serves it, and are called ``<prefix>-<variant>-<measure>``.
+
+    With it they watch the one fleet that runs that configuration, and roll its update back. An alarm over both fleets
+    would also go off when the *old* fleet fails, and so refuse the very update that mends it. Their names end with the
+    configuration's: PutMetricAlarm leaves the state of an alarm that exists as it is (API reference), so an alarm that
+    went off for one fleet would, under a fixed name, still be in ALARM when the next fleet comes up.
+
+    Args:
+        config_name: the EndpointConfig's GetAtt; makes CloudFormation create the alarms after it.
+        condition: under which the alarms exist; all by default.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        shared: SharedResources,
+        variant: str,
+        config_name: str | None = None,
+        condition: CfnCondition | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._shared, self._condition = shared, condition
+        shift, names = shared.settings.hosting.fleet_shift, shared.names
+        self._period = Duration.seconds(shift.alarm_period_seconds)
+        # Literal names: the endpoint refers to the alarms, so the alarms cannot refer to the endpoint.
+        self._dimensions = {"EndpointName": names.endpoint, "VariantName": variant}
+        if config_name is None:
+            begin, end, subject = f"{names.prefix}-{variant}-", "", f"variant {variant}"
+        else:
+            self._dimensions["EndpointConfigName"] = config_name
+            begin, end = green_alarm_prefix(names, variant), f"-{config_name}"
+            subject = f"the new fleet of variant {variant}: the endpoint rolls its update back, and CloudFormation does not tell"
+        self.errors = self._alarm(
+            "Errors", f"{begin}errors{end}", self._failed_share(variant), shift.max_error_rate, f"Share of failed invocations of {subject}"
+        )
+        self.latency = self._alarm(
+            "Latency", f"{begin}latency{end}", self._metric("ModelLatency", "p90"), shift.max_latency_ms * 1_000, f"Latency of {subject}"
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """References to the alarms; who uses them is deployed after the alarms."""
+        return [self.errors.alarm_name, self.latency.alarm_name]
+
+    def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/SageMaker", metric_name=name, dimensions_map=self._dimensions, period=self._period, statistic=statistic
+        )
+
+    def _failed_share(self, variant: str) -> cloudwatch.MathExpression:
+        """The inference toolkit turns a handler's exception into HTTP 400, so 4xx count."""
+        return cloudwatch.MathExpression(
+            expression="(FILL(e4, 0) + FILL(e5, 0)) / invocations",
+            using_metrics={
+                "e4": self._metric("Invocation4XXErrors", "Sum"),
+                "e5": self._metric("Invocation5XXErrors", "Sum"),
+                "invocations": self._metric("Invocations", "Sum"),
+            },
+            label=f"share of failed invocations of {variant}",
+            period=self._period,
+        )
+
+    def _alarm(self, construct_id: str, name: str, metric: cloudwatch.IMetric, threshold: float, description: str) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            construct_id,
+            alarm_name=name,
+            alarm_description=description,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=self._shared.settings.hosting.fleet_shift.alarm_evaluation_periods,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self._shared.alerts))
+        resource = alarm.node.default_child
+        if self._condition is not None and isinstance(resource, CfnResource):
+            resource.cfn_options.condition = self._condition
+        return alarm

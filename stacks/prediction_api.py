@@ -1,0 +1,132 @@
+"""``POST /predict``: the function that asks the endpoint, and the REST API in front of it whose callers sign their requests."""
+
+from __future__ import annotations
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction, log_retention
+from stacks.constructs.shared import SharedResources
+
+TIMEOUT_SECONDS = 29
+"""API Gateway waits for an integration no longer than this; the function's own tries are shorter (``lambdas/predict``)."""
+
+
+class PredictionApi(Construct):
+    """Always there: before the first release it answers 503 with the reason."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, shared: SharedResources) -> None:
+        super().__init__(scope, construct_id)
+        self._shared = shared
+        self.function = self._predict()
+        self._requests_lost()
+        self.url = self._api().url
+
+    def _predict(self) -> PythonFunction:
+        names, settings, stack = self._shared.names, self._shared.settings, Stack.of(self)
+        queue = names.queue("review-requests")
+        function = PythonFunction(
+            self,
+            "Predict",
+            shared=self._shared,
+            folder="predict",
+            description="Answers POST /predict and sends what the model is unsure of to people",
+            timeout=TIMEOUT_SECONDS,
+            memory=512,
+            environment={
+                "ENDPOINT_NAME": names.endpoint,
+                "PREDICTIONS_TABLE": names.predictions_table,
+                "REVIEW_QUEUE_URL": f"https://sqs.{stack.region}.{stack.url_suffix}/{stack.account}/{queue}",
+                "MAX_TEXT_CHARS": str(settings.dataset.max_text_chars),
+                "AUDIT_SHARE": str(settings.review.audit_share),
+                "RETENTION_DAYS": str(settings.retention.prediction_days),
+                "REVIEW_THRESHOLD": str(settings.review.threshold),
+            },
+        )
+        function.allow(["sagemaker:InvokeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
+        function.allow(["dynamodb:PutItem"], [names.arn("dynamodb", f"table/{names.predictions_table}")])
+        function.allow(["sqs:SendMessage"], [names.arn("sqs", queue)])
+        function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._shared.key.key_arn])
+        return function
+
+    def _requests_lost(self) -> None:
+        names = self._shared.names
+        alarm = cloudwatch.Alarm(
+            self,
+            "ReviewRequestsLost",
+            alarm_name=f"{names.prefix}-review-requests-lost",
+            alarm_description="Answers whose review could neither be stored nor queued: look for DynamoDB and SQS errors in the log",
+            metric=cloudwatch.Metric(
+                namespace=names.metric_namespace,
+                metric_name="ReviewRequestsLost",
+                dimensions_map={"service": self.function.name},
+                period=Duration.minutes(5),
+                statistic="Sum",
+            ),
+            threshold=0,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self._shared.alerts))
+
+    def _api(self) -> apigateway.RestApi:
+        names = self._shared.names
+        access_log = logs.LogGroup(
+            self,
+            "AccessLog",
+            log_group_name=f"/aws/apigateway/{names.prefix}",
+            retention=log_retention(self._shared.settings.retention.log_days),
+            encryption_key=self._shared.key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        api = apigateway.RestApi(
+            self,
+            "Api",
+            rest_api_name=names.prefix,
+            description="Predictions of the text classifier; callers sign their requests (AWS Signature Version 4)",
+            cloud_watch_role=False,
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            deploy_options=apigateway.StageOptions(
+                stage_name="v1",
+                tracing_enabled=True,
+                throttling_rate_limit=200,
+                throttling_burst_limit=400,
+                access_log_destination=apigateway.LogGroupLogDestination(access_log),
+                access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
+                    caller=True,
+                    http_method=True,
+                    ip=True,
+                    protocol=True,
+                    request_time=True,
+                    resource_path=True,
+                    response_length=True,
+                    status=True,
+                    user=True,
+                ),
+            ),
+        )
+        predict = api.root.add_resource("predict").add_method(
+            "POST", apigateway.LambdaIntegration(self.function.function), authorization_type=apigateway.AuthorizationType.IAM
+        )
+        acknowledged = (
+            (api, "APIG2", "The function validates: its answers name the field, what is wrong and what is allowed, which a model cannot"),
+            (
+                api.deployment_stage,
+                "APIG3",
+                "Callers are authenticated by IAM and throttled; a web ACL bills per ACL and is the account's choice",
+            ),
+            (
+                api.deployment_stage,
+                "APIG6",
+                "Execution logs would hold the texts of callers; access logs, metrics and traces are on",
+            ),
+            (predict, "COG4", "Callers are services that sign with IAM credentials; the user pool is for reviewers only"),
+        )
+        for construct, rule, reason in acknowledged:
+            Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
+        return api
