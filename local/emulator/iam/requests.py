@@ -232,6 +232,8 @@ def context(call: Call) -> Context:
     """Condition keys of a call that ministack does not supply."""
     if call.service == "monitoring" and call.operation == "PutMetricData":
         return {"cloudwatch:namespace": call.body.get("Namespace", "")}
+    if call.service == "cloudformation" and call.body.get("RoleARN"):
+        return {"cloudformation:RoleArn": call.body["RoleARN"]}
     return {}
 
 
