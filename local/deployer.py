@@ -23,6 +23,8 @@ from botocore.exceptions import ClientError
 ACCOUNT = "000000000000"
 BOOTSTRAP_VERSION_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_VERSION = "31"
+EXECUTION_POLICY = "arn:aws:iam::aws:policy/AdministratorAccess"
+"""What ``cdk bootstrap`` gives the role that deploys, unless told otherwise."""
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 _POLL_SECONDS = 0.05
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -58,6 +60,7 @@ class StackArtifact:
     region: str
     template: Path
     template_url: str
+    execution_role: str
     tags: dict[str, str]
     parameters: dict[str, str]
     dependencies: tuple[str, ...] = field(default=())
@@ -93,7 +96,7 @@ def deploy(
     outputs = {}
     for artifact in artifacts:
         account = _Account(url, artifact.region)
-        account.bootstrap()
+        account.bootstrap(artifact)
         account.publish(artifact)
         outputs[artifact.name] = account.deploy(artifact, on_progress or _ignore)
     return outputs
@@ -146,6 +149,7 @@ def _stack(cdk_out: Path, name: str, artifacts: dict[str, Any]) -> StackArtifact
         region=region,
         template=cdk_out / properties["templateFile"],
         template_url=f"https://s3.{region}.amazonaws.com/{template_url.netloc}{template_url.path}",
+        execution_role=_fill_in(properties.get("cloudFormationExecutionRoleArn", ""), region),
         tags=properties.get("tags", {}),
         parameters=properties.get("parameters", {}),
         dependencies=tuple(n for n in needed if artifacts.get(n, {}).get("type") == "aws:cloudformation:stack"),
@@ -209,17 +213,23 @@ class _Account:
         self.region = region
         session = boto3.Session("test", "test", region_name=region)
         config = Config(retries={"mode": "standard"}, s3={"addressing_style": "path"}, read_timeout=900)
-        self.s3, self.ssm, self.cloudformation = (
-            session.client(service, endpoint_url=url, config=config) for service in ("s3", "ssm", "cloudformation")
+        self.s3, self.ssm, self.iam, self.cloudformation = (
+            session.client(service, endpoint_url=url, config=config) for service in ("s3", "ssm", "iam", "cloudformation")
         )
         self._buckets: set[str] = set()
 
-    def bootstrap(self) -> None:
-        """The parameter by which CDK templates check for a bootstrapped account; a real ``cdk bootstrap`` is left as it is."""
+    def bootstrap(self, artifact: StackArtifact) -> None:
+        """What a bootstrapped account has for CDK templates: a parameter and CloudFormation's role; a real one is left as it is."""
         try:
             self.ssm.get_parameter(Name=BOOTSTRAP_VERSION_PARAMETER)
         except self.ssm.exceptions.ParameterNotFound:
             self.ssm.put_parameter(Name=BOOTSTRAP_VERSION_PARAMETER, Value=BOOTSTRAP_VERSION, Type="String")
+        role = artifact.execution_role.rsplit("/", 1)[-1]
+        if role and not _exists(lambda: self.iam.get_role(RoleName=role)):
+            trust = {"Effect": "Allow", "Principal": {"Service": "cloudformation.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+            self.iam.create_role(RoleName=role, AssumeRolePolicyDocument=document)
+            self.iam.attach_role_policy(RoleName=role, PolicyArn=EXECUTION_POLICY)
 
     def publish(self, artifact: StackArtifact) -> None:
         """Upload the file assets that are not there yet: an asset's key is its content's hash."""
@@ -260,6 +270,8 @@ class _Account:
             "Capabilities": _CAPABILITIES,
             "Tags": [{"Key": key, "Value": value} for key, value in artifact.tags.items()],
             "Parameters": self._parameters(artifact, stack),
+            # Named each time, as the CDK CLI does: a stack would otherwise keep the role of whoever updated it last.
+            **({"RoleARN": artifact.execution_role} if artifact.execution_role else {}),
         }
         before = self._event_ids(artifact.name) if stack else set()
         try:
@@ -280,7 +292,8 @@ class _Account:
         if stack is None:
             return False
         before = self._event_ids(artifact.name)
-        self.cloudformation.delete_stack(StackName=artifact.name)
+        role = {"RoleARN": artifact.execution_role} if artifact.execution_role else {}
+        self.cloudformation.delete_stack(StackName=artifact.name, **role)
         ended = self._wait(artifact, before, on_progress)
         if ended is not None and ended["StackStatus"] != "DELETE_COMPLETE":
             raise self._failure(artifact.name, ended, before)
