@@ -7,7 +7,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import stepfunctions
 
-from local.emulator.cloudformation.registry import Properties, mend, request, root_client
+from local.emulator.cloudformation.registry import Properties, guard, mend, request, root_client
 
 
 def _changed(name: str, old: Properties, new: Properties) -> bool:
@@ -235,3 +235,4 @@ def install() -> None:
     mend("AWS::ApiGateway::Stage", _stage)
     mend("AWS::Lambda::EventSourceMapping", _event_source)
     mend("AWS::Lambda::EventInvokeConfig", _async_configuration)
+    guard("AWS::CloudWatch::Alarm", "AlarmName", name_length=255)

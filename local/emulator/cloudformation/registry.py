@@ -15,6 +15,7 @@ from ministack.core import responses
 from ministack.services.cloudformation import provisioners, stacks
 
 from local.emulator.api import ApiError, Request
+from local.emulator.cloudformation import stack_role
 from local.emulator.cloudformation.schema import SCHEMAS, TypeSchema
 from local.emulator.sessions import root_session
 
@@ -49,7 +50,8 @@ _on_worker_thread: set[str] = set()
 
 
 def install() -> None:
-    """Let ministack run the registered types beside the event loop, as it does with custom resources."""
+    """Let ministack run the registered types beside the event loop, as it does with custom resources; stacks get their roles."""
+    stack_role.install()
     stock = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda resource_type: resource_type in _on_worker_thread or stock(resource_type)
 
@@ -66,17 +68,31 @@ def register(type_name: str, resource_type: ResourceType, *, name_length: int = 
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, Any]]:
         name = provisioners._physical_name(stack_name, logical_id, max_len=name_length, lowercase=lower_case)
-        return _run(schema, properties, lambda: resource_type.create(properties, name))
+
+        def step() -> Resource:
+            stack_role.guarded(type_name, "create", _name(properties, name), new=properties)
+            return resource_type.create(properties, name)
+
+        return _run(schema, properties, step)
 
     def update(physical_id: str, old: Properties, new: Properties, _stack_name: str) -> tuple[str, dict[str, Any]]:
-        return _run(schema, new, lambda: resource_type.update(physical_id, old, new))
+        def step() -> Resource:
+            stack_role.guarded(type_name, "update", _name(new, physical_id), old=old, new=new)
+            return resource_type.update(physical_id, old, new)
+
+        return _run(schema, new, step)
 
     def delete(physical_id: str, properties: Properties) -> None:
         try:
+            stack_role.guarded(type_name, "delete", _name(properties, physical_id), old=properties)
             resource_type.delete(physical_id, properties)
         except (ApiError, ClientError) as error:
             if not _is_gone(error):
                 raise ProvisioningError(_reason(error)) from error
+
+    def _name(properties: Properties, otherwise: str) -> str:
+        """The physical name; of one without a name property, or named by CloudFormation, the last part of its ARN."""
+        return str((schema.name_property and properties.get(schema.name_property)) or otherwise.rsplit("/", 1)[-1])
 
     provisioners._RESOURCE_HANDLERS[type_name] = {"create": create, "update": update, "delete": delete}
     provisioners._REPLACING_PROPERTIES[type_name] = tuple(sorted(schema.create_only))
@@ -116,6 +132,27 @@ def mend(
 
         handler["update"] = update
     _on_worker_thread.add(type_name)
+
+
+def guard(type_name: str, name_property: str, *, name_length: int) -> None:
+    """Ask the stack's role before a stock type is created, updated or deleted; see ``stack_role``."""
+    handler = provisioners._RESOURCE_HANDLERS[type_name]
+    stock_create, stock_update, stock_delete = handler["create"], handler["update"], handler["delete"]
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, Any]]:
+        name = properties.get(name_property) or provisioners._physical_name(stack_name, logical_id, max_len=name_length)
+        _mended(lambda: stack_role.guarded(type_name, "create", name, new=properties))
+        return stock_create(logical_id, properties, stack_name)  # type: ignore[no-any-return]
+
+    def update(physical_id: str, old: Properties, new: Properties, *rest: Any) -> tuple[str, dict[str, Any]]:
+        _mended(lambda: stack_role.guarded(type_name, "update", physical_id, old=old, new=new))
+        return stock_update(physical_id, old, new, *rest)  # type: ignore[no-any-return]
+
+    def delete(physical_id: str, properties: Properties, *rest: Any) -> None:
+        _mended(lambda: stack_role.guarded(type_name, "delete", physical_id, old=properties))
+        stock_delete(physical_id, properties, *rest)
+
+    handler.update(create=create, update=update, delete=delete)
 
 
 def _run(schema: TypeSchema, properties: Properties, step: Callable[[], Resource]) -> tuple[str, dict[str, Any]]:
