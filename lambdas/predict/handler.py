@@ -18,12 +18,14 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import Prediction, PredictionStore
 from lambdas.common.review import ReviewState
+from lambdas.predict.answer import InvalidAnswer, ModelAnswer
 from lambdas.predict.request import PredictRequest, RefusedRequest, read_request
 from lambdas.predict.review_policy import review_reason
 
-# The review side must not hold the caller up: two quick tries, then the reconciler takes over.
-_SIDE = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=1, read_timeout=2)
-_MODEL = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=2, read_timeout=20)
+# Two tries each, in seconds that together stay below what API Gateway waits (tests/unit/lambdas/test_predict_handler.py adds
+# them up): a caller then gets our answer with its reason, never the gateway's. After the review side's tries the reconciler takes over.
+SIDE = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=1)
+MODEL = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=7)
 _RETRY_AFTER_SECONDS = "5"
 
 
@@ -49,17 +51,17 @@ def _environment() -> Environment:
 
 @cache
 def _runtime() -> Any:
-    return boto3.client("sagemaker-runtime", config=_MODEL)
+    return boto3.client("sagemaker-runtime", config=MODEL)
 
 
 @cache
 def _store() -> PredictionStore:
-    return PredictionStore(boto3.resource("dynamodb", config=_SIDE).Table(_environment().predictions_table))
+    return PredictionStore(boto3.resource("dynamodb", config=SIDE).Table(_environment().predictions_table))
 
 
 @cache
 def _sqs() -> Any:
-    return boto3.client("sqs", config=_SIDE)
+    return boto3.client("sqs", config=SIDE)
 
 
 class ModelUnavailable(RuntimeError):
@@ -70,7 +72,7 @@ class ModelUnavailable(RuntimeError):
         self.status = status
 
 
-def _ask_model(prediction_id: str, text: str) -> tuple[dict[str, Any], str]:
+def _ask_model(prediction_id: str, text: str) -> tuple[ModelAnswer, str]:
     """(answer, variant). Raises ModelUnavailable."""
     try:
         response = _runtime().invoke_endpoint(
@@ -80,8 +82,7 @@ def _ask_model(prediction_id: str, text: str) -> tuple[dict[str, Any], str]:
             InferenceId=prediction_id,
             Body=json.dumps({"inputs": text}).encode(),
         )
-        answer: dict[str, Any] = json.loads(response["Body"].read())[0]
-        return answer, response["InvokedProductionVariant"]
+        return ModelAnswer.parse(response["Body"].read()), response["InvokedProductionVariant"]
     except ClientError as error:
         code = error.response["Error"]["Code"]
         logger.warning("endpoint refused", extra={"code": code, "prediction_id": prediction_id})
@@ -90,17 +91,20 @@ def _ask_model(prediction_id: str, text: str) -> tuple[dict[str, Any], str]:
         if code == "ModelError":
             raise ModelUnavailable(502, "the model failed on this text: the failure is counted; try again later") from None
         raise ModelUnavailable(503, "the endpoint is busy or out of reach: try again later") from None
-    except (BotoCoreError, ValueError, KeyError, IndexError, TypeError) as error:
-        logger.warning("endpoint gave no usable answer", extra={"error": type(error).__name__, "prediction_id": prediction_id})
+    except BotoCoreError as error:
+        logger.warning("endpoint did not answer", extra={"error": type(error).__name__, "prediction_id": prediction_id})
+        raise ModelUnavailable(503, "the endpoint did not answer in time: try again later") from None
+    except InvalidAnswer as error:
+        logger.error("model answered in another form", extra={"error": str(error), "prediction_id": prediction_id})
         raise ModelUnavailable(502, "the model gave no usable answer: the failure is counted; try again later") from None
 
 
-def _record(prediction_id: str, request: PredictRequest, answer: dict[str, Any], variant: str) -> Prediction:
+def _record(prediction_id: str, request: PredictRequest, answer: ModelAnswer, variant: str) -> Prediction:
     environment, now = _environment(), datetime.now(UTC)
     reason = review_reason(
         prediction_id,
-        answer["confidence"],
-        model_threshold=answer["review_threshold"],
+        answer.confidence,
+        model_threshold=answer.review_threshold,
         fixed_threshold=environment.fixed_threshold,
         audit_share=environment.audit_share,
     )
@@ -108,11 +112,11 @@ def _record(prediction_id: str, request: PredictRequest, answer: dict[str, Any],
         prediction_id=prediction_id,
         text=request.text,
         subject=request.subject,
-        label=answer["label"],
-        confidence=answer["confidence"],
-        review_threshold=answer["review_threshold"],
+        label=answer.label,
+        confidence=answer.confidence,
+        review_threshold=answer.review_threshold,
         variant=variant,
-        model_version=answer["model_version"],
+        model_version=answer.model_version,
         created_at=now.isoformat(timespec="milliseconds"),
         expires_at=int((now + timedelta(days=environment.retention_days)).timestamp()),
         review_state=ReviewState.NOT_REQUIRED if reason is None else ReviewState.REQUESTED,
@@ -124,12 +128,13 @@ def _hand_over(prediction: Prediction) -> dict[str, str]:
     """Store the prediction and ask for its review; returns what the caller learns of it.
 
     Either of the two places is enough: a stored request is sent again by the reconciler, and a queued one carries
-    all that the record holds.
+    all that the record holds. Whatever goes wrong here, the caller has an answer and gets it.
     """
     stored = queued = False
     try:
-        stored = _store().put(prediction)
-    except (ClientError, BotoCoreError):
+        _store().put(prediction)  # False: the client's own retry found what its first try had written
+        stored = True
+    except Exception:
         logger.exception("prediction not stored", extra={"prediction_id": prediction.prediction_id})
     if prediction.review_state is ReviewState.NOT_REQUIRED:
         if not stored:
@@ -139,7 +144,7 @@ def _hand_over(prediction: Prediction) -> dict[str, str]:
     try:
         _sqs().send_message(QueueUrl=_environment().review_queue_url, MessageBody=request.to_json())
         queued = True
-    except (ClientError, BotoCoreError):
+    except Exception:
         logger.exception("review request not queued", extra={"prediction_id": prediction.prediction_id})
     if not stored and not queued:
         metrics.add_metric("ReviewRequestsLost", MetricUnit.Count, 1)
@@ -149,10 +154,11 @@ def _hand_over(prediction: Prediction) -> dict[str, str]:
 
 
 def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
+    """In ASCII: a refusal may name a field with half of a surrogate pair, which has no UTF-8 form."""
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     if status == 503:
         headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    return {"statusCode": status, "headers": headers, "body": json.dumps(body, ensure_ascii=False)}
+    return {"statusCode": status, "headers": headers, "body": json.dumps(body)}
 
 
 @logger.inject_lambda_context
@@ -179,7 +185,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "prediction_id": prediction_id,
             "label": prediction.label,
             "confidence": prediction.confidence,
-            "probabilities": answer["probabilities"],
+            "probabilities": dict(answer.probabilities),
             "variant": variant,
             "model_version": prediction.model_version,
             "review": _hand_over(prediction),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 MAX_SUBJECT_CHARS = 256
 _FIELDS = ("text", "subject")
+_NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def read_request(event: Mapping[str, Any], *, max_text_chars: int) -> PredictReq
         raise RefusedRequest("body", f"must be a JSON object with the field 'text', not {type(document).__name__}")
     unknown = sorted(set(document) - set(_FIELDS))
     if unknown:
-        raise RefusedRequest(unknown[0][:80], f"is unknown: allowed are {' and '.join(_FIELDS)}")
+        raise RefusedRequest("body", f"has the unknown field {unknown[0][:80]!r}: allowed are {' and '.join(_FIELDS)}")
     return PredictRequest(_text(document, max_text_chars), _subject(document))
 
 
@@ -63,10 +65,7 @@ def _text(document: Mapping[str, Any], limit: int) -> str:
         raise RefusedRequest("text", f"is empty: allowed are 1 to {limit} characters that are not all white space")
     if len(text) > limit:
         raise RefusedRequest("text", f"has {len(text)} characters: allowed are 1 to {limit}", status=413)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise RefusedRequest("text", "has half of a surrogate pair: it is no valid Unicode text") from None
+    _characters("text", text)
     return text
 
 
@@ -74,4 +73,15 @@ def _subject(document: Mapping[str, Any]) -> str | None:
     subject = document.get("subject")
     if subject is not None and (not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS):
         raise RefusedRequest("subject", f"must be a string of 1 to {MAX_SUBJECT_CHARS} characters, or be left out")
+    if subject is not None:
+        _characters("subject", subject)
     return subject
+
+
+def _characters(field: str, text: str) -> None:
+    """What a queue and a table take: SQS refuses the two noncharacters, and half of a surrogate pair has no UTF-8 form."""
+    wrong = _NO_CHARACTER.search(text)
+    if wrong:
+        raise RefusedRequest(
+            field, f"has U+{ord(wrong[0]):04X} at position {wrong.start()}, which is no character: send valid Unicode text"
+        )
