@@ -51,7 +51,8 @@ class EndpointUpdateRole(Construct):
             requested = {"StringEquals": {f"aws:RequestTag/{tag}": value for tag, value in tags.items()}}
             tagged = {"StringEquals": {f"aws:ResourceTag/{tag}": value for tag, value in tags.items()}}
             self._allow([f"sagemaker:Create{kind}", "sagemaker:AddTags"], [arn], requested)
-            self._allow([f"sagemaker:Describe{kind}", f"sagemaker:Delete{kind}", "sagemaker:ListTags"], [arn], tagged)
+            self._allow([f"sagemaker:Delete{kind}", "sagemaker:ListTags"], [arn], tagged)
+            self._allow([f"sagemaker:Describe{kind}"], [arn])  # Application Auto Scaling reads the configuration as its caller
             self._acknowledge("sagemaker", f"{resource}/*", "CloudFormation names them; the tags of this stage are required")
         role = f"arn:aws:iam::{Aws.ACCOUNT_ID}:role/{names.endpoint_role}"
         self._allow(["iam:PassRole"], [role], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})

@@ -1,0 +1,200 @@
+"""Rollouts on the deployed app: first release, promotion, rollback by alarm, no traffic, and what a deployment leaves alone."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from released_app import ReleasedApp, TinyModel, deploy
+
+from local import deployer
+from stacks.application import build_app
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleasedApp]:
+    with deploy(tmp_path_factory.mktemp("app")) as deployed:
+        yield deployed
+
+
+@pytest.fixture(scope="module")
+def champion(app: ReleasedApp) -> str:
+    """Released by the state machine, as the first thing that this module does."""
+    package = app.register(TinyModel("champion-1"))
+    ended = roll_out(app, package, package)
+    assert ended["status"] == "SUCCEEDED", ended
+    assert json.loads(ended["output"])["outcome"] == "released"
+    assert app.running() == {"champion": package, "challenger": package}
+    return package
+
+
+@pytest.fixture(autouse=True)
+def _alone_again(app: ReleasedApp, champion: str) -> Iterator[None]:
+    """Every test starts from, and leaves, the champion alone."""
+    assert app.running() == {"champion": champion, "challenger": champion}
+    yield
+
+
+def roll_out(app: ReleasedApp, champion: str, challenger: str, seconds: float = 120) -> dict[str, Any]:
+    functions = app.client("stepfunctions")
+    machine = f"arn:aws:states:{app.settings.region}:000000000000:stateMachine:{app.prefix}-rollout"
+    content = json.dumps({"champion": champion, "challenger": challenger, "reason": "a test"})
+    arn = functions.start_execution(stateMachineArn=machine, input=content)["executionArn"]
+    deadline = time.monotonic() + seconds
+    while (described := functions.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        assert time.monotonic() < deadline, f"the rollout still runs after {seconds:.0f} s"
+        time.sleep(0.2)
+    found: dict[str, Any] = described
+    return found
+
+
+def outcome(ended: dict[str, Any]) -> dict[str, Any]:
+    assert ended["status"] == "SUCCEEDED", f"{ended.get('error')}: {ended.get('cause')}"
+    found: dict[str, Any] = json.loads(ended["output"])
+    return found
+
+
+@contextmanager
+def traffic(app: ReleasedApp) -> Iterator[list[int]]:
+    """Two callers without a pause; yields the status codes that they got."""
+    statuses: list[int] = []
+    stop, numbers = threading.Event(), itertools.count()
+
+    def call() -> None:
+        while not stop.is_set():
+            statuses.append(app.predict(f"a positive text, number {next(numbers)}").status)
+
+    callers = [threading.Thread(target=call) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
+
+
+def weights(app: ReleasedApp) -> dict[str, float]:
+    return {variant["VariantName"]: variant["CurrentWeight"] for variant in app.endpoint()["ProductionVariants"]}
+
+
+def record(app: ReleasedApp) -> str:
+    value: str = app.client("ssm").get_parameter(Name=f"/{app.settings.name}/{app.settings.stage}/release")["Parameter"]["Value"]
+    return value
+
+
+def test_what_serves_already_is_left_alone(app: ReleasedApp, champion: str) -> None:
+    before = app.endpoint()["EndpointConfigName"]
+    assert outcome(roll_out(app, champion, champion))["outcome"] == "released"
+    assert app.endpoint()["EndpointConfigName"] == before
+
+
+def test_a_bad_challenger_is_rolled_back_by_alarm_and_told_so(app: ReleasedApp, champion: str) -> None:
+    bad = app.register(TinyModel("bad-1", fail_share=0.5))
+    with traffic(app) as statuses:
+        ended = outcome(roll_out(app, champion, bad))
+    assert ended["outcome"] == "rolled_back"
+    assert "alarm" in ended["reason"].lower()
+    assert 502 in statuses  # callers did meet the bad model
+    assert 500 not in statuses
+    assert app.running() == {"champion": champion, "challenger": champion}
+    assert (record(app), weights(app)) == (f"{champion},{champion}", {"champion": 1.0, "challenger": 0.0})
+
+
+def test_without_traffic_nothing_is_concluded_and_the_champion_stays(app: ReleasedApp, champion: str) -> None:
+    ended = outcome(roll_out(app, champion, app.register(TinyModel("unseen-1"))))
+    assert ended["outcome"] == "inconclusive"
+    assert "0 calls of the challenger" in ended["reason"]
+    assert record(app) == f"{champion},{champion}"
+
+
+def test_an_unapproved_package_is_not_released(app: ReleasedApp, champion: str) -> None:
+    waiting = app.register(TinyModel("waiting-1"), approval="PendingManualApproval")
+    ended = roll_out(app, champion, waiting)
+    assert (ended["status"], ended["error"]) == ("FAILED", "InvalidRollout")
+    assert "PendingManualApproval" in ended["cause"]
+    assert record(app) == f"{champion},{champion}"
+
+
+def test_a_role_without_one_action_fails_the_rollout_by_its_name(app: ReleasedApp, champion: str) -> None:
+    iam, action = app.client("iam"), "sagemaker:UpdateEndpointWeightsAndCapacities"
+    (role,) = (one["RoleName"] for one in iam.list_roles()["Roles"] if "ShiftWeights" in one["RoleName"])
+    (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    whole = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    less = json.loads(json.dumps(whole).replace(action, "sagemaker:ListEndpoints"))
+    assert less != whole
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(less))
+    try:
+        ended = outcome(roll_out(app, champion, app.register(TinyModel("locked-out-1"))))
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(whole))
+    assert ended["outcome"] == "rolled_back"
+    assert f"not authorized to perform: {action}" in ended["reason"]
+    assert [one for one in app.denied() if action in one and role in one]
+
+
+def test_the_service_role_of_the_update_is_needed_too(app: ReleasedApp, champion: str) -> None:
+    iam, action = app.client("iam"), "sagemaker:CreateEndpointConfig"
+    (role,) = (one["RoleName"] for one in iam.list_roles()["Roles"] if "EndpointUpdateRole" in one["RoleName"])
+    (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    whole = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    less = json.dumps(whole).replace(action, "sagemaker:ListEndpointConfigs")
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=less)
+    try:
+        ended = outcome(roll_out(app, champion, app.register(TinyModel("locked-out-2"))))
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(whole))
+    assert ended["outcome"] == "rolled_back"
+    assert action in ended["reason"]
+    assert record(app) == f"{champion},{champion}"
+
+
+def test_a_deployment_changes_neither_live_weights_nor_counts(
+    app: ReleasedApp, champion: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    sagemaker = app.client("sagemaker")
+    share = [{"VariantName": "champion", "DesiredWeight": 0.7}, {"VariantName": "challenger", "DesiredWeight": 0.3}]
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=share)
+    in_service(app)
+    more = [{"VariantName": "champion", "DesiredInstanceCount": 3}]
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=more)
+    in_service(app)
+    before = app.endpoint()
+    hosting = app.settings.hosting.model_copy(update={"capture_percent": 90})  # a new endpoint configuration
+    assembly = tmp_path_factory.mktemp("changed") / "cdk.out"
+    build_app(app.settings.model_copy(update={"hosting": hosting}), assembly).synth()
+    deployer.deploy(assembly, app.emulator.url, [f"{app.prefix}-endpoint"])
+    after = app.endpoint()
+    assert after["EndpointConfigName"] != before["EndpointConfigName"]
+    assert weights(app) == {"champion": 0.7, "challenger": 0.3}
+    counts = {variant["VariantName"]: variant["CurrentInstanceCount"] for variant in after["ProductionVariants"]}
+    assert counts == {"champion": 3, "challenger": 2}
+
+
+def in_service(app: ReleasedApp) -> None:
+    deadline = time.monotonic() + 60
+    while (status := app.endpoint()["EndpointStatus"]) != "InService":
+        assert time.monotonic() < deadline, f"the endpoint is still {status}"
+        time.sleep(0.1)
+
+
+def test_a_good_challenger_is_promoted_step_by_step(app: ReleasedApp, champion: str) -> None:
+    """Last: it leaves another champion."""
+    refused = len(app.denied())
+    better = app.register(TinyModel("better-1"))
+    with traffic(app) as statuses:
+        ended = outcome(roll_out(app, champion, better))
+    assert ended["outcome"] == "promoted", ended["reason"]
+    shares = [change["challenger"] for change in ended["weights"]]
+    assert shares == [*app.settings.rollout.weight_steps, 0.0]
+    assert app.running() == {"champion": better, "challenger": better}
+    assert (record(app), weights(app)) == (f"{better},{better}", {"champion": 1.0, "challenger": 0.0})
+    assert set(statuses) == {200}
+    assert len(app.denied()) == refused
