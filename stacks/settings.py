@@ -21,6 +21,7 @@ InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 S3Uri = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}/.+$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+_LONGEST_BUCKET_PURPOSE = "access-logs"
 
 
 class SettingsError(ValueError):
@@ -35,8 +36,8 @@ class NetworkSettings(_Section):
     """Where jobs and endpoints run. ``isolated`` needs no VPC; ``vpc`` attaches the given subnets."""
 
     mode: Literal["isolated", "vpc"] = "isolated"
-    subnet_ids: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = ()
-    security_group_ids: tuple[Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")], ...] = ()
+    subnet_ids: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(default=(), max_length=16)
+    security_group_ids: tuple[Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")], ...] = Field(default=(), max_length=5)
 
     @model_validator(mode="after")
     def _vpc_needs_subnets(self) -> NetworkSettings:
@@ -52,7 +53,7 @@ class DatasetSettings(_Section):
 
     uri: S3Uri | None = None
     labels: tuple[LabelName, ...] = Field(default=("negative", "neutral", "positive"), min_length=2, max_length=20)
-    max_text_chars: int = Field(default=5_000, ge=100, le=100_000)
+    max_text_chars: int = Field(default=5_000, ge=100, le=90_000)  # four bytes each at most: an item of the table holds 400 KB
 
     @model_validator(mode="after")
     def _labels_differ(self) -> DatasetSettings:
@@ -137,10 +138,21 @@ class FleetShiftSettings(_Section):
     wait_seconds: int = Field(default=300, ge=0, le=3_600)
     termination_wait_seconds: int = Field(default=120, ge=0, le=3_600)
     max_execution_seconds: int = Field(default=3_600, ge=600, le=28_800)
-    alarm_period_seconds: Literal[10, 30, 60, 120, 300] = 60
+    alarm_period_seconds: Literal[60, 120, 300] = 60  # hosting publishes its invocation metrics once a minute
     alarm_evaluation_periods: int = Field(default=2, ge=1, le=10)
     max_error_rate: Share = 0.05
-    max_latency_ms: int = Field(default=2_000, ge=1, le=60_000)
+    max_latency_ms: int = Field(default=2_000, ge=1, le=7_000)  # the prediction API waits no longer (lambdas/predict)
+
+    @property
+    def alarm_window_seconds(self) -> int:
+        """How long something must be wrong before an alarm goes off."""
+        return self.alarm_period_seconds * self.alarm_evaluation_periods
+
+    def steps(self, fewest: int, most: int) -> int:
+        """Steps of a shift at worst, with any number of instances in between; a step is a whole number of instances."""
+        if self.type == "LINEAR":
+            return max(-(-count // max(1, count * self.step_percent // 100)) for count in range(fewest, most + 1))
+        return 2 if self.type == "CANARY" else 1
 
 
 class HostingSettings(_Section):
@@ -156,48 +168,66 @@ class HostingSettings(_Section):
     fleet_shift: FleetShiftSettings = FleetShiftSettings()
 
     @model_validator(mode="after")
-    def _cross_rules(self) -> HostingSettings:
+    def _champion_serves(self) -> HostingSettings:
         if set(self.initial_weights) != {"champion", "challenger"}:
             raise ValueError(f"initial_weights has {sorted(self.initial_weights)}: give exactly champion and challenger")
         if self.initial_weights["champion"] <= 0:
             raise ValueError(
                 f"initial_weights.champion {self.initial_weights['champion']} must be above 0: with no challenger nothing would serve"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _can_scale(self) -> HostingSettings:
+        if self.scaling is None:
+            return self
+        if self.instance_type.startswith("ml.t"):
+            raise ValueError(
+                f"instance_type {self.instance_type} cannot autoscale (burstable): set hosting.scaling to null or use an m5/c5 type"
+            )
+        if not self.scaling.min_instances <= self.initial_instance_count <= self.scaling.max_instances:
+            raise ValueError(
+                f"initial_instance_count {self.initial_instance_count} must lie within scaling.min_instances "
+                f"{self.scaling.min_instances} and scaling.max_instances {self.scaling.max_instances}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _steps_are_instances(self) -> HostingSettings:
+        """Both variants may be at their fewest instances when an update comes."""
+        shift, fewest = self.fleet_shift, self._instances[0]
+        if shift.type == "ALL_AT_ONCE" or fewest * shift.step_percent >= 100:
+            return self
+        field = "scaling.min_instances" if self.scaling and self.scaling.min_instances == fewest else "initial_instance_count"
+        larger = -(-100 // fewest)
+        alternative = f"step_percent of at least {larger}, or " if larger <= 50 else ""
+        raise ValueError(
+            f"fleet_shift.step_percent {shift.step_percent} of {field} {fewest} is less than one instance, which fleet_shift.type "
+            f"{shift.type} needs for a step: use {alternative}{field} of at least {-(-100 // shift.step_percent)}, or ALL_AT_ONCE"
+        )
+
+    @model_validator(mode="after")
+    def _alarms_are_in_time(self) -> HostingSettings:
         shift = self.fleet_shift
-        if shift.type in ("CANARY", "LINEAR") and self.initial_instance_count < 2:
-            raise ValueError(
-                f"fleet_shift.type {shift.type} needs initial_instance_count of at least 2 (it is {self.initial_instance_count}): "
-                "a step is at most 50 % of the instances; use 2 or ALL_AT_ONCE"
-            )
-        if shift.type == "CANARY" and self.scaling and self.scaling.min_instances < 2:
-            raise ValueError(
-                f"scaling.min_instances {self.scaling.min_instances} lets a variant shrink to one instance, "
-                "where fleet_shift.type CANARY is impossible: use 2 or ALL_AT_ONCE"
-            )
-        if self.scaling:
-            if self.instance_type.startswith("ml.t"):
-                raise ValueError(
-                    f"instance_type {self.instance_type} cannot autoscale (burstable): set hosting.scaling to null or use an m5/c5 type"
-                )
-            if not self.scaling.min_instances <= self.initial_instance_count <= self.scaling.max_instances:
-                raise ValueError(
-                    f"initial_instance_count {self.initial_instance_count} must lie within scaling.min_instances "
-                    f"{self.scaling.min_instances} and scaling.max_instances {self.scaling.max_instances}"
-                )
         bake = shift.termination_wait_seconds if shift.type == "ALL_AT_ONCE" else shift.wait_seconds
-        window = shift.alarm_period_seconds * shift.alarm_evaluation_periods
-        if window > bake:
+        if shift.alarm_window_seconds > bake:
             raise ValueError(
-                f"fleet_shift alarm window of {window} s (alarm_period_seconds x alarm_evaluation_periods) is longer than the bake "
-                f"of {bake} s, so the alarm could never roll a bad fleet back: shorten the window or lengthen the wait"
+                f"fleet_shift alarm window of {shift.alarm_window_seconds} s (alarm_period_seconds x alarm_evaluation_periods) is longer "
+                f"than the bake of {bake} s, so the alarm could never roll a bad fleet back: shorten the window or lengthen the wait"
             )
-        steps = {"ALL_AT_ONCE": 1, "CANARY": 2, "LINEAR": -(-100 // shift.step_percent)}[shift.type]
-        waits = steps * shift.wait_seconds + shift.termination_wait_seconds
+        waits = shift.steps(*self._instances) * shift.wait_seconds + shift.termination_wait_seconds
         if shift.max_execution_seconds <= waits:
             raise ValueError(
                 f"fleet_shift.max_execution_seconds {shift.max_execution_seconds} must exceed the {waits} s that the steps wait"
             )
         return self
+
+    @property
+    def _instances(self) -> tuple[int, int]:
+        """Fewest and most instances that a variant can have."""
+        if self.scaling is None:
+            return self.initial_instance_count, self.initial_instance_count
+        return self.scaling.min_instances, self.scaling.max_instances
 
 
 class WorkforceSettings(_Section):
@@ -225,6 +255,15 @@ class ReviewSettings(_Section):
     task_time_limit_seconds: int = Field(default=3_600, ge=30, le=28_800)
     task_availability_seconds: int = Field(default=86_400 * 3, ge=3_600, le=864_000)
 
+    @model_validator(mode="after")
+    def _tasks_can_be_finished(self) -> ReviewSettings:
+        if self.task_time_limit_seconds > self.task_availability_seconds:
+            raise ValueError(
+                f"task_time_limit_seconds {self.task_time_limit_seconds} must be at most task_availability_seconds "
+                f"{self.task_availability_seconds}: a task would be gone before its worker's time is up"
+            )
+        return self
+
 
 class LabelingSettings(_Section):
     """Bulk labelling with Ground Truth (closed to new AWS customers since 2026-07-30)."""
@@ -247,6 +286,12 @@ class DriftSettings(_Section):
     def _m_of_n(self) -> DriftSettings:
         if self.datapoints_to_alarm > self.evaluation_periods:
             raise ValueError(f"datapoints_to_alarm {self.datapoints_to_alarm} must be at most evaluation_periods {self.evaluation_periods}")
+        longest = 7 * 1_440 if self.schedule_minutes >= 60 else 1_440
+        if self.schedule_minutes * self.evaluation_periods > longest:
+            raise ValueError(
+                f"schedule_minutes {self.schedule_minutes} x evaluation_periods {self.evaluation_periods} is longer than the {longest} "
+                "minutes that a CloudWatch alarm looks back (a day for periods below an hour, else a week): lower one of them"
+            )
         return self
 
 
@@ -304,6 +349,26 @@ class Settings(_Section):
     retraining: RetrainingSettings = RetrainingSettings()
     rollout: RolloutSettings = RolloutSettings()
     retention: RetentionSettings = RetentionSettings()
+
+    @model_validator(mode="after")
+    def _bucket_names_fit(self) -> Settings:
+        length = len(f"{self.name}-{self.stage}-{_LONGEST_BUCKET_PURPOSE}-{'0' * 12}-{self.region}")
+        if length > 63:
+            raise ValueError(
+                f"name {self.name}, stage {self.stage} and region {self.region} make bucket names of {length} characters, and S3 takes 63: "
+                f"shorten name or stage by {length - 63}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _alarms_go_off_within_a_step(self) -> Settings:
+        window = self.hosting.fleet_shift.alarm_window_seconds
+        if self.rollout.step_seconds < window:
+            raise ValueError(
+                f"rollout.step_seconds {self.rollout.step_seconds} must be at least the {window} s that a variant's alarm needs "
+                "(hosting.fleet_shift alarm_period_seconds x alarm_evaluation_periods): a step would be judged before it could go off"
+            )
+        return self
 
 
 def load_settings(path: Path) -> Settings:

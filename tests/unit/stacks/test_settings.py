@@ -8,15 +8,25 @@ from typing import Any
 import pytest
 import yaml
 
-from stacks.settings import SettingsError, load_settings
+from lambdas.predict import handler as predict
+from local.emulator.sagemaker.traffic import shift_steps
+from stacks.names import BUCKET_PURPOSES
+from stacks.settings import _LONGEST_BUCKET_PURPOSE, DatasetSettings, FleetShiftSettings, SettingsError, load_settings
 
 SETTINGS = Path(__file__).resolve().parents[3] / "settings"
 
 
 def write(tmp_path: Path, **sections: Any) -> Path:
     path = tmp_path / "test.yaml"
-    path.write_text(yaml.safe_dump({"stage": "test", **sections}))
+    path.write_text(yaml.safe_dump({"stage": "test", **sections}), encoding="utf-8")
     return path
+
+
+def problems(tmp_path: Path, sections: dict[str, Any]) -> list[str]:
+    """The lines of the message: the file, then one a problem."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(write(tmp_path, **sections))
+    return str(caught.value).splitlines()
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
@@ -28,39 +38,196 @@ def test_defaults_alone_satisfy_every_rule(tmp_path: Path) -> None:
     assert load_settings(write(tmp_path)).hosting.fleet_shift.type == "CANARY"
 
 
+BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
+    # sections, field path, value, what is allowed
+    ({"review": {"audit_share": 1.5}}, "review.audit_share", "1.5", "less than or equal to 1"),
+    ({"rewiev": {}}, "rewiev", "", "Extra inputs"),
+    ({"region": "mars-1"}, "region", "mars-1", "us-east-1"),
+    ({"stage": "Prod"}, "stage", "Prod", "pattern"),
+    ({"name": "a-b"}, "name", "a-b", "pattern"),
+    ({"name": "a" * 16}, "name", "a" * 16, "pattern"),
+    ({"alert_email": "nobody"}, "alert_email", "nobody", "pattern"),
+    ({"dataset": {"labels": ["Positive", "b"]}}, "dataset.labels.0", "Positive", "pattern"),
+    ({"dataset": {"labels": ["a"]}}, "dataset.labels", "a", "at least 2 items"),
+    ({"dataset": {"uri": "/data"}}, "dataset.uri", "/data", "s3://"),
+    ({"dataset": {"max_text_chars": 90_001}}, "dataset.max_text_chars", "90001", "less than or equal to 90000"),
+    ({"network": {"mode": "vpc", "subnet_ids": ["x"], "security_group_ids": ["sg-1"]}}, "network.subnet_ids.0", "x", "subnet-"),
+    ({"network": {"mode": "vpc", "subnet_ids": [f"subnet-{n}" for n in range(17)]}}, "network.subnet_ids", "subnet-16", "at most 16"),
+    ({"network": {"mode": "vpc", "security_group_ids": [f"sg-{n}" for n in range(6)]}}, "network.security_group_ids", "sg-5", "at most 5"),
+    ({"tuning": {"layers": [5]}}, "tuning.layers.0", "5", "3, 4 or 6"),
+    ({"tuning": {"instance_type": "m5.large"}}, "tuning.instance_type", "m5.large", "ml"),
+    ({"hosting": {"initial_weights": {"blue": 1.0, "green": 0.0}}}, "hosting.initial_weights", "blue", "champion"),
+    ({"hosting": {"fleet_shift": {"step_percent": 51}}}, "hosting.fleet_shift.step_percent", "51", "less than or equal to 50"),
+    ({"hosting": {"fleet_shift": {"alarm_period_seconds": 10}}}, "hosting.fleet_shift.alarm_period_seconds", "10", "60, 120 or 300"),
+    ({"hosting": {"fleet_shift": {"max_latency_ms": 7_001}}}, "hosting.fleet_shift.max_latency_ms", "7001", "less than or equal to 7000"),
+    ({"hosting": {"capture_percent": -1}}, "hosting.capture_percent", "-1", "greater than or equal to 0"),
+    ({"review": {"workers_per_task": 4}}, "review.workers_per_task", "4", "less than or equal to 3"),
+    ({"review": {"threshold": "always"}}, "review.threshold", "always", "'model'"),
+    ({"review": {"workforce": {"mode": "import", "workteam_arn": "team"}}}, "review.workforce.workteam_arn", "team", "workteam"),
+    ({"gates": {"approval": "never"}}, "gates.approval", "never", "'automatic' or 'manual'"),
+    ({"rollout": {"weight_steps": [0.0]}}, "rollout.weight_steps.0", "0.0", "greater than 0"),
+    ({"retention": {"log_days": 2}}, "retention.log_days", "2", "365"),
+]  # fmt: skip
+
+BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
+    # sections; then section, values and what is allowed, all of which the message has
+    ({"dataset": {"labels": ["a", "a"]}}, ["dataset:", "['a', 'a']", "every label must differ"]),
+    ({"network": {"mode": "vpc"}}, ["network:", "network.mode 'vpc'", "at least one subnet_ids"]),
+    ({"network": {"mode": "vpc", "subnet_ids": ["subnet-1"]}}, ["network:", "at least one subnet_ids and one security_group_ids"]),
+    ({"network": {"subnet_ids": ["subnet-1"]}}, ["network:", "remove them"]),
+    ({"tuning": {"strategy": "Hyperband"}}, ["tuning:", "'Hyperband'", "early_stopping to 'Off'"]),
+    ({"tuning": {"strategy": "Grid"}}, ["tuning:", "'Grid'", "use Random, Bayesian or Hyperband"]),
+    ({"tuning": {"max_jobs": 1, "max_parallel_jobs": 2}}, ["tuning:", "max_parallel_jobs 2", "at most max_jobs 1"]),
+    ({"tuning": {"learning_rate": {"low": 0.1, "high": 0.01}}}, ["tuning.learning_rate:", "low 0.1", "below high 0.01"]),
+    ({"hosting": {"initial_weights": {"champion": 1.0}}}, ["hosting:", "['champion']", "exactly champion and challenger"]),
+    ({"hosting": {"initial_weights": {"champion": 0.0, "challenger": 1.0}}}, ["hosting:", "initial_weights.champion 0.0", "above 0"]),
+    ({"hosting": {"instance_type": "ml.t2.large"}}, ["hosting:", "ml.t2.large", "set hosting.scaling to null"]),
+    ({"hosting": {"initial_instance_count": 5}}, ["hosting:", "initial_instance_count 5", "scaling.max_instances 4"]),
+    ({"hosting": {"initial_instance_count": 1}}, ["hosting:", "initial_instance_count 1", "scaling.min_instances 2"]),
+    (
+        {"hosting": {"scaling": None, "initial_instance_count": 1}},
+        [
+            "hosting:",
+            "initial_instance_count 1 is less than one instance",
+            "CANARY",
+            "initial_instance_count of at least 2, or ALL_AT_ONCE",
+        ],
+    ),
+    (
+        {"hosting": {"scaling": {"min_instances": 1}}},
+        ["hosting:", "step_percent 50 of scaling.min_instances 1", "scaling.min_instances of at least 2, or ALL_AT_ONCE"],
+    ),
+    (
+        {"hosting": {"fleet_shift": {"step_percent": 10}}},
+        ["hosting:", "step_percent 10 of scaling.min_instances 2", "step_percent of at least 50, or scaling.min_instances of at least 10"],
+    ),
+    (
+        {
+            "hosting": {
+                "fleet_shift": {"type": "LINEAR", "step_percent": 25},
+                "scaling": {"min_instances": 3, "max_instances": 4},
+                "initial_instance_count": 3,
+            }
+        },
+        [
+            "hosting:",
+            "step_percent 25 of scaling.min_instances 3",
+            "LINEAR",
+            "step_percent of at least 34, or scaling.min_instances of at least 4",
+        ],
+    ),
+    (
+        {"hosting": {"fleet_shift": {"wait_seconds": 60}}},
+        ["hosting:", "alarm window of 120 s", "bake of 60 s", "shorten the window or lengthen the wait"],
+    ),
+    (
+        {"hosting": {"fleet_shift": {"type": "ALL_AT_ONCE", "termination_wait_seconds": 119}}},
+        ["hosting:", "alarm window of 120 s", "bake of 119 s"],
+    ),
+    ({"hosting": {"fleet_shift": {"max_execution_seconds": 720}}}, ["hosting:", "max_execution_seconds 720", "must exceed the 720 s"]),
+    (
+        # of five instances 39 % are one: five steps, not three
+        {
+            "hosting": {
+                "fleet_shift": {"type": "LINEAR", "step_percent": 39, "max_execution_seconds": 1_620},
+                "scaling": None,
+                "initial_instance_count": 5,
+            }
+        },
+        ["hosting:", "max_execution_seconds 1620", "must exceed the 1620 s"],
+    ),
+    ({"review": {"workforce": {"mode": "import"}}}, ["review.workforce:", "workteam_arn is required with mode 'import'"]),
+    (
+        {"review": {"workforce": {"workteam_arn": "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/t"}}},
+        ["review.workforce:", "not allowed with mode 'create'"],
+    ),
+    (
+        {"review": {"task_time_limit_seconds": 7_200, "task_availability_seconds": 3_600}},
+        ["review:", "task_time_limit_seconds 7200", "at most task_availability_seconds 3600"],
+    ),
+    ({"drift": {"datapoints_to_alarm": 3, "evaluation_periods": 2}}, ["drift:", "datapoints_to_alarm 3", "at most evaluation_periods 2"]),
+    ({"drift": {"schedule_minutes": 1_440, "evaluation_periods": 8}}, ["drift:", "1440 x evaluation_periods 8", "the 10080 minutes"]),
+    ({"rollout": {"weight_steps": [0.5, 0.1]}}, ["rollout:", "[0.5, 0.1]", "must rise"]),
+    ({"rollout": {"weight_steps": [0.1, 0.1]}}, ["rollout:", "[0.1, 0.1]", "must rise"]),
+    ({"rollout": {"step_seconds": 60}}, ["rollout.step_seconds 60", "at least the 120 s"]),
+    (
+        {"name": "a" * 15, "stage": "b" * 8, "region": "ap-southeast-1"},
+        ["name aaaaaaaaaaaaaaa", "stage bbbbbbbb", "region ap-southeast-1", "64 characters", "by 1"],
+    ),
+]
+
+AT_THE_BOUND: list[dict[str, Any]] = [
+    {"hosting": {"fleet_shift": {"max_execution_seconds": 721}}},
+    {"hosting": {"fleet_shift": {"wait_seconds": 120}}},
+    {"hosting": {"fleet_shift": {"type": "ALL_AT_ONCE"}, "scaling": None, "initial_instance_count": 1}},
+    {"hosting": {"fleet_shift": {"step_percent": 25}, "scaling": {"min_instances": 4}, "initial_instance_count": 4}},
+    {"hosting": {"instance_type": "ml.t2.large", "scaling": None}},
+    {"review": {"task_time_limit_seconds": 3_600, "task_availability_seconds": 3_600}},
+    {"drift": {"schedule_minutes": 1_440, "evaluation_periods": 7}},
+    {"rollout": {"step_seconds": 120}},
+    {"name": "a" * 15, "stage": "b" * 7, "region": "ap-southeast-1"},
+]
+
+
+@pytest.mark.parametrize(("sections", "path", "value", "allowed"), BAD_FIELDS, ids=lambda item: item if isinstance(item, str) else None)
+def test_a_bad_value_is_named_by_its_path_with_what_is_allowed(
+    tmp_path: Path, sections: dict[str, Any], path: str, value: str, allowed: str
+) -> None:
+    line = next(line for line in problems(tmp_path, sections) if line.startswith(f"  {path}"))
+    assert value in line
+    assert allowed in line
+
+
+@pytest.mark.parametrize(("sections", "fragments"), BAD_TOGETHER, ids=[fragments[1] for _, fragments in BAD_TOGETHER])
+def test_values_that_do_not_fit_together_are_named_with_what_does(tmp_path: Path, sections: dict[str, Any], fragments: list[str]) -> None:
+    (line,) = problems(tmp_path, sections)[1:]
+    assert [fragment for fragment in fragments if fragment not in line] == []
+
+
+@pytest.mark.parametrize("sections", AT_THE_BOUND, ids=str)
+def test_a_value_at_its_bound_is_allowed(tmp_path: Path, sections: dict[str, Any]) -> None:
+    load_settings(write(tmp_path, **sections))
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = "\n".join(problems(tmp_path, {"region": "mars-1", "review": {"audit_share": 2}}))
+    assert "region" in text
+    assert "review.audit_share" in text
+
+
 @pytest.mark.parametrize(
-    ("sections", "fragments"),
+    ("kind", "percent", "counts", "steps"),
     [
-        ({"review": {"audit_share": 1.5}}, ["review.audit_share", "1.5", "less than or equal to 1"]),
-        ({"rewiev": {}}, ["rewiev", "Extra inputs"]),
-        ({"region": "mars-1"}, ["region", "mars-1", "us-east-1"]),
-        ({"dataset": {"labels": ["a", "a"]}}, ["dataset", "label twice"]),
-        ({"dataset": {"labels": ["Positive"]}}, ["dataset.labels.0", "Positive"]),
-        ({"network": {"mode": "vpc"}}, ["network", "subnet_ids"]),
-        ({"network": {"subnet_ids": ["subnet-1"]}}, ["network", "remove them"]),
-        ({"tuning": {"strategy": "Hyperband"}}, ["tuning", "early_stopping"]),
-        ({"tuning": {"strategy": "Grid"}}, ["tuning", "categorical"]),
-        ({"tuning": {"max_jobs": 1, "max_parallel_jobs": 2}}, ["tuning", "max_parallel_jobs 2"]),
-        ({"tuning": {"learning_rate": {"low": 0.1, "high": 0.01}}}, ["tuning.learning_rate", "must be below"]),
-        ({"hosting": {"initial_instance_count": 1}}, ["hosting", "CANARY", "at least 2"]),
-        ({"hosting": {"scaling": {"min_instances": 1}}}, ["hosting", "shrink to one instance"]),
-        ({"hosting": {"instance_type": "ml.t2.large"}}, ["hosting", "cannot autoscale"]),
-        ({"hosting": {"initial_weights": {"champion": 1.0}}}, ["hosting", "exactly champion and challenger"]),
-        ({"hosting": {"initial_weights": {"champion": 0.0, "challenger": 1.0}}}, ["hosting", "above 0"]),
-        ({"hosting": {"initial_weights": {"blue": 1.0, "green": 0.0}}}, ["hosting.initial_weights", "champion"]),
-        ({"hosting": {"fleet_shift": {"wait_seconds": 60}}}, ["hosting", "alarm window of 120 s", "bake of 60 s"]),
-        ({"hosting": {"fleet_shift": {"max_execution_seconds": 600}}}, ["hosting", "must exceed"]),
-        ({"review": {"workforce": {"mode": "import"}}}, ["review.workforce", "workteam_arn"]),
-        ({"drift": {"datapoints_to_alarm": 3, "evaluation_periods": 2}}, ["drift", "at most evaluation_periods 2"]),
-        ({"rollout": {"weight_steps": [0.5, 0.1]}}, ["rollout", "must rise"]),
-        ({"stage": "Prod"}, ["stage", "Prod"]),
+        ("ALL_AT_ONCE", 50, (1, 4), 1),
+        ("CANARY", 50, (2, 4), 2),
+        ("LINEAR", 50, (2, 3), 3),
+        ("LINEAR", 25, (4, 4), 4),
+        ("LINEAR", 39, (5, 5), 5),
     ],
 )
-def test_bad_value_is_named_with_what_is_allowed(tmp_path: Path, sections: dict[str, Any], fragments: list[str]) -> None:
-    with pytest.raises(SettingsError) as caught:
-        load_settings(write(tmp_path, **sections))
-    for fragment in fragments:
-        assert fragment in str(caught.value)
+def test_steps_of_a_shift_are_whole_instances(kind: str, percent: int, counts: tuple[int, int], steps: int) -> None:
+    """The same number as the embedded AWS takes, at the count that needs the most."""
+    shift = FleetShiftSettings.model_validate({"type": kind, "step_percent": percent})
+    assert shift.steps(*counts) == steps
+    size = {"Type": "CAPACITY_PERCENT", "Value": percent}
+    routing = {"Type": kind, "CanarySize": size, "LinearStepSize": size}
+    longest = max(len(shift_steps({"TrafficRoutingConfiguration": routing}, {"champion": n})) for n in range(counts[0], counts[1] + 1))
+    assert longest == steps
+
+
+def test_the_longest_bucket_purpose_is_the_one_that_is_measured() -> None:
+    assert max(BUCKET_PURPOSES, key=len) == _LONGEST_BUCKET_PURPOSE
+
+
+def test_no_latency_is_allowed_that_the_api_would_not_wait_for() -> None:
+    bound = next(item.le for item in FleetShiftSettings.model_fields["max_latency_ms"].metadata if hasattr(item, "le"))
+    assert bound == predict.MODEL.read_timeout * 1_000
+
+
+def test_the_longest_text_fits_into_an_item_of_the_table() -> None:
+    """DynamoDB takes 400 KB, names of attributes included; the rest of a record is a few kilobytes."""
+    bound = next(item.le for item in DatasetSettings.model_fields["max_text_chars"].metadata if hasattr(item, "le"))
+    assert 4 * bound + 20_000 < 400 * 1_024
 
 
 def test_missing_file_lists_the_stages_that_exist() -> None:
