@@ -23,7 +23,7 @@ class PredictionApi(Construct):
         super().__init__(scope, construct_id)
         self._shared = shared
         self.function = self._predict()
-        self._requests_lost()
+        self._alarms()
         self.url = self._api().url
 
     def _predict(self) -> PythonFunction:
@@ -53,20 +53,35 @@ class PredictionApi(Construct):
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._shared.key.key_arn])
         return function
 
-    def _requests_lost(self) -> None:
-        names = self._shared.names
-        alarm = cloudwatch.Alarm(
-            self,
+    def _alarms(self) -> None:
+        """What neither the endpoint's alarms nor the queues' would show."""
+        names, period = self._shared.names, Duration.minutes(5)
+        self._alarm(
             "ReviewRequestsLost",
-            alarm_name=f"{names.prefix}-review-requests-lost",
-            alarm_description="Answers whose review could neither be stored nor queued: look for DynamoDB and SQS errors in the log",
-            metric=cloudwatch.Metric(
+            "review-requests-lost",
+            cloudwatch.Metric(
                 namespace=names.metric_namespace,
                 metric_name="ReviewRequestsLost",
                 dimensions_map={"service": self.function.name},
-                period=Duration.minutes(5),
+                period=period,
                 statistic="Sum",
             ),
+            "Answers whose review could neither be stored nor queued: look for DynamoDB and SQS errors in the log",
+        )
+        self._alarm(
+            "Errors",
+            "predict-errors",
+            self.function.function.metric_errors(period=period, statistic="Sum"),
+            f"{self.function.name} ended without an answer of its own, which it gives even when the model fails: read its log",
+        )
+
+    def _alarm(self, construct_id: str, name: str, metric: cloudwatch.IMetric, description: str) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            construct_id,
+            alarm_name=f"{self._shared.names.prefix}-{name}",
+            alarm_description=description,
+            metric=metric,
             threshold=0,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,

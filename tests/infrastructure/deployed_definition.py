@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import regex
@@ -40,6 +41,45 @@ def definition(template: Template) -> dict[str, Any]:
     (machine,) = (item for item in document["Resources"].values() if item["Type"] == "AWS::StepFunctions::StateMachine")
     found: dict[str, Any] = json.loads(resolve(document, machine["Properties"]["DefinitionString"]))
     return found
+
+
+def statements(template: Template, role: str) -> list[dict[str, Any]]:
+    """The statements of every policy of the role whose logical id begins so, resolved."""
+    document = template.to_json()
+    found = [
+        statement
+        for policy in template.find_resources("AWS::IAM::Policy").values()
+        if any(item["Ref"].startswith(role) for item in policy["Properties"]["Roles"])
+        for statement in resolve(document, policy["Properties"]["PolicyDocument"]["Statement"])
+    ]
+    assert found, f"no policy for {role}"
+    return found
+
+
+def grants(template: Template, role: str) -> dict[str, set[str]]:
+    """Action -> resources of the role whose logical id begins so."""
+    found: dict[str, set[str]] = {}
+    for statement in statements(template, role):
+        assert statement["Effect"] == "Allow"
+        actions, resources = (value if isinstance(value, list) else [value] for value in (statement["Action"], statement["Resource"]))
+        for action in actions:
+            found.setdefault(action, set()).update(resources)
+    return found
+
+
+def each(actions: Sequence[str], *resources: str) -> dict[str, set[str]]:
+    """Several actions with the same resources, to compare with :func:`grants`."""
+    return {action: set(resources) for action in actions}
+
+
+def arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:us-east-1:{ACCOUNT}:{resource}"
+
+
+def properties(template: Template, kind: str) -> list[dict[str, Any]]:
+    """Resolved properties of all resources of a type, in the order of their logical ids."""
+    document = template.to_json()
+    return [resolve(document, resource["Properties"]) for _, resource in sorted(template.find_resources(kind).items())]
 
 
 def fill_in(parameters: Any, state: Any) -> Any:

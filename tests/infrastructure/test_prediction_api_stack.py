@@ -1,0 +1,151 @@
+"""The prediction API and the roles of the endpoint stack: exact grants, IAM in front, and nothing that fails unnoticed."""
+
+from __future__ import annotations
+
+import pytest
+from aws_cdk.assertions import Match, Template
+from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve, statements
+from endpoint_choices import CHOICES, stack_of, variant_alarms
+
+from lambdas.common.environment import read_environment
+from lambdas.predict.handler import Environment
+from stacks.names import Names
+
+
+@pytest.fixture(scope="module")
+def templates() -> dict[str, Template]:
+    return {name: Template.from_stack(stack_of(CHOICES[name])) for name in ("dev", "prod", "vpc", "longest names")}
+
+
+@pytest.fixture(scope="module")
+def template(templates: dict[str, Template]) -> Template:
+    return templates["dev"]
+
+
+# -- the models' role --------------------------------------------------------------------------------
+
+
+def test_models_read_artifacts_write_captures_and_see_their_rollback_alarms(template: Template) -> None:
+    ecr = "arn:aws:ecr:us-east-1:763104351884:repository/huggingface-pytorch-inference"
+    found = grants(template, "EndpointRole")
+    (key,) = found["kms:Decrypt"]
+    buckets = {purpose: f"arn:aws:s3:::reviewloop-dev-{purpose}-{ACCOUNT}-us-east-1" for purpose in ("models", "capture")}
+    logs = arn("logs", "log-group:/aws/sagemaker/Endpoints/reviewloop-dev*")
+    assert found == {
+        "s3:GetObject": {f"{buckets['models']}/training/*"},
+        "s3:ListBucket": {buckets["models"]},
+        "s3:PutObject": {f"{buckets['capture']}/capture/reviewloop-dev/*"},
+        **each(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant"], key),
+        "cloudwatch:DescribeAlarms": {arn("cloudwatch", f"alarm:reviewloop-dev-{v}-green-*") for v in ("champion", "challenger")},
+        "cloudwatch:PutMetricData": {"*"},
+        **each(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], logs),
+        "ecr:GetAuthorizationToken": {"*"},
+        **each(["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"], ecr),
+    }
+    conditions = {item["Action"]: item["Condition"] for item in statements(template, "EndpointRole") if "Condition" in item}
+    assert conditions == {
+        "s3:ListBucket": {"StringLike": {"s3:prefix": ["training/*"]}},
+        "kms:CreateGrant": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        "cloudwatch:PutMetricData": {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}},
+    }
+
+
+def test_every_rollback_alarm_lies_within_what_the_role_may_see(template: Template) -> None:
+    allowed = [one.rsplit("alarm:", 1)[-1].removesuffix("*") for one in grants(template, "EndpointRole")["cloudwatch:DescribeAlarms"]]
+    for alarm in variant_alarms(template, green=True).values():
+        assert str(resolve(template.to_json(), alarm["Properties"]["AlarmName"])).startswith(tuple(allowed))
+
+
+@pytest.mark.parametrize("name", ["dev", "prod", "longest names"])
+def test_the_role_is_sagemakers_alone_and_has_the_name_that_a_rollout_may_pass(templates: dict[str, Template], name: str) -> None:
+    (role,) = (item for item in properties(templates[name], "AWS::IAM::Role") if item.get("RoleName"))
+    assert role["RoleName"] == Names(CHOICES[name]).endpoint_role
+    assert len(role["RoleName"]) <= 64
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert (trust["Action"], trust["Principal"]) == ("sts:AssumeRole", {"Service": "sagemaker.amazonaws.com"})
+
+
+def test_in_a_vpc_interfaces_are_made_in_the_given_subnets_and_groups_only(templates: dict[str, Template]) -> None:
+    found = grants(templates["vpc"], "EndpointRole")
+    assert found["ec2:CreateNetworkInterface"] == {
+        arn("ec2", part) for part in ("subnet/subnet-0a1b", "security-group/sg-0c2d", "network-interface/*")
+    }
+    assert not [action for action in grants(templates["dev"], "EndpointRole") if action.startswith("ec2:")]
+
+
+# -- the API -----------------------------------------------------------------------------------------
+
+
+def test_the_api_has_one_method_and_iam_guards_it(template: Template) -> None:
+    (method,) = properties(template, "AWS::ApiGateway::Method")
+    (resource,) = properties(template, "AWS::ApiGateway::Resource")
+    assert (method["HttpMethod"], resource["PathPart"], method["AuthorizationType"]) == ("POST", "predict", "AWS_IAM")
+    assert method["Integration"]["Type"] == "AWS_PROXY"
+
+
+def test_the_stage_is_throttled_and_logged_without_the_callers_texts(template: Template) -> None:
+    (stage,) = properties(template, "AWS::ApiGateway::Stage")
+    (settings,) = stage["MethodSettings"]
+    assert (stage["StageName"], stage["TracingEnabled"]) == ("v1", True)
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (200, 400)
+    assert settings.get("LoggingLevel", "OFF") == "OFF"
+    assert not settings.get("DataTraceEnabled")
+    assert "body" not in stage["AccessLogSetting"]["Format"].lower()
+    template.has_resource_properties(
+        "AWS::Logs::LogGroup", {"LogGroupName": "/aws/apigateway/reviewloop-dev", "KmsKeyId": Match.any_value(), "RetentionInDays": 14}
+    )
+
+
+def test_predict_asks_this_endpoint_puts_records_and_sends_requests_and_nothing_else(template: Template) -> None:
+    found = grants(template, "PredictionsPredictRole")
+    (key,) = found["kms:Decrypt"]
+    log_group = found.pop("logs:PutLogEvents")
+    assert found.pop("logs:CreateLogStream") == log_group
+    assert found == {
+        "sagemaker:InvokeEndpoint": {arn("sagemaker", "endpoint/reviewloop-dev")},
+        "dynamodb:PutItem": {arn("dynamodb", "table/reviewloop-dev-predictions")},
+        "sqs:SendMessage": {arn("sqs", "reviewloop-dev-review-requests")},
+        **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
+        **each(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*"),
+    }
+    assert ":key/" in key
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_predict_gets_every_setting_that_it_reads(templates: dict[str, Template], name: str) -> None:
+    (function,) = properties(templates[name], "AWS::Lambda::Function")
+    settings, given = CHOICES[name], function["Environment"]["Variables"]
+    wanted = Environment(
+        endpoint_name=f"reviewloop-{name}",
+        predictions_table=f"reviewloop-{name}-predictions",
+        review_queue_url=f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/reviewloop-{name}-review-requests",
+        max_text_chars=settings.dataset.max_text_chars,
+        audit_share=settings.review.audit_share,
+        retention_days=settings.retention.prediction_days,
+        review_threshold=str(settings.review.threshold),
+    )
+    assert read_environment(Environment, given) == wanted
+    assert function["Timeout"] <= 29  # API Gateway waits no longer
+
+
+def test_only_the_api_may_invoke_predict(template: Template) -> None:
+    permissions = properties(template, "AWS::Lambda::Permission")
+    assert {item["Principal"] for item in permissions} == {"apigateway.amazonaws.com"}
+    assert all("/POST/predict" in str(item["SourceArn"]) for item in permissions)
+
+
+def test_a_crash_of_predict_and_a_lost_review_ring(template: Template) -> None:
+    alarms = {alarm["AlarmName"]: alarm for alarm in properties(template, "AWS::CloudWatch::Alarm")}
+    lost, crashed = alarms["reviewloop-dev-review-requests-lost"], alarms["reviewloop-dev-predict-errors"]
+    assert (lost["Namespace"], lost["MetricName"], lost["Threshold"]) == ("ReviewLoop/reviewloop/dev", "ReviewRequestsLost", 0)
+    assert lost["Dimensions"] == [{"Name": "service", "Value": "reviewloop-dev-predict"}]
+    assert (crashed["Namespace"], crashed["MetricName"], crashed["Threshold"]) == ("AWS/Lambda", "Errors", 0)
+    (function,) = template.find_resources("AWS::Lambda::Function")
+    (crash,) = template.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"AlarmName": "reviewloop-dev-predict-errors"}}).values()
+    assert crash["Properties"]["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": function}}]
+
+
+def test_callers_find_the_api_in_the_outputs(template: Template) -> None:
+    outputs = template.to_json()["Outputs"]
+    assert {"ApiUrl", "PredictUrl"} <= set(outputs)
+    assert str(resolve(template.to_json(), outputs["PredictUrl"]["Value"])).endswith("/predict")
