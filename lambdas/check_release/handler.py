@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from lambdas.check_release.running import Verdict, of_endpoint, of_stack
+from lambdas.check_release.running import Verdict, of_endpoint, of_stack, settled
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
@@ -37,7 +37,7 @@ def _client(service: str) -> Any:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """``{"release": "<champion>,<challenger>"}`` -> ``{"status": "updating" | "in_place" | "rolled_back" | "failed", "reason"}``."""
     wanted = Release.parse(event["release"])
-    verdict = _stack_verdict() or _endpoint_verdict(wanted)
+    verdict = settled(_stack_verdict(), lambda: _endpoint_verdict(wanted))
     logger.info("release checked", extra={"release": event["release"], "verdict": asdict(verdict)})
     return asdict(verdict)
 

@@ -6,7 +6,7 @@ success, so only what the variants really run tells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -72,3 +72,11 @@ def of_endpoint(endpoint: Mapping[str, Any] | None, packages: Mapping[str, str],
             Status.ROLLED_BACK, reason or f"the endpoint kept its configuration {endpoint['EndpointConfigName']}: {'; '.join(different)}"
         )
     return Verdict(Status.IN_PLACE, f"the endpoint runs {endpoint['EndpointConfigName']}")
+
+
+def settled(stack: Verdict | None, ask_endpoint: Callable[[], Verdict]) -> Verdict:
+    """The stack's word, but for a stack whose last update was rolled back: it may hold the wanted release all the same."""
+    if stack is not None and stack.status is not Status.ROLLED_BACK:
+        return stack
+    endpoint = ask_endpoint()
+    return endpoint if stack is None or endpoint.status in (Status.IN_PLACE, Status.UPDATING) else stack

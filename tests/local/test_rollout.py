@@ -13,13 +13,25 @@ from typing import Any
 import pytest
 from released_app import ReleasedApp, TinyModel, deploy
 
-from local import deployer
+from local import deployer, stack_process
 from stacks.application import build_app
+from stacks.settings import load_settings
+
+DEV = load_settings(stack_process.ROOT / "settings" / "dev.yaml")
+SHORT = DEV.model_copy(
+    update={
+        "rollout": DEV.rollout.model_copy(update={"step_seconds": 120, "min_invocations": 10, "max_holds": 2}),
+        "hosting": DEV.hosting.model_copy(
+            update={"fleet_shift": DEV.hosting.fleet_shift.model_copy(update={"wait_seconds": 180, "termination_wait_seconds": 30})}
+        ),
+    }
+)
+"""The dev stage with short waits."""
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleasedApp]:
-    with deploy(tmp_path_factory.mktemp("app")) as deployed:
+    with deploy(tmp_path_factory.mktemp("app"), settings=SHORT) as deployed:
         yield deployed
 
 
@@ -159,7 +171,14 @@ def test_the_service_role_of_the_update_is_needed_too(app: ReleasedApp, champion
 def test_a_deployment_changes_neither_live_weights_nor_counts(
     app: ReleasedApp, champion: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    sagemaker = app.client("sagemaker")
+    sagemaker, scaling = app.client("sagemaker"), app.client("application-autoscaling")
+    for variant in ("champion", "challenger"):  # the counts shall be what this test set, not what the autoscaler makes of them
+        scaling.register_scalable_target(
+            ServiceNamespace="sagemaker",
+            ResourceId=f"endpoint/{app.prefix}/variant/{variant}",
+            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+            SuspendedState={"DynamicScalingInSuspended": True, "DynamicScalingOutSuspended": True, "ScheduledScalingSuspended": True},
+        )
     share = [{"VariantName": "champion", "DesiredWeight": 0.7}, {"VariantName": "challenger", "DesiredWeight": 0.3}]
     sagemaker.update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=share)
     in_service(app)

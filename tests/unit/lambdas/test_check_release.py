@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.check_release.running import Status, of_endpoint, of_stack
+from lambdas.check_release.running import Status, Verdict, of_endpoint, of_stack, settled
 from lambdas.common.release import EMPTY_RELEASE, Release
 
 A, B = (f"arn:aws:sagemaker:us-east-1:123456789012:model-package/reviewloop-dev/{number}" for number in (1, 2))
@@ -64,3 +64,13 @@ def test_the_variants_packages_decide(described: dict[str, Any] | None, packages
 
 def test_no_endpoint_is_right_when_nothing_is_released() -> None:
     assert of_endpoint(None, {}, EMPTY_RELEASE).status is Status.IN_PLACE
+
+
+def test_a_rolled_back_stack_may_hold_what_is_wanted_all_the_same() -> None:
+    """Withdrawing after a failed update has nothing to update: what runs decides."""
+    rolled_back, busy = Verdict(Status.ROLLED_BACK, "no artifact"), Verdict(Status.UPDATING, "busy")
+    running, other = Verdict(Status.IN_PLACE, "runs"), Verdict(Status.ROLLED_BACK, "other packages")
+    assert settled(rolled_back, lambda: running) is running
+    assert settled(rolled_back, lambda: other) is rolled_back
+    assert settled(busy, lambda: running) is busy
+    assert settled(None, lambda: other) is other
