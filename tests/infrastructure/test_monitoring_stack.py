@@ -1,0 +1,312 @@
+"""The monitoring stack: captured data as a table, drift and open reviews on a schedule, alarms that mean something, exact grants."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Template
+from cdk_nag import AwsSolutionsChecks
+from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
+
+from lambdas.common.environment import read_environment
+from lambdas.detect_drift import handler as drift
+from lambdas.reconcile import handler as reconcile
+from stacks.application import FEATURE_FLAGS
+from stacks.endpoint import EndpointStack
+from stacks.monitoring import MonitoringStack
+from stacks.retraining import RetrainingStack
+from stacks.settings import Settings, load_settings
+
+SETTINGS = Path(__file__).resolve().parents[2] / "settings"
+DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
+CAPTURE_BUCKET = f"reviewloop-dev-capture-{ACCOUNT}-us-east-1"
+CAPTURED = {
+    "captureData": {
+        "endpointInput": {"observedContentType": "application/json", "mode": "INPUT", "data": "{}", "encoding": "JSON"},
+        "endpointOutput": {"observedContentType": "application/json", "mode": "OUTPUT", "data": "[]", "encoding": "JSON"},
+    },
+    "eventMetadata": {"eventId": "e", "inferenceId": "p", "customAttributes": ["a"], "inferenceTime": "2026-02-14T17:25:49Z"},
+    "eventVersion": "0",
+}
+"""A line of a capture file; source: SageMaker developer guide, "Capture data"."""
+
+
+def stack_of(settings: Settings) -> MonitoringStack:
+    return MonitoringStack(App(context=FEATURE_FLAGS), settings)
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return Template.from_stack(stack_of(DEV))
+
+
+@pytest.fixture(scope="module")
+def prod() -> Template:
+    return Template.from_stack(stack_of(PROD))
+
+
+def by_name(template: Template, kind: str, key: str) -> dict[str, dict[str, Any]]:
+    return {item[key]: item for item in properties(template, kind)}
+
+
+def alarms(template: Template) -> dict[str, dict[str, Any]]:
+    return by_name(template, "AWS::CloudWatch::Alarm", "AlarmName")
+
+
+def logical_id(template: Template, kind: str, key: str, value: str) -> str:
+    (found,) = template.find_resources(kind, {"Properties": {key: value}})
+    return str(found)
+
+
+# -- captured data -----------------------------------------------------------------------------------
+
+
+def test_the_table_is_projected_over_variants_and_hours_where_the_endpoint_captures(template: Template) -> None:
+    (table,) = properties(template, "AWS::Glue::Table")
+    (config,) = properties(Template.from_stack(EndpointStack(App(context=FEATURE_FLAGS), DEV)), "AWS::SageMaker::EndpointConfig")
+    location = f"{config['DataCaptureConfig']['DestinationS3Uri']}/reviewloop-dev/"
+    given = table["TableInput"]
+    assert (table["DatabaseName"], given["Name"], given["TableType"]) == ("reviewloop_dev", "capture", "EXTERNAL_TABLE")
+    assert given["StorageDescriptor"]["Location"] == location
+    assert [column["Name"] for column in given["PartitionKeys"]] == ["variant", "hour"]
+    projection = {key: value for key, value in given["Parameters"].items() if key != "classification"}
+    assert projection == {
+        "projection.enabled": "true",
+        "projection.variant.type": "enum",
+        "projection.variant.values": ",".join(variant["VariantName"] for variant in config["ProductionVariants"]),
+        "projection.hour.type": "date",
+        "projection.hour.format": "yyyy/MM/dd/HH",
+        "projection.hour.range": "2026/01/01/00,NOW",
+        "projection.hour.interval": "1",
+        "projection.hour.interval.unit": "HOURS",
+        "storage.location.template": f"{location}${{variant}}/${{hour}}/",
+    }
+
+
+def test_the_columns_hold_a_capture_line(template: Template) -> None:
+    def fields(value: Any) -> set[str]:
+        if isinstance(value, dict):
+            return {name.lower() for name in value} | {name for inner in value.values() for name in fields(inner)}
+        return set()
+
+    (table,) = properties(template, "AWS::Glue::Table")
+    storage = table["TableInput"]["StorageDescriptor"]
+    columns = {column["Name"]: column["Type"] for column in storage["Columns"]}
+    assert set(columns) == {name.lower() for name in CAPTURED}
+    assert {name for kind in columns.values() for name in re.findall(r"(\w+):", kind)} == fields(CAPTURED) - set(columns)
+    assert storage["SerdeInfo"]["Parameters"] == {"case.insensitive": "true"}
+
+
+def test_the_drift_query_names_columns_that_exist(template: Template) -> None:
+    (table,) = properties(template, "AWS::Glue::Table")
+    names = {column["Name"] for column in (*table["TableInput"]["StorageDescriptor"]["Columns"], *table["TableInput"]["PartitionKeys"])}
+    assert set(re.findall(r"\b(capturedata|eventmetadata|eventversion|variant|hour)\b", drift.QUERY)) <= names
+    assert "FROM capture\n" in drift.QUERY
+
+
+def test_the_table_comes_after_its_database(template: Template) -> None:
+    (table,) = template.find_resources("AWS::Glue::Table").values()
+    assert table["DependsOn"] == ["Database"]
+    template.has_resource_properties("AWS::Glue::Database", {"DatabaseInput": {"Name": "reviewloop_dev"}})
+
+
+def test_queries_are_bounded_and_their_results_encrypted_whatever_the_client_says(template: Template) -> None:
+    (workgroup,) = properties(template, "AWS::Athena::WorkGroup")
+    configuration = workgroup["WorkGroupConfiguration"]
+    result = configuration["ResultConfiguration"]
+    assert workgroup["Name"] == "reviewloop-dev"
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    assert configuration["BytesScannedCutoffPerQuery"] == 10 * 1024**3
+    assert result["OutputLocation"] == f"s3://{CAPTURE_BUCKET}/athena-results/"
+    assert result["EncryptionConfiguration"]["EncryptionOption"] == "SSE_KMS"
+    assert ":key/" in result["EncryptionConfiguration"]["KmsKey"]
+
+
+# -- alarms and dashboard ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("stage", "needed", "of"), [("dev", 1, 1), ("prod", 2, 3)])
+def test_drift_rings_when_m_of_n_scores_are_above_the_baselines_threshold(
+    template: Template, prod: Template, stage: str, needed: int, of: int
+) -> None:
+    alarm = alarms(template if stage == "dev" else prod)[f"reviewloop-{stage}-drift"]
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (needed, of)
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanThreshold")
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == ("DriftScore", "Maximum", 3_600)
+    assert alarm["Namespace"] == f"ReviewLoop/reviewloop/{stage}"
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": f"reviewloop-{stage}-detect-drift"}]
+
+
+def test_the_drift_alarm_has_the_name_that_starts_a_retraining(template: Template) -> None:
+    retraining = Template.from_stack(RetrainingStack(App(context=FEATURE_FLAGS), DEV))
+    rule = by_name(retraining, "AWS::Events::Rule", "Name")["reviewloop-dev-retrain-on-drift"]
+    (name,) = rule["EventPattern"]["detail"]["alarmName"]
+    assert name in alarms(template)
+
+
+def test_silence_is_no_drift_and_no_overdue_review_and_every_alarm_tells_the_topic(template: Template) -> None:
+    """A window that is not full has no score; a run that fails has alarms of its own."""
+    found = alarms(template)
+    assert set(found) == {
+        f"reviewloop-dev-{name}"
+        for name in (
+            "drift", "detect-drift-errors", "detect-drift-dlq-not-empty",
+            "reviews-overdue", "reconcile-errors", "reconcile-dlq-not-empty",
+        )
+    }  # fmt: skip
+    for alarm in found.values():
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert alarm["AlarmActions"] == [arn("sns", "reviewloop-dev-alerts")]
+
+
+def test_one_overdue_review_and_one_failed_run_are_enough(template: Template) -> None:
+    found = alarms(template)
+    overdue = found["reviewloop-dev-reviews-overdue"]
+    assert (overdue["MetricName"], overdue["Threshold"], overdue["EvaluationPeriods"]) == ("ReviewsOverdue", 0, 1)
+    assert overdue["Dimensions"] == [{"Name": "service", "Value": "reviewloop-dev-reconcile"}]
+    for name in ("detect-drift", "reconcile"):
+        alarm = found[f"reviewloop-dev-{name}-errors"]
+        assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("AWS/Lambda", "Errors", "Sum", 0)
+
+
+def test_the_dashboard_shows_drift_reviews_and_both_variants(template: Template) -> None:
+    (board,) = properties(template, "AWS::CloudWatch::Dashboard")
+    assert board["DashboardName"] == "reviewloop-dev"
+    widgets = {widget["properties"]["title"]: widget["properties"]["metrics"] for widget in json.loads(board["DashboardBody"])["widgets"]}
+    published = {f"{name}Score" for name in drift._METRIC_NAMES.values()}
+    assert {metric[1] for metric in widgets["Drift score (1 = threshold)"]} == published
+    source = Path(reconcile.__file__).read_text(encoding="utf-8")
+    for metric in widgets["Open reviews"]:
+        assert metric[:4] == ["ReviewLoop/reviewloop/dev", metric[1], "service", "reviewloop-dev-reconcile"]
+        assert f'"{metric[1]}"' in source
+    for name in ("Invocations", "ModelLatency", "Invocation4XXErrors"):
+        assert [metric[:6] for metric in widgets[f"{name} by variant"]] == [
+            ["AWS/SageMaker", name, "EndpointName", "reviewloop-dev", "VariantName", variant] for variant in ("champion", "challenger")
+        ]
+
+
+# -- schedules ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "minutes"), [("detect-drift", DEV.drift.schedule_minutes), ("reconcile", 15)])
+def test_a_function_runs_on_its_schedule_and_a_run_that_fails_is_kept(template: Template, name: str, minutes: int) -> None:
+    function = logical_id(template, "AWS::Lambda::Function", "FunctionName", f"reviewloop-dev-{name}")
+    queue = logical_id(template, "AWS::SQS::Queue", "QueueName", f"reviewloop-dev-{name}-dlq")
+    rule_id = logical_id(template, "AWS::Events::Rule", "Name", f"reviewloop-dev-{name}-schedule")
+    rule = template.find_resources("AWS::Events::Rule")[rule_id]["Properties"]
+    dead_letters = {"Fn::GetAtt": [queue, "Arn"]}
+    assert (rule["ScheduleExpression"], rule["State"]) == (f"rate({minutes} minutes)", "ENABLED")
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": [function, "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": dead_letters}
+    template.has_resource_properties(
+        "AWS::Lambda::EventInvokeConfig",
+        {"FunctionName": {"Ref": function}, "DestinationConfig": {"OnFailure": {"Destination": dead_letters}}, "MaximumRetryAttempts": 2},
+    )
+    template.has_resource_properties(
+        "AWS::Lambda::Permission",
+        {
+            "FunctionName": {"Fn::GetAtt": [function, "Arn"]},
+            "Principal": "events.amazonaws.com",
+            "SourceArn": {"Fn::GetAtt": [rule_id, "Arn"]},
+        },
+    )
+
+
+def test_dead_letters_are_encrypted_kept_for_two_weeks_and_ring(template: Template) -> None:
+    queues = by_name(template, "AWS::SQS::Queue", "QueueName")
+    assert set(queues) == {"reviewloop-dev-detect-drift-dlq", "reviewloop-dev-reconcile-dlq"}
+    for name, queue in queues.items():
+        assert ":key/" in queue["KmsMasterKeyId"]
+        assert queue["MessageRetentionPeriod"] == 14 * 86_400
+        alarm = alarms(template)[f"{name}-not-empty"]
+        assert (alarm["MetricName"], alarm["Threshold"], alarm["ComparisonOperator"]) == (
+            "ApproximateNumberOfMessagesVisible", 1, "GreaterThanOrEqualToThreshold",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_the_functions_get_every_setting_that_they_read(template: Template, prod: Template, stage: str) -> None:
+    settings = DEV if stage == "dev" else PROD
+    functions = by_name(template if stage == "dev" else prod, "AWS::Lambda::Function", "FunctionName")
+    given = {name: function["Environment"]["Variables"] for name, function in functions.items()}
+    assert read_environment(drift.Environment, given[f"reviewloop-{stage}-detect-drift"]) == drift.Environment(
+        f"/reviewloop/{stage}/release", f"reviewloop_{stage}", f"reviewloop-{stage}", 7 * 24
+    )
+    review = settings.review
+    assert read_environment(reconcile.Environment, given[f"reviewloop-{stage}-reconcile"]) == reconcile.Environment(
+        predictions_table=f"reviewloop-{stage}-predictions",
+        review_queue_url=f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/reviewloop-{stage}-review-requests",
+        resend_after_seconds=900,
+        overdue_after_seconds=review.task_availability_seconds + review.task_time_limit_seconds,
+    )
+
+
+def test_a_query_is_stopped_before_its_function_is(template: Template) -> None:
+    function = by_name(template, "AWS::Lambda::Function", "FunctionName")["reviewloop-dev-detect-drift"]
+    assert drift.Environment.query_timeout_seconds + 30 < function["Timeout"]
+
+
+# -- grants ------------------------------------------------------------------------------------------
+
+
+def own_grants(template: Template, role: str, queue: str) -> dict[str, set[str]]:
+    """Without what every function has: its own log group, traces, and its own dead letters."""
+    found = grants(template, role)
+    assert found.pop("logs:CreateLogStream") == found.pop("logs:PutLogEvents")
+    for action in ("xray:PutTraceSegments", "xray:PutTelemetryRecords"):
+        assert found.pop(action) == {"*"}
+    found["sqs:SendMessage"] -= {resolve({}, {"Fn::GetAtt": [queue, "Arn"]})}
+    return {action: resources for action, resources in found.items() if resources}
+
+
+def test_the_drift_check_reads_captures_and_the_champions_report_and_changes_nothing(template: Template) -> None:
+    queue = logical_id(template, "AWS::SQS::Queue", "QueueName", "reviewloop-dev-detect-drift-dlq")
+    found = own_grants(template, "DetectDriftRole", queue)
+    (key,) = found["kms:Decrypt"]
+    catalog = [arn("glue", part) for part in ("catalog", "database/reviewloop_dev", "table/reviewloop_dev/capture")]
+    bucket, results = f"arn:aws:s3:::{CAPTURE_BUCKET}", f"arn:aws:s3:::{CAPTURE_BUCKET}/athena-results/*"
+    queries = [f"athena:{verb}" for verb in ("StartQueryExecution", "GetQueryExecution", "GetQueryResults", "StopQueryExecution")]
+    assert found == {
+        "ssm:GetParameter": {arn("ssm", "parameter/reviewloop/dev/release")},
+        "sagemaker:DescribeModelPackage": {arn("sagemaker", "model-package/reviewloop-dev/*")},
+        **each(queries, arn("athena", "workgroup/reviewloop-dev")),
+        **each(["glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"], *catalog),
+        "s3:GetObject": {
+            f"{bucket}/capture/reviewloop-dev/*",
+            results,
+            f"arn:aws:s3:::reviewloop-dev-models-{ACCOUNT}-us-east-1/evaluations/*",
+        },
+        **each(["s3:PutObject", "s3:AbortMultipartUpload"], results),
+        **each(["s3:ListBucket", "s3:GetBucketLocation"], bucket),
+        **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
+    }
+
+
+def test_the_reconciler_reads_open_reviews_and_may_only_ask_again(template: Template) -> None:
+    queue = logical_id(template, "AWS::SQS::Queue", "QueueName", "reviewloop-dev-reconcile-dlq")
+    found = own_grants(template, "ReconcileRole", queue)
+    (key,) = found["kms:Decrypt"]
+    assert found == {
+        "dynamodb:Query": {arn("dynamodb", "table/reviewloop-dev-predictions/index/open-reviews")},
+        "sqs:SendMessage": {arn("sqs", "reviewloop-dev-review-requests")},
+        **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
+    }
+
+
+# -- audits ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [DEV, PROD], ids=["dev", "prod"])
+def test_no_finding_is_left_unanswered(settings: Settings) -> None:
+    stack = stack_of(settings)
+    assert [item.rule_name for item in AwsSolutionsChecks(stack).validate_scope(stack).violations] == []
+
+
+def test_the_same_settings_give_the_same_template(template: Template) -> None:
+    assert Template.from_stack(stack_of(DEV)).to_json() == template.to_json()
