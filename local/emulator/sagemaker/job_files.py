@@ -1,21 +1,32 @@
-"""Files of jobs: inputs from S3, outputs to S3, all under the job's execution role, and the folder that stands for /opt/ml."""
+"""What jobs share: files from and to S3 under the execution role, the folder that stands for /opt/ml, the container's environment."""
 
 from __future__ import annotations
 
 import gzip
+import logging
+import os
 import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from local.emulator import sessions
+from local.emulator.api import ApiError, Records
 from local.emulator.background import RUN_DIR
 from local.emulator.sagemaker.service_output import SAGEMAKER, split_s3_uri
 
+log = logging.getLogger("reviewloop.emulator")
+
 PREFIX = "/opt/ml"
+_OF_THE_HOST = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
+# Two cores: one thread a job, and no more processes at once than a tuning job asks for.
+_THREADS = {"OMP_NUM_THREADS": "1", "SM_NUM_CPUS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+_NOWHERE = "http://127.0.0.1:9"
+_ISOLATED = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _NOWHERE) | {"PIP_NO_INDEX": "1"}
+"""Network isolation, as far as a process without a network of its own goes: well-behaved clients reach nothing."""
 
 
 class JobFailed(Exception):
@@ -31,21 +42,29 @@ class JobStorage:
         self._role_arn, self._job = role_arn, job_name
 
     def download(self, uri: str, folder: Path) -> int:
-        """Every object whose key begins with the URI's key, as S3Prefix means it; returns how many.
+        """The object, or every object below the prefix, with its path relative to it; returns how many.
+
+        ``s3://b/data/train`` and ``s3://b/data/train/`` give the same files. (AWS takes a key like ``data/train2/x`` for the
+        first as well, since it only compares beginnings: such keys are left out here.)
 
         Raises:
             JobFailed: nothing matches, or the role may not list or read it.
         """
-        bucket, _ = split_s3_uri(uri)
-        prefix = uri.removeprefix(f"s3://{bucket}").lstrip("/")
+        count = self.download_if_any(uri, folder)
+        if not count:
+            raise JobFailed(f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source.')
+        return count
+
+    def download_if_any(self, uri: str, folder: Path) -> int:
+        """Like :meth:`download`; nothing there is no failure."""
+        bucket, prefix = split_s3_uri(uri)
         folder.mkdir(parents=True, exist_ok=True)
-        base = prefix if prefix.endswith("/") else prefix.rsplit("/", 1)[0] + "/" if "/" in prefix else ""
         count = 0
         try:
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for item in page.get("Contents", []):
-                    relative = item["Key"].removeprefix(prefix if prefix.endswith("/") else base)
-                    if item["Key"].endswith("/") or not self._below(item["Key"], prefix):
+                    relative = relative_path(item["Key"], prefix)
+                    if relative is None:
                         continue
                     target = folder / relative
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -53,13 +72,7 @@ class JobStorage:
                     count += 1
         except ClientError as error:
             raise JobFailed(self._denied(error, uri)) from None
-        if not count:
-            raise JobFailed(f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source.')
         return count
-
-    @staticmethod
-    def _below(key: str, prefix: str) -> bool:
-        return prefix.endswith("/") or key == prefix or key.startswith(prefix + "/")
 
     def upload(self, path: Path, uri: str, kms_key_id: str | None) -> None:
         """Raises JobFailed when the role may not write there."""
@@ -77,6 +90,42 @@ class JobStorage:
 
     def _denied(self, error: Exception, uri: str) -> str:
         return f"ClientError: {error} ({uri}, execution role {self._role_arn})"
+
+
+def relative_path(key: str, prefix: str) -> str | None:
+    """Where an object goes below its channel's folder; None for one that the prefix does not name."""
+    if key.endswith("/"):
+        return None
+    if key == prefix:
+        return key.rsplit("/", 1)[-1]
+    below = prefix and f"{prefix}/"
+    return key.removeprefix(below) if key.startswith(below) else None
+
+
+def add(records: Records, word: str, name: str, record: dict[str, Any]) -> None:
+    """Raises ApiError (ResourceInUse): a job's name is taken for ever."""
+    if records.find(name) is not None:
+        raise ApiError(
+            "ResourceInUse", f"{word} names must be unique within an AWS account and region, and {records.arn(name)} already exists."
+        )
+    records.add(name, record)
+
+
+def run_to_the_end(body: Callable[[], None], fail: Callable[[str], None]) -> None:
+    """Run a job's thread; whatever goes wrong becomes the job's failure reason, so that no job is under way for ever."""
+    try:
+        body()
+    except JobFailed as error:
+        fail(str(error))
+    except Exception as error:
+        log.exception("a job failed by a fault of the embedded AWS")
+        fail(f"InternalServerError: {type(error).__name__}: {error}")
+
+
+def container_environment(given: Mapping[str, str], *, isolated: bool) -> dict[str, str]:
+    """A container's variables: none of the emulator's own, no credentials, the request's ``Environment`` over all defaults."""
+    host = {name: os.environ[name] for name in _OF_THE_HOST if name in os.environ}
+    return {**host, **_THREADS, "PYTHONUNBUFFERED": "1", **(_ISOLATED if isolated else {}), **given}
 
 
 def job_folder(kind: str, name: str) -> Path:

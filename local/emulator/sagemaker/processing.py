@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import threading
 import time
 from pathlib import Path
@@ -12,17 +12,33 @@ from local.emulator import background, events
 from local.emulator.api import Records, Request, Response, operation, paginate, validation_error
 from local.emulator.background import CONTAINER_PYTHON
 from local.emulator.clock import now
-from local.emulator.sagemaker.job_files import PREFIX, JobFailed, JobStorage, failure_text, job_folder, public, rewrite, tail
+from local.emulator.sagemaker.job_files import (
+    PREFIX,
+    JobFailed,
+    JobStorage,
+    add,
+    container_environment,
+    failure_text,
+    job_folder,
+    public,
+    rewrite,
+    run_to_the_end,
+    tail,
+)
 
 JOBS = Records("processing-job")
 TERMINAL = ("Completed", "Failed", "Stopped")
 POLL_SECONDS = 0.1
-_THREADS = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+_DAY_SECONDS = 86_400
 
 
 @operation("sagemaker", "CreateProcessingJob")
 def create_processing_job(request: Request) -> Response:
+    """Checks the role at once, as the service does, then runs in the background."""
     name = request["ProcessingJobName"]
+    unknown = [item["InputName"] for item in request.get("ProcessingInputs", []) if "S3Input" not in item]
+    if unknown:
+        raise validation_error(f"The embedded AWS takes S3 inputs only: {', '.join(unknown)} must have an S3Input.")
     storage = JobStorage(request["RoleArn"], name)
     record: dict[str, Any] = {
         **request,
@@ -31,69 +47,94 @@ def create_processing_job(request: Request) -> Response:
         "CreationTime": now(),
         "LastModifiedTime": now(),
         "_stop": threading.Event(),
+        "_lock": threading.RLock(),
     }
-    JOBS.add(name, record)
+    add(JOBS, "Processing job", name, record)
     _set_status(record, "InProgress")
-    background.start(lambda: _run(record, storage), f"processing-{name}")
+    background.start(lambda: run_to_the_end(lambda: _run(record, storage), lambda reason: _fail(record, reason)), f"processing-{name}")
     return {"ProcessingJobArn": record["ProcessingJobArn"]}
 
 
 def _run(record: dict[str, Any], storage: JobStorage) -> None:
     root = job_folder("processing", record["ProcessingJobName"])
-    try:
-        for item in record.get("ProcessingInputs", []):
-            source = item["S3Input"]
-            storage.download(source["S3Uri"], Path(source["LocalPath"].replace(PREFIX, str(root))))
-        outputs = record.get("ProcessingOutputConfig", {}).get("Outputs", [])
-        for item in outputs:
-            Path(item["S3Output"]["LocalPath"].replace(PREFIX, str(root))).mkdir(parents=True, exist_ok=True)
-        record["ProcessingStartTime"] = now()
-        stopped = _execute(record, root)
-        key = record.get("ProcessingOutputConfig", {}).get("KmsKeyId")
-        for item in outputs:
-            target = item["S3Output"]
-            storage.upload_folder(Path(target["LocalPath"].replace(PREFIX, str(root))), target["S3Uri"], key)
-        record["ProcessingEndTime"] = now()
-        _set_status(record, "Stopped" if stopped else "Completed")
-    except JobFailed as error:
-        record |= {"FailureReason": str(error), "ProcessingEndTime": now()}
-        _set_status(record, "Failed")
+    for item in record.get("ProcessingInputs", []):
+        storage.download(item["S3Input"]["S3Uri"], _local(item["S3Input"], root))
+    outputs = record.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    for item in outputs:
+        _local(item["S3Output"], root).mkdir(parents=True, exist_ok=True)
+    _describe_to_the_container(record, root)
+    record["ProcessingStartTime"] = now()
+    completed = _execute(record, root)
+    key = record.get("ProcessingOutputConfig", {}).get("KmsKeyId")
+    for item in outputs:
+        storage.upload_folder(_local(item["S3Output"], root), item["S3Output"]["S3Uri"], key)
+    record["ProcessingEndTime"] = now()
+    _set_status(record, "Completed" if completed else "Stopped")
+
+
+def _fail(record: dict[str, Any], reason: str) -> None:
+    record |= {"FailureReason": reason, "ProcessingEndTime": now()}
+    _set_status(record, "Failed")
+
+
+def _local(place: dict[str, Any], root: Path) -> Path:
+    return Path(place["LocalPath"].replace(PREFIX, str(root)))
+
+
+def _describe_to_the_container(record: dict[str, Any], root: Path) -> None:
+    """``/opt/ml/config``. Source: SageMaker developer guide, "How Amazon SageMaker Processing Configures Your Processing Container"."""
+    keys = ("ProcessingJobArn", "ProcessingJobName", "AppSpecification", "Environment", "ProcessingInputs", "ProcessingOutputConfig",
+            "ProcessingResources", "RoleArn", "StoppingCondition")  # fmt: skip
+    documents = {
+        "processingjobconfig": {key: record[key] for key in keys if key in record},
+        "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"]},
+    }
+    (root / "config").mkdir()
+    for name, content in documents.items():
+        (root / "config" / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def _execute(record: dict[str, Any], root: Path) -> bool:
-    """Run the entry point; True when it was stopped. Raises JobFailed with what the container said."""
+    """Run the entry point; False when it was stopped, by request or at MaxRuntimeInSeconds. Raises JobFailed with what it said."""
+    if record["_stop"].is_set():
+        return False
     specification = record["AppSpecification"]
     command = [*specification.get("ContainerEntrypoint", []), *specification.get("ContainerArguments", [])]
     if not command:
         raise JobFailed("ClientError: the embedded AWS has no images: AppSpecification.ContainerEntrypoint must say what to run")
     python = Path(CONTAINER_PYTHON).absolute()
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     given = record.get("Environment", {})
-    environment |= dict(zip(given, rewrite(list(given.values()), root), strict=True)) | _THREADS
+    rewritten = dict(zip(given, rewrite(list(given.values()), root), strict=True))
+    isolated = bool(record.get("NetworkConfig", {}).get("EnableNetworkIsolation"))
+    environment = container_environment(rewritten, isolated=isolated)
     # The container's python3 is the interpreter that stands for the image.
     environment["PATH"] = f"{python.parent}:{environment.get('PATH', '/usr/bin:/bin')}"
     log_file = root / "container.log"
     (root / "output").mkdir(exist_ok=True)
-    process = background.spawn(rewrite(command, root), environment=environment, cwd=root, log_file=log_file)
-    deadline = time.monotonic() + record.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86_400)
+    try:
+        process = background.spawn(rewrite(command, root), environment=environment, cwd=root, log_file=log_file)
+    except FileNotFoundError:
+        raise JobFailed(f"AlgorithmError: the container has no program {command[0]}, exit code: 127") from None
+    deadline = time.monotonic() + record.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY_SECONDS)
     while process.poll() is None:
-        if record["_stop"].is_set():
+        if record["_stop"].is_set() or time.monotonic() > deadline:
             background.stop(process)
-            return True
-        if time.monotonic() > deadline:
-            background.stop(process)
-            raise JobFailed("ClientError: the job took longer than StoppingCondition.MaxRuntimeInSeconds")
+            return False
         time.sleep(POLL_SECONDS)
     message = root / "output" / "message"
     if message.exists():
         record["ExitMessage"] = message.read_text(errors="replace")[:1_024]
     if process.returncode:
         raise JobFailed(f"AlgorithmError: {failure_text(root, tail(log_file))}, exit code: {process.returncode}")
-    return False
+    return True
 
 
 def _set_status(record: dict[str, Any], status: str) -> None:
-    record |= {"ProcessingJobStatus": status, "LastModifiedTime": now()}
+    """One that has ended stays so."""
+    with record["_lock"]:
+        if record["ProcessingJobStatus"] in TERMINAL:
+            return
+        record |= {"ProcessingJobStatus": status, "LastModifiedTime": now()}
     keys = ("ProcessingJobName", "ProcessingJobArn", "ProcessingJobStatus", "FailureReason", "ExitMessage")
     detail = {key: record[key] for key in keys if key in record}
     events.emit("aws.sagemaker", "SageMaker Processing Job State Change", detail, [record["ProcessingJobArn"]])
@@ -116,15 +157,18 @@ def list_processing_jobs(request: Request) -> Response:
         "FailureReason",
     )
     rows = [{key: record[key] for key in keys if key in record} for _, record in JOBS.items()]
-    rows.sort(key=lambda row: row["CreationTime"], reverse=request.get("SortOrder", "Descending") == "Descending")
+    rows.sort(key=lambda row: row["CreationTime"], reverse=request.get("SortOrder") == "Descending")
     return paginate(rows, request, "ProcessingJobSummaries")
 
 
 @operation("sagemaker", "StopProcessingJob")
 def stop_processing_job(request: Request) -> Response:
     record = JOBS.need(request["ProcessingJobName"])
-    if record["ProcessingJobStatus"] in TERMINAL:
-        raise validation_error(f"The processing job is in status {record['ProcessingJobStatus']} and cannot be stopped.")
-    _set_status(record, "Stopping")
-    record["_stop"].set()
+    with record["_lock"]:
+        if record["ProcessingJobStatus"] in TERMINAL:
+            raise validation_error(f"The processing job is in status {record['ProcessingJobStatus']} and cannot be stopped.")
+        asked_before = record["_stop"].is_set()
+        record["_stop"].set()
+    if not asked_before:
+        _set_status(record, "Stopping")
     return {}

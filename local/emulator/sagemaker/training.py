@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import re
 import threading
 import time
@@ -14,14 +14,26 @@ from local.emulator import background, events
 from local.emulator.api import Records, Request, Response, operation, paginate, validation_error
 from local.emulator.background import CONTAINER_PYTHON
 from local.emulator.clock import now, scaled
-from local.emulator.sagemaker.job_files import JobFailed, JobStorage, failure_text, job_folder, pack, public, tail
+from local.emulator.sagemaker.job_files import (
+    PREFIX,
+    JobFailed,
+    JobStorage,
+    add,
+    container_environment,
+    failure_text,
+    job_folder,
+    pack,
+    public,
+    run_to_the_end,
+    tail,
+)
 
 JOBS = Records("training-job")
 POLL_SECONDS = 0.1
 TERMINAL = ("Completed", "Failed", "Stopped")
+_NEEDED = ("AlgorithmSpecification", "ResourceConfig")
+_DAY_SECONDS = 86_400
 _ROOT = Path(__file__).resolve().parents[3]
-# Two cores: one thread a job, and no more processes at once than a tuning job asks for.
-_THREADS = {"OMP_NUM_THREADS": "1", "SM_NUM_CPUS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 @operation("sagemaker", "CreateTrainingJob")
@@ -30,11 +42,29 @@ def create_training_job(request: Request) -> Response:
     return {"TrainingJobArn": start(request)["TrainingJobArn"]}
 
 
+def check(request: Request) -> None:
+    """What the service's model leaves open.
+
+    Raises:
+        ApiError: ValidationException: a part that every job of ours has is missing, or a metric's regex cannot be read.
+    """
+    missing = [name for name in _NEEDED if name not in request]
+    if missing:
+        raise validation_error(f"The embedded AWS runs jobs on instances: {' and '.join(missing)} must be given.")
+    for definition in request["AlgorithmSpecification"].get("MetricDefinitions", []):
+        try:
+            re.compile(definition["Regex"])
+        except re.error as error:
+            raise validation_error(f"Invalid regular expression {definition['Regex']!r} of metric {definition['Name']}: {error}") from None
+
+
 def start(request: Request, **extra: Any) -> dict[str, Any]:
     """Create the record and its thread. ``extra`` is merged into the record (a tuning job names itself there)."""
+    check(request)
     name = request["TrainingJobName"]
     storage = JobStorage(request["RoleArn"], name)
     record: dict[str, Any] = {
+        "StoppingCondition": {"MaxRuntimeInSeconds": _DAY_SECONDS},
         **request,
         **extra,
         "TrainingJobArn": JOBS.arn(name),
@@ -44,30 +74,41 @@ def start(request: Request, **extra: Any) -> dict[str, Any]:
         "CreationTime": now(),
         "FinalMetricDataList": [],
         "_metrics": [],
+        "_log_size": 0,
         "_stop": threading.Event(),
+        "_lock": threading.RLock(),
     }
-    JOBS.add(name, record)
+    add(JOBS, "Training job", name, record)
     _transition(record, "InProgress", "Starting")
-    background.start(lambda: _run(record, storage), f"training-{name}")
+    background.start(lambda: run_to_the_end(lambda: _run(record, storage), lambda reason: _fail(record, reason)), f"training-{name}")
     return record
 
 
 def _run(record: dict[str, Any], storage: JobStorage) -> None:
     root = job_folder("training", record["TrainingJobName"])
+    _transition(record, "InProgress", "Downloading")
+    _prepare(record, storage, root)
+    _transition(record, "InProgress", "Training")
+    record["TrainingStartTime"] = now()
     try:
-        _transition(record, "InProgress", "Downloading")
-        _prepare(record, storage, root)
-        _transition(record, "InProgress", "Training")
-        record["TrainingStartTime"] = now()
-        stopped = _execute(record, root)
+        ended = _execute(record, root)
+    except JobFailed:
+        with contextlib.suppress(JobFailed):  # the program's failure is the one to tell
+            _upload_what_is_left(record, storage, root)
+        raise
+    finally:
         record["TrainingEndTime"] = now()
-        _transition(record, "InProgress", "Uploading")
-        _upload(record, storage, root)
-        _transition(record, "Stopped" if stopped else "Completed", "Stopped" if stopped else "Completed")
-    except JobFailed as error:
-        record.setdefault("TrainingEndTime", now())
-        record["FailureReason"] = str(error)
-        _transition(record, "Failed", "Failed")
+        record["TrainingTimeInSeconds"] = record["BillableTimeInSeconds"] = round(record["TrainingEndTime"] - record["TrainingStartTime"])
+    _transition(record, "InProgress", "Uploading")
+    _upload_what_is_left(record, storage, root)
+    _upload_model(record, storage, root)
+    _transition(record, "Completed" if ended == "Completed" else "Stopped", ended)
+
+
+def _fail(record: dict[str, Any], reason: str) -> None:
+    record.setdefault("TrainingEndTime", now())
+    record["FailureReason"] = reason
+    _transition(record, "Failed", "Failed")
 
 
 def _prepare(record: dict[str, Any], storage: JobStorage, root: Path) -> None:
@@ -78,7 +119,7 @@ def _prepare(record: dict[str, Any], storage: JobStorage, root: Path) -> None:
         channels[name] = {"TrainingInputMode": "File", "ContentType": item.get("ContentType", "")}
     checkpoint = record.get("CheckpointConfig")
     if checkpoint:
-        record["_checkpoints"] = f"{checkpoint['S3Uri'].rstrip('/')}/{record['TrainingJobName']}"
+        storage.download_if_any(_checkpoint_uri(record), _checkpoint_folder(record, root))
     config = root / "input" / "config"
     config.mkdir(parents=True)
     documents = {
@@ -90,16 +131,26 @@ def _prepare(record: dict[str, Any], storage: JobStorage, root: Path) -> None:
         (config / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def _execute(record: dict[str, Any], root: Path) -> bool:
-    """Run the container to its end; True when it was stopped.
+def _checkpoint_uri(record: dict[str, Any]) -> str:
+    """A tuning job's training jobs share a definition, so each has a folder of its own (unverified; else they would overwrite)."""
+    uri = str(record["CheckpointConfig"]["S3Uri"]).rstrip("/")
+    return f"{uri}/{record['TrainingJobName']}" if "TuningJobArn" in record else uri
+
+
+def _checkpoint_folder(record: dict[str, Any], root: Path) -> Path:
+    return Path(record["CheckpointConfig"].get("LocalPath", f"{PREFIX}/checkpoints").replace(PREFIX, str(root)))
+
+
+def _execute(record: dict[str, Any], root: Path) -> str:
+    """Run the container to its end: ``Completed``, ``Stopped`` or ``MaxRuntimeExceeded``.
 
     Raises:
-        JobFailed: the program failed, or took longer than its StoppingCondition.
+        JobFailed: the program failed.
     """
+    if record["_stop"].is_set():
+        return "Stopped"
     environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
-        **record.get("Environment", {}),
-        **_THREADS,
+        **container_environment(record.get("Environment", {}), isolated=bool(record.get("EnableNetworkIsolation"))),
         "TRAINING_JOB_NAME": record["TrainingJobName"],
         "TRAINING_JOB_ARN": record["TrainingJobArn"],
         "PYTHONPATH": str(_ROOT),
@@ -107,62 +158,86 @@ def _execute(record: dict[str, Any], root: Path) -> bool:
     log_file = root / "container.log"
     command = [CONTAINER_PYTHON, "-m", "local.container.training", "--root", str(root)]
     process = background.spawn(command, environment=environment, cwd=_ROOT, log_file=log_file)
-    deadline = time.monotonic() + record["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
-    stopped = False
+    deadline = time.monotonic() + record["StoppingCondition"].get("MaxRuntimeInSeconds", _DAY_SECONDS)
+    ended = "Completed"
     while process.poll() is None:
         _read_metrics(record, log_file)
         if record["_stop"].is_set() or time.monotonic() > deadline:
-            stopped = True
+            ended = "Stopped" if record["_stop"].is_set() else "MaxRuntimeExceeded"
             background.stop(process, grace_seconds=max(1.0, scaled(120)))
         time.sleep(POLL_SECONDS)
     _read_metrics(record, log_file)
-    record["BillableTimeInSeconds"] = round(now() - record["TrainingStartTime"])
-    if stopped:
-        return True
-    if process.returncode:
+    if ended == "Completed" and process.returncode:
         raise JobFailed(f"AlgorithmError: {failure_text(root, tail(log_file))}, exit code: {process.returncode}")
-    return False
+    return ended
 
 
 def _read_metrics(record: dict[str, Any], log_file: Path) -> None:
-    """Every match of every metric's regex so far; the last one is the final value, as the service takes it."""
-    if not log_file.exists():
+    """Every number that a metric's regex finds so far; the last one is the final value, as the service takes it."""
+    size = log_file.stat().st_size if log_file.exists() else 0
+    if size == record["_log_size"]:
         return
+    record["_log_size"] = size
     text = log_file.read_text(errors="replace")
     final = []
     series: list[tuple[str, float]] = []
     for definition in record["AlgorithmSpecification"].get("MetricDefinitions", []):
-        values = [float(match) for match in re.findall(definition["Regex"], text)]
+        values = [value for value in map(_number, re.finditer(definition["Regex"], text)) if value is not None]
         series += [(definition["Name"], value) for value in values]
         if values:
             final.append({"MetricName": definition["Name"], "Value": values[-1], "Timestamp": now()})
     record["FinalMetricDataList"], record["_metrics"] = final, series
 
 
-def _upload(record: dict[str, Any], storage: JobStorage, root: Path) -> None:
-    output = record["OutputDataConfig"]
-    base = f"{output['S3OutputPath'].rstrip('/')}/{record['TrainingJobName']}/output"
-    model = root / "model"
-    if model.exists() and any(model.iterdir()):
-        archive = root / "model.tar.gz"
-        pack(model, archive)
-        uri = f"{base}/model.tar.gz"
-        storage.upload(archive, uri, output.get("KmsKeyId"))
-        archive.unlink()
+def _number(match: re.Match[str]) -> float | None:
+    """The first group of a metric's match, or the whole match; None when it is no number."""
+    try:
+        return float(match[1] if match.re.groups else match[0])
+    except (TypeError, ValueError):
+        return None
+
+
+def _upload_model(record: dict[str, Any], storage: JobStorage, root: Path) -> None:
+    uri = _upload_archive(record, storage, root / "model", "model.tar.gz")
+    if uri:
         record["ModelArtifacts"] = {"S3ModelArtifacts": uri}
 
 
+def _upload_what_is_left(record: dict[str, Any], storage: JobStorage, root: Path) -> None:
+    """Checkpoints and ``output/data``, which a failed or stopped job leaves too."""
+    if "CheckpointConfig" in record:
+        storage.upload_folder(_checkpoint_folder(record, root), _checkpoint_uri(record), record["OutputDataConfig"].get("KmsKeyId"))
+    _upload_archive(record, storage, root / "output" / "data", "output.tar.gz")
+
+
+def _upload_archive(record: dict[str, Any], storage: JobStorage, folder: Path, name: str) -> str | None:
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
+    output = record["OutputDataConfig"]
+    uri = f"{output['S3OutputPath'].rstrip('/')}/{record['TrainingJobName']}/output/{name}"
+    archive = folder.parent / f".{name}"
+    pack(folder, archive)
+    storage.upload(archive, uri, output.get("KmsKeyId"))
+    archive.unlink()
+    return uri
+
+
 def _transition(record: dict[str, Any], status: str, secondary: str) -> None:
-    transitions = record["SecondaryStatusTransitions"]
-    if transitions:
-        transitions[-1]["EndTime"] = now()
-    transitions.append({"Status": secondary, "StartTime": now(), "StatusMessage": record.get("FailureReason", secondary)})
-    changed = status != record["TrainingJobStatus"] or len(transitions) == 1
-    record |= {"TrainingJobStatus": status, "SecondaryStatus": secondary, "LastModifiedTime": now()}
+    """A job that is asked to stop is ``Stopping`` until it has ended; one that has ended stays so."""
+    with record["_lock"]:
+        if record["TrainingJobStatus"] in TERMINAL:
+            return
+        if status == "InProgress" and record["_stop"].is_set():
+            status = "Stopping"
+        transitions = record["SecondaryStatusTransitions"]
+        if transitions:
+            transitions[-1]["EndTime"] = now()
+        transitions.append({"Status": secondary, "StartTime": now(), "StatusMessage": record.get("FailureReason", secondary)})
+        changed = status != record["TrainingJobStatus"] or len(transitions) == 1
+        record |= {"TrainingJobStatus": status, "SecondaryStatus": secondary, "LastModifiedTime": now()}
     if changed:
-        detail = {
-            key: record.get(key) for key in ("TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "SecondaryStatus", "FailureReason")
-        }
+        keys = ("TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "SecondaryStatus", "FailureReason")
+        detail = {key: record[key] for key in keys if key in record}
         events.emit("aws.sagemaker", "SageMaker Training Job State Change", detail, [record["TrainingJobArn"]])
 
 
@@ -183,15 +258,18 @@ def stop(record: dict[str, Any]) -> None:
     Raises:
         ApiError: it has ended already.
     """
-    if record["TrainingJobStatus"] in TERMINAL:
-        raise validation_error(f"The request was rejected because the training job is in status {record['TrainingJobStatus']}.")
-    record["TrainingJobStatus"] = "Stopping"
-    record["_stop"].set()
+    with record["_lock"]:
+        if record["TrainingJobStatus"] in TERMINAL:
+            raise validation_error(f"The request was rejected because the training job is in status {record['TrainingJobStatus']}.")
+        asked_before = record["_stop"].is_set()
+        record["_stop"].set()
+    if not asked_before:
+        _transition(record, "Stopping", "Stopping")
 
 
 @operation("sagemaker", "ListTrainingJobs")
 def list_training_jobs(request: Request) -> Response:
     rows = [record for _, record in JOBS.items() if request.get("StatusEquals", record["TrainingJobStatus"]) == record["TrainingJobStatus"]]
-    rows.sort(key=lambda record: record["CreationTime"], reverse=request.get("SortOrder", "Descending") == "Descending")
+    rows.sort(key=lambda record: record["CreationTime"], reverse=request.get("SortOrder") == "Descending")
     keys = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus")
     return paginate([{key: record[key] for key in keys if key in record} for record in rows], request, "TrainingJobSummaries")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import statistics
 import threading
@@ -13,13 +14,14 @@ from local.emulator import background, events
 from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
 from local.emulator.clock import now
 from local.emulator.sagemaker import training
-from local.emulator.sagemaker.job_files import public
+from local.emulator.sagemaker.job_files import JobStorage, add, public, run_to_the_end
 from local.emulator.sagemaker.tuning_search import Search
 
 JOBS = Records("hyper-parameter-tuning-job")
 POLL_SECONDS = 0.2
 TERMINAL = ("Completed", "Failed", "Stopped")
 _EARLY_STOP_AFTER = 3
+_METRIC = "FinalHyperParameterTuningJobObjectiveMetric"
 
 
 @operation("sagemaker", "CreateHyperParameterTuningJob")
@@ -33,6 +35,8 @@ def create_tuning_job(request: Request) -> Response:
     known = [item["Name"] for item in definition["AlgorithmSpecification"].get("MetricDefinitions", [])]
     if objective not in known:
         raise validation_error(f"Objective metric {objective} is not among the MetricDefinitions {known}.")
+    training.check(definition)
+    JobStorage(definition["RoleArn"], name)  # the role is checked now, not when the first training job starts
     search = Search(config)
     for parent in _parents(request):
         for child in parent["_children"]:
@@ -47,35 +51,54 @@ def create_tuning_job(request: Request) -> Response:
         "LastModifiedTime": now(),
         "_children": [],
         "_stop": threading.Event(),
+        "_lock": threading.RLock(),
     }
-    JOBS.add(name, record)
+    add(JOBS, "Hyper-parameter tuning job", name, record)
     _emit(record)
-    background.start(lambda: _run(record, search), f"tuning-{name}")
+    background.start(lambda: run_to_the_end(lambda: _run(record, search), lambda reason: _fail(record, reason)), f"tuning-{name}")
     return {"HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"]}
 
 
 def _parents(request: Request) -> list[dict[str, Any]]:
+    """The tuning jobs to start warm from.
+
+    Source: SageMaker developer guide, "Warm Start Tuning Job Restrictions".
+    """
     warm = request.get("WarmStartConfig")
     if not warm:
         return []
+    objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
     parents = []
-    ranges = _range_count(request["HyperParameterTuningJobConfig"])
-    metric = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
     for item in warm["ParentHyperParameterTuningJobs"]:
-        parent = JOBS.need(item["HyperParameterTuningJobName"])
+        name = item["HyperParameterTuningJobName"]
+        parent = JOBS.need(name)
         if parent["HyperParameterTuningJobStatus"] not in TERMINAL:
-            raise validation_error(f"Parent tuning job {item['HyperParameterTuningJobName']} is not in a terminal state.")
-        config = parent["HyperParameterTuningJobConfig"]
-        if config["HyperParameterTuningJobObjective"] != metric:
-            raise validation_error("Parent tuning jobs must have the same objective metric.")
-        if _range_count(config) != ranges:
-            raise validation_error("Parent tuning jobs must have the same number of hyperparameters.")
+            raise validation_error(f"Parent tuning job {name} is not in a terminal state.")
+        if parent["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"] != objective:
+            raise validation_error(f"Parent tuning job {name} must have the same objective metric.")
+        if _parameter_count(parent) != _parameter_count(request):
+            raise validation_error(
+                f"Parent tuning job {name} has {_parameter_count(parent)} static and tunable hyperparameters,"
+                f" this one has {_parameter_count(request)}: the total must be the same."
+            )
+        if warm["WarmStartType"] == "IdenticalDataAndAlgorithm":
+            _require_identical(name, parent["TrainingJobDefinition"], request["TrainingJobDefinition"])
         parents.append(parent)
     return parents
 
 
-def _range_count(config: dict[str, Any]) -> int:
-    return sum(len(items) for items in config.get("ParameterRanges", {}).values() if isinstance(items, list))
+def _parameter_count(request: Request) -> int:
+    ranges = request["HyperParameterTuningJobConfig"].get("ParameterRanges", {})
+    return sum(len(items) for items in ranges.values()) + len(request["TrainingJobDefinition"].get("StaticHyperParameters", {}))
+
+
+def _require_identical(name: str, parent: dict[str, Any], own: dict[str, Any]) -> None:
+    images = {definition["AlgorithmSpecification"].get("TrainingImage") for definition in (parent, own)}
+    sources = [[channel["DataSource"] for channel in definition.get("InputDataConfig", [])] for definition in (parent, own)]
+    if len(images) > 1 or sources[0] != sources[1]:
+        raise validation_error(
+            f"WarmStartType IdenticalDataAndAlgorithm: image and input data must be those of {name}; with others use TransferLearning."
+        )
 
 
 def _run(record: dict[str, Any], search: Search) -> None:
@@ -92,8 +115,8 @@ def _run(record: dict[str, Any], search: Search) -> None:
         over = record["_stop"].is_set() or time.monotonic() > deadline
         for pair in list(running):
             trial, child = pair
-            if over and child["TrainingJobStatus"] == "InProgress":
-                training.stop(child)
+            if over:
+                _stop_child(child)
             if child["TrainingJobStatus"] in training.TERMINAL:
                 running.remove(pair)
                 search.tell(trial, _objective_value(child, objective))
@@ -154,23 +177,35 @@ def _stop_hopeless(record: dict[str, Any], objective: str, *, maximise: bool) ->
             continue
         median = statistics.median(sum(values[:epoch]) / epoch for values in others)
         if (mine[-1] < median) if maximise else (mine[-1] > median):
-            child["_early_stopped"] = True
-            training.stop(child)
+            _stop_child(child)
+
+
+def _stop_child(child: dict[str, Any]) -> None:
+    with contextlib.suppress(ApiError):  # it has ended meanwhile
+        training.stop(child)
 
 
 def _finish(record: dict[str, Any]) -> None:
     children = record["_children"]
-    stopped = record["_stop"].is_set()
-    nothing = children and all(child["TrainingJobStatus"] == "Failed" for child in children)
-    status = "Stopped" if stopped else "Failed" if nothing or not children else "Completed"
-    if status == "Failed":
-        record.setdefault("FailureReason", "All training jobs failed: " + "; ".join(c.get("FailureReason", "") for c in children)[:800])
+    if not record["_stop"].is_set() and all(child["TrainingJobStatus"] == "Failed" for child in children):
+        reasons = "; ".join(child.get("FailureReason", "") for child in children)[:800]
+        _fail(record, record.get("FailureReason") or f"All training jobs failed: {reasons}")
+        return
     record["HyperParameterTuningEndTime"] = now()
-    _set_status(record, status)
+    _set_status(record, "Stopped" if record["_stop"].is_set() else "Completed")
+
+
+def _fail(record: dict[str, Any], reason: str) -> None:
+    record |= {"FailureReason": reason, "HyperParameterTuningEndTime": now()}
+    _set_status(record, "Failed")
 
 
 def _set_status(record: dict[str, Any], status: str) -> None:
-    record |= {"HyperParameterTuningJobStatus": status, "LastModifiedTime": now()}
+    """One that has ended stays so."""
+    with record["_lock"]:
+        if record["HyperParameterTuningJobStatus"] in TERMINAL:
+            return
+        record |= {"HyperParameterTuningJobStatus": status, "LastModifiedTime": now()}
     _emit(record)
 
 
@@ -224,17 +259,14 @@ def _summaries(record: dict[str, Any]) -> list[dict[str, Any]]:
         ended = child["TrainingJobStatus"] in training.TERMINAL
         row["ObjectiveStatus"] = "Succeeded" if ended and value is not None else "Failed" if ended else "Pending"
         if ended and value is not None:
-            row["FinalHyperParameterTuningJobObjectiveMetric"] = {
-                "Type": objective["Type"], "MetricName": objective["MetricName"], "Value": value
-            }  # fmt: skip
+            row[_METRIC] = {"Type": objective["Type"], "MetricName": objective["MetricName"], "Value": value}
         rows.append(row)
     return rows
 
 
 def _ranked(record: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     maximise = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["Type"] == "Maximize"
-    known = [row for row in rows if "FinalHyperParameterTuningJobObjectiveMetric" in row]
-    return sorted(known, key=lambda row: row["FinalHyperParameterTuningJobObjectiveMetric"]["Value"], reverse=maximise)
+    return sorted((row for row in rows if _METRIC in row), key=lambda row: row[_METRIC]["Value"], reverse=maximise)
 
 
 @operation("sagemaker", "ListTrainingJobsForHyperParameterTuningJob")
@@ -244,7 +276,9 @@ def list_children(request: Request) -> Response:
     if request.get("StatusEquals"):
         rows = [row for row in rows if row["TrainingJobStatus"] == request["StatusEquals"]]
     if request.get("SortBy") == "FinalObjectiveMetricValue":
-        rows = _ranked(record, rows)
+        rows = sorted((row for row in rows if _METRIC in row), key=lambda row: row[_METRIC]["Value"])
+    if request.get("SortOrder") == "Descending":
+        rows = rows[::-1]
     return paginate(rows, request, "TrainingJobSummaries")
 
 
@@ -268,15 +302,19 @@ def list_tuning_jobs(request: Request) -> Response:
                 **_counters(record),
             }
         )
-    rows.sort(key=lambda row: row["CreationTime"], reverse=request.get("SortOrder", "Descending") == "Descending")
+    key = "CreationTime" if request.get("SortBy") == "CreationTime" else "HyperParameterTuningJobName"
+    rows.sort(key=lambda row: row[key], reverse=request.get("SortOrder") == "Descending")
     return paginate(rows, request, "HyperParameterTuningJobSummaries")
 
 
 @operation("sagemaker", "StopHyperParameterTuningJob")
 def stop_tuning_job(request: Request) -> Response:
     record = JOBS.need(request["HyperParameterTuningJobName"])
-    if record["HyperParameterTuningJobStatus"] in TERMINAL:
-        raise validation_error(f"The tuning job is in status {record['HyperParameterTuningJobStatus']} and cannot be stopped.")
-    record["_stop"].set()
-    _set_status(record, "Stopping")
+    with record["_lock"]:
+        if record["HyperParameterTuningJobStatus"] in TERMINAL:
+            raise validation_error(f"The tuning job is in status {record['HyperParameterTuningJobStatus']} and cannot be stopped.")
+        asked_before = record["_stop"].is_set()
+        record["_stop"].set()
+    if not asked_before:
+        _set_status(record, "Stopping")
     return {}

@@ -1,7 +1,13 @@
-"""Hyper-parameter proposals for the four strategies, by Optuna's ask and tell."""
+"""Hyper-parameter proposals for the four strategies, by Optuna's ask and tell.
+
+Hyperband proposes at random here, and lets every training job finish: what it saves on AWS is not emulated.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,10 +31,15 @@ class Search:
             "Random": lambda: optuna.samplers.RandomSampler(seed=seed),
             "Bayesian": lambda: optuna.samplers.TPESampler(seed=seed, n_startup_trials=_MINIMUM_FOR_MODEL, constant_liar=True),
             "Hyperband": lambda: optuna.samplers.RandomSampler(seed=seed),
-            "Grid": lambda: optuna.samplers.GridSampler({r["Name"]: r["Values"] for r in self._ranges}, seed=seed),
+            "Grid": lambda: optuna.samplers.RandomSampler(seed=seed),
         }
         goal = config["HyperParameterTuningJobObjective"]["Type"].lower()
         self._study = optuna.create_study(direction=goal, sampler=samplers[self.strategy]())
+        if self.strategy == "Grid":  # Optuna's own grid sampler works only inside its optimisation loop
+            combinations = list(itertools.product(*(item["Values"] for item in self._ranges)))
+            random.Random(seed).shuffle(combinations)  # noqa: S311  (an order, no secret)
+            for values in combinations:
+                self._study.enqueue_trial(dict(zip((item["Name"] for item in self._ranges), values, strict=True)))
 
     def warm_start(self, parameters: Mapping[str, str], value: float) -> None:
         """Tell what a parent job's training job had found; ignored where it lies outside today's ranges."""
@@ -54,10 +65,7 @@ class Search:
         """How many combinations a grid has, or None."""
         if self.strategy != "Grid":
             return None
-        size = 1
-        for item in self._ranges:
-            size *= len(item["Values"])
-        return size
+        return math.prod(len(item["Values"]) for item in self._ranges)
 
 
 def check_ranges(config: Mapping[str, Any]) -> list[dict[str, Any]]:
