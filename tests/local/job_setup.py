@@ -7,7 +7,7 @@ import json
 import tarfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,15 +106,21 @@ class Jobs:
             **more,
         }
 
-    def processing(self, script: str, **more: Any) -> dict[str, Any]:
-        """A CreateProcessingJob request that runs ``script`` with the container's Python; output ``out``."""
+    def processing(self, script: str, *, inputs: Sequence[dict[str, Any]] = (), **more: Any) -> dict[str, Any]:
+        """A CreateProcessingJob request that runs ``script`` with the container's Python and the folder of its output ``out``."""
         name = f"process-{uuid.uuid4().hex[:8]}"
+        code = self.input("code", self.put(f"code/{name}/run.py", script))
         output = {
             "S3Uri": f"s3://{self.bucket}/processed/{name}", "LocalPath": "/opt/ml/processing/output/out", "S3UploadMode": "EndOfJob"
         }  # fmt: skip
         return {
             "ProcessingJobName": name,
-            "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["python3", "-c", script]},
+            "AppSpecification": {
+                "ImageUri": IMAGE,
+                "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/run.py"],
+                "ContainerArguments": [output["LocalPath"]],
+            },
+            "ProcessingInputs": [code, *inputs],
             "RoleArn": self.role_arn,
             "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
             "ProcessingOutputConfig": {"Outputs": [{"OutputName": "out", "S3Output": output}]},

@@ -47,7 +47,9 @@ def delete_group(request: Request) -> Response:
 
 @operation("sagemaker", "ListModelPackageGroups")
 def list_groups(request: Request) -> Response:
-    rows = [public(record) for _, record in GROUPS.items()]
+    rows = sorted((public(record) for _, record in GROUPS.items()), key=lambda row: row["CreationTime"])
+    if request.get("SortOrder") == "Descending":
+        rows = rows[::-1]
     return paginate(rows, request, "ModelPackageGroupSummaryList")
 
 
@@ -114,7 +116,11 @@ def describe_package(request: Request) -> Response:
 def update_package(request: Request) -> Response:
     record = _package(request["ModelPackageArn"])
     record |= {key: value for key, value in request.items() if key in ("ModelApprovalStatus", "ApprovalDescription")}
-    record.setdefault("CustomerMetadataProperties", {}).update(request.get("CustomerMetadataProperties", {}))
+    kept = record.get("CustomerMetadataProperties", {}).items()
+    removed = request.get("CustomerMetadataPropertiesToRemove", [])
+    record["CustomerMetadataProperties"] = {
+        **{key: value for key, value in kept if key not in removed}, **request.get("CustomerMetadataProperties", {})
+    }  # fmt: skip
     record["LastModifiedTime"] = now()
     _emit(record)
     return {"ModelPackageArn": record["ModelPackageArn"]}
@@ -143,5 +149,5 @@ def list_packages(request: Request) -> Response:
             "ModelApprovalStatus",
         )
         rows.append({key: record[key] for key in keys})
-    rows.sort(key=lambda row: row["CreationTime"], reverse=request.get("SortOrder", "Descending") == "Descending")
+    rows.sort(key=lambda row: (row["CreationTime"], row["ModelPackageVersion"]), reverse=request.get("SortOrder") == "Descending")
     return paginate(rows, request, "ModelPackageSummaryList")
