@@ -1,0 +1,331 @@
+"""``POST /predict`` over real HTTP on the deployed app: every answer says what is wrong, and every 200 has its record.
+
+The order of releases is part of it: none at first, then a champion that fails on everything, then the one that mends it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from released_app import ACCOUNT, Answer, ReleasedApp, TinyModel, deploy
+
+PREDICT = f"arn:aws:execute-api:us-east-1:{ACCOUNT}:*/v1/POST/predict"
+LIMIT = 5_000
+"""dataset.max_text_chars of the dev stage."""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleasedApp]:
+    with deploy(tmp_path_factory.mktemp("app")) as deployed:
+        yield deployed
+
+
+@pytest.fixture(scope="module")
+def unreleased(app: ReleasedApp) -> Answer:
+    """What the API says before anything is released."""
+    return app.predict("good positive")
+
+
+@pytest.fixture(scope="module")
+def packages(app: ReleasedApp, unreleased: Answer) -> dict[str, str]:
+    """Model packages by name; ``broken`` fails on every text, and is released first."""
+    models = (TinyModel("broken", fail_share=1.0), TinyModel("mended"), TinyModel("challenging"))
+    made = {model.version: app.register(model) for model in models}
+    app.release(made["broken"])
+    return made
+
+
+@pytest.fixture(scope="module")
+def mending(app: ReleasedApp, packages: dict[str, str]) -> dict[str, Any]:
+    """The update from the broken champion to the mended one, under traffic: what rang before it, and how it ended."""
+    with traffic(app) as statuses:
+        deadline = time.monotonic() + 30
+        while "reviewloop-dev-champion-errors" not in (ringing := ringing_alarms(app)):
+            assert time.monotonic() < deadline, "the operating alarm did not go off"
+            time.sleep(0.2)
+        app.release(packages["mended"], packages["challenging"])
+    alarms = app.client("cloudwatch").describe_alarms(AlarmNamePrefix="reviewloop-dev-ch")["MetricAlarms"]
+    return {
+        "ringing": ringing, "running": app.running(), "endpoint": app.endpoint(), "statuses": statuses,
+        "green": {alarm["AlarmName"] for alarm in alarms if "-green-" in alarm["AlarmName"]},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def released(app: ReleasedApp, mending: dict[str, Any]) -> ReleasedApp:
+    """The app with ``mended`` as champion and ``challenging`` beside it."""
+    return app
+
+
+@contextmanager
+def traffic(app: ReleasedApp) -> Iterator[list[int]]:
+    """A caller without a pause; yields the status codes that it got, and gets."""
+    statuses: list[int] = []
+    stop = threading.Event()
+
+    def call() -> None:
+        while not stop.is_set():
+            statuses.append(app.predict(f"text {len(statuses)}").status)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        caller.join()
+
+
+def ringing_alarms(app: ReleasedApp) -> set[str]:
+    return {alarm["AlarmName"] for alarm in app.client("cloudwatch").describe_alarms(StateValue="ALARM")["MetricAlarms"]}
+
+
+def recorded(app: ReleasedApp, answer: Answer, text: str) -> dict[str, Any]:
+    """The record behind a 200, held against what the caller was told."""
+    assert answer.status == 200, answer
+    record = app.record(answer.body["prediction_id"])
+    assert record["text"] == text
+    for field in ("label", "variant", "model_version"):
+        assert record[field] == answer.body[field]
+    assert float(record["confidence"]) == answer.body["confidence"]
+    return record
+
+
+def refused(answer: Answer, status: int, field: str, says: str) -> None:
+    assert answer.status == status, answer
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.body["error"]["field"] == field
+    assert says in answer.body["error"]["message"]
+
+
+# -- releases ----------------------------------------------------------------------------------------
+
+
+def test_before_the_first_release_the_answer_says_so_and_when_to_come_back(unreleased: Answer) -> None:
+    assert (unreleased.status, unreleased.headers["retry-after"]) == (503, "5")
+    assert "no model is released yet" in unreleased.body["error"]["message"]
+
+
+def test_a_failing_champion_does_not_keep_its_successor_away(packages: dict[str, str], mending: dict[str, Any]) -> None:
+    """An alarm over both fleets rang, and would have taken the update back; the rollback alarms watch the new fleet alone."""
+    assert "reviewloop-dev-champion-errors" in mending["ringing"]
+    assert mending["running"] == {"champion": packages["mended"], "challenger": packages["challenging"]}
+    assert "FailureReason" not in mending["endpoint"]
+    assert set(mending["statuses"]) == {502, 200}
+
+
+def test_each_fleet_has_rollback_alarms_of_its_own(mending: dict[str, Any]) -> None:
+    """None is left that could still ring for an earlier fleet: PutMetricAlarm keeps the state of an alarm that exists."""
+    config = mending["endpoint"]["EndpointConfigName"]
+    assert mending["green"] == {
+        f"reviewloop-dev-{variant}-green-{measure}-{config}" for variant in ("champion", "challenger") for measure in ("errors", "latency")
+    }
+
+
+# -- answers -----------------------------------------------------------------------------------------
+
+
+def test_an_answer_has_its_record_with_everything_that_later_steps_need(released: ReleasedApp) -> None:
+    text = "a positive surprise"
+    answer = released.predict(text, subject="product 7")
+    record = recorded(released, answer, text)
+    assert set(answer.body) == {"prediction_id", "label", "confidence", "probabilities", "variant", "model_version", "review"}
+    assert (answer.body["label"], answer.body["probabilities"]["positive"]) == ("positive", 0.9)
+    assert answer.body["model_version"] == {"champion": "mended", "challenger": "challenging"}[answer.body["variant"]]
+    assert (record["subject"], float(record["review_threshold"]), int(record["attempt"])) == ("product 7", 0.6, 1)
+    assert record["expires_at"] > time.time() + 89 * 86_400
+
+
+TEXTS = {
+    "plain": "Not bad at all",
+    "one letter": "x",
+    "arabic": "مرحبا بالعالم، هذا رائع",
+    "chinese": "这个产品非常好",
+    "emoji": "😀" * 200,
+    "combining marks": "Z̴̧a̴̧ļ̴ģ̴o̴̧",
+    "right to left override": "abc\u202edef",
+    "script tag": "<script>fetch('//x')</script>",
+    "sql": "'; DROP TABLE predictions; --",
+    "template": "{{ task.input.text }} ${jndi:ldap://x}",
+    "null bytes": "a\x00b\x00",
+    "control characters": "\x01\x02\x1b[31m",
+    "line breaks": "one\r\ntwo\u2028three",
+    "as long as allowed": "a" * LIMIT,
+    "long and wide": "😀" * LIMIT,
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("escaped", [True, False], ids=["escaped", "utf-8"])
+def test_any_text_is_answered_and_recorded_as_it_came(released: ReleasedApp, name: str, escaped: bool) -> None:
+    body = json.dumps({"text": TEXTS[name]}, ensure_ascii=escaped).encode()
+    recorded(released, released.post(body), TEXTS[name])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field", "says"),
+    [
+        (b"", 400, "body", "must be JSON"),
+        (b'{"text": "unfinished', 400, "body", "must be JSON"),
+        (b"text=hello", 400, "body", "must be JSON"),
+        (b"\xff\xfe\x00", 400, "body", "must be JSON"),
+        (b'\xef\xbb\xbf{"text": "after a byte order mark"}', 400, "body", "must be JSON"),
+        (b"[" * 50_000, 400, "body", "must be JSON"),
+        (b"null", 400, "body", "not NoneType"),
+        (b'["text"]', 400, "body", "not list"),
+        (b"{}", 400, "text", "is missing"),
+        (b'{"txt": "hello"}', 400, "body", "allowed are text and subject"),
+        (b'{"text": "hello", "label": "positive"}', 400, "body", "unknown field 'label'"),
+        (b'{"\\ud800": 1}', 400, "body", "unknown field"),
+        (b'{"text": 5}', 400, "text", "must be a string, not int"),
+        (b'{"text": null}', 400, "text", "not NoneType"),
+        (b'{"text": {"inputs": "x"}}', 400, "text", "not dict"),
+        (b'{"text": ["a", "b"]}', 400, "text", "not list"),
+        (b'{"text": ""}', 400, "text", f"allowed are 1 to {LIMIT} characters"),
+        (b'{"text": "  \\n\\u3000"}', 400, "text", "is empty"),
+        (b'{"text": "half a pair \\ud83d"}', 400, "text", "U+D83D at position 12"),
+        (b'{"text": "\\uffff"}', 400, "text", "no character"),
+        (b'{"text": "a", "subject": 7}', 400, "subject", "1 to 256 characters"),
+        (b'{"text": "a", "subject": "\\udc00"}', 400, "subject", "U+DC00"),
+        (json.dumps({"text": "a" * (LIMIT + 1)}).encode(), 413, "text", f"has {LIMIT + 1} characters: allowed are 1 to {LIMIT}"),
+        (json.dumps({"text": "a" * 1_000_000}).encode(), 413, "text", "has 1000000 characters"),
+    ],
+    ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else None,
+)
+def test_what_cannot_be_answered_is_refused_by_its_field(released: ReleasedApp, body: bytes, status: int, field: str, says: str) -> None:
+    refused(released.post(body), status, field, says)
+
+
+@settings(max_examples=40, deadline=None)
+@given(body=st.binary(max_size=300) | st.text(max_size=100).map(lambda text: json.dumps({"text": text}).encode()))
+def test_no_body_makes_a_server_error(released: ReleasedApp, body: bytes) -> None:
+    answer = released.post(body)
+    if answer.status == 200:
+        recorded(released, answer, json.loads(body)["text"])
+    else:
+        assert answer.status in (400, 413), answer
+        assert answer.body["error"]["field"] in ("body", "text", "subject")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "application/x-www-form-urlencoded", "nonsense"])
+def test_the_body_counts_whatever_type_it_claims(released: ReleasedApp, content_type: str) -> None:
+    recorded(released, released.post(b'{"text": "typed"}', content_type=content_type), "typed")
+
+
+@pytest.mark.parametrize(("marker", "says"), [("[break]", "failed on this text"), ("[garbage]", "no usable answer")])
+def test_a_model_that_fails_is_a_502_with_the_reason_and_no_record(released: ReleasedApp, marker: str, says: str) -> None:
+    before = count_of_records(released)
+    answer = released.predict(f"a text {marker}")
+    assert (answer.status, answer.headers["content-type"]) == (502, "application/json")
+    assert says in answer.body["error"]["message"]
+    assert count_of_records(released) == before
+
+
+def count_of_records(app: ReleasedApp) -> int:
+    return int(app.client("dynamodb").scan(TableName="reviewloop-dev-predictions", Select="COUNT")["Count"])
+
+
+def test_an_unsure_answer_comes_at_once_and_people_are_asked(released: ReleasedApp, wait_until: Callable[..., Any]) -> None:
+    text = "[unsure] negative or not"
+    answer = released.predict(text)
+    review = {"status": "requested", "reason": "low_confidence", "review_id": f"{answer.body['prediction_id']}-1"}
+    assert answer.body["review"] == review
+    record = recorded(released, answer, text)
+    assert record["review_state"] in ("requested", "in_review")
+    wait_until(lambda: released.record(answer.body["prediction_id"])["review_state"] == "in_review")
+    loop = released.client("sagemaker-a2i-runtime").describe_human_loop(HumanLoopName=review["review_id"])
+    assert loop["HumanLoopStatus"] == "InProgress"
+
+
+def test_callers_at_the_same_time_all_get_their_own_answer(released: ReleasedApp) -> None:
+    texts = [f"{label} number {number}" for number in range(16) for label in ("negative", "neutral", "positive")]
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(released.predict, texts))
+    for text, answer in zip(texts, answers, strict=True):
+        recorded(released, answer, text)
+        assert answer.body["label"] == text.split()[0]
+    assert len({answer.body["prediction_id"] for answer in answers}) == len(texts)
+
+
+# -- who may call ------------------------------------------------------------------------------------
+
+
+def invoke(resource: str = PREDICT, effect: str = "Allow") -> dict[str, Any]:
+    return {"Effect": effect, "Action": "execute-api:Invoke", "Resource": resource}
+
+
+def test_a_role_with_the_one_grant_may_call(released: ReleasedApp) -> None:
+    recorded(released, released.post(b'{"text": "granted"}', credentials=released.role("caller", invoke())), "granted")
+
+
+def test_without_a_signature_nobody_is_answered(released: ReleasedApp) -> None:
+    answer = released.post(b'{"text": "anonymous"}', credentials=None)
+    assert answer.status == 403
+    assert "Missing Authentication Token" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "statements"),
+    [
+        ("nothing", []),
+        ("another-method", [invoke(PREDICT.replace("POST", "GET"))]),
+        ("another-stage", [invoke(PREDICT.replace("/v1/", "/v2/"))]),
+        ("the-endpoint-itself", [{"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint", "Resource": "*"}]),
+        ("forbidden", [invoke(), invoke(effect="Deny")]),
+    ],
+)
+def test_a_role_without_the_grant_is_refused(released: ReleasedApp, name: str, statements: list[dict[str, Any]]) -> None:
+    answer = released.post(b'{"text": "ungranted"}', credentials=released.role(f"without-{name}", *statements))
+    assert answer.status == 403, answer
+    assert "not authorized to perform: execute-api:Invoke" in answer.text
+
+
+def test_a_wrong_secret_is_refused(released: ReleasedApp) -> None:
+    role = released.role("stolen", invoke())
+    assert released.post(b'{"text": "forged"}', credentials=Credentials(role.access_key, "wrong", role.token)).status == 403
+
+
+def test_a_body_that_was_changed_after_signing_is_refused(released: ReleasedApp) -> None:
+    signed = AWSRequest("POST", released.predict_url, data=b'{"text": "signed"}', headers={"Content-Type": "application/json"})
+    SigV4Auth(released.role("signer", invoke()), "execute-api", "us-east-1").add_auth(signed)
+    call = urllib.request.Request(released.predict_url, b'{"text": "forged"}', dict(signed.headers))  # noqa: S310
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(call, timeout=30)  # noqa: S310
+    assert caught.value.code == 403
+
+
+def test_nothing_was_denied_to_the_apps_own_roles(released: ReleasedApp) -> None:
+    ours = [one for one in released.denied() if "reviewloop-dev" in one.split()[0]]
+    assert ours == []
+
+
+# -- an update that fails ------------------------------------------------------------------------------
+
+
+def test_a_failing_new_fleet_is_taken_back_and_the_next_update_works(released: ReleasedApp, packages: dict[str, str]) -> None:
+    """CloudFormation reports success and would clean up the running configuration: it is kept, so an update is still possible."""
+    running, before = released.running(), released.endpoint()["EndpointConfigName"]
+    with traffic(released) as statuses:
+        released.release(packages["broken"], packages["challenging"])
+    endpoint = released.endpoint()
+    assert released.running() == running
+    assert endpoint["EndpointConfigName"] == before
+    assert "reviewloop-dev-champion-green-errors-" in endpoint["FailureReason"]
+    assert released.client("sagemaker").describe_endpoint_config(EndpointConfigName=before)["EndpointConfigName"] == before
+    assert set(statuses) <= {200, 502}
+    released.release(packages["mended"])
+    assert set(released.running().values()) == {packages["mended"]}
