@@ -1,26 +1,33 @@
-"""Step Functions: SageMaker integrations (``.sync`` and request-response), and the state machine's role really checked.
+"""Step Functions: SageMaker integrations (``.sync`` and request-response), nested executions, roles really asked, timeouts, stops.
 
-Stock ministack has no SageMaker integration and never asks what a state machine's role allows. Hooks:
-``stepfunctions._invoke_resource`` (every task goes through it, parameters resolved) and ``_execute_task`` (knows the execution).
+Stock ministack has no SageMaker integration, never asks what a state machine's role allows, knows no TimeoutSeconds of a machine,
+and goes on with what a stopped execution waits for. Hooks: ``stepfunctions._invoke_resource`` (every task goes through it, parameters
+resolved), ``_invoke_resource_with_timeout``, ``_execute_task`` (knows the execution), ``_run_execution`` and ``_fail_execution``.
+
+Waits and retry intervals are scaled; TimeoutSeconds, which bounds real work, is not.
 """
 
 from __future__ import annotations
 
 import contextvars
 import json
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ministack import app
-from ministack.core import iam_evaluator, responses
+from ministack.core import responses
 from ministack.services import stepfunctions
 
-from local.emulator import api, iam
+from local.emulator import api
 from local.emulator.api import ApiError
 from local.emulator.clock import TIME_SCALE
+from local.emulator.iam import requests
+from local.emulator.iam.requests import Call, Check
+from local.emulator.role_decisions import Denied, require
 
 POLL_SECONDS = 0.2
+SESSION = "states"
 # Job type -> (name field, status field, ARN's resource type, where the passed role is, managed rule's word)
 JOBS = {
     "TrainingJob": ("TrainingJobName", "TrainingJobStatus", "training-job", ("RoleArn",), "Training"),
@@ -34,18 +41,47 @@ JOBS = {
     "ProcessingJob": ("ProcessingJobName", "ProcessingJobStatus", "processing-job", ("RoleArn",), "Processing"),
     "LabelingJob": ("LabelingJobName", "LabelingJobStatus", "labeling-job", ("RoleArn",), "Labeling"),
 }
+_MODELLED_ERRORS = {
+    "ResourceInUse": "ResourceInUseException",
+    "ResourceLimitExceeded": "ResourceLimitExceededException",
+    "ResourceNotFound": "ResourceNotFoundException",
+    "ConflictException": "ConflictException",
+}
+"""SageMaker's modelled errors; any other is an AmazonSageMakerException with the service's code in its cause."""
 _role: contextvars.ContextVar[str] = contextvars.ContextVar("reviewloop_state_machine_role", default="")
 _execution: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("reviewloop_execution", default=None)
+_timed_out: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("reviewloop_task_timed_out", default=None)
+
+
+class _Ended(BaseException):
+    """The execution ended while a task ran: nothing may catch or retry that, so it is no Exception."""
 
 
 def install() -> None:
-    """Wrap the two functions, add SageMaker to the SDK integrations, and scale Wait states."""
+    """Put the hooks in place, add SageMaker to the SDK integrations, and scale Wait states."""
     stepfunctions._SFN_WAIT_SCALE = TIME_SCALE
     stepfunctions._AWS_SDK_SERVICE_MAP["sagemaker"] = {"target_prefix": "SageMaker", "protocol": "json"}
     stepfunctions._AWS_SDK_ERROR_PREFIX["sagemaker"] = "SageMaker"
-    execute_task, invoke_resource = stepfunctions._execute_task, stepfunctions._invoke_resource
+    stepfunctions._execute_task = _as_the_machines_role(stepfunctions._execute_task)
+    stepfunctions._invoke_resource = _checked(stepfunctions._invoke_resource)
+    stepfunctions._invoke_resource_with_timeout = _telling_of_timeouts(stepfunctions._invoke_resource_with_timeout)
+    stepfunctions._run_execution = _ending_in_time(stepfunctions._run_execution)
+    fail = stepfunctions._fail_execution
 
+    def fail_running(execution: dict[str, Any], error: str, cause: str) -> None:
+        if execution["status"] == "RUNNING":  # neither stopped nor timed out
+            fail(execution, error, cause)
+
+    stepfunctions._fail_execution = fail_running
+
+
+# -- an execution's life -----------------------------------------------------------------------------
+
+
+def _as_the_machines_role(execute_task: Callable[..., Any]) -> Callable[..., Any]:
     def execute(state_def: dict[str, Any], raw_input: Any, execution: dict[str, Any] | None, ctx: dict[str, Any]) -> Any:
+        if execution is not None and execution["status"] != "RUNNING":
+            raise _Ended
         machine = stepfunctions._state_machines.get((execution or {}).get("stateMachineArn", "")) or {}
         role_token, execution_token = _role.set(machine.get("roleArn", "")), _execution.set(execution)
         try:
@@ -54,34 +90,114 @@ def install() -> None:
             _role.reset(role_token)
             _execution.reset(execution_token)
 
-    def invoke(resource: str, parameters: dict[str, Any]) -> Any:
-        for action, target, context in needed(resource, parameters):
-            _require(action, target, context)
-        if resource.startswith("arn:aws:states:::sagemaker:"):
-            return _sagemaker(resource.rsplit(":", 1)[-1], parameters)
-        return invoke_resource(resource, parameters)
+    return execute
 
-    stepfunctions._execute_task, stepfunctions._invoke_resource = execute, invoke
+
+def _telling_of_timeouts(invoke_with_timeout: Callable[..., Any]) -> Callable[..., Any]:
+    """A job or nested execution whose task has timed out is stopped."""
+
+    def invoke(resource: str, parameters: dict[str, Any], timeout: float) -> Any:
+        event = threading.Event()
+        scope = _timed_out.set(event)
+        try:
+            return invoke_with_timeout(resource, parameters, timeout)
+        except stepfunctions._ExecutionError as error:
+            if error.error == "States.Timeout":
+                event.set()
+            raise
+        finally:
+            _timed_out.reset(scope)
+
+    return invoke
+
+
+def _ending_in_time(run_execution: Callable[[str], None]) -> Callable[[str], None]:
+    def run(execution_arn: str) -> None:
+        timer = _watchdog(stepfunctions._executions.get(execution_arn) or {})
+        try:
+            run_execution(execution_arn)
+        except _Ended:
+            return
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    return run
+
+
+def _watchdog(execution: dict[str, Any]) -> threading.Timer | None:
+    """Ends the execution as TIMED_OUT after its machine's TimeoutSeconds."""
+    machine = stepfunctions._state_machines.get(execution.get("stateMachineArn", "")) or {}
+    try:
+        seconds = json.loads(machine["definition"]).get("TimeoutSeconds")
+    except (KeyError, ValueError):
+        return None
+    if not seconds:
+        return None
+
+    def time_out() -> None:
+        if execution["status"] != "RUNNING":
+            return
+        execution.update(status="TIMED_OUT", stopDate=stepfunctions.now_iso(), error="States.Timeout")
+        stepfunctions._add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {"error": "States.Timeout"}})
+        stepfunctions._emit_execution_status_event(execution)
+
+    context = contextvars.copy_context()
+    timer = threading.Timer(seconds, lambda: context.run(time_out))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _wait_for(ended: Callable[[], bool], stop: Callable[[], None]) -> None:
+    """Wait until ``ended()``; when the execution or the task ends before that, ``stop()`` what it waits for.
+
+    Raises:
+        _Ended: it was stopped.
+    """
+    execution, timed_out = _execution.get(), _timed_out.get()
+    while not ended():
+        over = execution is not None and execution["status"] != "RUNNING"
+        if over or (timed_out is not None and timed_out.is_set()):
+            stop()
+            raise _Ended
+        time.sleep(POLL_SECONDS)
 
 
 # -- what a task's role needs ------------------------------------------------------------------------
 
 
-def needed(resource: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """(action, resource ARN, condition context) of each call that Step Functions makes for one task.
+def _checked(invoke_resource: Callable[..., Any]) -> Callable[..., Any]:
+    def invoke(resource: str, parameters: dict[str, Any]) -> Any:
+        for check in needed(resource, parameters):
+            _require(check, resource)
+        if resource.startswith("arn:aws:states:::sagemaker:"):
+            return _sagemaker(resource.rsplit(":", 1)[-1], parameters)
+        if resource.startswith("arn:aws:states:::states:startExecution.sync"):
+            return _nested(resource, parameters)
+        return invoke_resource(resource, parameters)
 
+    return invoke
+
+
+def needed(resource: str, parameters: Mapping[str, Any]) -> Iterator[Check]:
+    """What Step Functions' calls for one task take of the machine's role.
+
+    Lambda, nested executions, SageMaker jobs and SDK integrations are covered; other integrations run unchecked.
     Source: Step Functions developer guide, "How Step Functions generates IAM policies for integrated services".
     """
     region, account = responses.get_region(), responses.get_account_id()
     if ":function:" in resource or resource.startswith("arn:aws:states:::lambda:invoke"):
         target = str(parameters.get("FunctionName", resource)) if "states:::" in resource else resource
         arn = target if target.startswith("arn:") else f"arn:aws:lambda:{region}:{account}:function:{target}"
-        yield "lambda:InvokeFunction", arn, {}
+        yield Check("lambda:InvokeFunction", arn)
     elif resource.startswith("arn:aws:states:::states:startExecution"):
         machine = str(parameters["StateMachineArn"])
-        yield "states:StartExecution", machine, {}
+        yield Check("states:StartExecution", machine)
         if ".sync" in resource:
-            yield "states:DescribeExecution", machine.replace(":stateMachine:", ":execution:") + ":*", {}
+            executions = machine.replace(":stateMachine:", ":execution:") + ":*"
+            yield Check("states:DescribeExecution", executions)
+            yield Check("states:StopExecution", executions)
             yield from _managed_rule("StepFunctionsGetEventsForStepFunctionsExecutionRule")
     elif resource.startswith("arn:aws:states:::sagemaker:create"):
         job = resource.rsplit(":", 1)[-1].removesuffix(".sync").removeprefix("create")
@@ -89,51 +205,83 @@ def needed(resource: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, 
             yield from _needed_by_job(job, parameters, sync=resource.endswith(".sync"))
     elif resource.startswith("arn:aws:states:::aws-sdk:"):
         service, operation = resource.split(":")[-2:]
-        yield f"{service}:{operation.split('.')[0][0].upper()}{operation.split('.')[0][1:]}", "*", {}
+        operation = operation.split(".")[0][0].upper() + operation.split(".")[0][1:]
+        call = Call(service, operation, parameters, region, account)
+        for target in requests.resources(call) or ["*"]:
+            yield Check(f"{service}:{operation}", target)
+        yield from requests.passed_roles(call)
 
 
-def _needed_by_job(job: str, parameters: Mapping[str, Any], *, sync: bool) -> Iterator[tuple[str, str, dict[str, str]]]:
+def _needed_by_job(job: str, parameters: Mapping[str, Any], *, sync: bool) -> Iterator[Check]:
     name_field, _, kind, role_path, word = JOBS[job]
     arn = f"arn:aws:sagemaker:{responses.get_region()}:{responses.get_account_id()}:{kind}/{str(parameters.get(name_field, '')).lower()}"
-    yield f"sagemaker:Create{job}", arn, {}
-    yield "sagemaker:AddTags", arn, {}
+    yield Check(f"sagemaker:Create{job}", arn)
+    yield Check("sagemaker:AddTags", arn)
     role: Any = parameters
     for key in role_path:
         role = role.get(key, {}) if isinstance(role, Mapping) else {}
     if isinstance(role, str):
-        yield "iam:PassRole", role, {"iam:passedtoservice": "sagemaker.amazonaws.com"}
+        yield Check("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"})
     if sync:
-        yield f"sagemaker:Describe{job}", arn, {}
-        yield f"sagemaker:Stop{job}", arn, {}
+        yield Check(f"sagemaker:Describe{job}", arn)
+        yield Check(f"sagemaker:Stop{job}", arn)
         yield from _managed_rule(f"StepFunctionsGetEventsForSageMaker{word}JobsRule")
 
 
-def _managed_rule(name: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+def _managed_rule(name: str) -> Iterator[Check]:
     arn = f"arn:aws:events:{responses.get_region()}:{responses.get_account_id()}:rule/{name}"
     for action in ("PutRule", "PutTargets", "DescribeRule"):
-        yield f"events:{action}", arn, {}
+        yield Check(f"events:{action}", arn)
 
 
-def _require(action: str, resource: str, context: dict[str, str]) -> None:
-    role_arn = _role.get()
-    if not app.AUTH or not role_arn:
+def _require(check: Check, resource: str) -> None:
+    if not _role.get():
         return
-    account, name = responses.get_account_id(), role_arn.rsplit("/", 1)[-1]
-    principal = f"arn:aws:sts::{account}:assumed-role/{name}/states"
-    evaluation = iam_evaluator.EvalContext(
-        principal_arn=principal,
-        principal_type="AssumedRole",
-        principal_account=account,
-        action=action,
-        resource_arn=resource,
-        region=responses.get_region(),
-        service_context=context,
-    )
-    allowed = iam_evaluator.evaluate(evaluation, iam_evaluator._gather_role_policies(name, account)).decision == "Allow"
-    iam.audit(principal, action, resource, allowed)
-    if not allowed:
-        text = f"User: {principal} is not authorized to perform: {action} on resource: {resource}"
-        raise stepfunctions._ExecutionError("States.TaskFailed" if ":sagemaker" not in action else "SageMaker.AccessDeniedException", text)
+    try:
+        require(_role.get(), SESSION, check)
+    except Denied as denied:
+        raise stepfunctions._ExecutionError(_service_fault(resource), f"{denied} (Error Code: AccessDeniedException)") from None
+
+
+def _service_fault(resource: str) -> str:
+    """The name of an error that the called service does not model, AccessDenied among them."""
+    if ":::aws-sdk:" in resource:
+        service = resource.split(":")[-2]
+        prefix = stepfunctions._AWS_SDK_ERROR_PREFIX.get(service, service.capitalize())
+        return f"{prefix}.{prefix}Exception"
+    if ":::sagemaker:" in resource:
+        return "SageMaker.AmazonSageMakerException"
+    return "StepFunctions.AWSStepFunctionsException" if ":::states:" in resource else "Lambda.AWSLambdaException"
+
+
+# -- nested executions -------------------------------------------------------------------------------
+
+
+def _nested(resource: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Like an execution that somebody else starts (events included), waited for; ``.sync:2`` gives its output parsed."""
+    status, _, body = stepfunctions._start_execution(stepfunctions._nested_start_execution_request(parameters))
+    answer = json.loads(body)
+    if status != 200:
+        raise stepfunctions._ExecutionError(f"StepFunctions.{answer['__type']}Exception", answer.get("message", ""))
+    arn = answer["executionArn"]
+    child = stepfunctions._executions[arn]
+    _wait_for(lambda: child["status"] != "RUNNING", lambda: stepfunctions._stop_execution({"executionArn": arn}))
+    output = child.get("output") if child["status"] == "SUCCEEDED" else None
+    described = {
+        "ExecutionArn": arn,
+        "Input": child["input"],
+        "InputDetails": {"Included": True},
+        "Name": child["name"],
+        "StartDate": child["startDate"],
+        "StateMachineArn": child["stateMachineArn"],
+        "Status": child["status"],
+        "StopDate": child["stopDate"],
+    }
+    if child["status"] != "SUCCEEDED":
+        described |= {"Error": child.get("error"), "Cause": child.get("cause")}
+        raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(described))
+    parsed = json.loads(output or "null") if resource.endswith(".sync:2") else output
+    return {**described, "Output": parsed, "OutputDetails": {"Included": True}}
 
 
 # -- SageMaker jobs ------------------------------------------------------------------------------------
@@ -149,23 +297,24 @@ def _sagemaker(action: str, parameters: dict[str, Any]) -> dict[str, Any]:
     job = name.removeprefix("Create")
     name_field, status_field, *_ = JOBS[job]
     asked = {name_field: parameters[name_field]}
-    execution = _execution.get()
-    while True:
-        described = _call(f"Describe{job}", asked)
-        if described[status_field] in ("Completed", "Failed", "Stopped"):
-            break
-        if execution is not None and execution.get("status") not in (None, "RUNNING"):
-            _call(f"Stop{job}", asked)
-            raise stepfunctions._ExecutionError("States.TaskFailed", "the execution was stopped")
-        time.sleep(POLL_SECONDS)
-    output: dict[str, Any] = json.loads(api.to_json(described))
+    _wait_for(lambda: _call(f"Describe{job}", asked)[status_field] in ("Completed", "Failed", "Stopped"), lambda: _stop(job, asked))
+    described: dict[str, Any] = json.loads(api.to_json(_call(f"Describe{job}", asked)))
     if described[status_field] != "Completed":
-        raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(output))
-    return output
+        raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(described))
+    return described
+
+
+def _stop(job: str, asked: dict[str, Any]) -> None:
+    try:
+        api.call("sagemaker", f"Stop{job}", asked)
+    except ApiError:  # it ended in between
+        return
 
 
 def _call(name: str, request: dict[str, Any]) -> dict[str, Any]:
     try:
         return api.call("sagemaker", name, request)
     except ApiError as error:
-        raise stepfunctions._ExecutionError(f"SageMaker.{error.code}", error.message) from None
+        fault = f"SageMaker.{_MODELLED_ERRORS.get(error.code, 'AmazonSageMakerException')}"
+        cause = f"{error.message} (Service: AmazonSageMaker; Status Code: {error.status}; Error Code: {error.code})"
+        raise stepfunctions._ExecutionError(fault, cause) from None

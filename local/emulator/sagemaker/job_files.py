@@ -111,6 +111,11 @@ def add(records: Records, word: str, name: str, record: dict[str, Any]) -> None:
     records.add(name, record)
 
 
+def listed(request: Mapping[str, Any], name: str, status: str) -> bool:
+    """Whether a job belongs into a list by the request's NameContains and StatusEquals."""
+    return request.get("NameContains", "").lower() in name.lower() and request.get("StatusEquals", status) == status
+
+
 def run_to_the_end(body: Callable[[], None], fail: Callable[[str], None]) -> None:
     """Run a job's thread; whatever goes wrong becomes the job's failure reason, so that no job is under way for ever."""
     try:

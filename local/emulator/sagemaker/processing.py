@@ -20,6 +20,7 @@ from local.emulator.sagemaker.job_files import (
     container_environment,
     failure_text,
     job_folder,
+    listed,
     public,
     rewrite,
     run_to_the_end,
@@ -156,7 +157,8 @@ def list_processing_jobs(request: Request) -> Response:
         "ProcessingJobStatus",
         "FailureReason",
     )
-    rows = [{key: record[key] for key in keys if key in record} for _, record in JOBS.items()]
+    found = [record for name, record in JOBS.items() if listed(request, name, record["ProcessingJobStatus"])]
+    rows = [{key: record[key] for key in keys if key in record} for record in found]
     rows.sort(key=lambda row: row["CreationTime"], reverse=request.get("SortOrder") == "Descending")
     return paginate(rows, request, "ProcessingJobSummaries")
 

@@ -22,6 +22,7 @@ from local.emulator.sagemaker.job_files import (
     container_environment,
     failure_text,
     job_folder,
+    listed,
     pack,
     public,
     run_to_the_end,
@@ -269,7 +270,7 @@ def stop(record: dict[str, Any]) -> None:
 
 @operation("sagemaker", "ListTrainingJobs")
 def list_training_jobs(request: Request) -> Response:
-    rows = [record for _, record in JOBS.items() if request.get("StatusEquals", record["TrainingJobStatus"]) == record["TrainingJobStatus"]]
+    rows = [record for name, record in JOBS.items() if listed(request, name, record["TrainingJobStatus"])]
     rows.sort(key=lambda record: record["CreationTime"], reverse=request.get("SortOrder") == "Descending")
     keys = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus")
     return paginate([{key: record[key] for key in keys if key in record} for record in rows], request, "TrainingJobSummaries")

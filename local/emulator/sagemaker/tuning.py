@@ -14,7 +14,7 @@ from local.emulator import background, events
 from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
 from local.emulator.clock import now
 from local.emulator.sagemaker import training
-from local.emulator.sagemaker.job_files import JobStorage, add, public, run_to_the_end
+from local.emulator.sagemaker.job_files import JobStorage, add, listed, public, run_to_the_end
 from local.emulator.sagemaker.tuning_search import Search
 
 JOBS = Records("hyper-parameter-tuning-job")
@@ -292,7 +292,9 @@ def list_tuning_jobs(request: Request) -> Response:
         "LastModifiedTime",
     )
     rows = []
-    for _, record in JOBS.items():
+    for name, record in JOBS.items():
+        if not listed(request, name, record["HyperParameterTuningJobStatus"]):
+            continue
         config = record["HyperParameterTuningJobConfig"]
         rows.append(
             {
