@@ -2,13 +2,19 @@
 
 Stock ministack hands the text to DuckDB as it is and knows neither ``?`` parameters nor projected partitions. Hooks:
 ``athena._start_query_execution`` (parameters) and ``athena._run_duckdb`` (the query). The objects are read with the
-account's own rights: what the caller's role may read is covered by assertions on the template.
+account's own rights: what the caller's role may read is covered by assertions on the template. Each object is read once,
+however many queries look at it; what a query would scan on AWS is not counted.
+
+Of partition projection the types ``enum``, ``date``, ``integer`` and ``injected`` are known; dates are compared as text, which
+their format must allow (``yyyy/MM/dd/HH`` does).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import datetime as dt
+import functools
 import json
 import re
 import shutil
@@ -19,6 +25,7 @@ from typing import Any
 
 import duckdb
 import sqlglot
+from ministack.core import responses
 from ministack.services import athena, glue
 from sqlglot import exp
 
@@ -26,8 +33,8 @@ from local.emulator import sessions
 from local.emulator.sagemaker.service_output import split_s3_uri
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
-_HOLE = re.compile(r"\?(?=(?:[^']*'[^']*')*[^']*$)")
-"""A question mark outside of string literals."""
+_TOKEN = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?", re.DOTALL)
+"""Comments, literals, quoted names, and the question marks that are none of these."""
 _WILDCARDS = {"date": r"[0-9/\-]+", "enum": r"[^/]+", "injected": r"[^/]+", "integer": r"[0-9]+"}
 _TYPES = {"bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "boolean": "BOOLEAN"}
 
@@ -36,8 +43,11 @@ def install() -> None:
     start, run = athena._start_query_execution, athena._run_duckdb
 
     def start_with_parameters(data: dict[str, Any]) -> Any:
-        values = data.get("ExecutionParameters")
-        return start({**data, "QueryString": bind(data["QueryString"], values)} if values else data)
+        try:
+            query = bind(data["QueryString"], data.get("ExecutionParameters") or [])
+        except ValueError as error:
+            return responses.error_response_json("InvalidRequestException", str(error), 400)
+        return start({**data, "QueryString": query})
 
     async def run_projected(query: str, database: str, catalog: str | None = None) -> Any:
         tables = _projected_tables(query, database)
@@ -55,10 +65,11 @@ def bind(query: str, values: list[str]) -> str:
     Raises:
         ValueError: their number differs from that of the question marks.
     """
-    parts = _HOLE.split("\n".join(line.split("--")[0] for line in query.splitlines()))
-    if len(parts) - 1 != len(values):
-        raise ValueError(f"the query has {len(parts) - 1} parameters, but {len(values)} values are given")
-    return "".join(part + value for part, value in zip(parts, [*values, ""], strict=True))
+    holes = _TOKEN.findall(query).count("?")
+    if holes != len(values):
+        raise ValueError(f"Incorrect number of parameters: expected {holes} but found {len(values)}")
+    given = iter(values)
+    return _TOKEN.sub(lambda match: next(given) if match[0] == "?" else match[0], query)
 
 
 def _projected_tables(query: str, database: str) -> dict[str, dict[str, Any]]:
@@ -96,7 +107,11 @@ def _run(query: str, tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def rows_of(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The table's JSON lines, keys in lower case as the JSON serde reads them, with their partition columns."""
+    """The table's JSON lines, keys in lower case as the JSON serde reads them, with their partition columns.
+
+    Raises:
+        ValueError: a line is no JSON object; the text names its object.
+    """
     parameters = table["Parameters"]
     template = parameters["storage.location.template"]
     kinds = {key["Name"]: parameters[f"projection.{key['Name']}.type"] for key in table["PartitionKeys"]}
@@ -104,16 +119,47 @@ def rows_of(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     pattern = "".join(re.escape(p) if i % 2 == 0 else f"(?P<{p}>{_WILDCARDS[kinds[p]]})" for i, p in enumerate(pieces))
     location = re.compile(pattern.rstrip("/") + r"/[^/]+")
     bucket, prefix = split_s3_uri(pieces[0])
-    s3 = sessions.root_session().client("s3")
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for item in page.get("Contents", []):
-            place = location.fullmatch(f"s3://{bucket}/{item['Key']}")
-            if place is None:
-                continue
-            body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode()
-            for line in body.splitlines():
-                if line.strip():
-                    yield {**_lower(json.loads(line)), **place.groupdict()}
+    pages = sessions.root_session().client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    for item in (item for page in pages for item in page.get("Contents", [])):
+        place = location.fullmatch(f"s3://{bucket}/{item['Key']}")
+        if place is not None and all(_is_projected(parameters, name, value) for name, value in place.groupdict().items()):
+            for row in _lines(bucket, item["Key"], item["ETag"]):
+                yield {**row, **place.groupdict()}
+
+
+def _is_projected(parameters: dict[str, str], name: str, value: str) -> bool:
+    """Whether Athena looks for this partition at all: folders outside the projection are invisible to it."""
+    kind = parameters[f"projection.{name}.type"]
+    if kind == "enum":
+        return value in parameters[f"projection.{name}.values"].split(",")
+    if kind not in ("date", "integer"):
+        return True
+    least, most = parameters[f"projection.{name}.range"].split(",")
+    if kind == "integer":
+        return int(least) <= int(value) <= int(most)
+    now = dt.datetime.now(dt.UTC).strftime(_strftime(parameters[f"projection.{name}.format"]))
+    return least <= value <= (now if most == "NOW" else most)
+
+
+def _strftime(java_format: str) -> str:
+    for java, python in (("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M")):
+        java_format = java_format.replace(java, python)
+    return java_format
+
+
+@functools.lru_cache(maxsize=20_000)
+def _lines(bucket: str, key: str, _etag: str) -> tuple[dict[str, Any], ...]:
+    """One object's rows; an object with the same ETag has the same content."""
+    body = sessions.root_session().client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    rows = []
+    for line in body.splitlines():
+        try:
+            row = json.loads(line) if line.strip() else None
+        except ValueError as error:
+            raise ValueError(f"HIVE_CURSOR_ERROR: Row is not a valid JSON Object - {error} (s3://{bucket}/{key})") from None
+        if row is not None:
+            rows.append(_lower(row))
+    return tuple(rows)
 
 
 def _lower(value: Any) -> Any:
