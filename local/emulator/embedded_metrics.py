@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ministack.services import cloudwatch, lambda_svc
-
 
 @dataclass(frozen=True)
 class MetricValue:
@@ -25,26 +23,31 @@ class MetricValue:
 
 
 def extract(line: str) -> Iterator[MetricValue]:
-    """The metric values in one log line; none when it is not an embedded metric document."""
+    """The metric values in one log line; none when it is not an embedded metric document, nor for what the format does not allow."""
     if '"_aws"' not in line:
         return
     try:
         document: Any = json.loads(line)
     except ValueError:
         return
-    if not isinstance(document, dict):
-        return
-    for directive in document.get("_aws", {}).get("CloudWatchMetrics", []):
+    metadata = document.get("_aws") if isinstance(document, dict) else None
+    for directive in metadata.get("CloudWatchMetrics", []) if isinstance(metadata, dict) else []:
         for keys in directive.get("Dimensions") or [[]]:
             dimensions = {key: str(document[key]) for key in keys if key in document}
             for metric in directive.get("Metrics", []):
-                values = document.get(metric["Name"], [])
-                for value in values if isinstance(values, list) else [values]:
-                    yield MetricValue(directive["Namespace"], metric["Name"], float(value), metric.get("Unit", "None"), dimensions)
+                for value in _numbers(document.get(metric["Name"])):
+                    yield MetricValue(directive["Namespace"], metric["Name"], value, metric.get("Unit", "None"), dimensions)
+
+
+def _numbers(target: Any) -> list[float]:
+    values = target if isinstance(target, list) else [target]
+    return [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
 
 
 def install() -> None:
     """Wrap the one function through which every invocation's output goes to CloudWatch Logs."""
+    from ministack.services import cloudwatch, lambda_svc
+
     emit_logs = lambda_svc._emit_lambda_logs
 
     def emit_logs_and_metrics(func: dict[str, Any], request_id: str, log_text: str, *args: Any, **kwargs: Any) -> None:
