@@ -1,5 +1,7 @@
 """Lambda: the class name of a function's exception, which Retry and Catch match by, and which stock ministack loses.
 
+A function's process that dies half-way is ``Runtime.ExitError``, as in AWS, and not an exception of the function.
+
 Hook: ``lambda_svc._execute_function_warm``.
 """
 
@@ -11,6 +13,7 @@ from typing import Any
 from ministack.services import lambda_svc
 
 _UNNAMED = "Runtime.HandlerError"
+_DIED = "Worker process died"
 _EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?([A-Za-z_]\w*)(?::|$)")
 
 
@@ -35,7 +38,8 @@ def install() -> None:
         result: dict[str, Any] = execute(func, event, request_id)
         body = result.get("body")
         if result.get("error") and isinstance(body, dict) and body.get("errorType") == _UNNAMED:
-            body["errorType"] = exception_name(str(result.get("log") or "")) or _UNNAMED
+            died = body.get("errorMessage") == _DIED
+            body["errorType"] = "Runtime.ExitError" if died else exception_name(str(result.get("log") or "")) or _UNNAMED
         return result
 
     lambda_svc._execute_function_warm = execute_named

@@ -53,7 +53,7 @@ def _alone_again(app: ReleasedApp, champion: str) -> Iterator[None]:
     yield
 
 
-def roll_out(app: ReleasedApp, champion: str, challenger: str, seconds: float = 120) -> dict[str, Any]:
+def roll_out(app: ReleasedApp, champion: str, challenger: str, seconds: float = 240) -> dict[str, Any]:
     functions = app.client("stepfunctions")
     machine = f"arn:aws:states:{app.settings.region}:000000000000:stateMachine:{app.prefix}-rollout"
     content = json.dumps({"champion": champion, "challenger": challenger, "reason": "a test"})
