@@ -58,10 +58,11 @@ class JobStorage:
     def download_if_any(self, uri: str, folder: Path) -> int:
         """Like :meth:`download`; nothing there is no failure."""
         bucket, prefix = split_s3_uri(uri)
+        listed = uri.removeprefix(f"s3://{bucket}").lstrip("/")  # as it was given: policies name prefixes with their slash
         folder.mkdir(parents=True, exist_ok=True)
         count = 0
         try:
-            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=listed):
                 for item in page.get("Contents", []):
                     relative = relative_path(item["Key"], prefix)
                     if relative is None:
