@@ -54,6 +54,16 @@ def test_versions_are_numbered_within_their_group(aws: ClientFactory, group: str
     assert described["InferenceSpecification"]["Containers"][0]["ModelDataUrl"].endswith("model.tar.gz")
 
 
+def test_a_version_may_be_named_by_group_and_number(aws: ClientFactory, group: str, create: Callable[..., str]) -> None:
+    arn = create(group)
+    described = aws("sagemaker").describe_model_package(ModelPackageName=f"{group}/1")
+    assert described["ModelPackageArn"] == arn
+    assert aws("sagemaker").describe_model_package(ModelPackageName=described["ModelPackageName"])["ModelPackageArn"] == arn
+    aws("sagemaker").delete_model_package(ModelPackageName=f"{group}/1")
+    with pytest.raises(ClientError, match="does not exist"):
+        aws("sagemaker").describe_model_package(ModelPackageName=arn)
+
+
 def test_a_number_is_not_given_again(aws: ClientFactory, group: str, create: Callable[..., str]) -> None:
     create(group)
     aws("sagemaker").delete_model_package(ModelPackageName=create(group))

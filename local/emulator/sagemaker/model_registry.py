@@ -92,8 +92,13 @@ def _require_artifact(uri: str | None) -> None:
         raise validation_error(f"Could not find model data at {uri}.") from None
 
 
+def _arn(name: str) -> str:
+    """The API takes ``<group>/<version>`` wherever it takes an ARN."""
+    return name if name.startswith("arn:") else PACKAGES.arn(name)
+
+
 def _package(name: str) -> dict[str, Any]:
-    record = PACKAGES.find(name)
+    record = PACKAGES.find(_arn(name))
     if record is None:
         raise validation_error(f"ModelPackage {name} does not exist.")
     return record
@@ -129,7 +134,7 @@ def update_package(request: Request) -> Response:
 @operation("sagemaker", "DeleteModelPackage")
 def delete_package(request: Request) -> Response:
     _package(request["ModelPackageName"])
-    PACKAGES.remove(request["ModelPackageName"])
+    PACKAGES.remove(_arn(request["ModelPackageName"]))
     return {}
 
 
