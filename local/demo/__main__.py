@@ -1,4 +1,4 @@
-"""``python -m local.demo``: the loop on this machine, from data to the drift alarm, with real parts throughout."""
+"""``python -m local.demo``: the loop on this machine, from data to a promoted retrained model, with real parts throughout."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 from rich.console import Console
 
 from local import corpus, deployer, stack_process
-from local.demo import build, loop
+from local.demo import build, loop, retraining
 from local.demo.report import write_report
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Summary
+from model_code.data import read_rows
 from stacks.settings import SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -62,17 +63,25 @@ def run(session: Session, arguments: argparse.Namespace, assembly: Path) -> None
         build.read_scores(session, packages)
     with session.step("5 release"):
         build.release(session, packages)
+    tweets, held_out = loop.tweets_by_use(arguments.seed)
     with session.step("6 predict and review"):
-        amazon, (tweets, _) = corpus.rated_texts("amazon"), loop.tweets_by_use(arguments.seed)
-        loop.load_raters(session, [*amazon, *tweets], seed=arguments.seed)
+        loop.load_raters(session, [*corpus.rated_texts("amazon"), *tweets], seed=arguments.seed)
         answered = len(loop.predict(session, build.test_texts(dataset)[: loop.AMAZON_TEXTS]))
         loop.wait_for_reviews(session)
     with session.step("7 drift to tweets"):
         loop.assess_drift(session, "reviews", answered)
         answered += loop.drift_to_tweets(session, [item.row.text for item in tweets])
         loop.wait_for_reviews(session)
+    with session.step("8 retrain and roll out"):
+        answered += retraining.retrain(session, [item.row.text for item in reversed(tweets)])
+        loop.wait_for_reviews(session)
         loop.account(session, answered)
-    summary.outcome = "drift found, labels ready"
+    with session.step("9 before and after"):
+        models = retraining.ModelPair(packages[0]["model_package_arn"], summary.retraining["packages"][0]["model_package_arn"])
+        domains = {"tweets": held_out, "amazon": read_rows(dataset / "test")}
+        retraining.compare_models(session, models, domains, read_rows(dataset / "train"), arguments.seed)
+    summary.outcome = {"promoted": "new model promoted"}.get(summary.rollout["outcome"], f"new model {summary.rollout['outcome']}")
+    summary.reason = str(summary.rollout["reason"])
 
 
 def iam_decisions(audit_file: Path) -> dict[str, Any]:

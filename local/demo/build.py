@@ -168,25 +168,14 @@ def read_scores(session: Session, packages: list[dict[str, Any]]) -> None:
 
 
 def release(session: Session, packages: list[dict[str, Any]]) -> None:
-    """First release, as an operator makes it: write the release record, update the endpoint stack with its own template.
+    """First release, by the rollout state machine: the best candidate as champion, the second best as challenger beside it.
 
-    The best candidate becomes the champion, the second best the challenger beside it.
+    Raises:
+        DemoFailed: the release did not come into place, with the reason.
     """
-    champion, challenger = packages[0]["model_package_arn"], packages[-1]["model_package_arn"]
-    session.put_parameter("release", f"{champion},{challenger}")
-    stacks, name = session.client("cloudformation"), f"{session.prefix}-endpoint"
-    given = stacks.describe_stacks(StackName=name)["Stacks"][0].get("Parameters", [])
-    previous = [{"ParameterKey": parameter["ParameterKey"], "UsePreviousValue": True} for parameter in given]
-    stacks.update_stack(
-        StackName=name, UsePreviousTemplate=True, Parameters=previous, Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
-    )
+    release = {"champion": packages[0]["model_package_arn"], "challenger": packages[-1]["model_package_arn"], "reason": "first release"}
     with session.progress("starting the endpoint", None):
-        while (status := stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]).endswith("_IN_PROGRESS"):
-            time.sleep(0.3)
-    if status != "UPDATE_COMPLETE":
-        events = stacks.describe_stack_events(StackName=name)["StackEvents"]
-        reasons = [f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason')}" for e in events if e["ResourceStatus"].endswith("FAILED")]
-        raise DemoFailed(f"the endpoint stack is {status}: {'; '.join(reasons)}")
+        session.output_of(session.run("rollout", release))
     endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.prefix)
     variants = ", ".join(
         f"{v['VariantName']} {v['CurrentInstanceCount']} instances at weight {v['CurrentWeight']:g}" for v in endpoint["ProductionVariants"]

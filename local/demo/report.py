@@ -23,7 +23,15 @@ def write_report(summary: Summary, path: Path) -> None:
     """Write the page; a part that the run did not reach is left out."""
     parts = [
         part
-        for part in (_trials(summary), _scores(summary), _reviews(summary), _drift(summary), _weights(summary), _steps(summary))
+        for part in (
+            _trials(summary),
+            _scores(summary),
+            _reviews(summary),
+            _drift(summary),
+            _weights(summary),
+            _before_after(summary),
+            _steps(summary),
+        )
         if part
     ]
     title = f"reviewloop: {escape(summary.outcome)}"
@@ -46,6 +54,10 @@ def _facts(summary: Summary) -> str:
         facts.append(("unaccounted", str(summary.predictions["unaccounted"])))
     if summary.drift_detected_after is not None:
         facts.append(("tweets until the alarm", str(summary.drift_detected_after)))
+    if "tweets" in summary.before_after:
+        facts.append(("accuracy on tweets", f"{100 * summary.before_after['tweets']['gain'].value:+.1f} points"))
+    if summary.rollout:
+        facts.append(("new model", str(summary.rollout["outcome"]).replace("_", " ")))
     if summary.iam:
         facts.append(("calls denied by IAM", str(summary.iam["denied"])))
     return '<div class="facts">' + "".join(f"<div>{escape(name)}<b>{escape(value)}</b></div>" for name, value in facts) + "</div>"
@@ -106,6 +118,19 @@ def _weights(summary: Summary) -> str:
     if len(summary.weights) < 2:
         return ""
     return _section("The new model got its traffic step by step", summary.rollout.get("reason", ""), plots.weights(summary.weights))
+
+
+def _before_after(summary: Summary) -> str:
+    if not summary.before_after:
+        return ""
+    pairs = {domain: {which: entry[which] for which in ("before", "after")} for domain, entry in summary.before_after.items()}
+    gain = summary.before_after["tweets"]["gain"]
+    return _section(
+        f"Retraining on people's labels changed accuracy on tweets by {100 * gain.value:+.1f} points",
+        f"The same held-out texts for both models, none of them ever sent or trained on; the change lies within {100 * gain.low:+.1f} "
+        f"and {100 * gain.high:+.1f} points (95 %).",
+        plots.before_after(pairs),
+    )
 
 
 def _steps(summary: Summary) -> str:

@@ -89,8 +89,7 @@ class Summary:
     drift: list[DriftPoint] = field(default_factory=list)
     drift_detected_after: int | None = None
     retraining: dict[str, Any] = field(default_factory=dict)
-    tweets: dict[str, Interval] = field(default_factory=dict)
-    amazon_after: dict[str, Interval] = field(default_factory=dict)
+    before_after: dict[str, dict[str, Interval]] = field(default_factory=dict)
     weights: list[WeightPoint] = field(default_factory=list)
     rollout: dict[str, Any] = field(default_factory=dict)
     iam: dict[str, Any] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from lambdas.plan_tuning.plan import channels, job_name, read_input, warm_start
 from lambdas.register_candidates.registration import package_request
 from lambdas.select_candidates.selection import evaluation_job_name, processing_inputs
 from stacks.application import FEATURE_FLAGS
+from stacks.constructs.state_machine import CRASHES, LAMBDA_FAULTS
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
 from stacks.settings import DatasetSettings, NetworkSettings, Settings, load_settings
 from stacks.tuning import TuningStack
@@ -314,11 +315,11 @@ def test_the_two_ends_without_a_model_are_named_and_have_their_reasons(template:
     assert states[error] == {"Type": "Fail", "Error": error, "CausePath": "$.error.Cause"}
 
 
-def test_every_task_that_calls_a_function_retries_the_services_faults_only(template: Template) -> None:
+def test_every_task_that_calls_a_function_retries_faults_of_the_service_and_crashes_only(template: Template) -> None:
     states = definition(template)["States"]
     tasks = [states["Plan"], states["Select"], states["Register"], states["EvaluateEach"]["ItemProcessor"]["States"]["CheckGates"]]
     for task in tasks:
-        assert all(error.startswith("Lambda.") for rule in task["Retry"] for error in rule["ErrorEquals"])
+        assert {error for rule in task["Retry"] for error in rule["ErrorEquals"]} == {*LAMBDA_FAULTS, *CRASHES}
 
 
 def test_the_machine_is_traced_logged_encrypted_and_its_failure_reaches_people(template: Template) -> None:
@@ -337,7 +338,7 @@ def test_the_machine_is_traced_logged_encrypted_and_its_failure_reaches_people(t
     assert "reviewloop-dev-alerts" in json.dumps(rule["Properties"]["Targets"])
 
 
-@pytest.mark.parametrize(("settings", "hours"), [(DEV, 5), (PROD, 7)])
+@pytest.mark.parametrize(("settings", "hours"), [(DEV, 4), (PROD, 7)])
 def test_an_execution_may_take_as_long_as_its_jobs(settings: Settings, hours: int) -> None:
     assert longest_hours(settings) == hours
 

@@ -1,0 +1,184 @@
+"""The last part of the demo: retraining on people's labels, the rollout of the new model, and both models on held-out texts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.demo.session import DemoFailed, Session
+from local.demo.summary import Interval, WeightPoint
+from local.demo.traffic import BackgroundTraffic
+from model_code.data import Row, write_dataset
+from model_code.vader import LABELS
+
+RETRAINING_SECONDS = 900
+COMPARISON_SECONDS = 300
+
+
+def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
+    """Ask for a retraining as its schedule does, and follow it to the end of its rollout while callers go on.
+
+    Returns:
+        How many callers were answered meanwhile.
+
+    Raises:
+        DemoFailed: there were too few labels, or the retraining failed (the gates may have refused the new model: the text says so).
+    """
+    arn = _start(session)
+    began = time.monotonic()
+    rollout_began: float | None = None
+    with BackgroundTraffic(session, traffic_texts) as traffic, session.progress("retraining", None) as update:
+        while True:
+            described, now = session.execution(arn), time.monotonic()
+            rolling_out = _rollout_runs(session)
+            if rolling_out and rollout_began is None:
+                rollout_began = now
+            if rollout_began is not None:
+                _record_weights(session, now - rollout_began)
+            update(int(now - began), _doing(session, rolling_out))
+            if described["status"] != "RUNNING":
+                break
+            if now - began > RETRAINING_SECONDS:
+                raise DemoFailed(f"the retraining still runs after {RETRAINING_SECONDS} s: see {session.emulator.log_file}")
+            time.sleep(0.5)
+    output = session.output_of(described)
+    answered, failed = len(traffic.answers), len(traffic.failures)
+    session.summary.retraining = {**output, "callers_answered": answered, "callers_failed": failed}
+    if "skipped" in output:
+        raise DemoFailed(f"the retraining was skipped: {output['skipped']}")
+    session.summary.rollout = output["rollout"]
+    session.say(f"new dataset version {output['dataset_version']}, {len(output['packages'])} new model(s) passed the gates")
+    session.say(f"[bold]{output['rollout']['outcome'].replace('_', ' ')}[/]: {output['rollout']['reason']}")
+    session.say(f"{answered} callers were answered meanwhile, {failed} were not")
+    return answered
+
+
+def _start(session: Session) -> str:
+    """The execution that the labels' schedule starts, or has started already."""
+    response = session.client("lambda").invoke(FunctionName=f"{session.prefix}-decide-retraining", Payload=b"{}")
+    decision = json.loads(response["Payload"].read())
+    if "FunctionError" in response or not decision.get("execution"):
+        raise DemoFailed(f"no retraining was started: {decision.get('reason') or decision}")
+    session.say(f"retraining asked for: {decision['reason']}")
+    return f"{session.machine_arn('retraining').replace(':stateMachine:', ':execution:')}:{decision['execution']}"
+
+
+def _rollout_runs(session: Session) -> bool:
+    found = session.client("stepfunctions").list_executions(stateMachineArn=session.machine_arn("rollout"), statusFilter="RUNNING")
+    return bool(found["executions"])
+
+
+def _doing(session: Session, rolling_out: bool) -> str:
+    if not rolling_out:
+        return "retraining on the new labels"
+    if not session.summary.weights:
+        return "rolling out"
+    return f"rolling out, challenger at {100 * session.summary.weights[-1].challenger:.0f} %"
+
+
+def _record_weights(session: Session, seconds: float) -> None:
+    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.prefix)
+    weights = {variant["VariantName"]: variant["CurrentWeight"] for variant in endpoint["ProductionVariants"]}
+    total = sum(weights.values()) or 1.0
+    champion, challenger = (round(weights[name] / total, 4) for name in ("champion", "challenger"))
+    session.summary.weights.append(WeightPoint(round(seconds, 1), champion, challenger))
+
+
+# -- before and after ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelPair:
+    """ARNs of the model packages to compare."""
+
+    old: str
+    new: str
+
+
+def compare_models(session: Session, models: ModelPair, domains: Mapping[str, Sequence[Row]], train: Sequence[Row], seed: int) -> None:
+    """Old and new model on the same held-out texts of each domain: one evaluation job a domain, as the tuning runs them."""
+    jobs = {}
+    for domain, rows in domains.items():
+        folder = session.output / "comparison" / domain
+        manifest = write_dataset(folder, {"train": train, "validation": train[:50], "test": rows}, LABELS)
+        jobs[domain] = _start_evaluation(session, folder, f"{domain}-{manifest.version}", models, seed)
+    with session.progress("old and new model on held-out texts", len(jobs)) as update:
+        reports = {}
+        for done, (domain, job) in enumerate(jobs.items(), 1):
+            reports[domain] = _report_of(session, job)
+            update(done)
+    for domain, report in reports.items():
+        pair = {"before": Interval.of(report["references"]["champion"]["accuracy"]), "after": Interval.of(report["overall"]["accuracy"])}
+        gain = Interval.of(report["difference_to_champion"]["accuracy"])
+        session.summary.before_after[domain] = {**pair, "gain": gain}
+        session.say(
+            f"{domain}: accuracy {100 * pair['before'].value:.1f} % before, {100 * pair['after'].value:.1f} % after: "
+            f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}) on {len(domains[domain])} held-out texts"
+        )
+
+
+def _start_evaluation(session: Session, folder: Path, name: str, models: ModelPair, seed: int) -> str:
+    """An evaluation job with the definition of the last one that the tuning ran, on other texts and models; returns its name."""
+    sagemaker, s3 = session.client("sagemaker"), session.client("s3")
+    prefix = f"datasets/comparison-{name}"
+    for path in folder.rglob("*"):
+        if path.is_file():
+            s3.upload_file(str(path), session.bucket("data"), f"{prefix}/{path.relative_to(folder)}")
+    summaries = sagemaker.list_processing_jobs(SortBy="CreationTime", SortOrder="Descending", MaxResults=20)["ProcessingJobSummaries"]
+    last = next(one for one in summaries if "-compare-" not in one["ProcessingJobName"])
+    definition = sagemaker.describe_processing_job(ProcessingJobName=last["ProcessingJobName"])
+    code = next(item for item in definition["ProcessingInputs"] if item["InputName"] == "code")
+    sources = {
+        "model": model_uri(session, models.new),
+        "champion": model_uri(session, models.old),
+        "dataset": f"s3://{session.bucket('data')}/{prefix}/",
+    }
+    outputs = definition["ProcessingOutputConfig"]
+    job = f"{session.prefix}-compare-{name}"[:63]
+    outputs["Outputs"][0]["S3Output"]["S3Uri"] = f"s3://{session.bucket('models')}/evaluations/{job}"
+    command = definition["AppSpecification"]
+    arguments = command["ContainerArguments"]
+    arguments[arguments.index("--seed") + 1] = str(seed)
+    sagemaker.create_processing_job(
+        ProcessingJobName=job,
+        RoleArn=definition["RoleArn"],
+        AppSpecification=command,
+        ProcessingInputs=[
+            code,
+            *(
+                {"InputName": part, "S3Input": {**code["S3Input"], "S3Uri": uri, "LocalPath": f"/opt/ml/processing/input/{part}"}}
+                for part, uri in sources.items()
+            ),
+        ],
+        ProcessingOutputConfig=outputs,
+        ProcessingResources=definition["ProcessingResources"],
+        NetworkConfig=definition["NetworkConfig"],
+    )
+    return job
+
+
+def _report_of(session: Session, job: str) -> dict[str, Any]:
+    deadline = time.monotonic() + COMPARISON_SECONDS
+    while True:
+        described = session.client("sagemaker").describe_processing_job(ProcessingJobName=job)
+        if described["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped"):
+            break
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"the comparison {job} still runs after {COMPARISON_SECONDS} s: see {session.emulator.log_file}")
+        time.sleep(0.5)
+    if described["ProcessingJobStatus"] != "Completed":
+        raise DemoFailed(f"the comparison {job} ended {described['ProcessingJobStatus']}: {described.get('FailureReason', '')}")
+    body = session.client("s3").get_object(Bucket=session.bucket("models"), Key=f"evaluations/{job}/evaluation.json")["Body"].read()
+    report: dict[str, Any] = json.loads(body)
+    return report
+
+
+def model_uri(session: Session, package_arn: str) -> str:
+    """S3 URI of a model package's artifact."""
+    package = session.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
+    uri: str = package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+    return uri
