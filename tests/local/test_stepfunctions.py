@@ -215,20 +215,26 @@ def test_stopping_the_execution_stops_the_job_and_nothing_is_tried_again(
     assert len(machines.events(execution, "TaskScheduled")) == 1
 
 
-def test_a_task_that_takes_too_long_is_a_timeout_and_its_job_is_stopped(machines: Machines, jobs: Jobs) -> None:
+def test_a_task_that_takes_too_long_is_a_timeout_and_its_job_is_stopped(
+    machines: Machines, jobs: Jobs, wait_until: Callable[..., Any]
+) -> None:
     request = jobs.training(SLEEP)
-    ended = machines.run({"Train": sync("createTrainingJob", request, TimeoutSeconds=1)})
+    ended = machines.run({"Train": sync("createTrainingJob", request, TimeoutSeconds=2)})
     assert (ended["status"], ended["error"]) == ("FAILED", "States.Timeout")
+    wait_until(lambda: jobs.sagemaker.list_training_jobs(NameContains=request["TrainingJobName"])["TrainingJobSummaries"])
     assert jobs.ended("training", request["TrainingJobName"])["TrainingJobStatus"] == "Stopped"
 
 
-def test_a_machine_that_takes_too_long_times_out_and_its_job_is_stopped(machines: Machines, jobs: Jobs, aws: ClientFactory) -> None:
+def test_a_machine_that_takes_too_long_times_out_and_its_job_is_stopped(
+    machines: Machines, jobs: Jobs, aws: ClientFactory, wait_until: Callable[..., Any]
+) -> None:
     request = jobs.training(SLEEP)
     machine = machines.create({"Train": sync("createTrainingJob", request)}, TimeoutSeconds=2)
     detail = {"stateMachineArn": [machine], "status": ["TIMED_OUT"]}
     queue = EventQueue(aws, {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"], "detail": detail})
     execution = machines.start(machine)
     assert machines.ended(execution)["status"] == "TIMED_OUT"
+    wait_until(lambda: jobs.sagemaker.list_training_jobs(NameContains=request["TrainingJobName"])["TrainingJobSummaries"])
     assert jobs.ended("training", request["TrainingJobName"])["TrainingJobStatus"] == "Stopped"
     (event,) = queue.received(lambda found: len(found) >= 1)
     assert event["detail"]["executionArn"] == execution

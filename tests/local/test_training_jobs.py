@@ -253,6 +253,19 @@ def test_a_role_that_does_not_trust_sagemaker_is_refused(jobs: Jobs, make_role: 
         jobs.start("training", jobs.training("print(1)", RoleArn=role))
 
 
+def test_what_a_role_may_do_is_looked_at_for_each_job(jobs: Jobs, aws: ClientFactory, make_role: Callable[..., str]) -> None:
+    name = f"changing-{uuid.uuid4().hex[:8]}"
+    everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    role, iam = make_role(name, [everything]), aws("iam")
+    assert jobs.run("training", jobs.training("pass", RoleArn=role))["TrainingJobStatus"] == "Completed"
+    iam.delete_role_policy(RoleName=name, PolicyName="grants")
+    denied = jobs.run("training", jobs.training("pass", RoleArn=role))
+    assert (denied["TrainingJobStatus"], "AccessDenied" in denied["FailureReason"]) == ("Failed", True)
+    iam.delete_role(RoleName=name)
+    with pytest.raises(ClientError, match="the role does not exist"):
+        jobs.start("training", jobs.training("pass", RoleArn=role))
+
+
 def test_an_unreadable_regex_is_refused_by_name(jobs: Jobs) -> None:
     request = jobs.training("print(1)")
     request["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "m", "Regex": "score=([0-9]+"}]
