@@ -49,7 +49,7 @@ node_modules/.installed: package-lock.json
 	@npm ci --silent --no-audit --no-fund
 	@touch $@
 
-install: .venv/.installed .venv-emulator/.installed .build/layer/.installed node_modules/.installed ## Install everything (also done by the other commands)
+install: check-tools .venv/.installed .venv-emulator/.installed .build/layer/.installed node_modules/.installed ## Install everything (also done by the other commands)
 
 layer: .build/layer/.installed ## Build the Lambda layer that synth hashes
 
@@ -69,7 +69,7 @@ browser: # the worker page is tested in Debian's chromium
 	  || { echo "error: chromium is missing: install it (Debian: apt-get install chromium)" >&2; exit 2; }
 
 test: install browser ## Every test (under ten minutes)
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 demo: install ## Run the whole loop on this machine; ends with out/demo/report.html
 	@$(BIN)/python -m local.demo

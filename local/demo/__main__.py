@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -103,6 +104,8 @@ def main() -> int:
         if left is not None:
             console.print("an earlier run is still up: stopping it and starting clean")
             left.stop()
+        elif (RUN_DIR / "emulator.json").exists():
+            console.print("an earlier run was cut off: starting clean")
         emulator = stack_process.start(RUN_DIR, port=arguments.port, time_scale=arguments.time_scale, region=settings.region)
         session = Session(emulator, settings, arguments.output, summary, console)
         run(session, arguments, ROOT / "cdk.out")
@@ -112,19 +115,34 @@ def main() -> int:
     except EXPECTED as error:
         summary.outcome, summary.reason = "failed", str(error)
         console.print(f"\n[bold red]error[/]: {error}", highlight=False)
+    except OSError as error:
+        summary.outcome, summary.reason = "failed", _of_the_machine(error)
+        console.print(f"\n[bold red]error[/]: {summary.reason}", highlight=False)
     except KeyboardInterrupt:
         summary.outcome, summary.reason = "interrupted", "stopped by the user"
     finally:
         if emulator is not None:
-            summary.iam = iam_decisions(emulator.audit_file)
-            if not arguments.keep or summary.outcome in ("failed", "interrupted"):
+            if not arguments.keep or summary.outcome in ("failed", "interrupted", "unfinished"):
                 emulator.stop()
+            summary.iam = iam_decisions(emulator.audit_file)
+    try:
         summary.write(arguments.output / "summary.json")
         write_report(summary, arguments.output / "report.html")
+    except OSError as error:
+        console.print(f"[bold red]error[/]: no report: {_of_the_machine(error)}", highlight=False)
+        return 1
     console.print(f"\n[bold]{summary.outcome}[/]: {arguments.output / 'report.html'}", highlight=False)
     if arguments.keep and emulator is not None and emulator.is_alive():
         _print_urls(console, session)
     return 1 if summary.outcome in ("failed", "interrupted") else 0
+
+
+def _of_the_machine(error: OSError) -> str:
+    """A fault of the machine in words, with what to do."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full{where}: about 2 GB are needed in {ROOT} besides what is installed; make room, then start again"
+    return f"{error.strerror or error}{where}"
 
 
 def _print_urls(console: Console, session: Session) -> None:

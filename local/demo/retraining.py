@@ -58,13 +58,24 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
 
 
 def _start(session: Session) -> str:
-    """The execution that the labels' schedule starts, or has started already."""
-    response = session.client("lambda").invoke(FunctionName=f"{session.prefix}-decide-retraining", Payload=b"{}")
-    decision = json.loads(response["Payload"].read())
-    if "FunctionError" in response or not decision.get("execution"):
-        raise DemoFailed(f"no retraining was started: {decision.get('reason') or decision}")
-    session.say(f"retraining asked for: {decision['reason']}")
-    return f"{session.machine_arn('retraining').replace(':stateMachine:', ':execution:')}:{decision['execution']}"
+    """The execution that the alarm or the labels' schedule has started already, or that asking as the schedule does starts now."""
+    running = _newest_execution(session)
+    if running is None:
+        response = session.client("lambda").invoke(FunctionName=f"{session.prefix}-decide-retraining", Payload=b"{}")
+        decision = json.loads(response["Payload"].read())
+        running = _newest_execution(session)
+        if running is None:
+            raise DemoFailed(f"no retraining was started: {decision.get('reason') or decision}")
+    reason = json.loads(session.execution(running)["input"]).get("reason", "no reason given")
+    session.say(f"a retraining was started: {reason}")
+    return running
+
+
+def _newest_execution(session: Session) -> str | None:
+    """The newest retraining that is under way or ended well."""
+    found = session.client("stepfunctions").list_executions(stateMachineArn=session.machine_arn("retraining"))["executions"]
+    usable = [one for one in found if one["status"] in ("RUNNING", "SUCCEEDED")]
+    return max(usable, key=lambda one: one["startDate"])["executionArn"] if usable else None
 
 
 def _rollout_runs(session: Session) -> bool:
