@@ -24,7 +24,7 @@ from local.emulator.sagemaker.service_output import SAGEMAKER, split_s3_uri
 log = logging.getLogger("reviewloop.emulator")
 
 PREFIX = "/opt/ml"
-_OF_THE_HOST = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
+_OF_THE_HOST = ("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
 # Two cores: one thread a job, and no more processes at once than a tuning job asks for.
 _THREADS = {"OMP_NUM_THREADS": "1", "SM_NUM_CPUS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 _NOWHERE = "http://127.0.0.1:9"
