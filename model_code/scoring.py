@@ -13,23 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.int64]
+Floats = NDArray[np.float64]
 _LEVELS = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """Index arrays (resamples of variable length), each made of whole groups."""
+    """How often each group is drawn, (resamples, groups), and each text's group, (texts,)."""
 
-    indices: Sequence[NDArray[np.int64]]
+    draws: NDArray[np.int64]
+    group_of: Labels
 
     @classmethod
     def draw(cls, groups: Sequence[str], *, count: int, seed: int) -> Resamples:
+        """As many groups as there are, with replacement, ``count`` times."""
         rng = np.random.default_rng(seed)
-        names = np.asarray(groups)
-        order = np.argsort(names, kind="stable")
-        _, starts = np.unique(names[order], return_index=True)
-        members = np.split(order, starts[1:])
-        return cls([np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]) for _ in range(count)])
+        names, group_of = np.unique(np.asarray(groups), return_inverse=True)
+        draws = [np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names)) for _ in range(count)]
+        return cls(np.stack(draws), group_of)
+
+    def confusions(self, truth: Labels, predicted: Labels, size: int) -> Floats:
+        """Confusion matrices (resamples, size, size), rows by truth: sums of the groups' own, so no text is touched twice."""
+        cells = np.zeros((self.draws.shape[1], size * size))
+        np.add.at(cells, (self.group_of, truth * size + predicted), 1)
+        return np.asarray((self.draws @ cells).reshape(-1, size, size))
 
 
 def accuracy(truth: Labels, predicted: Labels) -> float:
@@ -50,29 +57,47 @@ def class_scores(truth: Labels, predicted: Labels, label: int) -> tuple[float, f
     return precision, recall, 2 * precision * recall / (precision + recall) if hits else 0.0
 
 
-Measure = Callable[[Labels, Labels], float]
-MEASURES: dict[str, Measure] = {"accuracy": accuracy, "macro_f1": macro_f1}
+Measure = Callable[[Floats], Floats]
+
+
+def confusion_accuracy(confusions: Floats) -> Floats:
+    """Accuracy (n,) of confusion matrices (n, labels, labels)."""
+    return np.asarray(np.trace(confusions, axis1=1, axis2=2) / confusions.sum(axis=(1, 2)))
+
+
+def confusion_macro_f1(confusions: Floats) -> Floats:
+    """:func:`macro_f1` (n,) of confusion matrices (n, labels, labels)."""
+    hits, there, said = np.diagonal(confusions, axis1=1, axis2=2), confusions.sum(axis=2), confusions.sum(axis=1)
+    f1 = 2 * hits / np.maximum(there + said, 1)
+    occurs = there > 0
+    return np.asarray((f1 * occurs).sum(axis=1) / occurs.sum(axis=1))
+
+
+MEASURES: dict[str, Measure] = {"accuracy": confusion_accuracy, "macro_f1": confusion_macro_f1}
 
 
 def scores(truth: Labels, predicted: Labels, resamples: Resamples) -> dict[str, Any]:
     """``{"accuracy": {"value","low","high"}, "macro_f1": ...}``."""
-    return {
-        name: _interval(measure(truth, predicted), [measure(truth[i], predicted[i]) for i in resamples.indices])
-        for name, measure in MEASURES.items()
-    }
+    whole, drawn = _confusions(truth, predicted, resamples)
+    return {name: _interval(measure(whole), measure(drawn)) for name, measure in MEASURES.items()}
 
 
 def paired_difference(truth: Labels, first: Labels, second: Labels, resamples: Resamples) -> dict[str, Any]:
     """``first`` minus ``second`` on the same resamples, so what both share cancels out."""
+    (whole, drawn), (other_whole, other_drawn) = (_confusions(truth, predicted, resamples) for predicted in (first, second))
     return {
-        name: _interval(
-            measure(truth, first) - measure(truth, second),
-            [measure(truth[i], first[i]) - measure(truth[i], second[i]) for i in resamples.indices],
-        )
-        for name, measure in MEASURES.items()
+        name: _interval(measure(whole) - measure(other_whole), measure(drawn) - measure(other_drawn)) for name, measure in MEASURES.items()
     }
 
 
-def _interval(value: float, drawn: Sequence[float]) -> dict[str, float]:
+def _confusions(truth: Labels, predicted: Labels, resamples: Resamples) -> tuple[Floats, Floats]:
+    """Of all texts (1, labels, labels), and of each resample."""
+    size = int(max(truth.max(), predicted.max())) + 1
+    whole = np.zeros((1, size, size))
+    np.add.at(whole[0], (truth, predicted), 1)
+    return whole, resamples.confusions(truth, predicted, size)
+
+
+def _interval(value: Floats, drawn: Floats) -> dict[str, float]:
     low, high = np.quantile(drawn, _LEVELS)
-    return {"value": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+    return {"value": round(float(value[0]), 4), "low": round(float(low), 4), "high": round(float(high), 4)}

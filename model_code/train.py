@@ -13,21 +13,22 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import f1_score
 from torch import Tensor
 from torch.nn import functional
 
+from model_code.activations import FrozenActivations
 from model_code.arguments import Folders, Hyperparameters, read_arguments
 from model_code.calibration import fit_temperature, review_threshold, softmax
 from model_code.data import Row, read_rows
 from model_code.drift_baseline import words
-from model_code.network import TextClassifier, Tokens, autocast, load_tokenizer, native_bf16, predict_logits
+from model_code.network import TextClassifier, Tokens, autocast, load_tokenizer, native_bf16
+from model_code.scoring import accuracy, macro_f1
 
 METRIC_LINE = "epoch={epoch} train:loss={loss:.4f} validation:accuracy={accuracy:.4f} validation:macro_f1={macro_f1:.4f}"
 HEAD_LEARNING_RATE = 1e-3
@@ -46,6 +47,14 @@ def targets(rows: Sequence[Row], labels: Sequence[str], *, soft: bool) -> Tensor
     return result
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Texts that are not trained on, with the activations of the frozen layers when there are any."""
+
+    tokens: Tokens
+    cache: FrozenActivations | None
+
+
 class Trainer:
     """One training run: epochs with cached lower activations, validation after each, the best epoch kept."""
 
@@ -55,38 +64,40 @@ class Trainer:
         self.settings = settings
         self.train, self.goal = train, goal.to(self.device)
         self.bf16 = native_bf16()
-        self.cache = self._cache_lower() if model.frozen_layers else None
+        self.cache = self._activations(train, torch.bfloat16)
         body = [p for p in model.encoder.parameters() if p.requires_grad]
         head = list(model.head.parameters())
         self.trainable = body + head
         groups = [{"params": body, "lr": settings.learning_rate}, {"params": head, "lr": max(HEAD_LEARNING_RATE, settings.learning_rate)}]
-        self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
         steps = settings.epochs * math.ceil(len(train.ids) / settings.batch_size)
         warm_up = max(1, int(WARM_UP_SHARE * steps))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: min(1.0, (step + 1) / warm_up) * max(0.0, (steps - step) / steps)
         )
 
-    @torch.no_grad()
-    def _cache_lower(self) -> list[Tensor]:
-        self.model.eval()
-        cache: list[Tensor] = [torch.empty(0)] * len(self.train.ids)
-        for indices in self.train.by_length(64):
-            ids, mask = self.train.batch(indices)
-            with autocast(self.device, self.bf16):
-                hidden = self.model.lower(ids.to(self.device), mask.to(self.device))
-            for row, index in enumerate(indices):
-                cache[index] = hidden[row, : len(self.train.ids[index])].to(torch.bfloat16).cpu().clone()
-        return cache
+    def _activations(self, tokens: Tokens, dtype: torch.dtype) -> FrozenActivations | None:
+        return FrozenActivations(self.model, tokens, bf16=self.bf16, dtype=dtype) if self.model.frozen_layers else None
 
-    def _hidden(self, indices: Sequence[int], ids: Tensor, mask: Tensor) -> Tensor:
-        if self.cache is None:
-            with torch.no_grad():
-                return self.model.lower(ids, mask)
-        hidden = torch.zeros(*ids.shape, self.model.head.in_features)
-        for row, index in enumerate(indices):
-            hidden[row, : len(self.cache[index])] = self.cache[index]
-        return hidden.to(self.device)
+    def _logits(self, tokens: Tokens, indices: Sequence[int], cache: FrozenActivations | None) -> Tensor:
+        ids, mask = (part.to(self.device) for part in tokens.batch(indices))
+        with autocast(self.device, self.bf16):
+            if cache is None:
+                return self.model(ids, mask)  # type: ignore[no-any-return]
+            return self.model.upper(cache.batch(indices, ids.shape[1]).to(self.device), mask)
+
+    def held_out(self, tokens: Tokens) -> HeldOut:
+        """Texts to measure on after every epoch."""
+        return HeldOut(tokens, self._activations(tokens, torch.float32))
+
+    @torch.inference_mode()
+    def predict(self, texts: HeldOut) -> np.ndarray[Any, Any]:
+        """Logits (texts, labels), in the order of the texts."""
+        self.model.eval()
+        logits = torch.zeros(len(texts.tokens.ids), self.model.head.out_features)
+        for indices in texts.tokens.by_length(64):
+            logits[indices] = self._logits(texts.tokens, indices, texts.cache).float().cpu()
+        return logits.numpy()
 
     def epoch(self, number: int) -> float:
         """One pass in a seeded order, batches of similar length; returns the mean loss."""
@@ -94,9 +105,7 @@ class Trainer:
         rng = np.random.default_rng((self.settings.seed, number))
         losses = []
         for indices in _shuffled_batches(self.train, self.settings.batch_size, rng):
-            ids, mask = (part.to(self.device) for part in self.train.batch(indices))
-            with autocast(self.device, self.bf16):
-                logits = self.model.upper(self._hidden(indices, ids, mask), mask)
+            logits = self._logits(self.train, indices, self.cache)
             loss = functional.cross_entropy(logits.float(), self.goal[indices])
             self.optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -106,11 +115,18 @@ class Trainer:
             losses.append(float(loss.detach()))
         return float(np.mean(losses))
 
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of what is trained; the frozen weights are the base model's or the parent's still."""
+        return {name: value.detach().cpu().clone() for name, value in self.model.named_parameters() if value.requires_grad}
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        self.model.load_state_dict(weights, strict=False)
+
     def state(self) -> dict[str, Any]:
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+        return {"weights": self.weights(), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
+        self.load_weights(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
 
@@ -126,7 +142,7 @@ def _shuffled_batches(tokens: Tokens, size: int, rng: np.random.Generator) -> li
 
 
 def fit(
-    trainer: Trainer, validation: Tokens, truth: np.ndarray[Any, Any], checkpoints: Path
+    trainer: Trainer, validation: HeldOut, truth: np.ndarray[Any, Any], checkpoints: Path
 ) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
     """Train with early stopping; resumes from ``checkpoints/last.pt`` when a stopped job left one.
 
@@ -143,25 +159,19 @@ def fit(
         print(f"resuming at epoch {progress['next']} from the checkpoint", flush=True)
     for epoch in range(progress["next"], settings.epochs + 1):
         loss = trainer.epoch(epoch)
-        logits = predict_logits(trainer.model, validation, bf16=trainer.bf16).numpy()
+        logits = trainer.predict(validation)
         predicted = logits.argmax(axis=1)
-        metrics = {
-            "epoch": epoch,
-            "loss": loss,
-            "accuracy": float((predicted == truth).mean()),
-            "macro_f1": float(f1_score(truth, predicted, average="macro", labels=list(range(logits.shape[1])), zero_division=0)),
-        }
+        metrics = {"epoch": epoch, "loss": loss, "accuracy": accuracy(truth, predicted), "macro_f1": macro_f1(truth, predicted)}
         print(METRIC_LINE.format(**metrics), flush=True)
         progress["history"].append(metrics)
         if progress["best"] is None or metrics["macro_f1"] > progress["best"]["macro_f1"]:
-            weights = {name: value.detach().cpu().clone() for name, value in trainer.model.state_dict().items()}
-            progress |= {"best": metrics, "logits": logits, "weights": weights}
+            progress |= {"best": metrics, "logits": logits, "weights": trainer.weights()}
         progress["next"] = epoch + 1
         _save_atomically({"trainer": trainer.state(), "progress": progress}, checkpoint)
         if epoch - progress["best"]["epoch"] >= settings.patience:
             print(f"stopping early: no better macro-F1 since epoch {progress['best']['epoch']}", flush=True)
             break
-    trainer.model.load_state_dict(progress["weights"])
+    trainer.load_weights(progress["weights"])
     return {**progress["best"], "history": progress["history"]}, progress["logits"]
 
 
@@ -211,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     validation = Tokens(tokenizer, [row.text for row in held_out], settings.max_length)
     truth = np.array([labels.index(row.label) for row in held_out])
     trainer = Trainer(model, settings, train, targets(rows, labels, soft=bool(settings.soft_labels)))
-    metrics, logits = fit(trainer, validation, truth, folders.checkpoints)
+    metrics, logits = fit(trainer, trainer.held_out(validation), truth, folders.checkpoints)
     temperature = fit_temperature(logits.astype(np.float64), truth)
     confidence = softmax(logits.astype(np.float64), temperature).max(axis=1)
     vocabulary |= {word for row in rows for word in words(row.text)}

@@ -7,16 +7,29 @@ import pytest
 
 from model_code.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, review_threshold, softmax
 from model_code.drift_baseline import compute_baseline, out_of_vocabulary
-from model_code.scoring import Resamples, accuracy, macro_f1, paired_difference, scores
+from model_code.scoring import Resamples, accuracy, confusion_accuracy, confusion_macro_f1, macro_f1, paired_difference, scores
 
 RNG = np.random.default_rng(0)
 
 
 def test_resamples_take_groups_whole() -> None:
     groups = ["a", "b", "a", "c", "b", "a"]
-    for index in Resamples.draw(groups, count=50, seed=1).indices:
-        counts = {name: [int((index == i).sum()) for i, g in enumerate(groups) if g == name] for name in "abc"}
-        assert all(len(set(members)) == 1 for members in counts.values())
+    resamples = Resamples.draw(groups, count=50, seed=1)
+    assert resamples.draws.sum(axis=1).tolist() == [3] * 50  # as many groups as there are
+    texts = np.arange(6)
+    for matrix, draws in zip(resamples.confusions(texts, texts, 6), resamples.draws, strict=True):
+        assert np.diag(matrix).tolist() == [draws["abc".index(group)] for group in groups]
+
+
+def test_measures_of_confusions_are_those_of_the_texts() -> None:
+    groups = [f"g{i // 3}" for i in range(60)]
+    truth, predicted = RNG.integers(0, 3, 60), RNG.integers(0, 4, 60)
+    resamples = Resamples.draw(groups, count=30, seed=5)
+    confusions = resamples.confusions(truth, predicted, 4)
+    for number, draws in enumerate(resamples.draws):
+        index = np.concatenate([np.flatnonzero(resamples.group_of == group) for group, times in enumerate(draws) for _ in range(times)])
+        assert confusion_accuracy(confusions)[number] == pytest.approx(accuracy(truth[index], predicted[index]))
+        assert confusion_macro_f1(confusions)[number] == pytest.approx(macro_f1(truth[index], predicted[index]))
 
 
 def test_intervals_are_wider_when_errors_come_in_groups() -> None:
