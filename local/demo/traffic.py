@@ -25,13 +25,17 @@ def send(session: Session, texts: Sequence[str], on_answer: Callable[[int], None
 
 
 class BackgroundTraffic:
-    """Sends ``texts`` over and over until stopped; keeps its answers and the failures that callers saw."""
+    """Sends ``texts`` over and over until stopped; keeps its answers and the failures that callers saw.
+
+    ``pause`` is the seconds between two calls; it may be changed at any time.
+    """
 
     def __init__(self, session: Session, texts: Sequence[str]) -> None:
         self._session, self._texts = session, itertools.cycle(texts)
         self._stop = threading.Event()
         self.answers: list[dict[str, Any]] = []
         self.failures: list[str] = []
+        self.pause = 0.5
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -41,7 +45,7 @@ class BackgroundTraffic:
             except Exception as error:  # a caller's failure is a result of the demo, not its end
                 self.failures.append(str(error))
                 self._stop.wait(0.2)
-            self._stop.wait(0.02)
+            self._stop.wait(self.pause)
 
     def __enter__(self) -> BackgroundTraffic:
         self._thread.start()
