@@ -20,7 +20,7 @@ from stacks.settings import load_settings
 DEV = load_settings(stack_process.ROOT / "settings" / "dev.yaml")
 SHORT = DEV.model_copy(
     update={
-        "rollout": DEV.rollout.model_copy(update={"step_seconds": 120, "min_invocations": 10, "max_holds": 2}),
+        "rollout": DEV.rollout.model_copy(update={"step_seconds": 120, "min_invocations": 5, "max_holds": 2}),
         "hosting": DEV.hosting.model_copy(
             update={"fleet_shift": DEV.hosting.fleet_shift.model_copy(update={"wait_seconds": 180, "termination_wait_seconds": 30})}
         ),

@@ -26,8 +26,7 @@ from ministack.services.cloudformation import changesets, handlers, helpers
 
 from local.emulator.api import ApiError
 from local.emulator.cloudformation.stack_role_needs import LINKED_ROLE_NAME, Change, Properties, Verb, needed
-from local.emulator.iam import requests
-from local.emulator.iam.requests import Call, Check, Context
+from local.emulator.iam.requests import Check
 from local.emulator.role_decisions import Denied, may_be_assumed_by, require
 
 HttpResponse = tuple[int, dict[str, str], bytes]
@@ -53,7 +52,6 @@ def install() -> None:
     actions["DescribeStacks"] = _showing_the_role(actions["DescribeStacks"])
     actions["UpdateStack"] = _worded_as_aws(actions["UpdateStack"])
     ssm.resolve_parameter_value = _read_by_the_role(ssm.resolve_parameter_value)
-    requests.context = _with_role_condition(requests.context)  # type: ignore[assignment]
 
 
 # -- resources -------------------------------------------------------------------------------------
@@ -189,13 +187,3 @@ def _worded_as_aws(stock: Handler) -> Handler:
         return status, headers, _BUSY.sub(rb"Stack:" + identity + rb" is in \1 state and can not be updated.", body)
 
     return update
-
-
-def _with_role_condition(stock: Callable[[Call], Context]) -> Callable[[Call], Context]:
-    """``cloudformation:RoleArn``, by which a policy says with which role a stack may be changed."""
-
-    def context(call: Call) -> Context:
-        named = call.body.get("RoleARN") if call.service == "cloudformation" else None
-        return {**stock(call), **({"cloudformation:RoleArn": named} if named else {})}
-
-    return context
