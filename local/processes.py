@@ -33,6 +33,30 @@ def descendants(pid: int) -> dict[int, str]:
     return {child: mark for child, mark in found.items() if mark}
 
 
+def running(module: str, variable: str, value: str) -> list[int]:
+    """Python processes of ``-m module`` that were started with this environment variable; none where there is no /proc."""
+    if not _HAS_PROC:
+        return []
+    wanted = f"{variable}={value}".encode()
+    found = []
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it has ended, or is another user's
+                command = (entry / "cmdline").read_bytes().split(b"\0")
+                if command[1:3] == [b"-m", module.encode()] and wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
+
+
+def variable(pid: int, name: str) -> str | None:
+    """The value that an environment variable had when the process was started."""
+    with contextlib.suppress(OSError):
+        for item in (_PROC / str(pid) / "environ").read_text(errors="replace").split("\0"):
+            if item.startswith(f"{name}="):
+                return item.partition("=")[2]
+    return None
+
+
 def end(pid: int, expected: str, *, grace_seconds: float) -> None:
     """SIGTERM, then SIGKILL after ``grace_seconds`` (at once when 0); nothing if the process is no longer the expected one."""
     for sent, wait in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 5.0)):

@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 CONTAINER_PYTHON = ROOT / ".venv" / "bin" / "python"
 DEFAULT_PORT = 4566
+_RECORD = "emulator.json"
+_MODULE = "local.emulator"
+_START_SECONDS = 60
 _GRACE_SECONDS = 0.5
 """Until a request that hangs (a long poll, a Lambda) is not waited for any more: no state outlives the process anyway."""
 
@@ -60,7 +63,7 @@ class Emulator:
             for pid, identity in children.items():
                 processes.end(pid, identity, grace_seconds=0)
         shutil.rmtree(self.run_dir / "tmp", ignore_errors=True)
-        (self.run_dir / "emulator.json").unlink(missing_ok=True)
+        (self.run_dir / _RECORD).unlink(missing_ok=True)
 
 
 def free_port() -> int:
@@ -70,16 +73,26 @@ def free_port() -> int:
 
 
 def find(run_dir: Path) -> Emulator | None:
-    """The emulator that an earlier command left running in ``run_dir``, if it still lives."""
-    record = run_dir / "emulator.json"
-    if not record.exists():
-        return None
+    """The emulator that an earlier command left running in ``run_dir``, if it still lives; also one without a record of it."""
+    emulator = _recorded(run_dir) or _unrecorded(run_dir)
+    return emulator if emulator is not None and emulator.is_alive() else None
+
+
+def _recorded(run_dir: Path) -> Emulator | None:
     try:
-        data = json.loads(record.read_text())
+        data = json.loads((run_dir / _RECORD).read_text())
         emulator = Emulator(int(data["port"]), int(data["pid"]), run_dir, str(data["identity"]))
-    except (ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return emulator if emulator.is_alive() else None
+
+
+def _unrecorded(run_dir: Path) -> Emulator | None:
+    """The command was killed before it had written the record, or the folder was removed."""
+    for pid in processes.running(_MODULE, "REVIEWLOOP_RUN_DIR", str(run_dir)):
+        port = processes.variable(pid, "GATEWAY_PORT")
+        return Emulator(int(port or 0), pid, run_dir, processes.identity(pid) or "")
+    return None
 
 
 def start(run_dir: Path, *, port: int = DEFAULT_PORT, time_scale: float = 1.0, region: str = "us-east-1", auth: bool = True) -> Emulator:
@@ -118,20 +131,29 @@ def start(run_dir: Path, *, port: int = DEFAULT_PORT, time_scale: float = 1.0, r
     (run_dir / "tmp").mkdir()
     with (run_dir / "emulator.log").open("wb") as stream:
         process = subprocess.Popen(
-            [str(EMULATOR_PYTHON), "-m", "local.emulator"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=stream,
+            [str(EMULATOR_PYTHON), "-m", _MODULE], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=stream,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     emulator = Emulator(port, process.pid, run_dir, processes.identity(process.pid) or "")
-    (run_dir / "emulator.json").write_text(json.dumps({"port": port, "pid": process.pid, "identity": emulator.identity}))
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"{emulator.url}/_ministack/health", timeout=1):  # noqa: S310
-                return emulator
-        except OSError:
-            time.sleep(0.05)
+    try:
+        (run_dir / _RECORD).write_text(json.dumps({"port": port, "pid": process.pid, "identity": emulator.identity}))
+        if _answers(emulator, process):
+            return emulator
+    except BaseException:
+        emulator.stop()  # interrupted while it came up, or a full disk: nothing may be left behind
+        raise
     tail = emulator.log_file.read_text(errors="replace")[-2_000:]
     emulator.stop()
     raise EmulatorError(f"the emulator did not start; the end of {emulator.log_file}:\n{tail}")
+
+
+def _answers(emulator: Emulator, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until it answers; False when it ended or stayed silent."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{emulator.url}/_ministack/health", timeout=1):  # noqa: S310
+                return True
+        except OSError:
+            time.sleep(0.05)
+    return False

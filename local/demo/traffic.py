@@ -14,13 +14,16 @@ CALLERS = 4
 
 
 def send(session: Session, texts: Sequence[str], on_answer: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
-    """POST every text, a few at a time; answers in the order of the texts."""
+    """POST every text, a few at a time; answers in the order of the texts. Interrupted, it sends no further text."""
     answers: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(CALLERS) as pool:
+    pool = ThreadPoolExecutor(CALLERS)
+    try:
         for count, answer in enumerate(pool.map(session.predict, texts), 1):
             answers.append(answer)
             if on_answer is not None:
                 on_answer(count)
+    finally:
+        pool.shutdown(cancel_futures=True)
     return answers
 
 

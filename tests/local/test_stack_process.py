@@ -77,8 +77,26 @@ def test_a_killed_emulator_leaves_nothing_outside_its_folder(running: stack_proc
 
 def test_it_is_found_again_by_its_folder(running: stack_process.Emulator) -> None:
     assert stack_process.find(running.run_dir) == running
-    (running.run_dir / "emulator.json").write_text("{broken")
-    assert stack_process.find(running.run_dir) is None
+    for damage in ("{broken", '{"port": 1, "pid": 1, "identity": "of init, long ago"}'):
+        (running.run_dir / "emulator.json").write_text(damage)
+        assert stack_process.find(running.run_dir) == running, "by its environment"
+    (running.run_dir / "emulator.json").unlink()
+    assert stack_process.find(running.run_dir) == running, "its command was killed before it had written the record"
+    assert stack_process.find(running.run_dir.parent / "other") is None
+
+
+def test_an_interrupted_start_leaves_no_process_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def interrupt(emulator: stack_process.Emulator, process: object) -> bool:
+        started.append(emulator.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stack_process, "_answers", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stack_process.start(tmp_path / "run", port=stack_process.free_port())
+    assert gone(set(started))
+    assert stack_process.find(tmp_path / "run") is None
 
 
 def test_a_later_process_with_the_same_id_is_left_alone(tmp_path: Path) -> None:
