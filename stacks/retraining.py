@@ -124,7 +124,7 @@ class RetrainingStack(Stack):
         self._allow_outside(function)
         function.allow(["kms:Decrypt"], [self.shared.key.key_arn])
         self._allow_labels(function)
-        function.allow(["states:StartExecution"], [self.machine.state_machine.state_machine_arn])
+        function.allow(["states:StartExecution", "states:ListExecutions"], [self.machine.state_machine.state_machine_arn])
         executions = f"execution:{self.machine.name}:labels-*"
         function.allow(["states:DescribeExecution"], [names.arn("states", executions)])
         function.acknowledge(self._finding("states", executions), "It names the executions itself, by the labels they are about")

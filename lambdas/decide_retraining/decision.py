@@ -49,6 +49,11 @@ def enough(new_labels: int, least: int, watermark: str | None) -> Decision | Non
     return Decision(False, f"{new_labels} new labels since {since}: a retraining needs {least}; the schedule asks again")
 
 
+def one_at_a_time(running: str | None) -> Decision | None:
+    """A refusal while a retraining runs: the next one shall start from what that one releases, and with the labels since then."""
+    return None if running is None else Decision(False, f"execution {running} runs already: the schedule asks again", running)
+
+
 def execution_name(watermark: str | None, attempt: int) -> str:
     """The same for every trigger over the same current dataset, so that the second one finds the first one's execution."""
     digest = hashlib.sha256((watermark or "").encode()).hexdigest()[:16]

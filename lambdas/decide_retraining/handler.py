@@ -18,7 +18,7 @@ from lambdas.common.new_labels import labels_since
 from lambdas.common.observability import logger, tracer
 from lambdas.common.predictions import PredictionStore
 from lambdas.common.s3_uri import read_json
-from lambdas.decide_retraining.decision import Attempt, Decision, enough, start_once, trigger_reason
+from lambdas.decide_retraining.decision import Attempt, Decision, enough, one_at_a_time, start_once, trigger_reason
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,18 @@ def _decide(event: dict[str, Any]) -> Decision:
     watermark = Manifest.parse(read_json(_client("s3"), where), where).watermark
     labels = labels_since(_store(), watermark, now=datetime.now(UTC), lookback_days=environment.lookback_days)
     count = sum(watermark is None or item["reviewed_at"] > watermark for item in labels)
-    refusal = enough(count, environment.min_new_labels, watermark)
+    refusal = enough(count, environment.min_new_labels, watermark) or one_at_a_time(_running())
     if refusal is not None:
         return refusal
     reason = trigger_reason(event, count)
     detail = {"event_id": event.get("id"), "new_labels": count}
     return start_once(watermark, reason, lambda name: _start(name, {"reason": reason, "detail": detail}))
+
+
+def _running() -> str | None:
+    """The name of a retraining that is under way, whatever labels it is about."""
+    found = _client("stepfunctions").list_executions(stateMachineArn=_environment().state_machine_arn, statusFilter="RUNNING", maxResults=1)
+    return found["executions"][0]["name"] if found["executions"] else None
 
 
 def _start(name: str, content: dict[str, Any]) -> Attempt:

@@ -213,7 +213,8 @@ def test_labels_are_read_through_their_index_only(template: Template, role: str)
 def test_deciding_reads_and_starts_this_machine_and_changes_nothing(template: Template) -> None:
     found = grants(template, "DecideRetrainingRole")
     own = {action for action in found if not action.startswith(("logs:", "xray:", "sqs:", "kms:"))}
-    assert own == {"ssm:GetParameter", "s3:GetObject", "dynamodb:Query", "states:StartExecution", "states:DescribeExecution"}
+    states = {f"states:{action}" for action in ("StartExecution", "ListExecutions", "DescribeExecution")}
+    assert own == {"ssm:GetParameter", "s3:GetObject", "dynamodb:Query", *states}
     assert found["states:DescribeExecution"] == {f"arn:aws:states:us-east-1:{ACCOUNT}:execution:reviewloop-dev-retraining:labels-*"}
 
 

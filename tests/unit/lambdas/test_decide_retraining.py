@@ -14,6 +14,7 @@ from lambdas.decide_retraining.decision import (
     MOST_FAILURES,
     Attempt,
     enough,
+    one_at_a_time,
     execution_name,
     start_once,
     trigger_reason,
@@ -100,3 +101,10 @@ def test_labels_are_enough_from_the_limit_on(labels: int, refused: bool) -> None
 )
 def test_the_reason_says_who_asked(event: dict[str, Any], reason: str) -> None:
     assert trigger_reason(event, 250) == reason
+
+
+def test_a_retraining_under_way_is_waited_for() -> None:
+    assert one_at_a_time(None) is None
+    refused = one_at_a_time("labels-1")
+    assert refused is not None
+    assert (refused.started, refused.execution) == (False, "labels-1")
