@@ -14,8 +14,8 @@ from lambdas.decide_retraining.decision import (
     MOST_FAILURES,
     Attempt,
     enough,
-    one_at_a_time,
     execution_name,
+    one_at_a_time,
     start_once,
     trigger_reason,
 )
