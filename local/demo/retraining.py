@@ -35,7 +35,7 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
         while True:
             described, now = session.execution(arn), time.monotonic()
             rolling_out = _rollout_runs(session)
-            traffic.pause = 0.02 if rolling_out else 0.5  # the jobs have the machine, and then the judge its evidence
+            traffic.pause = 0.02 if rolling_out else 1.5  # the jobs have the machine, and then the judge its evidence
             if rolling_out and rollout_began is None:
                 rollout_began = now
             if rollout_began is not None:

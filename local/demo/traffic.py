@@ -30,16 +30,18 @@ def send(session: Session, texts: Sequence[str], on_answer: Callable[[int], None
 class BackgroundTraffic:
     """Sends ``texts`` over and over until stopped; keeps its answers and the failures that callers saw.
 
-    ``pause`` is the seconds between two calls; it may be changed at any time.
+    ``pause`` is the seconds between two calls of one caller; it may be changed at any time.
     """
+
+    CALLERS = 3
 
     def __init__(self, session: Session, texts: Sequence[str]) -> None:
         self._session, self._texts = session, itertools.cycle(texts)
         self._stop = threading.Event()
         self.answers: list[dict[str, Any]] = []
         self.failures: list[str] = []
-        self.pause = 0.5
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.pause = 1.5
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.CALLERS)]
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -51,9 +53,11 @@ class BackgroundTraffic:
             self._stop.wait(self.pause)
 
     def __enter__(self) -> BackgroundTraffic:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(timeout=60)
+        for thread in self._threads:
+            thread.join(timeout=60)
