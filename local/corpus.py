@@ -10,6 +10,7 @@ import configparser
 import hashlib
 import importlib.util
 import os
+import random
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,13 +118,19 @@ def rated_texts(domain: str) -> list[RatedText]:
     return read_domain(fetch_archive(), domain)
 
 
-def first_dataset(folder: Path, *, seed: int, labels_shuffled: bool = False) -> Manifest:
+def first_dataset(folder: Path, *, seed: int, labels_shuffled: bool = False, share: float = 1.0) -> Manifest:
     """Write the first dataset version: Amazon reviews, split by review.
 
     Args:
         labels_shuffled: learn from labels of other texts, to see that the gates refuse the model.
+        share: of the reviews to use, above 0 and at most 1.
     """
-    splits: Mapping[str, list[Row]] = split_by_group([rated.row for rated in rated_texts("amazon")], seed=seed)
+    rows = [rated.row for rated in rated_texts("amazon")]
+    if share < 1:
+        reviews = sorted({row.group for row in rows})
+        kept = set(random.Random(seed).sample(reviews, round(share * len(reviews))))  # noqa: S311  (a repeatable draw)
+        rows = [row for row in rows if row.group in kept]
+    splits: Mapping[str, list[Row]] = split_by_group(rows, seed=seed)
     if labels_shuffled:
         splits = {name: shuffle_labels(rows, seed=seed) if name != "test" else rows for name, rows in splits.items()}
     return write_dataset(folder, splits, LABELS)

@@ -6,14 +6,17 @@ import argparse
 import errno
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from local import corpus, deployer, stack_process
 from local.demo import build, loop, retraining
+from local.demo.budget import FULL, QUICK
 from local.demo.report import write_report
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Summary
@@ -30,32 +33,45 @@ EXPECTED = (
     deployer.InvalidAssembly,
     SettingsError,
 )
+EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 3, 130
+EXIT_CODES = """exit code: 0 the loop ran to its end, whatever became of the new model (see "outcome" in summary.json);
+1 a step failed; 2 wrong options; 3 the gates refused every candidate, as they must with --shuffle-labels; 130 interrupted"""
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make demo", description="Run the loop on this machine; needs no AWS account and no Docker")
+    parser = argparse.ArgumentParser(
+        prog="python -m local.demo",
+        description="Run the loop on this machine; needs no AWS account and no Docker",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--seed", type=int, default=1, help="of the data split and the traffic; another seed gives other numbers (default: 1)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="the same way with less of everything: two trials, two fifths of the reviews, fewer texts"
     )
     parser.add_argument("--shuffle-labels", action="store_true", help="learn from shuffled labels, to see the gates refuse the model")
     parser.add_argument("--keep", action="store_true", help="leave everything running and print the URLs; stop it with `make down`")
     parser.add_argument(
-        "--port", type=int, default=int(os.environ.get("REVIEWLOOP_PORT", stack_process.DEFAULT_PORT)), help="of the embedded AWS"
-    )
+        "--port", type=int, default=os.environ.get("REVIEWLOOP_PORT", stack_process.DEFAULT_PORT),
+        help="of the embedded AWS (default: REVIEWLOOP_PORT, else %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--time-scale", type=float, default=0.02, help="real seconds per declared second of waits and alarm periods (default: 0.02)"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "out" / "demo", help="folder of report.html and summary.json")
+    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="folder of the embedded AWS; emptied at the start (default: .run)")
     return parser.parse_args()
 
 
-def run(session: Session, arguments: argparse.Namespace, assembly: Path) -> None:
+def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
     """Every step in order; raises what EXPECTED names, or build.GatesRefused."""
-    summary = session.summary
+    summary, assembly = session.summary, session.emulator.run_dir / "cdk.out"
     with session.step("1 data"):
-        dataset = build.make_dataset(session, seed=arguments.seed, labels_shuffled=arguments.shuffle_labels)
+        dataset = build.make_dataset(session, seed=seed, labels_shuffled=labels_shuffled)
     with session.step("2 synth"):
-        session.say(f"{build.synthesise(session.settings.stage, assembly)} templates, the same bytes as `make synth`")
+        build.synthesise(session, assembly)
     with session.step("3 deploy"):
         build.deploy(session, assembly)
         build.upload(session, dataset)
@@ -64,10 +80,10 @@ def run(session: Session, arguments: argparse.Namespace, assembly: Path) -> None
         build.read_scores(session, packages)
     with session.step("5 release"):
         build.release(session, packages)
-    tweets, held_out = loop.tweets_by_use(arguments.seed)
+    tweets, held_out = loop.tweets_by_use(seed, session.budget.held_out)
     with session.step("6 predict and review"):
-        loop.load_raters(session, [*corpus.rated_texts("amazon"), *tweets], seed=arguments.seed)
-        answered = len(loop.predict(session, build.test_texts(dataset)[: loop.AMAZON_TEXTS]))
+        loop.load_raters(session, [*corpus.rated_texts("amazon"), *tweets], seed=seed)
+        answered = len(loop.predict(session, build.test_texts(dataset)[: session.budget.amazon_texts]))
         loop.wait_for_reviews(session)
     with session.step("7 drift to tweets"):
         loop.assess_drift(session, "reviews", answered)
@@ -80,8 +96,8 @@ def run(session: Session, arguments: argparse.Namespace, assembly: Path) -> None
     with session.step("9 before and after"):
         models = retraining.ModelPair(packages[0]["model_package_arn"], summary.retraining["packages"][0]["model_package_arn"])
         domains = {"tweets": held_out, "amazon": read_rows(dataset / "test")}
-        retraining.compare_models(session, models, domains, read_rows(dataset / "train"), arguments.seed)
-    summary.outcome = {"promoted": "new model promoted"}.get(summary.rollout["outcome"], f"new model {summary.rollout['outcome']}")
+        retraining.compare_models(session, models, domains, read_rows(dataset / "train"), seed)
+    summary.outcome = f"new model {summary.rollout['outcome'].replace('_', ' ')}"
     summary.reason = str(summary.rollout["reason"])
 
 
@@ -96,45 +112,66 @@ def iam_decisions(audit_file: Path) -> dict[str, Any]:
 
 def main() -> int:
     arguments, console = parse(), Console()
-    summary = Summary(seed=arguments.seed, labels_shuffled=arguments.shuffle_labels)
-    emulator = None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
+    summary = Summary(seed=arguments.seed, labels_shuffled=arguments.shuffle_labels, quick=arguments.quick)
+    session = None
+    code = EXIT_FAILED
     try:
-        settings = load_settings(ROOT / "settings" / "dev.yaml")
-        left = stack_process.find(RUN_DIR)
-        if left is not None:
-            console.print("an earlier run is still up: stopping it and starting clean")
-            left.stop()
-        elif (RUN_DIR / "emulator.json").exists():
-            console.print("an earlier run was cut off: starting clean")
-        emulator = stack_process.start(RUN_DIR, port=arguments.port, time_scale=arguments.time_scale, region=settings.region)
-        session = Session(emulator, settings, arguments.output, summary, console)
-        run(session, arguments, ROOT / "cdk.out")
+        session = _start(arguments, summary, console)
+        run(session, arguments.seed, labels_shuffled=arguments.shuffle_labels)
+        code = 0
     except build.GatesRefused as refusal:
+        code = EXIT_REFUSED
         summary.outcome, summary.reason = "refused by the gates", str(refusal)
-        console.print(f"\n[bold yellow]The gates refused every candidate[/]: {refusal}")
-    except EXPECTED as error:
-        summary.outcome, summary.reason = "failed", str(error)
-        console.print(f"\n[bold red]error[/]: {error}", highlight=False)
-    except OSError as error:
-        summary.outcome, summary.reason = "failed", _of_the_machine(error)
-        console.print(f"\n[bold red]error[/]: {summary.reason}", highlight=False)
+        console.print(f"\n[bold yellow]The gates refused every candidate[/]: {refusal}", highlight=False)
     except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
         summary.outcome, summary.reason = "interrupted", "stopped by the user"
+    except EXPECTED as error:
+        _fail(summary, console, str(error))
+    except OSError as error:
+        _fail(summary, console, _of_the_machine(error))
+    except (BotoCoreError, ClientError) as error:
+        _fail(summary, console, f"{error}; the embedded AWS says more in {arguments.run_dir / 'emulator.log'}")
     finally:
-        if emulator is not None:
-            if not arguments.keep or summary.outcome in ("failed", "interrupted", "unfinished"):
-                emulator.stop()
-            summary.iam = iam_decisions(emulator.audit_file)
+        if session is not None:
+            if not arguments.keep or code not in (0, EXIT_REFUSED):
+                session.emulator.stop()
+            summary.iam = iam_decisions(session.emulator.audit_file)
     try:
         summary.write(arguments.output / "summary.json")
         write_report(summary, arguments.output / "report.html")
     except OSError as error:
         console.print(f"[bold red]error[/]: no report: {_of_the_machine(error)}", highlight=False)
-        return 1
+        return code or EXIT_FAILED
     console.print(f"\n[bold]{summary.outcome}[/]: {arguments.output / 'report.html'}", highlight=False)
-    if arguments.keep and emulator is not None and emulator.is_alive():
+    if session is not None and session.emulator.is_alive():
         _print_urls(console, session)
-    return 1 if summary.outcome in ("failed", "interrupted") else 0
+    return code
+
+
+def _start(arguments: argparse.Namespace, summary: Summary, console: Console) -> Session:
+    """An embedded AWS with an empty state; says what becomes of an earlier run."""
+    budget = QUICK if arguments.quick else FULL
+    settings = budget.apply(load_settings(ROOT / "settings" / "dev.yaml"))
+    run_dir, output = arguments.run_dir.resolve(), arguments.output.resolve()
+    if run_dir.exists() and any(run_dir.iterdir()) and not (run_dir / "emulator.log").exists():
+        raise stack_process.EmulatorError(f"--run-dir {run_dir} holds other files, and would be emptied: name an empty or a new folder")
+    left = stack_process.find(run_dir)
+    if left is not None:
+        console.print("an earlier run is still up: stopping it and starting clean")
+        left.stop()
+    elif (run_dir / "emulator.json").exists():
+        console.print("an earlier run was cut off: starting clean")
+    summary.write(output / "summary.json")
+    (output / "report.html").unlink(missing_ok=True)
+    emulator = stack_process.start(run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region)
+    return Session(emulator, settings, output, summary, console, budget)
+
+
+def _fail(summary: Summary, console: Console, reason: str) -> None:
+    summary.outcome, summary.reason = "failed", reason
+    console.print(f"\n[bold red]error[/]: {reason}", highlight=False)
 
 
 def _of_the_machine(error: OSError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ class GatesRefused(RuntimeError):
 def make_dataset(session: Session, *, seed: int, labels_shuffled: bool) -> Path:
     """Fetch the corpus and write the first dataset version."""
     folder = session.output / "dataset"
-    manifest = corpus.first_dataset(folder, seed=seed, labels_shuffled=labels_shuffled)
+    manifest = corpus.first_dataset(folder, seed=seed, labels_shuffled=labels_shuffled, share=session.budget.data_share)
     session.summary.dataset = {"version": manifest.version, "rows": dict(manifest.rows), "labels": list(manifest.labels)}
     rows = ", ".join(f"{count} {split}" for split, count in manifest.rows.items())
     session.say(
@@ -36,14 +37,21 @@ def make_dataset(session: Session, *, seed: int, labels_shuffled: bool) -> Path:
     return folder
 
 
-def synthesise(stage: str, output: Path) -> int:
-    """Run app.py as ``make synth`` does; returns the number of stacks.
+def synthesise(session: Session, output: Path) -> None:
+    """Run app.py as ``make synth`` does, or, where the budget overrides settings, the same stacks with those.
 
     Raises:
-        DemoFailed: with the end of its messages.
+        DemoFailed: Node.js is missing, or with the end of the CDK's messages.
     """
+    if shutil.which("node") is None:
+        raise DemoFailed("node is not on the PATH: synthesis (AWS CDK) needs Node.js 20 or newer; install it, then start again")
+    command, same = ["app.py", "--stage", session.settings.stage, "--output", str(output)], "the same bytes as `make synth`"
+    if session.budget.overrides:
+        settings = session.output.resolve() / "settings.json"
+        settings.write_text(session.settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        command, same = ["-m", "local.demo.synthesis", str(settings), str(output)], f"with the settings in {settings.name}"
     done = subprocess.run(
-        [sys.executable, "app.py", "--stage", stage, "--output", str(output)],
+        [sys.executable, *command],
         cwd=ROOT,
         env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1"},
         capture_output=True,
@@ -52,7 +60,7 @@ def synthesise(stage: str, output: Path) -> int:
     )
     if done.returncode:
         raise DemoFailed(f"synthesis failed: {done.stderr[-2_000:]}")
-    return len(list(output.glob("*.template.json")))
+    session.say(f"{len(list(output.glob('*.template.json')))} templates, {same}")
 
 
 def deploy(session: Session, assembly: Path) -> None:

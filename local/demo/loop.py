@@ -17,12 +17,7 @@ from local.demo.traffic import send
 from model_code.data import Row
 from model_code.vader import RatedText
 
-AMAZON_TEXTS = 300
-TWEETS_BATCH = 50
-MOST_TWEETS = 1_200
-TWEETS_HELD_OUT = 600
 REVIEW_SECONDS = 120
-RETRAINING_SECONDS = 400
 
 
 def load_raters(session: Session, rated: Sequence[RatedText], *, seed: int) -> None:
@@ -78,7 +73,7 @@ def wait_for_reviews(session: Session) -> None:
             update(max(0, total - waiting))
             if not waiting or time.monotonic() > deadline:
                 break
-            time.sleep(0.5)
+            time.sleep(1.0)
     agreements = [float(item["agreement"]["N"]) for item in _reviewed(session)]
     agreement = sum(agreements) / len(agreements) if agreements else None
     session.summary.reviewer_agreement = agreement
@@ -120,12 +115,12 @@ def assess_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
 
 def drift_to_tweets(session: Session, tweets: Sequence[str]) -> int:
     """Tweets instead of reviews, a batch at a time, until the alarm rings and enough labels are there; returns how many."""
-    wanted = session.settings.retraining.min_new_labels
+    wanted, batch = session.settings.retraining.min_new_labels, session.budget.tweets_batch
     sent, labels = 0, 0
     with session.progress("tweets", None) as update:
-        while sent < min(MOST_TWEETS, len(tweets)):
-            send(session, tweets[sent : sent + TWEETS_BATCH])
-            sent += TWEETS_BATCH
+        while sent + batch <= min(session.budget.most_tweets, len(tweets)):
+            send(session, tweets[sent : sent + batch])
+            sent += batch
             if session.summary.drift_detected_after is None:
                 time.sleep(1.5)  # capture is flushed about once a second
                 point = assess_drift(session, "tweets", sent)
@@ -152,8 +147,8 @@ def account(session: Session, answered: int) -> None:
     session.say(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in predictions.items()))
 
 
-def tweets_by_use(seed: int) -> tuple[list[RatedText], list[Row]]:
+def tweets_by_use(seed: int, held_out: int) -> tuple[list[RatedText], list[Row]]:
     """Tweets to send, and held-out ones that are never sent: disjoint, drawn at random."""
     rated = corpus.rated_texts("tweets")
     random.Random(seed).shuffle(rated)  # noqa: S311  (a repeatable draw)
-    return rated[TWEETS_HELD_OUT:], [item.row for item in rated[:TWEETS_HELD_OUT]]
+    return rated[held_out:], [item.row for item in rated[:held_out]]

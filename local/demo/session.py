@@ -24,6 +24,7 @@ from botocore.credentials import Credentials
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from local.demo.budget import FULL, Budget
 from local.demo.summary import Summary
 from local.stack_process import Emulator
 from stacks.settings import Settings
@@ -55,6 +56,7 @@ class Session:
     output: Path
     summary: Summary
     console: Console
+    budget: Budget = FULL
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -75,6 +75,7 @@ class Summary:
     reason: str = ""
     seed: int = 0
     labels_shuffled: bool = False
+    quick: bool = False
     dataset: dict[str, Any] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     best_trial: str | None = None
