@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from local import corpus, deployer, stack_process
-from local.demo import build, loop, retraining
+from local.demo import build, keep, loop, retraining
 from local.demo.budget import FULL, QUICK
 from local.demo.report import write_report
 from local.demo.session import DemoFailed, Session
@@ -35,7 +35,7 @@ EXPECTED = (
 )
 EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 3, 130
 EXIT_CODES = """exit code: 0 the loop ran to its end, whatever became of the new model (see "outcome" in summary.json);
-1 a step failed; 2 wrong options; 3 the gates refused every candidate, as they must with --shuffle-labels; 130 interrupted"""
+1 a step failed; 2 wrong options; 3 the gates refused every candidate of a tuning, as they must with --shuffle-labels; 130 interrupted"""
 
 
 def parse() -> argparse.Namespace:
@@ -123,7 +123,7 @@ def main() -> int:
     except build.GatesRefused as refusal:
         code = EXIT_REFUSED
         summary.outcome, summary.reason = "refused by the gates", str(refusal)
-        console.print(f"\n[bold yellow]The gates refused every candidate[/]: {refusal}", highlight=False)
+        console.print(f"\n[bold yellow]The gates refused[/]: {refusal}", highlight=False)
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
         summary.outcome, summary.reason = "interrupted", "stopped by the user"
@@ -146,12 +146,13 @@ def main() -> int:
         return code or EXIT_FAILED
     console.print(f"\n[bold]{summary.outcome}[/]: {arguments.output / 'report.html'}", highlight=False)
     if session is not None and session.emulator.is_alive():
-        _print_urls(console, session)
+        keep.print_urls(console, session)
     return code
 
 
 def _start(arguments: argparse.Namespace, summary: Summary, console: Console) -> Session:
     """An embedded AWS with an empty state; says what becomes of an earlier run."""
+    build.require_node()
     budget = QUICK if arguments.quick else FULL
     settings = budget.apply(load_settings(ROOT / "settings" / "dev.yaml"))
     run_dir, output = arguments.run_dir.resolve(), arguments.output.resolve()
@@ -180,14 +181,6 @@ def _of_the_machine(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"the disk is full{where}: about 2 GB are needed in {ROOT} besides what is installed; make room, then start again"
     return f"{error.strerror or error}{where}"
-
-
-def _print_urls(console: Console, session: Session) -> None:
-    sign = f'--aws-sigv4 "aws:amz:{session.settings.region}:execute-api" --user test:test'
-    console.print(f"  worker page  {session.emulator.url}/worker\n  API          {session.predict_url}")
-    for body in ('{"text": "I love it"}', '{"text": ""}'):
-        console.print(f"  curl {sign} -d '{body}' {session.predict_url}", highlight=False, soft_wrap=True)
-    console.print("  stop it with `make down`")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class GatesRefused(RuntimeError):
-    """No candidate passed the gates: an outcome of the demo, with the reasons, not a fault of it."""
+    """No candidate of a tuning passed the gates: an outcome of the demo, with the reasons, not a fault of it."""
 
 
 def make_dataset(session: Session, *, seed: int, labels_shuffled: bool) -> Path:
@@ -37,14 +37,18 @@ def make_dataset(session: Session, *, seed: int, labels_shuffled: bool) -> Path:
     return folder
 
 
+def require_node() -> None:
+    """Raises DemoFailed when the CDK could not run; asked before anything is started."""
+    if shutil.which("node") is None:
+        raise DemoFailed("node is not on the PATH: synthesis (AWS CDK) needs Node.js 20 or newer; install it, then start again")
+
+
 def synthesise(session: Session, output: Path) -> None:
     """Run app.py as ``make synth`` does, or, where the budget overrides settings, the same stacks with those.
 
     Raises:
-        DemoFailed: Node.js is missing, or with the end of the CDK's messages.
+        DemoFailed: with the end of the CDK's messages.
     """
-    if shutil.which("node") is None:
-        raise DemoFailed("node is not on the PATH: synthesis (AWS CDK) needs Node.js 20 or newer; install it, then start again")
     command, same = ["app.py", "--stage", session.settings.stage, "--output", str(output)], "the same bytes as `make synth`"
     if session.budget.overrides:
         settings = session.output.resolve() / "settings.json"
@@ -112,13 +116,18 @@ def tune(session: Session, payload: dict[str, Any]) -> dict[str, Any]:
 
         described = session.run("tuning", payload, watch=watch, seconds=900)
     session.summary.trials = trials_since(session, began)
-    if described["status"] != "SUCCEEDED" and described.get("error", "").endswith("GatesRefused"):
-        raise GatesRefused(_message(described.get("cause", "")))
+    raise_if_refused(described)
     output = session.output_of(described)
     best = output["packages"][0]
     session.summary.best_trial = best["training_job"]
     session.say(f"{len(session.summary.trials)} trials; best on validation: macro-F1 {best['objective']:.3f} ({best['training_job']})")
     return output
+
+
+def raise_if_refused(described: dict[str, Any]) -> None:
+    """Raises GatesRefused with every reason, when that is how a tuning execution ended."""
+    if described["status"] != "SUCCEEDED" and described.get("error", "").endswith("GatesRefused"):
+        raise GatesRefused(_message(described.get("cause", "")))
 
 
 def _message(cause: str) -> str:

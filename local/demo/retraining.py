@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.demo.build import raise_if_refused, trials_since
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Interval, WeightPoint
 from local.demo.traffic import BackgroundTraffic
@@ -26,7 +27,8 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
         How many callers were answered meanwhile.
 
     Raises:
-        DemoFailed: there were too few labels, or the retraining failed (the gates may have refused the new model: the text says so).
+        GatesRefused: the new models were refused.
+        DemoFailed: there were too few labels, or the retraining failed.
     """
     arn = _start(session)
     began = time.monotonic()
@@ -46,8 +48,11 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
             if now - began > RETRAINING_SECONDS:
                 raise DemoFailed(f"the retraining still runs after {RETRAINING_SECONDS} s: see {session.emulator.log_file}")
             time.sleep(0.5)
-    output = session.output_of(described)
     answered, failed = len(traffic.answers), len(traffic.failures)
+    session.summary.retraining_trials = trials_since(session, described["startDate"].timestamp())
+    if described["status"] != "SUCCEEDED":
+        raise_if_refused(_newest_tuning(session))
+    output = session.output_of(described)
     session.summary.retraining = {**output, "callers_answered": answered, "callers_failed": failed}
     if "skipped" in output:
         raise DemoFailed(f"the retraining was skipped: {output['skipped']}")
@@ -77,6 +82,11 @@ def _newest_execution(session: Session) -> str | None:
     found = session.client("stepfunctions").list_executions(stateMachineArn=session.machine_arn("retraining"))["executions"]
     usable = [one for one in found if one["status"] in ("RUNNING", "SUCCEEDED")]
     return max(usable, key=lambda one: one["startDate"])["executionArn"] if usable else None
+
+
+def _newest_tuning(session: Session) -> dict[str, Any]:
+    found = session.client("stepfunctions").list_executions(stateMachineArn=session.machine_arn("tuning"))["executions"]
+    return session.execution(max(found, key=lambda one: one["startDate"])["executionArn"])
 
 
 def _rollout_runs(session: Session) -> bool:

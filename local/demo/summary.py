@@ -81,7 +81,6 @@ class Summary:
     best_trial: str | None = None
     scores: dict[str, Score] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
-    gates: list[dict[str, Any]] = field(default_factory=list)
     predictions: dict[str, int] = field(default_factory=dict)
     review_rate: float | None = None
     review_threshold: float | None = None
@@ -90,6 +89,7 @@ class Summary:
     drift: list[DriftPoint] = field(default_factory=list)
     drift_detected_after: int | None = None
     retraining: dict[str, Any] = field(default_factory=dict)
+    retraining_trials: list[Trial] = field(default_factory=list)
     before_after: dict[str, dict[str, Interval]] = field(default_factory=dict)
     weights: list[WeightPoint] = field(default_factory=list)
     rollout: dict[str, Any] = field(default_factory=dict)
