@@ -18,6 +18,7 @@ from model_code.data import Row
 from model_code.vader import RatedText
 
 REVIEW_SECONDS = 120
+ALARM_SECONDS = 200
 
 
 def load_raters(session: Session, rated: Sequence[RatedText], *, seed: int) -> None:
@@ -101,12 +102,11 @@ def _reviewed(session: Session) -> list[dict[str, Any]]:
 
 
 def assess_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
-    """Run the drift check as its schedule would, and read score and alarm."""
+    """Run the drift check as its schedule would, and read its score and the alarm as it stands."""
     response = session.client("lambda").invoke(FunctionName=f"{session.prefix}-detect-drift", Payload=b"{}")
     result = json.loads(response["Payload"].read())
     if "FunctionError" in response:
         raise DemoFailed(f"the drift check failed: {result}")
-    time.sleep(1.0)  # one scaled alarm evaluation
     alarms = session.client("cloudwatch").describe_alarms(AlarmNames=[f"{session.prefix}-drift"])["MetricAlarms"]
     point = DriftPoint(domain, texts_sent, result.get("score"), result.get("values", {}), alarms[0]["StateValue"])
     session.summary.drift.append(point)
@@ -114,27 +114,49 @@ def assess_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
 
 
 def drift_to_tweets(session: Session, tweets: Sequence[str]) -> int:
-    """Tweets instead of reviews, a batch at a time, until the alarm rings and enough labels are there; returns how many."""
-    wanted, batch = session.settings.retraining.min_new_labels, session.budget.tweets_batch
+    """Tweets instead of reviews, a batch at a time, until drift is found and enough labels are there; returns how many.
+
+    The alarm looks at whole periods of an hour (in scaled time), so it rings some batches after the score that it is about.
+
+    Raises:
+        DemoFailed: no alarm, however many tweets were sent.
+    """
+    wanted, batch, summary = session.settings.retraining.min_new_labels, session.budget.tweets_batch, session.summary
     sent, labels = 0, 0
     with session.progress("tweets", None) as update:
         while sent + batch <= min(session.budget.most_tweets, len(tweets)):
             send(session, tweets[sent : sent + batch])
             sent += batch
-            if session.summary.drift_detected_after is None:
-                time.sleep(1.5)  # capture is flushed about once a second
-                point = assess_drift(session, "tweets", sent)
-                if point.alarm == "ALARM":
-                    session.summary.drift_detected_after = sent
-                    session.say(f"[bold]drift alarm[/] after {sent} tweets: score {point.score:.2f} (1 is the champion's own threshold)")
+            if summary.drift_alarm_after is None:
+                _note_drift(session, assess_drift(session, "tweets", sent))
             labels = count_states(session).get("labelled", 0)
             update(sent, f"tweets sent {sent}, labels {labels} of {wanted}")
-            if session.summary.drift_detected_after is not None and labels >= wanted:
+            if summary.drift_detected_after is not None and labels >= wanted:
                 break
-    if session.summary.drift_detected_after is None:
+        update(sent, f"{sent} tweets sent, waiting for the alarm")
+        _wait_for_alarm(session, sent)
+    if summary.drift_alarm_after is None:
         raise DemoFailed(f"{sent} tweets raised no drift alarm: see drift in summary.json")
     session.say(f"{sent} tweets sent; {labels} human labels are there")
     return sent
+
+
+def _note_drift(session: Session, point: DriftPoint) -> None:
+    summary = session.summary
+    if summary.drift_detected_after is None and (point.score or 0) > 1:
+        summary.drift_detected_after = point.texts_sent
+        session.say(f"drift found after {point.texts_sent} tweets: score {point.score:.2f} (1 is the champion's own threshold)")
+    if summary.drift_alarm_after is None and point.alarm == "ALARM":
+        summary.drift_alarm_after = point.texts_sent
+        session.say(f"[bold]drift alarm[/] after {point.texts_sent} tweets")
+
+
+def _wait_for_alarm(session: Session, sent: int) -> None:
+    """Until the alarm's period has ended, with no more texts than there are; the check goes on as on its schedule."""
+    deadline = time.monotonic() + ALARM_SECONDS
+    while session.summary.drift_alarm_after is None and time.monotonic() < deadline:
+        time.sleep(3.0)
+        _note_drift(session, assess_drift(session, "tweets", sent))
 
 
 def account(session: Session, answered: int) -> None:

@@ -53,7 +53,7 @@ def _facts(summary: Summary) -> str:
     if summary.predictions:
         facts.append(("unaccounted", str(summary.predictions["unaccounted"])))
     if summary.drift_detected_after is not None:
-        facts.append(("tweets until the alarm", str(summary.drift_detected_after)))
+        facts.append(("tweets until drift was found", str(summary.drift_detected_after)))
     if "tweets" in summary.before_after:
         facts.append(("accuracy on tweets", f"{100 * summary.before_after['tweets']['gain'].value:+.1f} points"))
     if summary.rollout:
@@ -107,11 +107,12 @@ def _reviews(summary: Summary) -> str:
 def _drift(summary: Summary) -> str:
     if not any(point.score is not None for point in summary.drift):
         return ""
-    found = summary.drift_detected_after
-    title = "No drift alarm" if found is None else f"The alarm rang after {found} tweets"
-    return _section(
-        title, "Reviews first, then tweets. 1 is the threshold that quiet windows of whole reviews gave.", plots.drift(summary.drift)
-    )
+    found, rang = summary.drift_detected_after, summary.drift_alarm_after
+    title = "No drift" if found is None else f"Drift was found after {found} tweets"
+    text = "Reviews first, then tweets. 1 is the threshold that quiet windows of whole reviews gave."
+    if rang is not None:
+        text += f" The alarm looks at whole periods and rang after {rang} tweets."
+    return _section(title, text, plots.drift(summary.drift))
 
 
 def _weights(summary: Summary) -> str:

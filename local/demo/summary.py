@@ -88,6 +88,7 @@ class Summary:
     reviewer_agreement: float | None = None
     drift: list[DriftPoint] = field(default_factory=list)
     drift_detected_after: int | None = None
+    drift_alarm_after: int | None = None
     retraining: dict[str, Any] = field(default_factory=dict)
     retraining_trials: list[Trial] = field(default_factory=list)
     before_after: dict[str, dict[str, Interval]] = field(default_factory=dict)
