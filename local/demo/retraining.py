@@ -17,6 +17,8 @@ from model_code.data import Row, write_dataset
 from model_code.vader import LABELS
 
 RETRAINING_SECONDS = 900
+PATIENT_SECONDS, EAGER_SECONDS = 1.5, 0.02
+"""Between two calls of one caller, while jobs or containers need the machine, and while a rollout is judged."""
 COMPARISON_SECONDS = 300
 
 
@@ -33,15 +35,16 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
     arn = _start(session)
     began = time.monotonic()
     rollout_began: float | None = None
-    with BackgroundTraffic(session, traffic_texts) as traffic, session.progress("retraining", None) as update:
+    with BackgroundTraffic(session, traffic_texts, pause=PATIENT_SECONDS) as traffic, session.progress("retraining", None) as update:
         while True:
             described, now = session.execution(arn), time.monotonic()
             rolling_out = _rollout_runs(session)
-            traffic.pause = 0.02 if rolling_out else 1.5  # the jobs have the machine, and then the judge its evidence
             if rolling_out and rollout_began is None:
                 rollout_began = now
             if rollout_began is not None:
-                _record_weights(session, now - rollout_began)
+                status = _record_weights(session, now - rollout_began)
+                # New containers have the machine while they start, and then the judge its evidence.
+                traffic.pause = EAGER_SECONDS if rolling_out and status == "InService" else PATIENT_SECONDS
             update(int(now - began), _doing(session, rolling_out))
             if described["status"] != "RUNNING":
                 break
@@ -102,12 +105,15 @@ def _doing(session: Session, rolling_out: bool) -> str:
     return f"rolling out, challenger at {100 * session.summary.weights[-1].challenger:.0f} %"
 
 
-def _record_weights(session: Session, seconds: float) -> None:
+def _record_weights(session: Session, seconds: float) -> str:
+    """Note the live weights; returns the endpoint's status."""
     endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.prefix)
     weights = {variant["VariantName"]: variant["CurrentWeight"] for variant in endpoint["ProductionVariants"]}
     total = sum(weights.values()) or 1.0
     champion, challenger = (round(weights[name] / total, 4) for name in ("champion", "challenger"))
     session.summary.weights.append(WeightPoint(round(seconds, 1), champion, challenger))
+    status: str = endpoint["EndpointStatus"]
+    return status
 
 
 # -- before and after ------------------------------------------------------------------------------

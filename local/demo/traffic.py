@@ -35,12 +35,12 @@ class BackgroundTraffic:
 
     CALLERS = 3
 
-    def __init__(self, session: Session, texts: Sequence[str]) -> None:
+    def __init__(self, session: Session, texts: Sequence[str], *, pause: float) -> None:
         self._session, self._texts = session, itertools.cycle(texts)
         self._stop = threading.Event()
         self.answers: list[dict[str, Any]] = []
         self.failures: list[str] = []
-        self.pause = 1.5
+        self.pause = pause
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.CALLERS)]
 
     def _run(self) -> None:
