@@ -49,12 +49,17 @@ def require(role_arn: str, session_name: str, check: Check) -> None:
         raise Denied(iam_actions.identity_denial_message(check.action, principal, check.resource, decision == "Deny"), check.action)
 
 
+def role_exists(role_arn: str) -> bool:
+    """Whether this account has the role."""
+    role = ministack_iam._roles.get(role_arn.rsplit("/", 1)[-1])
+    return role is not None and role.get("Arn") == role_arn
+
+
 def may_be_assumed_by(role_arn: str, service: str) -> bool:
     """Whether the role exists in this account and its trust policy names the service."""
-    role = ministack_iam._roles.get(role_arn.rsplit("/", 1)[-1])
-    if role is None or role.get("Arn") != role_arn:
+    if not role_exists(role_arn):
         return False
-    return service in trusted_services(role["AssumeRolePolicyDocument"])
+    return service in trusted_services(ministack_iam._roles[role_arn.rsplit("/", 1)[-1]]["AssumeRolePolicyDocument"])
 
 
 def trusted_services(document: object) -> set[str]:

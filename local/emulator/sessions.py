@@ -6,65 +6,98 @@ answers: each uses :func:`role_session`, so a missing grant on the execution rol
 
 from __future__ import annotations
 
-import json
+import functools
 import os
+import threading
+import time
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
 from ministack.core import responses
 
-from local.emulator.api import validation_error
+from local.emulator.api import Records, validation_error
+from local.emulator.role_decisions import may_be_assumed_by, role_exists
 
 ENDPOINT_URL = f"http://127.0.0.1:{os.environ.get('GATEWAY_PORT', '4566')}"
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=120, s3={"addressing_style": "path"}
 )
+_SHARED_SECONDS = 900
+_SESSIONS = Records("role-session")
+
+_shared = boto3.Session()
+"""One session makes every client: service models and endpoint rules are read once, which costs more than the calls themselves."""
+_making = threading.Lock()
+"""A session may not make two clients at once; clients themselves are thread-safe."""
 
 
 class ServiceSession:
-    """Clients with one set of credentials, all pointing at this emulator."""
+    """Clients with one set of credentials, all pointing at this emulator; each is made once."""
 
-    def __init__(self, **credentials: str) -> None:
-        self._session = boto3.Session(region_name=responses.get_region(), **credentials)
+    def __init__(self, region: str, **credentials: str) -> None:
+        self._region, self._credentials = region, credentials
+        self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
-        return self._session.client(service, endpoint_url=ENDPOINT_URL, config=CLIENT_CONFIG)
+        with _making:
+            if service not in self._clients:
+                self._clients[service] = _shared.client(
+                    service, region_name=self._region, endpoint_url=ENDPOINT_URL, config=CLIENT_CONFIG, **self._credentials
+                )
+            return self._clients[service]
 
 
 def root_session() -> ServiceSession:
     """The account's root: for what a service does on its own behalf (metrics, its own logs)."""
-    return ServiceSession(aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106  (the emulator's root, no secret)
+    return _root_session(responses.get_region())
 
 
-def role_session(role_arn: str, principal: str, session_name: str) -> ServiceSession:
+@functools.cache
+def _root_session(region: str) -> ServiceSession:
+    return ServiceSession(region, aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106  (the emulator's root, no secret)
+
+
+def role_session(role_arn: str, principal: str, session_name: str = "SageMaker") -> ServiceSession:
     """Credentials of ``role_arn``, assumed by the service ``principal`` (``sagemaker.amazonaws.com``).
+
+    A session is shared for a quarter of an hour. The role's existence and trust are looked at here each time, its policies in
+    every call.
 
     Raises:
         ApiError: ValidationException when the role does not exist or its trust policy does not name the service.
     """
-    name = role_arn.rsplit("/", 1)[-1]
-    root = root_session()
-    try:
-        document = root.client("iam").get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-    except ClientError:
-        raise validation_error(f"Could not assume role {role_arn}: the role does not exist.") from None
-    if isinstance(document, str):
-        document = json.loads(document)
-    if not any(principal in _services(statement) for statement in document["Statement"] if statement["Effect"] == "Allow"):
-        raise validation_error(
-            f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal '{principal}' to assume the role."
-        )
-    granted = root.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session_name[:64])["Credentials"]
+    _require_trust(role_arn, principal)
+    key = " ".join((role_arn, principal, session_name))
+    with _SESSIONS.lock:
+        known = _SESSIONS.find(key)
+        if known is not None and known["until"] > time.monotonic():
+            session: ServiceSession = known["session"]
+            return session
+    session = _assume(role_arn, session_name)
+    made = {"session": session, "until": time.monotonic() + _SHARED_SECONDS}
+    with _SESSIONS.lock:
+        if _SESSIONS.find(key) is not None:
+            _SESSIONS.remove(key)
+        _SESSIONS.add(key, made)
+    return session
+
+
+def _require_trust(role_arn: str, principal: str) -> None:
+    if may_be_assumed_by(role_arn, principal):
+        return
+    if not role_exists(role_arn):
+        raise validation_error(f"Could not assume role {role_arn}: the role does not exist.")
+    raise validation_error(
+        f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal '{principal}' to assume the role."
+    )
+
+
+def _assume(role_arn: str, session_name: str) -> ServiceSession:
+    granted = root_session().client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session_name[:64])["Credentials"]
     return ServiceSession(
+        responses.get_region(),
         aws_access_key_id=granted["AccessKeyId"],
         aws_secret_access_key=granted["SecretAccessKey"],
         aws_session_token=granted["SessionToken"],
     )
-
-
-def _services(statement: dict[str, Any]) -> list[str]:
-    principal = statement.get("Principal", {})
-    services = principal.get("Service", []) if isinstance(principal, dict) else []
-    return [services] if isinstance(services, str) else list(services)

@@ -68,7 +68,7 @@ def _head(url: str, role_arn: str) -> tuple[Any, dict[str, Any]]:
     if urlparse(url).scheme != "s3" or not key:
         raise validation_error(f"Model data {url} is not an S3 object: give s3://bucket/key of a model.tar.gz.")
     try:
-        client = role_session(role_arn, PRINCIPAL, "SageMaker").client("s3")
+        client = role_session(role_arn, PRINCIPAL).client("s3")
         return client, client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:

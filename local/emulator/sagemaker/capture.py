@@ -135,7 +135,7 @@ def _write(target: Target, lines: list[tuple[dt.datetime, str]]) -> None:
     by_hour: dict[str, list[tuple[dt.datetime, str]]] = defaultdict(list)
     for when, text in lines:
         by_hour[when.strftime("%Y/%m/%d/%H")].append((when, text))
-    client = role_session(target.role_arn, "sagemaker.amazonaws.com", "SageMaker").client("s3")
+    client = role_session(target.role_arn, "sagemaker.amazonaws.com").client("s3")
     parsed = urlparse(target.destination)
     encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": target.kms_key} if target.kms_key else {}
     for hour, rows in by_hour.items():

@@ -36,9 +36,9 @@ def find_by_arn(arn: str) -> Request | None:
     return record if record is not None and record["FlowDefinitionArn"] == arn else None
 
 
-def output_of(flow: Request, session_name: str) -> RoleOutput:
+def output_of(flow: Request) -> RoleOutput:
     """S3 access as the flow's role. Raises ApiError when the role is gone or does not trust SageMaker."""
-    return RoleOutput(flow["RoleArn"], flow["OutputConfig"].get("KmsKeyId"), session_name)
+    return RoleOutput(flow["RoleArn"], flow["OutputConfig"].get("KmsKeyId"))
 
 
 @operation("sagemaker", "CreateFlowDefinition")
@@ -63,7 +63,7 @@ def create_flow_definition(request: Request) -> Response:
         "OutputConfig": request["OutputConfig"],
         "RoleArn": request["RoleArn"],
     }
-    output = output_of(record, f"create-{name}")
+    output = output_of(record)
     with FLOW_DEFINITIONS.lock:
         if FLOW_DEFINITIONS.find(name) is not None:
             raise ApiError("ResourceInUse", f'Cannot create already existing flow definition "{FLOW_DEFINITIONS.arn(name)}".')

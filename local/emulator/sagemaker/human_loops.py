@@ -98,7 +98,7 @@ def _ask(loop: Request, flow: Request, task_input: dict[str, Any]) -> None:
         template = template_of(config["HumanTaskUiArn"])
 
         def page() -> str:
-            return render(template, task_input, read_access(output_of(flow, loop["HumanLoopName"]).session))
+            return render(template, task_input, read_access(output_of(flow).session))
 
         found = classifiers(page())
     except (TemplateError, ApiError) as error:
@@ -169,7 +169,7 @@ def _write(loop: Request, answers: list[dict[str, Any]]) -> str:
     path = loop["CreationTime"].strftime("%Y/%m/%d/%H/%M/%S")
     root = f"{flow['OutputConfig']['S3OutputPath'].rstrip('/')}/{flow['FlowDefinitionName']}"
     uri = f"{root}/{path}/{loop['HumanLoopName']}/output.json"
-    output_of(flow, loop["HumanLoopName"]).write(uri, json.dumps(document, ensure_ascii=False))
+    output_of(flow).write(uri, json.dumps(document, ensure_ascii=False))
     return uri
 
 

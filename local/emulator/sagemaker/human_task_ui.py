@@ -85,7 +85,7 @@ def render_ui_template(request: Request) -> Response:
     if ("UiTemplate" in request) == ("HumanTaskUiArn" in request):
         raise validation_error("Specify exactly one of UiTemplate and HumanTaskUiArn.")
     content = request["UiTemplate"]["Content"] if "UiTemplate" in request else template_of(request["HumanTaskUiArn"])
-    session = sessions.role_session(request["RoleArn"], "sagemaker.amazonaws.com", "render-ui-template")
+    session = sessions.role_session(request["RoleArn"], "sagemaker.amazonaws.com")
     try:
         return {"RenderedContent": render(content, json.loads(request["Task"]["Input"]), read_access(session)), "Errors": []}
     except ValueError as error:

@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import tarfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from botocore.exceptions import ClientError
 from local.emulator import sessions
 from local.emulator.api import ApiError, Records
 from local.emulator.background import RUN_DIR
-from local.emulator.role_decisions import may_be_assumed_by
 from local.emulator.sagemaker.service_output import SAGEMAKER, split_s3_uri
 
 log = logging.getLogger("reviewloop.emulator")
@@ -31,9 +29,6 @@ _NOWHERE = "http://127.0.0.1:9"
 _ISOLATED = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _NOWHERE) | {"PIP_NO_INDEX": "1"}
 """Network isolation, as far as a process without a network of its own goes: well-behaved clients reach nothing."""
 
-
-_CLIENTS = Records("s3-client-of-role")
-_CLIENT_SECONDS = 900
 _ONE_THREAD = TransferConfig(use_threads=False)
 
 
@@ -46,7 +41,7 @@ class JobStorage:
 
     def __init__(self, role_arn: str, job_name: str) -> None:
         """Raises ApiError (ValidationException) when the role is missing or does not trust SageMaker."""
-        self._s3 = _client(role_arn)
+        self._s3 = sessions.role_session(role_arn, SAGEMAKER).client("s3")
         self._role_arn, self._job = role_arn, job_name
 
     def download(self, uri: str, folder: Path) -> int:
@@ -100,24 +95,6 @@ class JobStorage:
 
     def _denied(self, error: Exception, uri: str) -> str:
         return f"ClientError: {error} ({uri}, execution role {self._role_arn})"
-
-
-def _client(role_arn: str) -> Any:
-    """S3 as the role; making a client costs more than all calls of a small job, so jobs of one role share one for a while.
-
-    Its policies are looked at in every call, its existence and its trust here.
-    """
-    known = _CLIENTS.find(role_arn)
-    if known is not None and known["until"] > time.monotonic() and may_be_assumed_by(role_arn, SAGEMAKER):
-        return known["client"]
-    made = {"client": sessions.role_session(role_arn, SAGEMAKER, "SageMaker").client("s3"), "until": time.monotonic() + _CLIENT_SECONDS}
-    with _CLIENTS.lock:
-        known = _CLIENTS.find(role_arn)
-        if known is None:
-            _CLIENTS.add(role_arn, made)
-        else:
-            known.update(made)
-    return made["client"]
 
 
 def relative_path(key: str, prefix: str) -> str | None:

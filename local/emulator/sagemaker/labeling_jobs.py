@@ -68,7 +68,7 @@ def _check_task(task: Request) -> None:
 def create_labeling_job(request: Request) -> Response:
     name = request["LabelingJobName"]
     _check(request)
-    output = RoleOutput(request["RoleArn"], request["OutputConfig"].get("KmsKeyId"), name)
+    output = RoleOutput(request["RoleArn"], request["OutputConfig"].get("KmsKeyId"))
     now = dt.datetime.now(dt.UTC)
     job = {
         **{key: request[key] for key in _KEPT if key in request},

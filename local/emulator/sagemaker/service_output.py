@@ -32,9 +32,9 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
 class RoleOutput:
     """S3 access as one role. A customer key is used as S3 uses it, so a role without it fails here too."""
 
-    def __init__(self, role_arn: str, kms_key_id: str | None, session_name: str) -> None:
+    def __init__(self, role_arn: str, kms_key_id: str | None) -> None:
         """Raises ApiError (ValidationException) when the role is missing or does not trust SageMaker."""
-        self.session = sessions.role_session(role_arn, SAGEMAKER, session_name)
+        self.session = sessions.role_session(role_arn, SAGEMAKER)
         self._kms_key_id = kms_key_id
 
     def write(self, uri: str, body: str) -> None:

@@ -111,7 +111,7 @@ def _alarm_client(green: Fleet, alarms: list[str]) -> Any:
     """A CloudWatch client with the execution role, which needs cloudwatch:DescribeAlarms on the rollback alarms."""
     variant = next(iter(green.variants.values()))
     role_arn = MODELS.need(variant.config["ModelName"])["Described"]["ExecutionRoleArn"]
-    client = role_session(role_arn, "sagemaker.amazonaws.com", "SageMaker").client("cloudwatch")
+    client = role_session(role_arn, "sagemaker.amazonaws.com").client("cloudwatch")
     try:
         known = _states(client, alarms)
     except ClientError as error:
