@@ -95,8 +95,18 @@ def _unrecorded(run_dir: Path) -> Emulator | None:
     return None
 
 
-def start(run_dir: Path, *, port: int = DEFAULT_PORT, time_scale: float = 1.0, region: str = "us-east-1", auth: bool = True) -> Emulator:
+def start(
+    run_dir: Path,
+    *,
+    port: int = DEFAULT_PORT,
+    time_scale: float = 1.0,
+    region: str = "us-east-1",
+    auth: bool = True,
+    shared_imports: bool = False,
+) -> Emulator:
     """Start an emulator with an empty state in ``run_dir`` and wait until it answers.
+
+    ``shared_imports`` costs some seconds of a core once and saves them for every job and instance that learns or serves a model.
 
     Raises:
         EmulatorError: the port is taken, the environment is not installed, or the process ends early.
@@ -124,6 +134,7 @@ def start(run_dir: Path, *, port: int = DEFAULT_PORT, time_scale: float = 1.0, r
         "REVIEWLOOP_TIME_SCALE": str(time_scale),
         "REVIEWLOOP_RUN_DIR": str(run_dir),
         "REVIEWLOOP_CONTAINER_PYTHON": str(CONTAINER_PYTHON),
+        "REVIEWLOOP_SHARED_IMPORTS": str(int(shared_imports)),
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(run_dir / "tmp"),

@@ -166,7 +166,9 @@ def _start(arguments: argparse.Namespace, summary: Summary, console: Console) ->
         console.print("an earlier run was cut off: starting clean")
     summary.write(output / "summary.json")
     (output / "report.html").unlink(missing_ok=True)
-    emulator = stack_process.start(run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region)
+    emulator = stack_process.start(
+        run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region, shared_imports=True
+    )
     return Session(emulator, settings, output, summary, console, budget)
 
 

@@ -19,6 +19,7 @@ os.environ.setdefault("SFTP_ENABLED", "0")
 from local.emulator import pinned
 
 MODULES = (
+    "local.emulator.container_python",
     "local.emulator.iam",
     "local.emulator.cloudformation",
     "local.emulator.stepfunctions",

@@ -17,8 +17,6 @@ log = logging.getLogger("reviewloop.emulator")
 
 RUN_DIR = Path(os.environ.get("REVIEWLOOP_RUN_DIR", ".run")).resolve()
 """Where jobs, variants and logs of this emulator live; removed on a clean start."""
-CONTAINER_PYTHON = os.environ.get("REVIEWLOOP_CONTAINER_PYTHON", ".venv/bin/python")
-"""The Python that stands for the SageMaker containers (torch, transformers)."""
 
 _children: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from local.emulator import background
+from local.emulator import background, container_python
 from local.emulator.sagemaker.models import ServedModel
 
 log = logging.getLogger("reviewloop.emulator")
@@ -71,7 +71,7 @@ class Instance:
         raise InstanceFailed(self.model.name)
 
     def _command(self) -> list[str]:
-        serving = [background.CONTAINER_PYTHON, "-m", "local.container.serving"]
+        serving = [container_python.PYTHON, "-m", "local.container.serving"]
         return [*serving, "--model-dir", str(self.model.folder), "--port", str(self._port)]
 
     def _environment(self) -> dict[str, str]:

@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from local.emulator import background, events
+from local.emulator import background, container_python, events
 from local.emulator.api import Records, Request, Response, operation, paginate, validation_error
-from local.emulator.background import CONTAINER_PYTHON
 from local.emulator.clock import now
 from local.emulator.sagemaker.job_files import (
     PREFIX,
@@ -103,13 +102,12 @@ def _execute(record: dict[str, Any], root: Path) -> bool:
     command = [*specification.get("ContainerEntrypoint", []), *specification.get("ContainerArguments", [])]
     if not command:
         raise JobFailed("ClientError: the embedded AWS has no images: AppSpecification.ContainerEntrypoint must say what to run")
-    python = Path(CONTAINER_PYTHON).absolute()
     given = record.get("Environment", {})
     rewritten = dict(zip(given, rewrite(list(given.values()), root), strict=True))
     isolated = bool(record.get("NetworkConfig", {}).get("EnableNetworkIsolation"))
     environment = container_environment(rewritten, isolated=isolated)
     # The container's python3 is the interpreter that stands for the image.
-    environment["PATH"] = f"{python.parent}:{environment.get('PATH', '/usr/bin:/bin')}"
+    environment["PATH"] = f"{container_python.SEARCH_PATH}:{environment.get('PATH', '/usr/bin:/bin')}"
     log_file = root / "container.log"
     (root / "output").mkdir(exist_ok=True)
     try:

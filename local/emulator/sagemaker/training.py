@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from local.emulator import background, events
+from local.emulator import background, container_python, events
 from local.emulator.api import Records, Request, Response, operation, paginate, validation_error
-from local.emulator.background import CONTAINER_PYTHON
 from local.emulator.clock import now, scaled
 from local.emulator.sagemaker.job_files import (
     PREFIX,
@@ -157,7 +156,7 @@ def _execute(record: dict[str, Any], root: Path) -> str:
         "PYTHONPATH": str(_ROOT),
     }
     log_file = root / "container.log"
-    command = [CONTAINER_PYTHON, "-m", "local.container.training", "--root", str(root)]
+    command = [container_python.PYTHON, "-m", "local.container.training", "--root", str(root)]
     process = background.spawn(command, environment=environment, cwd=_ROOT, log_file=log_file)
     deadline = time.monotonic() + record["StoppingCondition"].get("MaxRuntimeInSeconds", _DAY_SECONDS)
     ended = "Completed"

@@ -1,0 +1,98 @@
+"""The containers' ``python3`` where imports are shared: runs its arguments in a process that ``fork_server.py`` forks.
+
+``python -IS fork_client.py NAME SOCKET ARGUMENT...``; ``NAME`` is the path it was called by. Signals are passed on, the exit status is
+the process's own. Whatever the server cannot do, or when there is none yet, a Python of its own does: only slower.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+READ_ON_IMPORT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+"""Variables that libraries read when they are imported, as the server was given them."""
+_LONGEST_PATH = 100
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def can_be_forked(arguments: list[str]) -> bool:
+    """``-m module ...`` or ``program.py ...``, with the variables that the server has."""
+    program = arguments[0] if arguments else ""
+    starts = program.endswith(".py") or (program == "-m" and len(arguments) > 1)
+    return starts and all(os.environ.get(name) == value for name, value in READ_ON_IMPORT.items())
+
+
+def connect(path: str) -> socket.socket:
+    """A socket's address is short: a long path goes by its folder's descriptor."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        if len(path) <= _LONGEST_PATH:
+            connection.connect(path)
+            return connection
+        folder, _, name = path.rpartition("/")
+        descriptor = os.open(folder, os.O_PATH)
+        try:
+            connection.connect(f"/proc/self/fd/{descriptor}/{name}")
+        finally:
+            os.close(descriptor)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def stand_for(connection: socket.socket, name: str, arguments: list[str]) -> int:
+    """Have the process forked and wait for its end; returns its status, negative for a signal."""
+    process: int = 0
+    waiting: list[int] = []
+
+    def pass_on(number: int, _frame: FrameType | None = None) -> None:
+        if process:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.killpg(process, number)
+        else:
+            waiting.append(number)
+
+    for number in _PASSED_ON:
+        signal.signal(number, pass_on)
+    request = {"python": name, "arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd())}
+    socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
+    while True:
+        message = connection.recv(4_096)
+        if not message:
+            return -int(signal.SIGKILL)  # the server is gone, and took the process along
+        answer = json.loads(message)
+        if "status" in answer:
+            return int(answer["status"])
+        process = answer["pid"]
+        for early in waiting:
+            pass_on(early)
+
+
+def end_like(status: int) -> NoReturn:
+    if status < 0:
+        if -status != signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+def main() -> None:
+    name, path, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
+    if can_be_forked(arguments):
+        try:
+            connection = connect(path)
+        except OSError:
+            pass
+        else:
+            end_like(stand_for(connection, name, arguments))
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  (this is the container's own command)
+
+
+if __name__ == "__main__":
+    main()
