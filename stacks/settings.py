@@ -109,7 +109,10 @@ class TuningSettings(_Section):
 
 
 class GateSettings(_Section):
-    """What a candidate must show on the frozen test set before it may be registered."""
+    """What a candidate must show on the frozen test set before it may be registered.
+
+    ``min_slice_accuracy`` is held against the upper end of each slice's 95 % interval: a slice of few texts refuses nothing by chance.
+    """
 
     min_macro_f1: Share = 0.60
     min_gain_over_majority: Share = 0.10

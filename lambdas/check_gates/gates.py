@@ -43,7 +43,11 @@ def refusal(error: str) -> dict[str, object]:
 
 
 def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
-    """All gates, in a fixed order. Against the champion the paired difference counts, since both saw the same texts."""
+    """All gates, in a fixed order.
+
+    Against the champion the paired difference counts, since both saw the same texts. A slice may be a few dozen texts, chosen for
+    being hard: it refuses a model only when even the upper end of the slice's interval is below the limit.
+    """
     overall = evaluation.overall.macro_f1.value
     results = [
         GateResult("macro_f1", overall, policy.min_macro_f1),
@@ -57,7 +61,7 @@ def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
         GateResult(f"recall of class {label}", value, policy.min_class_recall) for label, value in sorted(evaluation.class_recall.items())
     ]
     results += [
-        GateResult(f"accuracy of slice {name}", value, policy.min_slice_accuracy)
-        for name, value in sorted(evaluation.slice_accuracy.items())
+        GateResult(f"upper end of the accuracy of slice {name}", interval.high, policy.min_slice_accuracy)
+        for name, interval in sorted(evaluation.slice_accuracy.items())
     ]
     return results

@@ -15,9 +15,15 @@ class InvalidEvaluation(ValueError):
 
 @dataclass(frozen=True)
 class Interval:
+    """A share with its 95 % interval."""
+
     value: float
     low: float
     high: float
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, float]) -> Interval:
+        return cls(float(raw["value"]), float(raw["low"]), float(raw["high"]))
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Score:
 
     @classmethod
     def parse(cls, raw: Mapping[str, Mapping[str, float]]) -> Score:
-        return cls(*(Interval(raw[name]["value"], raw[name]["low"], raw[name]["high"]) for name in ("accuracy", "macro_f1")))
+        return cls(*(Interval.parse(raw[name]) for name in ("accuracy", "macro_f1")))
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Evaluation:
     dataset_version: str
     overall: Score
     class_recall: Mapping[str, float]
-    slice_accuracy: Mapping[str, float]
+    slice_accuracy: Mapping[str, Interval]
     majority: Score
     tfidf: Score
     champion: Score | None
@@ -58,7 +64,7 @@ class Evaluation:
                 dataset_version=raw["dataset_version"],
                 overall=Score.parse(raw["overall"]),
                 class_recall={label: float(entry["recall"]) for label, entry in raw["by_class"].items()},
-                slice_accuracy={name: float(entry["accuracy"]["value"]) for name, entry in raw["by_slice"].items()},
+                slice_accuracy={name: Interval.parse(entry["accuracy"]) for name, entry in raw["by_slice"].items()},
                 majority=Score.parse(references["majority"]),
                 tfidf=Score.parse(references["tfidf"]),
                 champion=Score.parse(references["champion"]) if references["champion"] else None,

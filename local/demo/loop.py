@@ -129,7 +129,7 @@ def drift_to_tweets(session: Session, tweets: Sequence[str]) -> int:
             sent += batch
             if summary.drift_alarm_after is None:
                 _note_drift(session, assess_drift(session, "tweets", sent))
-            labels = count_states(session).get("labelled", 0)
+            labels = _labels(session, wanted)
             update(sent, f"tweets sent {sent}, labels {labels} of {wanted}")
             if summary.drift_detected_after is not None and labels >= wanted:
                 break
@@ -139,6 +139,17 @@ def drift_to_tweets(session: Session, tweets: Sequence[str]) -> int:
         raise DemoFailed(f"{sent} tweets raised no drift alarm: see drift in summary.json")
     session.say(f"{sent} tweets sent; {labels} human labels are there")
     return sent
+
+
+def _labels(session: Session, wanted: int) -> int:
+    """Labels that are there; when those that people still work on would do, until they have answered."""
+    deadline = time.monotonic() + REVIEW_SECONDS
+    while True:
+        states = count_states(session)
+        labels, open_reviews = states.get("labelled", 0), states.get("requested", 0) + states.get("in_review", 0)
+        if labels >= wanted or labels + open_reviews < wanted or not open_reviews or time.monotonic() > deadline:
+            return labels
+        time.sleep(0.5)
 
 
 def _note_drift(session: Session, point: DriftPoint) -> None:
