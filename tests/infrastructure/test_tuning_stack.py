@@ -165,17 +165,17 @@ def test_hyperband_gets_its_resources_and_the_others_no_strategy_config(template
     config = {
         name: definition(templates[name])["States"]["Tune"]["Parameters"]["HyperParameterTuningJobConfig"] for name in ("dev", "hyperband")
     }
-    assert config["hyperband"]["StrategyConfig"] == {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 3}}
+    assert config["hyperband"]["StrategyConfig"] == {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": max(DEV.tuning.epochs)}}
     assert "StrategyConfig" not in config["dev"]
 
 
 def test_every_setting_of_the_search_reaches_the_request(template: Template) -> None:
     config = definition(template)["States"]["Tune"]["Parameters"]["HyperParameterTuningJobConfig"]
     ranges = {item["Name"]: item.get("Values") for item in config["ParameterRanges"]["CategoricalParameterRanges"]}
-    assert ranges == {"epochs": ["2", "3"], "layers": ["3", "4"], "trained_layers": ["2", "all"]}
+    assert ranges == {"epochs": ["2"], "layers": ["3", "4"], "trained_layers": ["2"]}
     (rate,) = config["ParameterRanges"]["ContinuousParameterRanges"]
     assert (rate["Name"], float(rate["MinValue"]), float(rate["MaxValue"]), rate["ScalingType"]) == (
-        "learning_rate", 4e-5, 4e-4, "Logarithmic",
+        "learning_rate", 1e-4, 4e-4, "Logarithmic",
     )  # fmt: skip
     assert (config["Strategy"], config["RandomSeed"], config["TrainingJobEarlyStoppingType"]) == ("Bayesian", DEV.tuning.seed, "Auto")
 

@@ -334,11 +334,12 @@ def test_a_rollback_by_alarm_is_reported_as_success_and_takes_the_running_config
         AlarmName="platform-rollback", Namespace="T/Rollback", MetricName="Errors", Statistic="Sum", Period=60, EvaluationPeriods=1,
         Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold", TreatMissingData="notBreaching",
     )  # fmt: skip
-    shift = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": "600"}
-    guarded = {
-        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "platform-rollback"}]},
-        "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": shift, "MaximumExecutionTimeoutInSeconds": 1200},
+    policy = {
+        "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": "600"},
+        "TerminationWaitInSeconds": 600,
+        "MaximumExecutionTimeoutInSeconds": 1200,
     }
+    guarded = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "platform-rollback"}]}, "BlueGreenUpdatePolicy": policy}
     stacks.create("hosting-rollback", host(deployment=guarded))
     before = sagemaker.describe_endpoint(EndpointName="platform-endpoint")["EndpointConfigName"]
     changed = host(deployment=guarded, weight=2)

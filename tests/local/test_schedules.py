@@ -112,7 +112,7 @@ def test_a_rate_fires_again_and_again_with_the_documented_event(rule: Callable[.
 def test_a_cron_fires_at_the_minutes_of_the_scaled_clock(rule: Callable[..., Rule]) -> None:
     found = rule("cron(* * * * ? *)").received(30, most=3)
     assert found[1][0] - found[0][0] >= 0.9
-    assert found[2][0] - found[0][0] >= 2.1, "two declared minutes"
+    assert found[2][0] - found[0][0] >= 1.8, "two declared minutes take 2.4 s, and the first event may be seen a little late"
 
 
 def test_a_schedule_that_is_not_due_does_not_fire(rule: Callable[..., Rule]) -> None:
