@@ -69,7 +69,7 @@ browser: # the worker page is tested in Debian's chromium
 	  || { echo "error: chromium is missing: install it (Debian: apt-get install chromium)" >&2; exit 2; }
 
 test: install browser ## Every test (under ten minutes)
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 demo: install ## Run the whole loop on this machine; ends with out/demo/report.html
 	@$(BIN)/python -m local.demo
