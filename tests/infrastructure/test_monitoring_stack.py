@@ -130,12 +130,12 @@ def test_queries_are_bounded_and_their_results_encrypted_whatever_the_client_say
 # -- alarms and dashboard ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("stage", "needed", "of", "period"), [("dev", 1, 1, 900), ("prod", 2, 3, 3_600)])
+@pytest.mark.parametrize(("stage", "m_of_n", "period"), [("dev", (1, 1), 900), ("prod", (2, 3), 3_600)])
 def test_drift_rings_when_m_of_n_scores_are_above_the_baselines_threshold(
-    template: Template, prod: Template, stage: str, needed: int, of: int, period: int
+    template: Template, prod: Template, stage: str, m_of_n: tuple[int, int], period: int
 ) -> None:
     alarm = alarms(template if stage == "dev" else prod)[f"reviewloop-{stage}-drift"]
-    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (needed, of)
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == m_of_n
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanThreshold")
     assert (alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == ("DriftScore", "Maximum", period)
     assert alarm["Namespace"] == f"ReviewLoop/reviewloop/{stage}"

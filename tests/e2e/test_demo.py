@@ -1,0 +1,242 @@
+"""``python -m local.demo`` as its user runs it: the quick run to its end, shuffled labels refused, and what goes wrong in plain words."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import processes, stack_process
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = [
+    "1 data", "2 synth", "3 deploy", "4 tune, evaluate, gate", "5 release", "6 predict and review", "7 drift to tweets",
+    "8 retrain and roll out", "9 before and after",
+]  # fmt: skip
+LONGEST_SECONDS = 600
+
+
+@dataclass
+class Demo:
+    """One call of the demo, in a folder of its own."""
+
+    folder: Path
+
+    def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
+        port = [] if "--port" in options else ["--port", str(stack_process.free_port())]
+        where = ["--output", str(self.folder / "out"), "--run-dir", str(self.folder / "run")]
+        return subprocess.Popen(
+            [sys.executable, "-m", "local.demo", *where, *port, *options],
+            cwd=ROOT, env={**os.environ, "COLUMNS": "400", **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def run(self, *options: str, **variables: str) -> tuple[int, str]:
+        process = self.start(*options, **variables)
+        said, _ = process.communicate(timeout=LONGEST_SECONDS)
+        return process.returncode, said
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / "out" / "summary.json").read_text(encoding="utf-8"))
+        return content
+
+    def leftovers(self) -> list[int]:
+        """Processes whose command or variables name this demo's folder."""
+        mark = str(self.folder).encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    named = mark in (entry / "cmdline").read_bytes() or mark in (entry / "environ").read_bytes()
+                except OSError:
+                    continue
+                if named and processes.identity(int(entry.name)):
+                    found.append(int(entry.name))
+        return found
+
+    def comes_up(self) -> None:
+        record = self.folder / "run" / "emulator.json"
+        deadline = time.monotonic() + 60
+        while not record.exists():
+            assert time.monotonic() < deadline, "the embedded AWS did not come up"
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Demo:
+    return Demo(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demo, str]:
+    """The quick run to its end, and what it printed."""
+    demo = Demo(tmp_path_factory.mktemp("whole"))
+    code, said = demo.run("--quick", "--seed", "2")
+    assert code == 0, said
+    return demo, said
+
+
+# -- the whole loop ----------------------------------------------------------------------------------
+
+
+def test_every_step_ran_and_says_how_long(whole: tuple[Demo, str]) -> None:
+    demo, said = whole
+    assert list(demo.summary["seconds"]) == STEPS
+    assert all(step in said for step in STEPS)
+    assert demo.summary["outcome"] in ("new model promoted", "new model rolled back", "new model inconclusive")
+    assert demo.summary["reason"]
+    assert demo.leftovers() == []
+
+
+def test_the_figures_hang_together(whole: tuple[Demo, str]) -> None:
+    summary = whole[0].summary
+    assert [trial["status"] for trial in summary["trials"]].count("Completed") >= 1
+    best = next(trial for trial in summary["trials"] if trial["name"] == summary["best_trial"])
+    assert best["objective"] == max(trial["objective"] for trial in summary["trials"] if trial["objective"] is not None)
+    for score in summary["scores"].values():
+        for figure in score.values():
+            assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
+    assert {"champion", "majority", "tfidf", "human_1", "human_3"} <= set(summary["scores"])
+    assert summary["scores"]["champion"]["macro_f1"]["value"] > summary["scores"]["majority"]["macro_f1"]["value"]
+    assert 0 < summary["review_rate"] < 1
+    for domain in ("tweets", "amazon"):
+        assert {"before", "after", "difference"} <= set(summary["before_after"][domain])
+
+
+def test_every_prediction_is_accounted_for_and_no_call_was_denied(whole: tuple[Demo, str]) -> None:
+    summary = whole[0].summary
+    predictions = summary["predictions"]
+    states = ("not_required", "requested", "in_review", "reviewed", "dead_lettered")
+    assert predictions["unaccounted"] == 0
+    assert predictions["accepted"] == sum(predictions[state] for state in states)
+    assert predictions["reviewed"] > 0
+    assert (predictions["requested"], predictions["in_review"], predictions["dead_lettered"]) == (0, 0, 0)
+    assert summary["iam"]["calls"] > 1_000
+    assert summary["iam"]["denied_calls"] == []
+
+
+def test_drift_is_found_in_tweets_and_not_in_reviews(whole: tuple[Demo, str]) -> None:
+    summary = whole[0].summary
+    first = summary["drift"][0]
+    assert (first["domain"], first["alarm"]) == ("reviews", "OK")
+    assert 0 < summary["drift_detected_after"] <= summary["drift_alarm_after"]
+
+
+def test_weights_go_up_step_by_step(whole: tuple[Demo, str]) -> None:
+    summary = whole[0].summary
+    shares = [point["challenger"] for point in summary["weights"]]
+    assert all(abs(point["champion"] + point["challenger"] - 1) < 1e-3 for point in summary["weights"])
+    assert max(shares) >= 0.5 or summary["outcome"] != "new model promoted"
+
+
+def test_the_report_needs_nothing_else(whole: tuple[Demo, str]) -> None:
+    demo, said = whole
+    report = (demo.folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert str(demo.folder / "out" / "report.html") in said
+    assert demo.summary["outcome"] in report
+    assert "<svg" in report or "data:image/png;base64," in report
+    outside = [link for link in re.findall(r"""(?:src|href)=["']([^"']+)""", report) if not link.startswith(("data:", "#"))]
+    assert outside == []
+
+
+def test_shuffled_labels_are_refused_by_the_gates_and_the_demo_says_so(demo: Demo) -> None:
+    code, said = demo.run("--quick", "--shuffle-labels")
+    assert code == 3, said
+    assert "The gates refused" in said
+    assert demo.summary["outcome"] == "refused by the gates"
+    assert "macro_f1" in demo.summary["reason"]
+    assert demo.summary["predictions"] == {}, "nothing was released"
+    assert "refused by the gates" in (demo.folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert demo.leftovers() == []
+
+
+# -- what goes wrong ---------------------------------------------------------------------------------
+
+
+def test_a_run_that_was_killed_is_started_clean_and_says_so(demo: Demo) -> None:
+    process = demo.start("--quick")
+    demo.comes_up()
+    process.kill()
+    process.communicate()
+    process = demo.start("--quick")
+    lines: list[str] = []
+    while not any(line.startswith("1 data") for line in lines):
+        line = process.stdout.readline() if process.stdout else ""
+        assert line, lines
+        lines.append(line)
+    assert any("starting clean" in line for line in lines), lines
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert demo.leftovers() == []
+
+
+def test_a_taken_port_is_named_with_what_to_do(demo: Demo) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, said = demo.run("--quick", "--port", str(port))
+    assert code == 1
+    assert f"port {port} is taken" in said
+    assert "REVIEWLOOP_PORT" in said
+    assert demo.leftovers() == []
+
+
+def test_without_node_nothing_is_started(demo: Demo, tmp_path: Path) -> None:
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    code, said = demo.run("--quick", PATH=str(empty))
+    assert code == 1
+    assert "Node.js" in said
+    assert demo.leftovers() == []
+
+
+def test_a_folder_with_other_files_is_not_emptied(demo: Demo) -> None:
+    kept = demo.folder / "run" / "thesis.txt"
+    kept.parent.mkdir()
+    kept.write_text("do not lose me")
+    code, said = demo.run("--quick")
+    assert code == 1
+    assert "would be emptied" in said
+    assert kept.read_text() == "do not lose me"
+
+
+@pytest.mark.parametrize("options", [["--seed", "many"], ["--port", "x"], ["--unknown"]])
+def test_wrong_options_are_named(demo: Demo, options: list[str]) -> None:
+    code, said = demo.run(*options)
+    assert code == 2
+    assert options[0] in said
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB; skipped where this user may not mount one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("full", ["--output", "--run-dir"])
+def test_a_full_disk_is_named_with_what_to_do(demo: Demo, small_disk: Path, full: str) -> None:
+    code, said = demo.run("--quick", full, str(small_disk / "here"))
+    assert code == 1
+    assert "the disk is full" in said
+    assert "make room" in said
+    assert "Traceback" not in said
+    assert demo.leftovers() == []
