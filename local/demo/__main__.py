@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -34,6 +34,8 @@ EXPECTED = (
     SettingsError,
 )
 EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 3, 130
+ROOM_BYTES = 20_000_000
+"""With less than this left, a failure is the disk's."""
 EXIT_CODES = """exit code: 0 the loop ran to its end, whatever became of the new model (see "outcome" in summary.json);
 1 a step failed; 2 wrong options; 3 the gates refused every candidate of a tuning, as they must with --shuffle-labels; 130 interrupted"""
 
@@ -127,12 +129,9 @@ def main() -> int:
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
         summary.outcome, summary.reason = "interrupted", "stopped by the user"
-    except EXPECTED as error:
-        _fail(summary, console, str(error))
-    except OSError as error:
-        _fail(summary, console, _of_the_machine(error))
-    except (BotoCoreError, ClientError) as error:
-        _fail(summary, console, f"{error}; the embedded AWS says more in {arguments.run_dir / 'emulator.log'}")
+    except (*EXPECTED, OSError, BotoCoreError, ClientError) as error:
+        summary.outcome, summary.reason = "failed", _in_words(error, arguments)
+        console.print(f"\n[bold red]error[/]: {summary.reason}", highlight=False)
     finally:
         if session is not None:
             if not arguments.keep or code not in (0, EXIT_REFUSED):
@@ -142,7 +141,7 @@ def main() -> int:
         summary.write(arguments.output / "summary.json")
         write_report(summary, arguments.output / "report.html")
     except OSError as error:
-        console.print(f"[bold red]error[/]: no report: {_of_the_machine(error)}", highlight=False)
+        console.print(f"[bold red]error[/]: no report: {_in_words(error, arguments)}", highlight=False)
         return code or EXIT_FAILED
     console.print(f"\n[bold]{summary.outcome}[/]: {arguments.output / 'report.html'}", highlight=False)
     if session is not None and session.emulator.is_alive():
@@ -172,17 +171,23 @@ def _start(arguments: argparse.Namespace, summary: Summary, console: Console) ->
     return Session(emulator, settings, output, summary, console, budget)
 
 
-def _fail(summary: Summary, console: Console, reason: str) -> None:
-    summary.outcome, summary.reason = "failed", reason
-    console.print(f"\n[bold red]error[/]: {reason}", highlight=False)
+def _in_words(error: Exception, arguments: argparse.Namespace) -> str:
+    """What happened and what to do. A full disk shows in many ways, in other processes too, so it is looked at."""
+    text = str(error)
+    if isinstance(error, OSError):
+        text = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+    if isinstance(error, BotoCoreError | ClientError):
+        text = f"{error}; the embedded AWS says more in {arguments.run_dir / 'emulator.log'}"
+    for folder in (arguments.run_dir, arguments.output):
+        if _free_bytes(folder) < ROOM_BYTES:
+            return f"the disk is full: about 2 GB are needed for {folder} besides what is installed; make room, then start again ({text})"
+    return text
 
 
-def _of_the_machine(error: OSError) -> str:
-    """A fault of the machine in words, with what to do."""
-    where = f" ({error.filename})" if error.filename else ""
-    if error.errno == errno.ENOSPC:
-        return f"the disk is full{where}: about 2 GB are needed in {ROOT} besides what is installed; make room, then start again"
-    return f"{error.strerror or error}{where}"
+def _free_bytes(folder: Path) -> int:
+    """On the file system of a folder that may not exist yet."""
+    existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    return shutil.disk_usage(existing).free
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""``python -m local.demo`` as its user runs it: the quick run to its end, shuffled labels refused, and what goes wrong in plain words."""
+"""``python -m local.demo`` as its user runs it: the quick run to its end, shuffled labels refused, and what goes wrong in plain words.
+
+What takes minutes is marked ``demo`` and belongs to ``make test-demo``.
+"""
 
 from __future__ import annotations
 
@@ -90,6 +93,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demo, str]:
 # -- the whole loop ----------------------------------------------------------------------------------
 
 
+@pytest.mark.demo
 def test_every_step_ran_and_says_how_long(whole: tuple[Demo, str]) -> None:
     demo, said = whole
     assert list(demo.summary["seconds"]) == STEPS
@@ -99,6 +103,7 @@ def test_every_step_ran_and_says_how_long(whole: tuple[Demo, str]) -> None:
     assert demo.leftovers() == []
 
 
+@pytest.mark.demo
 def test_the_figures_hang_together(whole: tuple[Demo, str]) -> None:
     summary = whole[0].summary
     assert [trial["status"] for trial in summary["trials"]].count("Completed") >= 1
@@ -111,9 +116,10 @@ def test_the_figures_hang_together(whole: tuple[Demo, str]) -> None:
     assert summary["scores"]["champion"]["macro_f1"]["value"] > summary["scores"]["majority"]["macro_f1"]["value"]
     assert 0 < summary["review_rate"] < 1
     for domain in ("tweets", "amazon"):
-        assert {"before", "after", "difference"} <= set(summary["before_after"][domain])
+        assert {"before", "after", "gain"} <= set(summary["before_after"][domain])
 
 
+@pytest.mark.demo
 def test_every_prediction_is_accounted_for_and_no_call_was_denied(whole: tuple[Demo, str]) -> None:
     summary = whole[0].summary
     predictions = summary["predictions"]
@@ -126,6 +132,7 @@ def test_every_prediction_is_accounted_for_and_no_call_was_denied(whole: tuple[D
     assert summary["iam"]["denied_calls"] == []
 
 
+@pytest.mark.demo
 def test_drift_is_found_in_tweets_and_not_in_reviews(whole: tuple[Demo, str]) -> None:
     summary = whole[0].summary
     first = summary["drift"][0]
@@ -133,6 +140,7 @@ def test_drift_is_found_in_tweets_and_not_in_reviews(whole: tuple[Demo, str]) ->
     assert 0 < summary["drift_detected_after"] <= summary["drift_alarm_after"]
 
 
+@pytest.mark.demo
 def test_weights_go_up_step_by_step(whole: tuple[Demo, str]) -> None:
     summary = whole[0].summary
     shares = [point["challenger"] for point in summary["weights"]]
@@ -140,6 +148,7 @@ def test_weights_go_up_step_by_step(whole: tuple[Demo, str]) -> None:
     assert max(shares) >= 0.5 or summary["outcome"] != "new model promoted"
 
 
+@pytest.mark.demo
 def test_the_report_needs_nothing_else(whole: tuple[Demo, str]) -> None:
     demo, said = whole
     report = (demo.folder / "out" / "report.html").read_text(encoding="utf-8")
@@ -150,6 +159,7 @@ def test_the_report_needs_nothing_else(whole: tuple[Demo, str]) -> None:
     assert outside == []
 
 
+@pytest.mark.demo
 def test_shuffled_labels_are_refused_by_the_gates_and_the_demo_says_so(demo: Demo) -> None:
     code, said = demo.run("--quick", "--shuffle-labels")
     assert code == 3, said
@@ -222,10 +232,10 @@ def test_wrong_options_are_named(demo: Demo, options: list[str]) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB; skipped where this user may not mount one."""
+    """A file system of 200 kB; skipped where this user may not mount one."""
     folder = tmp_path / "small"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
     yield folder

@@ -1,14 +1,14 @@
 """The whole app deployed in an emulator of its own, with tiny models that a test can tell how to behave.
 
-``deploy(folder)`` synthesises every stack from the settings and deploys it unchanged; ``register(TinyModel(...))`` makes an approved
+``deploy(folder, assembly=...)`` deploys every synthesised stack unchanged; ``register(TinyModel(...))`` makes an approved
 model package as the tuning does; ``release(champion, challenger)`` writes the release record and updates the endpoint stack
 with its previous template, as an operator or a rollout does. IAM is enforced; ``denied()`` lists what a role was refused.
 
 Share one deployment a module (it takes about a minute on two cores)::
 
     @pytest.fixture(scope="module")
-    def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleasedApp]:
-        with deploy(tmp_path_factory.mktemp("app")) as deployed:
+    def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], Path]) -> Iterator[ReleasedApp]:
+        with deploy(tmp_path_factory.mktemp("app"), assembly=synthesised("dev")) as deployed:
             champion = deployed.register(TinyModel("champion-1"))
             deployed.release(champion, deployed.register(TinyModel("challenger-1", fail_share=0.5)))
             yield deployed
@@ -46,13 +46,13 @@ from botocore.credentials import Credentials
 
 from lambdas.register_candidates.registration import package_request
 from local import deployer, stack_process
-from stacks.application import build_app
 from stacks.images import inference_image
 from stacks.settings import Settings, load_settings
 
 ACCOUNT = "000000000000"
 ROOT = Credentials("test", "test")
 TIME_SCALE = 0.02
+DEV = load_settings(stack_process.ROOT / "settings" / "dev.yaml")
 INFERENCE = """
 import hashlib, json, os, re, time
 
@@ -327,18 +327,17 @@ def evaluation(model: TinyModel) -> dict[str, Any]:
 
 
 @contextmanager
-def deploy(folder: Path, *, settings: Settings | None = None, time_scale: float = TIME_SCALE) -> Iterator[ReleasedApp]:
+def deploy(folder: Path, *, assembly: Path, settings: Settings = DEV, time_scale: float = TIME_SCALE) -> Iterator[ReleasedApp]:
     """Every stack of the app in a new emulator, before any release; stopped in the end.
 
     Args:
-        folder: an empty folder, for the assembly and the emulator's files.
-        settings: the stage's; ``settings/dev.yaml`` when not given.
+        folder: an empty folder, for the emulator's files.
+        assembly: what is deployed: of the fixture ``synthesised``, or of ``build_app`` with settings of the test's own.
+        settings: those that the assembly was made with.
         time_scale: real seconds of a declared one.
     """
-    chosen = settings or load_settings(stack_process.ROOT / "settings" / "dev.yaml")
-    build_app(chosen, folder / "cdk.out").synth()
-    emulator = stack_process.start(folder / "run", port=stack_process.free_port(), time_scale=time_scale, region=chosen.region)
+    emulator = stack_process.start(folder / "run", port=stack_process.free_port(), time_scale=time_scale, region=settings.region)
     try:
-        yield ReleasedApp(emulator, chosen, folder / "cdk.out", deployer.deploy(folder / "cdk.out", emulator.url))
+        yield ReleasedApp(emulator, settings, assembly, deployer.deploy(assembly, emulator.url))
     finally:
         emulator.stop()

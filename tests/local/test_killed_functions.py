@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ VOTES = ["positive", "positive", "neutral"]
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleasedApp]:
-    with deploy(tmp_path_factory.mktemp("app")) as deployed:
+def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], Path]) -> Iterator[ReleasedApp]:
+    with deploy(tmp_path_factory.mktemp("app"), assembly=synthesised("dev")) as deployed:
         deployed.release(deployed.register(TinyModel("champion-1")))
         for queue in ("review-requests", "review-results"):
             # A message that a dead function held comes back after six of its timeouts: minutes, which this test does not wait for.

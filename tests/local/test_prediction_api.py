@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +30,8 @@ LIMIT = 5_000
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleasedApp]:
-    with deploy(tmp_path_factory.mktemp("app")) as deployed:
+def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], Path]) -> Iterator[ReleasedApp]:
+    with deploy(tmp_path_factory.mktemp("app"), assembly=synthesised("dev")) as deployed:
         yield deployed
 
 

@@ -31,7 +31,9 @@ SHORT = DEV.model_copy(
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleasedApp]:
-    with deploy(tmp_path_factory.mktemp("app"), settings=SHORT) as deployed:
+    folder = tmp_path_factory.mktemp("app")
+    build_app(SHORT, folder / "cdk.out").synth()
+    with deploy(folder, assembly=folder / "cdk.out", settings=SHORT) as deployed:
         yield deployed
 
 
