@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lambdas.apply_release.request import StackBusy, StackUnusable, refusal, update_request
+from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
@@ -32,11 +31,6 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _client(service: str) -> Any:
-    return boto3.client(service, config=Config(retries={"mode": "standard"}))
-
-
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -48,7 +42,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         StackUnusable: the stack is in a state that no update leaves.
     """
     environment, release = _environment(), Release.parse(event["release"])
-    stack = _client("cloudformation").describe_stacks(StackName=environment.stack_name)["Stacks"][0]
+    stack = client("cloudformation").describe_stacks(StackName=environment.stack_name)["Stacks"][0]
     problem = refusal(environment.stack_name, stack["StackStatus"])
     if problem is not None:
         raise problem
@@ -61,7 +55,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _write_record(release: Release) -> None:
-    ssm, name = _client("ssm"), _environment().release_parameter
+    ssm, name = client("ssm"), _environment().release_parameter
     if ssm.get_parameter(Name=name)["Parameter"]["Value"] != release.format():
         ssm.put_parameter(Name=name, Value=release.format(), Overwrite=True)
 
@@ -69,7 +63,7 @@ def _write_record(release: Release) -> None:
 def _update(request: dict[str, Any]) -> bool:
     """False when the stack is as the record wants it already."""
     try:
-        _client("cloudformation").update_stack(**request)
+        client("cloudformation").update_stack(**request)
     except ClientError as error:
         message = error.response["Error"]["Message"]
         if "No updates are to be performed" in message:

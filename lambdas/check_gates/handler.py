@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from lambdas.check_gates.gates import GatePolicy, check_gates, refusal
+from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.evaluation import Evaluation
 from lambdas.common.observability import logger, tracer
@@ -28,11 +26,6 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _s3() -> Any:
-    return boto3.client("s3", config=Config(retries={"mode": "standard"}))
-
-
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -47,7 +40,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _judge(evaluation_uri: str) -> dict[str, Any]:
-    evaluation = Evaluation.parse(read_json(_s3(), evaluation_uri))
+    evaluation = Evaluation.parse(read_json(client("s3"), evaluation_uri))
     gates = check_gates(evaluation, _environment())
     return {
         "evaluation_uri": evaluation_uri,

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lambdas.check_release.running import Verdict, of_endpoint, of_stack, settled
+from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
@@ -27,11 +26,6 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _client(service: str) -> Any:
-    return boto3.client(service, config=Config(retries={"mode": "standard"}))
-
-
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -43,15 +37,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _stack_verdict() -> Verdict | None:
-    client, name = _client("cloudformation"), _environment().stack_name
-    status = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    cloudformation, name = client("cloudformation"), _environment().stack_name
+    status = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
     return of_stack(name, status, _last_operation(name) if "ROLLBACK" in status or "FAILED" in status else [])
 
 
 def _last_operation(name: str) -> list[dict[str, Any]]:
     """Events since the last operation on the stack began, newest first."""
     found: list[dict[str, Any]] = []
-    for page in _client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=name):
+    for page in client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=name):
         for event in page["StackEvents"]:
             found.append(event)
             if event["LogicalResourceId"] == name and event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
@@ -60,7 +54,7 @@ def _last_operation(name: str) -> list[dict[str, Any]]:
 
 
 def _endpoint_verdict(wanted: Release) -> Verdict:
-    sagemaker, name = _client("sagemaker"), _environment().endpoint_name
+    sagemaker, name = client("sagemaker"), _environment().endpoint_name
     try:
         endpoint = sagemaker.describe_endpoint(EndpointName=name)
     except ClientError as error:

@@ -9,19 +9,17 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.config import Config
 
 from lambdas.collect_review.collect import Collected, Outcome, OutputMissing, Ports, collect
 from lambdas.collect_review.result import InvalidEvent, LoopResult
 from lambdas.common.a2i import A2iBackend
+from lambdas.common.clients import client, prediction_store
 from lambdas.common.consolidation import Plurality
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
-from lambdas.common.predictions import PredictionStore
 from lambdas.common.review import ReviewRequest
 from lambdas.common.s3_uri import read_json
 
@@ -32,7 +30,6 @@ _METRIC = {
     Outcome.DUPLICATE: "ReviewEventsDuplicate",
     Outcome.UNKNOWN: "ReviewsUnknown",
 }
-_RETRIES = Config(retries={"mode": "standard"})
 
 
 @dataclass(frozen=True)
@@ -49,15 +46,10 @@ def _environment() -> Environment:
 
 
 @cache
-def _client(service: str) -> Any:
-    return boto3.client(service, config=_RETRIES)
-
-
-@cache
 def _ports() -> Ports:
     environment = _environment()
     return Ports(
-        store=PredictionStore(boto3.resource("dynamodb", config=_RETRIES).Table(environment.predictions_table)),
+        store=prediction_store(environment.predictions_table),
         answers=A2iBackend.answers,
         consolidation=Plurality(environment.labels),
         read_output=_read_output,
@@ -67,7 +59,7 @@ def _ports() -> Ports:
 
 
 def _read_output(uri: str) -> Mapping[str, Any]:
-    s3 = _client("s3")
+    s3 = client("s3")
     try:
         output: dict[str, Any] = read_json(s3, uri)
     except s3.exceptions.NoSuchKey:
@@ -76,11 +68,11 @@ def _read_output(uri: str) -> Mapping[str, Any]:
 
 
 def _write_ground_truth(key: str, body: bytes) -> None:
-    _client("s3").put_object(Bucket=_environment().capture_bucket, Key=key, Body=body, ContentType="application/jsonlines")
+    client("s3").put_object(Bucket=_environment().capture_bucket, Key=key, Body=body, ContentType="application/jsonlines")
 
 
 def _send_dead_letter(request: ReviewRequest, reason: str) -> None:
-    _client("sqs").send_message(
+    client("sqs").send_message(
         QueueUrl=_environment().dead_letter_queue_url,
         MessageBody=request.to_json(),
         MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1_000]}},

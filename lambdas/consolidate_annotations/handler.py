@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from lambdas.common.clients import client
 from lambdas.common.consolidation import Plurality
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger
@@ -26,12 +24,7 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _s3() -> Any:
-    return boto3.client("s3", config=Config(retries={"mode": "standard"}))
-
-
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
-    payload = read_json(_s3(), event["payload"]["s3Uri"])
+    payload = read_json(client("s3"), event["payload"]["s3Uri"])
     return consolidate_objects(payload, event["labelAttributeName"], Plurality(_environment().labels))

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lambdas.common.clients import client, prediction_store
 from lambdas.common.dataset import Manifest
 from lambdas.common.environment import read_environment
 from lambdas.common.new_labels import labels_since
@@ -35,14 +34,8 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _client(service: str) -> Any:
-    return boto3.client(service, config=Config(retries={"mode": "standard"}))
-
-
-@cache
 def _store() -> PredictionStore:
-    return PredictionStore(boto3.resource("dynamodb", config=Config(retries={"mode": "standard"})).Table(_environment().predictions_table))
+    return prediction_store(_environment().predictions_table)
 
 
 @logger.inject_lambda_context
@@ -56,11 +49,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _decide(event: dict[str, Any]) -> Decision:
     environment = _environment()
-    uri = _client("ssm").get_parameter(Name=environment.dataset_parameter)["Parameter"]["Value"].rstrip("/")
+    uri = client("ssm").get_parameter(Name=environment.dataset_parameter)["Parameter"]["Value"].rstrip("/")
     if uri == "none":
         return Decision(False, "there is no dataset yet")
     where = f"{uri}/manifest.json"
-    watermark = Manifest.parse(read_json(_client("s3"), where), where).watermark
+    watermark = Manifest.parse(read_json(client("s3"), where), where).watermark
     labels = labels_since(_store(), watermark, now=datetime.now(UTC), lookback_days=environment.lookback_days)
     count = sum(watermark is None or item["reviewed_at"] > watermark for item in labels)
     refusal = enough(count, environment.min_new_labels, watermark) or one_at_a_time(_running())
@@ -73,18 +66,18 @@ def _decide(event: dict[str, Any]) -> Decision:
 
 def _running() -> str | None:
     """The name of a retraining that is under way, whatever labels it is about."""
-    found = _client("stepfunctions").list_executions(stateMachineArn=_environment().state_machine_arn, statusFilter="RUNNING", maxResults=1)
+    found = client("stepfunctions").list_executions(stateMachineArn=_environment().state_machine_arn, statusFilter="RUNNING", maxResults=1)
     return found["executions"][0]["name"] if found["executions"] else None
 
 
 def _start(name: str, content: dict[str, Any]) -> Attempt:
     machine = _environment().state_machine_arn
     try:
-        _client("stepfunctions").start_execution(stateMachineArn=machine, name=name, input=json.dumps(content))
+        client("stepfunctions").start_execution(stateMachineArn=machine, name=name, input=json.dumps(content))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
             raise
         arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
-        status = _client("stepfunctions").describe_execution(executionArn=arn)["status"]
+        status = client("stepfunctions").describe_execution(executionArn=arn)["status"]
         return {"RUNNING": Attempt.RUNNING, "PENDING_REDRIVE": Attempt.RUNNING, "SUCCEEDED": Attempt.FINISHED}.get(status, Attempt.FAILED)
     return Attempt.STARTED

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
-from botocore.config import Config
 
+from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.release import Release
@@ -42,22 +41,17 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _client(service: str) -> Any:
-    return boto3.client(service, config=Config(retries={"mode": "standard"}))
-
-
 def _champion_evaluation(release: Release) -> dict[str, Any]:
     """The evaluation.json that the champion's model package points at."""
-    package = _client("sagemaker").describe_model_package(ModelPackageName=release.champion)
+    package = client("sagemaker").describe_model_package(ModelPackageName=release.champion)
     uri = urlsplit(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"])
-    body = _client("s3").get_object(Bucket=uri.netloc, Key=uri.path.lstrip("/"))["Body"].read()
+    body = client("s3").get_object(Bucket=uri.netloc, Key=uri.path.lstrip("/"))["Body"].read()
     evaluation: dict[str, Any] = json.loads(body)
     return evaluation
 
 
 def _recent_predictions(window: int, since: datetime, model_version: str) -> list[LabelCounts]:
-    athena, environment = _client("athena"), _environment()
+    athena, environment = client("athena"), _environment()
     query_id = athena.start_query_execution(
         QueryString=QUERY.format(window=int(window)),
         QueryExecutionContext={"Database": environment.database},
@@ -94,7 +88,7 @@ def _publish(report: DriftReport) -> None:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Returns ``{"status": "no_release" | "window_not_full" | "assessed", "predictions", "values", "scores", "score"}``."""
-    record = _client("ssm").get_parameter(Name=_environment().release_parameter)["Parameter"]["Value"]
+    record = client("ssm").get_parameter(Name=_environment().release_parameter)["Parameter"]["Value"]
     release = Release.parse(record)
     if not release.exists:
         logger.info("nothing is released yet: no drift to measure")

@@ -6,9 +6,7 @@ import time
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from lambdas.common.clients import client
 from lambdas.common.custom_resource import answer
 from lambdas.common.observability import logger
 from lambdas.flow_definition.definition import FlowDefinitions
@@ -16,12 +14,7 @@ from lambdas.flow_definition.definition import FlowDefinitions
 
 @cache
 def _flow_definitions() -> FlowDefinitions:
-    retries = Config(retries={"mode": "standard"})
-    return FlowDefinitions(
-        sagemaker=boto3.client("sagemaker", config=retries),
-        runtime=boto3.client("sagemaker-a2i-runtime", config=retries),
-        pause=time.sleep,
-    )
+    return FlowDefinitions(sagemaker=client("sagemaker"), runtime=client("sagemaker-a2i-runtime"), pause=time.sleep)
 
 
 @logger.inject_lambda_context

@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.new_labels import labels_since
 from lambdas.common.observability import logger, tracer
@@ -35,18 +33,12 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _client(service: str) -> Any:
-    return boto3.client(service, config=Config(retries={"mode": "standard"}))
-
-
-@cache
 def _store() -> PredictionStore:
-    return PredictionStore(boto3.resource("dynamodb", config=Config(retries={"mode": "standard"})).Table(_environment().predictions_table))
+    return prediction_store(_environment().predictions_table)
 
 
 def _current() -> str:
-    value: str = _client("ssm").get_parameter(Name=_environment().dataset_parameter)["Parameter"]["Value"]
+    value: str = client("ssm").get_parameter(Name=_environment().dataset_parameter)["Parameter"]["Value"]
     return value.rstrip("/")
 
 
@@ -59,7 +51,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         InvalidDataset: the current version is damaged.
         DatasetMoved: two executions froze at once.
     """
-    versions = DatasetVersions(_client("s3"), _environment().data_bucket)
+    versions = DatasetVersions(client("s3"), _environment().data_bucket)
     record = versions.recall(event["execution_id"])
     if record is None:
         outcome = _freeze(versions)
@@ -99,4 +91,4 @@ def _publish(uri: str, *, parent_uri: str) -> None:
         return
     if current != parent_uri:
         raise DatasetMoved(f"the current dataset is {current}, not {parent_uri} any more: redrive this execution")
-    _client("ssm").put_parameter(Name=_environment().dataset_parameter, Value=uri, Type="String", Overwrite=True)
+    client("ssm").put_parameter(Name=_environment().dataset_parameter, Value=uri, Type="String", Overwrite=True)

@@ -7,18 +7,15 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
-from botocore.config import Config
 
+from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import PredictionStore
 from lambdas.common.s3_uri import split_uri
 from lambdas.import_labels.importing import LabelImport
 from lambdas.import_labels.manifest import read_rows
-
-_RETRIES = Config(retries={"mode": "standard"})
 
 
 @dataclass(frozen=True)
@@ -34,18 +31,12 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _s3() -> Any:
-    return boto3.client("s3", config=_RETRIES)
-
-
-@cache
 def _store() -> PredictionStore:
-    return PredictionStore(boto3.resource("dynamodb", config=_RETRIES).Table(_environment().predictions_table))
+    return prediction_store(_environment().predictions_table)
 
 
 def _write_ground_truth(key: str, body: bytes) -> None:
-    _s3().put_object(Bucket=_environment().capture_bucket, Key=key, Body=body, ContentType="application/jsonlines")
+    client("s3").put_object(Bucket=_environment().capture_bucket, Key=key, Body=body, ContentType="application/jsonlines")
 
 
 @logger.inject_lambda_context
@@ -55,7 +46,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """``{"job_name", "manifest_uri", "attribute"}`` -> ``{"labels_stored", "undecided", "already_labeled"}``."""
     environment = _environment()
     bucket, key = split_uri(event["manifest_uri"])
-    lines = _s3().get_object(Bucket=bucket, Key=key)["Body"].iter_lines()
+    lines = client("s3").get_object(Bucket=bucket, Key=key)["Body"].iter_lines()
     importing = LabelImport(
         store=_store(),
         write_ground_truth=_write_ground_truth,

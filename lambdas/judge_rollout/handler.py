@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.predictions import PredictionStore
@@ -45,14 +43,8 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _cloudwatch() -> Any:
-    return boto3.client("cloudwatch", config=Config(retries={"mode": "standard"}))
-
-
-@cache
 def _store() -> PredictionStore:
-    return PredictionStore(boto3.resource("dynamodb", config=Config(retries={"mode": "standard"})).Table(_environment().predictions_table))
+    return prediction_store(_environment().predictions_table)
 
 
 @logger.inject_lambda_context
@@ -97,7 +89,7 @@ def _sums(variant: str, since: str) -> Iterator[float]:
     ]
     totals = dict.fromkeys((query["Id"] for query in queries), 0.0)
     pages = (
-        _cloudwatch()
+        client("cloudwatch")
         .get_paginator("get_metric_data")
         .paginate(MetricDataQueries=queries, StartTime=datetime.fromisoformat(since), EndTime=datetime.now(UTC))
     )
@@ -109,5 +101,5 @@ def _sums(variant: str, since: str) -> Iterator[float]:
 
 def _alarming() -> tuple[str, ...]:
     names = list(_environment().challenger_alarms)
-    found = _cloudwatch().describe_alarms(AlarmNames=names, AlarmTypes=["MetricAlarm"], StateValue="ALARM")["MetricAlarms"]
+    found = client("cloudwatch").describe_alarms(AlarmNames=names, AlarmTypes=["MetricAlarm"], StateValue="ALARM")["MetricAlarms"]
     return tuple(sorted(alarm["AlarmName"] for alarm in found))

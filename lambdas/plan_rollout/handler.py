@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
@@ -32,11 +30,6 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _client(service: str) -> Any:
-    return boto3.client(service, config=Config(retries={"mode": "standard"}))
-
-
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -47,12 +40,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         AnotherRolloutRuns: an earlier rollout is not finished.
     """
     wanted = RolloutInput.parse(event["input"])
-    running = _client("stepfunctions").list_executions(stateMachineArn=event["state_machine_arn"], statusFilter="RUNNING")["executions"]
+    running = client("stepfunctions").list_executions(stateMachineArn=event["state_machine_arn"], statusFilter="RUNNING")["executions"]
     other = earlier(running, event["execution_arn"])
     if other is not None:
         raise AnotherRolloutRuns(f"rollout {other} is not finished: wait for its end, or stop it and start this one again")
     packages = {package: _package(package) for package in {wanted.release.champion, wanted.release.challenger}}
-    current = Release.parse(_client("ssm").get_parameter(Name=_environment().release_parameter)["Parameter"]["Value"])
+    current = Release.parse(client("ssm").get_parameter(Name=_environment().release_parameter)["Parameter"]["Value"])
     decided = plan(wanted.release, current, {name: package["ModelApprovalStatus"] for name, package in packages.items()})
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     result = {
@@ -69,10 +62,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _package(arn: str) -> dict[str, Any]:
-    client = _client("sagemaker")
+    sagemaker = client("sagemaker")
     try:
-        package: dict[str, Any] = client.describe_model_package(ModelPackageName=arn)
-    except client.exceptions.ClientError as error:
+        package: dict[str, Any] = sagemaker.describe_model_package(ModelPackageName=arn)
+    except sagemaker.exceptions.ClientError as error:
         if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound"):
             raise InvalidRollout(f"model package {arn} does not exist in this account and region: list the group's packages") from None
         raise

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
@@ -31,13 +29,8 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _client(service: str) -> Any:
-    return boto3.client(service, config=Config(retries={"mode": "standard"}))
-
-
 def _parameter(name: str) -> str:
-    value: str = _client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+    value: str = client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
     return value
 
 
@@ -46,7 +39,7 @@ def _champion_model() -> str | None:
     release = Release.parse(_parameter(_environment().release_parameter))
     if not release.exists:
         return None
-    package = _client("sagemaker").describe_model_package(ModelPackageName=release.champion)
+    package = client("sagemaker").describe_model_package(ModelPackageName=release.champion)
     uri: str = package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
     return uri
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import Prediction, PredictionStore
@@ -49,19 +49,16 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
 def _runtime() -> Any:
-    return boto3.client("sagemaker-runtime", config=MODEL)
+    return client("sagemaker-runtime", MODEL)
 
 
-@cache
 def _store() -> PredictionStore:
-    return PredictionStore(boto3.resource("dynamodb", config=SIDE).Table(_environment().predictions_table))
+    return prediction_store(_environment().predictions_table, SIDE)
 
 
-@cache
 def _sqs() -> Any:
-    return boto3.client("sqs", config=SIDE)
+    return client("sqs", SIDE)
 
 
 class ModelUnavailable(RuntimeError):

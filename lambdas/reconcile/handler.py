@@ -11,10 +11,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
-from botocore.config import Config
 
+from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import PredictionStore
@@ -35,15 +34,8 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
 def _store() -> PredictionStore:
-    resource = boto3.resource("dynamodb", config=Config(retries={"mode": "standard"}))
-    return PredictionStore(resource.Table(_environment().predictions_table))
-
-
-@cache
-def _sqs() -> Any:
-    return boto3.client("sqs", config=Config(retries={"mode": "standard"}))
+    return prediction_store(_environment().predictions_table)
 
 
 @logger.inject_lambda_context
@@ -60,7 +52,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         overdue_before=(now - timedelta(seconds=environment.overdue_after_seconds)).isoformat(),
     )
     for request in account.to_resend:
-        _sqs().send_message(QueueUrl=environment.review_queue_url, MessageBody=request.to_json())
+        client("sqs").send_message(QueueUrl=environment.review_queue_url, MessageBody=request.to_json())
         logger.warning("review request sent again", extra={"prediction_id": request.prediction_id})
     for name, value in (
         ("ReviewsRequested", account.requested),

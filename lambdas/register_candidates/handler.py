@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.register_candidates.registration import package_request, passing
@@ -25,11 +23,6 @@ class Environment:
 @cache
 def _environment() -> Environment:
     return read_environment(Environment)
-
-
-@cache
-def _sagemaker() -> Any:
-    return boto3.client("sagemaker", config=Config(retries={"mode": "standard"}))
 
 
 @logger.inject_lambda_context
@@ -51,7 +44,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             tuning_job=event["tuning_job"],
             approval=environment.approval_status,
         )
-        arn = _sagemaker().create_model_package(**request)["ModelPackageArn"]
+        arn = client("sagemaker").create_model_package(**request)["ModelPackageArn"]
         packages.append({"model_package_arn": arn, **{key: candidate[key] for key in ("training_job", "objective", "macro_f1")}})
     logger.info("model packages registered", extra={"packages": packages})
     return {

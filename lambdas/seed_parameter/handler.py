@@ -7,19 +7,11 @@ parameter resource: any later change of its description or tags would write the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from lambdas.common.clients import client
 from lambdas.common.custom_resource import ResourceResult, answer
 from lambdas.common.observability import logger
-
-
-@cache
-def _ssm() -> Any:
-    return boto3.client("ssm", config=Config(retries={"mode": "standard"}))
 
 
 def seed(event: Mapping[str, Any], ssm: Any) -> ResourceResult:
@@ -38,4 +30,4 @@ def seed(event: Mapping[str, Any], ssm: Any) -> ResourceResult:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return answer(event, lambda request: seed(request, _ssm()))
+    return answer(event, lambda request: seed(request, client("ssm")))

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.select_candidates.selection import NoCandidate, best_candidates, evaluation_job_name, processing_inputs, require_ended
@@ -27,15 +26,10 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _sagemaker() -> Any:
-    return boto3.client("sagemaker", config=Config(retries={"mode": "standard"}))
-
-
 def _require_ended(tuning_job: str, cause: str | None) -> None:
     """Raises NoCandidate when the tuning job could not even be made, TuningUnfinished while it runs."""
     try:
-        job = _sagemaker().describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=tuning_job)
+        job = client("sagemaker").describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=tuning_job)
     except ClientError as error:
         if cause is not None and error.response["Error"]["Code"] in ("ResourceNotFound", "ValidationException"):
             raise NoCandidate(f"tuning job {tuning_job} could not be started: {cause}") from None
@@ -46,7 +40,7 @@ def _require_ended(tuning_job: str, cause: str | None) -> None:
 def _summaries(tuning_job: str) -> Iterator[dict[str, Any]]:
     token: dict[str, str] = {}
     while True:
-        page = _sagemaker().list_training_jobs_for_hyper_parameter_tuning_job(
+        page = client("sagemaker").list_training_jobs_for_hyper_parameter_tuning_job(
             HyperParameterTuningJobName=tuning_job, MaxResults=100, **token
         )
         yield from page["TrainingJobSummaries"]
@@ -67,7 +61,7 @@ def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
     _require_ended(event["tuning_job_name"], event.get("tuning_error", {}).get("Cause"))
     entries = []
     for candidate in best_candidates(_summaries(event["tuning_job_name"])):
-        job = _sagemaker().describe_training_job(TrainingJobName=candidate.training_job)
+        job = client("sagemaker").describe_training_job(TrainingJobName=candidate.training_job)
         model_uri = job["ModelArtifacts"]["S3ModelArtifacts"]
         name = evaluation_job_name(candidate.training_job)
         entries.append(

@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.rollout import Progress
@@ -26,11 +24,6 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
-def _sagemaker() -> Any:
-    return boto3.client("sagemaker", config=Config(retries={"mode": "standard"}))
-
-
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -41,9 +34,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         EndpointUnusable: the endpoint has failed.
     """
     name, share = _environment().endpoint_name, float(event["share"])
-    wanted = change(_sagemaker().describe_endpoint(EndpointName=name), share)
+    wanted = change(client("sagemaker").describe_endpoint(EndpointName=name), share)
     if wanted is not None:
-        _sagemaker().update_endpoint_weights_and_capacities(
+        client("sagemaker").update_endpoint_weights_and_capacities(
             EndpointName=name,
             DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredWeight": weight} for variant, weight in wanted.items()],
         )

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.config import Config
 
 from lambdas.common.a2i import A2iBackend
+from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import PredictionStore
@@ -20,7 +19,6 @@ from lambdas.common.review import ReviewRequest
 from lambdas.start_review.start import Outcome, give_up, start
 
 _METRIC = {Outcome.STARTED: "ReviewsStarted", Outcome.DROPPED: "ReviewRequestsDropped", Outcome.REFUSED: "ReviewsRefused"}
-_RETRIES = Config(retries={"mode": "standard"})
 
 
 @dataclass(frozen=True)
@@ -37,24 +35,17 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
 def _store() -> PredictionStore:
-    return PredictionStore(boto3.resource("dynamodb", config=_RETRIES).Table(_environment().predictions_table))
+    return prediction_store(_environment().predictions_table)
 
 
 @cache
 def _backend() -> A2iBackend:
-    client = boto3.client("sagemaker-a2i-runtime", config=_RETRIES)
-    return A2iBackend(client, _environment().flow_definition_arn, _environment().labels)
-
-
-@cache
-def _sqs() -> Any:
-    return boto3.client("sqs", config=_RETRIES)
+    return A2iBackend(client("sagemaker-a2i-runtime"), _environment().flow_definition_arn, _environment().labels)
 
 
 def _send_dead_letter(request: ReviewRequest, reason: str) -> None:
-    _sqs().send_message(
+    client("sqs").send_message(
         QueueUrl=_environment().dead_letter_queue_url,
         MessageBody=request.to_json(),
         MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1_000]}},

@@ -282,7 +282,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Any:
     client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     environment = entry.Environment("table", "https://queue", "capture", LABELS)
     monkeypatch.setattr(entry, "_environment", lambda: environment)
-    monkeypatch.setattr(entry, "_client", lambda service: client)
+    monkeypatch.setattr(entry, "client", lambda service: client)
     with Stubber(client) as stub:
         yield stub
     stub.assert_no_pending_responses()

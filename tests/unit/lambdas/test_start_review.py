@@ -183,7 +183,7 @@ def test_the_last_try_marks_the_record_before_the_queue_moves_the_message(delive
 
 def test_a_dead_letter_carries_the_request_and_the_reason(monkeypatch: pytest.MonkeyPatch, deliver: Any) -> None:
     sent: list[dict[str, Any]] = []
-    monkeypatch.setattr(entry, "_sqs", lambda: SimpleNamespace(send_message=lambda **arguments: sent.append(arguments)))
+    monkeypatch.setattr(entry, "client", lambda service: SimpleNamespace(send_message=lambda **arguments: sent.append(arguments)))
     assert deliver(FakeStore.holding(prediction()), FakeBackend(ReviewRefused("no")), message(1, REQUEST.to_json())) == []
     assert json.loads(sent[0]["MessageBody"])["attempt"] == 2
     assert sent[0]["MessageAttributes"]["reason"]["StringValue"] == "no"
