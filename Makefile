@@ -71,7 +71,7 @@ browser: # the worker page is tested in Debian's chromium
 	  || { echo "error: chromium is missing: install it (Debian: apt-get install chromium)" >&2; exit 2; }
 
 test: install browser ## Every test but the demo's own (under ten minutes)
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not demo"
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo"
 
 test-demo: install ## A quick run of the demo to its end, and one with shuffled labels (four minutes)
 	@$(BIN)/pytest -m demo
