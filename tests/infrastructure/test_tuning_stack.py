@@ -172,10 +172,10 @@ def test_hyperband_gets_its_resources_and_the_others_no_strategy_config(template
 def test_every_setting_of_the_search_reaches_the_request(template: Template) -> None:
     config = definition(template)["States"]["Tune"]["Parameters"]["HyperParameterTuningJobConfig"]
     ranges = {item["Name"]: item.get("Values") for item in config["ParameterRanges"]["CategoricalParameterRanges"]}
-    assert ranges == {"epochs": ["2"], "layers": ["3", "4"], "trained_layers": ["2"]}
+    assert ranges == {"epochs": ["2"], "layers": ["4"], "trained_layers": ["2"]}
     (rate,) = config["ParameterRanges"]["ContinuousParameterRanges"]
     assert (rate["Name"], float(rate["MinValue"]), float(rate["MaxValue"]), rate["ScalingType"]) == (
-        "learning_rate", 1e-4, 4e-4, "Logarithmic",
+        "learning_rate", 1e-4, 3e-4, "Logarithmic",
     )  # fmt: skip
     assert (config["Strategy"], config["RandomSeed"], config["TrainingJobEarlyStoppingType"]) == ("Bayesian", DEV.tuning.seed, "Auto")
 
