@@ -16,7 +16,8 @@ def add_reviewer(session: Session) -> None:
     cognito, sagemaker = session.client("cognito-idp"), session.client("sagemaker")
     team = session.outputs[f"{session.prefix}-review"]["WorkteamArn"].rsplit("/", 1)[-1]
     members = sagemaker.describe_workteam(WorkteamName=team)["Workteam"]["MemberDefinitions"]
-    cognito.admin_create_user(UserPoolId=pool, Username=REVIEWER, MessageAction="SUPPRESS")
+    # Without a temporary password the embedded AWS makes one that is shorter than the pool's policy asks for.
+    cognito.admin_create_user(UserPoolId=pool, Username=REVIEWER, MessageAction="SUPPRESS", TemporaryPassword=PASSWORD)
     cognito.admin_set_user_password(UserPoolId=pool, Username=REVIEWER, Password=PASSWORD, Permanent=True)
     for member in members:
         cognito.admin_add_user_to_group(UserPoolId=pool, Username=REVIEWER, GroupName=member["CognitoMemberDefinition"]["UserGroup"])

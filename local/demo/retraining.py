@@ -17,7 +17,7 @@ from model_code.data import Row, write_dataset
 from model_code.vader import LABELS
 
 RETRAINING_SECONDS = 900
-PATIENT_SECONDS, EAGER_SECONDS = 1.5, 0.02
+PATIENT_SECONDS, EAGER_SECONDS = 3.0, 0.15
 """Between two calls of one caller, while jobs or containers need the machine, and while a rollout is judged."""
 COMPARISON_SECONDS = 300
 
