@@ -58,7 +58,7 @@ def _root_session(region: str) -> ServiceSession:
     return ServiceSession(region, aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106  (the emulator's root, no secret)
 
 
-def role_session(role_arn: str, principal: str, session_name: str = "SageMaker") -> ServiceSession:
+def role_session(role_arn: str, principal: str) -> ServiceSession:
     """Credentials of ``role_arn``, assumed by the service ``principal`` (``sagemaker.amazonaws.com``).
 
     A session is shared for a quarter of an hour. The role's existence and trust are looked at here each time, its policies in
@@ -68,13 +68,13 @@ def role_session(role_arn: str, principal: str, session_name: str = "SageMaker")
         ApiError: ValidationException when the role does not exist or its trust policy does not name the service.
     """
     _require_trust(role_arn, principal)
-    key = " ".join((role_arn, principal, session_name))
+    key = f"{role_arn} {principal}"
     with _SESSIONS.lock:
         known = _SESSIONS.find(key)
         if known is not None and known["until"] > time.monotonic():
             session: ServiceSession = known["session"]
             return session
-    session = _assume(role_arn, session_name)
+    session = _assume(role_arn)
     made = {"session": session, "until": time.monotonic() + _SHARED_SECONDS}
     with _SESSIONS.lock:
         if _SESSIONS.find(key) is not None:
@@ -93,8 +93,8 @@ def _require_trust(role_arn: str, principal: str) -> None:
     )
 
 
-def _assume(role_arn: str, session_name: str) -> ServiceSession:
-    granted = root_session().client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session_name[:64])["Credentials"]
+def _assume(role_arn: str) -> ServiceSession:
+    granted = root_session().client("sts").assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")["Credentials"]
     return ServiceSession(
         responses.get_region(),
         aws_access_key_id=granted["AccessKeyId"],

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import boto3
 import pytest
 from botocore.config import Config
+from review_setup import Review
 
 from local import stack_process
 
@@ -110,3 +111,13 @@ def wait_until() -> Callable[..., Any]:
             time.sleep(0.05)
 
     return wait
+
+
+@pytest.fixture(scope="module")
+def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
+    """An emulator with a workforce, a team, a template and a role; one a module."""
+    running = stack_process.start(tmp_path_factory.mktemp("review") / "run", port=stack_process.free_port(), time_scale=0.02)
+    try:
+        yield Review(running).set_up()
+    finally:
+        running.stop()

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from local import stack_process
 
@@ -231,3 +233,22 @@ def _first(pattern: str, text: str) -> str:
     found = re.search(pattern, text)
     assert found, f"{pattern} is not in {text[:300]}"
     return found[1]
+
+
+def code(raised: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(raised.value.response["Error"]["Code"])
+
+
+def person(review: Review, username: str, team: str | None = None) -> Portal:
+    """A signed-in worker; with ``team`` they work for a team of their own."""
+    if team is not None:
+        review.client("cognito-idp").create_group(UserPoolId=review.pool, GroupName=team)
+        review.client("sagemaker").create_workteam(WorkteamName=team, Description=team, MemberDefinitions=[review.member(team)])
+    review.add_worker(username, group=team)
+    portal = Portal(review)
+    portal.sign_in(username)
+    return portal
+
+
+def team_arn(review: Review, name: str) -> str:
+    return str(review.client("sagemaker").describe_workteam(WorkteamName=name)["Workteam"]["WorkteamArn"])
