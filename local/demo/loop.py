@@ -116,7 +116,7 @@ def assess_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
 def drift_to_tweets(session: Session, tweets: Sequence[str]) -> int:
     """Tweets instead of reviews, a batch at a time, until drift is found and enough labels are there; returns how many.
 
-    The alarm looks at whole periods of an hour (in scaled time), so it rings some batches after the score that it is about.
+    The alarm looks at whole periods of the check's schedule (in scaled time), so it rings some batches after the score that it is about.
 
     Raises:
         DemoFailed: no alarm, however many tweets were sent.
