@@ -55,6 +55,32 @@ class Emulator:
         found = processes.identity(self.pid)
         return found is not None and (not self.identity or found == self.identity)
 
+    def wait(self) -> None:
+        """Wait until a launched emulator answers; one that does not come up is stopped.
+
+        Raises:
+            EmulatorError: the process ended, or stayed silent; with the end of its log.
+        """
+        try:
+            if self._answers():
+                return
+            tail = self.log_file.read_text(errors="replace")[-2_000:]
+        except BaseException:
+            self.stop()
+            raise
+        self.stop()
+        raise EmulatorError(f"the emulator did not start; the end of {self.log_file}:\n{tail}")
+
+    def _answers(self) -> bool:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self.is_alive():
+            try:
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1):  # noqa: S310
+                    return True
+            except OSError:
+                time.sleep(0.05)
+        return False
+
     def stop(self) -> None:
         """End the emulator and with it every job, variant and function process; takes a second at most."""
         if self.is_alive():
@@ -106,10 +132,29 @@ def start(
 ) -> Emulator:
     """Start an emulator with an empty state in ``run_dir`` and wait until it answers.
 
+    Raises:
+        EmulatorError: as ``launch`` and ``Emulator.wait``.
+    """
+    emulator = launch(run_dir, port=port, time_scale=time_scale, region=region, auth=auth, shared_imports=shared_imports)
+    emulator.wait()
+    return emulator
+
+
+def launch(
+    run_dir: Path,
+    *,
+    port: int = DEFAULT_PORT,
+    time_scale: float = 1.0,
+    region: str = "us-east-1",
+    auth: bool = True,
+    shared_imports: bool = False,
+) -> Emulator:
+    """Start an emulator's process; it answers after some seconds (``Emulator.wait``), in which other work can be done.
+
     ``shared_imports`` costs some seconds of a core once and saves them for every job and instance that learns or serves a model.
 
     Raises:
-        EmulatorError: the port is taken, the environment is not installed, or the process ends early.
+        EmulatorError: the port is taken, or the environment is not installed.
     """
     if not EMULATOR_PYTHON.exists():
         raise EmulatorError(f"{EMULATOR_PYTHON.parent.parent.name} is not installed: run `make install`")
@@ -148,23 +193,7 @@ def start(
     emulator = Emulator(port, process.pid, run_dir, processes.identity(process.pid) or "")
     try:
         (run_dir / _RECORD).write_text(json.dumps({"port": port, "pid": process.pid, "identity": emulator.identity}))
-        if _answers(emulator, process):
-            return emulator
     except BaseException:
-        emulator.stop()  # interrupted while it came up, or a full disk: nothing may be left behind
+        emulator.stop()  # interrupted, or a full disk: nothing may be left behind
         raise
-    tail = emulator.log_file.read_text(errors="replace")[-2_000:]
-    emulator.stop()
-    raise EmulatorError(f"the emulator did not start; the end of {emulator.log_file}:\n{tail}")
-
-
-def _answers(emulator: Emulator, process: subprocess.Popen[bytes]) -> bool:
-    """Wait until it answers; False when it ended or stayed silent."""
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{emulator.url}/_ministack/health", timeout=1):  # noqa: S310
-                return True
-        except OSError:
-            time.sleep(0.05)
-    return False
+    return emulator

@@ -75,6 +75,7 @@ def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
     with session.step("2 synth"):
         build.synthesise(session, assembly)
     with session.step("3 deploy"):
+        session.emulator.wait()
         build.deploy(session, assembly)
         build.upload(session, dataset)
     with session.step("4 tune, evaluate, gate"):
@@ -150,7 +151,7 @@ def main() -> int:
 
 
 def _start(arguments: argparse.Namespace, summary: Summary, console: Console) -> Session:
-    """An embedded AWS with an empty state; says what becomes of an earlier run."""
+    """An embedded AWS with an empty state, on its way up; says what becomes of an earlier run."""
     build.require_node()
     budget = QUICK if arguments.quick else FULL
     settings = budget.apply(load_settings(ROOT / "settings" / "dev.yaml"))
@@ -165,7 +166,7 @@ def _start(arguments: argparse.Namespace, summary: Summary, console: Console) ->
         console.print("an earlier run was cut off: starting clean")
     summary.write(output / "summary.json")
     (output / "report.html").unlink(missing_ok=True)
-    emulator = stack_process.start(
+    emulator = stack_process.launch(
         run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region, shared_imports=True
     )
     return Session(emulator, settings, output, summary, console, budget)

@@ -88,14 +88,23 @@ def test_it_is_found_again_by_its_folder(running: stack_process.Emulator) -> Non
 def test_an_interrupted_start_leaves_no_process_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
 
-    def interrupt(emulator: stack_process.Emulator, process: object) -> bool:
+    def interrupt(emulator: stack_process.Emulator) -> bool:
         started.append(emulator.pid)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stack_process, "_answers", interrupt)
+    monkeypatch.setattr(stack_process.Emulator, "_answers", interrupt)
     with pytest.raises(KeyboardInterrupt):
         stack_process.start(tmp_path / "run", port=stack_process.free_port())
     assert gone(set(started))
+    assert stack_process.find(tmp_path / "run") is None
+
+
+def test_one_that_ends_while_it_comes_up_is_reported_with_its_log(tmp_path: Path) -> None:
+    launched = stack_process.launch(tmp_path / "run", port=stack_process.free_port())
+    os.kill(launched.pid, signal.SIGKILL)
+    launched.log_file.write_text("the last words")
+    with pytest.raises(stack_process.EmulatorError, match=r"did not start[^\n]*\nthe last words"):
+        launched.wait()
     assert stack_process.find(tmp_path / "run") is None
 
 
