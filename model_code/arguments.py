@@ -15,7 +15,11 @@ class InvalidHyperparameter(ValueError):
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What a tuning job may vary or fix. ``trained_layers`` is ``2`` or ``all``; ``soft_labels`` 1 learns from vote shares."""
+    """What a tuning job may vary or fix.
+
+    ``layers`` of the base model are kept; a model that goes on learning keeps the layers it has. ``trained_layers`` is a number
+    (the last ones) or ``all``; ``soft_labels`` 1 learns from vote shares.
+    """
 
     learning_rate: float = 1e-4
     layers: int = 4
@@ -44,9 +48,9 @@ class Hyperparameters:
                 raise InvalidHyperparameter(f"hyper-parameter {name} = {getattr(self, name)!r}: allowed is {allowed}")
 
     @property
-    def trained(self) -> int:
-        """How many of the last layers are trained."""
-        return self.layers if self.trained_layers == "all" else min(int(self.trained_layers), self.layers)
+    def trained(self) -> int | None:
+        """How many of the last layers are trained; None for all of them."""
+        return None if self.trained_layers == "all" else int(self.trained_layers)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def autocast(device: torch.device, enabled: bool) -> AbstractContextManager[Any]
 
 
 class TextClassifier(nn.Module):
-    """Encoder with ``layers`` layers, of which the last ``trained`` are trained (the embeddings never are).
+    """Encoder with ``layers`` layers, of which the last ``trained`` are trained, all when None (the embeddings never are).
 
     Shapes: token ids and mask (batch, length) -> logits (batch, labels).
     """
@@ -44,10 +44,10 @@ class TextClassifier(nn.Module):
     encoder: Any
     head: nn.Linear
 
-    def __init__(self, encoder: nn.Module, labels: int, *, trained: int, dropout: float = 0.1) -> None:
+    def __init__(self, encoder: nn.Module, labels: int, *, trained: int | None, dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder = encoder
-        self.frozen_layers = max(0, len(self.encoder.encoder.layer) - trained)
+        self.frozen_layers = 0 if trained is None else max(0, len(self.encoder.encoder.layer) - trained)
         for module in self.encoder.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0  # in a few epochs it cost time and gained nothing: only the head keeps its own
@@ -60,16 +60,16 @@ class TextClassifier(nn.Module):
             layer.requires_grad_(True)
 
     @classmethod
-    def from_base(cls, folder: Path, labels: int, *, layers: int, trained: int) -> TextClassifier:
+    def from_base(cls, folder: Path, labels: int, *, layers: int, trained: int | None) -> TextClassifier:
         """Start from the base model's files (``config.json``, ``model.safetensors``)."""
         encoder: Any = AutoModel.from_pretrained(folder, local_files_only=True)
         encoder.encoder.layer = encoder.encoder.layer[:layers]
         encoder.config.num_hidden_layers = layers
         encoder.pooler = None
-        return cls(encoder, labels, trained=min(trained, layers))
+        return cls(encoder, labels, trained=trained)
 
     @classmethod
-    def load(cls, folder: Path, *, trained: int = 0) -> TextClassifier:
+    def load(cls, folder: Path, *, trained: int | None = 0) -> TextClassifier:
         """Load what :meth:`save` wrote."""
         auto: Any = AutoModel
         encoder = auto.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))

@@ -42,7 +42,7 @@ class RetrainingStack(Stack):
     # -- functions ---------------------------------------------------------------------------------
 
     def _plan_function(self) -> PythonFunction:
-        names, ranges = self.names, parameter_ranges(self.settings)
+        names, ranges = self.names, parameter_ranges(self.settings, retraining=True)
         tunable = sorted(item["Name"] for items in ranges.values() for item in items)
         static = static_parameters(self.settings, code_file="")
         function = PythonFunction(
@@ -220,7 +220,7 @@ class RetrainingStack(Stack):
             "tuning",
             {
                 "dataset_uri.$": "$.dataset.dataset_uri",
-                "max_jobs": self.settings.tuning.retraining_jobs,
+                "max_jobs": self.settings.tuning.retraining.max_jobs,
                 "warm_start_parents.$": "$.plan.warm_start_parents",
                 "continue_from_champion": True,
                 "reason.$": "$.plan.reason",

@@ -76,6 +76,20 @@ class FloatRange(_Section):
         return self
 
 
+TrainedLayers = Annotated[tuple[Annotated[str, Field(pattern=r"^([1-9]|all)$")], ...], Field(min_length=1, max_length=10)]
+"""How many of the last layers are trained, or ``all``."""
+Epochs = Annotated[tuple[Annotated[int, Field(ge=1, le=20)], ...], Field(min_length=1, max_length=30)]
+
+
+class RetrainingSearch(_Section):
+    """The search of a retraining: the champion goes on learning with the layers it has, so less is varied in fewer jobs."""
+
+    max_jobs: int = Field(default=2, ge=1, le=100)
+    learning_rate: FloatRange = FloatRange(low=5e-5, high=2e-4)
+    trained_layers: TrainedLayers = ("3", "all")
+    epochs: Epochs = (2, 3)
+
+
 class TuningSettings(_Section):
     """The hyper-parameter tuning job and what its training jobs run on."""
 
@@ -84,14 +98,14 @@ class TuningSettings(_Section):
     evaluation_instance_type: InstanceType = "ml.g4dn.xlarge"
     max_jobs: int = Field(default=6, ge=1, le=100)
     max_parallel_jobs: int = Field(default=2, ge=1, le=10)
-    retraining_jobs: int = Field(default=2, ge=1, le=100)
     max_runtime_seconds: int = Field(default=3_600, ge=60, le=86_400)
     volume_gb: int = Field(default=30, ge=1, le=500)
     early_stopping: Literal["Off", "Auto"] = "Auto"
     learning_rate: FloatRange = FloatRange(low=4e-5, high=4e-4)
     layers: tuple[Literal[3, 4, 6], ...] = Field(default=(3, 4, 6), min_length=1)
-    trained_layers: tuple[Literal["2", "all"], ...] = Field(default=("2", "all"), min_length=1)
-    epochs: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(default=(2, 3, 4), min_length=1, max_length=30)
+    trained_layers: TrainedLayers = ("2", "all")
+    epochs: Epochs = (2, 3, 4)
+    retraining: RetrainingSearch = RetrainingSearch()
     soft_labels: bool = True
     seed: int = Field(default=20_240_601, ge=0, le=2**31 - 1)
 

@@ -17,7 +17,7 @@ from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.images import inference_image, training_image
 from stacks.names import Names
 from stacks.settings import Settings
-from stacks.tuning_jobs import JobEnvironment, evaluation_parameters, longest_hours, outside_dataset, tuning_parameters
+from stacks.tuning_jobs import JobEnvironment, evaluation_parameters, longest_hours, outside_dataset, parameter_ranges, tuning_parameters
 
 SAGEMAKER_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.ResourceLimitExceededException"]
 """Throttling comes as the first or the second name; the third is an instance quota that another job may free again."""
@@ -189,7 +189,7 @@ class TuningStack(Stack):
             "Machine",
             shared=self.shared,
             part="tuning",
-            definition=plan.next(self._tune(select.next(self._evaluate_each()).next(self._register()))),
+            definition=plan.next(self._ranges(self._tune(select.next(self._evaluate_each()).next(self._register())))),
             timeout=Duration.hours(longest_hours(self.settings)),
         )
         machine.allow_invoke(self.plan, self.select, self.gates, self.register)
@@ -200,6 +200,20 @@ class TuningStack(Stack):
             machine.allow_sagemaker_sync(job, f"{resource}/{self.job_prefix}*", role, key_arn=self.shared.key.key_arn)
         machine.alert_on_failure("A tuning execution ended without a model package: read its cause, then start it again or redrive it")
         return machine
+
+    def _ranges(self, tune: sfn.Chain) -> sfn.Chain:
+        """What is varied: less where the champion goes on learning."""
+        first, again = (
+            sfn.Pass(
+                self.steps,
+                name,
+                result=sfn.Result.from_object(parameter_ranges(self.settings, retraining=retraining)),
+                result_path="$.parameter_ranges",
+            ).next(tune)
+            for name, retraining in (("FirstRanges", False), ("RetrainingRanges", True))
+        )
+        continues = sfn.Condition.boolean_equals("$.continues_champion", value=True)
+        return sfn.Chain.start(sfn.Choice(self.steps, "ContinuesChampion").when(continues, again).otherwise(first))
 
     def _tune(self, select: sfn.Chain) -> sfn.Chain:
         """With and without warm start: the API takes no empty WarmStartConfig."""

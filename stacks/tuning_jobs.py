@@ -31,11 +31,16 @@ class JobEnvironment:
     output_uri: str
 
 
-def parameter_ranges(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """What a tuning job varies; SageMaker takes every value as a string."""
+def parameter_ranges(settings: Settings, *, retraining: bool) -> dict[str, list[dict[str, Any]]]:
+    """What a tuning job varies; SageMaker takes every value as a string.
+
+    A retraining varies the same names, or it could not start warm; ``layers`` has one value then, since the champion keeps its own.
+    """
     tuning = settings.tuning
-    rate = tuning.learning_rate
-    categories = {"layers": tuning.layers, "trained_layers": tuning.trained_layers, "epochs": tuning.epochs}
+    search = tuning.retraining if retraining else tuning
+    layers = tuning.layers[:1] if retraining else tuning.layers
+    rate = search.learning_rate
+    categories = {"layers": layers, "trained_layers": search.trained_layers, "epochs": search.epochs}
     return {
         "ContinuousParameterRanges": [
             {"Name": "learning_rate", "MinValue": str(rate.low), "MaxValue": str(rate.high), "ScalingType": rate.scaling}
@@ -66,14 +71,16 @@ def tuning_parameters(settings: Settings, environment: JobEnvironment, code_file
         "ResourceLimits": {
             "MaxNumberOfTrainingJobs.$": "$.max_jobs",
             "MaxParallelTrainingJobs.$": "$.max_parallel_jobs",
-            "MaxRuntimeInSeconds": max(LEAST_RUNTIME_SECONDS, tuning.max_runtime_seconds * max(tuning.max_jobs, tuning.retraining_jobs)),
+            "MaxRuntimeInSeconds": max(LEAST_RUNTIME_SECONDS, tuning.max_runtime_seconds * _most_jobs(settings)),
         },
         "TrainingJobEarlyStoppingType": tuning.early_stopping,
         "RandomSeed": tuning.seed,
-        "ParameterRanges": parameter_ranges(settings),
+        "ParameterRanges.$": "$.parameter_ranges",
     }
     if tuning.strategy == "Hyperband":
-        config["StrategyConfig"] = {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": max(tuning.epochs)}}
+        config["StrategyConfig"] = {
+            "HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": max(*tuning.epochs, *tuning.retraining.epochs)}
+        }
     warm_start = {"WarmStartConfig.$": "$.warm_start"} if warm else {}
     return {
         "HyperParameterTuningJobName.$": "$.tuning_job_name",
@@ -165,8 +172,12 @@ def vpc_config(network: NetworkSettings) -> dict[str, Any]:
 def longest_hours(settings: Settings) -> int:
     """Upper bound of one execution: every wave of training jobs, the evaluations, and an hour of slack."""
     tuning = settings.tuning
-    waves = math.ceil(max(tuning.max_jobs, tuning.retraining_jobs) / tuning.max_parallel_jobs)
+    waves = math.ceil(_most_jobs(settings) / tuning.max_parallel_jobs)
     return math.ceil((waves + 1) * tuning.max_runtime_seconds / 3_600) + 1
+
+
+def _most_jobs(settings: Settings) -> int:
+    return max(settings.tuning.max_jobs, settings.tuning.retraining.max_jobs)
 
 
 def outside_dataset(uri: str | None) -> list[tuple[str, str]]:

@@ -65,6 +65,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             champion_model_uri=champion,
         ),
         "champion_model_uri": champion,
+        "continues_champion": tuning.continue_from_champion and champion is not None,
         "warm_start": warm_start(tuning.warm_start_parents),
     }
     logger.info("tuning planned", extra={"plan": plan})

@@ -78,7 +78,7 @@ def test_the_tuning_gets_an_input_that_its_plan_takes(template: Template) -> Non
         for key, value in parameters["Input"].items()
     }
     planned = read_input(raw, current_dataset="none", default_jobs=99)
-    assert planned.max_jobs == DEV.tuning.retraining_jobs
+    assert planned.max_jobs == DEV.tuning.retraining.max_jobs
     assert planned.continue_from_champion
     assert planned.warm_start_parents == ("reviewloop-dev-0a1b2c3d",)
 
@@ -125,8 +125,9 @@ def test_the_machine_may_start_watch_and_stop_the_two_others_only(template: Temp
 
 
 def test_a_warm_start_is_possible_after_a_tuning_job_of_this_very_stage(template: Template) -> None:
-    """The function's idea of the next tuning job is what the tuning stack makes."""
-    request = definition(Template.from_stack(TuningStack(App(context=FEATURE_FLAGS), DEV)))["States"]["Tune"]["Parameters"]
+    """The function's idea of the next tuning job is what the tuning stack makes, after a first tuning and after a retraining."""
+    states = definition(Template.from_stack(TuningStack(App(context=FEATURE_FLAGS), DEV)))["States"]
+    request = states["Tune"]["Parameters"]
     environment = variables(template, "reviewloop-dev-plan-retraining")
     following = NextTuning(
         environment["STRATEGY"],
@@ -134,12 +135,13 @@ def test_a_warm_start_is_possible_after_a_tuning_job_of_this_very_stage(template
         tuple(environment["TUNABLE"].split(",")),
         tuple(environment["HYPERPARAMETERS"].split(",")),
     )
-    finished = {
-        "HyperParameterTuningJobName": "t", "HyperParameterTuningJobStatus": "Completed", "ObjectiveStatusCounters": {"Succeeded": 1},
-        "HyperParameterTuningJobConfig": request["HyperParameterTuningJobConfig"],
-        "TrainingJobDefinition": {"StaticHyperParameters": request["TrainingJobDefinition"]["StaticHyperParameters"]},
-    }  # fmt: skip
-    assert warm_start_from(finished, following).parents == ("t",)
+    for ranges in ("FirstRanges", "RetrainingRanges"):
+        finished = {
+            "HyperParameterTuningJobName": "t", "HyperParameterTuningJobStatus": "Completed", "ObjectiveStatusCounters": {"Succeeded": 1},
+            "HyperParameterTuningJobConfig": {**request["HyperParameterTuningJobConfig"], "ParameterRanges": states[ranges]["Result"]},
+            "TrainingJobDefinition": {"StaticHyperParameters": request["TrainingJobDefinition"]["StaticHyperParameters"]},
+        }  # fmt: skip
+        assert warm_start_from(finished, following).parents == ("t",)
 
 
 # -- triggers ----------------------------------------------------------------------------------------

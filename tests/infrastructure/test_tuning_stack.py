@@ -18,9 +18,9 @@ from lambdas.select_candidates.selection import evaluation_job_name, processing_
 from stacks.application import FEATURE_FLAGS
 from stacks.constructs.state_machine import CRASHES, LAMBDA_FAULTS
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
-from stacks.settings import DatasetSettings, NetworkSettings, Settings, load_settings
+from stacks.settings import DatasetSettings, NetworkSettings, RetrainingSearch, Settings, load_settings
 from stacks.tuning import TuningStack
-from stacks.tuning_jobs import OBJECTIVE, longest_hours
+from stacks.tuning_jobs import OBJECTIVE, longest_hours, parameter_ranges
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
@@ -39,7 +39,9 @@ VARIANTS = {
     "vpc": DEV.model_copy(update={"network": VPC}),
     "cpu-free volume": changed(DEV, tuning={"instance_type": "ml.p3.2xlarge", "evaluation_instance_type": "ml.p3.2xlarge"}),
     "hyperband": HYPERBAND,
-    "shortest": changed(DEV, tuning={"max_runtime_seconds": 60, "max_jobs": 1, "max_parallel_jobs": 1, "retraining_jobs": 1}),
+    "shortest": changed(
+        DEV, tuning={"max_runtime_seconds": 60, "max_jobs": 1, "max_parallel_jobs": 1, "retraining": RetrainingSearch(max_jobs=1)}
+    ),
     "longest name": DEV.model_copy(update={"name": "abcdefghijklmno", "stage": "abcdefgh"}),
     "own dataset": DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-data/texts/v1")}),
 }
@@ -98,6 +100,8 @@ def planned(settings: Settings, *, parents: list[str], again: bool) -> dict[str,
             tuning, code_uri="s3://assets/c.gz", base_model_uri="s3://data-1/base-model/", champion_model_uri=CHAMPION
         ),
         "warm_start": warm_start(tuning.warm_start_parents),
+        "continues_champion": again,
+        "parameter_ranges": parameter_ranges(settings, retraining=again),
     }
 
 
@@ -165,18 +169,25 @@ def test_hyperband_gets_its_resources_and_the_others_no_strategy_config(template
     config = {
         name: definition(templates[name])["States"]["Tune"]["Parameters"]["HyperParameterTuningJobConfig"] for name in ("dev", "hyperband")
     }
-    assert config["hyperband"]["StrategyConfig"] == {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": max(DEV.tuning.epochs)}}
+    assert config["hyperband"]["StrategyConfig"] == {
+        "HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": max(*DEV.tuning.epochs, *DEV.tuning.retraining.epochs)}
+    }
     assert "StrategyConfig" not in config["dev"]
 
 
 def test_every_setting_of_the_search_reaches_the_request(template: Template) -> None:
-    config = definition(template)["States"]["Tune"]["Parameters"]["HyperParameterTuningJobConfig"]
-    ranges = {item["Name"]: item.get("Values") for item in config["ParameterRanges"]["CategoricalParameterRanges"]}
-    assert ranges == {"epochs": ["2"], "layers": ["4"], "trained_layers": ["2"]}
-    (rate,) = config["ParameterRanges"]["ContinuousParameterRanges"]
-    assert (rate["Name"], float(rate["MinValue"]), float(rate["MaxValue"]), rate["ScalingType"]) == (
-        "learning_rate", 1e-4, 3e-4, "Logarithmic",
-    )  # fmt: skip
+    states = definition(template)["States"]
+    config = states["Tune"]["Parameters"]["HyperParameterTuningJobConfig"]
+    assert config["ParameterRanges.$"] == "$.parameter_ranges"
+    for state, trained, rates in (("FirstRanges", "2", (1e-4, 3e-4)), ("RetrainingRanges", "3", (1.6e-4, 2.6e-4))):
+        assert (states[state]["ResultPath"], states[state]["Next"]) == ("$.parameter_ranges", "ContinuesEarlierTuning")
+        ranges = states[state]["Result"]
+        values = {item["Name"]: item["Values"] for item in ranges["CategoricalParameterRanges"]}
+        assert values == {"epochs": ["2"], "layers": ["4"], "trained_layers": [trained]}
+        (rate,) = ranges["ContinuousParameterRanges"]
+        assert (rate["Name"], float(rate["MinValue"]), float(rate["MaxValue"]), rate["ScalingType"]) == (
+            "learning_rate", *rates, "Logarithmic",
+        )  # fmt: skip
     assert (config["Strategy"], config["RandomSeed"], config["TrainingJobEarlyStoppingType"]) == ("Bayesian", DEV.tuning.seed, "Auto")
 
 

@@ -88,6 +88,9 @@ search, found = Search(config), []
 for number in range(parents):
     x = (number + 0.5) / parents
     search.warm_start({"x": str(x)}, x if x > 0.5 else 0)
+for outside in ({"x": "7"}, {"x": "0.5", "n": "3", "kind": "no longer varied"}, {"x": "0.5", "n": "9", "kind": "a"}):
+    if outside.keys() == {item["Name"] for kind in config["ParameterRanges"].values() for item in kind}:
+        search.warm_start(outside, 99.0)
 for number in range(count):
     trial, proposal = search.ask()
     found.append(proposal)

@@ -45,10 +45,7 @@ class Search:
         """Tell what a parent job's training job had found; ignored where it lies outside today's ranges."""
         distributions = {item["Name"]: _distribution(item) for item in self._ranges}
         typed = {item["Name"]: _typed(item, parameters[item["Name"]]) for item in self._ranges if item["Name"] in parameters}
-        inside = len(typed) == len(distributions) and all(
-            distribution._contains(distribution.to_internal_repr(typed[name])) for name, distribution in distributions.items()
-        )
-        if inside:
+        if len(typed) == len(distributions) and all(_holds(distribution, typed[name]) for name, distribution in distributions.items()):
             self._study.add_trial(optuna.trial.create_trial(params=typed, distributions=distributions, value=value))
 
     def ask(self) -> tuple[Any, dict[str, str]]:
@@ -66,6 +63,12 @@ class Search:
         if self.strategy != "Grid":
             return None
         return math.prod(len(item["Values"]) for item in self._ranges)
+
+
+def _holds(distribution: Any, value: Any) -> bool:
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return value in distribution.choices
+    return bool(distribution._contains(distribution.to_internal_repr(value)))
 
 
 def check_ranges(config: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -141,6 +141,9 @@ def test_a_parent_is_continued_and_its_words_stay_known(base: Path, channels: Pa
     assert torch.equal(weights[0][names[0]], weights[1][names[0]])  # trained by the parent, frozen now
     assert not torch.equal(weights[0][names[1]], weights[1][names[1]])
     assert set(WORDS[2:]) <= set(json.loads((second / "vocabulary.json").read_text(encoding="utf-8")))
+    # All layers are the parent's, however many the flag names for a model from the base.
+    whole = train(base, channels, tmp_path / "third", "--layers", "1", "--trained_layers", "all", "--epochs", "1", "--parent", str(parent))
+    assert not any(torch.equal(weights[0][name], load_file(whole / "model.safetensors")[name]) for name in names)
 
 
 def test_cached_activations_give_the_logits_of_the_whole_model(base: Path, channels: Path) -> None:

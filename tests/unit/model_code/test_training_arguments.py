@@ -15,7 +15,7 @@ def test_strings_are_converted_and_foreign_flags_ignored() -> None:
     settings, folders = read_arguments(
         ["--learning_rate", "0.0002", "--layers", "3", "--trained_layers", "all", "--_tuning_objective_metric", "validation:macro_f1"]
     )
-    assert (settings.learning_rate, settings.layers, settings.trained) == (0.0002, 3, 3)
+    assert (settings.learning_rate, settings.layers, settings.trained) == (0.0002, 3, None)
     assert folders.parent is None
 
 
