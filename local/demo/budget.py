@@ -29,6 +29,7 @@ class Budget:
 
 
 FULL = Budget()
+_RATES = {"low": 1.6e-4, "high": 2.6e-4}
 QUICK = Budget(
     data_share=0.4,
     amazon_texts=60,
@@ -37,7 +38,7 @@ QUICK = Budget(
     held_out=200,
     overrides=(
         ("tuning", "max_jobs", 2),
-        ("tuning", "retraining", {"max_jobs": 1, "learning_rate": {"low": 1.6e-4, "high": 2.6e-4}, "trained_layers": ("3",), "epochs": (2,)}),
+        ("tuning", "retraining", {"max_jobs": 1, "learning_rate": _RATES, "trained_layers": ("3",), "epochs": (2,)}),
         ("tuning", "learning_rate", {"low": 2e-4, "high": 5e-4, "scaling": "Logarithmic"}),
         ("tuning", "layers", (4,)),
         ("tuning", "trained_layers", ("2",)),

@@ -54,14 +54,15 @@ def synthesise(session: Session, output: Path) -> None:
         settings = session.output.resolve() / "settings.json"
         settings.write_text(session.settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
         command, same = ["-m", "local.demo.synthesis", str(settings), str(output)], f"with the settings in {settings.name}"
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with session.progress("synthesising", None):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise DemoFailed(f"synthesis failed: {done.stderr[-2_000:]}")
     session.say(f"{len(list(output.glob('*.template.json')))} templates, {same}")
@@ -195,9 +196,14 @@ def release(session: Session, packages: list[dict[str, Any]]) -> None:
         session.output_of(session.run("rollout", release))
     endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.prefix)
     variants = ", ".join(
-        f"{v['VariantName']} {v['CurrentInstanceCount']} instances at weight {v['CurrentWeight']:g}" for v in endpoint["ProductionVariants"]
+        f"{variant['VariantName']} {counted(variant['CurrentInstanceCount'], 'instance')} at weight {variant['CurrentWeight']:g}"
+        for variant in endpoint["ProductionVariants"]
     )
     session.say(f"endpoint {endpoint['EndpointStatus']}: {variants}")
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def test_texts(dataset: Path) -> list[str]:

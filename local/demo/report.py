@@ -118,7 +118,10 @@ def _drift(summary: Summary) -> str:
 def _weights(summary: Summary) -> str:
     if len(summary.weights) < 2:
         return ""
-    return _section("The new model got its traffic step by step", summary.rollout.get("reason", ""), plots.weights(summary.weights))
+    ends = {"promoted": "At the end it is the champion.", "rolled_back": "It was withdrawn."}
+    outcome = ends.get(str(summary.rollout.get("outcome")), "")
+    reason = str(summary.rollout.get("reason", "")).rstrip(".")
+    return _section("The new model got its traffic step by step", f"{reason}. {outcome}", plots.weights(summary.weights))
 
 
 def _before_after(summary: Summary) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.demo.build import raise_if_refused, trials_since
+from local.demo.build import counted, raise_if_refused, trials_since
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Interval, WeightPoint
 from local.demo.traffic import BackgroundTraffic
@@ -60,7 +60,7 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
     if "skipped" in output:
         raise DemoFailed(f"the retraining was skipped: {output['skipped']}")
     session.summary.rollout = output["rollout"]
-    session.say(f"new dataset version {output['dataset_version']}, {len(output['packages'])} new model(s) passed the gates")
+    session.say(f"new dataset version {output['dataset_version']}, {counted(len(output['packages']), 'new model')} passed the gates")
     session.say(f"[bold]{output['rollout']['outcome'].replace('_', ' ')}[/]: {output['rollout']['reason']}")
     session.say(f"{answered} callers were answered meanwhile, {failed} were not")
     return answered

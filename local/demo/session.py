@@ -22,6 +22,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from local.demo.budget import FULL, Budget
@@ -171,12 +172,13 @@ class Session:
             self.summary.write(self.output / "summary.json")
 
     def say(self, text: str) -> None:
-        self.console.print(f"  {text}", highlight=False)
+        self.console.print(Padding(text, (0, 0, 0, 2)), highlight=False)
 
     @contextmanager
     def progress(self, description: str, total: int | None) -> Iterator[Any]:
-        """A bar; yields ``update(completed, text=None)``."""
-        columns = (SpinnerColumn(), TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        """A bar, with a count when the total is known; yields ``update(completed, text=None)``."""
+        count = () if total is None else (MofNCompleteColumn(),)
+        columns = (SpinnerColumn(), TextColumn(" {task.description}"), BarColumn(), *count, TimeElapsedColumn())
         with Progress(*columns, console=self.console, transient=True) as bar:
             task = bar.add_task(description, total=total)
 
