@@ -113,6 +113,11 @@ def base_model_folder() -> Path:
     return weights.parent
 
 
+def base_model_files() -> list[Path]:
+    """What goes into the data bucket below ``base-model/``; raises as ``base_model_folder``."""
+    return sorted(path for path in base_model_folder().iterdir() if path.is_file())
+
+
 def rated_texts(domain: str) -> list[RatedText]:
     """Texts of ``amazon``, ``movie``, ``nyt`` or ``tweets`` with the recorded votes of single raters."""
     return read_domain(fetch_archive(), domain)

@@ -91,7 +91,7 @@ def upload(session: Session, dataset: Path) -> None:
     s3, bucket = session.client("s3"), session.bucket("data")
     prefix = f"datasets/{session.summary.dataset['version']}"
     files = {f"{prefix}/{path.relative_to(dataset)}": path for path in sorted(dataset.rglob("*")) if path.is_file()}
-    files |= {f"base-model/{path.name}": path for path in sorted(corpus.base_model_folder().iterdir()) if path.is_file()}
+    files |= {f"base-model/{path.name}": path for path in corpus.base_model_files()}
     for key, path in files.items():
         s3.upload_file(str(path), bucket, key)
     session.put_parameter("dataset", f"s3://{bucket}/{prefix}")
