@@ -1,0 +1,50 @@
+"""docs/security.md lists every role of the app, and says of none that it only reads when it may write."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
+READING = re.compile(r"^\w[\w-]*:(Get|List|Describe|Query|BatchGet|BatchCheck)")
+SHARED = re.compile(r"^(logs|xray|kms):|^cloudwatch:PutMetricData$")
+
+
+def written() -> dict[tuple[str, str], bool]:
+    """``(stack, role)`` -> whether the page says that it writes or starts something."""
+    found, stack = {}, ""
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and cells[1].startswith("`"):
+            stack = cells[0] or stack
+            found[stack, cells[1].strip("`")] = bool(cells[3])
+    return found
+
+
+def statements(resources: dict[str, Any], role: str) -> Iterator[dict[str, Any]]:
+    for item in resources.values():
+        if item["Type"] == "AWS::IAM::Policy" and {"Ref": role} in item["Properties"]["Roles"]:
+            yield from item["Properties"]["PolicyDocument"]["Statement"]
+
+
+def actions(resources: dict[str, Any], role: str) -> set[str]:
+    listed = [statement["Action"] for statement in statements(resources, role)]
+    return {action for entry in listed for action in ([entry] if isinstance(entry, str) else entry)}
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_the_page_lists_every_role_and_which_of_them_write(stage: str, synthesised: Callable[[str], Path]) -> None:
+    roles = {}
+    for path in synthesised(stage).glob("*.template.json"):
+        stack = path.name.removeprefix(f"reviewloop-{stage}-").removesuffix(".template.json")
+        resources = json.loads(path.read_bytes())["Resources"]
+        for name, item in resources.items():
+            if item["Type"] == "AWS::IAM::Role":
+                able = {action for action in actions(resources, name) if not READING.match(action) and not SHARED.match(action)}
+                roles[stack, re.sub(r"[0-9A-F]{8}$", "", name)] = bool(able)
+    assert written() == roles
