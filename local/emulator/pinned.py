@@ -20,5 +20,5 @@ def require_pinned_version() -> None:
     found = app._version()
     if found != MINISTACK_VERSION:
         raise UnsupportedEmulator(
-            f"local/emulator extends ministack {MINISTACK_VERSION}, but {found} is installed: run `make clean-venv` and start again"
+            f"local/emulator extends ministack {MINISTACK_VERSION}, but {found} is installed: run `make clean install` and start again"
         )
