@@ -31,6 +31,7 @@ MODULES = (
     "local.emulator.autoscaling",
     "local.emulator.sagemaker",
     "local.emulator.worker_page",
+    "local.emulator.http_guard",
 )
 """Each has ``install()``: it puts its hooks into ministack, and nothing else happens on import."""
 

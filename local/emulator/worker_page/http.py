@@ -1,4 +1,4 @@
-"""Requests and responses of the worker page: headers that every page carries, cookies, the same-site rule."""
+"""Requests and responses of the worker page: headers that every page carries, and cookies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 
 class PageError(Exception):
@@ -94,18 +94,3 @@ def asset_response(body: bytes, content_type: str) -> PageResponse:
 
 def redirect(location: str, *, extra: Mapping[str, str] | None = None) -> PageResponse:
     return PageResponse(303, b"", {**_headers("text/plain", "default-src 'none'"), "Location": location, **(extra or {})})
-
-
-def local_host_only(request: PageRequest) -> None:
-    """Refuse foreign host names (DNS rebinding) and requests that another site's page sends.
-
-    Raises:
-        PageError: 403.
-    """
-    if urlsplit(request.origin).hostname not in ("127.0.0.1", "localhost"):
-        raise PageError(403, "This page is served on 127.0.0.1 only.")
-    origin = request.headers.get("origin")
-    # A sandboxed frame has the origin "null"; it loads the page's scripts and styles, and posts nothing.
-    allowed = (request.origin, "null") if request.method in ("GET", "HEAD") else (request.origin,)
-    if origin is not None and origin not in allowed:
-        raise PageError(403, "Requests from other sites are refused.")
