@@ -126,6 +126,7 @@ def start(
     *,
     port: int = DEFAULT_PORT,
     time_scale: float = 1.0,
+    people_time_scale: float = 1.0,
     region: str = "us-east-1",
     auth: bool = True,
     shared_imports: bool = False,
@@ -135,7 +136,15 @@ def start(
     Raises:
         EmulatorError: as ``launch`` and ``Emulator.wait``.
     """
-    emulator = launch(run_dir, port=port, time_scale=time_scale, region=region, auth=auth, shared_imports=shared_imports)
+    emulator = launch(
+        run_dir,
+        port=port,
+        time_scale=time_scale,
+        people_time_scale=people_time_scale,
+        region=region,
+        auth=auth,
+        shared_imports=shared_imports,
+    )
     emulator.wait()
     return emulator
 
@@ -145,6 +154,7 @@ def launch(
     *,
     port: int = DEFAULT_PORT,
     time_scale: float = 1.0,
+    people_time_scale: float = 1.0,
     region: str = "us-east-1",
     auth: bool = True,
     shared_imports: bool = False,
@@ -177,6 +187,7 @@ def launch(
         "AWS_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "REVIEWLOOP_TIME_SCALE": str(time_scale),
+        "REVIEWLOOP_PEOPLE_TIME_SCALE": str(people_time_scale),
         "REVIEWLOOP_RUN_DIR": str(run_dir),
         "REVIEWLOOP_CONTAINER_PYTHON": str(CONTAINER_PYTHON),
         "REVIEWLOOP_SHARED_IMPORTS": str(int(shared_imports)),

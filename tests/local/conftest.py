@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import boto3
 import pytest
 from botocore.config import Config
-from review_setup import Review
+from review_setup import PEOPLE_TIME_SCALE, Review
 
 from local import stack_process
 
@@ -115,8 +115,13 @@ def wait_until() -> Callable[..., Any]:
 
 @pytest.fixture(scope="module")
 def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
-    """An emulator with a workforce, a team, a template and a role; one a module."""
-    running = stack_process.start(tmp_path_factory.mktemp("review") / "run", port=stack_process.free_port(), time_scale=0.02)
+    """An emulator with a workforce, a team, a template and a role, whose people are hurried too; one a module."""
+    running = stack_process.start(
+        tmp_path_factory.mktemp("review") / "run",
+        port=stack_process.free_port(),
+        time_scale=TIME_SCALE,
+        people_time_scale=PEOPLE_TIME_SCALE,
+    )
     try:
         yield Review(running).set_up()
     finally:

@@ -22,6 +22,8 @@ from local import stack_process
 
 REGION = "us-east-1"
 PASSWORD = "Correct-horse-7"
+PEOPLE_TIME_SCALE = 0.02
+"""Of the fixture ``review``: an hour of a person's time is 72 s."""
 LABELS = ["negative", "neutral", "positive"]
 TEMPLATE = (stack_process.ROOT / "stacks" / "constructs" / "worker_template.liquid").read_text()
 """The template that the review stack deploys."""
@@ -188,7 +190,8 @@ class Portal:
 
     def __init__(self, review: Review) -> None:
         self._url = review.emulator.url
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+        self.cookies = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
         self.csrf = ""
 
     def fetch(self, path: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], str]:

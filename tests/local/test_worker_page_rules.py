@@ -6,11 +6,13 @@ import base64
 import hashlib
 import hmac
 import re
+import secrets
 import struct
 import time
 import urllib.parse
 
-from review_setup import PASSWORD, Portal, Review, person, team_arn
+import pytest
+from review_setup import PASSWORD, PEOPLE_TIME_SCALE, Portal, Review, person, team_arn
 
 # -- the worker page's rules -----------------------------------------------------------------------
 
@@ -30,37 +32,130 @@ def test_a_user_outside_every_team_is_told_so(review: Review) -> None:
     assert "not a member of a work team" in Portal(review).sign_in("outsider")
 
 
-def test_an_invited_worker_chooses_a_password_first(review: Review) -> None:
+def invited(review: Review, username: str) -> tuple[Portal, dict[str, str]]:
+    """An invited worker's browser at "Choose your password", and the fields of that form."""
     cognito = review.client("cognito-idp")
-    cognito.admin_create_user(UserPoolId=review.pool, Username="invited", TemporaryPassword="Temporary-1!", MessageAction="SUPPRESS")
-    cognito.admin_add_user_to_group(UserPoolId=review.pool, Username="invited", GroupName=review.group)
+    cognito.admin_create_user(UserPoolId=review.pool, Username=username, TemporaryPassword="Temporary-1!", MessageAction="SUPPRESS")
+    cognito.admin_add_user_to_group(UserPoolId=review.pool, Username=username, GroupName=review.group)
     portal = Portal(review)
-    page = portal.sign_in("invited", "Temporary-1!")
+    page = portal.sign_in(username, "Temporary-1!")
     assert "Choose your password" in page
-    fields = dict(re.findall(r'name="(token|session|username)" value="([^"]*)"', page))
+    return portal, hidden_fields(page)
 
-    form = {**fields, "password": PASSWORD, "repeated": PASSWORD}
-    status, _, page = portal.fetch("/worker/first-password", urllib.parse.urlencode(form).encode())
+
+def hidden_fields(page: str) -> dict[str, str]:
+    return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page))
+
+
+def submit(portal: Portal, path: str, fields: dict[str, str]) -> tuple[int, str]:
+    status, _, page = portal.fetch(path, urllib.parse.urlencode(fields).encode())
+    return status, page
+
+
+def is_back_at_the_start(answer: tuple[int, str]) -> bool:
+    status, page = answer
+    return status == 400 and "Please start again." in page and 'action="/worker/sign-in"' in page
+
+
+CHOSEN = {"password": PASSWORD, "repeated": PASSWORD}
+
+
+def test_an_invited_worker_chooses_a_password_first(review: Review) -> None:
+    portal, fields = invited(review, "invited")
+
+    status, page = submit(portal, "/worker/first-password", {**fields, **CHOSEN})
 
     assert (status, "csrf-token" in page) == (200, True)
     assert "csrf-token" in Portal(review).sign_in("invited"), "the chosen password works from now on"
 
 
+def test_two_passwords_that_differ_are_asked_for_again(review: Review) -> None:
+    portal, fields = invited(review, "mistyped")
+
+    status, page = submit(portal, "/worker/first-password", {**fields, "password": PASSWORD, "repeated": "Another-one-1"})
+    assert (status, "The two passwords differ." in page) == (400, True)
+
+    assert "csrf-token" in submit(portal, "/worker/first-password", {**hidden_fields(page), **CHOSEN})[1]
+
+
 def test_a_worker_with_an_authenticator_is_asked_for_its_code(review: Review) -> None:
-    cognito = review.client("cognito-idp")
-    review.add_worker("with-authenticator")
-    secret = enrol_authenticator(review, "with-authenticator")
-    cognito.set_user_pool_mfa_config(UserPoolId=review.pool, MfaConfiguration="OPTIONAL", SoftwareTokenMfaConfiguration={"Enabled": True})
-    portal = Portal(review)
+    secret, portal = with_authenticator(review, "with-authenticator")
     page = portal.sign_in("with-authenticator")
     assert "Enter your code" in page and not portal.csrf
-    fields = dict(re.findall(r'name="(token|session|username)" value="([^"]*)"', page))
 
-    wrong = portal.fetch("/worker/code", urllib.parse.urlencode({**fields, "code": "000000"}).encode())
-    right = portal.fetch("/worker/code", urllib.parse.urlencode({**fields, "code": one_time_code(secret)}).encode())
+    wrong = submit(portal, "/worker/code", {**hidden_fields(page), "code": "000000"})
+    right = submit(portal, "/worker/code", {**hidden_fields(wrong[1]), "code": one_time_code(secret)})
 
-    assert (wrong[0], "csrf-token" in wrong[2]) == (400, False)
-    assert (right[0], "csrf-token" in right[2]) == (200, True)
+    assert (wrong[0], "csrf-token" in wrong[1]) == (400, False)
+    assert (right[0], "csrf-token" in right[1]) == (200, True)
+
+
+# -- nobody gets in beside the password ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/worker/first-password", "/worker/code"])
+@pytest.mark.parametrize("made_up", [{}, {"challenge": ""}, {"challenge": "made-up"}])
+def test_a_challenge_that_the_page_has_not_issued_leads_nowhere(review: Review, path: str, made_up: dict[str, str]) -> None:
+    victim = f"victim-{secrets.token_hex(4)}"
+    review.add_worker(victim)
+    portal = Portal(review)
+    token = hidden_fields(portal.fetch("/worker")[2])
+
+    answer = submit(portal, path, {**token, **made_up, "username": victim, "session": "any", "code": "123456", **CHOSEN})
+
+    assert is_back_at_the_start(answer)
+    assert portal.fetch("/worker/next")[0] == 401
+    assert "csrf-token" in Portal(review).sign_in(victim), "the password is as it was"
+
+
+def test_a_challenge_is_for_the_user_whom_it_was_issued_to(review: Review) -> None:
+    review.add_worker("target")
+    portal, fields = invited(review, "crafty")
+
+    page = submit(
+        portal, "/worker/first-password", {**fields, "username": "target", "password": "Taken-over-1", "repeated": "Taken-over-1"}
+    )[1]
+
+    assert '<span class="muted">crafty</span>' in page
+    assert "csrf-token" in Portal(review).sign_in("target")
+
+
+def test_a_challenge_is_answered_once(review: Review) -> None:
+    portal, fields = invited(review, "twice")
+    submit(portal, "/worker/first-password", {**fields, **CHOSEN})
+
+    again = submit(portal, "/worker/first-password", {**fields, "password": "Replayed-pw-1", "repeated": "Replayed-pw-1"})
+
+    assert is_back_at_the_start(again)
+    assert "csrf-token" in Portal(review).sign_in("twice")
+
+
+def test_a_challenge_is_not_answered_with_another_kind_of_answer(review: Review) -> None:
+    portal, fields = invited(review, "other-kind")
+
+    status, page = submit(portal, "/worker/code", {**fields, "code": "123456"})
+    assert is_back_at_the_start((status, page))
+    used_up = submit(portal, "/worker/first-password", {**fields, **hidden_fields(page), **CHOSEN})
+    assert is_back_at_the_start(used_up)
+
+
+def test_a_challenge_lasts_three_minutes_and_a_wrong_answer_does_not_prolong_it(review: Review) -> None:
+    portal, fields = invited(review, "late")
+    issued = time.monotonic()
+    page = submit(portal, "/worker/first-password", {**fields, "password": "One-thing-1", "repeated": "Another-one-1"})[1]
+    time.sleep(issued + 180 * PEOPLE_TIME_SCALE + 0.05 - time.monotonic())
+
+    assert is_back_at_the_start(submit(portal, "/worker/first-password", {**hidden_fields(page), **CHOSEN}))
+
+
+def with_authenticator(review: Review, username: str) -> tuple[str, Portal]:
+    """The secret of a worker's authenticator, which the pool asks for, and the worker's browser."""
+    review.add_worker(username)
+    secret = enrol_authenticator(review, username)
+    review.client("cognito-idp").set_user_pool_mfa_config(
+        UserPoolId=review.pool, MfaConfiguration="OPTIONAL", SoftwareTokenMfaConfiguration={"Enabled": True}
+    )
+    return secret, Portal(review)
 
 
 def enrol_authenticator(review: Review, username: str) -> str:
@@ -84,12 +179,39 @@ def one_time_code(secret: str) -> str:
 
 
 def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(review: Review) -> None:
-    headers = Portal(review).fetch("/worker")[1]
+    portal = person(review, "cookie-owner", "cookie-team")
+    review.ask(review.flow("cookie", WorkteamArn=team_arn(review, "cookie-team")), "cookie", "text")
 
-    assert "httponly" in headers["set-cookie"].lower()
-    assert "samesite=strict" in headers["set-cookie"].lower()
-    assert "frame-ancestors 'none'" in headers["content-security-policy"]
-    assert "'unsafe-inline'" not in headers["content-security-policy"]
+    (cookie,) = [one for one in portal.cookies if one.name == "reviewloop_worker"]
+    page, task = portal.fetch("/worker")[1], portal.fetch(f"/worker/tasks/{portal.take()}")[1]
+
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    assert cookie.get_nonstandard_attr("SameSite") == "Strict"
+    assert (cookie.path, cookie.domain_specified) == ("/worker", False)
+    policies = [policy(headers) for headers in (page, task)]
+    assert [one["default-src"] for one in policies] == ["'none'", "'none'"]
+    assert [one["base-uri"] for one in policies] == ["'none'", "'none'"]
+    assert policies[0]["frame-ancestors"] == "'none'"
+    assert (policies[0]["script-src"], policies[0]["style-src"]) == ("'self'", "'self'")
+    assert policies[1]["sandbox"] == "allow-scripts", "the task's frame has an origin of its own"
+    assert policies[1]["script-src"] == f"{review.emulator.url}/worker/assets/crowd-elements.js"
+    assert policies[1]["form-action"] == "'none'"
+    assert policies[1]["frame-ancestors"] == review.emulator.url
+
+
+def policy(headers: dict[str, str]) -> dict[str, str]:
+    """A page's content security policy by directive."""
+    parts = (directive.strip().partition(" ") for directive in headers["content-security-policy"].split(";"))
+    return {name: value for name, _, value in parts}
+
+
+def test_nobody_is_signed_in_after_signing_out(review: Review) -> None:
+    portal = person(review, "leaver", "leavers")
+
+    status, page = submit(portal, "/worker/sign-out", {"csrf": portal.csrf})
+
+    assert (status, "Sign in to review" in page) == (200, True)
+    assert portal.fetch("/worker/next")[0] == 401
 
 
 def test_a_post_needs_the_sessions_token(review: Review) -> None:

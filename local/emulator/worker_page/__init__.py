@@ -16,7 +16,7 @@ from ministack import app
 
 from local.emulator.sagemaker.replayed_raters import RATERS
 from local.emulator.sagemaker.task_queue import QUEUE
-from local.emulator.worker_page import admin, pages
+from local.emulator.worker_page import admin, pages, sign_in
 from local.emulator.worker_page.http import PageError, PageRequest, PageResponse, json_response
 
 log = logging.getLogger("reviewloop.emulator")
@@ -45,7 +45,7 @@ def _is_ours(path: str) -> bool:
 
 
 def install() -> None:
-    """Put the hooks in place: routing, and an empty queue after a reset."""
+    """Put the hooks in place: routing, and an empty queue with nobody signed in after a reset."""
     shortcuts, reset = app._handle_post_body_shortcuts, app._reset_all_state
 
     async def route(  # noqa: PLR0917  (ministack's own signature)
@@ -60,6 +60,7 @@ def install() -> None:
     def reset_all() -> Any:
         QUEUE.clear()
         RATERS.clear()
+        sign_in.forget_everyone()
         return reset()
 
     app._handle_post_body_shortcuts = route

@@ -81,7 +81,8 @@ def _headers(content_type: str, policy: str) -> dict[str, str]:
 
 
 def html_response(html: str, status: int = 200, *, policy: str = SHELL_POLICY, extra: Mapping[str, str] | None = None) -> PageResponse:
-    return PageResponse(status, html.encode(), {**_headers("text/html; charset=utf-8", policy), **(extra or {})})
+    # Half a surrogate pair, which a text may hold, has no bytes.
+    return PageResponse(status, html.encode(errors="replace"), {**_headers("text/html; charset=utf-8", policy), **(extra or {})})
 
 
 def json_response(value: Any, status: int = 200) -> PageResponse:

@@ -25,8 +25,9 @@ from typing import Any
 from local.emulator.sagemaker.task_queue import QUEUE, Task, TaskRefused
 from local.emulator.sagemaker.worker_template import TemplateError
 from local.emulator.worker_page import sign_in
+from local.emulator.worker_page.challenges import CHALLENGES, Challenge, Challenged, SignInRefused
 from local.emulator.worker_page.http import PageError, PageRequest, PageResponse, asset_response, html_response, json_response, redirect
-from local.emulator.worker_page.sign_in import Challenge, Challenged, Session, SignInRefused
+from local.emulator.worker_page.sign_in import Session
 
 ASSETS = Path(__file__).parent / "assets"
 CONTENT_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -88,7 +89,7 @@ def _sign_in_form(message: str = "", username: str = "", status: int = 200) -> P
 def _challenge_form(need: Challenged, token: str, message: str = "", status: int = 200) -> PageResponse:
     name = {Challenge.FIRST_PASSWORD: "first-password.html", Challenge.CODE: "code.html"}[need.challenge]
     page = _page(name).substitute(
-        token=html.escape(token), message=_alert(message), username=html.escape(need.username), session=html.escape(need.session)
+        token=html.escape(token), message=_alert(message), username=html.escape(need.username), challenge=CHALLENGES.issue(need)
     )
     return html_response(page, status)
 
@@ -118,19 +119,28 @@ def _sign_in(request: PageRequest) -> PageResponse:
 
 def _first_password(request: PageRequest) -> PageResponse:
     fields = _checked_form(request)
-    need = Challenged(Challenge.FIRST_PASSWORD, fields.get("username", ""), fields.get("session", ""))
-    if fields.get("password", "") != fields.get("repeated"):
-        return _challenge_form(need, fields["token"], "The two passwords differ.", 400)
-    return _answer_challenge(need, fields.get("password", ""), fields)
+    password = fields.get("password", "")
+    problem = None
+    if not password:
+        problem = "Choose a password."
+    elif password != fields.get("repeated"):
+        problem = "The two passwords differ."
+    return _answer_challenge(Challenge.FIRST_PASSWORD, password, fields, problem)
 
 
 def _code(request: PageRequest) -> PageResponse:
     fields = _checked_form(request)
-    need = Challenged(Challenge.CODE, fields.get("username", ""), fields.get("session", ""))
-    return _answer_challenge(need, fields.get("code", "").strip(), fields)
+    return _answer_challenge(Challenge.CODE, fields.get("code", "").strip(), fields)
 
 
-def _answer_challenge(need: Challenged, answer: str, fields: dict[str, str]) -> PageResponse:
+def _answer_challenge(challenge: Challenge, answer: str, fields: dict[str, str], problem: str | None = None) -> PageResponse:
+    """Go on with the challenge that the form names; ``problem`` is what is wrong with the answer, as far as it shows in the form."""
+    try:
+        need = CHALLENGES.take(fields.get("challenge", ""), challenge)
+    except SignInRefused as refused:
+        return _sign_in_form(str(refused), status=400)
+    if problem:
+        return _challenge_form(need, fields["token"], problem, 400)
     try:
         return _go_on(sign_in.answer_challenge(need, answer), fields)
     except SignInRefused as refused:

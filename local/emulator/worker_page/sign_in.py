@@ -16,7 +16,6 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import boto3
@@ -25,33 +24,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from ministack.core import responses
 
-from local.emulator import sessions
+from local.emulator import clock, sessions
 from local.emulator.sagemaker.task_queue import Worker
 from local.emulator.sagemaker.workforce import cognito, only_workforce
 from local.emulator.sagemaker.workteams import teams_of
+from local.emulator.worker_page.challenges import CHALLENGES, Challenge, Challenged, SignInRefused
 
 SESSION_SECONDS = 8 * 3_600
 WRONG_PASSWORD = "The user name or the password is wrong."  # noqa: S105  (a message)
-
-
-class SignInRefused(Exception):
-    """The text is for the person who signs in."""
-
-
-class Challenge(StrEnum):
-    """What Cognito may ask for after the password, as far as this page offers it."""
-
-    FIRST_PASSWORD = "NEW_PASSWORD_REQUIRED"  # noqa: S105  (a challenge's name)
-    CODE = "SOFTWARE_TOKEN_MFA"
-
-
-@dataclass(frozen=True)
-class Challenged:
-    """The sign-in goes on with an answer to ``challenge``; ``session`` is Cognito's token for it."""
-
-    challenge: Challenge
-    username: str
-    session: str
 
 
 @dataclass
@@ -65,7 +45,7 @@ class Session:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     answered: int = 0
-    expires_at: float = field(default_factory=lambda: time.monotonic() + SESSION_SECONDS)
+    expires_at: float = field(default_factory=lambda: time.monotonic() + clock.for_people(SESSION_SECONDS))
 
     def team_arns(self) -> set[str]:
         return {team["WorkteamArn"] for team in teams_of(self.user_pool, self.groups)}
@@ -88,6 +68,13 @@ def session_of(token: str | None) -> Session | None:
 def sign_out(session: Session) -> None:
     with _lock:
         _sessions.pop(session.token, None)
+
+
+def forget_everyone() -> None:
+    """After a reset nobody is signed in, or about to be."""
+    with _lock:
+        _sessions.clear()
+    CHALLENGES.clear()
 
 
 def sign_in(username: str, password: str) -> Session | Challenged:
