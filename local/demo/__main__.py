@@ -146,6 +146,7 @@ def main() -> int:
         return code or EXIT_FAILED
     console.print(f"\n[bold]{summary.outcome}[/]: {arguments.output / 'report.html'}", highlight=False)
     if session is not None and session.emulator.is_alive():
+        keep.add_reviewers(session)
         keep.print_urls(console, session)
     return code
 

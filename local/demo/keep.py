@@ -1,4 +1,4 @@
-"""What `make up` leaves behind for a person: the URLs, a reviewer who may sign in, and calls to paste."""
+"""What `make up` leaves behind for a person: the URLs, reviewers who may sign in, and calls to paste."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ from rich.console import Console
 
 from local.demo.session import Session
 
-REVIEWER, PASSWORD = "reviewer", "Reviewer-Local-1"
+PASSWORD = "Reviewer-Local-1"  # noqa: S105  (printed, for a pool that lives on this machine until `make down`)
 EXAMPLES = ('{"text": "I love it, the battery lasts for days"}', '{"text": "Well, it is what it is.", "subject": "example"}')
 
 
-def add_reviewer(session: Session) -> None:
-    """A person of the work team, as an administrator of the user pool adds one."""
-    pool = session.outputs[f"{session.prefix}-review"]["UserPoolId"]
-    cognito, sagemaker = session.client("cognito-idp"), session.client("sagemaker")
-    team = session.outputs[f"{session.prefix}-review"]["WorkteamArn"].rsplit("/", 1)[-1]
-    members = sagemaker.describe_workteam(WorkteamName=team)["Workteam"]["MemberDefinitions"]
-    # Without a temporary password the embedded AWS makes one that is shorter than the pool's policy asks for.
-    cognito.admin_create_user(UserPoolId=pool, Username=REVIEWER, MessageAction="SUPPRESS", TemporaryPassword=PASSWORD)
-    cognito.admin_set_user_password(UserPoolId=pool, Username=REVIEWER, Password=PASSWORD, Permanent=True)
-    for member in members:
-        cognito.admin_add_user_to_group(UserPoolId=pool, Username=REVIEWER, GroupName=member["CognitoMemberDefinition"]["UserGroup"])
+def reviewers(session: Session) -> list[str]:
+    """User names: as many people as have to answer one text, since nobody is asked twice about it."""
+    wanted = max(session.settings.review.workers_per_task, session.settings.labeling.workers_per_object)
+    return [f"reviewer-{number}" for number in range(1, wanted + 1)]
+
+
+def add_reviewers(session: Session) -> None:
+    """People of the work team, as an administrator of the user pool adds them; each signs in with PASSWORD."""
+    outputs = session.outputs[f"{session.prefix}-review"]
+    pool, team = outputs["UserPoolId"], outputs["WorkteamArn"].rsplit("/", 1)[-1]
+    cognito = session.client("cognito-idp")
+    members = session.client("sagemaker").describe_workteam(WorkteamName=team)["Workteam"]["MemberDefinitions"]
+    for name in reviewers(session):
+        # Without a temporary password the embedded AWS makes one that is shorter than the pool's policy asks for.
+        cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS", TemporaryPassword=PASSWORD)
+        cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=PASSWORD, Permanent=True)
+        for member in members:
+            cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=member["CognitoMemberDefinition"]["UserGroup"])
 
 
 def example_calls(session: Session) -> list[str]:
@@ -30,16 +37,18 @@ def example_calls(session: Session) -> list[str]:
 
 
 def print_urls(console: Console, session: Session) -> None:
-    add_reviewer(session)
+    """Print where everything is, who may sign in, and what to try."""
+    answers = session.settings.review.workers_per_task
     lines = {
         "API": f"{session.predict_url} (POST, signed)",
-        "worker page": f"{session.emulator.url}/worker (user {REVIEWER}, password {PASSWORD})",
+        "worker page": f"{session.emulator.url}/worker (users {', '.join(reviewers(session))}; password {PASSWORD})",
         "report": (session.output / "report.html").as_uri(),
         "AWS endpoint": f"{session.emulator.url} (AWS_ENDPOINT_URL; key id and secret: test)",
     }
     for name, value in lines.items():
         console.print(f"  {name:<12} {value}", highlight=False, soft_wrap=True, markup=False)
-    console.print("\n  Two calls to paste; what the model is unsure of waits for a person on the worker page:")
+    console.print("\n  Two calls to paste; what the model is unsure of waits for people on the worker page:")
     for command in example_calls(session):
         console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
-    console.print("\n  stop it with `make down`")
+    console.print(f"\n  a text gets its label once {answers} of the users have answered it: sign out and in again, or use private windows")
+    console.print("  stop it with `make down`")

@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 import pytest
@@ -185,11 +185,18 @@ class Review:
             return json.loads(response.read())
 
 
+class Served(Protocol):
+    """Whatever has an emulator, whose worker page is meant."""
+
+    @property
+    def emulator(self) -> stack_process.Emulator: ...
+
+
 class Portal:
     """One person's browser at the worker page, without the scripts: cookies, forms, the page's JSON routes."""
 
-    def __init__(self, review: Review) -> None:
-        self._url = review.emulator.url
+    def __init__(self, served: Served) -> None:
+        self._url = served.emulator.url
         self.cookies = http.cookiejar.CookieJar()
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
         self.csrf = ""
@@ -224,6 +231,19 @@ class Portal:
     def take(self) -> str:
         """The id of the task that the page offers now."""
         return str(wait_for(lambda: self.next()["task"], "a task")["id"])
+
+    def take_about(self, text: str) -> str:
+        """The id of the task about this text; whatever else is offered is skipped."""
+
+        def offered() -> str | None:
+            task = self.next()["task"]
+            if task is not None and text in self.fetch(f"/worker/tasks/{task['id']}")[2]:
+                return str(task["id"])
+            if task is not None:
+                self.post("/worker/skips", {"task": task["id"]})
+            return None
+
+        return str(wait_for(offered, f"a task about {text!r}"))
 
     def answer(self, label: str) -> dict[str, Any]:
         """Answer the offered task; returns the page's next state."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from review_setup import LABELS, Portal, Review, wait_for
+from review_setup import LABELS, PEOPLE_TIME_SCALE, Portal, Review, wait_for
 
 from local import stack_process
 
@@ -42,7 +42,9 @@ def handler(event, context):
 
 @pytest.fixture(scope="module")
 def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
-    running = stack_process.start(tmp_path_factory.mktemp("labeling") / "run", port=stack_process.free_port(), time_scale=0.02)
+    running = stack_process.start(
+        tmp_path_factory.mktemp("labeling") / "run", port=stack_process.free_port(), time_scale=0.02, people_time_scale=PEOPLE_TIME_SCALE
+    )
     try:
         prepared = Review(running).set_up()
         _deploy(prepared)

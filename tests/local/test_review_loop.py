@@ -13,9 +13,14 @@ import boto3
 import pytest
 from aws_cdk import App
 from botocore.config import Config
+from review_setup import Portal
+from rich.console import Console
 
 from lambdas.common.review import Origin, ReviewReason, ReviewRequest
 from local import deployer, stack_process
+from local.demo import keep
+from local.demo.session import Session
+from local.demo.summary import Summary
 from stacks.application import FEATURE_FLAGS
 from stacks.foundation import FoundationStack
 from stacks.labeling import LabelingStack
@@ -24,7 +29,7 @@ from stacks.settings import load_settings
 
 ACCOUNT = "000000000000"
 PREFIX = "reviewloop-dev"
-SETTINGS = Path(__file__).resolve().parents[2] / "settings" / "dev.yaml"
+DEV = load_settings(stack_process.ROOT / "settings" / "dev.yaml")
 VOTES = {
     "good stuff": ["positive", "positive", "positive"],
     "could be worse": ["neutral", "positive", "neutral"],
@@ -65,6 +70,12 @@ class Deployed:
         queue = sqs.get_queue_url(QueueName=f"{PREFIX}-review-requests")["QueueUrl"]
         sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(asdict(request)))
 
+    def tasks(self) -> list[dict[str, Any]]:
+        """What waits for people."""
+        with urllib.request.urlopen(f"{self.emulator.url}/_reviewloop/tasks", timeout=10) as response:  # noqa: S310
+            found: list[dict[str, Any]] = json.loads(response.read())
+            return found
+
     def dead_letters(self, queue: str) -> int:
         sqs = self.client("sqs")
         url = sqs.get_queue_url(QueueName=f"{PREFIX}-{queue}-dlq")["QueueUrl"]
@@ -78,7 +89,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    assembly, settings = tmp_path_factory.mktemp("review-loop"), load_settings(SETTINGS)
+    assembly, settings = tmp_path_factory.mktemp("review-loop"), DEV
     app = App(outdir=str(assembly / "cdk.out"), context=FEATURE_FLAGS, analytics_reporting=False)
     foundation, review, labeling = FoundationStack(app, settings), ReviewStack(app, settings), LabelingStack(app, settings)
     review.add_stack_dependency(foundation)
@@ -114,6 +125,33 @@ def test_requests_become_labels_and_ground_truth(deployed: Deployed, wait_until:
     bucket = f"{PREFIX}-capture-{ACCOUNT}-us-east-1"
     keys = [one["Key"] for one in deployed.client("s3").list_objects_v2(Bucket=bucket, Prefix="ground-truth/")["Contents"]]
     assert sorted(key.rsplit("/", 1)[-1] for key in keys) == [f"{'a' * 32}.jsonl", f"{'b' * 32}.jsonl"]
+
+
+def test_people_at_the_worker_page_make_a_label_in_their_own_time(
+    deployed: Deployed, wait_until: Callable[..., Any], tmp_path: Path
+) -> None:
+    prediction_id, text = "f" * 32, "a text that nobody has ever voted on"
+    session = Session(
+        deployed.emulator, DEV, tmp_path, Summary(seed=1, labels_shuffled=False, quick=True), Console(), outputs=deployed.outputs
+    )
+    keep.add_reviewers(session)
+    names = keep.reviewers(session)
+    deployed.ask(prediction_id, text)
+
+    for name, label in zip(names, ("positive", "neutral", "positive"), strict=True):
+        assert deployed.item(prediction_id).get("human_label") is None
+        portal = Portal(deployed)
+        portal.sign_in(name, keep.PASSWORD)
+        task = portal.take_about(text)
+        held = next(one for one in deployed.tasks() if one["assigned"])
+        assert held["assigned_seconds_left"][0] > 0.9 * DEV.review.task_time_limit_seconds, "an hour is an hour, whatever the time scale"
+        assert held["seconds_left"] > 0.9 * DEV.review.task_availability_seconds
+        assert portal.post("/worker/answers", {"task": task, "answer": {"category": {"label": label}}})[0] == 200
+
+    wait_until(lambda: deployed.item(prediction_id).get("review_state") == "reviewed")
+    item = deployed.item(prediction_id)
+    assert item["human_label"] == "positive"
+    assert float(item["agreement"]) == pytest.approx(2 / 3, abs=1e-3)
 
 
 def test_a_stopped_review_is_a_dead_letter_and_a_redrive_asks_again(deployed: Deployed, wait_until: Callable[..., Any]) -> None:

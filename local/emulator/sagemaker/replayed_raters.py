@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from local.emulator import background, clock
-from local.emulator.sagemaker.task_queue import QUEUE, Task, TaskRefused, Worker
+from local.emulator.sagemaker.task_queue import QUEUE, Task, TaskRefused, Worker, text_sha256
 from local.emulator.sagemaker.worker_template import TemplateError
 
 POLL_SECONDS = 0.05
@@ -26,7 +26,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 def text_key(text_or_hash: str) -> str:
     """SHA-256 (hex) of a text; a hash stays as it is."""
-    return text_or_hash if _SHA256.fullmatch(text_or_hash) else hashlib.sha256(text_or_hash.encode()).hexdigest()
+    return text_or_hash if _SHA256.fullmatch(text_or_hash) else text_sha256(text_or_hash)
 
 
 def rater(number: int) -> Worker:

@@ -1,9 +1,10 @@
 """Tasks that wait for workers: who may take which one, who holds it, who has answered, when it ends.
 
 One queue serves A2I human loops and Ground Truth labelling jobs; the worker page and the replayed raters both
-take tasks with :meth:`TaskQueue.accept` and answer with :meth:`TaskQueue.submit`. Limits are declared seconds,
-waited for in scaled time. Source: SageMaker developer guide, "Monitor and Manage Your Human Loop" and "Delete a
-Human Loop" (a stopped task stays with the workers that hold it until they answer or their time is up).
+take tasks with :meth:`TaskQueue.accept` and answer with :meth:`TaskQueue.submit`. Limits are declared seconds, and
+real ones: people's time is not scaled with the waits of machines. Source: SageMaker developer guide, "Monitor and Manage
+Your Human Loop" and "Delete a Human Loop" (a stopped task stays with the workers that hold it until they answer or their
+time is up).
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ class Ending(StrEnum):
 
 class TaskRefused(Exception):
     """The worker may not take or answer the task (any more); the text says why, for the worker to read."""
+
+
+def text_sha256(text: str) -> str:
+    """Hex; also of a text with half a surrogate pair, which JSON can carry and UTF-8 cannot."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -97,8 +103,13 @@ class Task:
         """Hash of the text that is judged, if the input holds one under ``text``, ``taskObject`` or ``source``."""
         for key in ("text", "taskObject", "source"):
             if isinstance(self.input.get(key), str):
-                return hashlib.sha256(self.input[key].encode()).hexdigest()
+                return text_sha256(self.input[key])
         return None
+
+    @property
+    def gone_at(self) -> float:
+        """When it is no longer available, in epoch seconds."""
+        return self.created_at + clock.for_people(self.lifetime_seconds)
 
     @property
     def started(self) -> bool:
@@ -179,7 +190,7 @@ class TaskQueue:
                 raise TaskRefused("This task is no longer available.")
             now = clock.now()
             task.skipped_by.discard(worker.worker_id)
-            task.assignments[worker.worker_id] = Assignment(now, now + clock.scaled(task.time_limit_seconds))
+            task.assignments[worker.worker_id] = Assignment(now, now + clock.for_people(task.time_limit_seconds))
             return task.assignments[worker.worker_id]
 
     def submit(self, task_id: str, worker: Worker, content: Any) -> None:
@@ -257,7 +268,7 @@ class TaskQueue:
                 self._expire_assignments()
                 now = clock.now()
                 for task in list(self._tasks.values()):
-                    if task.created_at + clock.scaled(task.lifetime_seconds) <= now:
+                    if task.gone_at <= now:
                         self._end(task, Ending.EXPIRED)
 
 

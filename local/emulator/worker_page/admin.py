@@ -4,7 +4,8 @@
 POST ``/_reviewloop/raters``                load recorded votes: ``{"votes": {"<text or its SHA-256>": ["positive", ...]},
                                             "delay_seconds"?: 0, "seed"?: 0, "replace"?: false}``
 GET  ``/_reviewloop/raters``                ``{"texts", "answered"}``
-GET  ``/_reviewloop/tasks``                 open tasks: ``[{"source", "answers", "assigned", "wanted", "recorded_votes"}]``
+GET  ``/_reviewloop/tasks``                 open tasks: ``[{"source", "answers", "assigned", "wanted", "recorded_votes",
+                                            "seconds_left", "assigned_seconds_left": [...]}]``, in real seconds
 POST ``/_reviewloop/human-loops/<n>/emit``  deliver the loop's event again: ``{"times"?: 1, "detail"?: {...}}``; ``detail``
                                             replaces fields, e.g. an older status that arrives late
 POST ``/_reviewloop/human-loops/<n>/end``   end a loop now, with the answers that are there: ``{"status", "failureCode"?,
@@ -19,6 +20,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from local.emulator import clock
 from local.emulator.api import ApiError
 from local.emulator.sagemaker import human_loops
 from local.emulator.sagemaker.human_task_ui import need_human_task_ui
@@ -62,6 +64,7 @@ def _raters(_request: PageRequest) -> PageResponse:
 
 
 def _tasks(_request: PageRequest) -> PageResponse:
+    now = clock.now()
     return json_response(
         [
             {
@@ -70,6 +73,8 @@ def _tasks(_request: PageRequest) -> PageResponse:
                 "assigned": len(task.assignments),
                 "wanted": task.wanted,
                 "recorded_votes": task.text_sha256 in RATERS.votes,
+                "seconds_left": task.gone_at - now,
+                "assigned_seconds_left": [held.deadline - now for held in list(task.assignments.values())],
             }
             for task in QUEUE.open_tasks()
         ]
