@@ -50,5 +50,6 @@ def print_urls(console: Console, session: Session) -> None:
     console.print("\n  Two calls to paste; what the model is unsure of waits for people on the worker page:")
     for command in example_calls(session):
         console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"\n  a text gets its label once {answers} of the users have answered it: sign out and in again, or use private windows")
+    hint = f"a text gets its label once {answers} of the users have answered it: sign out and in again, or use private windows"
+    console.print(f"\n  {hint}", highlight=False, soft_wrap=True)
     console.print("  stop it with `make down`")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from local.emulator import background, events
@@ -17,7 +18,7 @@ from local.emulator.api import ApiError, HttpRequest, HttpResponse, Records, Req
 from local.emulator.sagemaker.flow_definitions import find_by_arn, output_of
 from local.emulator.sagemaker.human_task_ui import read_access, template_of
 from local.emulator.sagemaker.service_output import OutputRefused
-from local.emulator.sagemaker.task_queue import QUEUE, Ending, Task
+from local.emulator.sagemaker.task_queue import QUEUE, Answer, Ending, Task
 from local.emulator.sagemaker.worker_answers import answer_document, timestamp
 from local.emulator.sagemaker.worker_template import TemplateError, classifiers, render
 
@@ -76,7 +77,12 @@ def start_human_loop(http: HttpRequest) -> HttpResponse:
             "InputContent": content,
         }
         HUMAN_LOOPS.add(name, loop)
-    _ask(loop, flow, task_input)
+    try:
+        _ask(loop, flow, task_input)
+    except Exception:
+        # The caller sees the error; its next attempt under this name must not find a loop that nobody is asked about.
+        HUMAN_LOOPS.remove(name)
+        raise
     return answer({"HumanLoopArn": loop["HumanLoopArn"]})
 
 
@@ -128,41 +134,41 @@ def _ask(loop: Request, flow: Request, task_input: dict[str, Any]) -> None:
 def _task_finished(loop: Request, task: Task, ending: Ending) -> None:
     if loop["HumanLoopStatus"] in FINAL:
         return
-    documents = [answer_document(item) for item in task.answers]
     override = loop.pop("_ending", None)
     if override is not None:
-        finish(loop, override["status"], documents, code=override.get("failureCode"), reason=override.get("failureReason"))
+        finish(loop, override["status"], task.answers, code=override.get("failureCode"), reason=override.get("failureReason"))
     elif ending is Ending.ANSWERED:
-        finish(loop, "Completed", documents)
+        finish(loop, "Completed", task.answers)
     elif ending is Ending.STOPPED:
-        finish(loop, "Stopped", documents)
+        finish(loop, "Stopped", task.answers)
     else:
-        reason = f"The task expired with {len(documents)} of {task.wanted} answers."
-        finish(loop, "Failed", documents, code="Expired", reason=reason)
+        reason = f"The task expired with {len(task.answers)} of {task.wanted} answers."
+        finish(loop, "Failed", task.answers, code="Expired", reason=reason)
 
 
-def finish(
-    loop: Request, status: str, answers: list[dict[str, Any]] | None = None, *, code: str | None = None, reason: str | None = None
-) -> None:
-    """Write ``output.json``, set the final status, send the event. A loop that cannot be written ends as Failed."""
+def finish(loop: Request, status: str, answers: Sequence[Answer] = (), *, code: str | None = None, reason: str | None = None) -> None:
+    """Write ``output.json``, set the final status, send the event. A loop that cannot be written, for whatever reason, ends as Failed."""
     if answers or status == "Completed":
         try:
-            loop["HumanLoopOutput"] = {"OutputS3Uri": _write(loop, answers or [])}
+            loop["HumanLoopOutput"] = {"OutputS3Uri": _write(loop, answers)}
         except (OutputRefused, ApiError) as error:
             status, code, reason = "Failed", "ValidationError", str(error)
+        except Exception as error:
+            background.log.exception("the answers of human loop %s cannot be written", loop["HumanLoopName"])
+            status, code, reason = "Failed", "InternalError", f"The answers cannot be written: {type(error).__name__}: {error}"
     if status == "Failed":
         loop |= {"FailureCode": code or "InternalError", "FailureReason": (reason or "unknown")[:1024]}
     loop["HumanLoopStatus"] = status
     emit(loop)
 
 
-def _write(loop: Request, answers: list[dict[str, Any]]) -> str:
+def _write(loop: Request, answers: Sequence[Answer]) -> str:
     flow = find_by_arn(loop["FlowDefinitionArn"])
     if flow is None:
         raise OutputRefused(f"The flow definition {loop['FlowDefinitionArn']} is gone")
     document = {
         "flowDefinitionArn": loop["FlowDefinitionArn"],
-        "humanAnswers": answers,
+        "humanAnswers": [answer_document(item) for item in answers],
         "humanLoopName": loop["HumanLoopName"],
         "inputContent": json.loads(loop["InputContent"]),
     }
