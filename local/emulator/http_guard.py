@@ -68,10 +68,14 @@ def _is_open_to_pages(target: SplitResult, given: dict[str, list[str]]) -> bool:
 
 def _is_granted_read(query: str) -> bool:
     """A URL that ``grant_read_access`` made in a worker template: signed by a role's session, which only this emulator can do."""
-    values = parse_qs(query)
-    scope = values.get("X-Amz-Credential", [""])[0].split("/")
-    signed = "X-Amz-Signature" in values and "X-Amz-Security-Token" in values
-    return signed and scope[0].startswith("ASIA") and scope[-2:] == ["s3", "aws4_request"]
+    values = {name.lower(): given[0] for name, given in parse_qs(query).items()}
+    if "x-amz-security-token" not in values:
+        return False
+    if "x-amz-signature" in values:
+        key_id, *scope = values.get("x-amz-credential", "").split("/")
+        return key_id.startswith("ASIA") and scope[-2:] == ["s3", "aws4_request"]
+    # Signature version 2, which botocore signs S3's URLs with by default in the oldest regions, and no other service knows.
+    return "signature" in values and values.get("awsaccesskeyid", "").startswith("ASIA")
 
 
 def install() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "local"))
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from review_setup import LABELS, PASSWORD, Review
+from review_setup import LABELS, PASSWORD, Review, wait_for
 
 from local import stack_process
 
@@ -34,13 +37,7 @@ def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
     running = stack_process.start(tmp_path_factory.mktemp("page") / "run", port=stack_process.free_port(), time_scale=0.1)
     try:
         prepared = Review(running).set_up()
-        for username in ("reviewer", "reader", "skipper"):
-            if username != "reviewer":
-                prepared.client("cognito-idp").create_group(UserPoolId=prepared.pool, GroupName=username)
-                prepared.client("sagemaker").create_workteam(
-                    WorkteamName=username, Description=username, MemberDefinitions=[prepared.member(username)]
-                )
-            prepared.add_worker(username, group=None if username == "reviewer" else username)
+        prepared.add_worker("reviewer")
         yield prepared
     finally:
         running.stop()
@@ -72,9 +69,12 @@ def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
     page.keyboard.press("Enter")
 
 
-def flow_for(review: Review, team: str) -> str:
-    arn = review.client("sagemaker").describe_workteam(WorkteamName=team)["Workteam"]["WorkteamArn"]
-    return review.flow(f"flow-{team}", WorkteamArn=arn)
+def team(review: Review, name: str) -> str:
+    """The ARN of a new work team of one worker, both with this name."""
+    review.client("cognito-idp").create_group(UserPoolId=review.pool, GroupName=name)
+    made = review.client("sagemaker").create_workteam(WorkteamName=name, Description=name, MemberDefinitions=[review.member(name)])
+    review.add_worker(name, group=name)
+    return str(made["WorkteamArn"])
 
 
 def task_frame(page: Page) -> Any:
@@ -88,15 +88,16 @@ def test_five_tasks_are_labelled_by_keyboard_and_arrive_in_the_documented_form(p
         review.ask(flow, name, text)
     sign_in(page, "reviewer")
 
-    for text, digit, label in TEXTS.values():
+    for number, (text, digit, label) in enumerate(TEXTS.values(), start=1):
         frame = task_frame(page)
+        expect(page.locator("#position")).to_have_text(f"Task {number} of 5")
         expect(frame.locator("classification-target")).to_have_text(text)
         page.keyboard.press(digit)
         expect(frame.get_by_role("radio", name=label)).to_have_attribute("aria-checked", "true")
         page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
-    expect(page.locator("#counts")).to_have_text("5 answered, 0 waiting")
+    expect(page.locator("#counts")).to_have_text("5 answered, 0 to go")
     for name, (text, _, label) in TEXTS.items():
         review.ended(name)
         document = review.output(name)
@@ -110,7 +111,7 @@ def test_five_tasks_are_labelled_by_keyboard_and_arrive_in_the_documented_form(p
 def test_markup_in_a_text_is_shown_as_text_and_runs_nothing(page: Page, review: Review) -> None:
     said: list[str] = []
     page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    review.ask(flow_for(review, "reader"), "hostile", HOSTILE)
+    review.ask(review.flow("hostile", WorkteamArn=team(review, "reader")), "hostile", HOSTILE)
     sign_in(page, "reader")
 
     frame = task_frame(page)
@@ -128,10 +129,7 @@ def test_a_script_that_does_get_into_a_template_cannot_run(page: Page, review: R
     script = '<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>'
     content = script + '<div id="text">{{ task.input.text | skip_autoescape }}</div><crowd-form></crowd-form>'
     ui = review.client("sagemaker").create_human_task_ui(HumanTaskUiName="unescaped", UiTemplate={"Content": content})["HumanTaskUiArn"]
-    review.client("cognito-idp").create_group(UserPoolId=review.pool, GroupName="guarded")
-    arn = review.client("sagemaker").create_workteam(WorkteamName="guarded", Description="x", MemberDefinitions=[review.member("guarded")])
-    review.add_worker("guarded", group="guarded")
-    flow = review.flow("unescaped", HumanTaskUiArn=ui, WorkteamArn=arn["WorkteamArn"])
+    flow = review.flow("unescaped", HumanTaskUiArn=ui, WorkteamArn=team(review, "guarded"))
     review.ask(flow, "unescaped", "<b>bold</b><script>document.getElementById('text').textContent = 'ran'</script>")
     sign_in(page, "guarded")
 
@@ -142,8 +140,91 @@ def test_a_script_that_does_get_into_a_template_cannot_run(page: Page, review: R
     assert frame.locator("#text").inner_text() == "bold"
 
 
+PICTURE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M/wHwAEBgIApD5fRAAAAABJRU5ErkJggg==")
+
+
+def test_a_picture_that_the_template_grants_access_to_is_shown(page: Page, review: Review) -> None:
+    script = '<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>'
+    content = script + '<img alt="to judge" src="{{ task.input.text | grant_read_access }}"><crowd-form></crowd-form>'
+    ui = review.client("sagemaker").create_human_task_ui(HumanTaskUiName="picture", UiTemplate={"Content": content})["HumanTaskUiArn"]
+    review.client("s3").put_object(Bucket=review.bucket, Key="pictures/one.png", Body=PICTURE, ContentType="image/png")
+    statement = {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": f"arn:aws:s3:::{review.bucket}/*"}
+    request = review.flow_request("picture", HumanTaskUiArn=ui, WorkteamArn=team(review, "viewer"))
+    arn = review.client("sagemaker").create_flow_definition(**{**request, "RoleArn": review.make_role("picture", [statement])})
+    wait_for(lambda: review.flow_status("picture") == "Active", "Active")
+    review.ask(arn["FlowDefinitionArn"], "picture", f"s3://{review.bucket}/pictures/one.png")
+    sign_in(page, "viewer")
+
+    picture = task_frame(page).get_by_alt_text("to judge")
+
+    expect(picture).to_have_js_property("complete", True)
+    expect(picture).to_have_js_property("naturalWidth", 1)
+
+
+def test_a_long_text_scrolls_and_leaves_the_answers_in_sight_on_a_telephone_too(browser: Browser, review: Review) -> None:
+    review.ask(review.flow("long", WorkteamArn=team(review, "walker")), "long", "All work and no play. " * 400)
+    context = browser.new_context(base_url=review.emulator.url, viewport={"width": 375, "height": 812}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    sign_in(page, "walker")
+
+    frame = task_frame(page)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 375, "nothing sticks out"
+    expect(page.get_by_role("button", name="Sign out")).to_be_in_viewport(ratio=1)
+    expect(frame.locator("classification-target")).to_have_attribute("tabindex", "0")
+    expect(frame.get_by_role("radio", name="positive")).to_be_in_viewport(ratio=1)
+    frame.get_by_role("radio", name="positive").tap()
+    frame.get_by_role("button", name="Submit").tap()
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    context.close()
+
+
+ATTACK = """async (url) => {
+  const form = new URLSearchParams({Action: "CreateQueue", QueueName: "smuggled", Version: "2012-11-05"});
+  const credential = "test/20260101/us-east-1/sqs/aws4_request";
+  const query = `Action=CreateQueue&QueueName=smuggled&X-Amz-Credential=${credential}`;
+  const tries = [
+    fetch(`${url}/`, {method: "POST", mode: "no-cors", body: form}),
+    fetch(`${url}/?${query}`, {mode: "no-cors"}),
+    fetch(`${url}/_ministack/reset`, {method: "POST", mode: "no-cors"}),
+    fetch(`${url}/_reviewloop/raters`, {method: "POST", body: '{"votes": {"smuggled": ["positive"]}}'}),
+    new Promise((done) => { const image = new Image(); image.onload = image.onerror = done; image.src = `${url}/?${query}`; }),
+    new Promise((done) => { const socket = new WebSocket(url.replace("http", "ws")); socket.onclose = done; }),
+  ];
+  return (await Promise.allSettled(tries)).map((one) => one.status);
+}"""
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    """Another site: one empty page."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_page_from_elsewhere_reaches_nothing(page: Page, review: Review) -> None:
+    queues = review.client("sqs").list_queues()["QueueUrls"]
+    seen: list[tuple[str, int]] = []
+    page.on("response", lambda response: seen.append((response.url, response.status)))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as elsewhere:
+        threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+        page.goto(f"http://localhost:{elsewhere.server_port}/")
+
+        settled = page.evaluate(ATTACK, review.emulator.url)
+
+        elsewhere.shutdown()
+    assert (len(settled), settled[3]) == (6, "rejected")
+    assert {status for url, status in seen if url.startswith(review.emulator.url)} == {403}
+    assert review.client("sqs").list_queues()["QueueUrls"] == queues, "nothing was made, and nothing is gone"
+
+
 def test_a_choice_can_be_undone_and_a_skipped_task_comes_back(page: Page, review: Review) -> None:
-    review.ask(flow_for(review, "skipper"), "undone", "Neither here nor there.")
+    review.ask(review.flow("undone", WorkteamArn=team(review, "skipper")), "undone", "Neither here nor there.")
     sign_in(page, "skipper")
     frame = task_frame(page)
 
@@ -169,6 +250,7 @@ def test_a_wrong_password_is_told_to_the_person(page: Page, review: Review) -> N
 
     expect(page.get_by_role("alert")).to_have_text("The user name or the password is wrong.")
     expect(page.get_by_label("User name")).to_have_value("reviewer")
+    expect(page.get_by_label("Password")).to_be_focused()
 
 
 def test_a_task_that_arrives_later_appears_by_itself(page: Page, review: Review) -> None:

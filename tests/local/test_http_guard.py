@@ -161,8 +161,11 @@ def test_what_the_frame_of_a_task_loads_is_answered_and_nothing_that_only_looks_
 
     assert send(emulator, "GET", "/worker/assets/crowd-elements.js", headers=frame)[0] == 200
     assert send(emulator, "POST", "/worker/assets/crowd-elements.js", headers=frame)[0] == 403
-    refused = send(emulator, "GET", f"/bucket/key?{by_root}", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"})
-    assert (refused[0], b"another site" in refused[2]) == (403, True)
+    by_no_session = "AWSAccessKeyId=test&Signature=0&x-amz-security-token=0"
+    of_another_service = by_root.replace("test", "ASIA0").replace("/s3/", "/sqs/")
+    for query in (by_root, by_no_session, of_another_service):
+        refused = send(emulator, "GET", f"/bucket/key?{query}", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"})
+        assert (refused[0], b"another site" in refused[2]) == (403, True)
 
 
 def test_a_web_socket_of_a_foreign_page_is_refused(emulator: stack_process.Emulator, aws: Any) -> None:

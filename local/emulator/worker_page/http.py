@@ -69,14 +69,14 @@ SHELL_POLICY = (
 """Content security policy of the page around a task: no inline script or style, nothing from elsewhere."""
 
 
-def _headers(content_type: str, policy: str) -> dict[str, str]:
+def _headers(content_type: str, policy: str, cache: str = "no-store") -> dict[str, str]:
     return {
         "Content-Type": content_type,
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
         # Not no-referrer: with it a browser posts even this page's own forms with the origin "null".
         "Referrer-Policy": "same-origin",
-        "Cache-Control": "no-store",
+        "Cache-Control": cache,
     }
 
 
@@ -89,8 +89,8 @@ def json_response(value: Any, status: int = 200) -> PageResponse:
     return PageResponse(status, json.dumps(value, ensure_ascii=False).encode(), _headers("application/json", "default-src 'none'"))
 
 
-def asset_response(body: bytes, content_type: str) -> PageResponse:
-    return PageResponse(200, body, _headers(content_type, "default-src 'none'"))
+def asset_response(body: bytes, content_type: str, *, cache: str = "no-store") -> PageResponse:
+    return PageResponse(200, body, _headers(content_type, "default-src 'none'", cache))
 
 
 def redirect(location: str, *, extra: Mapping[str, str] | None = None) -> PageResponse:

@@ -65,10 +65,11 @@ def _page(name: str) -> Template:
 
 
 def _asset(name: str) -> PageResponse:
+    """Kept by the browser for five minutes: the frame of every task loads its script and style anew."""
     path = ASSETS / name
     if not path.is_file():
         raise PageError(404, "There is no such file.")
-    return asset_response(path.read_bytes(), CONTENT_TYPES[path.suffix])
+    return asset_response(path.read_bytes(), CONTENT_TYPES[path.suffix], cache="private, max-age=300")
 
 
 def error_page(error: PageError) -> PageResponse:
@@ -82,7 +83,8 @@ def error_page(error: PageError) -> PageResponse:
 def _sign_in_form(message: str = "", username: str = "", status: int = 200) -> PageResponse:
     """The form's own token, also in a cookie, so that no other site can sign a visitor in."""
     token = secrets.token_urlsafe(24)
-    page = _page("sign-in.html").substitute(token=token, message=_alert(message), username=html.escape(username))
+    focus = {"focus_username": "", "focus_password": " autofocus"} if username else {"focus_username": " autofocus", "focus_password": ""}
+    page = _page("sign-in.html").substitute(token=token, message=_alert(message), username=html.escape(username), **focus)
     return html_response(page, status, extra={"Set-Cookie": f"{FORM_COOKIE}={token}; {_COOKIE_RULES}"})
 
 

@@ -31,6 +31,8 @@ class Classifier {
     const target = element.querySelector("classification-target");
     if (target) this.trim(target);
     element.prepend(heading, ...(target ? [target] : []), group);
+    this.group = group;
+    this.target = target;
     this.foldInstructions();
     this.refresh();
   }
@@ -40,6 +42,11 @@ class Classifier {
     const first = target.firstChild, last = target.lastChild;
     if (first?.nodeType === Node.TEXT_NODE) first.data = first.data.trimStart();
     if (last?.nodeType === Node.TEXT_NODE) last.data = last.data.trimEnd();
+  }
+
+  // A long text scrolls in its own place, with keys too, so that the categories stay in sight.
+  letScroll() {
+    if (this.target && this.target.scrollHeight > this.target.clientHeight + 1) this.target.tabIndex = 0;
   }
 
   option(category, index) {
@@ -91,7 +98,10 @@ class TaskForm {
     this.undoButton = make("button", { type: "button", "aria-keyshortcuts": "Escape" }, "Undo choice", make("kbd", { "aria-hidden": "true" }, "Esc"));
     this.submitButton.addEventListener("click", () => this.submit());
     this.undoButton.addEventListener("click", () => this.undo());
-    form.append(make("div", { class: "actions" }, this.submitButton, this.undoButton));
+    const actions = make("div", { class: "actions" }, this.submitButton, this.undoButton);
+    // Beside a single question they stand before its instructions, where the hand is; after the last of several otherwise.
+    if (classifiers.length === 1) classifiers[0].group.after(actions);
+    else form.append(actions);
     form.addEventListener("choice", () => this.changed());
     this.changed();
   }
@@ -164,6 +174,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   const height = () => tell("height", { height: Math.ceil(document.body.getBoundingClientRect().height) });
   new ResizeObserver(height).observe(document.body);
+  classifiers.forEach((classifier) => classifier.letScroll());
   height();
   tell("ready", { categories: classifiers.flatMap((classifier) => classifier.options.map((option) => option.dataset.label)) });
 });

@@ -21,7 +21,12 @@ async function request(path, body) {
     headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
     body: JSON.stringify(body),
   };
-  const response = await fetch(path, options);
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Error("The server does not answer: is it still running? This page tries again by itself.");
+  }
   const answer = await response.json();
   if (response.status === 401) location.assign("/worker");
   if (!response.ok) throw new Error(answer.message);
@@ -30,7 +35,9 @@ async function request(path, body) {
 
 function showCounts(state) {
   const total = state.answered + state.waiting;
-  at("counts").textContent = `${state.answered} answered, ${state.waiting} waiting`;
+  at("counts").textContent = `${state.answered} answered, ${state.waiting} to go${state.skipped ? `, ${state.skipped} skipped` : ""}`;
+  at("position").textContent = `Task ${state.answered + 1} of ${total}`;
+  at("done-count").textContent = state.answered ? `${state.answered} answered: thank you.` : "";
   at("progress").setAttribute("aria-valuemax", String(total));
   at("progress").setAttribute("aria-valuenow", String(state.answered));
   at("progress-fill").style.transform = `scaleX(${total ? state.answered / total : 0})`;
@@ -86,7 +93,9 @@ window.addEventListener("message", (event) => {
   else if (message.type === "ready") {
     frame.dataset.ready = "true";
     frame.focus();
-    say(`New task. ${at("counts").textContent}. Categories: ${message.categories.map((name, index) => `${index + 1} ${name}`).join(", ")}.`);
+    at("to-last-key").hidden = message.categories.length < 2;
+    at("last-key").textContent = String(Math.min(message.categories.length, 9));
+    say(`${at("position").textContent}. ${at("counts").textContent}. Categories: ${message.categories.map((name, index) => `${index + 1} ${name}`).join(", ")}.`);
   } else if (message.type === "say") say(String(message.text));
   else if (message.type === "submit") submit(message.answer);
   else if (message.type === "skip") skip();
