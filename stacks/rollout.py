@@ -17,7 +17,7 @@ from stacks.names import CHALLENGER, Names
 from stacks.settings import Settings
 
 POLL_SECONDS = 15
-REVIEWED_INDEX = "reviewed-by-model"
+REVIEW_INDEXES = ("open-reviews", "reviewed-by-model")
 
 
 class RolloutStack(Stack):
@@ -142,11 +142,14 @@ class RolloutStack(Stack):
                 "MAX_ERROR_RATE": str(rollout.max_error_rate),
                 "MAX_AGREEMENT_LOSS": str(rollout.max_agreement_loss),
                 "MAX_HOLDS": str(rollout.max_holds),
+                "MIN_REVIEWED": str(rollout.min_reviewed),
+                "WITHOUT_REVIEWS": rollout.without_reviews,
+                "AUDIT_SHARE": str(self.settings.review.audit_share),
             },
         )
         function.allow(["cloudwatch:GetMetricData"], ["*"])  # the one "*" beside X-Ray's, under the same acknowledgement
         function.allow(["cloudwatch:DescribeAlarms"], [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in alarms])
-        function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{REVIEWED_INDEX}"])
+        function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{index}" for index in REVIEW_INDEXES])
         function.allow(["kms:Decrypt"], [self.shared.key.key_arn])
         return function
 

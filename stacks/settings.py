@@ -331,6 +331,8 @@ class RolloutSettings(_Section):
     max_error_rate: Share = 0.05
     max_agreement_loss: Share = 0.10
     max_holds: int = Field(default=6, ge=0, le=100)
+    min_reviewed: int = Field(default=20, ge=1, le=100_000)
+    without_reviews: Literal["advance", "hold"] = "advance"
 
     @model_validator(mode="after")
     def _steps_rise(self) -> RolloutSettings:
@@ -374,6 +376,15 @@ class Settings(_Section):
             raise ValueError(
                 f"name {self.name}, stage {self.stage} and region {self.region} make bucket names of {length} characters, and S3 takes 63: "
                 f"shorten name or stage by {length - 63}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _agreement_can_be_judged(self) -> Settings:
+        if self.rollout.without_reviews == "hold" and self.review.audit_share == 0:
+            raise ValueError(
+                "rollout.without_reviews 'hold' needs review.audit_share above 0: with no confident answer reviewed, agreement is never "
+                "judged and every rollout would end inconclusive; raise review.audit_share, or use 'advance'"
             )
         return self
 

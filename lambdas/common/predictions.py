@@ -183,10 +183,10 @@ class PredictionStore:
         }
         return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
 
-    def open_reviews(self, state: ReviewState, *, before: str | None = None) -> Iterator[dict[str, Any]]:
-        """Items whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first; ``before`` bounds created_at."""
+    def open_reviews(self, state: ReviewState, *, since: str | None = None) -> Iterator[dict[str, Any]]:
+        """Items whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first; ``since`` bounds created_at."""
         key = Key("open_state").eq(state.value)
-        yield from self._query(OPEN_REVIEWS, key & Key("created_at").lt(before) if before else key)
+        yield from self._query(OPEN_REVIEWS, key & Key("created_at").gte(since) if since else key)
 
     def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[dict[str, Any]]:
         """Items with a human label reviewed on ``day`` (yyyy-mm-dd), after the time stamp ``after``."""

@@ -34,7 +34,7 @@ class Progress:
         step: index into the policy's ``weight_steps``.
         share: the challenger's share of traffic that this step asks for.
         holds: how often this step was held for more evidence.
-        started: when the challenger was released; ISO 8601 UTC.
+        started: when the experiment began, the challenger in place with its first share; ISO 8601 UTC.
         since: when this step's weights were live; evidence counts from here.
         weights: every change of the live weights so far.
     """
@@ -58,8 +58,12 @@ class Progress:
         return {**asdict(self), "weights": [asdict(change) for change in self.weights]}
 
     def shifted(self, challenger: float, now: str) -> Progress:
-        """The live weights are now ``1 - challenger`` and ``challenger``; a repeated call adds no second change."""
+        """The live weights are now ``1 - challenger`` and ``challenger``; a repeated call adds no second change.
+
+        The first step is shifted to before the challenger's fleet comes up and again once it is in place: the experiment starts then.
+        """
         change = WeightChange(now, round(1 - challenger, 6), round(challenger, 6))
         last = self.weights[-1] if self.weights else None
         same = last is not None and (last.champion, last.challenger) == (change.champion, change.challenger)
-        return replace(self, since=now, weights=self.weights if same else (*self.weights, change))
+        weights = self.weights if same else (*self.weights, change)
+        return replace(self, started=self.started if self.step else now, since=now, weights=weights)

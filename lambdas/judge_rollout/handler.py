@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -12,13 +12,16 @@ from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.predictions import PredictionStore
+from lambdas.common.review import ReviewState
 from lambdas.common.rollout import Progress
-from lambdas.judge_rollout.policy import Evidence, Judge, Policy, VariantEvidence, judge
+from lambdas.judge_rollout.policy import Evidence, Judge, Policy, VariantEvidence, WithoutReviews, judge
 from lambdas.judge_rollout.progress import after
+from lambdas.judge_rollout.reviews import reviews_of
 
 JUDGE: Judge = judge
 _COUNTS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
 _PERIOD = 60
+_UNANSWERED = (ReviewState.REQUESTED, ReviewState.IN_REVIEW, ReviewState.DEAD_LETTERED)
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,21 @@ class Environment:
     max_error_rate: float
     max_agreement_loss: float
     max_holds: int
+    min_reviewed: int
+    without_reviews: str
+    audit_share: float
 
     @property
     def policy(self) -> Policy:
-        steps = tuple(float(step) for step in self.weight_steps)
-        return Policy(steps, self.min_invocations, self.max_error_rate, self.max_agreement_loss, self.max_holds)
+        return Policy(
+            weight_steps=tuple(float(step) for step in self.weight_steps),
+            min_invocations=self.min_invocations,
+            max_error_rate=self.max_error_rate,
+            max_agreement_loss=self.max_agreement_loss,
+            max_holds=self.max_holds,
+            min_reviewed=self.min_reviewed,
+            without_reviews=WithoutReviews(self.without_reviews),
+        )
 
 
 @cache
@@ -53,7 +66,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """``{"progress", "model_versions": {"champion", "challenger"}}`` -> ``{"decision", "reason", "evidence", "progress"}``."""
     progress, policy = Progress.parse(event["progress"]), _environment().policy
     versions = event["model_versions"]
-    champion, challenger = (_of_variant(variant, versions[variant], progress) for variant in ("champion", "challenger"))
+    unanswered = [item for state in _UNANSWERED for item in _store().open_reviews(state, since=progress.started)]
+    champion, challenger = (_of_variant(variant, versions[variant], unanswered, progress) for variant in ("champion", "challenger"))
     evidence = Evidence(champion, challenger, _alarming())
     verdict = JUDGE(evidence, progress, policy)
     result = {**asdict(verdict), "evidence": asdict(evidence), "progress": after(verdict.decision, progress, policy).as_json()}
@@ -61,15 +75,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return result
 
 
-def _of_variant(variant: str, model_version: str, progress: Progress) -> VariantEvidence:
+def _of_variant(variant: str, model_version: str, unanswered: Sequence[Mapping[str, Any]], progress: Progress) -> VariantEvidence:
     counts = dict(zip(_COUNTS, _sums(variant, progress.since), strict=True))
-    reviewed = list(_store().reviewed_by_model(model_version, after=progress.started))
-    decided = [item for item in reviewed if item.get("human_label") and item.get("variant") == variant]
+    reviewed = _store().reviewed_by_model(model_version, after=progress.started)
     return VariantEvidence(
         invocations=round(counts["Invocations"]),
         failed=round(counts["Invocation4XXErrors"] + counts["Invocation5XXErrors"]),
-        reviewed=len(decided),
-        agreed=sum(item["human_label"] == item["label"] for item in decided),
+        reviews=reviews_of(variant, model_version, unanswered, reviewed, progress=progress, audit_share=_environment().audit_share),
     )
 
 

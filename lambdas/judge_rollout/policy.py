@@ -1,19 +1,24 @@
 """Champion against challenger at one weight step: pure, from (evidence, progress) to a verdict with its reason.
 
-This judge is plain: it compares failures and agreement with people against fixed limits. It makes no claim of statistical
-significance; another one may stand behind the same :class:`Judge` interface.
+Failures are held against a fixed limit. Agreement with people ends a rollout when the loss is above its limit *and* above what chance
+explains: a challenger as good as the champion is rolled back for its agreement in at most :data:`FALSE_ROLLBACKS` of all rollouts.
+Agreement is looked at once a step (a hold is for want of evidence, and ends before that look), so each look has that rate divided by
+the number of steps (Bonferroni). Another judge may stand behind the same :class:`Judge` interface.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import NormalDist
 from typing import Protocol
 
 from lambdas.common.rollout import Progress
+from lambdas.judge_rollout.agreement import Reviews, loss, standard_error
 
-MIN_REVIEWED = 20
-"""With fewer reviewed answers a side, one rater's slip moves agreement by more than the limit: agreement is not judged."""
+FALSE_ROLLBACKS = 0.05
+"""Of rollouts whose challenger is as good as the champion."""
 
 
 class Decision(StrEnum):
@@ -26,22 +31,24 @@ class Decision(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+class WithoutReviews(StrEnum):
+    """What a step with too few reviews to judge agreement does when all else is well."""
+
+    ADVANCE = "advance"
+    HOLD = "hold"
+
+
 @dataclass(frozen=True)
 class VariantEvidence:
-    """Counts of one variant: calls and failed ones at this step, reviewed answers and agreeing ones since the rollout began."""
+    """Counts of one variant: calls and failed ones at this step, reviews of its answers since the experiment began."""
 
     invocations: int
     failed: int
-    reviewed: int = 0
-    agreed: int = 0
+    reviews: Reviews = field(default_factory=Reviews)
 
     @property
     def error_rate(self) -> float:
         return self.failed / self.invocations if self.invocations else 0.0
-
-    @property
-    def agreement(self) -> float:
-        return self.agreed / self.reviewed if self.reviewed else 0.0
 
 
 @dataclass(frozen=True)
@@ -55,13 +62,20 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Policy:
-    """Settings ``rollout``: shares are 0..1, ``max_holds`` counts per step."""
+    """Settings ``rollout``: shares are 0..1, ``max_holds`` counts per step, ``min_reviewed`` in effective reviews of each variant."""
 
     weight_steps: tuple[float, ...]
     min_invocations: int
     max_error_rate: float
     max_agreement_loss: float
     max_holds: int
+    min_reviewed: int
+    without_reviews: WithoutReviews
+
+    @property
+    def sureness(self) -> float:
+        """One-sided normal quantile of one look at agreement."""
+        return NormalDist().inv_cdf(1 - FALSE_ROLLBACKS / len(self.weight_steps))
 
 
 @dataclass(frozen=True)
@@ -94,12 +108,26 @@ def judge(evidence: Evidence, progress: Progress, policy: Policy) -> Verdict:
                 f"{errors}, but the champion fails as often ({_percent(champion.error_rate)}): not the challenger's fault", progress, policy
             )
         return Verdict(Decision.ROLL_BACK, f"challenger: {errors}, {_percent(policy.max_error_rate)} are allowed")
-    agreement, loss = _agreement(champion, challenger)
-    if loss is not None and loss > policy.max_agreement_loss:
-        return Verdict(Decision.ROLL_BACK, f"{agreement}: a loss of {_percent(policy.max_agreement_loss)} is allowed")
-    passed = f"at {_percent(progress.share)} {errors}; {agreement}"
-    last = progress.step + 1 >= len(policy.weight_steps)
-    return Verdict(Decision.PROMOTE if last else Decision.ADVANCE, passed)
+    return _judge_agreement(champion.reviews, challenger.reviews, f"at {_percent(progress.share)} {errors}", progress, policy)
+
+
+def _judge_agreement(champion: Reviews, challenger: Reviews, errors: str, progress: Progress, policy: Policy) -> Verdict:
+    """The last look; ``errors`` tells that the calls are well."""
+    told = _told(champion, challenger)
+    passed = Decision.PROMOTE if progress.step + 1 >= len(policy.weight_steps) else Decision.ADVANCE
+    effective = min(champion.sample.effective, challenger.sample.effective)
+    if effective < policy.min_reviewed:
+        few = f"without enough reviews to judge agreement ({math.floor(effective)} of {policy.min_reviewed})"
+        if policy.without_reviews is WithoutReviews.HOLD:
+            return _wait(f"{errors}, {few}: {told}", progress, policy)
+        return Verdict(passed, f"{'promoted' if passed is Decision.PROMOTE else 'next step'} {few}: {errors}; {told}")
+    lost, chance = loss(champion.sample, challenger.sample), policy.sureness * standard_error(champion.sample, challenger.sample)
+    if lost <= policy.max_agreement_loss:
+        return Verdict(passed, f"{errors}; {told}")
+    if lost <= chance:
+        return Verdict(passed, f"{errors}; {told}: a loss of {_percent(lost)}, where chance explains up to {_percent(chance)}")
+    allowed = f"{_percent(policy.max_agreement_loss)} is allowed, and chance explains up to {_percent(chance)}"
+    return Verdict(Decision.ROLL_BACK, f"{told}: a loss of {_percent(lost)}, where {allowed}")
 
 
 def _wait(reason: str, progress: Progress, policy: Policy) -> Verdict:
@@ -108,13 +136,21 @@ def _wait(reason: str, progress: Progress, policy: Policy) -> Verdict:
     return Verdict(Decision.HOLD, reason)
 
 
-def _agreement(champion: VariantEvidence, challenger: VariantEvidence) -> tuple[str, float | None]:
-    """What to say of agreement with people, and the challenger's loss; None with too few reviews to judge it."""
-    sides = [f"with the {name} on {side.agreed} of {side.reviewed}" for name, side in (("challenger", challenger), ("champion", champion))]
-    counts = f"people agree {', '.join(sides)}"
-    if min(champion.reviewed, challenger.reviewed) < MIN_REVIEWED:
-        return f"{counts} reviewed answers, too few to judge ({MIN_REVIEWED} each)", None
-    return f"{counts} reviewed answers", champion.agreement - challenger.agreement
+def _told(champion: Reviews, challenger: Reviews) -> str:
+    """What people said, weighted and counted, and how many of the asked have said nothing."""
+    sides = (("challenger", challenger), ("champion", champion))
+    agreement = " and ".join(f"with the {name} on {_rate(side)}" for name, side in sides)
+    silent = ", ".join(
+        f"{side.unlabelled} of the {name} ({side.waiting} waiting, {side.undecided} undecided, {side.dead_lettered} dead letters)"
+        for name, side in sides
+        if side.unlabelled
+    )
+    return f"people agree {agreement}" + (f"; asked about and without a label: {silent}" if silent else "")
+
+
+def _rate(side: Reviews) -> str:
+    sample = side.sample
+    return f"{_percent(sample.rate)} ({side.agreed} of {side.labelled} reviewed answers, worth {sample.effective:.0f})"
 
 
 def _percent(share: float) -> str:

@@ -66,6 +66,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"review": {"workforce": {"mode": "import", "workteam_arn": "team"}}}, "review.workforce.workteam_arn", "team", "workteam"),
     ({"gates": {"approval": "never"}}, "gates.approval", "never", "'automatic' or 'manual'"),
     ({"rollout": {"weight_steps": [0.0]}}, "rollout.weight_steps.0", "0.0", "greater than 0"),
+    ({"rollout": {"without_reviews": "promote"}}, "rollout.without_reviews", "promote", "'advance' or 'hold'"),
     ({"retention": {"log_days": 2}}, "retention.log_days", "2", "365"),
 ]  # fmt: skip
 
@@ -149,6 +150,10 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     ({"drift": {"schedule_minutes": 1_440, "evaluation_periods": 8}}, ["drift:", "1440 x evaluation_periods 8", "the 10080 minutes"]),
     ({"rollout": {"weight_steps": [0.5, 0.1]}}, ["rollout:", "[0.5, 0.1]", "must rise"]),
     ({"rollout": {"weight_steps": [0.1, 0.1]}}, ["rollout:", "[0.1, 0.1]", "must rise"]),
+    (
+        {"rollout": {"without_reviews": "hold"}, "review": {"audit_share": 0}},
+        ["rollout.without_reviews 'hold'", "review.audit_share above 0", "raise review.audit_share, or use 'advance'"],
+    ),
     ({"rollout": {"step_seconds": 60}}, ["rollout.step_seconds 60", "at least the 120 s"]),
     (
         {"name": "a" * 15, "stage": "b" * 8, "region": "ap-southeast-1"},
@@ -165,6 +170,8 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {"review": {"task_time_limit_seconds": 3_600, "task_availability_seconds": 3_600}},
     {"drift": {"schedule_minutes": 1_440, "evaluation_periods": 7}},
     {"rollout": {"step_seconds": 120}},
+    {"rollout": {"without_reviews": "hold"}, "review": {"audit_share": 0.001}},
+    {"rollout": {"without_reviews": "advance"}, "review": {"audit_share": 0}},
     {"name": "a" * 15, "stage": "b" * 7, "region": "ap-southeast-1"},
 ]
 
