@@ -123,7 +123,7 @@ class PredictionStore:
         item: dict[str, Any] | None = self._table.get_item(Key={"prediction_id": prediction_id}, ConsistentRead=True).get("Item")
         return item
 
-    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int) -> bool:
+    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:
         """Any open state -> in_review, for this or a newer attempt; False when a result (or a later attempt) was quicker.
 
         ``not_required`` counts as open here: an operator may ask people about any prediction.
@@ -136,6 +136,7 @@ class PredictionStore:
                 "open_state": ReviewState.IN_REVIEW.value,
                 "review_id": review_id,
                 "attempt": attempt,
+                "asked_at": asked_at,
             },
             condition=(Attr("review_state").is_in(waiting) & Attr("attempt").lte(attempt))
             | (Attr("review_state").eq(ReviewState.IN_REVIEW.value) & Attr("attempt").lt(attempt)),

@@ -33,7 +33,8 @@ def take_account(
     Args:
         requested, in_review, dead_lettered: items of the prediction table.
         resend_before: ISO 8601 UTC; a request made before and still not started was lost on its way to the queue.
-        overdue_before: ISO 8601 UTC; a review asked before should have ended by the backend's own time limit.
+        overdue_before: ISO 8601 UTC; a review asked before should have ended by the backend's own time limit. A review of before
+            ``asked_at`` was recorded counts from its prediction.
     """
     waiting, asked, dead = list(requested), list(in_review), list(dead_lettered)
     return Account(
@@ -41,7 +42,7 @@ def take_account(
         in_review=len(asked),
         dead_lettered=len(dead),
         to_resend=tuple(_request(item) for item in waiting if item["created_at"] < resend_before),
-        overdue=tuple(str(item["prediction_id"]) for item in asked if item["created_at"] < overdue_before),
+        overdue=tuple(str(item["prediction_id"]) for item in asked if item.get("asked_at", item["created_at"]) < overdue_before),
     )
 
 

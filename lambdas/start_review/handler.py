@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -56,7 +57,8 @@ def _handle(record: SQSRecord) -> None:
     request = ReviewRequest.from_json(record.body)
     details = {"prediction_id": request.prediction_id, "attempt": request.attempt}
     try:
-        outcome, reason = start(request, store=_store(), backend=_backend(), send_dead_letter=_send_dead_letter)
+        now = datetime.now(UTC).isoformat()
+        outcome, reason = start(request, store=_store(), backend=_backend(), send_dead_letter=_send_dead_letter, now=now)
     except Exception as error:
         logger.exception("review not started", extra=details)
         if int(record.attributes.approximate_receive_count or 1) >= _environment().max_receives:

@@ -31,17 +31,18 @@ class Store(Protocol):
 
     def get(self, prediction_id: str) -> Mapping[str, Any] | None: ...
     def put(self, prediction: Prediction) -> bool: ...
-    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int) -> bool: ...
+    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool: ...
     def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool: ...
 
 
 def start(
-    request: ReviewRequest, *, store: Store, backend: ReviewBackend, send_dead_letter: Callable[[ReviewRequest, str], None]
+    request: ReviewRequest, *, store: Store, backend: ReviewBackend, send_dead_letter: Callable[[ReviewRequest, str], None], now: str
 ) -> tuple[Outcome, str]:
     """Start the review that ``request`` asks for; returns what happened and why.
 
     Args:
         send_dead_letter: puts a request into the dead-letter queue, with the reason.
+        now: ISO 8601 UTC; the backend's time limit counts from here.
 
     Raises:
         UnknownPrediction: keep the message; the record may still come.
@@ -60,7 +61,7 @@ def start(
         send_dead_letter(retry, str(refusal))
         store.mark_dead_lettered(request.prediction_id, request.attempt, str(refusal), next_attempt=retry.attempt)
         return Outcome.REFUSED, str(refusal)
-    if store.mark_in_review(request.prediction_id, review_id, request.attempt):
+    if store.mark_in_review(request.prediction_id, review_id, request.attempt, asked_at=now):
         return Outcome.STARTED, review_id
     return Outcome.STARTED, f"{review_id} ended before it was recorded as started"
 

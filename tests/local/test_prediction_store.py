@@ -56,7 +56,7 @@ def put(store: PredictionStore, state: ReviewState = ReviewState.REQUESTED, atte
         )
     )  # fmt: skip
     if state is ReviewState.IN_REVIEW:
-        assert store.mark_in_review(prediction_id, "r", attempt)
+        assert store.mark_in_review(prediction_id, "r", attempt, asked_at="2026-11-23T10:01:00")
     elif state is ReviewState.DEAD_LETTERED:
         assert store.mark_dead_lettered(prediction_id, attempt, "why", next_attempt=attempt)
     elif state is ReviewState.REVIEWED:
@@ -93,10 +93,11 @@ def test_a_prediction_is_put_once(store: PredictionStore) -> None:
 )
 def test_which_predictions_go_into_review(store: PredictionStore, state: ReviewState, recorded: int, attempt: int, happens: bool) -> None:
     prediction_id = put(store, state, recorded)
-    assert store.mark_in_review(prediction_id, "new", attempt) is happens
+    assert store.mark_in_review(prediction_id, "new", attempt, asked_at="2026-11-24T10:00:00") is happens
     now = item(store, prediction_id)
     assert now["review_state"] == ("in_review" if happens else state.value)
     assert now["attempt"] == (attempt if happens else recorded)
+    assert (now.get("asked_at") == "2026-11-24T10:00:00") is happens
     assert now.get("open_state") == (None if now["review_state"] == "reviewed" else now["review_state"])
 
 
@@ -148,7 +149,7 @@ def test_an_undecided_review_is_final_and_has_no_label(store: PredictionStore) -
 def test_a_label_for_nothing_is_refused(store: PredictionStore) -> None:
     assert store.store_label("absent", POSITIVE, [], reviewed_at="2026-11-23T12:00:00", source="s") is False
     assert store.get("absent") is None
-    assert store.mark_in_review("absent", "r", 1) is False
+    assert store.mark_in_review("absent", "r", 1, asked_at="2026-11-24T10:00:00") is False
 
 
 def test_an_imported_text_is_stored_once_and_found_by_day(store: PredictionStore) -> None:

@@ -61,13 +61,13 @@ class FakeStore:
         self.items[imported.prediction_id] = {"text": imported.text, "attempt": 1}
         return self._label(imported.prediction_id, imported.consolidated, imported.answers, imported.reviewed_at, imported.source)
 
-    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int) -> bool:
+    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:
         item = self.items.get(prediction_id, {})
         state, recorded = item.get("review_state"), item.get("attempt", 0)
         waiting = state in ("requested", "dead_lettered", "not_required") and recorded <= attempt
         if not (waiting or (state == "in_review" and recorded < attempt)):
             return False
-        item.update(review_state="in_review", review_id=review_id, attempt=attempt)
+        item.update(review_state="in_review", review_id=review_id, attempt=attempt, asked_at=asked_at)
         return True
 
     def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool:

@@ -29,3 +29,10 @@ def test_only_requests_older_than_the_limit_are_sent_again() -> None:
     assert account.to_resend == (ReviewRequest("old", "t", "positive", 0.4, ReviewReason.LOW_CONFIDENCE, 1),)
     assert account.overdue == ("late",)
     assert (account.requested, account.in_review, account.dead_lettered) == (2, 2, 1)
+
+
+def test_a_review_that_was_asked_again_is_overdue_by_its_own_time() -> None:
+    """The prediction may be weeks old when its dead letter is redriven."""
+    asked = [item(name, "2025-11-01") | {"asked_at": at} for name, at in (("redriven", "2026-01-02"), ("late", "2025-12-01"))]
+    account = take_account([], asked, [], resend_before="2026-01-01T12:00:00", overdue_before="2026-01-01")
+    assert account.overdue == ("late",)

@@ -16,11 +16,12 @@ from lambdas.start_review import handler as entry
 from lambdas.start_review.start import Outcome, UnknownPrediction, start
 
 REQUEST = prediction().review_request()
+NOW = "2026-11-24T10:00:00+00:00"
 
 
 def run(request: ReviewRequest, store: FakeStore, backend: FakeBackend | None = None) -> tuple[Outcome, FakeBackend, DeadLetters]:
     backend, letters = backend or FakeBackend(), DeadLetters()
-    outcome, _ = start(request, store=store, backend=backend, send_dead_letter=letters)
+    outcome, _ = start(request, store=store, backend=backend, send_dead_letter=letters, now=NOW)
     return outcome, backend, letters
 
 
@@ -29,7 +30,7 @@ def test_a_request_starts_a_review_and_the_record_says_so() -> None:
     outcome, backend, letters = run(REQUEST, store)
     item = store.items[PREDICTION_ID]
     assert (outcome, backend.started, letters.sent) == (Outcome.STARTED, [f"{PREDICTION_ID}-1"], [])
-    assert (item["review_state"], item["review_id"], item["attempt"]) == ("in_review", f"{PREDICTION_ID}-1", 1)
+    assert (item["review_state"], item["review_id"], item["attempt"], item["asked_at"]) == ("in_review", f"{PREDICTION_ID}-1", 1, NOW)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_a_prediction_that_was_never_recorded_is_recorded_from_its_request() -> 
 def test_without_record_and_origin_the_message_is_kept_and_nobody_is_asked() -> None:
     backend = FakeBackend()
     with pytest.raises(UnknownPrediction, match=PREDICTION_ID):
-        start(replace(REQUEST, origin=None), store=FakeStore(), backend=backend, send_dead_letter=DeadLetters())
+        start(replace(REQUEST, origin=None), store=FakeStore(), backend=backend, send_dead_letter=DeadLetters(), now=NOW)
     assert backend.started == []
 
 
@@ -113,10 +114,10 @@ def test_a_failure_that_is_quicker_than_the_record_stays() -> None:
 
 def test_a_kill_between_asking_and_recording_is_finished_by_the_retry() -> None:
     store = FakeStore.holding(prediction())
-    killed = SimpleNamespace(get=store.get, put=store.put, mark_in_review=lambda *_: (_ for _ in ()).throw(OSError("killed")))
+    killed = SimpleNamespace(get=store.get, put=store.put, mark_in_review=lambda *_, **__: (_ for _ in ()).throw(OSError("killed")))
     backend = FakeBackend()
     with pytest.raises(OSError, match="killed"):
-        start(REQUEST, store=killed, backend=backend, send_dead_letter=DeadLetters())  # type: ignore[arg-type]
+        start(REQUEST, store=killed, backend=backend, send_dead_letter=DeadLetters(), now=NOW)  # type: ignore[arg-type]
     run(REQUEST, store, backend)
     assert backend.started == [f"{PREDICTION_ID}-1"] * 2  # one name: A2I has one loop
     assert store.items[PREDICTION_ID]["review_state"] == "in_review"
