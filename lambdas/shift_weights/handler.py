@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
@@ -36,11 +38,18 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     name, share = _environment().endpoint_name, float(event["share"])
     wanted = change(client("sagemaker").describe_endpoint(EndpointName=name), share)
     if wanted is not None:
-        client("sagemaker").update_endpoint_weights_and_capacities(
-            EndpointName=name,
-            DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredWeight": weight} for variant, weight in wanted.items()],
-        )
+        _ask_for(wanted, share)
         raise EndpointUpdating(f"endpoint {name} takes on the weights {wanted}")
     progress = Progress.parse(event["progress"]).shifted(share, datetime.now(UTC).isoformat(timespec="milliseconds"))
     logger.info("weights are live", extra={"share": share})
     return progress.as_json()
+
+
+def _ask_for(wanted: dict[str, float], share: float) -> None:
+    sagemaker, name = client("sagemaker"), _environment().endpoint_name
+    weights = [{"VariantName": variant, "DesiredWeight": weight} for variant, weight in wanted.items()]
+    try:
+        sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=weights)
+    except ClientError:
+        change(sagemaker.describe_endpoint(EndpointName=name), share)  # raises when autoscaling or a deploy was quicker
+        raise
