@@ -84,9 +84,11 @@ def collect(result: LoopResult, ports: Ports, *, now: str) -> Collected:
     item = ports.store.get(prediction_id)
     if item is None:
         return Collected(Outcome.UNKNOWN, f"no prediction {prediction_id!r}: expired, or never recorded")
-    if item["review_state"] == ReviewState.REVIEWED.value:
-        return Collected(Outcome.DUPLICATE, "already reviewed")
     problem = _without_output(result)
+    if item["review_state"] == ReviewState.REVIEWED.value:
+        if problem is None:
+            _agree_with_record(item, result, ports)
+        return Collected(Outcome.DUPLICATE, "already reviewed")
     answers = [] if problem else ports.answers(ports.read_output(str(result.output_uri)))
     if not answers:
         return _dead_letter(item, attempt, problem or "review Completed without an answer", ports)
@@ -102,21 +104,23 @@ def _without_output(result: LoopResult) -> str | None:
 
 def _store(prediction_id: str, answers: list[HumanAnswer], result: LoopResult, ports: Ports, now: str) -> Collected:
     consolidated = ports.consolidation.consolidate(answers)
-    key = ground_truth_key(prediction_id, result.ended_at)
     if consolidated.label is not None:
-        ports.write_ground_truth(key, ground_truth_line(prediction_id, consolidated.label))
+        _write_line(prediction_id, consolidated.label, result, ports)
     if not ports.store.store_label(prediction_id, consolidated, answers, reviewed_at=now, source=f"review:{prediction_id}"):
-        _agree_with_record(prediction_id, key, consolidated.label, ports)
+        _agree_with_record(ports.store.get(prediction_id) or {}, result, ports)
         return Collected(Outcome.DUPLICATE, "another event stored the label in the meantime")
     outcome = Outcome.UNDECIDED if consolidated.label is None else Outcome.STORED
     return Collected(outcome, consolidated.reason, consolidated.agreement)
 
 
-def _agree_with_record(prediction_id: str, key: str, written: str | None, ports: Ports) -> None:
-    """Two attempts ended at once and the other one's label was stored: the line just written must say the same."""
-    stored = (ports.store.get(prediction_id) or {}).get("human_label")
-    if written is not None and stored is not None and stored != written:
-        ports.write_ground_truth(key, ground_truth_line(prediction_id, stored))
+def _agree_with_record(item: Mapping[str, Any], result: LoopResult, ports: Ports) -> None:
+    """Of two attempts that ended at once one's label was stored: the other's line, perhaps of just before a kill, must say the same."""
+    if item.get("human_label") is not None:
+        _write_line(str(item["prediction_id"]), str(item["human_label"]), result, ports)
+
+
+def _write_line(prediction_id: str, label: str, result: LoopResult, ports: Ports) -> None:
+    ports.write_ground_truth(ground_truth_key(prediction_id, result.ended_at), ground_truth_line(prediction_id, label))
 
 
 def _dead_letter(item: Mapping[str, Any], attempt: int, reason: str, ports: Ports) -> Collected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -244,6 +244,24 @@ def test_of_two_attempts_that_end_at_once_the_stored_label_is_the_line() -> None
     store = SimpleNamespace(get=lambda _: next(items), store_label=world.store.store_label)
     collected = collect(LoopResult.of_event(event()), replace(world.ports, store=store), now=NOW)  # type: ignore[arg-type]
     assert collected.outcome is Outcome.DUPLICATE
+    assert json.loads(world.ground_truth[KEY])["groundTruthData"]["data"] == "negative"
+
+
+def test_a_kill_between_the_line_and_its_correction_is_finished_by_the_retry() -> None:
+    world = answered("positive")
+    stale = dict(world.item)
+    world.item.update(review_state="reviewed", human_label="negative")
+
+    def reads() -> Iterator[dict[str, Any]]:
+        yield stale
+        raise OSError("killed")
+
+    items = reads()
+    store = SimpleNamespace(get=lambda _: next(items), store_label=world.store.store_label)
+    with pytest.raises(OSError, match="killed"):
+        collect(LoopResult.of_event(event()), replace(world.ports, store=store), now=NOW)  # type: ignore[arg-type]
+    assert json.loads(world.ground_truth[KEY])["groundTruthData"]["data"] == "positive"
+    assert world.deliver(event()).outcome is Outcome.DUPLICATE
     assert json.loads(world.ground_truth[KEY])["groundTruthData"]["data"] == "negative"
 
 
