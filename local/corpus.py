@@ -17,8 +17,9 @@ from pathlib import Path
 
 from pypi_simple import PyPISimple
 
+from local.rows import split_by_group
+from local.vader import LABELS, RatedText, read_domain, shuffle_labels
 from model_code.data import Manifest, Row, write_dataset
-from model_code.vader import LABELS, RatedText, read_domain, shuffle_labels, split_by_group
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"

@@ -18,8 +18,8 @@ from rich.table import Table
 
 from local import corpus
 from local.own_texts import InvalidTexts, missing_labels, read_texts
+from local.rows import split_by_group
 from model_code.data import Row, read_rows, write_dataset
-from model_code.vader import split_by_group
 from stacks.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent

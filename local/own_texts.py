@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.rows import normal_text
 from model_code.data import Row
 
 FIELDS = ("text", "label", "group", "slice", "votes")
@@ -140,7 +141,7 @@ def _votes(value: Any, labels: Sequence[str] | None = None) -> dict[str, int] | 
 
 def _row(fields: Mapping[str, Any], source: str) -> Row:
     text = str(fields["text"])
-    digest = hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(normal_text(text).encode()).hexdigest()[:16]
     return Row(
         id=f"text:{digest}",
         text=text,

@@ -14,8 +14,8 @@ from local import corpus
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import DriftPoint
 from local.demo.traffic import send
+from local.vader import RatedText
 from model_code.data import Row
-from model_code.vader import RatedText
 
 REVIEW_SECONDS = 120
 ALARM_SECONDS = 200

@@ -17,8 +17,8 @@ import pytest
 
 from local import corpus
 from local.container.serving import make_server
+from local.rows import split_by_group
 from model_code.data import Row
-from model_code.vader import split_by_group
 from stacks.constructs.model_code_asset import model_code_archive
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.common import dataset as functions_form
+from local.rows import normal_text
 from model_code import data as container_form
-from model_code.vader import normalise
 
 LABELS = ("negative", "positive")
 
@@ -64,7 +64,7 @@ def test_a_container_reads_what_a_function_wrote(tmp_path: Path) -> None:
 @given(st.text(max_size=30))
 def test_both_call_the_same_texts_the_same(text: str) -> None:
     row = functions_form.Row(**{**values(1, text), "text": text})  # type: ignore[arg-type]
-    assert row.normal_text == normalise(text)
+    assert row.normal_text == normal_text(text)
 
 
 @pytest.mark.parametrize(

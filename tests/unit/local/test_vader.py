@@ -1,13 +1,11 @@
-"""The label rule and the split of the corpus."""
+"""The label rule of the corpus, and labels that are shuffled on purpose."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from local.vader import plurality, shuffle_labels
 from model_code.data import Row
-from model_code.vader import plurality, shuffle_labels, split_by_group
 
 
 @pytest.mark.parametrize(
@@ -24,18 +22,6 @@ from model_code.vader import plurality, shuffle_labels, split_by_group
 )
 def test_plurality_of_signs_with_ties_by_the_mean(ratings: list[float], label: str) -> None:
     assert plurality(ratings) == label
-
-
-def rows(groups: list[int]) -> list[Row]:
-    return [Row(f"{i}", f"text {i}", "positive", {"positive": 1}, f"g{group}", "amazon", "s") for i, group in enumerate(groups)]
-
-
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=120), st.integers(0, 5))
-def test_no_group_is_on_two_sides_and_no_row_is_lost(groups: list[int], seed: int) -> None:
-    splits = split_by_group(rows(groups), seed=seed)
-    sides = {name: {row.group for row in part} for name, part in splits.items()}
-    assert sum(len(part) for part in splits.values()) == len(groups)
-    assert not (sides["train"] & sides["test"] or sides["train"] & sides["validation"] or sides["validation"] & sides["test"])
 
 
 def test_shuffled_labels_keep_their_counts_and_leave_their_texts() -> None:

@@ -12,10 +12,11 @@ import random
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from local.rows import normal_text
 from model_code.data import Row
 
 LABELS = ("negative", "neutral", "positive")
@@ -64,7 +65,7 @@ def read_domain(archive: Path, domain: str) -> list[RatedText]:
     rated: list[RatedText] = []
     for line in texts:
         raw_id, _, text = (part.strip() for part in line.split("\t", 2))
-        normal = normalise(text)
+        normal = normal_text(text)
         if len(re.sub(r"\W", "", text)) < 2 or normal in seen:
             continue
         seen.add(normal)
@@ -82,11 +83,6 @@ def read_domain(archive: Path, domain: str) -> list[RatedText]:
     return rated
 
 
-def normalise(text: str) -> str:
-    """Lower case, white space folded: what counts as the same text."""
-    return re.sub(r"\s+", " ", text.strip().lower())
-
-
 def _lines(tar: tarfile.TarFile, name: str) -> list[str]:
     member = next(item for item in tar.getmembers() if item.name.endswith("/" + name))
     stream = tar.extractfile(member)
@@ -100,18 +96,8 @@ def _lines(tar: tarfile.TarFile, name: str) -> list[str]:
     return [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
 
 
-def split_by_group(rows: Iterable[Row], *, seed: int, test: float = 0.25, validation: float = 0.15) -> dict[str, list[Row]]:
-    """Split whole groups at random, so that sentences of one review never stand on both sides."""
-    items = list(rows)
-    groups = sorted({row.group for row in items})
-    random.Random(seed).shuffle(groups)  # noqa: S311  (a reproducible split, not a secret)
-    first, second = int(test * len(groups)), int((test + validation) * len(groups))
-    place = {group: "test" if i < first else "validation" if i < second else "train" for i, group in enumerate(groups)}
-    return {name: [row for row in items if place[row.group] == name] for name in ("train", "validation", "test")}
-
-
 def shuffle_labels(rows: Sequence[Row], *, seed: int) -> list[Row]:
     """The same texts with the labels and votes of other rows: a dataset nothing can be learnt from."""
     order = list(range(len(rows)))
-    random.Random(seed).shuffle(order)  # noqa: S311
+    random.Random(seed).shuffle(order)  # noqa: S311  (a reproducible shuffle, not a secret)
     return [replace(row, label=rows[other].label, votes=rows[other].votes) for row, other in zip(rows, order, strict=True)]

@@ -1,0 +1,27 @@
+"""Dataset rows that are made on this machine: what counts as the same text, and the first split."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from model_code.data import Row
+
+
+def normal_text(text: str) -> str:
+    """Lower case, white space folded: what counts as the same text, here as in ``lambdas/common/dataset.py``."""
+    return " ".join(text.lower().split())
+
+
+def split_by_group(rows: Iterable[Row], *, seed: int, test: float = 0.25, validation: float = 0.15) -> dict[str, list[Row]]:
+    """Split whole groups at random, so that sentences of one review never stand on both sides.
+
+    Args:
+        test: share of the groups, 0..1, as ``validation``; the rest is for training.
+    """
+    items = list(rows)
+    groups = sorted({row.group for row in items})
+    random.Random(seed).shuffle(groups)  # noqa: S311  (a reproducible split, not a secret)
+    first, second = int(test * len(groups)), int((test + validation) * len(groups))
+    place = {group: "test" if i < first else "validation" if i < second else "train" for i, group in enumerate(groups)}
+    return {name: [row for row in items if place[row.group] == name] for name in ("train", "validation", "test")}
