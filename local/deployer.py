@@ -254,6 +254,7 @@ class _Account:
         return _exists(lambda: self.s3.head_object(Bucket=bucket, Key=key))
 
     def deploy(self, artifact: StackArtifact, on_progress: OnProgress) -> dict[str, str]:
+        """Create or update one stack and wait for its end; returns its outputs. Raises DeployError."""
         stack = self._settled(artifact.name)
         if stack and stack["StackStatus"] in (
             "ROLLBACK_COMPLETE",

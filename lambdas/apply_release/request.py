@@ -27,10 +27,12 @@ def refusal(stack: str, status: str) -> RuntimeError | None:
 
 
 def update_request(stack: Mapping[str, Any], role_arn: str, token: str) -> dict[str, Any]:
-    """Args:
-    stack: an entry of DescribeStacks.
-    role_arn: the role that CloudFormation uses for this update.
-    token: makes a repeated request the same operation; at most 128 letters, digits and hyphens.
+    """The UpdateStack request that keeps the stack's template and every parameter.
+
+    Args:
+        stack: an entry of DescribeStacks.
+        role_arn: the role that CloudFormation uses for this update.
+        token: makes a repeated request the same operation; at most 128 letters, digits and hyphens.
     """
     parameters = [{"ParameterKey": item["ParameterKey"], "UsePreviousValue": True} for item in stack.get("Parameters", [])]
     return {

@@ -51,9 +51,11 @@ def of_stack(name: str, status: str, events: Sequence[Mapping[str, Any]]) -> Ver
 
 
 def of_endpoint(endpoint: Mapping[str, Any] | None, packages: Mapping[str, str], wanted: Release) -> Verdict:
-    """Args:
-    endpoint: DescribeEndpoint, None when there is none.
-    packages: variant name -> ARN of the model package that it runs.
+    """What the running endpoint says: updating, in place, rolled back, or failed, with its reason.
+
+    Args:
+        endpoint: DescribeEndpoint, None when there is none.
+        packages: variant name -> ARN of the model package that it runs.
     """
     if endpoint is None:
         return Verdict(Status.FAILED if wanted.exists else Status.IN_PLACE, "there is no endpoint")

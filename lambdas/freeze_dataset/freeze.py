@@ -61,9 +61,11 @@ class Frozen:
 
 
 def freeze(parent: Dataset, items: Iterable[Mapping[str, Any]], trained: Trained, policy: FreezePolicy) -> Frozen | Skipped:
-    """Args:
-    items: prediction records with a human label.
-    trained: of all earlier versions, the parent included.
+    """The next dataset version: the parent's held-out rows, new labels on the side of their group, old training rows replayed.
+
+    Args:
+        items: prediction records with a human label.
+        trained: of all earlier versions, the parent included.
     """
     known = {row.id for rows in parent.splits.values() for row in rows}
     fresh = {f"{item['prediction_id']}": item for item in items if row_id(item) not in known}

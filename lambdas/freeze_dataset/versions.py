@@ -15,9 +15,11 @@ MOST_ANCESTORS = 200
 
 
 class DatasetVersions:
-    """Args:
-    s3: client.
-    bucket: the data bucket, where new versions are written to ``datasets/<version>/``.
+    """Reads and writes the dataset versions of one data bucket.
+
+    Args:
+        s3: client.
+        bucket: the data bucket, where new versions are written to ``datasets/<version>/``.
     """
 
     def __init__(self, s3: Any, bucket: str) -> None:

@@ -34,9 +34,11 @@ class Count:
 
 @dataclass(frozen=True)
 class LabelImport:
-    """Args:
-    source: ``ground-truth:<job>``.
-    clock: the time now, UTC; read for each row, because readers of new labels keep a watermark.
+    """Stores the labels of one labelling job, each once, with its ground-truth line.
+
+    Args:
+        source: ``ground-truth:<job>``.
+        clock: the time now, UTC; read for each row, because readers of new labels keep a watermark.
     """
 
     store: Store

@@ -29,7 +29,9 @@ class WarmStart:
 
 
 def warm_start_from(job: Mapping[str, Any] | None, following: NextTuning) -> WarmStart:
-    """Args:
+    """The tuning job that the next one may learn from, if the service would take it.
+
+    Args:
         job: DescribeHyperParameterTuningJob of the candidate parent, None when there is none any more.
 
     Source: SageMaker developer guide, "Run a warm start hyperparameter tuning job", restrictions.

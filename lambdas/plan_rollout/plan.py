@@ -66,7 +66,9 @@ class RolloutPlan:
 
 
 def plan(wanted: Release, current: Release, approval: Mapping[str, str]) -> RolloutPlan:
-    """Args:
+    """Which records a rollout writes when it begins, when the challenger wins and when it does not.
+
+    Args:
         current: the release record as it is.
         approval: ``ModelApprovalStatus`` of the wanted packages.
 

@@ -41,6 +41,7 @@ class Environment:
 
     @property
     def fixed_threshold(self) -> float | None:
+        """One threshold for every model; None where each model's own counts."""
         return None if self.review_threshold == "model" else float(self.review_threshold)
 
 
