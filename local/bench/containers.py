@@ -26,9 +26,7 @@ class NotReady(RuntimeError):
 
 @contextmanager
 def start(folder: Path) -> Iterator[Comparison]:
-    """Args:
-    folder: an empty one, for the server's socket.
-    """
+    """With a fork server of its own, whose socket is in ``folder``, an empty one. Raises NotReady."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     server = subprocess.Popen([sys.executable, "-I", str(CONTAINER / "fork_server.py"), "socket", *IMPORTED], cwd=folder, env=environment)
 
