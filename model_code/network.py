@@ -94,7 +94,7 @@ class TextClassifier(nn.Module):
         hidden = self._layers(hidden, mask, self.frozen_layers, None)
         weights = mask[:, :, None].to(hidden.dtype)
         pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
-        return self.head(self.dropout(pooled.float()))  # type: ignore[no-any-return]
+        return self.head(self.dropout(pooled.float()))  # type: ignore[no-any-return]  # a module's call is untyped
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         return self.upper(self.lower(ids, mask), mask)

@@ -83,7 +83,7 @@ class Trainer:
         ids, mask = (part.to(self.device) for part in tokens.batch(indices))
         with autocast(self.device, self.bf16):
             if cache is None:
-                return self.model(ids, mask)  # type: ignore[no-any-return]
+                return self.model(ids, mask)  # type: ignore[no-any-return]  # a module's call is untyped
             return self.model.upper(cache.batch(indices, ids.shape[1]).to(self.device), mask)
 
     def held_out(self, tokens: Tokens) -> HeldOut:

@@ -112,16 +112,16 @@ def problems(operation: str, request: dict[str, Any]) -> list[str]:
 
 def _beyond_botocore(shape: Shape, value: Any, path: str) -> list[str]:
     if shape.type_name == "structure":
-        members: dict[str, Shape] = shape.members  # type: ignore[attr-defined]
+        members: dict[str, Shape] = shape.members
         return [text for key, item in value.items() if key in members for text in _beyond_botocore(members[key], item, f"{path}.{key}")]
     found = []
     if "max" in shape.metadata and (value if isinstance(value, int | float) else len(value)) > shape.metadata["max"]:
         found.append(f"{path} = {value!r} is above {shape.metadata['max']}")
     if shape.type_name == "list":
-        member: Shape = shape.member  # type: ignore[attr-defined]
+        member: Shape = shape.member
         return found + [text for number, item in enumerate(value) for text in _beyond_botocore(member, item, f"{path}[{number}]")]
     if shape.type_name == "map":
-        inner: Shape = shape.value  # type: ignore[attr-defined]
+        inner: Shape = shape.value
         return found + [text for key, item in value.items() for text in _beyond_botocore(inner, item, f"{path}[{key}]")]
     pattern = shape.metadata.get("pattern", "")
     # Two patterns of the model are malformed: a bound behind the end of the text.

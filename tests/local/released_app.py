@@ -260,7 +260,7 @@ class ReleasedApp:
             request = AWSRequest("POST", self.predict_url, data=body, headers=headers)
             SigV4Auth(credentials, "execute-api", self.settings.region).add_auth(request)
             headers = dict(request.headers)
-        call = urllib.request.Request(self.predict_url, data=body, headers=headers, method="POST")  # noqa: S310
+        call = urllib.request.Request(self.predict_url, data=body, headers=headers, method="POST")  # noqa: S310  (the emulator on 127.0.0.1)
         try:
             with urllib.request.urlopen(call, timeout=60) as response:  # noqa: S310  (the emulator on 127.0.0.1)
                 return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, response.read().decode())

@@ -303,9 +303,9 @@ def test_a_wrong_secret_is_refused(released: ReleasedApp) -> None:
 def test_a_body_that_was_changed_after_signing_is_refused(released: ReleasedApp) -> None:
     signed = AWSRequest("POST", released.predict_url, data=b'{"text": "signed"}', headers={"Content-Type": "application/json"})
     SigV4Auth(released.role("signer", invoke()), "execute-api", "us-east-1").add_auth(signed)
-    call = urllib.request.Request(released.predict_url, b'{"text": "forged"}', dict(signed.headers))  # noqa: S310
+    call = urllib.request.Request(released.predict_url, b'{"text": "forged"}', dict(signed.headers))  # noqa: S310  (the emulator on 127.0.0.1)
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(call, timeout=30)  # noqa: S310
+        urllib.request.urlopen(call, timeout=30)  # noqa: S310  (the emulator on 127.0.0.1)
     assert caught.value.code == 403
 
 

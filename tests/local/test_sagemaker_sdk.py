@@ -103,7 +103,7 @@ def endpoint(sdk: Session, model: Model) -> Endpoint:
     assert config is not None
     made = Endpoint.create(unique("endpoint"), endpoint_config_name=config.endpoint_config_name, tags=tags, session=sdk)
     assert made is not None
-    return until(made, "endpoint_status", "InService")  # type: ignore[no-any-return]
+    return until(made, "endpoint_status", "InService")
 
 
 def test_a_model_is_created_described_and_listed(sdk: Session, model: Model, hosting: hosting_setup.Hosting) -> None:

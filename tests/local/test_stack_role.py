@@ -66,7 +66,7 @@ class Account:
         while (stack := self.client.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"].endswith("_IN_PROGRESS"):
             assert time.monotonic() < deadline, stack["StackStatus"]
             time.sleep(0.05)
-        return stack  # type: ignore[no-any-return]
+        return stack  # type: ignore[no-any-return]  # boto3 is untyped
 
     def reason(self, name: str, resource: str) -> str:
         events = self.client.describe_stack_events(StackName=name)["StackEvents"]

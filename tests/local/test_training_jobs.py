@@ -27,7 +27,7 @@ def jobs(aws: ClientFactory, make_role: Callable[..., str]) -> Jobs:
 def unpacked(jobs: Jobs, uri: str) -> dict[str, bytes]:
     """Files of an archive on S3 by name."""
     with tarfile.open(fileobj=io.BytesIO(jobs.read(uri))) as tar:
-        return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
+        return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]  # only a folder or a link has none
 
 
 # -- the container ---------------------------------------------------------------------------------

@@ -214,7 +214,7 @@ def test_a_kill_half_way_is_finished_by_the_retry(broken: str) -> None:
     if broken == "write_ground_truth":
         ports = replace(ports, write_ground_truth=killed)
     else:
-        ports = replace(ports, store=SimpleNamespace(get=world.store.get, store_label=killed))  # type: ignore[arg-type]
+        ports = replace(ports, store=SimpleNamespace(get=world.store.get, store_label=killed))
     with pytest.raises(OSError, match="killed"):
         collect(LoopResult.of_event(event()), ports, now=NOW)
     assert world.item["review_state"] == "in_review"
@@ -230,7 +230,7 @@ def test_a_kill_between_dead_letter_and_record_loses_nothing() -> None:
 
     store = SimpleNamespace(get=world.store.get, mark_dead_lettered=killed)
     with pytest.raises(OSError, match="killed"):
-        collect(LoopResult.of_event(event("Failed")), replace(world.ports, store=store), now=NOW)  # type: ignore[arg-type]
+        collect(LoopResult.of_event(event("Failed")), replace(world.ports, store=store), now=NOW)
     world.deliver(event("Failed"))
     assert world.item["review_state"] == "dead_lettered"
     assert {request.review_id for request, _ in world.letters.sent} == {f"{PREDICTION_ID}-2"}  # one name: asked once
@@ -242,7 +242,7 @@ def test_of_two_attempts_that_end_at_once_the_stored_label_is_the_line() -> None
     world.item.update(review_state="reviewed", human_label="negative")
     items = iter([stale, world.item])
     store = SimpleNamespace(get=lambda _: next(items), store_label=world.store.store_label)
-    collected = collect(LoopResult.of_event(event()), replace(world.ports, store=store), now=NOW)  # type: ignore[arg-type]
+    collected = collect(LoopResult.of_event(event()), replace(world.ports, store=store), now=NOW)
     assert collected.outcome is Outcome.DUPLICATE
     assert json.loads(world.ground_truth[KEY])["groundTruthData"]["data"] == "negative"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from model_code import data as container_form
 LABELS = ("negative", "positive")
 
 
-def values(number: int, text: str) -> dict[str, object]:
+def values(number: int, text: str) -> dict[str, Any]:
     return {
         "id": f"prediction:{number}", "text": text, "label": "positive", "votes": {"positive": 2, "negative": 1},
         "group": f"text:{number}", "slice": "recent", "source": f"review:{number}",
@@ -25,7 +26,7 @@ def values(number: int, text: str) -> dict[str, object]:
 TEXTS = ["plain", "Zwei  Wörter", "line\u2028separator", "tab\tand\nnewline", 'quote " and \\', "\u0085next line", "😀"]
 
 
-def splits() -> dict[str, list[dict[str, object]]]:
+def splits() -> dict[str, list[dict[str, Any]]]:
     rows = [values(n, text) for n, text in enumerate(TEXTS)]
     return {"train": rows[:3], "validation": rows[3:5], "test": rows[5:]}
 
@@ -35,7 +36,7 @@ def test_both_write_the_same_bytes_and_so_the_same_version(tmp_path: Path) -> No
         tmp_path, {name: [container_form.Row(**row) for row in rows] for name, rows in splits().items()}, LABELS, watermark="w"
     )
     manifest, files = functions_form.render(
-        {name: [functions_form.Row(**row) for row in rows] for name, rows in splits().items()},  # type: ignore[arg-type]
+        {name: [functions_form.Row(**row) for row in rows] for name, rows in splits().items()},
         LABELS,
         parent=None,
         watermark="w",
@@ -47,7 +48,7 @@ def test_both_write_the_same_bytes_and_so_the_same_version(tmp_path: Path) -> No
 
 def test_a_container_reads_what_a_function_wrote(tmp_path: Path) -> None:
     manifest, files = functions_form.render(
-        {name: [functions_form.Row(**row) for row in rows] for name, rows in splits().items()},  # type: ignore[arg-type]
+        {name: [functions_form.Row(**row) for row in rows] for name, rows in splits().items()},
         LABELS,
         parent="0123456789abcdef",
         watermark=None,
@@ -63,7 +64,7 @@ def test_a_container_reads_what_a_function_wrote(tmp_path: Path) -> None:
 
 @given(st.text(max_size=30))
 def test_both_call_the_same_texts_the_same(text: str) -> None:
-    row = functions_form.Row(**{**values(1, text), "text": text})  # type: ignore[arg-type]
+    row = functions_form.Row(**{**values(1, text), "text": text})
     assert row.normal_text == normal_text(text)
 
 

@@ -29,7 +29,7 @@ CONTEXT = SimpleNamespace(function_name="predict", memory_limit_in_mb=512, invok
 
 
 def refused(code: str, status: int = 400) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Any")  # type: ignore[typeddict-item]
+    return ClientError({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Any")
 
 
 @dataclass

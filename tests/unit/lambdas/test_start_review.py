@@ -117,7 +117,7 @@ def test_a_kill_between_asking_and_recording_is_finished_by_the_retry() -> None:
     killed = SimpleNamespace(get=store.get, put=store.put, mark_in_review=lambda *_, **__: (_ for _ in ()).throw(OSError("killed")))
     backend = FakeBackend()
     with pytest.raises(OSError, match="killed"):
-        start(REQUEST, store=killed, backend=backend, send_dead_letter=DeadLetters(), now=NOW)  # type: ignore[arg-type]
+        start(REQUEST, store=killed, backend=backend, send_dead_letter=DeadLetters(), now=NOW)
     run(REQUEST, store, backend)
     assert backend.started == [f"{PREDICTION_ID}-1"] * 2  # one name: A2I has one loop
     assert store.items[PREDICTION_ID]["review_state"] == "in_review"

@@ -39,7 +39,7 @@ class Index:
         self.folder, self.requests = folder, Counter[str]()
 
         class Handler(SimpleHTTPRequestHandler):
-            def log_message(handler, *_: object) -> None:  # noqa: N805
+            def log_message(handler, *_: object) -> None:  # noqa: N805  (self is the index around it)
                 self.requests[handler.path.rsplit("/", 1)[-1] or "page"] += 1
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
