@@ -26,8 +26,9 @@ def durations(*seconds: float) -> tuple[str, str]:
 
 def table(comparison: Comparison, figures: Sequence[Figure]) -> Table:
     """A line a way: median and quartiles of its time, and the ratio to the first one."""
-    result = Table("way", title=f"{comparison.name}: {comparison.question}", title_justify="left", title_style="bold", min_width=78)
-    for name in (f"time per {comparison.unit}", "quartiles", "ratio", "quartiles"):
+    title = f"{comparison.name}: {comparison.question}; time per {comparison.unit}"
+    result = Table("way", title=title, title_justify="left", title_style="bold", min_width=78)
+    for name in ("median", "quartiles", "ratio", "quartiles"):
         result.add_column(name, justify="right")
     for figure in figures:
         median, unit = durations(figure.seconds.median)
