@@ -259,7 +259,7 @@ def test_a_kill_between_the_line_and_its_correction_is_finished_by_the_retry() -
     items = reads()
     store = SimpleNamespace(get=lambda _: next(items), store_label=world.store.store_label)
     with pytest.raises(OSError, match="killed"):
-        collect(LoopResult.of_event(event()), replace(world.ports, store=store), now=NOW)  # type: ignore[arg-type]
+        collect(LoopResult.of_event(event()), replace(world.ports, store=store), now=NOW)
     assert json.loads(world.ground_truth[KEY])["groundTruthData"]["data"] == "positive"
     assert world.deliver(event()).outcome is Outcome.DUPLICATE
     assert json.loads(world.ground_truth[KEY])["groundTruthData"]["data"] == "negative"
