@@ -18,7 +18,8 @@ class Hyperparameters:
     """What a tuning job may vary or fix.
 
     ``layers`` of the base model are kept; a model that goes on learning keeps the layers it has. ``trained_layers`` is a number
-    (the last ones) or ``all``; ``soft_labels`` 1 learns from vote shares.
+    (the last ones) or ``all``; ``soft_labels`` 1 learns from vote shares. ``patience`` is for a first training, ``replay_rows`` (most
+    old rows, 0 for all) for one that goes on from a parent.
     """
 
     learning_rate: float = 1e-4
@@ -31,6 +32,7 @@ class Hyperparameters:
     max_length: int = 64
     review_share: float = 0.2
     patience: int = 2
+    replay_rows: int = 0
 
     def __post_init__(self) -> None:
         checks = (
@@ -42,6 +44,7 @@ class Hyperparameters:
             ("soft_labels", self.soft_labels in (0, 1), "0 or 1"),
             ("max_length", 8 <= self.max_length <= 512, "8 to 512"),
             ("review_share", 0 <= self.review_share < 1, "0 to below 1"),
+            ("replay_rows", self.replay_rows >= 0, "0 (all) or more"),
         )
         for name, fits, allowed in checks:
             if not fits:

@@ -22,7 +22,7 @@ class InvalidDataset(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled text. ``votes`` counts raters per label; ``group`` is never split apart."""
+    """One labelled text. ``votes`` counts raters per label; ``group`` is never split apart; ``new``: its version added it."""
 
     id: str
     text: str
@@ -31,21 +31,26 @@ class Row:
     group: str
     slice: str
     source: str
+    new: bool = False
 
     @classmethod
     def parse(cls, line: str, where: str) -> Row:
         """Raises InvalidDataset, naming ``where`` and the field."""
         try:
             raw: Any = json.loads(line)
-            row = cls(**{name: raw[name] for name in cls.__dataclass_fields__})
+            row = cls(**{name: raw[name] for name in cls.__dataclass_fields__ if name != "new" or name in raw})
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidDataset(f"{where}: not a dataset row ({type(error).__name__}: {error})") from None
         if not isinstance(row.text, str) or not row.text.strip():
             raise InvalidDataset(f"{where}: field 'text' is empty")
+        if not isinstance(row.new, bool):
+            raise InvalidDataset(f"{where}: field 'new' = {row.new!r}: allowed is true or false")
         return row
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+        """``new`` only where it is true, so that rows without it keep their bytes."""
+        fields = {name: value for name, value in asdict(self).items() if name != "new" or value}
+        return json.dumps(fields, ensure_ascii=False, sort_keys=True)
 
 
 @dataclass(frozen=True)

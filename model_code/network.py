@@ -23,7 +23,7 @@ WEIGHTS = "model.safetensors"
 def native_bf16() -> bool:
     """Whether the device multiplies bfloat16 in hardware; elsewhere it would be slower than float32."""
     if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -82,7 +82,7 @@ class TextClassifier(nn.Module):
     def save(self, folder: Path) -> None:
         """Config and weights; in half precision, which halves the artifact and moves no confidence by a thousandth."""
         self.encoder.config.save_pretrained(folder)
-        weights = {name: value.half() if value.is_floating_point() else value for name, value in self.state_dict().items()}
+        weights = {name: (value.half() if value.is_floating_point() else value).cpu() for name, value in self.state_dict().items()}
         save_file({name: value.contiguous() for name, value in weights.items()}, folder / WEIGHTS)
 
     def lower(self, ids: Tensor, mask: Tensor) -> Tensor:

@@ -39,20 +39,22 @@ class Resamples:
         return np.asarray((self.draws @ cells).reshape(-1, size, size))
 
 
-def accuracy(truth: Labels, predicted: Labels) -> float:
-    return float((truth == predicted).mean())
+def accuracy(truth: Labels, predicted: Labels, weights: Floats | None = None) -> float:
+    """Share of right answers; ``weights`` (texts,) count a text more or less than once."""
+    return float(np.average(truth == predicted, weights=weights))
 
 
-def macro_f1(truth: Labels, predicted: Labels) -> float:
+def macro_f1(truth: Labels, predicted: Labels, weights: Floats | None = None) -> float:
     """Mean F1 over the classes that occur in ``truth``; a class never predicted counts 0."""
-    scores = [class_scores(truth, predicted, int(label))[2] for label in np.unique(truth)]
+    scores = [class_scores(truth, predicted, int(label), weights)[2] for label in np.unique(truth)]
     return float(np.mean(scores))
 
 
-def class_scores(truth: Labels, predicted: Labels, label: int) -> tuple[float, float, float]:
+def class_scores(truth: Labels, predicted: Labels, label: int, weights: Floats | None = None) -> tuple[float, float, float]:
     """(precision, recall, F1) of one class; 0 where undefined."""
-    hits = float(((truth == label) & (predicted == label)).sum())
-    said, there = float((predicted == label).sum()), float((truth == label).sum())
+    each = np.ones(len(truth)) if weights is None else weights
+    hits = float(each[(truth == label) & (predicted == label)].sum())
+    said, there = float(each[predicted == label].sum()), float(each[truth == label].sum())
     precision, recall = hits / said if said else 0.0, hits / there if there else 0.0
     return precision, recall, 2 * precision * recall / (precision + recall) if hits else 0.0
 

@@ -1,178 +1,73 @@
-"""Fine-tune the classifier and write the model artifact: the entry point of a training job.
-
-Soft labels: the target of a text is the share of raters per label, which calibrates the model about as well as
-temperature scaling after hard labels does, at equal accuracy.
-"""
+"""Fine-tune the classifier and write the model artifact: the entry point of a training job."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import shutil
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
-from model_code.activations import FrozenActivations
-from model_code.arguments import Folders, Hyperparameters, read_arguments
+from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter, read_arguments
+from model_code.artifact import write_artifact
 from model_code.calibration import fit_temperature, review_threshold, softmax
-from model_code.data import Row, read_rows
+from model_code.data import InvalidDataset, Row, read_rows
 from model_code.drift_baseline import words
-from model_code.network import TextClassifier, Tokens, autocast, load_tokenizer, native_bf16
-from model_code.scoring import accuracy, macro_f1
+from model_code.network import TextClassifier, Tokens, load_tokenizer
+from model_code.retraining import effective_size, replayed, training_shares
+from model_code.scoring import Labels
+from model_code.trainer import HeldOut, Logits, Trainer, targets
 
 METRIC_LINE = "epoch={epoch} train:loss={loss:.4f} validation:accuracy={accuracy:.4f} validation:macro_f1={macro_f1:.4f}"
-HEAD_LEARNING_RATE = 1e-3
-WARM_UP_SHARE = 0.1
 
 
-def targets(rows: Sequence[Row], labels: Sequence[str], *, soft: bool) -> Tensor:
-    """Target distributions (rows, labels): vote shares, or the label alone."""
-    result = torch.zeros(len(rows), len(labels))
-    for index, row in enumerate(rows):
-        total = sum(row.votes.values())
-        if soft and total:
-            result[index] = torch.tensor([row.votes.get(label, 0) / total for label in labels])
-        else:
-            result[index, labels.index(row.label)] = 1.0
-    return result
+def fit(trainer: Trainer, validation: HeldOut, checkpoint: Path, *, keep_last: bool) -> Iterator[tuple[dict[str, Any], Logits]]:
+    """Train; resumes from ``checkpoint`` when a stopped job left one.
 
+    The epoch that is kept is the best on validation, and ``patience`` epochs without a better one end the training. With ``keep_last``
+    it is the last: a parent starts at its optimum for the old texts, so the best on them would be the epoch that moved least.
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Texts that are not trained on, with the activations of the frozen layers when there are any."""
-
-    tokens: Tokens
-    cache: FrozenActivations | None
-
-
-class Trainer:
-    """One training run: epochs with cached lower activations, validation after each, the best epoch kept."""
-
-    def __init__(self, model: TextClassifier, settings: Hyperparameters, train: Tokens, goal: Tensor) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = model.to(self.device)
-        self.settings = settings
-        self.train, self.goal = train, goal.to(self.device)
-        self.bf16 = native_bf16()
-        self.cache = self._activations(train, torch.bfloat16)
-        body = [p for p in model.encoder.parameters() if p.requires_grad]
-        head = list(model.head.parameters())
-        self.trainable = body + head
-        groups = [{"params": body, "lr": settings.learning_rate}, {"params": head, "lr": max(HEAD_LEARNING_RATE, settings.learning_rate)}]
-        self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
-        steps = settings.epochs * math.ceil(len(train.ids) / settings.batch_size)
-        warm_up = max(1, int(WARM_UP_SHARE * steps))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: min(1.0, (step + 1) / warm_up) * max(0.0, (steps - step) / steps)
-        )
-
-    def _activations(self, tokens: Tokens, dtype: torch.dtype) -> FrozenActivations | None:
-        return FrozenActivations(self.model, tokens, bf16=self.bf16, dtype=dtype) if self.model.frozen_layers else None
-
-    def _logits(self, tokens: Tokens, indices: Sequence[int], cache: FrozenActivations | None) -> Tensor:
-        ids, mask = (part.to(self.device) for part in tokens.batch(indices))
-        with autocast(self.device, self.bf16):
-            if cache is None:
-                return self.model(ids, mask)  # type: ignore[no-any-return]  # a module's call is untyped
-            return self.model.upper(cache.batch(indices, ids.shape[1]).to(self.device), mask)
-
-    def held_out(self, tokens: Tokens) -> HeldOut:
-        """Texts to measure on after every epoch."""
-        return HeldOut(tokens, self._activations(tokens, torch.float32))
-
-    @torch.inference_mode()
-    def predict(self, texts: HeldOut) -> np.ndarray[Any, Any]:
-        """Logits (texts, labels), in the order of the texts."""
-        self.model.eval()
-        logits = torch.zeros(len(texts.tokens.ids), self.model.head.out_features)
-        for indices in texts.tokens.by_length(64):
-            logits[indices] = self._logits(texts.tokens, indices, texts.cache).float().cpu()
-        return logits.numpy()
-
-    def epoch(self, number: int) -> float:
-        """One pass in a seeded order, batches of similar length; returns the mean loss."""
-        self.model.train()
-        rng = np.random.default_rng((self.settings.seed, number))
-        losses = []
-        for indices in _shuffled_batches(self.train, self.settings.batch_size, rng):
-            logits = self._logits(self.train, indices, self.cache)
-            loss = functional.cross_entropy(logits.float(), self.goal[indices])
-            self.optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(self.trainable, 1.0)
-            self.optimizer.step()
-            self.schedule.step()
-            losses.append(float(loss.detach()))
-        return float(np.mean(losses))
-
-    def weights(self) -> dict[str, Tensor]:
-        """A copy of what is trained; the frozen weights are the base model's or the parent's still."""
-        return {name: value.detach().cpu().clone() for name, value in self.model.named_parameters() if value.requires_grad}
-
-    def load_weights(self, weights: dict[str, Tensor]) -> None:
-        self.model.load_state_dict(weights, strict=False)
-
-    def state(self) -> dict[str, Any]:
-        return {"weights": self.weights(), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.load_weights(state["weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-
-
-def _shuffled_batches(tokens: Tokens, size: int, rng: np.random.Generator) -> list[list[int]]:
-    order = rng.permutation(len(tokens.ids)).tolist()
-    chunk = size * 16
-    batches = []
-    for start in range(0, len(order), chunk):
-        part = sorted(order[start : start + chunk], key=lambda i: len(tokens.ids[i]))
-        batches += [part[at : at + size] for at in range(0, len(part), size)]
-    return [batches[i] for i in rng.permutation(len(batches))]
-
-
-def fit(
-    trainer: Trainer, validation: HeldOut, truth: np.ndarray[Any, Any], checkpoints: Path
-) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
-    """Train with early stopping; resumes from ``checkpoints/last.pt`` when a stopped job left one.
-
-    Returns:
-        The metrics of the best epoch, and its validation logits (texts, labels). The model holds the best weights.
+    Yields:
+        Metrics and validation logits (texts, labels) of every newly kept epoch, while the model has its weights. Whatever was printed
+        in between, the last yield goes with the last metric line: SageMaker takes that line's value as the objective.
     """
     settings = trainer.settings
-    progress: dict[str, Any] = {"next": 1, "best": None, "logits": None, "weights": None, "history": []}
-    checkpoint = checkpoints / "last.pt"
+    progress: dict[str, Any] = {"next": 1, "kept": None, "logits": None, "weights": None, "history": []}
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=False)
         trainer.restore(saved["trainer"])
         progress = saved["progress"]
         print(f"resuming at epoch {progress['next']} from the checkpoint", flush=True)
+    last_printed = None
     for epoch in range(progress["next"], settings.epochs + 1):
-        loss = trainer.epoch(epoch)
+        metrics = {"epoch": epoch, "loss": trainer.epoch(epoch)}
         logits = trainer.predict(validation)
-        predicted = logits.argmax(axis=1)
-        metrics = {"epoch": epoch, "loss": loss, "accuracy": accuracy(truth, predicted), "macro_f1": macro_f1(truth, predicted)}
+        metrics |= validation.scores(logits)
         print(METRIC_LINE.format(**metrics), flush=True)
+        last_printed = epoch
         progress["history"].append(metrics)
-        if progress["best"] is None or metrics["macro_f1"] > progress["best"]["macro_f1"]:
-            progress |= {"best": metrics, "logits": logits, "weights": trainer.weights()}
         progress["next"] = epoch + 1
+        if keep_last or progress["kept"] is None or metrics["macro_f1"] > progress["kept"]["macro_f1"]:
+            progress |= {"kept": metrics, "logits": logits, "weights": trainer.weights()}
+            yield _with_history(progress), logits
         _save_atomically({"trainer": trainer.state(), "progress": progress}, checkpoint)
-        if epoch - progress["best"]["epoch"] >= settings.patience:
-            print(f"stopping early: no better macro-F1 since epoch {progress['best']['epoch']}", flush=True)
+        if not keep_last and epoch - progress["kept"]["epoch"] >= settings.patience:
+            print(f"stopping early: no better macro-F1 since epoch {progress['kept']['epoch']}", flush=True)
             break
-    trainer.load_weights(progress["weights"])
-    return {**progress["best"], "history": progress["history"]}, progress["logits"]
+    if last_printed != progress["kept"]["epoch"]:
+        trainer.load_weights(progress["weights"])
+        print(METRIC_LINE.format(**progress["kept"]), flush=True)
+        yield _with_history(progress), progress["logits"]
+
+
+def _with_history(progress: dict[str, Any]) -> dict[str, Any]:
+    return {**progress["kept"], "history": progress["history"]}
 
 
 def _save_atomically(state: dict[str, Any], path: Path) -> None:
@@ -182,32 +77,68 @@ def _save_atomically(state: dict[str, Any], path: Path) -> None:
     partial.replace(path)
 
 
-def start_model(settings: Hyperparameters, folders: Folders, labels: Sequence[str]) -> tuple[TextClassifier, Any, set[str]]:
-    """Model, tokenizer and known vocabulary: from the parent model when its channel is given, else from the base model."""
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from; ``vocabulary``: the words that are known already."""
+
+    model: TextClassifier
+    tokenizer: Any
+    labels: list[str]
+    vocabulary: set[str]
+
+
+def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]) -> Start:
+    """From the parent model when its channel is given, with the labels that it knows; else from the base model with those of the rows.
+
+    Raises:
+        InvalidHyperparameter: the model cannot read ``max_length`` word pieces.
+    """
     if folders.parent is None:
+        labels = sorted({row.label for row in rows} | {label for row in rows for label in row.votes})
         model = TextClassifier.from_base(folders.base, len(labels), layers=settings.layers, trained=settings.trained)
-        return model, load_tokenizer(folders.base), set()
-    with tempfile.TemporaryDirectory() as unpacked:
-        with tarfile.open(folders.parent / "model.tar.gz") as archive:
-            archive.extractall(unpacked, filter="data")
-        parent = Path(unpacked)
-        known = json.loads((parent / "label_map.json").read_text(encoding="utf-8"))
-        if list(known) != list(labels):
-            raise ValueError(f"the parent model knows the labels {list(known)}, the dataset has {list(labels)}: train from the base model")
-        model = TextClassifier.load(parent, trained=settings.trained)
-        return model, load_tokenizer(parent), set(json.loads((parent / "vocabulary.json").read_text(encoding="utf-8")))
+        start = Start(model, load_tokenizer(folders.base), labels, set())
+    else:
+        with tempfile.TemporaryDirectory() as unpacked:
+            with tarfile.open(folders.parent / "model.tar.gz") as archive:
+                archive.extractall(unpacked, filter="data")
+            parent = Path(unpacked)
+            labels, vocabulary = (json.loads((parent / f"{name}.json").read_text(encoding="utf-8")) for name in ("label_map", "vocabulary"))
+            model = TextClassifier.load(parent, trained=settings.trained)
+            start = Start(model, load_tokenizer(parent), list(labels), set(vocabulary))
+    positions = start.model.encoder.config.max_position_embeddings
+    if settings.max_length > positions:
+        raise InvalidHyperparameter(f"hyper-parameter max_length = {settings.max_length}: this base model reads at most {positions}")
+    return start
 
 
-def write_artifact(folder: Path, model: TextClassifier, tokenizer: Any, documents: dict[str, Any]) -> None:
-    """Everything that inference and evaluation need, code included; ``documents`` are JSON files by name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.cpu().save(folder)
-    tokenizer.save_pretrained(folder)
-    for name, content in documents.items():
-        (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    source = Path(__file__).resolve().parent
-    shutil.copytree(source, folder / "code" / "model_code", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"), dirs_exist_ok=True)
-    shutil.copy(source / "entrypoints" / "inference.py", folder / "code" / "inference.py")
+def require_known(rows: Sequence[Row], labels: Sequence[str]) -> None:
+    """Raises InvalidDataset, naming the first row with a label, or a vote for one, that the model does not have."""
+    for row in rows:
+        unknown = sorted({row.label, *(label for label, count in row.votes.items() if count)} - set(labels))
+        if unknown:
+            raise InvalidDataset(f"row {row.id!r} has the label {unknown[0]!r}, the model knows {list(labels)}: train from the base model")
+
+
+def documents(settings: Hyperparameters, start: Start, metrics: dict[str, Any], logits: Logits, truth: Labels) -> dict[str, Any]:
+    """The artifact's JSON files by name, for the epoch with these metrics and validation logits (texts, labels)."""
+    wide = logits.astype(np.float64)
+    temperature = fit_temperature(wide, truth)
+    return {
+        "label_map": {label: index for index, label in enumerate(start.labels)},
+        "calibration": {
+            "temperature": temperature,
+            "review_threshold": review_threshold(softmax(wide, temperature).max(axis=1), settings.review_share),
+            "review_share": settings.review_share,
+        },
+        "vocabulary": sorted(start.vocabulary),
+        "metrics": metrics,
+        "model_version": {"model_version": _job_name(), "max_length": settings.max_length},
+        "hyperparameters": asdict(settings),
+    }
+
+
+def _job_name() -> str:
+    return os.environ.get("TRAINING_JOB_NAME", "local")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -215,29 +146,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.manual_seed(settings.seed)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.environ.get("SM_NUM_CPUS") or 1))
     rows, held_out = read_rows(folders.train), read_rows(folders.validation)
-    labels = sorted({row.label for row in rows} | {label for row in rows for label in row.votes})
-    model, tokenizer, vocabulary = start_model(settings, folders, labels)
-    train = Tokens(tokenizer, [row.text for row in rows], settings.max_length)
-    validation = Tokens(tokenizer, [row.text for row in held_out], settings.max_length)
-    truth = np.array([labels.index(row.label) for row in held_out])
-    trainer = Trainer(model, settings, train, targets(rows, labels, soft=bool(settings.soft_labels)))
-    metrics, logits = fit(trainer, trainer.held_out(validation), truth, folders.checkpoints)
-    temperature = fit_temperature(logits.astype(np.float64), truth)
-    confidence = softmax(logits.astype(np.float64), temperature).max(axis=1)
-    vocabulary |= {word for row in rows for word in words(row.text)}
-    documents = {
-        "label_map": {label: index for index, label in enumerate(labels)},
-        "calibration": {
-            "temperature": temperature,
-            "review_threshold": review_threshold(confidence, settings.review_share),
-            "review_share": settings.review_share,
-        },
-        "vocabulary": sorted(vocabulary),
-        "metrics": metrics,
-        "model_version": {"model_version": os.environ.get("TRAINING_JOB_NAME", "local"), "max_length": settings.max_length},
-        "hyperparameters": asdict(settings),
-    }
-    write_artifact(folders.model, trainer.model, tokenizer, documents)
+    start = start_model(settings, folders, rows)
+    require_known([*rows, *held_out], start.labels)
+    start.vocabulary.update(word for row in rows for word in words(row.text))
+    again = folders.parent is not None
+    chosen = replayed(rows, most=settings.replay_rows, seed=settings.seed) if again else rows
+    weights = training_shares(chosen, held_out) if again else np.ones(len(held_out))
+    counts = {"training_rows": len(chosen), "effective_validation_rows": round(effective_size(weights), 1)}
+    print(f"training on {len(chosen)} of {len(rows)} rows, validation counts as {counts['effective_validation_rows']} rows", flush=True)
+    train, validation = (Tokens(start.tokenizer, [row.text for row in part], settings.max_length) for part in (chosen, held_out))
+    trainer = Trainer(start.model, settings, train, targets(chosen, start.labels, soft=bool(settings.soft_labels)))
+    truth = np.array([start.labels.index(row.label) for row in held_out])
+    # Several jobs of one tuning job may be given one folder for their checkpoints.
+    checkpoint = folders.checkpoints / f"{_job_name()}.pt"
+    for metrics, logits in fit(trainer, trainer.held_out(validation, truth, weights), checkpoint, keep_last=again):
+        write_artifact(folders.model, trainer.model, start.tokenizer, documents(settings, start, counts | metrics, logits, truth))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from local.vader import LABELS
 from model_code.activations import FrozenActivations
 from model_code.arguments import Hyperparameters
 from model_code.network import TextClassifier, Tokens, load_tokenizer
-from model_code.train import Trainer, targets
+from model_code.trainer import Trainer, targets
 
 TEXTS = 384
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,20 @@ def test_bad_row_is_named_with_its_line(tmp_path: Path, line: str, reason: str) 
     with pytest.raises(InvalidDataset, match=r"data\.jsonl:2") as caught:
         read_rows(tmp_path)
     assert reason in str(caught.value)
+
+
+def test_only_a_new_row_says_so_and_rows_without_the_mark_keep_their_bytes(tmp_path: Path) -> None:
+    new = replace(row("1"), new=True)
+    assert '"new": true' in new.to_json()
+    assert "new" not in json.loads(row("1").to_json())
+    write_dataset(tmp_path, {**SPLITS, "train": [new, row("2")]}, ["positive"])
+    assert [one.new for one in read_rows(tmp_path / "train")] == [True, False]
+
+
+def test_a_mark_that_is_no_boolean_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_text(json.dumps({**json.loads(row("0").to_json()), "new": "yes"}))
+    with pytest.raises(InvalidDataset, match=r"data\.jsonl:1: field 'new' = 'yes'"):
+        read_rows(tmp_path)
 
 
 def test_missing_channel_is_named(tmp_path: Path) -> None:

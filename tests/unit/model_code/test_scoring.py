@@ -47,6 +47,13 @@ def test_macro_f1_counts_a_class_that_is_never_predicted() -> None:
     assert macro_f1(truth, predicted) == pytest.approx((2 / 3 + 0) / 2)
 
 
+def test_a_weight_counts_a_text_as_often() -> None:
+    truth, predicted, times = RNG.integers(0, 3, 40), RNG.integers(0, 3, 40), RNG.integers(1, 5, 40)
+    repeated = np.repeat(np.arange(40), times)
+    for measure in (accuracy, macro_f1):
+        assert measure(truth, predicted, times.astype(float)) == pytest.approx(measure(truth[repeated], predicted[repeated]))
+
+
 def test_paired_difference_of_equal_answers_is_exactly_zero() -> None:
     truth, predicted = RNG.integers(0, 3, 60), RNG.integers(0, 3, 60)
     difference = paired_difference(truth, predicted, predicted, Resamples.draw([str(i) for i in range(60)], count=50, seed=0))

@@ -8,7 +8,8 @@ import pytest
 
 from model_code.arguments import InvalidHyperparameter, read_arguments
 from model_code.data import Row
-from model_code.train import METRIC_LINE, targets
+from model_code.train import METRIC_LINE
+from model_code.trainer import targets
 
 
 def test_strings_are_converted_and_foreign_flags_ignored() -> None:
@@ -19,7 +20,9 @@ def test_strings_are_converted_and_foreign_flags_ignored() -> None:
     assert folders.parent is None
 
 
-@pytest.mark.parametrize(("flag", "value"), [("learning_rate", "0"), ("layers", "0"), ("trained_layers", "some"), ("soft_labels", "2")])
+@pytest.mark.parametrize(
+    ("flag", "value"), [("learning_rate", "0"), ("layers", "0"), ("trained_layers", "some"), ("soft_labels", "2"), ("replay_rows", "-1")]
+)
 def test_value_out_of_range_is_named(flag: str, value: str) -> None:
     with pytest.raises(InvalidHyperparameter, match=f"{flag}.*allowed"):
         read_arguments([f"--{flag}", value])

@@ -1,0 +1,35 @@
+"""The model artifact: everything that inference and evaluation need, code included."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from model_code.network import TextClassifier
+
+PARTIAL = ".partial"
+
+
+def write_artifact(folder: Path, model: TextClassifier, tokenizer: Any, documents: dict[str, Any]) -> None:
+    """Write or replace the artifact; ``documents`` are JSON files by name.
+
+    A stopped job's model folder is uploaded as it is, so files are built in a folder of their own inside it and moved into place whole:
+    a kill leaves the artifact of before. Inside, since ``/opt/ml/model`` may be a mount, and no move is atomic across two.
+    """
+    partial = folder / PARTIAL
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    model.save(partial)
+    tokenizer.save_pretrained(partial)
+    for name, content in documents.items():
+        (partial / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    source = Path(__file__).resolve().parent
+    shutil.copytree(source, partial / "code" / "model_code", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    shutil.copy(source / "entrypoints" / "inference.py", partial / "code" / "inference.py")
+    for path in [path for path in partial.rglob("*") if path.is_file()]:
+        target = folder / path.relative_to(partial)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    shutil.rmtree(partial)

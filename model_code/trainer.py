@@ -1,0 +1,142 @@
+"""One training run over token ids: a pass, a measurement on held-out texts, and the state to go on from.
+
+Soft labels: the target of a text is the share of raters per label, which calibrates the model about as well as
+temperature scaling after hard labels does, at equal accuracy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from model_code.activations import FrozenActivations
+from model_code.arguments import Hyperparameters
+from model_code.data import Row
+from model_code.network import TextClassifier, Tokens, autocast, native_bf16
+from model_code.scoring import Floats, Labels, accuracy, macro_f1
+
+Logits = NDArray[np.float32]
+HEAD_LEARNING_RATE = 1e-3
+WARM_UP_SHARE = 0.1
+
+
+def targets(rows: Sequence[Row], labels: Sequence[str], *, soft: bool) -> Tensor:
+    """Target distributions (rows, labels): vote shares, or the label alone."""
+    result = torch.zeros(len(rows), len(labels))
+    for index, row in enumerate(rows):
+        total = sum(row.votes.values())
+        if soft and total:
+            result[index] = torch.tensor([row.votes.get(label, 0) / total for label in labels])
+        else:
+            result[index, labels.index(row.label)] = 1.0
+    return result
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Texts that are not trained on, with the activations of the frozen layers when there are any."""
+
+    tokens: Tokens
+    cache: FrozenActivations | None
+    truth: Labels
+    weights: Floats
+    """How much each text counts, (texts,)."""
+
+    def scores(self, logits: Logits) -> dict[str, float]:
+        """Weighted accuracy and macro-F1 of logits (texts, labels)."""
+        predicted = logits.argmax(axis=1)
+        return {"accuracy": accuracy(self.truth, predicted, self.weights), "macro_f1": macro_f1(self.truth, predicted, self.weights)}
+
+
+class Trainer:
+    """One training run: epochs with cached lower activations, validation after each."""
+
+    def __init__(self, model: TextClassifier, settings: Hyperparameters, train: Tokens, goal: Tensor) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = model.to(self.device)
+        self.settings = settings
+        self.train, self.goal = train, goal.to(self.device)
+        self.bf16 = native_bf16()
+        self.cache = self._activations(train, torch.bfloat16)
+        body = [p for p in model.encoder.parameters() if p.requires_grad]
+        head = list(model.head.parameters())
+        self.trainable = body + head
+        groups = [{"params": body, "lr": settings.learning_rate}, {"params": head, "lr": max(HEAD_LEARNING_RATE, settings.learning_rate)}]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
+        steps = settings.epochs * math.ceil(len(train.ids) / settings.batch_size)
+        warm_up = max(1, int(WARM_UP_SHARE * steps))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: min(1.0, (step + 1) / warm_up) * max(0.0, (steps - step) / steps)
+        )
+
+    def _activations(self, tokens: Tokens, dtype: torch.dtype) -> FrozenActivations | None:
+        return FrozenActivations(self.model, tokens, bf16=self.bf16, dtype=dtype) if self.model.frozen_layers else None
+
+    def _logits(self, tokens: Tokens, indices: Sequence[int], cache: FrozenActivations | None) -> Tensor:
+        ids, mask = (part.to(self.device) for part in tokens.batch(indices))
+        with autocast(self.device, self.bf16):
+            if cache is None:
+                return self.model(ids, mask)  # type: ignore[no-any-return]  # a module's call is untyped
+            return self.model.upper(cache.batch(indices, ids.shape[1]).to(self.device), mask)
+
+    def held_out(self, tokens: Tokens, truth: Labels, weights: Floats) -> HeldOut:
+        """Texts to measure on after every epoch; ``truth`` and ``weights`` are (texts,)."""
+        return HeldOut(tokens, self._activations(tokens, torch.float32), truth, weights)
+
+    @torch.inference_mode()
+    def predict(self, texts: HeldOut) -> Logits:
+        """Logits (texts, labels), in the order of the texts."""
+        self.model.eval()
+        logits = torch.zeros(len(texts.tokens.ids), self.model.head.out_features)
+        for indices in texts.tokens.by_length(64):
+            logits[indices] = self._logits(texts.tokens, indices, texts.cache).float().cpu()
+        return logits.numpy()
+
+    def epoch(self, number: int) -> float:
+        """One pass in a seeded order, batches of similar length; returns the mean loss."""
+        self.model.train()
+        rng = np.random.default_rng((self.settings.seed, number))
+        losses = []
+        for indices in _shuffled_batches(self.train, self.settings.batch_size, rng):
+            logits = self._logits(self.train, indices, self.cache)
+            loss = functional.cross_entropy(logits.float(), self.goal[indices])
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(self.trainable, 1.0)
+            self.optimizer.step()
+            self.schedule.step()
+            losses.append(float(loss.detach()))
+        return float(np.mean(losses))
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of what is trained; the frozen weights are the base model's or the parent's still."""
+        return {name: value.detach().cpu().clone() for name, value in self.model.named_parameters() if value.requires_grad}
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        self.model.load_state_dict(weights, strict=False)
+
+    def state(self) -> dict[str, Any]:
+        return {"weights": self.weights(), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.load_weights(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+
+
+def _shuffled_batches(tokens: Tokens, size: int, rng: np.random.Generator) -> list[list[int]]:
+    order = rng.permutation(len(tokens.ids)).tolist()
+    chunk = size * 16
+    batches = []
+    for start in range(0, len(order), chunk):
+        part = sorted(order[start : start + chunk], key=lambda i: len(tokens.ids[i]))
+        batches += [part[at : at + size] for at in range(0, len(part), size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
