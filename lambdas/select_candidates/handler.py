@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
-from lambdas.select_candidates.selection import NoCandidate, best_candidates, evaluation_job_name, processing_inputs, require_ended
+from lambdas.select_candidates.selection import NoCandidate, best_with_model, evaluation_job_name, processing_inputs, ranked, require_ended
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ def _summaries(tuning_job: str) -> Iterator[dict[str, Any]]:
         token = {"NextToken": page["NextToken"]}
 
 
+def _model_of(training_job: str) -> str | None:
+    job = client("sagemaker").describe_training_job(TrainingJobName=training_job)
+    uri: str | None = job.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    return uri
+
+
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
@@ -60,9 +66,7 @@ def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
     """
     _require_ended(event["tuning_job_name"], event.get("tuning_error", {}).get("Cause"))
     entries = []
-    for candidate in best_candidates(_summaries(event["tuning_job_name"])):
-        job = client("sagemaker").describe_training_job(TrainingJobName=candidate.training_job)
-        model_uri = job["ModelArtifacts"]["S3ModelArtifacts"]
+    for candidate, model_uri in best_with_model(ranked(_summaries(event["tuning_job_name"])), _model_of):
         name = evaluation_job_name(candidate.training_job)
         entries.append(
             {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 MOST_CANDIDATES = 2
@@ -13,7 +14,7 @@ _USABLE = ("Completed", "Stopped")
 
 
 class NoCandidate(RuntimeError):
-    """No training job ended with an objective; the text counts how they ended."""
+    """No training job ended with an objective and a model; the text counts how they ended."""
 
 
 class TuningUnfinished(RuntimeError):
@@ -43,13 +44,13 @@ def evaluation_job_name(training_job: str) -> str:
     return f"{training_job[:52].rstrip('-')}-evaluation"
 
 
-def best_candidates(summaries: Iterable[Mapping[str, Any]], *, maximise: bool = True) -> list[Candidate]:
-    """The best one or two of ``TrainingJobSummaries``, best first; equal objectives in the order of their names.
+def ranked(summaries: Iterable[Mapping[str, Any]], *, maximise: bool = True) -> list[Candidate]:
+    """Those of ``TrainingJobSummaries`` that may be candidates, best first; equal objectives in the order of their names.
 
-    An early-stopped job counts: it has an objective and a model. A missing or non-finite objective does not.
+    An early-stopped job counts: it has an objective. A missing or non-finite objective does not.
 
     Raises:
-        NoCandidate: none is usable.
+        NoCandidate: there is none.
     """
     found, ended, failures = [], Counter[str](), []
     for summary in summaries:
@@ -65,7 +66,24 @@ def best_candidates(summaries: Iterable[Mapping[str, Any]], *, maximise: bool = 
         first = f"; the first failure: {failures[0]}" if failures else ""
         raise NoCandidate(f"no training job ended with an objective ({how}){first}: read the jobs' logs, then start again")
     sign = -1 if maximise else 1
-    return sorted(found, key=lambda candidate: (sign * candidate.objective, candidate.training_job))[:MOST_CANDIDATES]
+    return sorted(found, key=lambda candidate: (sign * candidate.objective, candidate.training_job))
+
+
+def best_with_model(candidates: Sequence[Candidate], model_of: Callable[[str], str | None]) -> list[tuple[Candidate, str]]:
+    """The best one or two that left a model, each with its URI: a job that was stopped before its first epoch ended left none.
+
+    Args:
+        candidates: best first.
+        model_of: URI of a training job's model, if it has one; asked for no more jobs than needed.
+
+    Raises:
+        NoCandidate: none left a model.
+    """
+    with_model = ((candidate, uri) for candidate in candidates if (uri := model_of(candidate.training_job)))
+    best = list(islice(with_model, MOST_CANDIDATES))
+    if not best:
+        raise NoCandidate(f"none of the {len(candidates)} training jobs with an objective left a model: read their logs, then start again")
+    return best
 
 
 def processing_inputs(*, code_uri: str, dataset_uri: str, model_uri: str, champion_uri: str | None) -> list[dict[str, Any]]:

@@ -12,9 +12,10 @@ from lambdas.select_candidates.selection import (
     Candidate,
     NoCandidate,
     TuningUnfinished,
-    best_candidates,
+    best_with_model,
     evaluation_job_name,
     processing_inputs,
+    ranked,
     require_ended,
 )
 
@@ -27,8 +28,8 @@ def summary(name: str, value: float | None, status: str = "Completed") -> dict[s
 @pytest.mark.parametrize(
     ("summaries", "expected"),
     [
-        pytest.param([summary("a", 0.5), summary("b", 0.7), summary("c", 0.6)], ["b", "c"], id="the best two, best first"),
-        pytest.param([summary("c", 0.7), summary("a", 0.7), summary("b", 0.7)], ["a", "b"], id="a tie goes by name"),
+        pytest.param([summary("a", 0.5), summary("b", 0.7), summary("c", 0.6)], ["b", "c", "a"], id="best first"),
+        pytest.param([summary("c", 0.7), summary("a", 0.7), summary("b", 0.7)], ["a", "b", "c"], id="a tie goes by name"),
         pytest.param([summary("a", 0.4)], ["a"], id="one is enough"),
         pytest.param([summary("a", None), summary("b", 0.1)], ["b"], id="without an objective none"),
         pytest.param([summary("a", 0.9, "Failed"), summary("b", 0.1)], ["b"], id="a failed one left no model"),
@@ -37,8 +38,27 @@ def summary(name: str, value: float | None, status: str = "Completed") -> dict[s
         pytest.param([summary("a", float("nan")), summary("b", 0.0)], ["b"], id="not a number is no objective, zero is"),
     ],
 )
-def test_best_candidates(summaries: list[dict[str, Any]], expected: list[str]) -> None:
-    assert [candidate.training_job for candidate in best_candidates(summaries)] == expected
+def test_which_jobs_are_candidates_and_in_which_order(summaries: list[dict[str, Any]], expected: list[str]) -> None:
+    assert [candidate.training_job for candidate in ranked(summaries)] == expected
+
+
+CANDIDATES = [Candidate("a", 0.9), Candidate("b", 0.8), Candidate("c", 0.7), Candidate("d", 0.6)]
+
+
+@pytest.mark.parametrize(("without", "expected"), [("", "ab"), ("a", "bc"), ("bc", "ad"), ("bcd", "a")])
+def test_a_job_that_left_no_model_gives_its_place_to_the_next_best(without: str, expected: str) -> None:
+    best = best_with_model(CANDIDATES, lambda name: None if name in without else f"s3://models/{name}")
+    assert [(candidate.training_job, uri) for candidate, uri in best] == [(name, f"s3://models/{name}") for name in expected]
+
+
+def test_no_more_jobs_are_described_than_needed() -> None:
+    models = iter(["s3://models/a", "s3://models/b"])
+    assert len(best_with_model(CANDIDATES, lambda _: next(models))) == 2
+
+
+def test_jobs_with_an_objective_and_no_model_are_an_error_that_counts_them() -> None:
+    with pytest.raises(NoCandidate, match="none of the 4 training jobs with an objective left a model"):
+        best_with_model(CANDIDATES, lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +71,7 @@ def test_best_candidates(summaries: list[dict[str, Any]], expected: list[str]) -
 )
 def test_no_usable_job_is_an_error_that_counts_how_they_ended(summaries: list[dict[str, Any]], how: str) -> None:
     with pytest.raises(NoCandidate, match=how):
-        best_candidates(summaries)
+        ranked(summaries)
 
 
 @given(
@@ -61,11 +81,9 @@ def test_no_usable_job_is_an_error_that_counts_how_they_ended(summaries: list[di
 )
 def test_the_choice_is_the_best_and_does_not_depend_on_the_order(pairs: list[tuple[str, float]]) -> None:
     summaries = [summary(name, value) for name, value in pairs]
-    chosen = best_candidates(summaries)
-    assert chosen == best_candidates(list(reversed(summaries)))
-    assert chosen[0].objective == max(value for _, value in pairs)
-    assert len(chosen) == min(2, len(pairs))
-    assert all(isinstance(candidate, Candidate) for candidate in chosen)
+    chosen = ranked(summaries)
+    assert chosen == ranked(list(reversed(summaries)))
+    assert [candidate.objective for candidate in chosen] == sorted((value for _, value in pairs), reverse=True)
 
 
 @pytest.mark.parametrize("status", ["InProgress", "Stopping"])

@@ -264,7 +264,7 @@ def test_a_retraining_keeps_the_last_epoch_and_does_not_stop_early(
     model = retrained(base, channels, parent, tmp_path, turned, "--epochs", "4", "--patience", "1")
     metrics = read(model, "metrics")
     history = [epoch["macro_f1"] for epoch in metrics["history"]]
-    assert history[0] > history[1] > history[-1]  # the old texts speak for the epoch that moved least
+    assert history[0] > history[-1]  # the old texts speak for the epoch that moved least
     assert metrics["epoch"] == len(history) == 4
     assert last_metric_line(capsys) == METRIC_LINE.format(**metrics)
     assert accuracy_of(model, channels) == metrics["accuracy"]
