@@ -34,9 +34,10 @@ class LoadedModel:
 
     def predict(self, texts: list[str]) -> list[dict[str, Any]]:
         """One answer per text, in order; form in docs/contracts.md, "Containers"."""
-        logits = predict_logits(self.model, Tokens(self.tokenizer, texts, self.max_length), bf16=self.bf16).numpy()
+        read = Tokens(self.tokenizer, texts, self.max_length)
+        logits = predict_logits(self.model, read, bf16=self.bf16).numpy()
         answers = []
-        for text, row in zip(texts, softmax(logits.astype(np.float64), self.temperature), strict=True):
+        for text, row, cut in zip(texts, softmax(logits.astype(np.float64), self.temperature), read.cut, strict=True):
             best = int(row.argmax())
             tokens, unknown = out_of_vocabulary(text, self.vocabulary)
             answers.append(
@@ -48,6 +49,7 @@ class LoadedModel:
                     "review_threshold": self.review_threshold,
                     "tokens": tokens,
                     "oov_tokens": unknown,
+                    "truncated": cut,
                 }
             )
         return answers

@@ -108,10 +108,12 @@ class TextClassifier(nn.Module):
 
 
 class Tokens:
-    """Tokenized texts and their padded batches."""
+    """Tokenized texts and their padded batches. ``cut[i]``: text i has more than ``max_length`` word pieces, the rest is not read."""
 
     def __init__(self, tokenizer: Any, texts: Sequence[str], max_length: int) -> None:
-        self.ids: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if texts else []
+        encoded = tokenizer(list(texts), truncation=True, max_length=max_length).encodings if texts else []
+        self.ids: list[list[int]] = [one.ids for one in encoded]
+        self.cut = [bool(one.overflowing) for one in encoded]
 
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Ids and mask (batch, longest of the batch)."""

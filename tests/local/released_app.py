@@ -85,6 +85,7 @@ def answer(text, model):
     return {
         "label": label, "confidence": confidence, "probabilities": {name: confidence if name == label else rest for name in labels},
         "model_version": model["version"], "review_threshold": model["review_threshold"], "tokens": len(words), "oov_tokens": 0,
+        "truncated": False,
     }
 
 def predict_fn(data, model):

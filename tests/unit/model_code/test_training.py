@@ -306,6 +306,14 @@ def test_words_of_rows_that_are_not_replayed_are_known_still(base: Path, channel
 # -- parts -----------------------------------------------------------------------------------------
 
 
+def test_an_answer_says_when_the_model_did_not_read_all_of_a_text(base: Path, channels: Path, tmp_path: Path) -> None:
+    model = train(base, channels, tmp_path, "--trained_layers", "1", "--epochs", "1", "--max_length", "8")
+    # Six words beside the two marks that begin and end a text.
+    fits, cut = model_fn(str(model)).predict(["good phone and the screen so", "good phone and the screen so bad"])
+    assert (fits["truncated"], cut["truncated"]) == (False, True)
+    assert cut["probabilities"] == fits["probabilities"]
+
+
 def test_more_word_pieces_than_the_base_model_reads_are_refused(base: Path, channels: Path, tmp_path: Path) -> None:
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     short = shutil.copytree(base, tmp_path / "base")
