@@ -107,6 +107,7 @@ class TuningSettings(_Section):
     epochs: Epochs = (2, 3, 4)
     retraining: RetrainingSearch = RetrainingSearch()
     soft_labels: bool = True
+    max_length: int = Field(default=64, ge=8, le=512)
     seed: int = Field(default=20_240_601, ge=0, le=2**31 - 1)
 
     @model_validator(mode="after")

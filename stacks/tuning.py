@@ -63,8 +63,8 @@ class TuningStack(Stack):
             kind="TrainingJobs",
             image=training,
             code=self.code,
-            reads=[*datasets, ("data", "base-model/"), ("models", "training/")],
-            writes=[("models", "training/")],
+            reads=[*datasets, ("data", "base-model/"), ("models", "training/"), ("models", "checkpoints/")],
+            writes=[("models", "training/"), ("models", "checkpoints/")],
         ).role
         self.evaluation_role = JobRole(
             self,
@@ -97,6 +97,7 @@ class TuningStack(Stack):
                 "BASE_MODEL_PARAMETER": parameters["base-model"],
                 "RELEASE_PARAMETER": parameters["release"],
                 "CODE_URI": self.code.s3_uri,
+                "CHECKPOINTS_URI": f"s3://{names.bucket('models')}/checkpoints",
                 "DEFAULT_MAX_JOBS": str(tuning.max_jobs),
                 "MAX_PARALLEL_JOBS": str(tuning.max_parallel_jobs),
             },

@@ -59,6 +59,8 @@ def static_parameters(settings: Settings, code_file: str) -> dict[str, str]:
         "soft_labels": str(int(settings.tuning.soft_labels)),
         "seed": str(settings.tuning.seed),
         "review_share": str(settings.review.target_share),
+        "max_length": str(settings.tuning.max_length),
+        "replay_rows": str(settings.retraining.replay_rows),
     }
 
 
@@ -102,6 +104,8 @@ def _training_definition(settings: Settings, environment: JobEnvironment, code_f
         "StaticHyperParameters": static_parameters(settings, code_file),
         "InputDataConfig.$": "$.input_data_config",
         "OutputDataConfig": {"S3OutputPath": environment.output_uri, "KmsKeyId": environment.key_arn},
+        # A retry after a fault of the service goes on at the epoch that was reached; the bucket's own key encrypts what lies there.
+        "CheckpointConfig": {"S3Uri.$": "$.checkpoint_uri"},
         "ResourceConfig": {
             "InstanceType": tuning.instance_type,
             "InstanceCount": 1,

@@ -20,6 +20,7 @@ class Environment:
     base_model_parameter: str
     release_parameter: str
     code_uri: str
+    checkpoints_uri: str
     default_max_jobs: int
     max_parallel_jobs: int
 
@@ -52,9 +53,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     tuning = read_input(
         event["input"], current_dataset=_parameter(environment.dataset_parameter), default_jobs=environment.default_max_jobs
     )
-    champion = _champion_model()
+    champion, name = _champion_model(), job_name(environment.prefix, event["execution_id"])
     plan = {
-        "tuning_job_name": job_name(environment.prefix, event["execution_id"]),
+        "tuning_job_name": name,
+        "checkpoint_uri": f"{environment.checkpoints_uri}/{name}",
         "dataset_uri": tuning.dataset_uri,
         "max_jobs": tuning.max_jobs,
         "max_parallel_jobs": min(tuning.max_jobs, environment.max_parallel_jobs),

@@ -94,6 +94,7 @@ def planned(settings: Settings, *, parents: list[str], again: bool) -> dict[str,
     tuning = read_input(raw, current_dataset="s3://data-1/datasets/0123456789abcdef", default_jobs=settings.tuning.max_jobs)
     return {
         "tuning_job_name": job_name(prefix, f"arn:aws:states:us-east-1:{ACCOUNT}:execution:{prefix}-tuning:run-1"),
+        "checkpoint_uri": "s3://models-1/checkpoints/reviewloop-dev-0a1b2c3d",
         "max_jobs": tuning.max_jobs,
         "max_parallel_jobs": settings.tuning.max_parallel_jobs,
         "input_data_config": channels(
@@ -191,6 +192,21 @@ def test_every_setting_of_the_search_reaches_the_request(template: Template) -> 
     assert (config["Strategy"], config["RandomSeed"], config["TrainingJobEarlyStoppingType"]) == ("Bayesian", DEV.tuning.seed, "Auto")
 
 
+def test_every_training_job_knows_how_much_to_read_and_where_its_checkpoints_lie(templates: dict[str, Template]) -> None:
+    for name, replay_rows in (("dev", "700"), ("prod", "2000")):
+        for job in jobs_of(templates[name])[:2]:
+            static = job["StaticHyperParameters"]
+            assert (static["max_length"], static["replay_rows"]) == ("64", replay_rows)
+            assert job["CheckpointConfig"] == {"S3Uri.$": "$.checkpoint_uri"}
+    (variables,) = (
+        item["Properties"]["Environment"]["Variables"]
+        for item in templates["dev"].find_resources("AWS::Lambda::Function").values()
+        if item["Properties"]["FunctionName"] == "reviewloop-dev-plan-tuning"
+    )
+    uri = resolve(templates["dev"].to_json(), variables["CHECKPOINTS_URI"])
+    assert uri == f"s3://reviewloop-dev-models-{ACCOUNT}-us-east-1/checkpoints"
+
+
 # -- isolation and encryption ------------------------------------------------------------------------
 
 
@@ -251,7 +267,10 @@ def test_a_network_of_the_team_reaches_every_job_and_its_role(templates: dict[st
 def test_job_roles_read_and_write_their_own_prefixes_only(template: Template) -> None:
     models, data = (f"arn:aws:s3:::reviewloop-dev-{purpose}-{ACCOUNT}-us-east-1" for purpose in ("models", "data"))
     expected = {
-        "TrainingRole": ({f"{data}/datasets/*", f"{data}/base-model/*", f"{models}/training/*"}, {f"{models}/training/*"}),
+        "TrainingRole": (
+            {f"{data}/datasets/*", f"{data}/base-model/*", f"{models}/training/*", f"{models}/checkpoints/*"},
+            {f"{models}/training/*", f"{models}/checkpoints/*"},
+        ),
         "EvaluationRole": ({f"{data}/datasets/*", f"{models}/training/*"}, {f"{models}/evaluations/*"}),
     }
     for role, (read, written) in expected.items():

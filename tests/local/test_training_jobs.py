@@ -172,6 +172,7 @@ def test_a_stopped_job_keeps_what_it_saves_at_sigterm(jobs: Jobs, wait_until: Ca
 def test_a_job_ends_at_its_longest_runtime(jobs: Jobs) -> None:
     ended = jobs.run("training", jobs.training(WAIT, StoppingCondition={"MaxRuntimeInSeconds": 1}))
     assert (ended["TrainingJobStatus"], ended["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert unpacked(jobs, ended["ModelArtifacts"]["S3ModelArtifacts"]) == {"saved.txt": b"at SIGTERM"}
 
 
 def test_a_killed_process_is_a_failed_job(jobs: Jobs) -> None:
