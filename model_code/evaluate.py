@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_code.calibration import expected_calibration_error
 from model_code.data import InvalidDataset, Row, read_manifest, read_rows
@@ -23,8 +24,10 @@ from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
 from model_code.scoring import Labels, Resamples, class_scores, paired_difference, scores
 
-SCHEMA_VERSION = 1
-RESAMPLES = 1_000
+SCHEMA_VERSION = 2
+RESAMPLES = 4_000
+UNSURE = "recent-unsure"
+"""Slice of the texts that were reviewed since the champion was unsure of them: chosen by its weakness, they cannot compare with it."""
 
 
 def answer_all(archive: Path, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -33,6 +36,23 @@ def answer_all(archive: Path, rows: Sequence[Row]) -> list[dict[str, Any]]:
         with tarfile.open(archive) as tar:
             tar.extractall(unpacked, filter="data")
         return model_fn(unpacked).predict([row.text for row in rows])
+
+
+class Part:
+    """Some of the test texts, resampled by themselves."""
+
+    def __init__(self, test: Sequence[Row], truth: Labels, inside: Labels, seed: int) -> None:
+        self._truth, self._inside = truth[inside], inside
+        self._resamples = Resamples.draw([test[int(index)].group for index in inside], count=RESAMPLES, seed=seed)
+        self.sizes = self._resamples.sizes
+
+    def scores(self, predicted: Labels) -> dict[str, Any]:
+        """Of answers to all test texts, (texts,)."""
+        return scores(self._truth, predicted[self._inside], self._resamples)
+
+    def difference(self, first: Labels, second: Labels) -> dict[str, Any]:
+        """``first`` minus ``second``, paired, and on how many texts; both answer all test texts."""
+        return {**self.sizes, **paired_difference(self._truth, first[self._inside], second[self._inside], self._resamples)}
 
 
 def evaluate(
@@ -53,39 +73,45 @@ def evaluate(
         window, alpha: of the drift baseline.
     """
     truth, predicted = label_indices(test, labels), _predicted(candidate, labels)
-    groups = [row.group for row in test]
-    resamples = Resamples.draw(groups, count=RESAMPLES, seed=seed)
+    other = None if champion is None else _predicted(champion, labels)
+    slices = np.array([row.slice for row in test])
+
+    def part(inside: NDArray[np.bool_]) -> Part:
+        return Part(test, truth, np.flatnonzero(inside), seed)
+
+    whole, by_slice = part(np.full(len(test), fill_value=True)), {name: part(slices == name) for name in sorted(set(slices.tolist()))}
+    references: dict[str, Any] = {
+        "majority": whole.scores(majority(train, test, labels)),
+        "tfidf": whole.scores(tfidf(train, test, labels)),
+        "champion": None if other is None else whole.scores(other),
+    }
+    for raters in (1, 3):
+        answers = people(test, labels, raters=raters, seed=seed)
+        asked = part(answers >= 0) if (answers >= 0).any() else None
+        references[f"human_{raters}"] = None if asked is None else {**asked.sizes, **asked.scores(answers)}
     confidence = np.array([answer["confidence"] for answer in candidate])
     correct = predicted == truth
     threshold = float(candidate[0]["review_threshold"])
     alone = confidence >= threshold
-    references: dict[str, Any] = {
-        "majority": scores(truth, majority(train, test, labels), resamples),
-        "tfidf": scores(truth, tfidf(train, test, labels), resamples),
-    }
-    for raters in (1, 3):
-        answers = people(test, labels, raters=raters, seed=seed)
-        references[f"human_{raters}"] = None if answers is None else scores(truth, answers, resamples)
-    other = None if champion is None else _predicted(champion, labels)
-    references["champion"] = None if other is None else scores(truth, other, resamples)
     return {
         "schema_version": SCHEMA_VERSION,
         "model_version": candidate[0]["model_version"],
         "champion_version": None if champion is None else champion[0]["model_version"],
-        "rows": len(test),
-        "overall": {**scores(truth, predicted, resamples), "ece": round(expected_calibration_error(confidence, correct), 4)},
+        **whole.sizes,
+        "overall": {**whole.scores(predicted), "ece": round(expected_calibration_error(confidence, correct), 4)},
         "by_class": _by_class(truth, predicted, labels),
-        "by_slice": _by_slice(test, truth, predicted, seed),
+        "by_slice": {name: {**one.sizes, **one.scores(predicted)} for name, one in by_slice.items()},
         "confusion": {"labels": list(labels), "matrix": _confusion(truth, predicted, len(labels))},
         "references": references,
-        "difference_to_champion": None if other is None else paired_difference(truth, predicted, other, resamples),
+        "difference_to_champion": None if other is None else part(slices != UNSURE).difference(predicted, other),
+        "difference_by_slice": None if other is None else {name: one.difference(predicted, other) for name, one in by_slice.items()},
         "review": {
             "threshold": threshold,
             "share": round(float((~alone).mean()), 4),
             "auto_accuracy": round(float(correct[alone].mean()), 4) if alone.any() else None,
         },
         "drift_baseline": compute_baseline(
-            groups=groups,
+            groups=[row.group for row in test],
             tokens=np.array([answer["tokens"] for answer in candidate]),
             oov_tokens=np.array([answer["oov_tokens"] for answer in candidate]),
             confidence=confidence,
@@ -113,16 +139,6 @@ def _by_class(truth: Labels, predicted: Labels, labels: Sequence[str]) -> dict[s
             "f1": round(f1, 4),
             "support": int((truth == index).sum()),
         }
-    return result
-
-
-def _by_slice(test: Sequence[Row], truth: Labels, predicted: Labels, seed: int) -> dict[str, Any]:
-    names = np.array([row.slice for row in test])
-    result = {}
-    for name in sorted(set(names.tolist())):
-        inside = np.flatnonzero(names == name)
-        resamples = Resamples.draw([test[int(i)].group for i in inside], count=RESAMPLES, seed=seed)
-        result[name] = {"rows": len(inside), **scores(truth[inside], predicted[inside], resamples)}
     return result
 
 

@@ -31,17 +31,16 @@ def tfidf(train: Sequence[Row], test: Sequence[Row], labels: Sequence[str]) -> L
     return np.asarray(model.predict([row.text for row in test]), dtype=np.int64)
 
 
-def people(test: Sequence[Row], labels: Sequence[str], *, raters: int, seed: int) -> Labels | None:
+def people(test: Sequence[Row], labels: Sequence[str], *, raters: int, seed: int) -> Labels:
     """Plurality of ``raters`` votes drawn without replacement from each text's recorded votes; ties at random.
 
-    None when a text has too few votes: human level is then unknown.
+    -1 where there are no votes beside the drawn ones: the label would rest on the very votes that are held against it.
     """
     rng = np.random.default_rng((seed, raters))
-    answers = []
-    for row in test:
+    answers = np.full(len(test), -1)
+    for index, row in enumerate(test):
         counts = np.array([row.votes.get(label, 0) for label in labels])
-        if counts.sum() < raters:
-            return None
-        drawn = rng.multivariate_hypergeometric(counts, raters)
-        answers.append(int(rng.choice(np.flatnonzero(drawn == drawn.max()))))
-    return np.array(answers)
+        if counts.sum() > raters:
+            drawn = rng.multivariate_hypergeometric(counts, raters)
+            answers[index] = rng.choice(np.flatnonzero(drawn == drawn.max()))
+    return answers

@@ -15,28 +15,38 @@ from numpy.typing import NDArray
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _LEVELS = (0.025, 0.975)
+_MOST_DRAWS = 50_000_000
+"""Cells of ``Resamples.draws`` (four bytes each) up to which as many resamples are drawn as asked; beyond, no fewer than a thousand."""
 
 
 @dataclass(frozen=True)
 class Resamples:
     """How often each group is drawn, (resamples, groups), and each text's group, (texts,)."""
 
-    draws: NDArray[np.int64]
+    draws: NDArray[np.float32]
     group_of: Labels
 
     @classmethod
     def draw(cls, groups: Sequence[str], *, count: int, seed: int) -> Resamples:
-        """As many groups as there are, with replacement, ``count`` times."""
+        """As many groups as there are, with replacement, ``count`` times (fewer where that would take too much memory)."""
         rng = np.random.default_rng(seed)
         names, group_of = np.unique(np.asarray(groups), return_inverse=True)
-        draws = [np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names)) for _ in range(count)]
-        return cls(np.stack(draws), group_of)
+        size = len(names)
+        draws = np.empty((min(count, max(1_000, _MOST_DRAWS // size)), size), dtype=np.float32)
+        for row in draws:
+            row[:] = np.bincount(rng.integers(0, size, size), minlength=size)
+        return cls(draws, group_of)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many texts there are, and in how many groups."""
+        return {"rows": len(self.group_of), "groups": self.draws.shape[1]}
 
     def confusions(self, truth: Labels, predicted: Labels, size: int) -> Floats:
         """Confusion matrices (resamples, size, size), rows by truth: sums of the groups' own, so no text is touched twice."""
-        cells = np.zeros((self.draws.shape[1], size * size))
+        cells = np.zeros((self.draws.shape[1], size * size), dtype=np.float32)  # counts: exact up to 16 million texts
         np.add.at(cells, (self.group_of, truth * size + predicted), 1)
-        return np.asarray((self.draws @ cells).reshape(-1, size, size))
+        return (self.draws @ cells).astype(np.float64).reshape(-1, size, size)
 
 
 def accuracy(truth: Labels, predicted: Labels, weights: Floats | None = None) -> float:

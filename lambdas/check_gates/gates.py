@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from lambdas.common.evaluation import Evaluation
+from lambdas.common.evaluation import Evaluation, SliceScore
+
+LEAST_GROUPS_TO_JUDGE, LEAST_GROUPS_TO_COMPARE = 20, 30
+"""Below, a bootstrap interval says too little: of a single group it has no width at all."""
+UNSURE = "recent-unsure"
+"""Slice of the texts that were reviewed since the champion was unsure of them: chosen by its weakness, they cannot compare with it."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +27,12 @@ class GatePolicy:
 
 @dataclass(frozen=True)
 class GateResult:
-    """One gate: the measured value against its limit."""
+    """One gate: the measured value against its limit. ``refused_since``: words for a refusal that the two numbers do not explain."""
 
     gate: str
     value: float
     limit: float
+    refused_since: str = ""
 
     @property
     def passed(self) -> bool:
@@ -33,6 +40,8 @@ class GateResult:
 
     @property
     def reason(self) -> str:
+        if self.refused_since and not self.passed:
+            return self.refused_since
         relation = "at least" if self.passed else "below"
         return f"{self.gate} is {self.value:.3f}, {relation} the limit {self.limit:.3f}"
 
@@ -45,8 +54,8 @@ def refusal(error: str) -> dict[str, object]:
 def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
     """All gates, in a fixed order.
 
-    Against the champion the paired difference counts, since both saw the same texts. A slice may be a few dozen texts, chosen for
-    being hard: it refuses a model only when even the upper end of the slice's interval is below the limit.
+    A slice may be a few dozen texts, chosen for being hard: it refuses a model only when even the upper end of its interval is below the
+    limit, and not at all when it is too small for an interval.
     """
     overall = evaluation.overall.macro_f1.value
     results = [
@@ -55,13 +64,37 @@ def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
         GateResult("macro_f1 gain over TF-IDF", overall - evaluation.tfidf.macro_f1.value, policy.min_gain_over_tfidf),
     ]
     if evaluation.difference_to_champion is not None:
-        difference = evaluation.difference_to_champion.macro_f1.value
-        results.append(GateResult("macro_f1 difference to the champion", difference, -policy.max_loss_to_champion))
+        results.append(not_inferior(evaluation.difference_to_champion, policy.max_loss_to_champion))
+    results += [
+        GateResult(f"upper end of the macro_f1 difference to the champion in slice {name}", one.macro_f1.high, -policy.max_loss_to_champion)
+        for name, one in sorted(evaluation.difference_by_slice.items())
+        if one.groups >= LEAST_GROUPS_TO_COMPARE and name != UNSURE
+    ]
     results += [
         GateResult(f"recall of class {label}", value, policy.min_class_recall) for label, value in sorted(evaluation.class_recall.items())
     ]
     results += [
-        GateResult(f"upper end of the accuracy of slice {name}", interval.high, policy.min_slice_accuracy)
-        for name, interval in sorted(evaluation.slice_accuracy.items())
+        GateResult(f"upper end of the accuracy of slice {name}", one.accuracy.high, policy.min_slice_accuracy)
+        for name, one in sorted(evaluation.by_slice.items())
+        if one.groups >= LEAST_GROUPS_TO_JUDGE
     ]
     return results
+
+
+def not_inferior(difference: SliceScore, most: float) -> GateResult:
+    """Non-inferiority: not that no loss was seen, but that one of ``most`` or more is ruled out (by a 95 % interval, so with 97.5 %).
+
+    The interval is paired, since both models saw the same texts. The number of groups that would do follows from its width, which falls
+    with the square root of their number.
+    """
+    value, low, high = difference.macro_f1.value, difference.macro_f1.low, difference.macro_f1.high
+    seen = f"the difference is {value:+.3f} ({low:+.3f} to {high:+.3f})"
+    if value <= -most:
+        why = f"macro_f1 is worse than the champion by {-value:.3f}, less than {most:.3f} may be lost: {seen}"
+    else:
+        needed = math.ceil(difference.groups * ((value - low) / (value + most)) ** 2)
+        why = (
+            f"macro_f1 is not shown to lose less than {most:.3f} to the champion: {seen}; "
+            f"about {needed} groups would show it, {difference.groups} are there"
+        )
+    return GateResult("lower end of the macro_f1 difference to the champion", low, -most, why)

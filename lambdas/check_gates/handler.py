@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -48,7 +48,9 @@ def _judge(evaluation_uri: str) -> dict[str, Any]:
         "accuracy": evaluation.overall.accuracy.value,
         "macro_f1": evaluation.overall.macro_f1.value,
         "passed": all(gate.passed for gate in gates),
-        "gates": [{**asdict(gate), "passed": gate.passed, "reason": gate.reason} for gate in gates],
+        "gates": [
+            {"gate": gate.gate, "value": gate.value, "limit": gate.limit, "passed": gate.passed, "reason": gate.reason} for gate in gates
+        ],
     }
 
 

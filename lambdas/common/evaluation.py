@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class InvalidEvaluation(ValueError):
@@ -39,18 +39,31 @@ class Score:
 
 
 @dataclass(frozen=True)
+class SliceScore(Score):
+    """Of some of the texts, or a difference on them: how many groups (the unit that is resampled) they are in."""
+
+    groups: int
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> SliceScore:
+        score = Score.parse(raw)
+        return cls(score.accuracy, score.macro_f1, int(raw["groups"]))
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """What decisions rest on. ``champion`` and ``difference_to_champion`` are None without a champion."""
+    """What decisions rest on. ``champion`` and the differences (candidate minus champion, paired) are None or empty without one."""
 
     model_version: str
     dataset_version: str
     overall: Score
     class_recall: Mapping[str, float]
-    slice_accuracy: Mapping[str, Interval]
+    by_slice: Mapping[str, SliceScore]
     majority: Score
     tfidf: Score
     champion: Score | None
-    difference_to_champion: Score | None
+    difference_to_champion: SliceScore | None
+    difference_by_slice: Mapping[str, SliceScore]
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Evaluation:
@@ -64,11 +77,12 @@ class Evaluation:
                 dataset_version=raw["dataset_version"],
                 overall=Score.parse(raw["overall"]),
                 class_recall={label: float(entry["recall"]) for label, entry in raw["by_class"].items()},
-                slice_accuracy={name: Interval.parse(entry["accuracy"]) for name, entry in raw["by_slice"].items()},
+                by_slice={name: SliceScore.parse(entry) for name, entry in raw["by_slice"].items()},
                 majority=Score.parse(references["majority"]),
                 tfidf=Score.parse(references["tfidf"]),
                 champion=Score.parse(references["champion"]) if references["champion"] else None,
-                difference_to_champion=Score.parse(difference) if difference else None,
+                difference_to_champion=SliceScore.parse(difference) if difference else None,
+                difference_by_slice={name: SliceScore.parse(entry) for name, entry in (raw["difference_by_slice"] or {}).items()},
             )
         except KeyError as error:
             raise InvalidEvaluation(f"evaluation has no field {error}") from None

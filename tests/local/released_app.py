@@ -312,11 +312,12 @@ def evaluation(model: TinyModel) -> dict[str, Any]:
     measure = {"precision": 0.7, "recall": 0.7, "f1": 0.7, "support": 100}
     share = 1 / len(model.labels)
     return {
-        "schema_version": 1, "model_version": model.version, "champion_version": None, "dataset_version": "0123456789abcdef",
-        "rows": 300, "overall": {**score, "ece": 0.03}, "by_class": dict.fromkeys(model.labels, measure),
-        "by_slice": {"amazon": {"rows": 300, **score}}, "confusion": {"labels": list(model.labels), "matrix": []},
+        "schema_version": 2, "model_version": model.version, "champion_version": None, "dataset_version": "0123456789abcdef",
+        "rows": 300, "groups": 120, "overall": {**score, "ece": 0.03}, "by_class": dict.fromkeys(model.labels, measure),
+        "by_slice": {"amazon": {"rows": 300, "groups": 120, **score}}, "confusion": {"labels": list(model.labels), "matrix": []},
         "references": {"majority": lower, "tfidf": lower, "human_1": score, "human_3": score, "champion": None},
-        "difference_to_champion": None, "review": {"threshold": model.review_threshold, "share": 0.2, "auto_accuracy": 0.8},
+        "difference_to_champion": None, "difference_by_slice": None,
+        "review": {"threshold": model.review_threshold, "share": 0.2, "auto_accuracy": 0.8},
         "drift_baseline": {
             "window": 250, "alpha": 0.01, "windows": 400,
             "oov_rate": {"mean": 0.0, "threshold": 1.0, "direction": "above"},

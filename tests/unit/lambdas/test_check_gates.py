@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.check_gates.gates import GatePolicy, GateResult, check_gates, refusal
+from lambdas.check_gates.gates import GatePolicy, GateResult, check_gates, not_inferior, refusal
 from lambdas.check_gates.handler import failure_reason
-from lambdas.common.evaluation import Evaluation, InvalidEvaluation
+from lambdas.common.evaluation import Evaluation, InvalidEvaluation, SliceScore
 
 POLICY = GatePolicy(
     min_macro_f1=0.6,
     min_gain_over_majority=0.1,
     min_gain_over_tfidf=0.0,
-    max_loss_to_champion=0.02,
+    max_loss_to_champion=0.06,
     min_class_recall=0.2,
     min_slice_accuracy=0.5,
 )
@@ -27,16 +27,23 @@ def score(value: float) -> dict[str, dict[str, float]]:
     return {name: {"value": value, "low": value - 0.03, "high": value + 0.03} for name in ("accuracy", "macro_f1")}
 
 
+def on(groups: int, low: float, high: float) -> dict[str, Any]:
+    """A score or a difference of this interval, on so many groups."""
+    interval = {"value": (low + high) / 2, "low": low, "high": high}
+    return {"rows": 2 * groups, "groups": groups, "accuracy": interval, "macro_f1": interval}
+
+
 def report(**changes: Any) -> dict[str, Any]:
     raw: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": 2,
         "model_version": "m-1",
         "dataset_version": "0123456789abcdef",
         "overall": {**score(0.75), "ece": 0.03},
         "by_class": {label: {"precision": 0.7, "recall": 0.7, "f1": 0.7, "support": 9} for label in ("negative", "positive")},
-        "by_slice": {"amazon": {"rows": 9, **score(0.8)}},
+        "by_slice": {"amazon": on(200, 0.77, 0.83)},
         "references": {"majority": score(0.22), "tfidf": score(0.64), "champion": score(0.76), "human_1": None},
-        "difference_to_champion": score(-0.01),
+        "difference_to_champion": on(230, -0.04, 0.02),
+        "difference_by_slice": {"amazon": on(200, -0.05, 0.01), "recent": on(30, 0.02, 0.3)},
     }
     return raw | changes
 
@@ -57,12 +64,26 @@ def test_a_good_candidate_passes_every_gate() -> None:
             {"references": report()["references"] | {"majority": score(0.66)}}, ["macro_f1 gain over the largest class"], id="majority"
         ),
         pytest.param({"references": report()["references"] | {"tfidf": score(0.751)}}, ["macro_f1 gain over TF-IDF"], id="tf-idf"),
-        pytest.param({"difference_to_champion": score(-0.021)}, ["macro_f1 difference to the champion"], id="worse than the champion"),
+        pytest.param(
+            {"difference_to_champion": on(230, -0.13, -0.07)},
+            ["lower end of the macro_f1 difference to the champion"],
+            id="worse than the champion",
+        ),
+        pytest.param(
+            {"difference_to_champion": on(230, -0.061, 0.08)},
+            ["lower end of the macro_f1 difference to the champion"],
+            id="not shown to be no worse than the champion, though it looks better",
+        ),
+        pytest.param(
+            {"difference_by_slice": {"amazon": on(200, -0.05, 0.01), "recent": on(30, -0.2, -0.061)}},
+            ["upper end of the macro_f1 difference to the champion in slice recent"],
+            id="shown to be worse in a slice",
+        ),
         pytest.param(
             {"by_class": {"negative": {"recall": 0.19}, "positive": {"recall": 0.9}}}, ["recall of class negative"], id="a class is missed"
         ),
         pytest.param(
-            {"by_slice": {"amazon": score(0.8), "recent": score(0.46)}},
+            {"by_slice": {"amazon": on(200, 0.77, 0.83), "recent": on(20, 0.43, 0.49)}},
             ["upper end of the accuracy of slice recent"],
             id="a slice is served badly",
         ),
@@ -73,12 +94,55 @@ def test_each_gate_refuses_alone(changes: dict[str, Any], gates: list[str]) -> N
 
 
 def test_a_slice_too_small_to_tell_does_not_refuse() -> None:
-    few = {"accuracy": {"value": 0.48, "low": 0.28, "high": 0.68}}
-    assert refused(report(by_slice={"amazon": score(0.8), "recent": few})) == []
+    assert refused(report(by_slice={"amazon": on(200, 0.77, 0.83), "recent": on(25, 0.28, 0.68)})) == []
+    # A bootstrap of one group has no width: wrong on it is [0, 0].
+    assert refused(report(by_slice={"recent": on(1, 0.0, 0.0)})) == []
+    assert refused(report(by_slice={"recent": on(19, 0.3, 0.4)})) == []
+
+
+@pytest.mark.parametrize(
+    "slices",
+    [
+        pytest.param({"recent": on(200, -0.3, -0.059)}, id="a loss within the margin is possible"),
+        pytest.param({"recent": on(29, -0.3, -0.1)}, id="too few groups"),
+        pytest.param({"recent-unsure": on(200, -0.3, -0.1)}, id="texts chosen by the champion's weakness"),
+    ],
+)
+def test_a_slice_refuses_only_a_loss_that_is_shown(slices: dict[str, Any]) -> None:
+    assert refused(report(difference_by_slice=slices)) == []
+
+
+def reason_of(difference: dict[str, Any]) -> str:
+    (gate,) = (one for one in check_gates(Evaluation.parse(report(difference_to_champion=difference)), POLICY) if "lower end" in one.gate)
+    return gate.reason
+
+
+def test_against_the_champion_a_reason_says_whether_more_texts_would_help() -> None:
+    assert reason_of(on(230, -0.15, -0.05)) == (
+        "macro_f1 is worse than the champion by 0.100, less than 0.060 may be lost: the difference is -0.100 (-0.150 to -0.050)"
+    )
+    # The interval must shrink from 0.08 below the value to 0.05: (8/5)^2 as many groups.
+    assert reason_of(on(100, -0.09, 0.07)) == (
+        "macro_f1 is not shown to lose less than 0.060 to the champion: the difference is -0.010 (-0.090 to +0.070); "
+        "about 256 groups would show it, 100 are there"
+    )
+    assert "groups would show it" not in reason_of(on(100, -0.11, -0.01))  # at the margin itself no number would do
+    assert reason_of(on(230, -0.04, 0.02)) == ("lower end of the macro_f1 difference to the champion is -0.040, at least the limit -0.060")
+
+
+@given(st.floats(-0.05, 0.2), st.floats(0.02, 0.3), st.integers(5, 500))
+def test_as_many_groups_as_a_reason_asks_for_would_pass(value: float, width: float, groups: int) -> None:
+    below = on(groups, value - width, value + width)
+    gate = not_inferior(SliceScore.parse(below), 0.06)
+    if not gate.passed:
+        needed = int(gate.reason.rsplit("about ", 1)[1].split()[0])
+        shrunk = width * (groups / needed) ** 0.5
+        assert not_inferior(SliceScore.parse(on(needed, value - shrunk, value + shrunk)), 0.06 + 1e-9).passed
+        assert needed > groups
 
 
 def test_without_a_champion_there_is_no_gate_against_it() -> None:
-    raw = report(difference_to_champion=None, references=report()["references"] | {"champion": None})
+    raw = report(difference_to_champion=None, difference_by_slice=None, references=report()["references"] | {"champion": None})
     assert not [gate for gate in check_gates(Evaluation.parse(raw), POLICY) if "champion" in gate.gate]
 
 
@@ -96,7 +160,12 @@ def test_a_better_model_never_fails_a_gate_that_a_worse_one_passes(one: float, o
 
 @pytest.mark.parametrize(
     ("raw", "named"),
-    [(report(schema_version=2), "schema_version 2"), ({"schema_version": 1}, "references"), (report(by_class={"a": {}}), "recall")],
+    [
+        (report(schema_version=1), "schema_version 1: this code reads 2"),
+        ({"schema_version": 2}, "references"),
+        (report(by_class={"a": {}}), "recall"),
+        (report(difference_to_champion=score(0.1)), "groups"),
+    ],
 )
 def test_a_report_of_another_form_is_named(raw: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidEvaluation, match=named):

@@ -21,13 +21,24 @@ def test_resamples_take_groups_whole() -> None:
         assert np.diag(matrix).tolist() == [draws["abc".index(group)] for group in groups]
 
 
+def test_a_huge_test_set_is_resampled_less_often_and_still_a_thousand_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_code.scoring._MOST_DRAWS", 30_000)
+    assert [len(Resamples.draw([str(i) for i in range(groups)], count=4_000, seed=0).draws) for groups in (5, 20, 90)] == [
+        4_000,
+        1_500,
+        1_000,
+    ]
+
+
 def test_measures_of_confusions_are_those_of_the_texts() -> None:
     groups = [f"g{i // 3}" for i in range(60)]
     truth, predicted = RNG.integers(0, 3, 60), RNG.integers(0, 4, 60)
     resamples = Resamples.draw(groups, count=30, seed=5)
     confusions = resamples.confusions(truth, predicted, 4)
     for number, draws in enumerate(resamples.draws):
-        index = np.concatenate([np.flatnonzero(resamples.group_of == group) for group, times in enumerate(draws) for _ in range(times)])
+        index = np.concatenate(
+            [np.flatnonzero(resamples.group_of == group) for group, times in enumerate(draws) for _ in range(int(times))]
+        )
         assert confusion_accuracy(confusions)[number] == pytest.approx(accuracy(truth[index], predicted[index]))
         assert confusion_macro_f1(confusions)[number] == pytest.approx(macro_f1(truth[index], predicted[index]))
 

@@ -1,0 +1,96 @@
+"""The evaluation report: sizes, who is compared with whom on which texts, and that the functions read what the container writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lambdas.common.evaluation import Evaluation
+from model_code.data import Row
+from model_code.evaluate import evaluate
+from model_code.references import people
+
+LABELS = ("negative", "neutral", "positive")
+
+
+def always(_: Row) -> bool:
+    return True
+
+
+def row(number: int, slice_: str, group: str, raters: int = 9) -> Row:
+    label = LABELS[number % 3]
+    return Row(f"{slice_}{number}", f"text {label} {number}", label, {label: raters}, group, slice_, "test")
+
+
+# Two sentences a review; a live text is a group of its own.
+OLD = [row(number, "amazon", f"a{number // 2}") for number in range(60)]
+AUDITED = [row(number, "recent", f"r{number}", raters=3) for number in range(15)]
+UNSURE = [row(number, "recent-unsure", f"u{number}", raters=3) for number in range(30)]
+
+
+def answers(rows: list[Row], right: Callable[[Row], bool] = always) -> list[dict[str, Any]]:
+    found = []
+    for one in rows:
+        label = one.label if right(one) else LABELS[(LABELS.index(one.label) + 1) % 3]
+        found.append({"label": label, "confidence": 0.8, "model_version": "m-1", "review_threshold": 0.5, "tokens": 3, "oov_tokens": 0})
+    return found
+
+
+def report(test: list[Row], candidate: Callable[[Row], bool] = always, champion: Callable[[Row], bool] | None = None) -> dict[str, Any]:
+    other = None if champion is None else answers(test, champion)
+    result = evaluate(answers(test, candidate), other, OLD, test, LABELS, seed=1, window=50, alpha=0.05)
+    return {**result, "dataset_version": "0123456789abcdef"}
+
+
+def test_every_size_is_told_in_texts_and_in_groups() -> None:
+    found = report([*OLD, *AUDITED, *UNSURE], champion=always)
+    assert (found["rows"], found["groups"]) == (105, 75)
+    sizes = {"amazon": (60, 30), "recent": (15, 15), "recent-unsure": (30, 30)}
+    for part in ("by_slice", "difference_by_slice"):
+        assert {name: (one["rows"], one["groups"]) for name, one in found[part].items()} == sizes
+    assert (found["difference_to_champion"]["rows"], found["difference_to_champion"]["groups"]) == (75, 45)
+
+
+def test_texts_that_were_chosen_since_the_champion_was_unsure_do_not_compare_with_it() -> None:
+    found = report([*OLD, *AUDITED, *UNSURE], champion=lambda one: one.slice != "recent-unsure")
+    assert found["difference_to_champion"]["macro_f1"] == {"value": 0, "low": 0, "high": 0}
+    assert found["difference_by_slice"]["recent-unsure"]["macro_f1"] == {"value": 1, "low": 1, "high": 1}
+    assert found["overall"]["accuracy"]["value"] > found["references"]["champion"]["accuracy"]["value"]
+
+
+def test_a_loss_in_one_slice_is_seen_there() -> None:
+    worse = report([*OLD, *AUDITED], candidate=lambda one: one.slice != "recent", champion=always)
+    assert worse["difference_by_slice"]["recent"]["accuracy"] == {"value": -1, "low": -1, "high": -1}
+    assert worse["difference_by_slice"]["amazon"]["accuracy"] == {"value": 0, "low": 0, "high": 0}
+    low, value = (worse["difference_to_champion"]["accuracy"][name] for name in ("low", "value"))
+    assert low < value == pytest.approx(-15 / 75)
+
+
+def test_people_are_measured_only_where_others_have_voted_too() -> None:
+    found = report([*OLD, *AUDITED])
+    assert [found["references"][f"human_{raters}"]["rows"] for raters in (1, 3)] == [75, 60]
+    assert found["references"]["human_3"]["groups"] == 30
+    assert report(AUDITED)["references"]["human_3"] is None
+
+
+def test_people_answer_with_their_own_votes() -> None:
+    divided = Row("d", "text", "positive", {"negative": 4, "positive": 6}, "g", "amazon", "test")
+    single = np.concatenate([people([divided] * 50, LABELS, raters=1, seed=seed) for seed in range(10)])
+    assert set(single.tolist()) == {0, 2}
+    assert float((single == 2).mean()) == pytest.approx(0.6, abs=0.08)
+    assert people([divided], LABELS, raters=10, seed=0).tolist() == [-1]
+
+
+@pytest.mark.parametrize("champion", [None, always])
+def test_the_functions_read_what_the_container_writes(champion: Callable[[Row], bool] | None) -> None:
+    raw = report([*OLD, *AUDITED], champion=champion)
+    read = Evaluation.parse(raw)
+    assert (read.by_slice["amazon"].groups, read.by_slice["recent"].groups) == (30, 15)
+    if champion is None:
+        assert (read.champion, read.difference_to_champion, dict(read.difference_by_slice)) == (None, None, {})
+    else:
+        assert read.difference_to_champion is not None
+        assert (read.difference_to_champion.groups, read.difference_by_slice["recent"].groups) == (45, 15)
