@@ -56,14 +56,21 @@ class FoundationStack(Stack):
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": self.names.arn("logs", "log-group:*")}},
             )
         )
+        publish = ["kms:Decrypt", "kms:GenerateDataKey*"]
         key.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="AlarmsRulesAndTopicsOfThisAccount",
-                principals=[iam.ServicePrincipal(f"{service}.amazonaws.com") for service in ("cloudwatch", "events", "sns", "sqs")],
-                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=publish,
                 resources=["*"],
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             )
+        )
+        # No condition on the source: none is supported from EventBridge to an encrypted topic, and with one every event is lost.
+        # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+        # The queues' own policies name the rules that may send; the topic's cannot either (see _alerts).
+        key.add_to_resource_policy(
+            iam.PolicyStatement(sid="Rules", principals=[iam.ServicePrincipal("events.amazonaws.com")], actions=publish, resources=["*"])
         )
         return key
 
@@ -130,11 +137,21 @@ class FoundationStack(Stack):
         topic = sns.Topic(self, "Alerts", topic_name=self.names.alert_topic, master_key=self.key, enforce_ssl=True)
         topic.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="AlarmsAndRulesOfThisAccount",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("events.amazonaws.com")],
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn],
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+        # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge":
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="Rules",
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
             )
         )
         if self.settings.alert_email:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_cdk import App
@@ -35,6 +36,24 @@ def test_buckets_are_private_and_encrypted_with_the_one_key_but_for_access_logs(
         assert all(properties["PublicAccessBlockConfiguration"].values()), name
         rule = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]["ServerSideEncryptionByDefault"]
         assert rule["SSEAlgorithm"] == ("AES256" if name.startswith("AccessLogs") else "aws:kms"), name
+
+
+def _service_grants(policy: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Service -> condition of the statement that allows it."""
+    allowed = [one for one in policy["Statement"] if one["Effect"] == "Allow" and "Service" in one["Principal"]]
+    return {one["Principal"]["Service"]: one.get("Condition", {}) for one in allowed}
+
+
+@pytest.mark.parametrize(("kind", "policy"), [("AWS::KMS::Key", "KeyPolicy"), ("AWS::SNS::TopicPolicy", "PolicyDocument")])
+def test_alarms_and_rules_reach_the_encrypted_topic(template: Template, kind: str, policy: str) -> None:
+    """AWS supports no source condition for EventBridge, neither in the topic's policy nor in its key's: events would be lost."""
+    [resource] = template.find_resources(kind).values()
+    grants = _service_grants(resource["Properties"][policy])
+    grants.pop("logs.us-east-1.amazonaws.com", None)
+    assert grants == {
+        "cloudwatch.amazonaws.com": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+        "events.amazonaws.com": {},
+    }
 
 
 def test_table_expires_predictions_and_can_be_restored(template: Template) -> None:
