@@ -7,20 +7,32 @@ SageMaker allows one private workforce per account and region, so an account tha
 from __future__ import annotations
 
 import hashlib
+import json
+from typing import Any
 
-from aws_cdk import Acknowledgment, Aws, Duration, RemovalPolicy, Validations
+from aws_cdk import Acknowledgment, Aws, CustomResource, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 
 GROUP = "reviewers"
 _PASSWORD_LENGTH = 14
+_CLIENT: dict[str, Any] = {
+    "client_name": "worker-portal",
+    "generate_secret": True,
+    "prevent_user_existence_errors": "ENABLED",
+    "enable_token_revocation": True,
+    "explicit_auth_flows": ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+    "supported_identity_providers": ["COGNITO"],
+}
+"""The portal's client, without what depends on the portal's address (``Custom::PortalSignIn``)."""
 
 
 class Workforce(Construct):
-    """User pool, domain, client, group, workforce and work team; with ``import`` only the work team's ARN.
+    """User pool, domain, client, group, workforce, its portal's sign-in and work team; with ``import`` only the work team's ARN.
 
     Attributes:
         workteam_arn: the team that is asked.
@@ -50,6 +62,7 @@ class Workforce(Construct):
             cognito_config=sagemaker.CfnWorkforce.CognitoConfigProperty(client_id=client.ref, user_pool=pool.user_pool_id),
         )
         workforce.add_resource_dependency(domain)
+        self._portal_sign_in(pool, client, workforce)
         workteam = sagemaker.CfnWorkteam(
             self,
             "Workteam",
@@ -100,20 +113,32 @@ class Workforce(Construct):
         return pool
 
     def _client(self, pool: cognito.UserPool) -> cognito.CfnUserPoolClient:
-        """The client that SageMaker adopts: it writes the worker portal's call-back URLs into it when the workforce is
-        made, so the template must not set any OAuth property, or a later deploy would take the portal's sign-in away.
+        """The client that the workforce is made with; a workforce needs one with a secret."""
+        return cognito.CfnUserPoolClient(self, "Client", user_pool_id=pool.user_pool_id, **_CLIENT)
+
+    def _portal_sign_in(self, pool: cognito.UserPool, client: cognito.CfnUserPoolClient, workforce: sagemaker.CfnWorkforce) -> None:
+        """The portal's address exists only after the workforce, which exists only after the client: so the client is changed then.
+
+        A deployment that changes the client sets its call-back URLs back, so the client's properties are properties here too.
         """
-        return cognito.CfnUserPoolClient(
-            self,
-            "Client",
-            client_name="worker-portal",
-            user_pool_id=pool.user_pool_id,
-            generate_secret=True,
-            prevent_user_existence_errors="ENABLED",
-            enable_token_revocation=True,
-            explicit_auth_flows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
-            supported_identity_providers=["COGNITO"],
+        function = PythonFunction(
+            self, "PortalSignIn", shared=self._shared, folder="portal_sign_in", description="Lets reviewers sign in to the worker portal"
         )
+        function.allow(["cognito-idp:DescribeUserPoolClient", "cognito-idp:UpdateUserPoolClient"], [pool.user_pool_arn])
+        resource = CustomResource(
+            self,
+            "SignIn",
+            service_token=function.function.function_arn,
+            resource_type="Custom::PortalSignIn",
+            properties={
+                "UserPoolId": pool.user_pool_id,
+                "ClientId": client.ref,
+                "SubDomain": workforce.attr_sub_domain,
+                "Client": json.dumps(_CLIENT, sort_keys=True),
+            },
+        )
+        # A function does not wait for its role's policy.
+        resource.node.add_dependency(function.role)
 
     def _domain_prefix(self) -> str:
         """Unique in the region over all accounts, without a lookup: the account is part of it."""

@@ -77,10 +77,30 @@ def test_reviewers_are_invited_use_a_strong_password_and_a_second_factor(templat
     template.has_resource("AWS::Cognito::UserPool", {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
 
 
-def test_the_template_leaves_the_clients_oauth_settings_to_sagemaker(template: Template) -> None:
-    [client] = resources(template, "AWS::Cognito::UserPoolClient").values()
+def test_the_portals_client_gets_its_call_back_after_the_workforce(template: Template) -> None:
+    """The address is the workforce's, which needs the client: the client itself cannot name it."""
+    [(client_id, client)] = resources(template, "AWS::Cognito::UserPoolClient").items()
     assert client["GenerateSecret"] is True
     assert not [key for key in client if "OAuth" in key or "URL" in key]
+    [workforce_id] = template.find_resources("AWS::SageMaker::Workforce")
+    [sign_in] = resources(template, "Custom::PortalSignIn").values()
+    assert sign_in["ClientId"] == {"Ref": client_id}
+    assert sign_in["SubDomain"] == {"Fn::GetAtt": [workforce_id, "SubDomain"]}
+
+
+def test_a_changed_client_gets_its_call_back_again(template: Template) -> None:
+    """CloudFormation's update of the client drops what the template does not say."""
+    [client] = resources(template, "AWS::Cognito::UserPoolClient").values()
+    [sign_in] = resources(template, "Custom::PortalSignIn").values()
+    repeated = {key.replace("_", "").lower(): value for key, value in json.loads(sign_in["Client"]).items()}
+    assert repeated == {key.lower(): value for key, value in client.items() if key != "UserPoolId"}
+
+
+def test_the_sign_in_function_may_change_clients_of_the_one_pool(template: Template) -> None:
+    [pool] = template.find_resources("AWS::Cognito::UserPool")
+    own = {action: resource for actions, resource, _ in statements(template, "WorkforcePortalSignInRole") for action in actions - ALWAYS}
+    assert own.keys() == {"cognito-idp:DescribeUserPoolClient", "cognito-idp:UpdateUserPoolClient"}
+    assert set(own.values()) == {json.dumps({"Fn::GetAtt": [pool, "Arn"]})}
 
 
 def test_the_sign_in_domain_differs_by_account_and_region(template: Template) -> None:
@@ -100,7 +120,8 @@ def test_the_team_waits_for_domain_group_and_workforce(template: Template) -> No
 
 
 def test_an_imported_team_brings_its_own_workforce_and_sign_in(imported: Template) -> None:
-    for kind in ("AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient", "AWS::SageMaker::Workforce", "AWS::SageMaker::Workteam"):
+    kinds = ("AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient", "AWS::SageMaker::Workforce", "AWS::SageMaker::Workteam")
+    for kind in (*kinds, "Custom::PortalSignIn"):
         imported.resource_count_is(kind, 0)
     imported.has_resource_properties("Custom::FlowDefinition", {"WorkteamArn": TEAM})
     imported.has_output("WorkteamArn", {"Value": TEAM})

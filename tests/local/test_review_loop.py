@@ -114,6 +114,17 @@ def _every_role_had_its_grants(deployed: Deployed) -> Iterator[None]:
     assert deployed.dead_letters("review-results") == 0
 
 
+def test_reviewers_can_sign_in_to_the_portal(deployed: Deployed) -> None:
+    """Without its call-back the portal's client refuses every sign-in."""
+    [workforce] = deployed.client("sagemaker").list_workforces()["Workforces"]
+    names = deployed.outputs[f"{PREFIX}-review"]
+    client = deployed.client("cognito-idp").describe_user_pool_client(UserPoolId=names["UserPoolId"], ClientId=names["UserPoolClientId"])
+    found = client["UserPoolClient"]
+    assert found["CallbackURLs"] == [f"https://{workforce['SubDomain']}/oauth2/idpresponse"]
+    assert (found["AllowedOAuthFlowsUserPoolClient"], found["PreventUserExistenceErrors"]) == (True, "ENABLED")
+    assert found["ClientSecret"]
+
+
 def test_requests_become_labels_and_ground_truth(deployed: Deployed, wait_until: Callable[..., Any]) -> None:
     wanted = {"a" * 32: ("good stuff", "positive"), "b" * 32: ("could be worse", "neutral"), "c" * 32: ("who knows", None)}
     for prediction_id, (text, _) in wanted.items():
