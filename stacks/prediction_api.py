@@ -7,7 +7,7 @@ from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_logs as logs
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
@@ -90,7 +90,7 @@ class PredictionApi(Construct):
         alarm.add_alarm_action(actions.SnsAction(self._shared.alerts))
 
     def _api(self) -> apigateway.RestApi:
-        names = self._shared.names
+        names, manages_role = self._shared.names, self._shared.settings.api.manage_account_role
         access_log = logs.LogGroup(
             self,
             "AccessLog",
@@ -104,7 +104,9 @@ class PredictionApi(Construct):
             "Api",
             rest_api_name=names.prefix,
             description="Predictions of the text classifier; callers sign their requests (AWS Signature Version 4)",
-            cloud_watch_role=False,
+            cloud_watch_role=manages_role,
+            # One role for every API of the account and region: it stays when this stack goes.
+            cloud_watch_role_removal_policy=RemovalPolicy.RETAIN if manages_role else None,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             deploy_options=apigateway.StageOptions(
                 stage_name="v1",
@@ -128,7 +130,7 @@ class PredictionApi(Construct):
         predict = api.root.add_resource("predict").add_method(
             "POST", apigateway.LambdaIntegration(self.function.function), authorization_type=apigateway.AuthorizationType.IAM
         )
-        acknowledged = (
+        acknowledged: list[tuple[IConstruct, str, str]] = [
             (api, "APIG2", "The function validates: its answers name the field, what is wrong and what is allowed, which a model cannot"),
             (
                 api.deployment_stage,
@@ -141,7 +143,11 @@ class PredictionApi(Construct):
                 "Execution logs would hold the texts of callers; access logs, metrics and traces are on",
             ),
             (predict, "COG4", "Callers are services that sign with IAM credentials; the user pool is for reviewers only"),
-        )
+        ]
+        if manages_role:
+            policy = "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]"
+            reason = "The policy that API Gateway documents for its account-wide role, which other APIs log by too"
+            acknowledged.append((api.node.find_child("CloudWatchRole"), policy, reason))
         for construct, rule, reason in acknowledged:
             Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
         return api

@@ -249,6 +249,12 @@ class HostingSettings(_Section):
         return self.scaling.min_instances, self.scaling.max_instances
 
 
+class ApiSettings(_Section):
+    """The REST API in front of the endpoint."""
+
+    manage_account_role: bool = True
+
+
 class WorkforceSettings(_Section):
     """One private workforce per account and region: create it here, or import the workteam that exists."""
 
@@ -364,6 +370,7 @@ class Settings(_Section):
     tuning: TuningSettings = TuningSettings()
     gates: GateSettings = GateSettings()
     hosting: HostingSettings = HostingSettings()
+    api: ApiSettings = ApiSettings()
     review: ReviewSettings = ReviewSettings()
     labeling: LabelingSettings = LabelingSettings()
     drift: DriftSettings = DriftSettings()

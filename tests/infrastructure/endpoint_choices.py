@@ -10,7 +10,7 @@ from aws_cdk.assertions import Template
 
 from stacks.application import FEATURE_FLAGS
 from stacks.endpoint import EndpointStack
-from stacks.settings import NetworkSettings, Settings, load_settings
+from stacks.settings import ApiSettings, NetworkSettings, Settings, load_settings
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
@@ -29,6 +29,7 @@ CHOICES = {
     "own disks": hosting(instance_type="ml.m5d.large"),
     "linear": hosting(shift={"type": "LINEAR"}),
     "at once": hosting(shift={"type": "ALL_AT_ONCE", "termination_wait_seconds": 300}, scaling=None, initial_instance_count=1),
+    "account role kept": DEV.model_copy(update={"api": ApiSettings(manage_account_role=False)}),
     "longest names": DEV.model_copy(update={"name": "abcdefghijklmno", "stage": "abcdefgh"}),
 }
 

@@ -14,7 +14,7 @@ from stacks.names import Names
 
 @pytest.fixture(scope="module")
 def templates() -> dict[str, Template]:
-    return {name: Template.from_stack(stack_of(CHOICES[name])) for name in ("dev", "prod", "vpc", "longest names")}
+    return {name: Template.from_stack(stack_of(CHOICES[name])) for name in ("dev", "prod", "vpc", "longest names", "account role kept")}
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,21 @@ def test_the_stage_is_throttled_and_logged_without_the_callers_texts(template: T
     template.has_resource_properties(
         "AWS::Logs::LogGroup", {"LogGroupName": "/aws/apigateway/reviewloop-dev", "KmsKeyId": Match.any_value(), "RetentionInDays": 14}
     )
+
+
+def test_the_account_may_log_before_the_stage_does(template: Template) -> None:
+    """A stage with an access log cannot be made in an account whose API Gateway has no role for logs."""
+    ((account_id, account),) = template.find_resources("AWS::ApiGateway::Account").items()
+    ((role_id, role),) = template.find_resources("AWS::IAM::Role", {"Properties": {"ManagedPolicyArns": Match.any_value()}}).items()
+    (stage,) = template.find_resources("AWS::ApiGateway::Stage").values()
+    assert account["Properties"]["CloudWatchRoleArn"] == {"Fn::GetAtt": [role_id, "Arn"]}
+    assert account_id in stage["DependsOn"]
+    assert {item["DeletionPolicy"] for item in (account, role)} == {"Retain"}, "other APIs of the account log by it too"
+
+
+def test_an_account_keeps_the_role_that_it_has(templates: dict[str, Template]) -> None:
+    templates["account role kept"].resource_count_is("AWS::ApiGateway::Account", 0)
+    assert not templates["account role kept"].find_resources("AWS::IAM::Role", {"Properties": {"ManagedPolicyArns": Match.any_value()}})
 
 
 def test_predict_asks_this_endpoint_puts_records_and_sends_requests_and_nothing_else(template: Template) -> None:
