@@ -12,13 +12,15 @@ from aws_cdk import aws_glue as glue
 from constructs import Construct
 
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.review_queue import LONGEST_TRIES_SECONDS
 from stacks.constructs.scheduled_function import ScheduledFunction
 from stacks.constructs.shared import SharedResources
 from stacks.names import VARIANTS, Names
 from stacks.settings import Settings
 
 LOOKBACK_HOURS = 24 * 7
-RESEND_AFTER_SECONDS = 900
+RESEND_AFTER_SECONDS = 2 * LONGEST_TRIES_SECONDS
+"""A request that old was lost: it has had time to wait for its turn and for every try; one sent again sooner would be asked twice."""
 QUERY_LIMIT_BYTES = 10 * 1024**3
 CAPTURE_COLUMNS = (
     (

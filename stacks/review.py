@@ -11,13 +11,12 @@ from constructs import Construct
 
 from stacks.constructs.flow_definition import OUTPUT_PREFIX, FlowDefinition
 from stacks.constructs.python_function import PythonFunction
-from stacks.constructs.review_queue import MAX_RECEIVES, ReviewQueue
+from stacks.constructs.review_queue import CONSUMER_TIMEOUT, MAX_RECEIVES, ReviewQueue
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.workforce import Workforce
 from stacks.names import Names
 from stacks.settings import Settings
 
-_TIMEOUT = 60
 _CONCURRENT_STARTS = 2
 
 
@@ -36,7 +35,6 @@ class ReviewStack(Stack):
             "Requests",
             shared=self.shared,
             name="review-requests",
-            consumer_timeout=_TIMEOUT,
             dead_letters_hold="Predictions that nobody was asked about, or that nobody answered: read the reason on the record, "
             "then redrive to review-requests to ask again",
         )
@@ -45,7 +43,6 @@ class ReviewStack(Stack):
             "Results",
             shared=self.shared,
             name="review-results",
-            consumer_timeout=_TIMEOUT,
             dead_letters_hold="Answers of people that could not be stored: read the log of collect-review, then redrive to review-results",
         )
         rule = self._result_rule()
@@ -88,7 +85,7 @@ class ReviewStack(Stack):
             shared=self.shared,
             folder="start_review",
             description="Asks people about an unsure prediction",
-            timeout=_TIMEOUT,
+            timeout=CONSUMER_TIMEOUT,
             environment={
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,
@@ -117,7 +114,7 @@ class ReviewStack(Stack):
             shared=self.shared,
             folder="collect_review",
             description="Stores what people answered, once",
-            timeout=_TIMEOUT,
+            timeout=CONSUMER_TIMEOUT,
             environment={
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,

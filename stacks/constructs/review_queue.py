@@ -12,8 +12,12 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 
 MAX_RECEIVES = 5
-VISIBILITY_FACTOR = 6
+CONSUMER_TIMEOUT = 60
+"""Timeout of the functions that read the queues; seconds."""
+VISIBILITY_SECONDS = 6 * CONSUMER_TIMEOUT
 """AWS's advice for queues that feed a function: six times the function's timeout, so that a throttled batch is not seen twice."""
+LONGEST_TRIES_SECONDS = MAX_RECEIVES * VISIBILITY_SECONDS
+"""From a message's first receive to its end as a dead letter."""
 
 
 class ReviewQueue(Construct):
@@ -21,7 +25,6 @@ class ReviewQueue(Construct):
 
     Args:
         name: last part of the queue's name, such as ``review-requests``.
-        consumer_timeout: timeout in seconds of the function that reads it; the visibility timeout is six times that.
         dead_letters_hold: what a dead letter means and what to do, in a sentence; the alarm's description.
     """
 
@@ -32,7 +35,6 @@ class ReviewQueue(Construct):
         *,
         shared: SharedResources,
         name: str,
-        consumer_timeout: int,
         dead_letters_hold: str,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -53,7 +55,7 @@ class ReviewQueue(Construct):
             encryption=sqs.QueueEncryption.KMS,
             encryption_master_key=shared.key,
             enforce_ssl=True,
-            visibility_timeout=Duration.seconds(VISIBILITY_FACTOR * consumer_timeout),
+            visibility_timeout=Duration.seconds(VISIBILITY_SECONDS),
             # Well below the dead letters' two weeks: a dead letter's age counts from its first arrival here.
             retention_period=Duration.days(4),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters.queue, max_receive_count=MAX_RECEIVES),

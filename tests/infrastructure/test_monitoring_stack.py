@@ -20,6 +20,7 @@ from stacks.application import FEATURE_FLAGS
 from stacks.endpoint import EndpointStack
 from stacks.monitoring import MonitoringStack
 from stacks.retraining import RetrainingStack
+from stacks.review import ReviewStack
 from stacks.settings import Settings, load_settings
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
@@ -242,9 +243,17 @@ def test_the_functions_get_every_setting_that_they_read(template: Template, prod
     assert read_environment(reconcile.Environment, given[f"reviewloop-{stage}-reconcile"]) == reconcile.Environment(
         predictions_table=f"reviewloop-{stage}-predictions",
         review_queue_url=f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/reviewloop-{stage}-review-requests",
-        resend_after_seconds=900,
+        resend_after_seconds=3_600,
         overdue_after_seconds=review.task_availability_seconds + review.task_time_limit_seconds,
     )
+
+
+def test_no_request_is_sent_again_while_its_queue_may_still_try_it(template: Template) -> None:
+    review = Template.from_stack(ReviewStack(App(context=FEATURE_FLAGS), DEV))
+    queue = by_name(review, "AWS::SQS::Queue", "QueueName")["reviewloop-dev-review-requests"]
+    function = by_name(template, "AWS::Lambda::Function", "FunctionName")["reviewloop-dev-reconcile"]
+    tries = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
+    assert int(function["Environment"]["Variables"]["RESEND_AFTER_SECONDS"]) > tries
 
 
 def test_a_query_is_stopped_before_its_function_is(template: Template) -> None:
