@@ -125,7 +125,7 @@ class Workforce(Construct):
             self, "PortalSignIn", shared=self._shared, folder="portal_sign_in", description="Lets reviewers sign in to the worker portal"
         )
         function.allow(["cognito-idp:DescribeUserPoolClient", "cognito-idp:UpdateUserPoolClient"], [pool.user_pool_arn])
-        resource = CustomResource(
+        CustomResource(
             self,
             "SignIn",
             service_token=function.function.function_arn,
@@ -137,8 +137,6 @@ class Workforce(Construct):
                 "Client": json.dumps(_CLIENT, sort_keys=True),
             },
         )
-        # A function does not wait for its role's policy.
-        resource.node.add_dependency(function.role)
 
     def _domain_prefix(self) -> str:
         """Unique in the region over all accounts, without a lookup: the account is part of it."""
