@@ -22,6 +22,9 @@ from stacks.constructs.shared import SharedResources
 from stacks.names import NO_RELEASE, PREDICTION_INDEXES, Names
 from stacks.settings import Settings
 
+_KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+"""Kept for good once the stack stands. What a failed first deploy made goes again, or its literal name would block the next."""
+
 
 class FoundationStack(Stack):
     """Key, buckets, prediction table, alert topic, parameters."""
@@ -36,6 +39,8 @@ class FoundationStack(Stack):
         self.predictions = self._predictions()
         self.alerts = self._alerts()
         self._parameters(shared)
+        # Made last: its deletion protection would not let a failed first deploy remove it.
+        self.predictions.node.add_dependency(*(child for child in self.node.children if child is not self.predictions))
 
     def _key(self) -> kms.Key:
         key = kms.Key(
@@ -44,7 +49,7 @@ class FoundationStack(Stack):
             alias=f"alias/{self.names.prefix}",
             description=f"Encrypts everything that {self.names.prefix} stores",
             enable_key_rotation=True,
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=_KEPT,
         )
         use = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:DescribeKey"]
         key.add_to_resource_policy(
@@ -85,7 +90,7 @@ class FoundationStack(Stack):
             enforce_ssl=True,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             lifecycle_rules=[s3.LifecycleRule(id="expire", expiration=Duration.days(retention.review_days))],
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=_KEPT,
         )
         expiry = {"data": None, "models": None, "capture": retention.capture_days, "review": retention.review_days}
         buckets = {"access-logs": logs}
@@ -108,7 +113,7 @@ class FoundationStack(Stack):
                 lifecycle_rules=rules,
                 server_access_logs_bucket=logs,
                 server_access_logs_prefix=f"{purpose}/",
-                removal_policy=RemovalPolicy.RETAIN,
+                removal_policy=_KEPT,
             )
         return buckets
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,27 @@ def template() -> Template:
     return Template.from_stack(FoundationStack(App(context=FEATURE_FLAGS), load_settings(SETTINGS / "dev.yaml")))
 
 
-def test_every_stateful_resource_is_retained(template: Template) -> None:
-    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key"):
-        resources = template.find_resources(kind)
-        assert resources
-        for name, resource in resources.items():
-            assert resource["DeletionPolicy"] == "Retain", name
-            assert resource["UpdateReplacePolicy"] == "Retain", name
+@pytest.mark.parametrize(
+    ("kind", "deletion"),
+    [("AWS::S3::Bucket", "RetainExceptOnCreate"), ("AWS::KMS::Key", "RetainExceptOnCreate"), ("AWS::DynamoDB::Table", "Retain")],
+)
+def test_every_stateful_resource_is_retained(template: Template, kind: str, deletion: str) -> None:
+    """A failed first deploy takes its buckets and key with it, or their names would block the next one."""
+    resources = template.find_resources(kind)
+    assert resources
+    for name, resource in resources.items():
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (deletion, "Retain"), name
+
+
+def test_the_table_which_cannot_be_removed_is_made_last(template: Template) -> None:
+    everything = template.to_json()["Resources"]
+    waiting, seen = list(template.find_resources("AWS::DynamoDB::Table")), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += [other for other in everything if f'"{other}"' in json.dumps(everything[name])]
+    assert seen == set(everything)
 
 
 def test_buckets_are_private_and_encrypted_with_the_one_key_but_for_access_logs(template: Template) -> None:
