@@ -16,7 +16,9 @@ from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.names import CHALLENGER, Names
 from stacks.settings import Settings
 
-POLL_SECONDS = 15
+SHORTEST_POLL_SECONDS = 15
+MOST_POLLS = 480
+"""Of one fleet shift: the history of an execution holds 25,000 events, a poll is nine of them, and a rollout has three shifts."""
 REVIEW_INDEXES = ("open-reviews", "reviewed-by-model")
 
 
@@ -72,12 +74,14 @@ class RolloutStack(Stack):
             timeout=60,
             environment={
                 "RELEASE_PARAMETER": names.parameter("release"),
+                "ENDPOINT_NAME": names.endpoint,
                 "STACK_NAME": stack,
                 "STACK_ROLE_ARN": self.update_role.role.role_arn,
             },
         )
         function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self._record()])
         function.allow(["cloudformation:DescribeStacks"], [self._endpoint_stack()])
+        function.allow(["sagemaker:DescribeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
         function.allow(
             ["cloudformation:UpdateStack"],
             [self._endpoint_stack()],
@@ -240,13 +244,13 @@ class RolloutStack(Stack):
     def _undo_first(self, failed: sfn.Fail) -> Any:
         """A first release that failed leaves no record behind, or the next ``cdk deploy`` would try it again."""
         keep = sfn.Pass(self.steps, "KeepReason", parameters={"problem.$": "$.verdict.reason", "plan.$": "$.plan"})
-        undo = self._apply("UndoFirst", "withdrawn", result_path=sfn.JsonPath.DISCARD)
+        undo = self._apply("UndoFirst", "withdrawn", result_path=sfn.JsonPath.DISCARD, record_first=True)
         return keep.next(undo).next(failed)
 
     def _put_in_place(self, name: str, record: str, *, then: sfn.IChainable, otherwise: sfn.IChainable) -> Any:
         """Apply the plan's ``record``, wait for the stack, and verify what runs; ``otherwise`` gets ``$.verdict`` and ``$.problem``."""
-        apply = self._apply(f"{name}Apply", record)
-        wait = sfn.Wait(self.steps, f"{name}Wait", time=sfn.WaitTime.duration(Duration.seconds(POLL_SECONDS)))
+        apply = self._apply(f"{name}Apply", record, record_first=record == "withdrawn")
+        wait = sfn.Wait(self.steps, f"{name}Wait", time=sfn.WaitTime.duration(Duration.seconds(self._poll_seconds)))
         content = sfn.TaskInput.from_object({"release": sfn.JsonPath.string_at(f"$.plan.{record}")})
         check = invoke(self.steps, f"{name}Check", self.check, payload=content, result_path="$.check")
         choice = sfn.Choice(self.steps, f"{name}Status")
@@ -270,8 +274,10 @@ class RolloutStack(Stack):
         apply.next(wait).next(check).next(choice)
         return apply
 
-    def _apply(self, name: str, record: str, *, result_path: str = "$.applied") -> Any:
-        content = {"release": sfn.JsonPath.string_at(f"$.plan.{record}"), "execution_arn": sfn.JsonPath.execution_id}
+    def _apply(self, name: str, record: str, *, result_path: str = "$.applied", record_first: bool = False) -> Any:
+        """``record_first``: taken back already, so the record shall not name the release any more even if the stack is stuck."""
+        release = sfn.JsonPath.string_at(f"$.plan.{record}")
+        content = {"release": release, "execution_arn": sfn.JsonPath.execution_id, "record_first": record_first}
         task = invoke(self.steps, name, self.apply, payload=sfn.TaskInput.from_object(content), result_path=result_path)
         # A cdk deploy may hold the stack for as long as a fleet shift takes.
         return task.add_retry(errors=["StackBusy"], **self._patience())
@@ -287,9 +293,13 @@ class RolloutStack(Stack):
             failed.next(otherwise)
         return task
 
+    @property
+    def _poll_seconds(self) -> int:
+        return max(SHORTEST_POLL_SECONDS, self.settings.hosting.fleet_shift.max_execution_seconds // MOST_POLLS)
+
     def _patience(self) -> dict[str, Any]:
-        attempts = math.ceil(self.settings.hosting.fleet_shift.max_execution_seconds / POLL_SECONDS)
-        return {"interval": Duration.seconds(POLL_SECONDS), "max_attempts": attempts, "backoff_rate": 1}
+        attempts = math.ceil(self.settings.hosting.fleet_shift.max_execution_seconds / self._poll_seconds)
+        return {"interval": Duration.seconds(self._poll_seconds), "max_attempts": attempts, "backoff_rate": 1}
 
     def _note_error(self, name: str) -> sfn.Pass:
         """A step's own error, as a verdict to roll back."""

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.apply_release.request import StackBusy, StackUnusable, refusal, update_request
 from lambdas.common.clients import client
+from lambdas.common.endpoint import describe
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
@@ -22,6 +23,7 @@ from lambdas.common.release import Release
 @dataclass(frozen=True)
 class Environment:
     release_parameter: str
+    endpoint_name: str
     stack_name: str
     stack_role_arn: str
 
@@ -34,16 +36,20 @@ def _environment() -> Environment:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"release": "<champion>,<challenger>", "execution_arn"}`` -> ``{"release", "updating"}``.
+    """``{"release": "<champion>,<challenger>", "execution_arn", "record_first"}`` -> ``{"release", "updating"}``.
+
+    ``record_first`` (default false): the release is what serves anyhow, so the record shall say so even if the stack takes no update.
 
     Raises:
         InvalidRelease: not a release record.
-        StackBusy: another operation runs on the stack: the state machine tries again.
+        StackBusy: another operation runs on the stack or the endpoint: the state machine tries again.
         StackUnusable: the stack is in a state that no update leaves.
     """
     environment, release = _environment(), Release.parse(event["release"])
+    if event.get("record_first"):
+        _write_record(release)
     stack = client("cloudformation").describe_stacks(StackName=environment.stack_name)["Stacks"][0]
-    problem = refusal(environment.stack_name, stack["StackStatus"])
+    problem = refusal(environment.stack_name, stack["StackStatus"], describe(client("sagemaker"), environment.endpoint_name))
     if problem is not None:
         raise problem
     _write_record(release)

@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lambdas.common.endpoint import CHANGING
+
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE")
 
 
 class StackBusy(RuntimeError):
-    """Another operation runs on the stack, such as a ``cdk deploy``: worth another try later."""
+    """Another operation runs on the stack or its endpoint, such as a ``cdk deploy`` or the autoscaler: worth another try later."""
 
 
 class StackUnusable(RuntimeError):
     """No update of the stack can succeed before a person has repaired it."""
 
 
-def refusal(stack: str, status: str) -> RuntimeError | None:
-    """Why a stack in this status cannot be updated now, or None."""
+def refusal(stack: str, status: str, endpoint: Mapping[str, Any] | None) -> RuntimeError | None:
+    """Why a stack in this status cannot be updated now, or None.
+
+    A change of the endpoint that the stack does not know, such as the autoscaler's, would fail the stack's own update of it.
+
+    Args:
+        endpoint: DescribeEndpoint, None when there is none. One that has failed is left to CloudFormation to tell of.
+    """
     if status in _UPDATABLE:
+        if endpoint is not None and endpoint["EndpointStatus"] in (*CHANGING, "Deleting"):
+            return StackBusy(f"endpoint {endpoint['EndpointName']} is {endpoint['EndpointStatus']}")
         return None
     if status.endswith("_IN_PROGRESS"):
         return StackBusy(f"stack {stack} is {status}")

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from lambdas.check_release.running import Verdict, of_endpoint, of_stack, settled
 from lambdas.common.clients import client
+from lambdas.common.endpoint import describe
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
@@ -54,13 +53,10 @@ def _last_operation(name: str) -> list[dict[str, Any]]:
 
 
 def _endpoint_verdict(wanted: Release) -> Verdict:
-    sagemaker, name = client("sagemaker"), _environment().endpoint_name
-    try:
-        endpoint = sagemaker.describe_endpoint(EndpointName=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationException" and "Could not find" in error.response["Error"]["Message"]:
-            return of_endpoint(None, {}, wanted)
-        raise
+    sagemaker = client("sagemaker")
+    endpoint = describe(sagemaker, _environment().endpoint_name)
+    if endpoint is None:
+        return of_endpoint(None, {}, wanted)
     config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
     packages = {}
     for variant in config["ProductionVariants"]:

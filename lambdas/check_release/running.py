@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from lambdas.common.endpoint import CHANGING
 from lambdas.common.release import Release
 
 
@@ -60,7 +61,7 @@ def of_endpoint(endpoint: Mapping[str, Any] | None, packages: Mapping[str, str],
     if endpoint is None:
         return Verdict(Status.FAILED if wanted.exists else Status.IN_PLACE, "there is no endpoint")
     status, reason = endpoint["EndpointStatus"], endpoint.get("FailureReason")
-    if status in ("Creating", "Updating", "SystemUpdating", "RollingBack"):
+    if status in CHANGING:
         return Verdict(Status.UPDATING, f"the endpoint is {status}")
     if status != "InService":
         return Verdict(Status.FAILED, f"the endpoint is {status}: {reason or 'no reason given'}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lambdas.common.endpoint import CHANGING
+
 VARIANTS = ("champion", "challenger")
 _CLOSE = 1e-6
 
@@ -35,7 +37,7 @@ def change(endpoint: Mapping[str, Any], share: float) -> dict[str, float] | None
         EndpointUnusable: it is neither InService nor on its way there.
     """
     status = endpoint["EndpointStatus"]
-    if status in ("Creating", "Updating", "SystemUpdating", "RollingBack"):
+    if status in CHANGING:
         raise EndpointUpdating(f"endpoint {endpoint['EndpointName']} is {status}")
     if status != "InService":
         raise EndpointUnusable(f"endpoint {endpoint['EndpointName']} is {status}: {endpoint.get('FailureReason', 'no reason given')}")

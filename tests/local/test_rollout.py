@@ -199,6 +199,16 @@ def test_a_deployment_changes_neither_live_weights_nor_counts(
     assert counts == {"champion": 3, "challenger": 2}
 
 
+def test_a_release_waits_for_the_autoscaler(app: ReleasedApp, champion: str) -> None:
+    """An endpoint that gets another instance takes no configuration: the stack's update would fail and the release count as refused."""
+    content = {"release": record(app), "execution_arn": "none", "record_first": False}
+    more = [{"VariantName": "challenger", "DesiredInstanceCount": 3}]
+    app.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=more)
+    answer = app.client("lambda").invoke(FunctionName=f"{app.prefix}-apply-release", Payload=json.dumps(content))
+    assert json.loads(answer["Payload"].read())["errorType"] == "StackBusy"
+    in_service(app)
+
+
 def in_service(app: ReleasedApp) -> None:
     deadline = time.monotonic() + 60
     while (status := app.endpoint()["EndpointStatus"]) != "InService":
