@@ -1,11 +1,13 @@
-"""The lifecycle of a flow definition, which CloudFormation does not know and A2I cannot update.
+"""The lifecycle of a flow definition and its worker page: CloudFormation does not know the one, and SageMaker can update neither.
 
 The name carries a hash of the content. A change therefore makes a new flow first; CloudFormation then deletes the old
 one by its physical id (the name) once nothing refers to it any more. A flow with human loops in progress is left alone:
 deleting it would stop the loops that nobody has opened yet, and their predictions would lose their reviewers.
 
-Source: SageMaker API reference, CreateFlowDefinition, DescribeFlowDefinition, DeleteFlowDefinition; A2I runtime API
-reference, ListHumanLoops.
+Pages are named by their content too and stay, since such loops show them and they cost nothing: a page that is back is found.
+
+Source: SageMaker API reference, CreateFlowDefinition, DescribeFlowDefinition, DeleteFlowDefinition, CreateHumanTaskUi; A2I runtime
+API reference, ListHumanLoops.
 """
 
 from __future__ import annotations
@@ -38,8 +40,9 @@ class FlowDefinitions:
     Args:
         sagemaker, runtime: boto3 clients ``sagemaker`` and ``sagemaker-a2i-runtime``.
         pause: waits between two looks at a status, ``interval`` seconds.
-        looks: how often a status is looked at before giving up; ``looks`` times ``interval`` must be well below the
-            function's timeout, so that CloudFormation always gets an answer.
+        looks: how often a status is looked at before giving up. A flow that failed before is awaited three times (its state, its end,
+            its successor): that and the tries of the role must be well below the function's timeout, so that CloudFormation always
+            gets an answer.
     """
 
     sagemaker: Any
@@ -58,8 +61,23 @@ class FlowDefinitions:
         properties = event["ResourceProperties"]
         if event["RequestType"] == "Delete":
             return self._delete(event["PhysicalResourceId"], properties["BaseName"])
-        request = creation_request(properties)
-        return self._create(request)
+        page_arn = self._page(properties["BaseName"], properties["UiTemplate"])
+        return self._create(creation_request(properties, page_arn))
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a request may wait in all."""
+        return (3 * self.looks + _ROLE_TRIES) * self.interval
+
+    def _page(self, base_name: str, content: str) -> str:
+        """ARN of the worker page with this content, made unless it is there."""
+        name = f"{base_name}-{_digest(content)}"
+        try:
+            return str(self.sagemaker.create_human_task_ui(HumanTaskUiName=name, UiTemplate={"Content": content})["HumanTaskUiArn"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceInUse":
+                raise
+        return str(self.sagemaker.describe_human_task_ui(HumanTaskUiName=name)["HumanTaskUiArn"])
 
     def _create(self, request: Mapping[str, Any]) -> ResourceResult:
         name = request["FlowDefinitionName"]
@@ -75,7 +93,9 @@ class FlowDefinitions:
             reason = "it vanished" if found is None else found.get("FailureReason") or f"it is {found['FlowDefinitionStatus']}"
             self._discard(name)
             raise FlowDefinitionFailed(f"flow definition {name} did not become Active: {reason}")
-        return ResourceResult(name, {"FlowDefinitionArn": found["FlowDefinitionArn"], "FlowDefinitionName": name})
+        page = request["HumanLoopConfig"]["HumanTaskUiArn"]
+        arns = {"FlowDefinitionArn": found["FlowDefinitionArn"], "HumanTaskUiArn": page}
+        return ResourceResult(name, {"FlowDefinitionName": name, **arns})
 
     def _create_when_role_is_ready(self, request: Mapping[str, Any]) -> None:
         for left in reversed(range(_ROLE_TRIES)):
@@ -152,17 +172,20 @@ class FlowDefinitions:
             logger.exception("a flow definition that failed could not be deleted", extra={"flow_definition": name})
 
 
-def creation_request(properties: Mapping[str, Any]) -> dict[str, Any]:
+def creation_request(properties: Mapping[str, Any], human_task_ui_arn: str) -> dict[str, Any]:
     """The CreateFlowDefinition request for a resource's properties (CloudFormation hands every value over as text)."""
     human_loop = {
         key: int(value) if key in _INTEGERS else value
         for key, value in properties.items()
-        if key in ("WorkteamArn", "HumanTaskUiArn", "TaskTitle", "TaskDescription", "TaskKeywords", *_INTEGERS)
+        if key in ("WorkteamArn", "TaskTitle", "TaskDescription", "TaskKeywords", *_INTEGERS)
     }
     content = {
         "RoleArn": properties["RoleArn"],
-        "HumanLoopConfig": human_loop,
+        "HumanLoopConfig": {**human_loop, "HumanTaskUiArn": human_task_ui_arn},
         "OutputConfig": {"S3OutputPath": properties["S3OutputPath"], "KmsKeyId": properties["KmsKeyId"]},
     }
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_HASH_DIGITS]
-    return {"FlowDefinitionName": f"{properties['BaseName']}-{digest}", **content}
+    return {"FlowDefinitionName": f"{properties['BaseName']}-{_digest(json.dumps(content, sort_keys=True))}", **content}
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()[:_HASH_DIGITS]

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aws_cdk import Acknowledgment, CfnDeletionPolicy, CustomResource, Duration, Fn, Validations
+from aws_cdk import Acknowledgment, CustomResource, Duration, Fn, Validations
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
-from stacks.constructs.workforce import content_hash
 
 TEMPLATE = Path(__file__).with_name("worker_template.liquid")
 OUTPUT_PREFIX = "a2i"
-_HANDLER_TIMEOUT = 300
+_HANDLER_TIMEOUT = 900
 TASK_TITLE = "Choose the label that fits a text"
 TASK_DESCRIPTION = "Read one text and choose the label that fits it best."
 
 
 class FlowDefinition(Construct):
-    """Human task UI, flow role and the custom resource ``Custom::FlowDefinition`` (``lambdas/flow_definition``).
+    """Flow role and the custom resource ``Custom::FlowDefinition`` (``lambdas/flow_definition``).
 
     Attributes:
         arn: of the flow; changes with its content.
@@ -35,7 +33,6 @@ class FlowDefinition(Construct):
         names, review = shared.names, shared.settings.review
         base_name = f"{names.prefix}-review"
         self.every_generation = names.arn("sagemaker", f"flow-definition/{base_name}-")
-        self.human_task_ui_arn = self._human_task_ui(base_name)
         self.role = self._flow_role()
         function = self._handler(base_name)
         resource = CustomResource(
@@ -48,7 +45,7 @@ class FlowDefinition(Construct):
                 "BaseName": base_name,
                 "RoleArn": self.role.role_arn,
                 "WorkteamArn": workteam_arn,
-                "HumanTaskUiArn": self.human_task_ui_arn,
+                "UiTemplate": TEMPLATE.read_text(encoding="utf-8"),
                 "TaskTitle": TASK_TITLE,
                 "TaskDescription": TASK_DESCRIPTION,
                 "TaskKeywords": ["text", "classification"],
@@ -62,19 +59,7 @@ class FlowDefinition(Construct):
         # The role's policy must be there when SageMaker first looks at the role.
         resource.node.add_dependency(self.role)
         self.arn = resource.get_att_string("FlowDefinitionArn")
-
-    def _human_task_ui(self, base_name: str) -> str:
-        template = TEMPLATE.read_text(encoding="utf-8")
-        task_ui = sagemaker.CfnHumanTaskUi(
-            self,
-            "HumanTaskUi",
-            human_task_ui_name=f"{base_name}-{content_hash(template)}",
-            ui_template=sagemaker.CfnHumanTaskUi.UiTemplateProperty(content=template),
-        )
-        # A replaced page stays: loops of the flow before may still be open, and a page costs nothing.
-        task_ui.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
-        task_ui.cfn_options.deletion_policy = CfnDeletionPolicy.DELETE
-        return task_ui.attr_human_task_ui_arn
+        self.human_task_ui_arn = resource.get_att_string("HumanTaskUiArn")
 
     def _flow_role(self) -> iam.Role:
         role = iam.Role(
@@ -99,7 +84,7 @@ class FlowDefinition(Construct):
             "Handler",
             shared=self._shared,
             folder="flow_definition",
-            description="Creates, replaces and deletes the A2I flow definition",
+            description="Creates, replaces and deletes the A2I flow definition and makes its worker page",
             timeout=_HANDLER_TIMEOUT,
         )
         function.allow(
@@ -110,10 +95,13 @@ class FlowDefinition(Construct):
             ],
             [Fn.join("", [self.every_generation, "*"])],
         )
+        pages = f"human-task-ui/{base_name}-*"
+        function.allow(["sagemaker:CreateHumanTaskUi", "sagemaker:DescribeHumanTaskUi"], [self._shared.names.arn("sagemaker", pages)])
         function.allow(["sagemaker:ListHumanLoops"], ["*"])  # a list action; no resource type is documented for it
-        function.acknowledge(
-            f"Resource::arn:<AWS::Partition>:sagemaker:{self._shared.settings.region}:<AWS::AccountId>:flow-definition/{base_name}-*",
-            "The flow's name ends in a hash of its content, which is known when it is made",
-        )
+        for resource in (f"flow-definition/{base_name}-*", pages):
+            function.acknowledge(
+                f"Resource::arn:<AWS::Partition>:sagemaker:{self._shared.settings.region}:<AWS::AccountId>:{resource}",
+                "Its name ends in a hash of its content, which is known when it is made",
+            )
         function.allow(["iam:PassRole"], [self.role.role_arn], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
         return function

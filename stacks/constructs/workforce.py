@@ -6,7 +6,6 @@ SageMaker allows one private workforce per account and region, so an account tha
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
@@ -142,8 +141,3 @@ class Workforce(Construct):
         """Unique in the region over all accounts, without a lookup: the account is part of it."""
         names = self._shared.names
         return f"{names.prefix}-{Aws.ACCOUNT_ID}-{self._shared.settings.region}"
-
-
-def content_hash(text: str) -> str:
-    """Eight hex digits for a name that must change with its content."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

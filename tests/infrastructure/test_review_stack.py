@@ -14,7 +14,6 @@ from cdk_nag import AwsSolutionsChecks
 
 from stacks.application import FEATURE_FLAGS
 from stacks.constructs.flow_definition import TEMPLATE
-from stacks.constructs.workforce import content_hash
 from stacks.review import ReviewStack
 from stacks.settings import Settings, WorkforceSettings, load_settings
 
@@ -128,12 +127,16 @@ def test_an_imported_team_brings_its_own_workforce_and_sign_in(imported: Templat
     assert "UserPoolId" not in imported.to_json()["Outputs"]
 
 
-def test_the_worker_page_is_named_by_its_content_and_survives_its_replacement(template: Template) -> None:
-    [page] = template.find_resources("AWS::SageMaker::HumanTaskUi").values()
-    source = TEMPLATE.read_text(encoding="utf-8")
-    assert page["Properties"]["HumanTaskUiName"] == f"reviewloop-dev-review-{content_hash(source)}"
-    assert page["Properties"]["UiTemplate"]["Content"] == source
-    assert (page["UpdateReplacePolicy"], page["DeletionPolicy"]) == ("Retain", "Delete")
+def test_the_flow_is_made_with_the_worker_page(template: Template) -> None:
+    [flow] = resources(template, "Custom::FlowDefinition").values()
+    assert flow["UiTemplate"] == TEMPLATE.read_text(encoding="utf-8")
+    template.resource_count_is("AWS::SageMaker::HumanTaskUi", 0)  # going back to a page that exists would fail the stack
+
+
+def test_cloudformation_waits_as_long_as_the_flows_handler_may_take(template: Template) -> None:
+    [handler] = [one for one in resources(template, "AWS::Lambda::Function").values() if one["FunctionName"].endswith("flow-definition")]
+    [flow] = resources(template, "Custom::FlowDefinition").values()
+    assert (handler["Timeout"], flow["ServiceTimeout"]) == (900, "900")
 
 
 def test_the_worker_page_escapes_the_text_and_names_the_answer() -> None:
@@ -152,7 +155,6 @@ def test_the_flow_asks_as_the_settings_say(template: Template) -> None:
             "TaskCount": DEV.review.workers_per_task,
             "TaskTimeLimitInSeconds": DEV.review.task_time_limit_seconds,
             "TaskAvailabilityLifetimeInSeconds": DEV.review.task_availability_seconds,
-            "ServiceTimeout": "300",
             "S3OutputPath": {"Fn::Join": ["", ["s3://reviewloop-dev-review-", {"Ref": "AWS::AccountId"}, "-us-east-1/a2i"]]},
         },
     )
@@ -176,6 +178,8 @@ def test_the_flows_handler_passes_the_flows_role_to_sagemaker_only(template: Tem
     for actions, resource, _ in statements(template, "FlowHandlerRole"):
         if "sagemaker:DeleteFlowDefinition" in actions:
             assert ":flow-definition/reviewloop-dev-review-*" in resource
+        if "sagemaker:CreateHumanTaskUi" in actions:
+            assert ":human-task-ui/reviewloop-dev-review-*" in resource
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from local.demo import keep
 from local.demo.session import Session
 from local.demo.summary import Summary
 from stacks.application import FEATURE_FLAGS
+from stacks.constructs import flow_definition
 from stacks.foundation import FoundationStack
 from stacks.labeling import LabelingStack
 from stacks.review import ReviewStack
@@ -44,6 +45,7 @@ VOTES = {
 @dataclass
 class Deployed:
     emulator: stack_process.Emulator
+    assembly: Path
     outputs: dict[str, dict[str, str]]
 
     def client(self, service: str) -> Any:
@@ -101,7 +103,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         body = json.dumps({"votes": VOTES}).encode()
         request = urllib.request.Request(f"{emulator.url}/_reviewloop/raters", body, {"Content-Type": "application/json"})  # noqa: S310  (the emulator on 127.0.0.1)
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  (the emulator on 127.0.0.1)
-        yield Deployed(emulator, outputs)
+        yield Deployed(emulator, assembly / "cdk.out", outputs)
     finally:
         emulator.stop()
 
@@ -207,3 +209,30 @@ def test_a_bulk_job_labels_texts_and_predictions_once(deployed: Deployed, wait_u
     assert deployed.item(prediction_id)["human_label"] == "positive"
     assert json.loads(label("second", manifest)["output"]) == {"labels_stored": 0, "undecided": 1, "already_labeled": 2}
     assert label("third", "s3://somewhere-else/one.jsonl")["error"] == "InvalidInput"
+
+
+def test_the_worker_page_changes_and_goes_back(
+    deployed: Deployed, wait_until: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pages() -> tuple[str, str]:
+        ssm = deployed.client("ssm")
+        found = [ssm.get_parameter(Name=f"/reviewloop/dev/{name}") for name in ("human-task-ui-arn", "flow-definition-arn")]
+        page, flow = (one["Parameter"]["Value"] for one in found)
+        return page, flow
+
+    first = pages()
+    (tmp_path / "page.liquid").write_text(flow_definition.TEMPLATE.read_text() + "<!-- another -->")
+    monkeypatch.setattr(flow_definition, "TEMPLATE", tmp_path / "page.liquid")
+    app = App(outdir=str(tmp_path / "cdk.out"), context=FEATURE_FLAGS, analytics_reporting=False)
+    ReviewStack(app, DEV)
+    app.synth()
+
+    deployer.deploy(tmp_path / "cdk.out", deployed.emulator.url)
+    second = pages()
+    deployer.deploy(deployed.assembly, deployed.emulator.url, [f"{PREFIX}-review"])
+
+    assert not set(first) & set(second)
+    assert pages() == first
+    prediction_id = "f" * 32
+    deployed.ask(prediction_id, "good stuff")
+    wait_until(lambda: deployed.item(prediction_id).get("review_state") == "reviewed")

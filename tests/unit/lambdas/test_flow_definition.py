@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +16,14 @@ from lambdas.flow_definition.definition import FlowDefinitionFailed, FlowDefinit
 
 ACCOUNT = "arn:aws:sagemaker:us-east-1:123456789012"
 ROLE = "arn:aws:iam::123456789012:role/flow"
+UI_TEMPLATE = "<p>{{ task.input.text }}</p>"
 PROPERTIES = {
     "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:f",
     "ServiceTimeout": "300",
     "BaseName": "reviewloop-dev-review",
     "RoleArn": ROLE,
     "WorkteamArn": f"{ACCOUNT}:workteam/private-crowd/reviewers",
-    "HumanTaskUiArn": f"{ACCOUNT}:human-task-ui/reviewloop-dev-review-0a1b2c3d",
+    "UiTemplate": UI_TEMPLATE,
     "TaskTitle": "Choose the label that fits a text",
     "TaskDescription": "Read one text and choose the label that fits it best.",
     "TaskKeywords": ["text", "classification"],
@@ -31,7 +33,8 @@ PROPERTIES = {
     "S3OutputPath": "s3://reviewloop-dev-review-123456789012-us-east-1/a2i",
     "KmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f",
 }
-NAME = creation_request(PROPERTIES)["FlowDefinitionName"]
+PAGE = f"{ACCOUNT}:human-task-ui/reviewloop-dev-review-{hashlib.sha256(UI_TEMPLATE.encode()).hexdigest()[:12]}"
+NAME = creation_request(PROPERTIES, PAGE)["FlowDefinitionName"]
 
 
 def client_error(code: str, message: str, operation: str) -> ClientError:
@@ -46,6 +49,7 @@ class FakeSageMaker:
     ends_as: str = "Active"
     refusals: list[ClientError] = field(default_factory=list)
     flows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
     def holding(self, name: str, status: str) -> FakeSageMaker:
@@ -60,6 +64,18 @@ class FakeSageMaker:
             "FlowDefinitionStatus": status,
             "seen": 0,
         }
+
+    def create_human_task_ui(self, **request: Any) -> dict[str, Any]:
+        assert problems("sagemaker", "CreateHumanTaskUi", request) == []
+        name = request["HumanTaskUiName"]
+        if name in self.pages:
+            raise client_error("ResourceInUse", "taken", "CreateHumanTaskUi")
+        self.pages[name] = request["UiTemplate"]["Content"]
+        return {"HumanTaskUiArn": f"{ACCOUNT}:human-task-ui/{name}"}
+
+    def describe_human_task_ui(self, **request: str) -> dict[str, Any]:
+        assert request["HumanTaskUiName"] in self.pages
+        return {"HumanTaskUiArn": f"{ACCOUNT}:human-task-ui/{request['HumanTaskUiName']}"}
 
     def create_flow_definition(self, **request: Any) -> dict[str, Any]:
         assert problems("sagemaker", "CreateFlowDefinition", request) == []
@@ -129,12 +145,13 @@ def test_create_waits_until_the_flow_is_active_and_gives_its_arn() -> None:
     sagemaker = FakeSageMaker(looks=4)
     result = flows(sagemaker).handle(event("Create"))
     assert result.physical_id == NAME
-    assert result.attributes == {"FlowDefinitionArn": f"{ACCOUNT}:flow-definition/{NAME}", "FlowDefinitionName": NAME}
+    arns = {"FlowDefinitionArn": f"{ACCOUNT}:flow-definition/{NAME}", "HumanTaskUiArn": PAGE}
+    assert result.attributes == {**arns, "FlowDefinitionName": NAME}
     assert sagemaker.flows[NAME]["FlowDefinitionStatus"] == "Active"
 
 
 def test_the_request_has_numbers_where_cloudformation_has_text_and_no_empty_condition() -> None:
-    request = creation_request(PROPERTIES)
+    request = creation_request(PROPERTIES, PAGE)
     assert problems("sagemaker", "CreateFlowDefinition", request) == []
     assert request["HumanLoopConfig"]["TaskCount"] == 3
     assert set(request) == {"FlowDefinitionName", "RoleArn", "HumanLoopConfig", "OutputConfig"}
@@ -146,12 +163,13 @@ def test_the_request_has_numbers_where_cloudformation_has_text_and_no_empty_cond
         ({}, True),
         ({"ServiceTimeout": "60", "ServiceToken": "another"}, True),
         ({"TaskCount": "2"}, False),
-        ({"HumanTaskUiArn": f"{ACCOUNT}:human-task-ui/other"}, False),
+        ({"UiTemplate": "another page"}, True),  # it counts by its ARN
         ({"KmsKeyId": "other"}, False),
     ],
 )
 def test_the_name_follows_the_content_only(changes: dict[str, str], same: bool) -> None:
-    assert (creation_request({**PROPERTIES, **changes})["FlowDefinitionName"] == NAME) is same
+    assert (creation_request({**PROPERTIES, **changes}, PAGE)["FlowDefinitionName"] == NAME) is same
+    assert creation_request(PROPERTIES, f"{ACCOUNT}:human-task-ui/other")["FlowDefinitionName"] != NAME
 
 
 def test_a_change_makes_a_new_flow_and_leaves_the_old_one_to_the_later_delete() -> None:
@@ -210,8 +228,18 @@ def test_waiting_has_an_end_and_leaves_nothing_behind() -> None:
 
 def test_all_waiting_fits_into_the_functions_timeout() -> None:
     """Otherwise CloudFormation would wait for an hour for an answer that never comes."""
-    subject = FlowDefinitions(None, None, pause=lambda _: None)
-    assert subject.looks * subject.interval <= 0.8 * 300
+    assert FlowDefinitions(None, None, pause=lambda _: None).longest_wait <= 0.8 * 900
+
+
+def test_a_page_that_comes_back_is_found_and_the_flow_gets_it_again() -> None:
+    """Pages stay, so that of A is still there when B goes back to it."""
+    sagemaker = FakeSageMaker()
+    first = flows(sagemaker).handle(event("Create"))
+    second = flows(sagemaker).handle(event("Update", NAME, UiTemplate="<p>another</p>"))
+    flows(sagemaker).handle(event("Delete", NAME))
+    assert second.attributes["HumanTaskUiArn"] != first.attributes["HumanTaskUiArn"]
+    assert flows(sagemaker).handle(event("Update", second.physical_id)).attributes == first.attributes
+    assert sorted(sagemaker.pages.values()) == ["<p>another</p>", UI_TEMPLATE]
 
 
 def test_a_role_that_is_not_everywhere_yet_is_tried_again() -> None:
