@@ -80,6 +80,7 @@ class RolloutStack(Stack):
             },
         )
         function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self._record()])
+        function.allow(["ssm:GetParameters"], self.update_role.parameters)
         function.allow(["cloudformation:DescribeStacks"], [self._endpoint_stack()])
         function.allow(["sagemaker:DescribeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
         function.allow(

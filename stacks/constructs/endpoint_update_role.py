@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Acknowledgment, Aws, Validations
+from aws_cdk import Acknowledgment, Aws, Stack, Validations
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -20,6 +20,13 @@ class EndpointUpdateRole(Construct):
     """Assumed by CloudFormation only, for the one stack that ``apply_release`` may update.
 
     Models and configurations are named by CloudFormation: they are told apart by the tags that every resource of the app carries.
+
+    The trust has no condition on the source account: AWS documents none for a service role, CDK's own has none, and a role cannot be
+    passed from another account anyhow.
+
+    Attributes:
+        parameters: ARNs of the SSM parameters that the stack's template reads. AWS does not say whether CloudFormation reads them as
+            the role or as its caller, so the caller needs the grant too.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, shared: SharedResources) -> None:
@@ -29,14 +36,13 @@ class EndpointUpdateRole(Construct):
         self.role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal(
-                "cloudformation.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
-            ),
+            assumed_by=iam.ServicePrincipal("cloudformation.amazonaws.com"),
             description=f"CloudFormation's role when a rollout updates {names.stack('endpoint')}",
         )
-        parameters = [*(names.parameter(name) for name in ("release", "key-arn")), "/cdk-bootstrap/*/version"]
-        self._allow(["ssm:GetParameter", "ssm:GetParameters"], [names.arn("ssm", f"parameter{name}") for name in parameters])
-        self._acknowledge("ssm", "parameter/cdk-bootstrap/*/version", "The bootstrap version's parameter has the account's own qualifier")
+        bootstrap = f"/cdk-bootstrap/{Stack.of(self).synthesizer.bootstrap_qualifier}/version"
+        read = [names.parameter("release"), names.parameter("key-arn"), bootstrap]
+        self.parameters = [names.arn("ssm", f"parameter{name}") for name in read]
+        self._allow(["ssm:GetParameter", "ssm:GetParameters"], self.parameters)
         self._allow_models()
         self._allow_endpoint()
         self._allow_alarms()
@@ -56,7 +62,10 @@ class EndpointUpdateRole(Construct):
             self._acknowledge("sagemaker", f"{resource}/*", "CloudFormation names them; the tags of this stage are required")
         role = f"arn:aws:iam::{Aws.ACCOUNT_ID}:role/{names.endpoint_role}"
         self._allow(["iam:PassRole"], [role], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
-        self._allow(["sagemaker:DescribeModelPackage"], [names.arn("sagemaker", f"model-package/{names.model_package_group}/*")])
+        # CreateModel is checked on the package as well: that is what a group's policy grants to another account that deploys from it
+        # (SageMaker developer guide, "Deploy a model version from a different account").
+        packages = names.arn("sagemaker", f"model-package/{names.model_package_group}/*")
+        self._allow(["sagemaker:DescribeModelPackage", "sagemaker:CreateModel"], [packages])
         self._acknowledge("sagemaker", f"model-package/{names.model_package_group}/*", "The service numbers our own group's packages")
         self._allow(["kms:DescribeKey"], [key])
         self._allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}})

@@ -8,7 +8,7 @@ import pytest
 from aws_cdk import App
 from aws_cdk.assertions import Template
 from deployed_definition import arn, definition, grants
-from endpoint_choices import DEV, hosting
+from endpoint_choices import DEV, hosting, stack_of
 
 from stacks.application import FEATURE_FLAGS
 from stacks.rollout import RolloutStack
@@ -38,6 +38,26 @@ def test_only_what_takes_a_release_back_is_recorded_first(template: Template) ->
 
 def test_apply_release_sees_the_one_endpoint(template: Template) -> None:
     assert grants(template, "ApplyReleaseRole")["sagemaker:DescribeEndpoint"] == {arn("sagemaker", "endpoint/reviewloop-dev")}
+
+
+def test_the_parameters_of_the_endpoint_stack_are_read_by_whoever_updates_it(template: Template) -> None:
+    """CloudFormation reads them for an update, as its service role or as its caller."""
+    parameters = Template.from_stack(stack_of(DEV)).to_json()["Parameters"].values()
+    read = {arn("ssm", f"parameter{item['Default']}") for item in parameters if item["Type"].startswith("AWS::SSM::Parameter::Value")}
+    for role in ("ApplyReleaseRole", "EndpointUpdateRole"):
+        assert grants(template, role)["ssm:GetParameters"] == read, role
+
+
+def test_cloudformation_may_assume_the_update_role_on_no_condition_that_it_might_not_meet(template: Template) -> None:
+    roles = template.find_resources("AWS::IAM::Role")
+    (role,) = (item["Properties"] for name, item in roles.items() if name.startswith("EndpointUpdateRole"))
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust == {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"Service": "cloudformation.amazonaws.com"}}
+
+
+def test_models_are_made_of_our_own_groups_packages(template: Template) -> None:
+    made = grants(template, "EndpointUpdateRole")["sagemaker:CreateModel"]
+    assert made == {arn("sagemaker", "model/*"), arn("sagemaker", "model-package/reviewloop-dev/*")}
 
 
 @pytest.mark.parametrize("seconds", [600, 3_600, 28_800])
