@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.constructs import findings
 from stacks.constructs.shared import SharedResources
 from stacks.images import inference_image, repository_arn
 
@@ -48,29 +48,27 @@ class EndpointRole(Construct):
         names, key = self._shared.names, self._shared.key.key_arn
         models, capture = (f"arn:aws:s3:::{names.bucket(purpose)}" for purpose in ("models", "capture"))
         captured = f"capture/{names.endpoint}/*"
-        self._allow(["s3:GetObject"], [f"{models}/training/*"])
+        self._allow(["s3:GetObject"], [f"{models}/training/*"], because="Artifacts are named by the jobs that make them")
         self._allow(["s3:ListBucket"], [models], {"StringLike": {"s3:prefix": ["training/*"]}})
-        self._allow(["s3:PutObject"], [f"{capture}/{captured}"])
+        self._allow(["s3:PutObject"], [f"{capture}/{captured}"], because="SageMaker names capture files by hour")
         self._allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [key])
         self._allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
-        bucket, owner = f"arn:aws:s3:::{names.prefix}", f"<AWS::AccountId>-{names.settings.region}"
-        self._acknowledge(f"{bucket}-models-{owner}/training/*", "Artifacts are named by the jobs that make them")
-        self._acknowledge(f"{bucket}-capture-{owner}/{captured}", "SageMaker names capture files by hour")
 
     def _allow_reporting(self, green_alarms: Sequence[str]) -> None:
         names = self._shared.names
-        alarms = [f"alarm:{beginning}*" for beginning in green_alarms]
-        log_group = f"log-group:/aws/sagemaker/Endpoints/{names.endpoint}*"
-        self._allow(["cloudwatch:DescribeAlarms"], [names.arn("cloudwatch", alarm) for alarm in alarms])
-        self._allow(["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}})
+        alarms = [names.arn("cloudwatch", f"alarm:{beginning}*") for beginning in green_alarms]
+        logs = names.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{names.endpoint}*")
+        self._allow(["cloudwatch:DescribeAlarms"], alarms, because="The names of rollback alarms end with the configuration they watch")
         self._allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [names.arn("logs", log_group)]
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}},
+            because="GetAuthorizationToken, PutMetricData (limited to one namespace) and EC2's describe actions take no resource",
         )
-        for alarm in alarms:
-            self._acknowledge(self._readable("cloudwatch", alarm), "The names of rollback alarms end with the configuration they watch")
-        self._acknowledge(self._readable("logs", log_group), "SageMaker makes the endpoint's log group and streams itself")
-        self._acknowledge(
-            "*", "GetAuthorizationToken, PutMetricData (limited to one namespace) and EC2's describe actions take no resource"
+        self._allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+            [logs],
+            because="SageMaker makes the endpoint's log group and streams itself",
         )
 
     def _allow_image(self) -> None:
@@ -83,17 +81,13 @@ class EndpointRole(Construct):
         """Interfaces in the given subnets and security groups only; the describe actions take no resource."""
         network, names = self._shared.settings.network, self._shared.names
         parts = [f"subnet/{item}" for item in network.subnet_ids] + [f"security-group/{item}" for item in network.security_group_ids]
-        interfaces = "network-interface/*"
-        self._allow(list(_INTERFACES), [names.arn("ec2", part) for part in (*parts, interfaces)])
-        self._acknowledge(self._readable("ec2", interfaces), "EC2 names an instance's network interfaces when it makes them")
+        resources = [names.arn("ec2", part) for part in (*parts, "network-interface/*")]
+        self._allow(list(_INTERFACES), resources, because="EC2 names an instance's network interfaces when it makes them")
         self._allow(list(_NETWORK_READS), ["*"])
 
-    def _readable(self, service: str, resource: str) -> str:
-        """An ARN of this account as the audit rules print it."""
-        return f"arn:<AWS::Partition>:{service}:{self._shared.settings.region}:<AWS::AccountId>:{resource}"
-
-    def _acknowledge(self, resource: str, reason: str) -> None:
-        Validations.of(self.policy).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{resource}]", reason=reason))
-
-    def _allow(self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, object] | None = None) -> None:
+    def _allow(
+        self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, object] | None = None, *, because: str = ""
+    ) -> None:
         self.policy.add_statements(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
+        if because:
+            findings.acknowledge_resources(self.policy, resources, because)

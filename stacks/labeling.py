@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Acknowledgment, Aws, Duration, Environment, Stack, Validations
-from aws_cdk import aws_events as events
+from aws_cdk import Aws, Duration, Environment, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from stacks.constructs import findings
 from stacks.constructs.flow_definition import TASK_DESCRIPTION, TASK_TITLE, TEMPLATE
 from stacks.constructs.python_function import PythonFunction, staging_root
 from stacks.constructs.shared import SharedResources
@@ -44,7 +44,7 @@ class LabelingStack(Stack):
         self.import_labels = self._import_function()
         self.job_role = self._job_role()
         self.machine = self._machine()
-        self._alert_on_failure()
+        self.machine.alert_on_failure("A labelling execution ended without its labels")
 
     # -- functions ---------------------------------------------------------------------------------
 
@@ -70,9 +70,12 @@ class LabelingStack(Stack):
             environment=labels,
             timeout=60,
         )
-        consolidation.allow(["s3:GetObject"], [self.shared.bucket("review").arn_for_objects(f"{OUTPUT}/*")])
+        consolidation.allow(
+            ["s3:GetObject"],
+            [self.shared.bucket("review").arn_for_objects(f"{OUTPUT}/*")],
+            because="Ground Truth writes the payload of each batch below this prefix",
+        )
         consolidation.allow(["kms:Decrypt"], [self.shared.key.key_arn])
-        consolidation.acknowledge(self._objects("review", OUTPUT), "Ground Truth writes the payload of each batch below this prefix")
         for function in (pre_annotation, consolidation):
             function.function.add_permission(
                 "GroundTruth",
@@ -98,11 +101,17 @@ class LabelingStack(Stack):
             },
         )
         function.allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
-        function.allow(["s3:GetObject"], [self.shared.bucket("review").arn_for_objects(f"{OUTPUT}/*")])
-        function.allow(["s3:PutObject"], [self.shared.bucket("capture").arn_for_objects("ground-truth/*")])
+        function.allow(
+            ["s3:GetObject"],
+            [self.shared.bucket("review").arn_for_objects(f"{OUTPUT}/*")],
+            because="Each job writes its manifest in a folder of its own below this prefix",
+        )
+        function.allow(
+            ["s3:PutObject"],
+            [self.shared.bucket("capture").arn_for_objects("ground-truth/*")],
+            because="One object per labelled prediction, below this prefix",
+        )
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
-        function.acknowledge(self._objects("review", OUTPUT), "Each job writes its manifest in a folder of its own below this prefix")
-        function.acknowledge(self._objects("capture", "ground-truth"), "One object per labelled prediction, below this prefix")
         return function
 
     # -- the job -----------------------------------------------------------------------------------
@@ -112,27 +121,25 @@ class LabelingStack(Stack):
             self, "JobRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"), description="Ground Truth labels texts with it"
         )
 
-        def allow(actions: list[str], resources: list[str]) -> None:
+        def allow(actions: list[str], resources: list[str], because: str = "") -> None:
             role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
+            if because:
+                findings.acknowledge_resources(role, resources, because)
 
         data, review = self.shared.bucket("data"), self.shared.bucket("review")
-        allow(
-            ["s3:GetObject"], [data.arn_for_objects(f"{MANIFESTS}/*"), *(_object_arn(asset) for asset in (self.template, self.categories))]
-        )
-        allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], [review.arn_for_objects(f"{OUTPUT}/*")])
+        manifests = [data.arn_for_objects(f"{MANIFESTS}/*")]
+        allow(["s3:GetObject"], manifests, "The operator names the manifest; all of them lie below this prefix")
+        allow(["s3:GetObject"], [_object_arn(asset) for asset in (self.template, self.categories)])
+        output = [review.arn_for_objects(f"{OUTPUT}/*")]
+        allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], output, "Each job has a folder of its own below this prefix")
         allow(["s3:GetBucketLocation", "s3:ListBucket"], [data.bucket_arn, review.bucket_arn])
         allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [self.shared.key.key_arn])
         allow(["lambda:InvokeFunction"], [function.function.function_arn for function in (self.pre_annotation, self.consolidation)])
-        logs = "log-group:/aws/sagemaker/LabelingJobs*"
         allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], [self.names.arn("logs", logs)]
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [self.names.arn("logs", "log-group:/aws/sagemaker/LabelingJobs*")],
+            "SageMaker makes this log group itself",
         )
-        for finding, reason in (
-            (self._objects("data", MANIFESTS), "The operator names the manifest; all of them lie below this prefix"),
-            (self._objects("review", OUTPUT), "Each job has a folder of its own below this prefix"),
-            (f"Resource::arn:<AWS::Partition>:logs:{self.region}:<AWS::AccountId>:{logs}", "SageMaker makes this log group itself"),
-        ):
-            Validations.of(role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason))
         return role
 
     def _job_parameters(self) -> dict[str, Any]:
@@ -199,29 +206,6 @@ class LabelingStack(Stack):
         jobs = f"labeling-job/{self.names.prefix}-*"
         machine.allow_sagemaker_sync("LabelingJob", jobs, self.job_role, key_arn=self.shared.key.key_arn)
         return machine
-
-    def _alert_on_failure(self) -> None:
-        """The topic's policy (foundation stack) lets rules of this account publish."""
-        events.CfnRule(
-            self,
-            "FailureRule",
-            name=f"{self.names.prefix}-labeling-failed",
-            description="A labelling execution ended without its labels",
-            state="ENABLED",
-            event_pattern={
-                "source": ["aws.states"],
-                "detail-type": ["Step Functions Execution Status Change"],
-                "detail": {
-                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
-                    "stateMachineArn": [self.machine.state_machine.state_machine_arn],
-                },
-            },
-            targets=[events.CfnRule.TargetProperty(id="Alerts", arn=self.shared.alerts.topic_arn)],
-        )
-
-    def _objects(self, purpose: str, prefix: str) -> str:
-        """The nag finding for all objects below a prefix of one of our buckets."""
-        return f"Resource::arn:aws:s3:::{self.names.prefix}-{purpose}-<AWS::AccountId>-{self.region}/{prefix}/*"
 
 
 def _object_arn(asset: assets.Asset) -> str:

@@ -97,10 +97,10 @@ class ReviewStack(Stack):
         function.allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
         function.allow(["sagemaker:StartHumanLoop"], [self.flow.arn])
-        function.allow(["sagemaker:DescribeHumanLoop"], [self.names.arn("sagemaker", "human-loop/*")])
-        function.acknowledge(
-            f"Resource::arn:<AWS::Partition>:sagemaker:{self.region}:<AWS::AccountId>:human-loop/*",
-            "A human loop is named for its prediction, so its ARN is not known before; the action only reads a status",
+        function.allow(
+            ["sagemaker:DescribeHumanLoop"],
+            [self.names.arn("sagemaker", "human-loop/*")],
+            because="A human loop is named for its prediction, so its ARN is not known before; the action only reads a status",
         )
         self.requests.dead_letters.allow_send(function)
         mapping = self.requests.feed(function, max_concurrency=_CONCURRENT_STARTS)
@@ -123,14 +123,17 @@ class ReviewStack(Stack):
             },
         )
         function.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
-        function.allow(["s3:GetObject"], [self.shared.bucket("review").arn_for_objects(f"{OUTPUT_PREFIX}/*")])
-        function.allow(["s3:PutObject"], [self.shared.bucket("capture").arn_for_objects("ground-truth/*")])
+        function.allow(
+            ["s3:GetObject"],
+            [self.shared.bucket("review").arn_for_objects(f"{OUTPUT_PREFIX}/*")],
+            because="A2I writes each review's answers below this prefix, by the second and the review's name",
+        )
+        function.allow(
+            ["s3:PutObject"],
+            [self.shared.bucket("capture").arn_for_objects("ground-truth/*")],
+            because="One object per labelled prediction, below this prefix",
+        )
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
-        for purpose, prefix, reason in (
-            ("review", OUTPUT_PREFIX, "A2I writes each review's answers below this prefix, by the second and the review's name"),
-            ("capture", "ground-truth", "One object per labelled prediction, below this prefix"),
-        ):
-            function.acknowledge(f"Resource::arn:aws:s3:::{self._readable_bucket(purpose)}/{prefix}/*", reason)
         self.requests.dead_letters.allow_send(function)
         self.results.feed(function)
 
@@ -148,7 +151,3 @@ class ReviewStack(Stack):
         if self.workforce.user_pool is not None and self.workforce.client is not None:
             CfnOutput(self, "UserPoolId", value=self.workforce.user_pool.user_pool_id)
             CfnOutput(self, "UserPoolClientId", value=self.workforce.client.ref)
-
-    def _readable_bucket(self, purpose: str) -> str:
-        """The bucket's name as a nag finding writes it."""
-        return f"{self.names.prefix}-{purpose}-<AWS::AccountId>-{self.region}"

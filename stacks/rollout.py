@@ -20,6 +20,7 @@ SHORTEST_POLL_SECONDS = 15
 MOST_POLLS = 480
 """Of one fleet shift: the history of an execution holds 25,000 events, a poll is nine of them, and a rollout has three shifts."""
 REVIEW_INDEXES = ("open-reviews", "reviewed-by-model")
+_STACK_ID = "A stack's ARN ends in an id that CloudFormation gives it"
 
 
 class RolloutStack(Stack):
@@ -57,9 +58,8 @@ class RolloutStack(Stack):
             },
         )
         function.allow(["ssm:GetParameter"], [self._record()])
-        packages = f"model-package/{names.model_package_group}/*"
-        function.allow(["sagemaker:DescribeModelPackage"], [names.arn("sagemaker", packages)])
-        function.acknowledge(self._finding("sagemaker", packages), "The service numbers our own group's packages")
+        packages = names.arn("sagemaker", f"model-package/{names.model_package_group}/*")
+        function.allow(["sagemaker:DescribeModelPackage"], [packages], because="The service numbers our own group's packages")
         function.allow(["states:ListExecutions"], [names.arn("states", f"stateMachine:{names.state_machine('rollout')}")])
         return function
 
@@ -81,14 +81,13 @@ class RolloutStack(Stack):
         )
         function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self._record()])
         function.allow(["ssm:GetParameters"], self.update_role.parameters)
-        function.allow(["cloudformation:DescribeStacks"], [self._endpoint_stack()])
+        function.allow(["cloudformation:DescribeStacks"], [self._endpoint_stack()], because=_STACK_ID)
         function.allow(["sagemaker:DescribeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
         function.allow(
             ["cloudformation:UpdateStack"],
             [self._endpoint_stack()],
             {"StringEquals": {"cloudformation:RoleArn": self.update_role.role.role_arn}},
         )
-        self._acknowledge_stack(function)
         function.allow(
             ["iam:PassRole"], [self.update_role.role.role_arn], {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
         )
@@ -104,12 +103,12 @@ class RolloutStack(Stack):
             description="Compares what the endpoint's variants run with the release that was applied",
             environment={"STACK_NAME": names.stack("endpoint"), "ENDPOINT_NAME": names.endpoint},
         )
-        function.allow(["cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents"], [self._endpoint_stack()])
-        self._acknowledge_stack(function)
+        reads = ["cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents"]
+        function.allow(reads, [self._endpoint_stack()], because=_STACK_ID)
         function.allow(["sagemaker:DescribeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
         for action, resource in (("DescribeEndpointConfig", "endpoint-config/*"), ("DescribeModel", "model/*")):
-            function.allow([f"sagemaker:{action}"], [names.arn("sagemaker", resource)])
-            function.acknowledge(self._finding("sagemaker", resource), "CloudFormation names it; the call only reads")
+            described = [names.arn("sagemaker", resource)]
+            function.allow([f"sagemaker:{action}"], described, because="CloudFormation names it; the call only reads")
         return function
 
     def _shift_function(self) -> PythonFunction:
@@ -138,6 +137,7 @@ class RolloutStack(Stack):
             folder="judge_rollout",
             description="Judges the challenger at one weight: advance, hold, roll back or inconclusive, with the reason",
             timeout=60,
+            unrestricted={"cloudwatch:GetMetricData": "no resource-level permissions (service authorization reference, Amazon CloudWatch)"},
             environment={
                 "ENDPOINT_NAME": names.endpoint,
                 "PREDICTIONS_TABLE": names.predictions_table,
@@ -152,7 +152,6 @@ class RolloutStack(Stack):
                 "AUDIT_SHARE": str(self.settings.review.audit_share),
             },
         )
-        function.allow(["cloudwatch:GetMetricData"], ["*"])  # the one "*" beside X-Ray's, under the same acknowledgement
         function.allow(["cloudwatch:DescribeAlarms"], [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in alarms])
         function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{index}" for index in REVIEW_INDEXES])
         function.allow(["kms:Decrypt"], [self.shared.key.key_arn])
@@ -163,13 +162,6 @@ class RolloutStack(Stack):
 
     def _endpoint_stack(self) -> str:
         return self.names.arn("cloudformation", f"stack/{self.names.stack('endpoint')}/*")
-
-    def _acknowledge_stack(self, function: PythonFunction) -> None:
-        reason = "A stack's ARN ends in an id that CloudFormation gives it"
-        function.acknowledge(self._finding("cloudformation", f"stack/{self.names.stack('endpoint')}/*"), reason)
-
-    def _finding(self, service: str, resource: str) -> str:
-        return f"Resource::arn:<AWS::Partition>:{service}:{self.region}:<AWS::AccountId>:{resource}"
 
     # -- state machine -----------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Acknowledgment, Aws, Stack, Validations
+from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.constructs import findings
 from stacks.constructs.shared import SharedResources
 
 _MADE = {"model": "Model", "endpoint-config": "EndpointConfig"}
@@ -53,20 +54,19 @@ class EndpointUpdateRole(Construct):
         names, key = self._shared.names, self._shared.key.key_arn
         tags = {"application": self._shared.settings.name, "stage": self._shared.settings.stage}
         for resource, kind in _MADE.items():
-            arn = names.arn("sagemaker", f"{resource}/*")
+            arn, because = names.arn("sagemaker", f"{resource}/*"), "CloudFormation names them; the tags of this stage are required"
             requested = {"StringEquals": {f"aws:RequestTag/{tag}": value for tag, value in tags.items()}}
             tagged = {"StringEquals": {f"aws:ResourceTag/{tag}": value for tag, value in tags.items()}}
-            self._allow([f"sagemaker:Create{kind}", "sagemaker:AddTags"], [arn], requested)
+            self._allow([f"sagemaker:Create{kind}", "sagemaker:AddTags"], [arn], requested, because=because)
             self._allow([f"sagemaker:Delete{kind}", "sagemaker:ListTags"], [arn], tagged)
             self._allow([f"sagemaker:Describe{kind}"], [arn])  # Application Auto Scaling reads the configuration as its caller
-            self._acknowledge("sagemaker", f"{resource}/*", "CloudFormation names them; the tags of this stage are required")
         role = f"arn:aws:iam::{Aws.ACCOUNT_ID}:role/{names.endpoint_role}"
         self._allow(["iam:PassRole"], [role], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
         # CreateModel is checked on the package as well: that is what a group's policy grants to another account that deploys from it
         # (SageMaker developer guide, "Deploy a model version from a different account").
         packages = names.arn("sagemaker", f"model-package/{names.model_package_group}/*")
-        self._allow(["sagemaker:DescribeModelPackage", "sagemaker:CreateModel"], [packages])
-        self._acknowledge("sagemaker", f"model-package/{names.model_package_group}/*", "The service numbers our own group's packages")
+        read_and_deployed = ["sagemaker:DescribeModelPackage", "sagemaker:CreateModel"]
+        self._allow(read_and_deployed, [packages], because="The service numbers our own group's packages")
         self._allow(["kms:DescribeKey"], [key])
         self._allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
 
@@ -81,8 +81,11 @@ class EndpointUpdateRole(Construct):
     def _allow_alarms(self) -> None:
         names = self._shared.names
         verbs = ["PutMetricAlarm", "DescribeAlarms", "DeleteAlarms", "ListTagsForResource", "TagResource"]
-        self._allow([f"cloudwatch:{verb}" for verb in verbs], [names.arn("cloudwatch", f"alarm:{names.prefix}-*")])
-        self._acknowledge("cloudwatch", f"alarm:{names.prefix}-*", "The rollback alarms follow the new configuration; all have this prefix")
+        self._allow(
+            [f"cloudwatch:{verb}" for verb in verbs],
+            [names.arn("cloudwatch", f"alarm:{names.prefix}-*")],
+            because="The rollback alarms follow the new configuration; all have this prefix",
+        )
 
     def _allow_scaling(self) -> None:
         """A first release registers the variants; Application Auto Scaling then makes alarms with the caller's rights."""
@@ -93,21 +96,17 @@ class EndpointUpdateRole(Construct):
             [f"application-autoscaling:{verb}" for verb in writes],
             [target],
             {"StringEqualsIfExists": {"application-autoscaling:service-namespace": "sagemaker"}},
-        )
-        self._acknowledge(
-            "application-autoscaling", "scalable-target/*", "The service names the targets; only those of SageMaker are allowed"
+            because="The service names the targets; only those of SageMaker are allowed",
         )
         reads = ["DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions", "ListTagsForResource"]
-        self._allow([f"application-autoscaling:{verb}" for verb in reads], ["*"])
-        Validations.of(self.role).acknowledge(
-            Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Application Auto Scaling's describe actions take no resource")
-        )
+        because = "Application Auto Scaling's describe actions take no resource"
+        self._allow([f"application-autoscaling:{verb}" for verb in reads], ["*"], because=because)
         self._allow(["sagemaker:UpdateEndpointWeightsAndCapacities"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
-        alarms = f"alarm:TargetTracking-endpoint/{names.endpoint}/*"
         self._allow(
-            [f"cloudwatch:{verb}" for verb in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")], [names.arn("cloudwatch", alarms)]
+            [f"cloudwatch:{verb}" for verb in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")],
+            [names.arn("cloudwatch", f"alarm:TargetTracking-endpoint/{names.endpoint}/*")],
+            because="Application Auto Scaling ends the names of its alarms with an id",
         )
-        self._acknowledge("cloudwatch", alarms, "Application Auto Scaling ends the names of its alarms with an id")
         linked = "sagemaker.application-autoscaling.amazonaws.com"
         self._allow(
             ["iam:CreateServiceLinkedRole"],
@@ -115,10 +114,9 @@ class EndpointUpdateRole(Construct):
             {"StringEquals": {"iam:AWSServiceName": linked}},
         )
 
-    def _acknowledge(self, service: str, resource: str, reason: str) -> None:
-        region = self._shared.settings.region
-        finding = f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:{service}:{region}:<AWS::AccountId>:{resource}]"
-        Validations.of(self.role).acknowledge(Acknowledgment(id=finding, reason=reason))
-
-    def _allow(self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, object] | None = None) -> None:
+    def _allow(
+        self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, object] | None = None, *, because: str = ""
+    ) -> None:
         self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
+        if because:
+            findings.acknowledge_resources(self.role, resources, because)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aws_cdk import Acknowledgment, CustomResource, Duration, Fn, Validations
+from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.constructs import findings
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 
@@ -67,11 +68,8 @@ class FlowDefinition(Construct):
         )
         output = self._shared.bucket("review").arn_for_objects(f"{OUTPUT_PREFIX}/*")
         role.add_to_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=[output]))
-        Validations.of(role).acknowledge(
-            Acknowledgment(
-                id=f"AwsSolutions-IAM5[Resource::arn:aws:s3:::{self._shared.names.prefix}-review-<AWS::AccountId>-{self._shared.settings.region}/{OUTPUT_PREFIX}/*]",
-                reason="A2I writes each review's answers below this one prefix, by the second and the review's name",
-            )
+        findings.acknowledge_resources(
+            role, [output], "A2I writes each review's answers below this one prefix, by the second and the review's name"
         )
         role.add_to_policy(
             iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], resources=[self._shared.key.key_arn])
@@ -86,22 +84,12 @@ class FlowDefinition(Construct):
             folder="flow_definition",
             description="Creates, replaces and deletes the A2I flow definition and makes its worker page",
             timeout=_HANDLER_TIMEOUT,
+            unrestricted={"sagemaker:ListHumanLoops": "a list action, for which no resource type is documented"},
         )
-        function.allow(
-            [
-                "sagemaker:CreateFlowDefinition",
-                "sagemaker:DescribeFlowDefinition",
-                "sagemaker:DeleteFlowDefinition",
-            ],
-            [Fn.join("", [self.every_generation, "*"])],
-        )
-        pages = f"human-task-ui/{base_name}-*"
-        function.allow(["sagemaker:CreateHumanTaskUi", "sagemaker:DescribeHumanTaskUi"], [self._shared.names.arn("sagemaker", pages)])
-        function.allow(["sagemaker:ListHumanLoops"], ["*"])  # a list action; no resource type is documented for it
-        for resource in (f"flow-definition/{base_name}-*", pages):
-            function.acknowledge(
-                f"Resource::arn:<AWS::Partition>:sagemaker:{self._shared.settings.region}:<AWS::AccountId>:{resource}",
-                "Its name ends in a hash of its content, which is known when it is made",
-            )
+        hashed = "Its name ends in a hash of its content, which is known when it is made"
+        flows = [f"sagemaker:{verb}FlowDefinition" for verb in ("Create", "Describe", "Delete")]
+        function.allow(flows, [f"{self.every_generation}*"], because=hashed)
+        pages = self._shared.names.arn("sagemaker", f"human-task-ui/{base_name}-*")
+        function.allow(["sagemaker:CreateHumanTaskUi", "sagemaker:DescribeHumanTaskUi"], [pages], because=hashed)
         function.allow(["iam:PassRole"], [self.role.role_arn], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
         return function

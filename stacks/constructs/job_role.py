@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.constructs import findings
 from stacks.constructs.model_code_asset import ModelCodeAsset
 from stacks.constructs.shared import SharedResources
 from stacks.images import repository_arn
@@ -57,10 +57,8 @@ class JobRole(Construct):
             ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
             [repository_arn(image, shared.settings.region)],
         )
-        self._acknowledge(
-            "Resource::*",
-            "GetAuthorizationToken, PutMetricData (limited to SageMaker's namespace) and EC2's describe actions take no resource",
-        )
+        because = "GetAuthorizationToken, PutMetricData (limited to SageMaker's namespace) and EC2's describe actions take no resource"
+        findings.acknowledge_resources(self.role, ["*"], because)
         if shared.settings.network.mode == "vpc":
             self._allow_network()
 
@@ -70,35 +68,23 @@ class JobRole(Construct):
             self._allow(["s3:ListBucket"], [self._bucket(bucket)], {"StringLike": {"s3:prefix": [f"{prefix}*"]}})
         for bucket, prefix in writes:
             self._allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{self._bucket(bucket)}/{prefix}*"])
-        for bucket, prefix in sorted({*reads, *writes}):
-            self._acknowledge(
-                f"Resource::arn:aws:s3:::{self._readable(bucket)}/{prefix}*", "A job handles many objects, all below this one prefix"
-            )
+        objects = [f"{self._bucket(bucket)}/{prefix}*" for bucket, prefix in sorted({*reads, *writes})]
+        findings.acknowledge_resources(self.role, objects, "A job handles many objects, all below this one prefix")
 
     def _allow_reporting(self, kind: str) -> None:
-        logs = f"log-group:/aws/sagemaker/{kind}*"
-        names, region = self._shared.names, self._shared.settings.region
-        self._allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [names.arn("logs", logs)]
-        )
-        self._acknowledge(
-            f"Resource::arn:<AWS::Partition>:logs:{region}:<AWS::AccountId>:{logs}", "SageMaker names the streams of its own log group"
-        )
+        logs = self._shared.names.arn("logs", f"log-group:/aws/sagemaker/{kind}*")
+        self._allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [logs])
+        findings.acknowledge_resources(self.role, [logs], "SageMaker names the streams of its own log group")
         self._allow(["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": f"/aws/sagemaker/{kind}"}})
 
     def _allow_network(self) -> None:
         """Interfaces in the given subnets and security groups only; the describe actions take no resource."""
         network, names = self._shared.settings.network, self._shared.names
         parts = [f"subnet/{item}" for item in network.subnet_ids] + [f"security-group/{item}" for item in network.security_group_ids]
-        self._allow(list(_INTERFACES), [names.arn("ec2", part) for part in (*parts, "network-interface/*")])
-        self._acknowledge(
-            f"Resource::arn:<AWS::Partition>:ec2:{names.settings.region}:<AWS::AccountId>:network-interface/*",
-            "EC2 names a job's network interfaces when it makes them",
-        )
+        resources = [names.arn("ec2", part) for part in (*parts, "network-interface/*")]
+        self._allow(list(_INTERFACES), resources)
+        findings.acknowledge_resources(self.role, resources, "EC2 names a job's network interfaces when it makes them")
         self._allow(list(_NETWORK_READS), ["*"])
-
-    def _acknowledge(self, finding: str, reason: str) -> None:
-        Validations.of(self.role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason))
 
     def _allow(self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, object] | None = None) -> None:
         self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
@@ -107,8 +93,3 @@ class JobRole(Construct):
         """ARN of one of our buckets, or of the bucket with that name."""
         names = self._shared.names
         return f"arn:aws:s3:::{names.bucket(purpose) if purpose in BUCKET_PURPOSES else purpose}"
-
-    def _readable(self, purpose: str) -> str:
-        """The bucket's name as the audit rules print it."""
-        names = self._shared.names
-        return f"{names.prefix}-{purpose}-<AWS::AccountId>-{names.settings.region}" if purpose in BUCKET_PURPOSES else purpose

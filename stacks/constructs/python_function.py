@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from stacks.constructs import findings
 from stacks.constructs.shared import SharedResources
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -25,6 +26,9 @@ _LOG_RETENTION = {
     14: logs.RetentionDays.TWO_WEEKS, 30: logs.RetentionDays.ONE_MONTH, 60: logs.RetentionDays.TWO_MONTHS,
     90: logs.RetentionDays.THREE_MONTHS, 180: logs.RetentionDays.SIX_MONTHS, 365: logs.RetentionDays.ONE_YEAR,
 }  # fmt: skip
+_TRACING = dict.fromkeys(
+    ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "no resource-level permissions (service authorization reference, AWS X-Ray)"
+)
 
 
 class LayerMissing(RuntimeError):
@@ -89,6 +93,7 @@ class PythonFunction(Construct):
         timeout: seconds, at most 900.
         memory: MiB.
         name: last part of the function's name, where it cannot follow from the folder (Ground Truth's name rule).
+        unrestricted: actions that take no resource, each with the reason.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class PythonFunction(Construct):
         timeout: int = 30,
         memory: int = 256,
         name: str | None = None,
+        unrestricted: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.name = shared.names.function(name or folder.replace("_", "-"))
@@ -139,15 +145,22 @@ class PythonFunction(Construct):
             },
         )
         self.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn])
-        self.allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])
-        self.acknowledge(
-            "Resource::*", "X-Ray's two write actions have no resource-level permissions (service authorization reference, AWS X-Ray)"
-        )
+        everywhere = {**_TRACING, **(unrestricted or {})}
+        self.allow(list(everywhere), ["*"], because="; ".join(f"{action}: {reason}" for action, reason in everywhere.items()))
 
-    def allow(self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, Mapping[str, object]] | None = None) -> None:
-        """Add one statement to the function's own role."""
+    def allow(
+        self,
+        actions: Sequence[str],
+        resources: Sequence[str],
+        conditions: Mapping[str, Mapping[str, object]] | None = None,
+        *,
+        because: str = "",
+    ) -> None:
+        """Add one statement to the function's own role; ``because`` is the reason of a wildcard among the resources."""
         self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
+        if because:
+            findings.acknowledge_resources(self.role, resources, because)
 
     def acknowledge(self, finding: str, reason: str) -> None:
         """Acknowledge one exact AwsSolutions-IAM5 finding (``Resource::<...>`` or ``Action::<...>``) of this role."""
-        Validations.of(self.role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason))
+        findings.acknowledge(self.role, finding, reason)

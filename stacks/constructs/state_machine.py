@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Acknowledgment, CfnOutput, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -12,6 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from stacks.constructs import findings
 from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
 
@@ -61,10 +62,10 @@ class StateMachine(Construct):
             removal_policy=RemovalPolicy.DESTROY,
         )
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"), description=f"Execution role of {name}")
-        self.allow([*_LOG_DELIVERY, *_TRACING], ["*"])
-        self.acknowledge(
-            "Resource::*",
-            "vended log delivery and X-Ray have no resource-level permissions (service authorization reference, CloudWatch Logs and X-Ray)",
+        self.allow(
+            [*_LOG_DELIVERY, *_TRACING],
+            ["*"],
+            because="no resource-level permissions (service authorization reference, Amazon CloudWatch Logs and AWS X-Ray)",
         )
         self.state_machine = sfn.StateMachine(
             self,
@@ -79,13 +80,18 @@ class StateMachine(Construct):
         )
         CfnOutput(Stack.of(self), "StateMachineArn", value=self.state_machine.state_machine_arn)
 
-    def allow(self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, Mapping[str, object]] | None = None) -> None:
-        """Add one statement to the state machine's own role."""
+    def allow(
+        self,
+        actions: Sequence[str],
+        resources: Sequence[str],
+        conditions: Mapping[str, Mapping[str, object]] | None = None,
+        *,
+        because: str = "",
+    ) -> None:
+        """Add one statement to the state machine's own role; ``because`` is the reason of a wildcard among the resources."""
         self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
-
-    def acknowledge(self, finding: str, reason: str) -> None:
-        """Acknowledge one exact AwsSolutions-IAM5 finding (``Resource::<...>``) of this role."""
-        Validations.of(self.role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason))
+        if because:
+            findings.acknowledge_resources(self.role, resources, because)
 
     def allow_invoke(self, *functions: PythonFunction) -> None:
         """Let the machine call these functions."""
@@ -123,9 +129,8 @@ class StateMachine(Construct):
             key_arn: key of the jobs' volumes; whoever starts a job creates the grant for its instances.
         """
         jobs = self._shared.names.arn("sagemaker", resource)
-        self.allow([f"sagemaker:{verb}{job}" for verb in ("Create", "Describe", "Stop")], [jobs])
-        self.allow(["sagemaker:AddTags", "sagemaker:ListTags"], [jobs])
-        self._acknowledge_pattern("sagemaker", resource, "the machine names its jobs itself, by execution, all with this prefix")
+        actions = [f"sagemaker:{verb}" for verb in (f"Create{job}", f"Describe{job}", f"Stop{job}", "AddTags", "ListTags")]
+        self.allow(actions, [jobs], because="the machine names its jobs itself, by execution, all with this prefix")
         self.allow(["iam:PassRole"], [passed_role.role_arn], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
         self.allow(["kms:DescribeKey"], [key_arn])
         self.allow(["kms:CreateGrant"], [key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
@@ -135,19 +140,13 @@ class StateMachine(Construct):
         """What ``states:startExecution.sync:2`` of the machines ``<prefix>-<part>`` needs: start, watch, stop, hear of the end."""
         names = [self._shared.names.state_machine(part) for part in parts]
         self.allow(["states:StartExecution"], [self._shared.names.arn("states", f"stateMachine:{name}") for name in names])
-        executions = [f"execution:{name}:*" for name in names]
-        self.allow(["states:DescribeExecution", "states:StopExecution"], [self._shared.names.arn("states", item) for item in executions])
-        for resource in executions:
-            self._acknowledge_pattern("states", resource, "the execution's name is made when it starts")
+        executions = [self._shared.names.arn("states", f"execution:{name}:*") for name in names]
+        self.allow(["states:DescribeExecution", "states:StopExecution"], executions, because="an execution's name is made when it starts")
         self._allow_managed_rule("StepFunctionsGetEventsForStepFunctionsExecutionRule")
 
     def _allow_managed_rule(self, rule: str) -> None:
         # One fixed rule a kind of job, which Step Functions makes and owns in the account.
         self.allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], [self._shared.names.arn("events", f"rule/{rule}")])
-
-    def _acknowledge_pattern(self, service: str, resource: str, reason: str) -> None:
-        region = self._shared.settings.region
-        self.acknowledge(f"Resource::arn:<AWS::Partition>:{service}:{region}:<AWS::AccountId>:{resource}", reason)
 
 
 def invoke(

@@ -48,3 +48,13 @@ def test_the_page_lists_every_role_and_which_of_them_write(stage: str, synthesis
                 able = {action for action in actions(resources, name) if not READING.match(action) and not SHARED.match(action)}
                 roles[stack, re.sub(r"[0-9A-F]{8}$", "", name)] = bool(able or item["Properties"].get("ManagedPolicyArns"))
     assert written() == roles
+
+
+@pytest.mark.parametrize(("stack", "role", "action"), [
+    ("rollout", "JudgeRolloutRole", "cloudwatch:GetMetricData"), ("review", "FlowHandlerRole", "sagemaker:ListHumanLoops"),
+])  # fmt: skip
+def test_every_action_on_any_resource_has_its_own_reason(stack: str, role: str, action: str, synthesised: Callable[[str], Path]) -> None:
+    template = json.loads((synthesised("dev") / f"reviewloop-dev-{stack}.template.json").read_bytes())["Resources"]
+    (found,) = (item for name, item in template.items() if item["Type"] == "AWS::IAM::Role" and name.startswith(role))
+    reasons = {rule["id"]: rule["reason"] for rule in found["Metadata"]["cdk_nag"]["rules_to_suppress"]}
+    assert re.search(rf"{action}: \w+", reasons["AwsSolutions-IAM5[Resource::*]"])
