@@ -1,0 +1,56 @@
+"""The alarm table of docs/operations.md lists every alarm of the app, and every state machine whose failure is told, and no other."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployed_definition import resolve
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
+FAILED = re.compile(r"`<prefix>-(?P<machines>[^`]+)` failed")
+
+
+def first_cells() -> list[str]:
+    section = PAGE.read_text(encoding="utf-8").split("## Alarms\n")[1].split("\n## ")[0]
+    cells = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("|")]
+    assert cells[0] == "alarm"
+    return cells[2:]
+
+
+def alternatives(name: str) -> Iterator[str]:
+    """``a-{b,c}`` -> ``a-b``, ``a-c``; what stands in angle brackets may be anything."""
+    parts = re.split(r"\{([^}]*)\}", re.sub(r"<(?!prefix)\w+>", "*", name))
+    choices = [part.split(",") if number % 2 else [part] for number, part in enumerate(parts)]
+    yield from ("".join(chosen) for chosen in itertools.product(*choices))
+
+
+def deployed(assembly: Path, stage: str, kind: str, name: str) -> set[str]:
+    found: set[str] = set()
+    for path in assembly.glob("*.template.json"):
+        template: dict[str, Any] = json.loads(path.read_bytes())
+        given = [resolve(template, item["Properties"].get(name)) for item in template["Resources"].values() if item["Type"] == kind]
+        found |= {str(one).replace(f"reviewloop-{stage}", "<prefix>", 1) for one in given}
+    return found
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_every_alarm_is_on_the_page_and_every_one_on_the_page_exists(stage: str, synthesised: Callable[[str], Path]) -> None:
+    alarms = deployed(synthesised(stage), stage, "AWS::CloudWatch::Alarm", "AlarmName")
+    listed = [name for cell in first_cells() if not FAILED.match(cell) for name in alternatives(cell.strip("`"))]
+    matched = {alarm: [name for name in listed if fnmatchcase(alarm, name)] for alarm in alarms}
+    assert {alarm: names for alarm, names in matched.items() if len(names) != 1} == {}
+    assert set(listed) == {names[0] for names in matched.values()}
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_the_page_names_the_machines_whose_failure_is_told(stage: str, synthesised: Callable[[str], Path]) -> None:
+    rules = {name for name in deployed(synthesised(stage), stage, "AWS::Events::Rule", "Name") if name.endswith("-failed")}
+    (told,) = (found for cell in first_cells() if (found := FAILED.match(cell)))
+    assert rules == {f"<prefix>-{machine}-failed" for machine in alternatives(told["machines"])}
