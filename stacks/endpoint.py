@@ -25,7 +25,7 @@ from stacks.endpoint_role import EndpointRole
 from stacks.images import has_local_storage
 from stacks.names import CHALLENGER, CHAMPION, NO_RELEASE, VARIANTS, Names
 from stacks.prediction_api import PredictionApi
-from stacks.settings import Settings
+from stacks.settings import ScalingSettings, Settings
 
 SCALABLE_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 
@@ -94,7 +94,7 @@ class EndpointStack(Stack):
         self._only_with_release(endpoint)
         if self.settings.hosting.scaling:
             for variant in VARIANTS:
-                self._autoscale(variant, endpoint)
+                self._autoscale(variant, endpoint, self.settings.hosting.scaling)
 
     def _model(self, variant: str, package_arn: str) -> sagemaker.CfnModel:
         network = self.settings.network
@@ -180,9 +180,7 @@ class EndpointStack(Stack):
             condition=self.has_release,
         )
 
-    def _autoscale(self, variant: str, endpoint: sagemaker.CfnEndpoint) -> None:
-        scaling = self.settings.hosting.scaling
-        assert scaling is not None  # noqa: S101  (the caller asked)
+    def _autoscale(self, variant: str, endpoint: sagemaker.CfnEndpoint, scaling: ScalingSettings) -> None:
         resource_id = f"endpoint/{self.names.endpoint}/variant/{variant}"
         target = autoscaling.CfnScalableTarget(
             self,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import TypeVar, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, get_type_hints
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 class InvalidEnvironment(RuntimeError):
@@ -26,7 +29,7 @@ def read_environment(cls: type[T], environ: Mapping[str, str] | None = None) -> 
     hints = get_type_hints(cls)
     values: dict[str, object] = {}
     problems: list[str] = []
-    for item in fields(cls):  # type: ignore[arg-type]
+    for item in fields(cls):
         variable = item.name.upper()
         raw = source.get(variable)
         if raw is None:

@@ -27,6 +27,7 @@ class SharedResources(Construct):
         self.settings = settings
         self.names = Names(settings)
         self._own_key = key
+        self._buckets: dict[str, s3.IBucket] = {}
 
     @cached_property
     def key(self) -> kms.IKey:
@@ -38,11 +39,11 @@ class SharedResources(Construct):
 
     def bucket(self, purpose: str) -> s3.IBucket:
         """One of :data:`stacks.names.BUCKET_PURPOSES`, encrypted with :attr:`key`."""
-        construct_id = f"Bucket-{purpose}"
-        existing = self.node.try_find_child(construct_id)
-        if existing is not None:
-            return existing  # type: ignore[return-value]
-        return s3.Bucket.from_bucket_attributes(self, construct_id, bucket_name=self.names.bucket(purpose), encryption_key=self.key)
+        if purpose not in self._buckets:
+            self._buckets[purpose] = s3.Bucket.from_bucket_attributes(
+                self, f"Bucket-{purpose}", bucket_name=self.names.bucket(purpose), encryption_key=self.key
+            )
+        return self._buckets[purpose]
 
     @cached_property
     def predictions(self) -> dynamodb.ITable:
