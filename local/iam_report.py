@@ -83,22 +83,42 @@ def role_report(role: str, trusted: tuple[str, ...], grants: Iterable[Grant], ma
 
 
 def decisions(audit_file: Path) -> dict[str, list[Decision]]:
-    """What was decided, by role name; a line that a kill cut short is skipped."""
+    """What was decided, by role name, or by the principal as it was recorded; a line that a kill cut short is skipped."""
     counted: dict[str, Counter[tuple[str, str, bool]]] = defaultdict(Counter)
     lines = audit_file.read_text(encoding="utf-8").splitlines() if audit_file.exists() else []
     for line in lines:
         try:
             entry = json.loads(line)
-            role = entry["principal"].split(":assumed-role/")[1].split("/")[0]
-        except (ValueError, KeyError, IndexError):
+            who, decided = _name(entry["principal"]), (entry["action"], entry["resource"], entry["allowed"])
+        except (ValueError, KeyError, TypeError):
             continue
-        counted[role][entry["action"], entry["resource"], entry["allowed"]] += 1
-    return {role: [Decision(*key, count) for key, count in counts.items()] for role, counts in counted.items()}
+        counted[who][decided] += 1
+    return {who: [Decision(*key, count) for key, count in counts.items()] for who, counts in counted.items()}
 
 
 def denied(audit_file: Path) -> list[tuple[str, Decision]]:
-    """Every denied call of any role, as ``(role, decision)``; empty after a run with enough grants."""
-    return [(role, decision) for role, made in sorted(decisions(audit_file).items()) for decision in made if not decision.allowed]
+    """Every denied call, as ``(role or other principal, decision)``; empty after a run with enough grants."""
+    return _denied(decisions(audit_file))
+
+
+def totals(audit_file: Path) -> dict[str, Any]:
+    """``{"calls", "denied", "denied_calls"}``: how many calls were decided on and denied, and which, as ``"<who> <action>"``."""
+    made = decisions(audit_file)
+    refused = _denied(made)
+    return {
+        "calls": sum(decision.count for of_one in made.values() for decision in of_one),
+        "denied": sum(decision.count for _, decision in refused),
+        "denied_calls": sorted({f"{who} {decision.action}" for who, decision in refused}),
+    }
+
+
+def _denied(made: Mapping[str, list[Decision]]) -> list[tuple[str, Decision]]:
+    return [(who, decision) for who, of_one in sorted(made.items()) for decision in of_one if not decision.allowed]
+
+
+def _name(principal: str) -> str:
+    """An assumed role's name; whoever else it is (root, a user, ``anonymous``), as recorded."""
+    return principal.partition(":assumed-role/")[2].split("/")[0] or principal
 
 
 def _roles(iam: Any) -> Iterator[Mapping[str, Any]]:

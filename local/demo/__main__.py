@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from local import corpus, deployer, stack_process
+from local import corpus, deployer, iam_report, stack_process
 from local.demo import build, keep, loop, retraining
 from local.demo.budget import FULL, QUICK
 from local.demo.report import write_report
@@ -33,6 +33,7 @@ EXPECTED = (
     deployer.InvalidAssembly,
     SettingsError,
 )
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 3, 130
 ROOM_BYTES = 20_000_000
 """With less than this left, a failure is the disk's."""
@@ -104,18 +105,9 @@ def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
     summary.reason = str(summary.rollout["reason"])
 
 
-def iam_decisions(audit_file: Path) -> dict[str, Any]:
-    """How many calls IAM decided on, how many it denied, and which (principal, action) those were."""
-    lines = audit_file.read_text(encoding="utf-8").splitlines() if audit_file.exists() else []
-    decisions = [json.loads(line) for line in lines]
-    denied = [decision for decision in decisions if not decision["allowed"]]
-    which = sorted({f"{decision['principal'].rsplit('/', 2)[-2]} {decision['action']}" for decision in denied})
-    return {"calls": len(decisions), "denied": len(denied), "denied_calls": which}
-
-
 def main() -> int:
     arguments, console = parse(), Console()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
+    _end_in_order()
     summary = Summary(seed=arguments.seed, labels_shuffled=arguments.shuffle_labels, quick=arguments.quick)
     session = None
     code = EXIT_FAILED
@@ -134,10 +126,12 @@ def main() -> int:
         summary.outcome, summary.reason = "failed", _in_words(error, arguments)
         console.print(f"\n[bold red]error[/]: {summary.reason}", highlight=False)
     finally:
+        for number in _ENDING:  # what was begun here is ended, however impatient the sender
+            signal.signal(number, signal.SIG_IGN)
         if session is not None:
             if not arguments.keep or code not in (0, EXIT_REFUSED):
                 session.emulator.stop()
-            summary.iam = iam_decisions(session.emulator.audit_file)
+            summary.iam = iam_report.totals(session.emulator.audit_file)
     try:
         summary.write(arguments.output / "summary.json")
         write_report(summary, arguments.output / "report.html")
@@ -149,6 +143,22 @@ def main() -> int:
         keep.add_reviewers(session)
         keep.print_urls(console, session)
     return code
+
+
+def _end_in_order() -> None:
+    """SIGTERM and a closed terminal end a run as Ctrl-C does: nothing is left running. Under ``nohup`` a closed terminal does not."""
+    terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+
+    def hang_up(number: int, frame: FrameType | None) -> NoReturn:
+        signal.signal(number, signal.SIG_IGN)  # the shell, make and the kernel send one each
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for terminal in terminals:  # writing to a closed terminal fails
+            os.dup2(nowhere, terminal)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, hang_up)
 
 
 def _start(arguments: argparse.Namespace, summary: Summary, console: Console) -> Session:

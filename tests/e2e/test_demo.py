@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -37,11 +38,11 @@ class Demo:
 
     folder: Path
 
-    def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
+    def start(self, *options: str, nohup: bool = False, **variables: str) -> subprocess.Popen[str]:
         port = [] if "--port" in options else ["--port", str(stack_process.free_port())]
         where = ["--output", str(self.folder / "out"), "--run-dir", str(self.folder / "run")]
         return subprocess.Popen(
-            [sys.executable, "-m", "local.demo", *where, *port, *options],
+            [*(["nohup"] if nohup else []), sys.executable, "-m", "local.demo", *where, *port, *options],
             cwd=ROOT, env={**os.environ, "COLUMNS": "400", **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
@@ -205,6 +206,34 @@ def test_a_run_that_was_killed_is_started_clean_and_says_so(demo: Demo) -> None:
         assert line, lines
         lines.append(line)
     assert any("starting clean" in line for line in lines), lines
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert demo.leftovers() == []
+
+
+def test_a_closed_terminal_leaves_nothing_running_and_says_so_in_the_summary(demo: Demo) -> None:
+    where = ["--output", str(demo.folder / "out"), "--run-dir", str(demo.folder / "run"), "--port", str(stack_process.free_port())]
+    screen, terminal = pty.openpty()
+    own_it = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", own_it, "-m", "local.demo", "--quick", *where],
+        cwd=ROOT, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+    )  # fmt: skip
+    os.close(terminal)
+    demo.comes_up()
+    os.close(screen)
+    assert process.wait(timeout=60) == 130
+    assert demo.summary["outcome"] == "interrupted"
+    assert demo.leftovers() == []
+
+
+def test_a_run_goes_on_without_its_terminal_when_nohup_says_so(demo: Demo) -> None:
+    process = demo.start("--quick", nohup=True)
+    demo.comes_up()
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 130

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from local import stack_process
 from local.emulator.iam.requests import Call, Check, context, passed_roles, resources, runtime_action
-from local.iam_report import Decision, Grant, decisions, denied, report, role_report
+from local.iam_report import Decision, Grant, decisions, denied, report, role_report, totals
 
 ClientFactory = Callable[..., Any]
 REGION, ACCOUNT = "us-east-1", "000000000000"
@@ -256,6 +256,15 @@ def test_a_line_cut_short_by_a_kill_is_skipped(tmp_path: Path) -> None:
     line = json.dumps({"time": 1, "principal": "arn:aws:sts::0:assumed-role/r/s", "action": "a:B", "resource": "*", "allowed": True})
     (tmp_path / "audit").write_text(f"{line}\n{line[:40]}")
     assert decisions(tmp_path / "audit") == {"r": [Decision("a:B", "*", True, 1)]}
+
+
+def test_the_totals_count_calls_of_nobody_known_and_skip_a_cut_line(tmp_path: Path) -> None:
+    role, nobody = "arn:aws:sts::0:assumed-role/r/s", "anonymous"
+    made = [(role, "a:B", True), (role, "a:C", False), (role, "a:C", False), (nobody, "s3:ListBuckets", False)]
+    lines = [json.dumps({"principal": who, "action": action, "resource": "*", "allowed": allowed}) for who, action, allowed in made]
+    (tmp_path / "audit").write_text("\n".join([*lines, lines[0][:40]]))
+    assert totals(tmp_path / "audit") == {"calls": 4, "denied": 3, "denied_calls": ["anonymous s3:ListBuckets", "r a:C"]}
+    assert totals(tmp_path / "none") == {"calls": 0, "denied": 0, "denied_calls": []}
 
 
 # -- API Gateway with AWS_IAM ----------------------------------------------------------------------
