@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 _PROC = Path("/proc")
 _HAS_PROC = (_PROC / "self" / "stat").exists()
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if os.uname().sysname == "Linux" else None
 
 
 def identity(pid: int) -> str | None:
     """When the process started, in a form that only serves comparison; None when it is gone (or a zombie)."""
     fields = _stat(pid) if _HAS_PROC else _ps(pid)
-    if fields is None or fields[0].startswith("Z"):
-        return None
-    return fields[2]
+    return None if fields is None or fields.is_zombie else fields.started
 
 
 def descendants(pid: int) -> dict[int, str]:
@@ -31,6 +33,21 @@ def descendants(pid: int) -> dict[int, str]:
         for child in level:
             found[child] = identity(child) or ""
     return {child: mark for child, mark in found.items() if mark}
+
+
+def group(leader: int) -> list[int]:
+    """Living processes of the process group that this process leads or led."""
+    if _HAS_PROC:
+        return [pid for pid, fields in _all().items() if fields.group == leader and not fields.is_zombie]
+    done = subprocess.run(["ps", "-axo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return [int(pid) for pid, leading, state, *_ in rows if int(leading) == leader and not state.startswith("Z")]
+
+
+def die_with_parent() -> None:
+    """In a child, between fork and exec: the kernel kills it when the *thread* that started it ends. Linux only."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def running(module: str, variable: str, value: str) -> list[int]:
@@ -80,24 +97,39 @@ def _still(pid: int, mark: str) -> bool:
     return identity(pid) == mark
 
 
-def _stat(pid: int) -> tuple[str, int, str] | None:
-    """``(state, parent, start time)`` from Linux's /proc: fields 3, 4 and 22 of ``stat``; the name before may hold anything."""
+class _Fields(NamedTuple):
+    state: str
+    parent: int
+    group: int
+    started: str
+
+    @property
+    def is_zombie(self) -> bool:
+        return self.state.startswith("Z")
+
+
+def _stat(pid: int) -> _Fields | None:
+    """From Linux's /proc: fields 3, 4, 5 and 22 of ``stat``; the name before may hold anything."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
         return None
-    return fields[0], int(fields[1]), fields[19]
+    return _Fields(fields[0], int(fields[1]), int(fields[2]), fields[19])
 
 
-def _ps(pid: int) -> tuple[str, int, str] | None:
-    done = subprocess.run(["ps", "-o", "stat=,ppid=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    fields = done.stdout.split(None, 2)
-    return (fields[0], int(fields[1]), fields[2].strip()) if len(fields) == 3 else None
+def _all() -> dict[int, _Fields]:
+    found = {int(entry.name): _stat(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit()}
+    return {pid: fields for pid, fields in found.items() if fields}
+
+
+def _ps(pid: int) -> _Fields | None:
+    done = subprocess.run(["ps", "-o", "stat=,ppid=,pgid=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    fields = done.stdout.split(None, 3)
+    return _Fields(fields[0], int(fields[1]), int(fields[2]), fields[3].strip()) if len(fields) == 4 else None
 
 
 def _parents() -> dict[int, int]:
     if _HAS_PROC:
-        found = {int(entry.name): _stat(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit()}
-        return {pid: fields[1] for pid, fields in found.items() if fields}
+        return {pid: fields.parent for pid, fields in _all().items()}
     done = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True)
     return {int(pid): int(parent) for pid, parent in (line.split() for line in done.stdout.splitlines())}

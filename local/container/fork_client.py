@@ -54,7 +54,7 @@ def stand_for(connection: socket.socket, name: str, arguments: list[str]) -> int
     def pass_on(number: int, _frame: FrameType | None = None) -> None:
         if process:
             with contextlib.suppress(ProcessLookupError):  # it has just ended
-                os.killpg(process, number)
+                os.kill(process, number)
         else:
             waiting.append(number)
 

@@ -98,6 +98,9 @@ class Server:
             connection.send(json.dumps({"pid": pid}).encode())
 
     def _ended(self, running: Running) -> None:
+        """What the process has left running ends with it, as in a container; until it is waited for, its id is no other's."""
+        with contextlib.suppress(ProcessLookupError):  # it ended before it had a group of its own
+            os.killpg(running.pid, signal.SIGKILL)
         _, status = os.waitpid(running.pid, 0)
         self._selector.unregister(running.pid_descriptor)
         os.close(running.pid_descriptor)

@@ -14,11 +14,15 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from types import FrameType
 from typing import Any
+
+from local import processes
 
 PREFIX = "/opt/ml"
 _TOOLKIT_KEYS = ("sagemaker_program", "sagemaker_submit_directory")
@@ -73,12 +77,33 @@ def run(root: Path) -> int:
     flags = [part for key, value in sorted(parameters.items()) for part in (f"--{key}", value)]
     command = [sys.executable, values["sagemaker_program"], *flags]
     print("running", shlex.join(command), flush=True)
-    done = subprocess.run(command, cwd=code, env=environment(root, parameters), stderr=subprocess.PIPE, text=True, check=False)
-    sys.stderr.write(done.stderr)
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no output"]
-        return _fail(root, f"ExecuteUserScriptError: exit code {done.returncode}: {last[0]}", done.returncode)
+    returncode, said = _run_program(command, code, environment(root, parameters))
+    sys.stderr.write(said)
+    if returncode:
+        last = said.strip().splitlines()[-1:] or ["no output"]
+        return _fail(root, f"ExecuteUserScriptError: exit code {returncode}: {last[0]}", returncode)
     return 0
+
+
+def _run_program(command: list[str], folder: Path, variables: dict[str, str]) -> tuple[int, str]:
+    """The program's exit code and standard error. It dies with this process; a SIGTERM is its own to act on, so it is passed on."""
+    asked_to_end: list[int] = []
+    program: subprocess.Popen[str] | None = None
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        asked_to_end.append(number)
+        if program is not None:
+            program.send_signal(number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    program = subprocess.Popen(
+        command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True,
+        preexec_fn=processes.die_with_parent,  # noqa: PLW1509  (one C call into a library loaded beforehand)
+    )  # fmt: skip
+    if asked_to_end:
+        program.send_signal(signal.SIGTERM)
+    _, said = program.communicate()
+    return program.returncode, said
 
 
 def _fail(root: Path, reason: str, code: int) -> int:

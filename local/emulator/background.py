@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
-import ctypes
 import logging
 import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from local import processes
 
 log = logging.getLogger("reviewloop.emulator")
 
@@ -20,6 +23,8 @@ RUN_DIR = Path(os.environ.get("REVIEWLOOP_RUN_DIR", ".run")).resolve()
 
 _children: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
+_KILLED_SECONDS = 5.0
+"""Until a killed process that the kernel holds on to is not waited for any more."""
 
 
 def start(function: Callable[[], None], name: str) -> threading.Thread:
@@ -37,15 +42,8 @@ def start(function: Callable[[], None], name: str) -> threading.Thread:
     return thread
 
 
-_libc = ctypes.CDLL("libc.so.6", use_errno=True) if os.uname().sysname == "Linux" else None
-# PR_SET_PDEATHSIG follows the parent *thread*: children are started by one thread that lives as long as the process.
+# A child dies with the *thread* that started it: children are started by one thread that lives as long as the process.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
-
-
-def _die_with_parent() -> None:
-    """Linux: the kernel kills the child when the emulator dies, however it dies."""
-    if _libc is not None:
-        _libc.prctl(1, signal.SIGKILL)
 
 
 def spawn(arguments: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log_file: Path) -> subprocess.Popen[bytes]:
@@ -57,29 +55,35 @@ def spawn(arguments: Sequence[str], *, environment: Mapping[str, str], cwd: Path
             return subprocess.Popen(
                 list(arguments), env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  (one C call into a library loaded beforehand)
+                preexec_fn=processes.die_with_parent,  # noqa: PLW1509  (one C call into a library loaded beforehand)
             )  # fmt: skip
 
     process = _spawner.submit(popen).result()
     with _lock:
-        _children.difference_update({child for child in _children if child.poll() is not None})
         _children.add(process)
     return process
 
 
 def stop(process: subprocess.Popen[bytes], grace_seconds: float = 5) -> None:
-    """SIGTERM, then SIGKILL after ``grace_seconds``, to the child's whole process group."""
-    for sent, wait in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 5.0)):
-        if process.poll() is not None:
-            return
-        try:
-            os.killpg(process.pid, sent)
-        except ProcessLookupError:
-            return
-        try:
-            process.wait(wait)
-        except subprocess.TimeoutExpired:
-            continue
+    """End a container as ``docker stop`` does: SIGTERM to its first process, and at that one's end, or after ``grace_seconds``,
+    SIGKILL to everything that it started. Returns when nothing of its process group is left; sweeps up after one that has ended, once.
+    """
+    with _lock:
+        if process not in _children:
+            return  # its id may be another's by now
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace_seconds)
+    deadline = time.monotonic() + _KILLED_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is not None and not processes.group(process.pid):
+                break
+            time.sleep(0.01)
+    with _lock:
+        _children.discard(process)
 
 
 def stop_all() -> None:

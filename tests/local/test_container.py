@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 
 import pytest
+from job_setup import archive
 
-from local import corpus
+from local import corpus, processes
 from local.container.serving import make_server
 from local.rows import split_by_group
 from model_code.data import Row
@@ -129,3 +130,21 @@ def test_failing_job_says_why_in_the_failure_file(tmp_path: Path) -> None:
     process.communicate(timeout=100)
     assert process.returncode != 0
     assert "layers = 99" in (root / "output" / "failure").read_text()
+
+
+def test_a_killed_job_takes_its_program_along(tmp_path: Path) -> None:
+    code = tmp_path / "input" / "data" / "code"
+    code.mkdir(parents=True)
+    (code / "code.tar.gz").write_bytes(archive("import os, time\nprint('pid', os.getpid(), flush=True)\ntime.sleep(600)"))
+    config = tmp_path / "input" / "config"
+    config.mkdir()
+    values = {"sagemaker_program": "train.py", "sagemaker_submit_directory": "/opt/ml/input/data/code/code.tar.gz"}
+    (config / "hyperparameters.json").write_text(json.dumps(values))
+    process = job(tmp_path)
+    assert process.stdout is not None
+    pid = next(int(line.split()[1]) for line in process.stdout if line.startswith("pid "))
+    process.kill()
+    deadline = time.monotonic() + 5
+    while processes.identity(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert processes.identity(pid) is None

@@ -143,6 +143,13 @@ def test_a_signal_to_the_client_reaches_the_program(shared: Shared) -> None:
     assert gone(pid)
 
 
+def test_what_a_program_leaves_running_ends_with_it(shared: Shared) -> None:
+    script = "import os, subprocess\nworker = subprocess.Popen(['sleep', '600'])\nprint(worker.pid, flush=True)"
+    client, worker = shared.start(script)
+    assert client.wait(10) == 0
+    assert gone(worker)
+
+
 def test_a_killed_client_takes_its_program_along(shared: Shared) -> None:
     client, pid = shared.start(SLEEPER)
     client.kill()

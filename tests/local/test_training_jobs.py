@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from job_setup import EventQueue, Jobs
 
-from local import stack_process
+from local import processes, stack_process
 
 ClientFactory = Callable[..., Any]
 
@@ -167,6 +167,50 @@ def test_a_stopped_job_keeps_what_it_saves_at_sigterm(jobs: Jobs, wait_until: Ca
     assert unpacked(jobs, jobs_again["ModelArtifacts"]["S3ModelArtifacts"]) == {"saved.txt": b"at SIGTERM"}
     with pytest.raises(ClientError, match="The request was rejected because the training job is in status Stopped"):
         jobs.stop("training", name)
+
+
+FAMILY = """
+import os, pathlib, signal, subprocess, sys, time
+ended = pathlib.Path(os.environ["SM_OUTPUT_DATA_DIR"], "ended.txt")
+def at_sigterm(*_):
+    ended.write_text(ended.read_text() + "asked " if ended.exists() else "asked ")
+    time.sleep(1)
+    if sys.argv[-1] == "obeys":
+        ended.write_text(ended.read_text() + "saved")
+        sys.exit(0)
+signal.signal(signal.SIGTERM, at_sigterm)
+worker = subprocess.Popen(["sleep", "600"], stderr=subprocess.DEVNULL)
+print(f"pids={os.getpid()},{worker.pid} score=0.5", flush=True)
+if sys.argv[-1] != "ends":
+    while True:
+        time.sleep(60)
+"""
+
+
+def family(emulator: stack_process.Emulator, name: str) -> list[int]:
+    """Process ids of a job's program and its worker."""
+    log = (emulator.run_dir / "jobs" / "training" / name / "container.log").read_text()
+    return [int(pid) for pid in log.partition("pids=")[2].split(" ")[0].split(",")]
+
+
+@pytest.mark.parametrize(("manner", "left"), [("obeys", b"asked saved"), ("refuses", b"asked ")])
+def test_a_stopped_job_has_its_time_to_save_and_then_nothing_of_it_is_left(
+    jobs: Jobs, emulator: stack_process.Emulator, wait_until: Callable[..., Any], manner: str, left: bytes
+) -> None:
+    name = jobs.start("training", jobs.training(FAMILY, HyperParameters={"manner": manner}))
+    wait_until(lambda: training_has_begun(jobs, name))
+    program, worker = family(emulator, name)
+    assert processes.identity(program) and processes.identity(worker)
+    jobs.stop("training", name)
+    assert jobs.ended("training", name)["TrainingJobStatus"] == "Stopped"
+    assert (processes.identity(program), processes.identity(worker)) == (None, None)
+    assert unpacked(jobs, f"s3://{jobs.bucket}/out/{name}/output/output.tar.gz") == {"ended.txt": left}
+
+
+def test_what_a_program_leaves_running_ends_with_its_job(jobs: Jobs, emulator: stack_process.Emulator) -> None:
+    name = jobs.run("training", jobs.training(FAMILY, HyperParameters={"manner": "ends"}))["TrainingJobName"]
+    program, worker = family(emulator, name)
+    assert (processes.identity(program), processes.identity(worker)) == (None, None)
 
 
 def test_a_job_ends_at_its_longest_runtime(jobs: Jobs) -> None:

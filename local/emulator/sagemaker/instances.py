@@ -51,6 +51,8 @@ class Instance:
         Raises:
             InstanceFailed: it ended or stayed silent.
         """
+        if self._process is not None:
+            background.stop(self._process)  # what the one that died has left running
         with _starting:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))

@@ -120,6 +120,7 @@ def _execute(record: dict[str, Any], root: Path) -> bool:
             background.stop(process)
             return False
         time.sleep(POLL_SECONDS)
+    background.stop(process)  # what the container has left running
     message = root / "output" / "message"
     if message.exists():
         record["ExitMessage"] = message.read_text(errors="replace")[:1_024]

@@ -166,6 +166,7 @@ def _execute(record: dict[str, Any], root: Path) -> str:
             ended = "Stopped" if record["_stop"].is_set() else "MaxRuntimeExceeded"
             background.stop(process, grace_seconds=max(1.0, scaled(120)))
         time.sleep(POLL_SECONDS)
+    background.stop(process)  # what the container has left running
     _read_metrics(record, log_file)
     if ended == "Completed" and process.returncode:
         raise JobFailed(f"AlgorithmError: {failure_text(root, tail(log_file))}, exit code: {process.returncode}")
