@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -376,3 +377,27 @@ def test_a_missing_artifact_fails_the_model(stacks: Stacks, host: Callable[..., 
     template["Resources"]["HostedModel"]["Properties"]["PrimaryContainer"]["ModelDataUrl"] = "s3://platform-nowhere/model.tar.gz"
     with pytest.raises(StackFailed, match="HostedModel: "):
         stacks.create("model-fails", template)
+
+
+@pytest.mark.parametrize(
+    ("wait", "said"),
+    [
+        ("sagemaker.Endpoint._settle('e')", "endpoint e did not settle within 0 s"),
+        ("sagemaker._settle_workforce('w')", "workforce w did not settle within 0 s"),
+        ("sagemaker._until_gone('DescribeEndpoint', {'EndpointName': 'e'})", "e, which is being deleted, did not settle within 0 s"),
+    ],
+)
+def test_what_stays_on_its_way_fails_the_resource_in_the_end(wait: str, said: str) -> None:
+    code = f"""
+from local.emulator.cloudformation import sagemaker
+sagemaker.call = lambda *_: {{"EndpointStatus": "Updating", "Workforce": {{"Status": "Initializing"}}}}
+sagemaker._LONGEST_SECONDS = 0.1
+try:
+    {wait}
+except sagemaker.ProvisioningError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [str(stack_process.EMULATOR_PYTHON), "-c", code], cwd=stack_process.ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == said

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import hosting_setup as support
 import pytest
 from botocore.exceptions import ClientError
 
+from local import stack_process
 from local.emulator.sagemaker import traffic
 
 CANARY = {"Type": "CANARY", "WaitIntervalInSeconds": 300, "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50}}
@@ -309,3 +313,46 @@ def test_shift_steps_end_with_every_instance(routing: dict[str, Any], counts: di
 def test_step_sizes_outside_the_services_bounds_are_refused(routing: dict[str, Any], count: int) -> None:
     with pytest.raises(traffic.BadShiftPolicy):
         traffic.shift_steps({"TrafficRoutingConfiguration": routing}, {"champion": count})
+
+
+# -- processes that cannot be started --------------------------------------------------------------
+
+
+@contextmanager
+def no_more_processes(emulator: stack_process.Emulator, endpoint: str) -> Iterator[None]:
+    """A file where the folder of the logs of a variant's processes must be: each start fails with an OSError."""
+    logs = emulator.run_dir / "logs" / "endpoints" / endpoint / "champion"
+    aside = logs.rename(logs.with_name("aside"))
+    logs.touch()
+    try:
+        yield
+    finally:
+        logs.unlink()
+        aside.rename(logs)
+
+
+def test_a_scaling_that_cannot_start_a_process_is_rolled_back(hosting: support.Hosting, emulator: stack_process.Emulator, old: str) -> None:
+    name = hosting.endpoint(hosting.config(_pair(old, old)))
+    with no_more_processes(emulator, name):
+        _weigh(hosting, name, {"VariantName": "champion", "DesiredInstanceCount": 2})
+    assert _weights_and_counts(hosting, name)["champion"] == (1.0, 1.0, 1, 1)
+    assert "InternalServerException" in hosting.describe(name)["FailureReason"]
+    _weigh(hosting, name, {"VariantName": "champion", "DesiredInstanceCount": 2})
+    assert _weights_and_counts(hosting, name)["champion"] == (1.0, 1.0, 2, 2)
+
+
+def test_an_instance_that_could_not_be_started_again_is_tried_until_it_can(
+    hosting: support.Hosting, emulator: stack_process.Emulator, old: str, wait_until: Callable[..., Any]
+) -> None:
+    name = hosting.endpoint(hosting.config([{"name": "champion", "model": old}]))
+    with no_more_processes(emulator, name):
+        os.kill(hosting.invoke(name)[0]["pid"], signal.SIGKILL)
+        time.sleep(1)  # some health checks
+
+    def answers() -> bool:
+        try:
+            return bool(hosting.invoke(name))
+        except ClientError:
+            return False
+
+    assert wait_until(answers)

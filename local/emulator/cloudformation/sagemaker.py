@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local.emulator.api import Response, call
+from local.emulator import clock
+from local.emulator.api import ApiError, Response, call
 from local.emulator.cloudformation.registry import Properties, ProvisioningError, Resource, ResourceType, register, request
 
 _POLL_SECONDS = 0.05
+_LONGEST_SECONDS = 1_800 + clock.scaled(28_800)
+"""Half an hour to load models, and the longest that a deployment's waits may be declared to take."""
 _TURNING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 
 
@@ -100,26 +103,41 @@ class Endpoint:
 
     @staticmethod
     def _settle(name: str) -> None:
-        while (endpoint := call("sagemaker", "DescribeEndpoint", {"EndpointName": name}))["EndpointStatus"] in _TURNING:
-            time.sleep(_POLL_SECONDS)
+        endpoint = _settled(
+            lambda: call("sagemaker", "DescribeEndpoint", {"EndpointName": name}),
+            lambda endpoint: endpoint["EndpointStatus"] in _TURNING,
+            f"endpoint {name}",
+        )
         if endpoint["EndpointStatus"] != "InService":
             raise ProvisioningError(f"endpoint {name} is {endpoint['EndpointStatus']}: {endpoint.get('FailureReason', 'no reason given')}")
 
 
-def _until_gone(operation: str, names: Properties) -> None:
-    from local.emulator.api import ApiError
+def _settled(describe: Callable[[], Response], is_turning: Callable[[Response], bool], what: str) -> Response:
+    """The description of what is no longer on its way; raises ProvisioningError when it stays so."""
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while is_turning(described := describe()):
+        if time.monotonic() > deadline:
+            raise ProvisioningError(f"{what} did not settle within {_LONGEST_SECONDS:.0f} s")
+        time.sleep(_POLL_SECONDS)
+    return described
 
-    try:
-        while True:
-            call("sagemaker", operation, names)
-            time.sleep(_POLL_SECONDS)
-    except ApiError:
-        return
+
+def _until_gone(operation: str, names: Properties) -> None:
+    def describe() -> Response:
+        try:
+            return call("sagemaker", operation, names)
+        except ApiError:
+            return {}
+
+    _settled(describe, bool, f"{' '.join(names.values())}, which is being deleted,")
 
 
 def _settle_workforce(name: str) -> None:
-    while (workforce := call("sagemaker", "DescribeWorkforce", {"WorkforceName": name})["Workforce"]).get("Status") == "Initializing":
-        time.sleep(_POLL_SECONDS)
+    workforce = _settled(
+        lambda: call("sagemaker", "DescribeWorkforce", {"WorkforceName": name})["Workforce"],
+        lambda workforce: workforce.get("Status") == "Initializing",
+        f"workforce {name}",
+    )
     if workforce.get("Status", "Active") != "Active":
         raise ProvisioningError(f"workforce {name} is {workforce['Status']}: {workforce.get('FailureReason', 'no reason given')}")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 
 from local.emulator import background
 from local.emulator.api import ApiError, Request, Response, operation, validation_error
 from local.emulator.sagemaker import endpoints
 from local.emulator.sagemaker.endpoints import Endpoint
 from local.emulator.sagemaker.instances import stop_all
-from local.emulator.sagemaker.variants import ProvisioningFailed, VariantProperties
+from local.emulator.sagemaker.variants import Fleet, ProvisioningFailed, VariantProperties
+
+log = logging.getLogger("reviewloop.emulator")
 
 
 @operation("sagemaker", "UpdateEndpointWeightsAndCapacities")
@@ -58,11 +61,8 @@ def _wanted(endpoint: Endpoint, changes: list[Request]) -> dict[str, VariantProp
 
 def _apply(endpoint: Endpoint, before: dict[str, VariantProperties]) -> None:
     fleet = endpoint.blue
-    reason = None
-    try:
-        fleet.provision()
-    except (ProvisioningFailed, ApiError) as failure:
-        reason = str(failure)
+    reason = _why_not_provisioned(fleet)
+    if reason is not None:
         endpoint.set_status("RollingBack", reason)
         for name, properties in before.items():
             fleet.variants[name].desired = properties
@@ -73,3 +73,15 @@ def _apply(endpoint: Endpoint, before: dict[str, VariantProperties]) -> None:
             variant.set_status(None)
     stop_all(surplus)
     endpoint.set_status("InService", reason)
+
+
+def _why_not_provisioned(fleet: Fleet) -> str | None:
+    """None when the instances are there; else what the endpoint's FailureReason says of it."""
+    try:
+        fleet.provision()
+    except (ProvisioningFailed, ApiError) as failure:
+        return str(failure)
+    except Exception as error:
+        log.exception("scaling endpoint %s failed", fleet.endpoint_name)
+        return f"InternalServerException: {error}"
+    return None
