@@ -12,6 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from job_setup import EventQueue, Jobs
 
+from local import processes
+
 ClientFactory = Callable[..., Any]
 
 
@@ -106,6 +108,22 @@ def test_the_failure_file_is_the_reason(jobs: Jobs) -> None:
     request = jobs.processing(script)
     request["AppSpecification"]["ContainerArguments"] = ["/opt/ml/output"]
     assert jobs.run("processing", request)["FailureReason"] == "AlgorithmError: the data is empty, exit code: 3"
+
+
+def test_a_long_reason_is_cut_to_1024_characters(jobs: Jobs) -> None:
+    ended = jobs.run("processing", jobs.processing("raise RuntimeError('x' * 5000)"))
+    assert len(ended["FailureReason"]) == 1_024
+    assert ended["FailureReason"].endswith("xxx, exit code: 1")
+
+
+def test_what_a_program_leaves_running_ends_with_its_job(jobs: Jobs) -> None:
+    script = """
+import pathlib, subprocess, sys
+worker = subprocess.Popen(["sleep", "600"])
+pathlib.Path(sys.argv[1], "pid").write_text(str(worker.pid))
+"""
+    name = jobs.run("processing", jobs.processing(script))["ProcessingJobName"]
+    assert processes.identity(int(outputs(jobs, name)["pid"])) is None
 
 
 SLEEP = "import time\ntime.sleep(60)"

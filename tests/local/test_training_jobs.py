@@ -139,7 +139,13 @@ raise ValueError("layers = 99: allowed is 1 to 6")
 
 def test_a_long_reason_is_cut_to_1024_characters(jobs: Jobs) -> None:
     ended = jobs.run("training", jobs.training("raise RuntimeError('x' * 5000)"))
-    assert 900 < len(ended["FailureReason"]) < 1_100
+    assert len(ended["FailureReason"]) == 1_024
+    assert ended["FailureReason"].endswith("xxx, exit code: 1")
+
+
+def test_the_reason_of_a_refused_channel_is_cut_too(jobs: Jobs) -> None:
+    ended = jobs.run("training", jobs.training("print(1)", channels={"train": f"s3://{jobs.bucket}/{'x' * 990}/"}))
+    assert len(ended["FailureReason"]) == 1_024
 
 
 WAIT = """

@@ -29,6 +29,9 @@ _NOWHERE = "http://127.0.0.1:9"
 _ISOLATED = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _NOWHERE) | {"PIP_NO_INDEX": "1"}
 """Network isolation, as far as a process without a network of its own goes: well-behaved clients reach nothing."""
 
+REASON_LIMIT = 1_024
+"""Characters of a FailureReason."""
+
 _ONE_THREAD = TransferConfig(use_threads=False)
 
 
@@ -126,10 +129,10 @@ def run_to_the_end(body: Callable[[], None], fail: Callable[[str], None]) -> Non
     try:
         body()
     except JobFailed as error:
-        fail(str(error))
+        fail(str(error)[:REASON_LIMIT])
     except Exception as error:
         log.exception("a job failed by a fault of the embedded AWS")
-        fail(f"InternalServerError: {type(error).__name__}: {error}")
+        fail(f"InternalServerError: {type(error).__name__}: {error}"[:REASON_LIMIT])
 
 
 def container_environment(given: Mapping[str, str], *, isolated: bool) -> dict[str, str]:
@@ -159,10 +162,12 @@ def rewrite(values: Sequence[str], root: Path) -> list[str]:
     return [value.replace(PREFIX, str(root)) for value in values]
 
 
-def failure_text(root: Path, fallback: str) -> str:
-    """What the container said of its failure, cut as SageMaker cuts it."""
+def algorithm_error(root: Path, log_file: Path, returncode: int) -> JobFailed:
+    """What the container said of its failure; a long text is cut before the exit code."""
     path = root / "output" / "failure"
-    return (path.read_text(errors="replace") if path.exists() else fallback)[:1_024]
+    said = path.read_text(errors="replace") if path.exists() else tail(log_file)
+    kind, code = "AlgorithmError: ", f", exit code: {returncode}"
+    return JobFailed(f"{kind}{said[: REASON_LIMIT - len(kind) - len(code)]}{code}")
 
 
 def tail(log_file: Path, lines: int = 3) -> str:

@@ -16,14 +16,13 @@ from local.emulator.sagemaker.job_files import (
     JobFailed,
     JobStorage,
     add,
+    algorithm_error,
     container_environment,
-    failure_text,
     job_folder,
     listed,
     public,
     rewrite,
     run_to_the_end,
-    tail,
 )
 
 JOBS = Records("processing-job")
@@ -125,7 +124,7 @@ def _execute(record: dict[str, Any], root: Path) -> bool:
     if message.exists():
         record["ExitMessage"] = message.read_text(errors="replace")[:1_024]
     if process.returncode:
-        raise JobFailed(f"AlgorithmError: {failure_text(root, tail(log_file))}, exit code: {process.returncode}")
+        raise algorithm_error(root, log_file, process.returncode)
     return True
 
 

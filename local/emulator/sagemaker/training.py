@@ -18,14 +18,13 @@ from local.emulator.sagemaker.job_files import (
     JobFailed,
     JobStorage,
     add,
+    algorithm_error,
     container_environment,
-    failure_text,
     job_folder,
     listed,
     pack,
     public,
     run_to_the_end,
-    tail,
 )
 
 JOBS = Records("training-job")
@@ -169,7 +168,7 @@ def _execute(record: dict[str, Any], root: Path) -> str:
     background.stop(process)  # what the container has left running
     _read_metrics(record, log_file)
     if ended == "Completed" and process.returncode:
-        raise JobFailed(f"AlgorithmError: {failure_text(root, tail(log_file))}, exit code: {process.returncode}")
+        raise algorithm_error(root, log_file, process.returncode)
     return ended
 
 

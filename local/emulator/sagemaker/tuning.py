@@ -14,7 +14,7 @@ from local.emulator import background, events
 from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
 from local.emulator.clock import now
 from local.emulator.sagemaker import training
-from local.emulator.sagemaker.job_files import JobStorage, add, listed, public, run_to_the_end
+from local.emulator.sagemaker.job_files import REASON_LIMIT, JobStorage, add, listed, public, run_to_the_end
 from local.emulator.sagemaker.tuning_search import Search
 
 JOBS = Records("hyper-parameter-tuning-job")
@@ -149,7 +149,7 @@ def _start_child(record: dict[str, Any], number: int, parameters: dict[str, str]
     try:
         child = training.start(request, TuningJobArn=record["HyperParameterTuningJobArn"], TunedHyperParameters=parameters)
     except ApiError as error:
-        record["FailureReason"] = str(error)
+        record["FailureReason"] = str(error)[:REASON_LIMIT]
         return None
     record["_children"].append(child)
     return child
