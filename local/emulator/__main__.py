@@ -40,7 +40,7 @@ def main() -> None:
     pinned.require_pinned_version()
     from ministack import app
 
-    from local.emulator import api, background
+    from local.emulator import api, background, container_python
 
     for name in MODULES:
         importlib.import_module(name).install()
@@ -51,7 +51,9 @@ def main() -> None:
     def reset_all() -> object:
         background.stop_all()
         api.Records.reset_all()
-        return reset()
+        done = reset()
+        container_python.install()
+        return done
 
     app._reset_all_state = reset_all
     atexit.register(background.stop_all)

@@ -27,13 +27,24 @@ _KILLED_SECONDS = 5.0
 """Until a killed process that the kernel holds on to is not waited for any more."""
 
 
+class Overtaken(RuntimeError):
+    """The thread was started before everything was stopped: it has nothing to start a process for."""
+
+
+_era = 0
+_born: contextvars.ContextVar[int | None] = contextvars.ContextVar("reviewloop_era", default=None)
+
+
 def start(function: Callable[[], None], name: str) -> threading.Thread:
     """Run ``function`` in a daemon thread with the caller's account and region; an exception is logged, not lost."""
     context = contextvars.copy_context()
+    context.run(_born.set, _era)
 
     def body() -> None:
         try:
             context.run(function)
+        except Overtaken:
+            log.info("background task %s ends: everything was stopped", name)
         except Exception:
             log.exception("background task %s failed", name)
 
@@ -47,21 +58,28 @@ _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
 def spawn(arguments: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log_file: Path) -> subprocess.Popen[bytes]:
-    """Start a child process in its own session, logging to ``log_file``; it dies with the emulator."""
+    """Start a child process in its own session, logging to ``log_file``; it dies with the emulator.
+
+    Raises:
+        OSError: it cannot be started.
+        Overtaken: from a thread of :func:`start` that :func:`stop_all` has overtaken.
+    """
+    born = _born.get()
     log_file.parent.mkdir(parents=True, exist_ok=True)
 
     def popen() -> subprocess.Popen[bytes]:
-        with log_file.open("ab") as stream:
-            return subprocess.Popen(
+        with log_file.open("ab") as stream, _lock:
+            if born not in (None, _era):
+                raise Overtaken
+            process = subprocess.Popen(
                 list(arguments), env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=processes.die_with_parent,  # noqa: PLW1509  (one C call into a library loaded beforehand)
             )  # fmt: skip
+            _children.add(process)
+            return process
 
-    process = _spawner.submit(popen).result()
-    with _lock:
-        _children.add(process)
-    return process
+    return _spawner.submit(popen).result()
 
 
 def stop(process: subprocess.Popen[bytes], grace_seconds: float = 5) -> None:
@@ -87,7 +105,10 @@ def stop(process: subprocess.Popen[bytes], grace_seconds: float = 5) -> None:
 
 
 def stop_all() -> None:
+    """End every child process; no thread that :func:`start` has started so far starts another."""
+    global _era  # noqa: PLW0603  (of the process)
     with _lock:
+        _era += 1
         children = list(_children)
     for child in children:
         stop(child, grace_seconds=1)

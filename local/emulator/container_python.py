@@ -40,6 +40,7 @@ def install() -> None:
     program.write_text(f'#!/bin/sh\nexec {command} "$0" {shlex.quote(str(_SOCKET))} "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     environment = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH") if key in os.environ}
+    _SOCKET.unlink(missing_ok=True)  # of one that was stopped
     background.spawn(
         [str(IMAGE_PYTHON), "-I", str(_CONTAINER / "fork_server.py"), _SOCKET.name, *IMPORTED],
         environment={**environment, **_READ_ON_IMPORT},

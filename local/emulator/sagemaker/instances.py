@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import http.client
 import logging
 import os
@@ -149,7 +150,7 @@ def start_all(instances: Sequence[Instance]) -> None:
     if not instances:
         return
     with ThreadPoolExecutor(len(instances), thread_name_prefix="instance") as pool:
-        starts = [pool.submit(instance.start) for instance in instances]
+        starts = [pool.submit(contextvars.copy_context().run, instance.start) for instance in instances]
     failures = [start.exception() for start in starts if start.exception() is not None]
     if failures:
         stop_all(instances)

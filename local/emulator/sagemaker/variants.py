@@ -184,9 +184,14 @@ class Fleet:
             self._closed.wait(_HEALTH_CHECK_SECONDS)
 
     def _restart(self, variant: Variant, instance: Instance) -> None:
+        """One that does not come up is tried again at the next check, whatever the reason."""
         instance.healthy = False
         log.warning("an instance of %s/%s died and is started again", self.endpoint_name, variant.name)
         try:
             instance.start()
         except InstanceFailed:
             time.sleep(_HEALTH_CHECK_SECONDS)
+        except background.Overtaken:
+            raise
+        except Exception as error:
+            log.warning("it cannot be started: %s: %s", type(error).__name__, error)
