@@ -6,7 +6,7 @@ and recorded like any other. Permission boundaries and session policies of such 
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, responses
@@ -14,6 +14,10 @@ from ministack.services import iam as ministack_iam
 
 from local.emulator import iam
 from local.emulator.iam.requests import Check
+
+_SOURCE_ACCOUNT_SENT_BY = frozenset({"sagemaker.amazonaws.com"})
+"""Services that say for which account they assume a role. Source: SageMaker developer guide, "Cross-service confused deputy
+prevention". CloudFormation documents it for extensions and stack sets only, not for a stack's service role."""
 
 
 class Denied(Exception):
@@ -56,20 +60,24 @@ def role_exists(role_arn: str) -> bool:
 
 
 def may_be_assumed_by(role_arn: str, service: str) -> bool:
-    """Whether the role exists in this account and its trust policy names the service."""
-    if not role_exists(role_arn):
-        return False
-    return service in trusted_services(ministack_iam._roles[role_arn.rsplit("/", 1)[-1]]["AssumeRolePolicyDocument"])
+    """Whether the role exists in this account and its trust policy, conditions and denials included, lets the service assume it."""
+    return role_exists(role_arn) and is_trusted(ministack_iam._roles[role_arn.rsplit("/", 1)[-1]]["AssumeRolePolicyDocument"], service)
 
 
-def trusted_services(document: object) -> set[str]:
-    """The service principals that a trust policy allows."""
-    parsed = json.loads(document) if isinstance(document, str) else document
-    statements = parsed.get("Statement", []) if isinstance(parsed, dict) else []
-    found: set[str] = set()
-    for statement in [statements] if isinstance(statements, dict) else statements:
-        principal = statement.get("Principal", {})
-        services = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement.get("Effect") == "Allow":
-            found.update([services] if isinstance(services, str) else services)
-    return found
+def is_trusted(document: str | dict[str, Any], service: str) -> bool:
+    """Whether a trust policy lets a service of this account assume its role.
+
+    Of the confused-deputy keys a service sends what it documents to send, ``_SOURCE_ACCOUNT_SENT_BY``. No service here sends
+    ``aws:SourceArn``, since a role's session is shared by what a service does: a role that asks for it is not assumed, unlike on AWS.
+    """
+    account = responses.get_account_id()
+    asked = iam_evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account="",
+        action="sts:AssumeRole",
+        resource_arn="*",
+        region=responses.get_region(),
+        service_context={"aws:sourceaccount": account} if service in _SOURCE_ACCOUNT_SENT_BY else {},
+    )
+    return bool(iam_evaluator.evaluate_resource_policy(document, asked, service=service).decision == "Allow")

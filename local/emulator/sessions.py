@@ -1,4 +1,4 @@
-"""boto3 sessions inside the emulator: a service that acts under a role does so through STS and real IAM checks.
+"""boto3 sessions inside the emulator: a service that acts under a role does so with that role's session and real IAM checks.
 
 A training job that reads its channels, an endpoint that writes capture files, a flow definition that writes
 answers: each uses :func:`role_session`, so a missing grant on the execution role is a real AccessDenied.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import threading
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from ministack.core import responses
+from ministack.services import sts
 
 from local.emulator.api import Records, validation_error
 from local.emulator.role_decisions import may_be_assumed_by, role_exists
@@ -24,6 +26,7 @@ CLIENT_CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=120, s3={"addressing_style": "path"}
 )
 _SHARED_SECONDS = 900
+_SESSION_NAME = "SageMaker"
 _SESSIONS = Records("role-session")
 
 _shared = boto3.Session()
@@ -65,7 +68,7 @@ def role_session(role_arn: str, principal: str) -> ServiceSession:
     every call.
 
     Raises:
-        ApiError: ValidationException when the role does not exist or its trust policy does not name the service.
+        ApiError: ValidationException when the role does not exist or its trust policy does not let the service assume it.
     """
     _require_trust(role_arn, principal)
     key = f"{role_arn} {principal}"
@@ -94,10 +97,19 @@ def _require_trust(role_arn: str, principal: str) -> None:
 
 
 def _assume(role_arn: str) -> ServiceSession:
-    granted = root_session().client("sts").assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")["Credentials"]
-    return ServiceSession(
-        responses.get_region(),
-        aws_access_key_id=granted["AccessKeyId"],
-        aws_secret_access_key=granted["SecretAccessKey"],
-        aws_session_token=granted["SessionToken"],
+    """As ministack does for a function's role: STS knows no calling service, so the session is put among its own."""
+    name, account = role_arn.rsplit("/", 1)[-1], role_arn.split(":")[4]
+    key, secret, token = f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(32)
+    sts.register_session(
+        key,
+        {
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{_SESSION_NAME}",
+            "UserId": f"{name}:{_SESSION_NAME}",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+            "Expiration": time.time() + 4 * _SHARED_SECONDS,
+            "AccountId": account,
+            "PrincipalType": "AssumedRole",
+        },
     )
+    return ServiceSession(responses.get_region(), aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token)

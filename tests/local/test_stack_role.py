@@ -262,9 +262,33 @@ def test_a_change_set_is_executed_under_its_role(account: Account) -> None:
     assert "cloudwatch:PutMetricAlarm" in account.reason(name, "Alarm")
 
 
-@pytest.mark.parametrize("why", ["missing", "not trusting"])
-def test_a_role_that_cloudformation_cannot_assume_is_refused(account: Account, why: str) -> None:
-    role = f"arn:aws:iam::{ACCOUNT}:role/nowhere" if why == "missing" else account.role(services=("lambda.amazonaws.com",))
+def trust(effect: str = "Allow", **more: Any) -> dict[str, Any]:
+    return {"Effect": effect, "Principal": {"Service": "cloudformation.amazonaws.com"}, "Action": "sts:AssumeRole", **more}
+
+
+OURS, SOURCE = {"aws:RequestedRegion": REGION}, {"aws:SourceAccount": ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [trust(Principal={"Service": "lambda.amazonaws.com"})],
+        [trust(Condition={"StringNotEquals": OURS})],
+        [trust(), trust("Deny", Condition={"StringEquals": OURS})],
+        # CloudFormation documents to send it for extensions and stack sets, not for a stack's service role.
+        [trust(Condition={"StringEquals": SOURCE})],
+    ],
+)
+def test_a_role_whose_trust_does_not_hold_is_refused(account: Account, aws: ClientFactory, statements: list[dict[str, Any]]) -> None:
+    role = account.role()
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    aws("iam").update_assume_role_policy(RoleName=role.rsplit("/", 1)[-1], PolicyDocument=document)
+    with pytest.raises(ClientError, match=f"Role {role} is invalid or cannot be assumed"):
+        account.create({"Resources": {"Alarm": alarm()}}, RoleARN=role)
+
+
+def test_a_missing_role_is_refused(account: Account) -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/nowhere"
     with pytest.raises(ClientError, match=f"Role {role} is invalid or cannot be assumed"):
         account.create({"Resources": {"Alarm": alarm()}}, RoleARN=role)
 

@@ -304,6 +304,30 @@ def test_a_role_that_does_not_trust_sagemaker_is_refused(jobs: Jobs, make_role: 
         jobs.start("training", jobs.training("print(1)", RoleArn=role))
 
 
+MINE, OTHERS = ({"StringEquals": {"aws:SourceAccount": account}} for account in ("000000000000", "111111111111"))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "denied", "assumed"), [(MINE, None, True), (OTHERS, None, False), (MINE, MINE, False), (MINE, OTHERS, True)]
+)
+def test_the_conditions_and_denials_of_a_trust_policy_hold(
+    jobs: Jobs, make_role: Callable[..., str], conditions: Any, denied: Any, assumed: bool
+) -> None:
+    role = make_role(name := f"trusting-{uuid.uuid4().hex[:8]}", [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}])
+    statements = [
+        {"Effect": effect, "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole", "Condition": condition}
+        for effect, condition in (("Allow", conditions), ("Deny", denied))
+        if condition
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    jobs.aws("iam").update_assume_role_policy(RoleName=name, PolicyDocument=document)
+    if assumed:
+        assert jobs.run("training", jobs.training("pass", RoleArn=role))["TrainingJobStatus"] == "Completed"
+    else:
+        with pytest.raises(ClientError, match=r"allows principal 'sagemaker\.amazonaws\.com' to assume the role"):
+            jobs.start("training", jobs.training("pass", RoleArn=role))
+
+
 def test_what_a_role_may_do_is_looked_at_for_each_job(jobs: Jobs, aws: ClientFactory, make_role: Callable[..., str]) -> None:
     name = f"changing-{uuid.uuid4().hex[:8]}"
     everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
