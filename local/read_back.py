@@ -67,8 +67,8 @@ def read_back(template: Mapping[str, Any], session: Session, stack: str) -> list
         session: may describe every resource of the stack.
         stack: the stack's name.
 
-    A resource type without a reader is a difference too; what cannot be read back by nature (code, passwords) is listed
-    with its reason in ``read_back_types.UNREADABLE``.
+    A resource that the stack does not have is a difference, and one whose type has no reader; what cannot be read back by nature
+    (code, passwords) is listed with its reason in ``read_back_types.UNREADABLE``.
     """
     from local.read_back_readers import Clients
     from local.read_back_types import READERS, UNREADABLE
@@ -76,9 +76,14 @@ def read_back(template: Mapping[str, Any], session: Session, stack: str) -> list
     resolver = Resolver(template, session, stack)
     clients = Clients(session)
     differences: list[Difference] = []
-    for logical_id, physical_id in sorted(resolver.physical_ids.items()):
-        resource = template["Resources"][logical_id]
+    for logical_id, resource in sorted(template["Resources"].items()):
         type_name = resource["Type"]
+        if not resolver.is_wanted(resource):
+            continue
+        physical_id = resolver.physical_ids.get(logical_id)
+        if not physical_id:
+            differences.append(Difference(logical_id, type_name, "", "a resource of the stack", None))
+            continue
         if type_name in UNREADABLE or type_name.startswith("Custom::"):
             continue
         reader = READERS.get(type_name)
@@ -154,7 +159,7 @@ class Resolver:
             self.physical_ids |= {
                 r["LogicalResourceId"]: r["PhysicalResourceId"]
                 for r in page["StackResourceSummaries"]
-                if r["LogicalResourceId"] in template["Resources"]
+                if r["LogicalResourceId"] in template["Resources"] and r.get("PhysicalResourceId")
             }
         arn = described["StackId"].split(":")
         self.values: dict[str, Any] = {
@@ -170,6 +175,10 @@ class Resolver:
         for name, parameter in template.get("Parameters", {}).items():
             if "List" in parameter["Type"] and isinstance(self.values.get(name), str):
                 self.values[name] = self.values[name].split(",")
+
+    def is_wanted(self, resource: Mapping[str, Any]) -> bool:
+        """Whether the resource's condition, if it has one, holds."""
+        return "Condition" not in resource or self._holds({"Condition": resource["Condition"]})
 
     def resolve(self, value: Any) -> Any:
         if isinstance(value, list):

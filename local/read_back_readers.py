@@ -261,7 +261,7 @@ def event_source(clients: Clients, identifier: str, expected: Properties) -> Pro
 def async_configuration(clients: Clients, _: str, expected: Properties) -> Properties:
     names = {"FunctionName": named(expected["FunctionName"])}
     qualifier = {"Qualifier": expected["Qualifier"]} if expected.get("Qualifier", "$LATEST") != "$LATEST" else {}
-    return {"Qualifier": "$LATEST", **expected, **clients["lambda"].get_function_event_invoke_config(**names, **qualifier), **names}
+    return {"Qualifier": "$LATEST", **clients["lambda"].get_function_event_invoke_config(**names, **qualifier), **names, **qualifier}
 
 
 def role(clients: Clients, name: str, _: Properties) -> Properties:
@@ -282,11 +282,11 @@ def role(clients: Clients, name: str, _: Properties) -> Properties:
 
 
 def inline_policy(clients: Clients, _: str, expected: Properties) -> Properties:
-    found = [
-        clients["iam"].get_role_policy(RoleName=role, PolicyName=expected["PolicyName"]) for role in map(named, expected.get("Roles", []))
-    ]
+    name, roles = expected["PolicyName"], [named(role) for role in expected.get("Roles", [])]
+    found = [clients["iam"].get_role_policy(RoleName=role, PolicyName=name) for role in roles]
     documents = [parsed(policy["PolicyDocument"]) for policy in found]
-    return {**expected, "PolicyDocument": documents[0] if all(item == documents[0] for item in documents) else documents}
+    same = all(item == documents[0] for item in documents)
+    return {"PolicyName": name, "Roles": roles, "PolicyDocument": documents[0] if documents and same else documents}
 
 
 def managed_policy(clients: Clients, arn: str, _: Properties) -> Properties:

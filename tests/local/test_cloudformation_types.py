@@ -199,6 +199,27 @@ def test_what_is_changed_behind_the_template_is_noticed(everything: dict[str, st
     }
 
 
+def test_a_dropped_destination_is_noticed(everything: dict[str, str], stacks: Stacks, aws: ClientFactory) -> None:
+    function = stacks.physical("platform")["Function"]
+    before = aws("lambda").get_function_event_invoke_config(FunctionName=function)
+    kept = {key: before[key] for key in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds")}
+    aws("lambda").put_function_event_invoke_config(FunctionName=function, **kept)
+    try:
+        found = read_back(platform.everything(), Session(aws), "platform")
+    finally:
+        aws("lambda").put_function_event_invoke_config(FunctionName=function, **kept, DestinationConfig=before["DestinationConfig"])
+    assert [(d.resource, d.path.split(".")[0]) for d in found] == [("Async", "DestinationConfig")]
+
+
+def test_a_resource_that_the_stack_lacks_is_noticed(everything: dict[str, str], aws: ClientFactory) -> None:
+    more = platform.everything()
+    more["Conditions"] = {**more.get("Conditions", {}), "Never": {"Fn::Equals": ["a", "b"]}}
+    more["Resources"]["Added"] = platform.resource("SSM::Parameter", Name="/platform/added", Type="String", Value="x")
+    more["Resources"]["Unwanted"] = {**more["Resources"]["Added"], "Condition": "Never"}
+    (found,) = read_back(more, Session(aws), "platform")
+    assert (found.resource, found.path, found.found) == ("Added", "", None)
+
+
 def test_updates_reach_the_services(everything: dict[str, str], stacks: Stacks, aws: ClientFactory) -> None:
     changed = platform.everything()
     resources = changed["Resources"]
