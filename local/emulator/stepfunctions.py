@@ -1,8 +1,9 @@
 """Step Functions: SageMaker integrations (``.sync`` and request-response), nested executions, roles really asked, timeouts, stops.
 
 Stock ministack has no SageMaker integration, never asks what a state machine's role allows, knows no TimeoutSeconds of a machine,
-and goes on with what a stopped execution waits for. Hooks: ``stepfunctions._invoke_resource`` (every task goes through it, parameters
-resolved), ``_invoke_resource_with_timeout``, ``_execute_task`` (knows the execution), ``_run_execution`` and ``_fail_execution``.
+and goes on with what a stopped execution waits for. Hooks: ``stepfunctions._invoke_resource`` and ``_invoke_with_callback`` (every task
+goes through one, parameters resolved), ``_invoke_resource_with_timeout``, ``_execute_task`` (knows the execution), ``_run_execution``
+and ``_fail_execution``.
 
 Waits and retry intervals are scaled; TimeoutSeconds, which bounds real work, is not.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +43,19 @@ JOBS = {
     "ProcessingJob": ("ProcessingJobName", "ProcessingJobStatus", "processing-job", ("RoleArn",), "Processing"),
     "LabelingJob": ("LabelingJobName", "LabelingJobStatus", "labeling-job", ("RoleArn",), "Labeling"),
 }
+_JOB = re.compile(rf"arn:aws:states:::sagemaker:create({'|'.join(JOBS)})(\.sync)?")
+_SDK_CALL = re.compile(r"arn:aws:states:::aws-sdk:(\w+):(\w+)")
+_SDK = {
+    "athena": ("athena", "athena"),
+    "cloudwatch": ("cloudwatch", "monitoring"),
+    "cloudwatchlogs": ("logs", "logs"),
+    "eventbridge": ("events", "events"),
+    "glue": ("glue", "glue"),
+    "sagemaker": ("sagemaker", "sagemaker"),
+    "sfn": ("states", "states"),
+    "ssm": ("ssm", "ssm"),
+}
+"""Services whose actions are named as their operations: SDK's name -> IAM's prefix and the scope that requests are signed for."""
 _MODELLED_ERRORS = {
     "ResourceInUse": "ResourceInUseException",
     "ResourceLimitExceeded": "ResourceLimitExceededException",
@@ -64,6 +79,7 @@ def install() -> None:
     stepfunctions._AWS_SDK_ERROR_PREFIX["sagemaker"] = "SageMaker"
     stepfunctions._execute_task = _as_the_machines_role(stepfunctions._execute_task)
     stepfunctions._invoke_resource = _checked(stepfunctions._invoke_resource)
+    stepfunctions._invoke_with_callback = _checked_callback(stepfunctions._invoke_with_callback)
     stepfunctions._invoke_resource_with_timeout = _telling_of_timeouts(stepfunctions._invoke_resource_with_timeout)
     stepfunctions._run_execution = _ending_in_time(stepfunctions._run_execution)
     fail = stepfunctions._fail_execution
@@ -180,11 +196,23 @@ def _checked(invoke_resource: Callable[..., Any]) -> Callable[..., Any]:
     return invoke
 
 
-def needed(resource: str, parameters: Mapping[str, Any]) -> Iterator[Check]:
-    """What Step Functions' calls for one task take of the machine's role.
+def _checked_callback(invoke_with_callback: Callable[..., Any]) -> Callable[..., Any]:
+    def invoke(resource: str, parameters: dict[str, Any], *rest: Any) -> Any:
+        for check in needed(resource.removesuffix(".waitForTaskToken"), parameters):
+            _require(check, resource)
+        return invoke_with_callback(resource, parameters, *rest)
 
-    Lambda, nested executions, SageMaker jobs and SDK integrations are covered; other integrations run unchecked.
+    return invoke
+
+
+def needed(resource: str, parameters: Mapping[str, Any]) -> Iterator[Check]:
+    """What Step Functions' calls for one task take of the machine's role. An activity's worker comes by itself.
+
+    Lambda, nested executions, SageMaker jobs, activities and the SDK integrations of ``_SDK`` are covered.
     Source: Step Functions developer guide, "How Step Functions generates IAM policies for integrated services".
+
+    Raises:
+        stepfunctions._ExecutionError: States.Runtime: what another integration takes is not known here, so it is not run.
     """
     region, account = responses.get_region(), responses.get_account_id()
     if ":function:" in resource or resource.startswith("arn:aws:states:::lambda:invoke"):
@@ -199,17 +227,26 @@ def needed(resource: str, parameters: Mapping[str, Any]) -> Iterator[Check]:
             yield Check("states:DescribeExecution", executions)
             yield Check("states:StopExecution", executions)
             yield from _managed_rule("StepFunctionsGetEventsForStepFunctionsExecutionRule")
-    elif resource.startswith("arn:aws:states:::sagemaker:create"):
-        job = resource.rsplit(":", 1)[-1].removesuffix(".sync").removeprefix("create")
-        if job in JOBS:
-            yield from _needed_by_job(job, parameters, sync=resource.endswith(".sync"))
-    elif resource.startswith("arn:aws:states:::aws-sdk:"):
-        service, operation = resource.split(":")[-2:]
-        operation = operation.split(".")[0][0].upper() + operation.split(".")[0][1:]
-        call = Call(service, operation, parameters, region, account)
-        for target in requests.resources(call) or ["*"]:
-            yield Check(f"{service}:{operation}", target)
-        yield from requests.passed_roles(call)
+    elif job := _JOB.fullmatch(resource):
+        yield from _needed_by_job(job[1], parameters, sync=bool(job[2]))
+    elif (sdk := _SDK_CALL.fullmatch(resource)) and sdk[1] in _SDK:
+        yield from _needed_by_sdk_call(sdk[1], sdk[2][0].upper() + sdk[2][1:], parameters)
+    elif ":activity:" not in resource:
+        raise stepfunctions._ExecutionError(
+            "States.Runtime",
+            f"the embedded AWS does not know which permissions {resource} takes of the machine's role: it is not run",
+        )
+
+
+def _needed_by_sdk_call(service: str, operation: str, parameters: Mapping[str, Any]) -> Iterator[Check]:
+    prefix, scope = _SDK[service]
+    lower = stepfunctions._AWS_SDK_SERVICE_MAP[service].get("param_case") == "lower-camel"
+    body = {key[0].lower() + key[1:]: value for key, value in parameters.items()} if lower else parameters
+    call = Call(scope, operation, body, responses.get_region(), responses.get_account_id())
+    named = [str(body[key]) for key in ("stateMachineArn", "executionArn") if key in body]
+    for target in requests.resources(call) or named or ["*"]:
+        yield Check(f"{prefix}:{operation}", target)
+    yield from requests.passed_roles(call)
 
 
 def _needed_by_job(job: str, parameters: Mapping[str, Any], *, sync: bool) -> Iterator[Check]:

@@ -184,6 +184,46 @@ def test_a_function_that_the_role_may_not_invoke_fails_the_task(machines: Machin
     assert f"is not authorized to perform: lambda:InvokeFunction on resource: {arn}" in ended["cause"]
 
 
+@pytest.mark.parametrize(
+    ("integration", "parameters", "needed"),
+    [
+        ("aws-sdk:sfn:describeStateMachine", {"StateMachineArn": "MACHINE"}, "states:DescribeStateMachine"),
+        ("aws-sdk:eventbridge:listRules", {}, "events:ListRules"),
+        ("aws-sdk:cloudwatchlogs:describeLogGroups", {}, "logs:DescribeLogGroups"),
+        ("aws-sdk:cloudwatch:describeAlarms", {}, "cloudwatch:DescribeAlarms"),
+        ("aws-sdk:sagemaker:listModels", {}, "sagemaker:ListModels"),
+    ],
+)
+def test_an_sdk_call_takes_the_action_of_the_services_iam_name(
+    machines: Machines, integration: str, parameters: dict[str, str], needed: str
+) -> None:
+    other = machines.create({"Nothing": {"Type": "Succeed"}})
+    given = {key: value.replace("MACHINE", other) for key, value in parameters.items()}
+    states = {"Call": task(f"arn:aws:states:::{integration}", given)}
+    denied = machines.run(states, allowed=["iam:PassRole"])
+    resource = other if parameters else "*"
+    assert f"is not authorized to perform: {needed} on resource: {resource} " in denied["cause"], denied["cause"]
+    machines.output(states, allowed=[needed])
+
+
+@pytest.mark.parametrize(
+    "integration",
+    ["dynamodb:putItem", "sns:publish", "sqs:sendMessage.waitForTaskToken", "events:putEvents", "sagemaker:createEndpoint",
+     "sagemaker:createTransformJob.sync", "aws-sdk:s3:getObject", "aws-sdk:dynamodb:putItem"],
+)  # fmt: skip
+def test_an_integration_whose_permissions_are_not_known_is_not_run(machines: Machines, integration: str) -> None:
+    ended = machines.run({"Call": task(f"arn:aws:states:::{integration}", {})}, allowed=["*"])
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+    assert f"does not know which permissions arn:aws:states:::{integration.removesuffix('.waitForTaskToken')} takes" in ended["cause"]
+
+
+def test_a_call_back_is_asked_for_like_any_other_task(machines: Machines, function: Callable[[str], str]) -> None:
+    arn = function("def handler(event, context):\n    return 1")
+    state = task("arn:aws:states:::lambda:invoke.waitForTaskToken", {"FunctionName": arn, "Payload": {}})
+    ended = machines.run({"Call": state}, allowed=["states:*"])
+    assert f"is not authorized to perform: lambda:InvokeFunction on resource: {arn}" in ended["cause"]
+
+
 # -- stops and timeouts ------------------------------------------------------------------------------
 
 SLEEP = "import time\ntime.sleep(60)"
