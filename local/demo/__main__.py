@@ -106,7 +106,7 @@ def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
 
 
 def main() -> int:
-    arguments, console = parse(), Console()
+    arguments, console = parse(), Console(soft_wrap=not sys.stdout.isatty())  # lines of a file are as long as they are
     _end_in_order()
     summary = Summary(seed=arguments.seed, labels_shuffled=arguments.shuffle_labels, quick=arguments.quick)
     session = None

@@ -172,14 +172,15 @@ class Session:
             self.summary.write(self.output / "summary.json")
 
     def say(self, text: str) -> None:
-        self.console.print(Padding(text, (0, 0, 0, 2)), highlight=False)
+        """A line of the running step: wrapped under its title on a terminal, whole in a file."""
+        self.console.print(Padding(text, (0, 0, 0, 2)) if self.console.is_terminal else f"  {text}", highlight=False)
 
     @contextmanager
     def progress(self, description: str, total: int | None) -> Iterator[Any]:
-        """A bar, with a count when the total is known; yields ``update(completed, text=None)``."""
+        """A bar, with a count when the total is known; yields ``update(completed, text=None)``. Only on a terminal."""
         count = () if total is None else (MofNCompleteColumn(),)
         columns = (SpinnerColumn(), TextColumn(" {task.description}"), BarColumn(), *count, TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True) as bar:
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             task = bar.add_task(description, total=total)
 
             def update(completed: int, text: str | None = None) -> None:

@@ -113,7 +113,7 @@ def test_an_index_that_does_not_know_the_project_is_named_with_what_to_do(index:
 
 def test_what_is_no_index_page_is_a_failed_fetch(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SimpleHTTPRequestHandler.extensions_map, ".html", "text/plain")  # as a network that asks for a log-in may
-    with pytest.raises(corpus.CorpusUnavailable, match="cannot be fetched .*UnsupportedContentTypeError"):
+    with pytest.raises(corpus.CorpusUnavailable, match=r"cannot be fetched .*UnsupportedContentTypeError"):
         corpus.fetch_archive()
 
 
