@@ -330,7 +330,8 @@ def log_group(clients: Clients, name: str, _: Properties) -> Properties:
 
 def query_definition(clients: Clients, identifier: str, expected: Properties) -> Properties:
     found = clients["logs"].describe_query_definitions(queryDefinitionNamePrefix=expected["Name"])["queryDefinitions"]
-    return upper_keys(next(query for query in found if query["queryDefinitionId"] == identifier))  # type: ignore[no-any-return]
+    query: Properties = upper_keys(next(query for query in found if query["queryDefinitionId"] == identifier))
+    return query
 
 
 def alarm(kind: str) -> Reader:

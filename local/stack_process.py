@@ -75,7 +75,7 @@ class Emulator:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self.is_alive():
             try:
-                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1):  # noqa: S310
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1):  # noqa: S310  (http on 127.0.0.1)
                     return True
             except OSError:
                 time.sleep(0.05)

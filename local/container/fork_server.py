@@ -151,7 +151,7 @@ def _run(request: dict[str, Any], libraries: list[str]) -> int:
     sys.executable = request["python"]
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, write_through=bool(environment.get("PYTHONUNBUFFERED")))  # type: ignore[union-attr]
+        stream.reconfigure(line_buffering=True, write_through=bool(environment.get("PYTHONUNBUFFERED")))  # type: ignore[union-attr]  # a TextIOWrapper
     is_module = arguments[0] == "-m"
     first = Path.cwd() if is_module else Path(arguments[0]).resolve().parent
     sys.path[:] = [str(first), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *libraries]
@@ -167,7 +167,7 @@ def _run(request: dict[str, Any], libraries: list[str]) -> int:
     except BaseException:
         traceback.print_exc()
         code = 1
-    threading._shutdown()  # type: ignore[attr-defined]
+    threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter calls at its end; not in the stubs
     atexit._run_exitfuncs()
     return code
 

@@ -110,7 +110,7 @@ class Session:
         request = AWSRequest("POST", self.predict_url, data=body, headers={"Content-Type": "application/json"})
         SigV4Auth(ROOT_CREDENTIALS, "execute-api", self.settings.region).add_auth(request)
         try:
-            call = urllib.request.Request(self.predict_url, data=body, headers=dict(request.headers), method="POST")  # noqa: S310
+            call = urllib.request.Request(self.predict_url, data=body, headers=dict(request.headers), method="POST")  # noqa: S310  (http on 127.0.0.1)
             with urllib.request.urlopen(call, timeout=60) as response:  # noqa: S310  (the emulator on 127.0.0.1)
                 answer: dict[str, Any] = json.loads(response.read())
                 return answer

@@ -206,7 +206,8 @@ class Records:
             self._data[name] = record
 
     def find(self, name: str) -> Request | None:
-        return self._data.get(name)  # type: ignore[no-any-return]
+        record: Request | None = self._data.get(name)
+        return record
 
     def need(self, name: str) -> Request:
         """Raises ApiError (ValidationException) when there is no such record, as SageMaker answers."""

@@ -57,8 +57,10 @@ def install() -> None:
         return None if declared is None else real_interval(declared, TIME_SCALE)
 
     def scaled_next_fire(fields: Any, after: dt.datetime) -> dt.datetime | None:
+        following: dt.datetime | None
         if TIME_SCALE == 1:
-            return next_fire(fields, after)  # type: ignore[no-any-return]
+            following = next_fire(fields, after)
+            return following
         following = next_fire(fields, shown(after, _STARTED, TIME_SCALE))
         return following and max(real(following, _STARTED, TIME_SCALE), after + dt.timedelta(seconds=LEAST_SECONDS))
 

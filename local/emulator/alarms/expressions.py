@@ -168,7 +168,7 @@ class _Evaluator:
             columns = [value if isinstance(value, list) else [self._series(value)] * len(lists[0]) for value in values]
             return [self._series(self._map(function, *row)) for row in zip(*columns, strict=True)]
         if not any(isinstance(value, tuple) for value in values):
-            number = _apply(function, values)  # type: ignore[arg-type]
+            number = _apply(function, values)  # type: ignore[arg-type]  # only numbers are left
             return (None,) * self.periods if number is None else number
         rows = zip(*(self._series(value) for value in values), strict=True)
         return tuple(None if None in row else _apply(function, row) for row in rows)

@@ -142,11 +142,13 @@ def guard(type_name: str, name_property: str, *, name_length: int) -> None:
     def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, Any]]:
         name = properties.get(name_property) or provisioners._physical_name(stack_name, logical_id, max_len=name_length)
         _mended(lambda: stack_role.guarded(type_name, "create", name, new=properties))
-        return stock_create(logical_id, properties, stack_name)  # type: ignore[no-any-return]
+        made: tuple[str, dict[str, Any]] = stock_create(logical_id, properties, stack_name)
+        return made
 
     def update(physical_id: str, old: Properties, new: Properties, *rest: Any) -> tuple[str, dict[str, Any]]:
         _mended(lambda: stack_role.guarded(type_name, "update", physical_id, old=old, new=new))
-        return stock_update(physical_id, old, new, *rest)  # type: ignore[no-any-return]
+        changed: tuple[str, dict[str, Any]] = stock_update(physical_id, old, new, *rest)
+        return changed
 
     def delete(physical_id: str, properties: Properties, *rest: Any) -> None:
         _mended(lambda: stack_role.guarded(type_name, "delete", physical_id, old=properties))

@@ -104,7 +104,8 @@ def _change_set(params: dict[str, Any]) -> dict[str, Any]:
 def _unassumable(role: str) -> HttpResponse | None:
     if not role or may_be_assumed_by(role, PRINCIPAL):
         return None
-    return helpers._error("ValidationError", f"Role {role} is invalid or cannot be assumed")  # type: ignore[no-any-return]
+    refused: HttpResponse = helpers._error("ValidationError", f"Role {role} is invalid or cannot be assumed")
+    return refused
 
 
 def _under_the_role(action: str, stock: Handler) -> Handler:
@@ -168,10 +169,13 @@ def _once_a_token(action: str, stock: Handler) -> Handler:
     def operate(params: dict[str, Any]) -> HttpResponse:
         token, stack = helpers._p(params, "ClientRequestToken"), _stack(params)
         used = stack.get("_request_tokens", {}).get(token) if token else None
+        response: HttpResponse
         if used is not None and used[0] != action:
-            return helpers._error("TokenAlreadyExistsException", f"Token {token} already exists")  # type: ignore[no-any-return]
+            response = helpers._error("TokenAlreadyExistsException", f"Token {token} already exists")
+            return response
         if used is not None:
-            return used[1]  # type: ignore[no-any-return]
+            response = used[1]
+            return response
         response = stock(params)
         if token and response[0] == 200:
             _stack(params).setdefault("_request_tokens", {})[token] = (action, response)

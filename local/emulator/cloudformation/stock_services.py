@@ -24,7 +24,7 @@ class CompositeAlarm:
             client.tag_resource(ResourceARN=arn, Tags=after)
         return resource
 
-    def delete(self, physical_id: str, properties: Properties) -> None:  # noqa: ARG002
+    def delete(self, physical_id: str, properties: Properties) -> None:  # noqa: ARG002  (its name is enough)
         root_client("cloudwatch").delete_alarms(AlarmNames=[physical_id])
 
     @staticmethod
@@ -67,7 +67,7 @@ class UserPoolUserToGroupAttachment(CreateOnly):
         root_client("cognito-idp").admin_add_user_to_group(**request("cognito-idp", "AdminAddUserToGroup", properties))
         return Resource(generated_name)
 
-    def delete(self, physical_id: str, properties: Properties) -> None:  # noqa: ARG002
+    def delete(self, physical_id: str, properties: Properties) -> None:  # noqa: ARG002  (user and group identify it)
         root_client("cognito-idp").admin_remove_user_from_group(**request("cognito-idp", "AdminRemoveUserFromGroup", properties))
 
 
@@ -80,7 +80,7 @@ class QueryDefinition:
     def update(self, physical_id: str, old: Properties, new: Properties) -> Resource:  # noqa: ARG002  (the whole query is put)
         return self._put(new, {"queryDefinitionId": physical_id})
 
-    def delete(self, physical_id: str, properties: Properties) -> None:  # noqa: ARG002
+    def delete(self, physical_id: str, properties: Properties) -> None:  # noqa: ARG002  (its id is enough)
         root_client("logs").delete_query_definition(queryDefinitionId=physical_id)
 
     @staticmethod
@@ -100,7 +100,7 @@ class NamedQuery(CreateOnly):
         identifier = root_client("athena").create_named_query(**wanted)["NamedQueryId"]
         return Resource(identifier, {"NamedQueryId": identifier})
 
-    def delete(self, physical_id: str, properties: Properties) -> None:  # noqa: ARG002
+    def delete(self, physical_id: str, properties: Properties) -> None:  # noqa: ARG002  (its id is enough)
         root_client("athena").delete_named_query(NamedQueryId=physical_id)
 
 

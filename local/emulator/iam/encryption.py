@@ -57,7 +57,8 @@ def _customer_key(service: str, resource: str) -> str | None:
 
 def _bucket_key(resource: str) -> str | None:
     bucket = resource.rsplit(":::", 1)[-1].split("/", 1)[0]
-    return s3._bucket_default_sse_headers(bucket).get("x-amz-server-side-encryption-aws-kms-key-id")  # type: ignore[no-any-return]
+    key: str | None = s3._bucket_default_sse_headers(bucket).get("x-amz-server-side-encryption-aws-kms-key-id")
+    return key
 
 
 def _queue_key(resource: str) -> str | None:

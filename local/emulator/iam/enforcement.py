@@ -36,12 +36,14 @@ def install() -> None:
     iam_evaluator.enforce = _checking_everything(iam_evaluator.enforce)
     pin = app.pin_request_origin
     # The loopback interface is plain HTTP; on AWS these calls are TLS, and policies deny what is not.
-    app.pin_request_origin = lambda source_ip, secure_transport: pin(source_ip, True)  # noqa: ARG005
+    app.pin_request_origin = lambda source_ip, secure_transport: pin(source_ip, True)  # noqa: ARG005  (the hook's signature)
 
 
 def _remembering_the_call(extract: Any) -> Any:
     @functools.wraps(extract)
-    def wrapper(service: str, method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]) -> str | None:  # noqa: PLR0917
+    def wrapper(  # noqa: PLR0917  (the hook's signature)
+        service: str, method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
+    ) -> str | None:
         action: str | None = None
         if service == "sagemaker":
             action = requests.runtime_action(method, path)

@@ -151,10 +151,10 @@ def start_all(instances: Sequence[Instance]) -> None:
         return
     with ThreadPoolExecutor(len(instances), thread_name_prefix="instance") as pool:
         starts = [pool.submit(contextvars.copy_context().run, instance.start) for instance in instances]
-    failures = [start.exception() for start in starts if start.exception() is not None]
+    failures = [failure for failure in (start.exception() for start in starts) if failure is not None]
     if failures:
         stop_all(instances)
-        raise failures[0]  # type: ignore[misc]
+        raise failures[0]
 
 
 def stop_all(instances: Sequence[Instance]) -> None:

@@ -27,13 +27,14 @@ def routes(blue: Mapping[str, float], green: Mapping[str, float], green_share: M
         green_share: variant -> 0..1, how much of that variant's traffic the green fleet takes.
     """
     found: list[Route] = []
-    for fleet, weights in (("blue", blue), ("green", green)):
+    fleets: tuple[tuple[FleetName, Mapping[str, float]], ...] = (("blue", blue), ("green", green))
+    for fleet, weights in fleets:
         total = sum(weights.values())
         for variant, weight in weights.items():
             shifted = green_share.get(variant, 0.0)
             part = shifted if fleet == "green" else 1.0 - shifted
             share = weight / total * part if total > 0 else 0.0
-            found.append(Route(fleet, variant, share))  # type: ignore[arg-type]
+            found.append(Route(fleet, variant, share))
     return found
 
 
