@@ -34,8 +34,8 @@ class OwnTexts:
 def read_texts(path: Path, labels: Sequence[str], *, longest: int) -> OwnTexts:
     """Read ``.csv`` (with a header) or ``.jsonl`` (an object a line), UTF-8.
 
-    Fields: ``text`` and ``label``; optionally ``group`` (what must not be split apart: a document, a customer), ``slice`` (what
-    evaluation reports by) and ``votes`` (raters per label, a JSON object).
+    Fields: ``text`` and ``label``; optionally ``group`` (what must not be split apart: a document, a customer; what callers of the
+    API will send as ``subject``), ``slice`` (what evaluation reports by) and ``votes`` (raters per label, a JSON object).
 
     Args:
         labels: ``dataset.labels`` of the settings.
@@ -147,7 +147,8 @@ def _row(fields: Mapping[str, Any], source: str) -> Row:
         text=text,
         label=str(fields["label"]),
         votes=_votes(fields.get("votes", {})) or {},
-        group=str(fields.get("group") or f"text:{digest}"),
+        # As lambdas/freeze_dataset names the groups of new labels: a caller's ``subject`` finds its texts of before.
+        group=f"subject:{fields['group']}" if fields.get("group") else f"text:{digest}",
         slice=str(fields.get("slice") or "all"),
         source=f"file:{source}",
     )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from model_code.calibration import expected_calibration_error
 from model_code.data import InvalidDataset, Row, read_manifest, read_rows
-from model_code.drift_baseline import compute_baseline
+from model_code.drift_baseline import ServedText, baseline_of, read_reference
 from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
 from model_code.scoring import Labels, Resamples, class_scores, paired_difference, scores
@@ -30,7 +30,7 @@ UNSURE = "recent-unsure"
 """Slice of the texts that were reviewed since the champion was unsure of them: chosen by its weakness, they cannot compare with it."""
 
 
-def answer_all(archive: Path, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def answer_all(archive: Path, rows: Sequence[Row | ServedText]) -> list[dict[str, Any]]:
     """The answers of a model artifact, through the same code that serves it."""
     with tempfile.TemporaryDirectory() as unpacked:
         with tarfile.open(archive) as tar:
@@ -63,14 +63,11 @@ def evaluate(
     labels: Sequence[str],
     *,
     seed: int,
-    window: int,
-    alpha: float,
 ) -> dict[str, Any]:
-    """The contract's ``evaluation.json`` but for the dataset version.
+    """The contract's ``evaluation.json`` but for the dataset version and the drift baseline.
 
     Args:
         candidate, champion: one inference answer per test row, in order.
-        window, alpha: of the drift baseline.
     """
     truth, predicted = label_indices(test, labels), _predicted(candidate, labels)
     other = None if champion is None else _predicted(champion, labels)
@@ -110,17 +107,6 @@ def evaluate(
             "share": round(float((~alone).mean()), 4),
             "auto_accuracy": round(float(correct[alone].mean()), 4) if alone.any() else None,
         },
-        "drift_baseline": compute_baseline(
-            groups=[row.group for row in test],
-            tokens=np.array([answer["tokens"] for answer in candidate]),
-            oov_tokens=np.array([answer["oov_tokens"] for answer in candidate]),
-            confidence=confidence,
-            predicted=predicted,
-            labels=labels,
-            window=window,
-            alpha=alpha,
-            seed=seed,
-        ),
     }
 
 
@@ -154,20 +140,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output-dir", type=Path, default=Path("/opt/ml/processing/output/evaluation"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--window", type=int, default=250, help="predictions per drift assessment")
-    parser.add_argument("--alpha", type=float, default=0.01, help="false-alarm rate of one drift assessment")
+    parser.add_argument("--alpha", type=float, default=0.01, help="nominal false-alarm rate of one drift assessment")
     known = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
     dataset = known.input_dir / "dataset"
     manifest = read_manifest(dataset)
     train, test = read_rows(dataset / "train"), read_rows(dataset / "test")
-    candidate = answer_all(known.input_dir / "model" / "model.tar.gz", test)
+    reference = read_reference(dataset, manifest)
+    answers = answer_all(known.input_dir / "model" / "model.tar.gz", [*test, *reference])
+    candidate, served = answers[: len(test)], answers[len(test) :]
     champion_archive = known.input_dir / "champion" / "model.tar.gz"
     champion = answer_all(champion_archive, test) if champion_archive.exists() else None
     labels = list(candidate[0]["probabilities"])
     if set(labels) != set(manifest.labels):
         raise InvalidDataset(f"the model knows the labels {labels}, the dataset has {list(manifest.labels)}")
-    result = evaluate(candidate, champion, train, test, labels, seed=known.seed, window=known.window, alpha=known.alpha)
+    result = evaluate(candidate, champion, train, test, labels, seed=known.seed)
     result["dataset_version"] = manifest.version
+    sample, said = (reference, served) if reference else (test, candidate)
+    baseline = baseline_of(sample, said, labels, window=known.window, alpha=known.alpha, seed=known.seed)
+    result["drift_baseline"] = {"source": "reference" if reference else "test", **baseline}
     known.output_dir.mkdir(parents=True, exist_ok=True)
     with (known.output_dir / "predictions.jsonl").open("w", encoding="utf-8") as stream:
         for row, answer in zip(test, candidate, strict=True):

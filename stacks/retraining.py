@@ -14,6 +14,7 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.scheduled_function import MAX_EVENT_AGE, MAX_RETRIES, ScheduledFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.monitoring import LOOKBACK_HOURS
 from stacks.names import Names
 from stacks.rollout import longest_rollout_hours
 from stacks.settings import Settings
@@ -87,7 +88,10 @@ class RetrainingStack(Stack):
                 "LOOKBACK_DAYS": str(self.settings.retention.prediction_days),
                 "MIN_NEW_LABELS": str(retraining.min_new_labels),
                 "HOLDOUT_SHARE": str(retraining.holdout_share),
-                "REPLAY_ROWS": str(retraining.replay_rows),
+                "CAPTURE_BUCKET": names.bucket("capture"),
+                "ENDPOINT_NAME": names.endpoint,
+                "LOOKBACK_HOURS": str(LOOKBACK_HOURS),
+                "REFERENCE_PREDICTIONS": str(self.settings.drift.reference_predictions),
             },
         )
         bucket = f"arn:aws:s3:::{names.bucket('data')}"
@@ -97,6 +101,7 @@ class RetrainingStack(Stack):
         for prefix in ("datasets", "freezes"):
             function.acknowledge(self._objects(prefix), "A version's key is its content hash, a record's the execution's")
         self._allow_outside(function)
+        self._allow_served_texts(function)
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
         self._allow_labels(function)
         return function
@@ -132,6 +137,15 @@ class RetrainingStack(Stack):
 
     def _allow_labels(self, function: PythonFunction) -> None:
         function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{LABELS_INDEX}"])
+
+    def _allow_served_texts(self, function: PythonFunction) -> None:
+        """The captured texts, and the subjects that their callers gave."""
+        bucket, prefix = f"arn:aws:s3:::{self.names.bucket('capture')}", f"capture/{self.names.endpoint}/"
+        function.allow(["s3:GetObject"], [f"{bucket}/{prefix}*"])
+        function.allow(["s3:ListBucket"], [bucket], {"StringLike": {"s3:prefix": [f"{prefix}*"]}})
+        capture = f"{self.names.prefix}-capture-<AWS::AccountId>-{self.region}"
+        function.acknowledge(f"Resource::arn:aws:s3:::{capture}/{prefix}*", "It reads whichever objects have the newest texts")
+        function.allow(["dynamodb:BatchGetItem"], [self.shared.predictions.table_arn])
 
     def _allow_outside(self, function: PythonFunction) -> None:
         for bucket, prefix in outside_dataset(self.settings.dataset.uri):
@@ -214,7 +228,7 @@ class RetrainingStack(Stack):
         return choice.when(sfn.Condition.is_present(f"$.{step}.skipped"), skipped).otherwise(following)
 
     def _tune(self) -> sfn.CustomState:
-        """The champion goes on learning, on new labels and a replay of old rows."""
+        """The champion goes on learning, from a version that holds the new labels and all rows of before."""
         return self._execute(
             "Tune",
             "tuning",
@@ -228,7 +242,8 @@ class RetrainingStack(Stack):
         )
 
     def _release(self) -> sfn.IChainable:
-        result = {"dataset_version.$": "$.dataset.dataset_version", "packages.$": "$.tuning.output.packages"}
+        frozen = {f"{name}.$": f"$.dataset.{name}" for name in ("dataset_version", "rows", "labels", "reference")}
+        result = {**frozen, "packages.$": "$.tuning.output.packages"}
         if self._manual:
             reason = f"approve the model package, then start {self.names.state_machine('rollout')} with champion and challenger"
             return sfn.Pass(

@@ -303,7 +303,8 @@ class DriftSettings(_Section):
 
     window_predictions: int = Field(default=250, ge=50, le=10_000)
     schedule_minutes: int = Field(default=60, ge=5, le=1_440)
-    false_alarm_rate: float = Field(default=0.01, gt=0, le=0.2)
+    false_alarm_rate: float = Field(default=0.01, ge=0.001, le=0.2)
+    reference_predictions: int = Field(default=1_000, ge=100, le=20_000)
     datapoints_to_alarm: int = Field(default=1, ge=1, le=10)
     evaluation_periods: int = Field(default=1, ge=1, le=10)
 

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SPLITS = ("train", "validation", "test")
+REFERENCE = "reference"
+_OPTIONAL = ("new",)
 
 
 class InvalidDataset(ValueError):
@@ -22,7 +24,10 @@ class InvalidDataset(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled text. ``votes`` counts raters per label; ``group`` is never split apart; ``source`` is the provenance."""
+    """One labelled text. ``votes`` counts raters per label; ``group`` is never split apart; ``source`` is the provenance.
+
+    ``new``: a training row that this version added; written only when true.
+    """
 
     id: str
     text: str
@@ -31,11 +36,25 @@ class Row:
     group: str
     slice: str
     source: str
+    new: bool = False
 
     @property
     def normal_text(self) -> str:
-        """What counts as the same text: lower case, white space folded."""
-        return " ".join(self.text.lower().split())
+        return normal_text(self.text)
+
+    def to_json(self) -> str:
+        content = asdict(self)
+        if not self.new:
+            del content["new"]
+        return json.dumps(content, ensure_ascii=False, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class ReferenceText:
+    """One unlabelled text of what was served lately: evaluation makes the drift baseline of them."""
+
+    text: str
+    group: str
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
@@ -75,8 +94,13 @@ class Dataset:
     splits: Mapping[str, tuple[Row, ...]]
 
 
+def normal_text(text: str) -> str:
+    """What counts as the same text: lower case, white space folded."""
+    return " ".join(text.lower().split())
+
+
 def file_name(split: str) -> str:
-    """Key of a split's file below the version's prefix."""
+    """Key of a split's file, or of the reference's, below the version's prefix."""
     return f"{split}/data.jsonl"
 
 
@@ -93,7 +117,7 @@ def parse_rows(data: bytes, where: str) -> tuple[Row, ...]:
             continue
         try:
             raw = json.loads(line)
-            rows.append(Row(**{name: raw[name] for name in Row.__dataclass_fields__}))
+            rows.append(Row(**{name: raw[name] for name in Row.__dataclass_fields__ if name in raw or name not in _OPTIONAL}))
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidDataset(f"{where}:{number}: not a dataset row ({type(error).__name__}: {error})") from None
     return tuple(rows)
@@ -112,11 +136,23 @@ def check_file(data: bytes, name: str, manifest: Manifest) -> bytes:
 
 
 def render(
-    splits: Mapping[str, Iterable[Row]], labels: Iterable[str], *, parent: str | None, watermark: str | None
+    splits: Mapping[str, Iterable[Row]],
+    labels: Iterable[str],
+    *,
+    parent: str | None,
+    watermark: str | None,
+    reference: Iterable[ReferenceText] = (),
 ) -> tuple[Manifest, dict[str, bytes]]:
-    """A version's manifest and its files by name. Rows are sorted by id: equal rows give equal bytes and an equal version."""
+    """A version's manifest and its files by name. Rows are sorted: equal rows give equal bytes and an equal version.
+
+    Without a ``reference`` there is no such file.
+    """
     kept = {split: sorted(splits[split], key=lambda row: row.id) for split in SPLITS}
-    files = {file_name(split): "".join(row.to_json() + "\n" for row in rows).encode() for split, rows in kept.items()}
+    lines: dict[str, list[str]] = {split: [row.to_json() for row in rows] for split, rows in kept.items()}
+    served = sorted(item.to_json() for item in reference)
+    if served:
+        lines[REFERENCE] = served
+    files = {file_name(name): "".join(line + "\n" for line in found).encode() for name, found in lines.items()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     everything = [row for rows in kept.values() for row in rows]
     manifest = Manifest(

@@ -5,7 +5,7 @@ Every write is conditional, so events that arrive twice or out of order change n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,7 @@ from lambdas.common.review import Consolidated, HumanAnswer, Origin, ReviewReaso
 OPEN_REVIEWS = "open-reviews"
 LABELS_BY_DAY = "labels-by-day"
 REVIEWED_BY_MODEL = "reviewed-by-model"
+_MOST_KEYS = 100  # of one BatchGetItem
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,23 @@ class PredictionStore:
         """The item, numbers as Decimal, or None."""
         item: dict[str, Any] | None = self._table.get_item(Key={"prediction_id": prediction_id}, ConsistentRead=True).get("Item")
         return item
+
+    def subjects(self, prediction_ids: Collection[str]) -> dict[str, str]:
+        """The subject of each prediction that is there and has one."""
+        name, ids = self._table.name, sorted(prediction_ids)
+        found: dict[str, str] = {}
+        for start in range(0, len(ids), _MOST_KEYS):
+            request = {
+                "Keys": [{"prediction_id": prediction_id} for prediction_id in ids[start : start + _MOST_KEYS]],
+                "ProjectionExpression": "prediction_id, #subject",
+                "ExpressionAttributeNames": {"#subject": "subject"},
+            }
+            unread = {name: request}
+            while unread:
+                page = self._table.meta.client.batch_get_item(RequestItems=unread)
+                found |= {item["prediction_id"]: item["subject"] for item in page["Responses"].get(name, ()) if "subject" in item}
+                unread = page.get("UnprocessedKeys", {})
+        return found
 
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:
         """Any open state -> in_review, for this or a newer attempt; False when a result (or a later attempt) was quicker.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -12,7 +12,8 @@ from lambdas.common.environment import read_environment
 from lambdas.common.new_labels import labels_since
 from lambdas.common.observability import logger, tracer
 from lambdas.common.predictions import PredictionStore
-from lambdas.freeze_dataset.freeze import FreezePolicy, Skipped, freeze
+from lambdas.freeze_dataset.freeze import FreezePolicy, ServedText, Skipped, freeze
+from lambdas.freeze_dataset.served import CapturedData
 from lambdas.freeze_dataset.versions import DatasetVersions
 
 
@@ -23,9 +24,13 @@ class DatasetMoved(RuntimeError):
 @dataclass(frozen=True)
 class Environment(FreezePolicy):
     data_bucket: str
+    capture_bucket: str
+    endpoint_name: str
     predictions_table: str
     dataset_parameter: str
     lookback_days: int
+    lookback_hours: int
+    reference_predictions: int
 
 
 @cache
@@ -66,12 +71,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _freeze(versions: DatasetVersions) -> dict[str, Any]:
-    environment, parent_uri = _environment(), _current()
+    environment, parent_uri, now = _environment(), _current(), datetime.now(UTC)
     if parent_uri == "none":
         return {"skipped": "there is no dataset yet: upload the first version and set the parameter 'dataset'"}
     parent = versions.read(parent_uri)
-    items = labels_since(_store(), parent.manifest.watermark, now=datetime.now(UTC), lookback_days=environment.lookback_days)
-    result = freeze(parent, items, versions.trained(parent), environment)
+    items = labels_since(_store(), parent.manifest.watermark, now=now, lookback_days=environment.lookback_days)
+    result = freeze(parent, items, environment, _served(now))
     if isinstance(result, Skipped):
         return {"skipped": result.reason}
     return {
@@ -79,10 +84,19 @@ def _freeze(versions: DatasetVersions) -> dict[str, Any]:
         "dataset_version": result.manifest.version,
         "parent_uri": parent_uri,
         "rows": dict(result.manifest.rows),
-        "new_labels": result.used,
-        "left_out": result.left_out,
+        "labels": asdict(result.labels),
+        "reference": result.reference,
         "watermark": result.manifest.watermark,
     }
+
+
+def _served(now: datetime) -> list[ServedText]:
+    """The newest served texts, with the subjects that their callers gave."""
+    environment = _environment()
+    captured = CapturedData(client("s3"), environment.capture_bucket, environment.endpoint_name)
+    texts = captured.newest(environment.reference_predictions, now=now, hours=environment.lookback_hours)
+    subjects = _store().subjects({item.prediction_id for item in texts})
+    return [ServedText(item.text, subjects.get(item.prediction_id)) for item in texts]
 
 
 def _publish(uri: str, *, parent_uri: str) -> None:

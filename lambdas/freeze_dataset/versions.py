@@ -9,9 +9,7 @@ from typing import Any
 
 from lambdas.common.dataset import SPLITS, Dataset, InvalidDataset, Manifest, Row, check_file, file_name, parse_rows
 from lambdas.common.s3_uri import read_json, split_uri
-from lambdas.freeze_dataset.freeze import Frozen, Trained
-
-MOST_ANCESTORS = 200
+from lambdas.freeze_dataset.freeze import Frozen
 
 
 class DatasetVersions:
@@ -29,20 +27,10 @@ class DatasetVersions:
         return f"s3://{self._bucket}/datasets/{version}"
 
     def read(self, uri: str) -> Dataset:
-        """A whole version, every file checked against its hash. Raises InvalidDataset."""
-        manifest = self._manifest(uri)
+        """The labelled rows of a version, every file checked against its hash. Raises InvalidDataset."""
+        where = f"{uri}/manifest.json"
+        manifest = Manifest.parse(read_json(self._s3, where), where)
         return Dataset(manifest, {split: self._rows(uri, split, manifest) for split in SPLITS})
-
-    def trained(self, dataset: Dataset) -> Trained:
-        """What this version and all before it had as training rows."""
-        rows, version = list(dataset.splits["train"]), dataset.manifest.parent
-        for _ in range(MOST_ANCESTORS):
-            if version is None or not self._exists(f"datasets/{version}/manifest.json"):
-                break
-            manifest = self._manifest(self.uri(version))
-            rows += self._rows(self.uri(version), "train", manifest)
-            version = manifest.parent
-        return Trained.of(rows)
 
     def write(self, frozen: Frozen) -> str:
         """Store a version; storing it again changes nothing. Returns its URI."""
@@ -62,10 +50,6 @@ class DatasetVersions:
 
     def remember(self, execution_id: str, record: Mapping[str, Any]) -> None:
         self._put_json(_record_key(execution_id), json.dumps(record, sort_keys=True))
-
-    def _manifest(self, uri: str) -> Manifest:
-        where = f"{uri}/manifest.json"
-        return Manifest.parse(read_json(self._s3, where), where)
 
     def _rows(self, uri: str, split: str, manifest: Manifest) -> tuple[Row, ...]:
         bucket, prefix = split_uri(uri)

@@ -94,13 +94,16 @@ def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
         answered += loop.drift_to_tweets(session, [item.row.text for item in tweets])
         loop.wait_for_reviews(session)
     with session.step("8 retrain and roll out"):
-        answered += retraining.retrain(session, [item.row.text for item in reversed(tweets)])
+        unsent = [item.row.text for item in reversed(tweets)]
+        used = retraining.retrain(session, unsent)
+        answered += used + loop.drift_after_retraining(session, unsent[used:])
         loop.wait_for_reviews(session)
         loop.account(session, answered)
     with session.step("9 before and after"):
         models = retraining.ModelPair(packages[0]["model_package_arn"], summary.retraining["packages"][0]["model_package_arn"])
         domains = {"tweets": held_out, "amazon": read_rows(dataset / "test")}
         retraining.compare_models(session, models, domains, read_rows(dataset / "train"), seed)
+        loop.alarm_after_retraining(session)
     summary.outcome = f"new model {summary.rollout['outcome'].replace('_', ' ')}"
     summary.reason = str(summary.rollout["reason"])
 

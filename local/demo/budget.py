@@ -51,8 +51,11 @@ QUICK = Budget(
         ("hosting", "initial_instance_count", 1),
         ("hosting", "fleet_shift", {"type": "ALL_AT_ONCE", "wait_seconds": 0}),
         ("drift", "window_predictions", 100),
+        ("drift", "reference_predictions", 100),
         ("retraining", "min_new_labels", 60),
         ("retraining", "replay_rows", 300),
+        # Held-out tweets make the new model's baseline, and there are few.
+        ("retraining", "holdout_share", 0.2),
         ("rollout", "weight_steps", (0.5,)),
     ),
 )

@@ -19,6 +19,8 @@ from model_code.data import Row
 
 REVIEW_SECONDS = 120
 ALARM_SECONDS = 200
+CAPTURE_SECONDS = 20
+SETTLE_SECONDS = 60
 
 
 def load_raters(session: Session, rated: Sequence[RatedText], *, seed: int) -> None:
@@ -36,7 +38,8 @@ def predict(session: Session, texts: Sequence[str]) -> list[dict[str, Any]]:
     with session.progress("predicting", len(texts)) as update:
         answers = send(session, texts, update)
     asked = Counter(answer["review"]["status"] for answer in answers)
-    session.summary.confidences = [answer["confidence"] for answer in answers]
+    for answer in answers:
+        session.summary.confidences.setdefault(answer["review"]["status"], []).append(answer["confidence"])
     rate = asked["requested"] / len(answers)
     session.summary.review_rate = round(rate, 4)
     variants = Counter(answer["variant"] for answer in answers)
@@ -102,15 +105,23 @@ def _reviewed(session: Session) -> list[dict[str, Any]]:
 
 
 def assess_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
-    """Run the drift check as its schedule would, and read its score and the alarm as it stands."""
+    """Run the drift check as its schedule would, and note its score and the alarm as it stands."""
+    point = _check_drift(session, domain, texts_sent)
+    session.summary.drift.append(point)
+    return point
+
+
+def _check_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
     response = session.client("lambda").invoke(FunctionName=f"{session.prefix}-detect-drift", Payload=b"{}")
     result = json.loads(response["Payload"].read())
     if "FunctionError" in response:
         raise DemoFailed(f"the drift check failed: {result}")
-    alarms = session.client("cloudwatch").describe_alarms(AlarmNames=[f"{session.prefix}-drift"])["MetricAlarms"]
-    point = DriftPoint(domain, texts_sent, result.get("score"), result.get("values", {}), alarms[0]["StateValue"])
-    session.summary.drift.append(point)
-    return point
+    return DriftPoint(domain, texts_sent, result.get("score"), result.get("values", {}), _alarm_state(session))
+
+
+def _alarm_state(session: Session) -> str:
+    state: str = session.client("cloudwatch").describe_alarms(AlarmNames=[f"{session.prefix}-drift"])["MetricAlarms"][0]["StateValue"]
+    return state
 
 
 def drift_to_tweets(session: Session, tweets: Sequence[str]) -> int:
@@ -170,6 +181,39 @@ def _wait_for_alarm(session: Session, sent: int) -> None:
         _note_drift(session, assess_drift(session, "tweets", sent))
 
 
+def drift_after_retraining(session: Session, tweets: Sequence[str]) -> int:
+    """The same kind of texts to the promoted model, until its own window is full; returns how many were sent.
+
+    Raises:
+        DemoFailed: the window did not fill.
+    """
+    if session.summary.rollout["outcome"] != "promoted":
+        return 0
+    wanted = session.settings.drift.window_predictions
+    with session.progress("tweets to the new champion", wanted) as update:
+        sent = len(send(session, tweets[:wanted], update))
+    deadline = time.monotonic() + CAPTURE_SECONDS
+    while (point := _check_drift(session, "tweets again", sent)).score is None:
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"{sent} tweets did not fill the new champion's drift window: see {session.emulator.log_file}")
+        time.sleep(1.0)
+    session.summary.drift.append(point)
+    session.summary.drift_score_after_retraining = point.score
+    session.say(f"{sent} more tweets to the new champion: drift score {point.score:.2f} against its own baseline")
+    return sent
+
+
+def alarm_after_retraining(session: Session) -> None:
+    """Read the drift alarm once it has seen a period of the new champion."""
+    if session.summary.drift_score_after_retraining is None:
+        return
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (state := _alarm_state(session)) != "OK" and time.monotonic() < deadline:
+        time.sleep(1.0)
+    session.summary.drift_alarm_after_retraining = state
+    session.say(f"drift alarm after the retraining: [bold]{state}[/]")
+
+
 def account(session: Session, answered: int) -> None:
     """Every answered prediction against the states in the table: nothing may be unaccounted for."""
     states = count_states(session)
@@ -181,7 +225,7 @@ def account(session: Session, answered: int) -> None:
 
 
 def tweets_by_use(seed: int, held_out: int) -> tuple[list[RatedText], list[Row]]:
-    """Tweets to send, and held-out ones that are never sent: disjoint, drawn at random."""
+    """Tweets to send, and held-out ones that are neither sent nor trained on: disjoint, drawn at random."""
     rated = corpus.rated_texts("tweets")
     random.Random(seed).shuffle(rated)  # noqa: S311  (a repeatable draw)
     return rated[held_out:], [item.row for item in rated[:held_out]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,11 @@ _LABELS = {
     "challenger": "challenger",
     "human_1": "one person",
     "human_3": "three people, plurality",
+}
+_STATUSES = {
+    "requested": ("people are asked", CHALLENGER),
+    "not_required": ("answered by the model alone", CHAMPION),
+    "unavailable": ("people could not be asked", WARNING),
 }
 _COLOURS = {"champion": CHAMPION, "challenger": CHALLENGER, "human_1": HUMAN, "human_3": HUMAN}
 
@@ -119,14 +124,17 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     return canvas.svg
 
 
-def confidence_histogram(values: Sequence[float], threshold: float | None) -> str:
-    """Confidence of the answers before drift; left of the line people are asked."""
+def confidence_histogram(values: Mapping[str, Sequence[float]], threshold: float | None) -> str:
+    """Confidence of the answers before drift, by review status; the line is the champion's threshold."""
     with _figure(7.2, 2.6) as (axes, canvas):
         bins = [0.3 + 0.025 * step for step in range(29)]
-        below = [value for value in values if threshold is not None and value < threshold]
-        above = [value for value in values if threshold is None or value >= threshold]
+        shown = [status for status in _STATUSES if values.get(status)]
         axes.hist(
-            [below, above], bins=bins, stacked=True, color=[CHALLENGER, CHAMPION], label=["people are asked", "answered by the model alone"]
+            [list(values[status]) for status in shown],
+            bins=bins,
+            stacked=True,
+            color=[_STATUSES[status][1] for status in shown],
+            label=[_STATUSES[status][0] for status in shown],
         )
         if threshold is not None:
             axes.axvline(threshold, color=INK, lw=1, ls="--")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 
 from local.demo import plots
-from local.demo.summary import Summary
+from local.demo.retraining import what_became_of
+from local.demo.summary import Score, Summary
 
 _STYLE = """
 :root{color-scheme:light}body{font:16px/1.55 system-ui,sans-serif;color:#1f2933;background:#f5f7fa;margin:0}
@@ -81,14 +82,24 @@ def _trials(summary: Summary) -> str:
 def _scores(summary: Summary) -> str:
     if "champion" not in summary.scores:
         return ""
-    champion, tfidf = summary.scores["champion"].accuracy.value, summary.scores["tfidf"].accuracy.value
     matrix = summary.evaluation["confusion"]
+    compared = [compared_with(summary.scores, name, words) for name, words in (("tfidf", "TF-IDF"), ("human_1", "one person"))]
     return _section(
-        f"The champion is {100 * (champion - tfidf):.0f} points above TF-IDF, and below people",
+        f"The champion is {' and '.join(words for words in compared if words)}",
         "Frozen test set; intervals resample whole reviews. People's own votes are part of the majority they are held against.",
         plots.scores(summary.scores, "accuracy"),
         plots.confusion(matrix["labels"], matrix["matrix"]),
     )
+
+
+def compared_with(scores: Mapping[str, Score], name: str, words: str) -> str:
+    """How far the champion's accuracy is from another's, such as ``4 points below one person``; empty without the other."""
+    if name not in scores:
+        return ""
+    points = round(100 * (scores["champion"].accuracy.value - scores[name].accuracy.value))
+    if points == 0:
+        return f"level with {words}"
+    return f"{abs(points)} {'point' if abs(points) == 1 else 'points'} {'above' if points > 0 else 'below'} {words}"
 
 
 def _reviews(summary: Summary) -> str:
@@ -99,7 +110,8 @@ def _reviews(summary: Summary) -> str:
     )
     return _section(
         f"{100 * (summary.review_rate or 0):.0f} % of the texts were sent to people",
-        "Left of the line the model is unsure; a small random sample of the others is reviewed too." + agreement,
+        "Left of the line the champion is unsure; the challenger has a line of its own, and a small random sample of all answers is "
+        "reviewed too." + agreement,
         plots.confidence_histogram(summary.confidences, summary.review_threshold),
     )
 
@@ -109,9 +121,13 @@ def _drift(summary: Summary) -> str:
         return ""
     found, rang = summary.drift_detected_after, summary.drift_alarm_after
     title = "No drift" if found is None else f"Drift was found after {found} tweets"
-    text = "Reviews first, then tweets. 1 is the threshold that quiet windows of whole reviews gave."
+    text = "Reviews first, then tweets. 1 is the serving champion's own threshold: what quiet windows of whole groups gave."
     if rang is not None:
         text += f" The alarm looks at whole periods and rang after {rang} tweets."
+    score, alarm = summary.drift_score_after_retraining, summary.drift_alarm_after_retraining
+    if score is not None:
+        text += f" Tweets score {score:.2f} against the baseline of the model that was retrained for them"
+        text += f": the alarm is {alarm}." if alarm else "."
     return _section(title, text, plots.drift(summary.drift))
 
 
@@ -121,7 +137,8 @@ def _weights(summary: Summary) -> str:
     ends = {"promoted": "At the end it is the champion.", "rolled_back": "It was withdrawn."}
     outcome = ends.get(str(summary.rollout.get("outcome")), "")
     reason = str(summary.rollout.get("reason", "")).rstrip(".")
-    return _section("The new model got its traffic step by step", f"{reason}. {outcome}", plots.weights(summary.weights))
+    meaning = "A rollout looks for failures and for a loss in people's agreement; how good the model is, the comparison below shows."
+    return _section("The new model got its traffic step by step", f"{reason}. {outcome} {meaning}", plots.weights(summary.weights))
 
 
 def _before_after(summary: Summary) -> str:
@@ -129,10 +146,11 @@ def _before_after(summary: Summary) -> str:
         return ""
     pairs = {domain: {which: entry[which] for which in ("before", "after")} for domain, entry in summary.before_after.items()}
     gain = summary.before_after["tweets"]["gain"]
+    labels = f" {what_became_of(summary.retraining['labels'])}." if "labels" in summary.retraining else ""
     return _section(
         f"Retraining on people's labels changed accuracy on tweets by {100 * gain.value:+.1f} points",
-        f"The same held-out texts for both models, none of them ever sent or trained on; the change lies within {100 * gain.low:+.1f} "
-        f"and {100 * gain.high:+.1f} points (95 %).",
+        f"The same held-out texts for both models; none was ever trained on, and these tweets were never sent either. The change lies "
+        f"within {100 * gain.low:+.1f} and {100 * gain.high:+.1f} points (95 %).{labels}",
         plots.before_after(pairs),
     )
 

@@ -60,10 +60,21 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
     if "skipped" in output:
         raise DemoFailed(f"the retraining was skipped: {output['skipped']}")
     session.summary.rollout = output["rollout"]
+    session.say(what_became_of(output["labels"]))
     session.say(f"new dataset version {output['dataset_version']}, {counted(len(output['packages']), 'new model')} passed the gates")
     session.say(f"[bold]{output['rollout']['outcome'].replace('_', ' ')}[/]: {output['rollout']['reason']}")
     session.say(f"{answered} callers were answered meanwhile, {failed} were not")
     return answered
+
+
+def what_became_of(labels: Mapping[str, int]) -> str:
+    """The new labels in words; ``labels`` as the retraining's output has them."""
+    parts = [f"{labels['trained_on']} trained on", f"{labels['held_out']} held out for validation and test"]
+    if labels["frozen"]:
+        parts.append(f"{labels['frozen']} left out, their texts are in validation or test already")
+    if labels["unusable"]:
+        parts.append(f"{labels['unusable']} not usable")
+    return f"{labels['new']} new labels: {', '.join(parts)}"
 
 
 def _start(session: Session) -> str:

@@ -84,11 +84,14 @@ class Summary:
     predictions: dict[str, int] = field(default_factory=dict)
     review_rate: float | None = None
     review_threshold: float | None = None
-    confidences: list[float] = field(default_factory=list)
+    confidences: dict[str, list[float]] = field(default_factory=dict)
+    """By the review status of the answers."""
     reviewer_agreement: float | None = None
     drift: list[DriftPoint] = field(default_factory=list)
     drift_detected_after: int | None = None
     drift_alarm_after: int | None = None
+    drift_score_after_retraining: float | None = None
+    drift_alarm_after_retraining: str | None = None
     retraining: dict[str, Any] = field(default_factory=dict)
     retraining_trials: list[Trial] = field(default_factory=list)
     before_after: dict[str, dict[str, Interval]] = field(default_factory=dict)

@@ -11,10 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.common.dataset import SPLITS, Dataset, Manifest, Row, file_name, parse_rows, render
-from lambdas.freeze_dataset.freeze import RECENT, FreezePolicy, Frozen, Skipped, Trained, freeze, side_of
+from lambdas.freeze_dataset.freeze import (
+    LEAST_REFERENCE,
+    RECENT,
+    RECENT_UNSURE,
+    FreezePolicy,
+    Frozen,
+    LabelCounts,
+    ServedText,
+    Skipped,
+    Trained,
+    freeze,
+    group_of,
+    side_of,
+)
 
 LABELS = ("negative", "neutral", "positive")
-POLICY = FreezePolicy(min_new_labels=1, holdout_share=0.3, replay_rows=5)
+POLICY = FreezePolicy(min_new_labels=1, holdout_share=0.3)
 
 
 def row(number: int, split: str = "train", **changes: Any) -> Row:
@@ -55,11 +68,16 @@ def label(number: int, text: str | None = None, subject: str | None = None, **ch
     return item | ({"subject": subject} if subject else {})
 
 
-def run(items: Iterable[dict[str, Any]], parent: Dataset | None = None, policy: FreezePolicy = POLICY) -> Frozen:
-    parent = parent or dataset()
-    result = freeze(parent, items, Trained.of(parent.splits["train"]), policy)
+def run(
+    items: Iterable[dict[str, Any]], parent: Dataset | None = None, policy: FreezePolicy = POLICY, served: Iterable[ServedText] = ()
+) -> Frozen:
+    result = freeze(parent or dataset(), items, policy, served)
     assert isinstance(result, Frozen), result
     return result
+
+
+def as_parent(frozen: Frozen) -> Dataset:
+    return Dataset(frozen.manifest, splits_of(frozen))
 
 
 def splits_of(frozen: Frozen) -> dict[str, tuple[Row, ...]]:
@@ -82,18 +100,27 @@ def test_a_version_names_its_parent_its_rows_and_the_newest_label_inside() -> No
     manifest = run([label(n) for n in range(40)], parent).manifest
     assert manifest.parent == parent.manifest.version
     assert manifest.watermark == label(39)["reviewed_at"]
-    assert manifest.by_source == {"review": 40, "vader-icwsm-2014": 5 + 4 + 6}
+    assert manifest.by_source == {"review": 40, "vader-icwsm-2014": 12 + 4 + 6}
     assert Manifest.parse(json.loads(manifest.to_json()), "manifest.json") == manifest
 
 
-def test_frozen_rows_of_the_parent_all_stay_and_train_is_replayed_up_to_the_limit() -> None:
+def test_all_rows_of_the_parent_stay_as_they_are() -> None:
     parent = dataset()
     splits = splits_of(run([label(n) for n in range(40)], parent))
-    for name in ("validation", "test"):
+    for name in SPLITS:
         assert [item for item in splits[name] if item.slice != RECENT] == list(parent.splits[name]), name
-    replayed = [item for item in splits["train"] if item.slice != RECENT]
-    assert len(replayed) == POLICY.replay_rows
-    assert all(item in parent.splits["train"] for item in replayed)
+
+
+def test_the_training_rows_that_a_version_adds_are_new_in_it_and_in_no_later_one() -> None:
+    first = run([label(n) for n in range(40)])
+    second = run([label(n) for n in range(40, 80)], as_parent(first))
+    for version, added in ((first, range(40)), (second, range(40, 80))):
+        splits = splits_of(version)
+        ids = {f"prediction:p{n:04d}" for n in added}
+        assert {item.id for item in splits["train"] if item.new} == {item.id for item in splits["train"]} & ids != set()
+        assert not [item for name in ("validation", "test") for item in splits[name] if item.new]
+    assert b'"new": true' in first.files[file_name("train")]
+    assert b'"new": false' not in b"".join(first.files.values())
 
 
 def test_every_new_row_says_where_it_comes_from_and_is_reported_apart() -> None:
@@ -106,7 +133,7 @@ def test_every_new_row_says_where_it_comes_from_and_is_reported_apart() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5])
 def test_the_hold_out_has_about_the_asked_share(share: float) -> None:
-    policy = FreezePolicy(min_new_labels=1, holdout_share=share, replay_rows=0)
+    policy = FreezePolicy(min_new_labels=1, holdout_share=share)
     splits = splits_of(run([label(n) for n in range(2_000)], policy=policy))
     held = sum(item.slice == RECENT for item in splits["test"])
     assert held == pytest.approx(2_000 * share, abs=70)  # five standard errors at the most
@@ -114,22 +141,20 @@ def test_the_hold_out_has_about_the_asked_share(share: float) -> None:
 
 
 def test_too_few_new_labels_freeze_nothing_and_the_reason_has_the_figures() -> None:
-    result = freeze(dataset(watermark="2026-10-01T00:00:00+00:00"), [label(1)], Trained.of([]), FreezePolicy(2, 0.2, 0))
+    result = freeze(dataset(watermark="2026-10-01T00:00:00+00:00"), [label(1)], FreezePolicy(2, 0.2))
     assert result == Skipped("1 new labels since 2026-10-01T00:00:00+00:00: at least 2 are needed")
 
 
 def test_labels_that_the_parent_holds_already_are_not_new() -> None:
-    first = run([label(n) for n in range(40)])
-    parent = Dataset(first.manifest, splits_of(first))
-    again = freeze(parent, [label(n) for n in range(40)], Trained.of(parent.splits["train"]), POLICY)
+    again = freeze(as_parent(run([label(n) for n in range(40)])), [label(n) for n in range(40)], POLICY)
     assert isinstance(again, Skipped)
     assert again.reason.startswith("0 new labels")
 
 
 def test_the_newest_label_of_a_text_counts_whatever_its_case_and_spacing() -> None:
-    policy = FreezePolicy(1, 0.0, 0)
+    policy = FreezePolicy(1, 0.0)
     items = [label(3, "Great  Product"), label(5, "great product "), label(9)]
-    kept = {item.normal_text: item for item in splits_of(run(items, policy=policy))["train"]}
+    kept = {item.normal_text: item for item in splits_of(run(items, policy=policy))["train"] if item.new}
     assert kept["great product"].source == "review:p0005"
     assert len(kept) == 2
 
@@ -140,12 +165,24 @@ def test_a_frozen_text_gets_no_second_row_on_any_side() -> None:
     result = run([label(1, repeated), *(label(n) for n in range(2, 30))], parent)
     everything = [item.normal_text for rows in splits_of(result).values() for item in rows]
     assert everything.count(repeated.lower()) == 1
-    assert result.left_out == 1
+    assert result.labels.frozen == 1
+
+
+def test_what_became_of_each_label_is_counted() -> None:
+    parent = dataset()
+    frozen = [label(n, parent.splits["test"][n].text) for n in range(3)] + [label(3, parent.splits["validation"][0].text)]
+    unusable = [label(4, human_label="mixed"), label(5, " "), label(6, "said twice")]
+    result = run([*frozen, *unusable, label(7, "said twice"), *(label(n) for n in range(8, 50))], parent)
+    fresh = {name: sum(item.id.startswith("prediction:") for item in rows) for name, rows in splits_of(result).items()}
+    assert result.labels == LabelCounts(
+        new=50, trained_on=fresh["train"], held_out=fresh["validation"] + fresh["test"], frozen=4, unusable=3
+    )
+    assert fresh["train"] + fresh["validation"] + fresh["test"] == 43
 
 
 def test_a_new_label_for_a_training_text_replaces_the_old_row_and_stays_in_train() -> None:
     parent = dataset()
-    policy = FreezePolicy(1, 0.5, 100)
+    policy = FreezePolicy(1, 0.5)
     items = [label(n, parent.splits["train"][n].text) for n in range(6)]
     splits = splits_of(run(items, parent, policy))
     sources = {item.normal_text: item.source for item in splits["train"]}
@@ -155,11 +192,13 @@ def test_a_new_label_for_a_training_text_replaces_the_old_row_and_stays_in_train
 
 
 def test_a_text_trained_on_generations_ago_is_never_held_out() -> None:
-    old = [row(n, "older") for n in range(30)]
-    trained = Trained.of(old)
-    result = freeze(dataset(), [label(n, old[n].text) for n in range(30)], trained, FreezePolicy(1, 0.5, 0))
-    assert isinstance(result, Frozen)
-    assert not [item for name in ("validation", "test") for item in splits_of(result)[name] if item.slice == RECENT]
+    policy = FreezePolicy(1, 0.0)
+    version = run([label(n) for n in range(30)], policy=policy)
+    for generation in (100, 200):
+        version = run([label(generation + n) for n in range(5)], as_parent(version), policy)
+    again = run([label(300 + n, f"new text {n}") for n in range(30)], as_parent(version), FreezePolicy(1, 0.5))
+    assert not [item for name in ("validation", "test") for item in splits_of(again)[name] if item.slice == RECENT]
+    assert {item.source for item in splits_of(again)["train"] if item.new} == {f"review:p{300 + n:04d}" for n in range(30)}
 
 
 def test_a_group_that_is_frozen_goes_on_being_frozen() -> None:
@@ -171,26 +210,104 @@ def test_a_group_that_is_frozen_goes_on_being_frozen() -> None:
 
 def test_labels_outside_the_dataset_and_empty_texts_are_left_out() -> None:
     result = run([label(1, human_label="mixed"), label(2, text=" "), *(label(n) for n in range(3, 20))])
-    assert result.left_out == 2
+    assert result.labels.unusable == 2
 
 
 @pytest.mark.parametrize("holdout", [0.0, 0.2, 0.5])
 def test_nothing_is_frozen_when_no_new_label_may_be_trained_on(holdout: float) -> None:
     parent = dataset()
     items = [label(n, parent.splits["test"][n].text) for n in range(6)]
-    assert freeze(parent, items, Trained.of([]), FreezePolicy(1, holdout, 5)) == Skipped(
-        "none of the 6 new labels is for a text that may be trained on"
-    )
+    assert freeze(parent, items, FreezePolicy(1, holdout)) == Skipped("none of the 6 new labels is for a text that may be trained on")
+
+
+def test_what_the_champion_was_unsure_of_is_a_slice_of_its_own() -> None:
+    reasons = ["low_confidence", "audit_sample", None]
+    items = [label(n, **({"review_reason": reasons[n % 3]} if reasons[n % 3] else {})) for n in range(60)]
+    slices = {item.id: item.slice for rows in splits_of(run(items)).values() for item in rows}
+    for number in range(60):
+        assert slices[f"prediction:p{number:04d}"] == (RECENT_UNSURE if number % 3 == 0 else RECENT), reasons[number % 3]
+
+
+def test_a_text_that_gets_a_label_with_another_subject_stays_in_the_group_it_was_trained_in() -> None:
+    """Else a later text about the first subject could be held out, though the model was trained on one about it."""
+    old, policy = row(0, group="subject:kettle"), FreezePolicy(1, 0.5)
+    first = run([label(1, old.text, "pan")], dataset(train=[old]), policy)
+    (kept,) = splits_of(first)["train"]
+    assert (kept.source, kept.group, kept.new) == ("review:p0001", "subject:kettle", True)
+    second = splits_of(run([label(2, "one more", "kettle")], as_parent(first), policy))
+    assert {item.text for item in second["train"]} == {old.text, "one more"}
+
+
+def test_a_text_without_a_group_of_its_own_joins_the_subject_that_it_is_now_about() -> None:
+    old = row(0, group=group_of("train text 0", None))
+    (kept,) = splits_of(run([label(1, old.text, "pan")], dataset(train=[old])))["train"]
+    assert kept.group == "subject:pan"
+
+
+def test_a_label_that_was_read_again_does_not_undo_the_newer_one() -> None:
+    """The index lags, so labels around the watermark are read twice."""
+    items = [label(3, "the same text"), label(8, "the same text")]
+    first = run([*items, label(9)], policy=FreezePolicy(1, 0.0))
+    second = run([*items, label(9), label(20)], as_parent(first), FreezePolicy(1, 0.0))
+    assert {item.source for item in splits_of(second)["train"] if item.normal_text == "the same text"} == {"review:p0008"}
+    assert second.labels.new == 1
+
+
+def test_a_label_that_the_index_had_not_yet_is_taken_by_the_next_version() -> None:
+    first = run([label(9)], policy=FreezePolicy(1, 0.0))
+    second = run([label(5), label(9), label(20)], as_parent(first), FreezePolicy(1, 0.0))
+    assert {item.source for item in splits_of(second)["train"] if item.new} == {"review:p0005", "review:p0020"}
+
+
+# -- the reference sample ----------------------------------------------------------------------------
+
+
+TWENTY = [label(n) for n in range(20)]
+
+
+def reference_of(frozen: Frozen) -> list[dict[str, str]]:
+    return [json.loads(line) for line in frozen.files["reference/data.jsonl"].decode().split("\n")[:-1]]
+
+
+def test_the_reference_is_the_held_out_share_of_the_traffic_whatever_people_were_asked() -> None:
+    served = [ServedText(f"new text {n}") for n in range(1_000)]
+    asked = [label(n, review_reason="low_confidence") for n in range(0, 1_000, 2)]
+    found = run(asked, policy=FreezePolicy(1, 0.2), served=served)
+    texts = [int(item["text"].rpartition(" ")[2]) for item in reference_of(found)]
+    assert len(texts) == found.reference == pytest.approx(300, abs=70)
+    assert sum(number % 2 == 0 for number in texts) / len(texts) == pytest.approx(0.5, abs=0.1), "labelled as often as all traffic"
+    trained = {item.text for item in splits_of(found)["train"]}
+    assert not trained & {item["text"] for item in reference_of(found)}
+
+
+def test_texts_about_one_subject_are_a_group_of_the_reference() -> None:
+    served = [ServedText(f"text {n}", f"s{n % 50}") for n in range(200)]
+    groups = {item["group"] for item in reference_of(run(TWENTY, policy=FreezePolicy(1, 0.5), served=served))}
+    assert groups == {f"subject:s{n}" for n in range(50) if side_of(f"subject:s{n}", 0.5) != "train"}
+
+
+def test_a_version_with_a_reference_is_another_one_and_the_order_of_traffic_does_not_matter() -> None:
+    served = [ServedText(f"text {n}") for n in range(100)]
+    policy = FreezePolicy(1, 0.5)
+    first, second = (run(TWENTY, policy=policy, served=texts) for texts in (served, served[::-1]))
+    assert first.files == second.files
+    assert first.manifest.version != run(TWENTY, policy=policy).manifest.version
+    assert "reference/data.jsonl" in first.manifest.files
+    assert set(first.manifest.rows) == set(SPLITS)
+
+
+@pytest.mark.parametrize(("texts", "share"), [(15, 0.5), (1_000, 0.0)])
+def test_too_few_texts_make_no_reference(texts: int, share: float) -> None:
+    result = run(TWENTY, policy=FreezePolicy(1, share), served=[ServedText(f"text {n}") for n in range(texts)])
+    assert (result.reference, set(result.files)) == (0, {file_name(split) for split in SPLITS})
 
 
 TEXTS = st.text(alphabet="aB \u2028é", min_size=1, max_size=4).filter(lambda text: text.strip() != "")
 ITEMS = st.lists(st.tuples(TEXTS, st.sampled_from(["", "s1", "s2", "s3", "train:0", "test:0"])), min_size=1, max_size=25)
 
 
-@given(ITEMS, st.floats(0, 0.5), st.lists(TEXTS, max_size=5, unique=True), st.integers(0, 10))
-def test_no_text_and_no_new_group_is_ever_on_two_sides(
-    drawn: list[tuple[str, str]], share: float, held_texts: list[str], replayed: int
-) -> None:
+@given(ITEMS, st.floats(0, 0.5), st.lists(TEXTS, max_size=5, unique=True))
+def test_no_text_and_no_new_group_is_ever_on_two_sides(drawn: list[tuple[str, str]], share: float, held_texts: list[str]) -> None:
     distinct = list({" ".join(text.lower().split()): text for text in held_texts}.values())
     half = len(distinct) // 2
     parent = dataset(
@@ -198,11 +315,17 @@ def test_no_text_and_no_new_group_is_ever_on_two_sides(
         test=[row(200 + n, "test", text=text, group="subject:s3") for n, text in enumerate(distinct[half:])],
     )
     items = [label(n, text, subject or None) for n, (text, subject) in enumerate(drawn)]
-    result = freeze(parent, items, Trained.of(parent.splits["train"]), FreezePolicy(1, share, replayed))
+    served = [ServedText(text, subject or None) for text, subject in drawn] * LEAST_REFERENCE
+    result = freeze(parent, items, FreezePolicy(1, share), served)
     if isinstance(result, Skipped):
         return
     splits = splits_of(result)
-    trained = Trained.of([*parent.splits["train"], *splits["train"]])
+    trained = Trained.of(splits["train"])
+    assert Trained.of(parent.splits["train"]).texts <= trained.texts
+    for line in result.files.get("reference/data.jsonl", b"").decode().split("\n")[:-1]:
+        reference = json.loads(line)
+        assert " ".join(reference["text"].lower().split()) not in trained.texts
+        assert reference["group"] not in trained.groups
     for name in ("validation", "test"):
         fresh = [item for item in splits[name] if item.slice == RECENT]
         assert not trained.texts & {item.normal_text for item in fresh}

@@ -1,4 +1,4 @@
-"""Intervals over groups, calibration, the review threshold and the drift baseline."""
+"""Intervals over groups, calibration and the review threshold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from model_code.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, review_threshold, softmax
-from model_code.drift_baseline import compute_baseline, out_of_vocabulary
 from model_code.scoring import Resamples, accuracy, confusion_accuracy, confusion_macro_f1, macro_f1, paired_difference, scores
 
 RNG = np.random.default_rng(0)
@@ -87,21 +86,3 @@ def test_threshold_routes_the_wanted_share() -> None:
 
 def test_calibration_error_of_a_sure_and_always_wrong_model_is_one() -> None:
     assert expected_calibration_error(np.ones(10), np.zeros(10, dtype=bool)) == pytest.approx(1.0)
-
-
-def test_words_outside_the_vocabulary_are_counted() -> None:
-    assert out_of_vocabulary("Great phone, GR8!", {"great", "phone"}) == (3, 1)
-
-
-def test_quiet_windows_rarely_cross_and_foreign_texts_do() -> None:
-    size = 600
-    groups = [f"g{i // 6}" for i in range(size)]
-    arrays = {"tokens": np.full(size, 20), "oov_tokens": RNG.binomial(20, 0.05, size), "confidence": RNG.normal(0.8, 0.1, size)}
-    predicted = RNG.integers(0, 3, size)
-    baseline = compute_baseline(groups=groups, predicted=predicted, labels=["a", "b", "c"], window=100, alpha=0.05, windows=300, **arrays)
-    quiet = [RNG.choice(size, 100) for _ in range(100)]
-    crossed = sum(float(arrays["oov_tokens"][i].sum() / 2_000) > baseline["oov_rate"]["threshold"] for i in quiet)
-    assert crossed <= 10
-    assert baseline["oov_rate"]["mean"] < baseline["oov_rate"]["threshold"] < 0.2
-    assert baseline["mean_confidence"]["threshold"] < baseline["mean_confidence"]["mean"]
-    assert sum(baseline["class_share"].values()) == pytest.approx(1)

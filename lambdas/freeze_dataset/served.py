@@ -1,0 +1,82 @@
+"""The newest served texts, from the endpoint's captured data: what the next champion is expected to be sent.
+
+They are read from where the drift check reads, so a baseline and the windows that are held against it are of one kind. The
+prediction table has no index by time: one would put every prediction of a day into one partition, and its throttling would
+reach the hot path.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+VARIANTS = ("champion", "challenger")
+
+
+@dataclass(frozen=True, order=True)
+class CapturedText:
+    """One text as it was sent. ``at`` is ISO 8601 UTC."""
+
+    at: str
+    prediction_id: str
+    text: str
+
+
+def captured_texts(line: str) -> Iterator[CapturedText]:
+    """The texts of one line of captured data; none when it is no request in the prediction API's form."""
+    try:
+        raw = json.loads(line)
+        about, sent = raw["eventMetadata"], json.loads(raw["captureData"]["endpointInput"]["data"])["inputs"]
+        at, prediction_id = str(about["inferenceTime"]), str(about["inferenceId"])
+    except (ValueError, KeyError, TypeError):
+        return
+    for text in [sent] if isinstance(sent, str) else sent if isinstance(sent, list) else []:
+        if isinstance(text, str) and text.strip():
+            yield CapturedText(at, prediction_id, text)
+
+
+class CapturedData:
+    """Captured requests of one endpoint.
+
+    Args:
+        s3: client.
+        bucket: the capture bucket, with ``capture/<endpoint>/<variant>/yyyy/mm/dd/hh/*.jsonl``.
+    """
+
+    def __init__(self, s3: Any, bucket: str, endpoint: str) -> None:
+        self._s3, self._bucket, self._endpoint = s3, bucket, endpoint
+
+    def newest(self, most: int, *, now: datetime, hours: int) -> list[CapturedText]:
+        """The newest texts, at most ``most``, oldest first, of both variants.
+
+        Args:
+            now: UTC; bounds the hours that are looked at.
+            hours: how many of them before this one.
+        """
+        found: list[CapturedText] = []
+        for back in range(hours + 1):
+            for key in self._newest_keys(now - timedelta(hours=back)):
+                found += self._texts(key, most)
+                if len(found) >= most:
+                    return sorted(found)[-most:]
+        return sorted(found)
+
+    def _newest_keys(self, hour: datetime) -> list[str]:
+        """An object's name begins with the minute and second of its first line."""
+        pages = self._s3.get_paginator("list_objects_v2")
+        keys = [
+            item["Key"]
+            for variant in VARIANTS
+            for page in pages.paginate(Bucket=self._bucket, Prefix=f"capture/{self._endpoint}/{variant}/{hour:%Y/%m/%d/%H}/")
+            for item in page.get("Contents", ())
+        ]
+        return sorted(keys, key=lambda key: key.rpartition("/")[2], reverse=True)
+
+    def _texts(self, key: str, most: int) -> deque[CapturedText]:
+        """The last texts of one object; no more of it is ever in memory."""
+        lines = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].iter_lines()
+        return deque((text for line in lines for text in captured_texts(line.decode())), maxlen=most)
