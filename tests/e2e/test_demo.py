@@ -148,6 +148,27 @@ def test_drift_is_found_in_tweets_and_not_in_reviews(whole: tuple[Demo, str]) ->
 
 
 @pytest.mark.demo
+def test_tweets_are_no_drift_to_the_model_that_was_retrained_for_them(whole: tuple[Demo, str]) -> None:
+    summary = whole[0].summary
+    if summary["outcome"] != "new model promoted":
+        pytest.skip(f"there is no new champion to assess: {summary['outcome']}")
+    before = max(point["score"] for point in summary["drift"] if point["domain"] == "tweets" and point["score"] is not None)
+    assert summary["drift_score_after_retraining"] < min(1, before)
+    assert summary["drift_alarm_after_retraining"] == "OK"
+    assert summary["retraining"]["reference"] > 0
+
+
+@pytest.mark.demo
+def test_every_new_label_is_accounted_for(whole: tuple[Demo, str]) -> None:
+    demo, said = whole
+    labels = dict(demo.summary["retraining"]["labels"])
+    assert labels["trained_on"] > 0
+    assert labels.pop("new") == sum(labels.values())
+    assert f"{labels['trained_on']} trained on" in said
+    assert f"{labels['trained_on']} trained on" in (demo.folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.demo
 def test_weights_go_up_step_by_step(whole: tuple[Demo, str]) -> None:
     summary = whole[0].summary
     shares = [point["challenger"] for point in summary["weights"]]

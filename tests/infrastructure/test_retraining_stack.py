@@ -11,6 +11,8 @@ from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, definition, resolve
 
+from lambdas.common.environment import read_environment
+from lambdas.freeze_dataset import handler as freeze_handler
 from lambdas.plan_retraining.plan import NextTuning, warm_start_from
 from lambdas.plan_tuning.plan import read_input
 from stacks.application import FEATURE_FLAGS
@@ -93,8 +95,10 @@ def test_the_best_new_model_challenges_the_running_champion(template: Template) 
 def test_the_output_is_the_contracts(template: Template, manual: Template) -> None:
     finish = definition(template)["States"]["Finish"]
     assert finish["End"] is True
-    assert {key.removesuffix(".$") for key in finish["Parameters"]} == {"dataset_version", "packages", "rollout"}
+    given = {"dataset_version", "rows", "labels", "reference", "packages", "rollout"}
+    assert {key.removesuffix(".$") for key in finish["Parameters"]} == given
     waiting = definition(manual)["States"]["AwaitApproval"]
+    assert {key.removesuffix(".$") for key in waiting["Parameters"]} == given
     assert waiting["End"] is True
     assert waiting["Parameters"]["rollout"]["outcome"] == "awaiting_approval"
     assert "reviewloop-prod-rollout" in waiting["Parameters"]["rollout"]["reason"]
@@ -202,7 +206,27 @@ def test_freezing_writes_versions_and_the_one_parameter(template: Template) -> N
     bucket = f"arn:aws:s3:::reviewloop-dev-data-{ACCOUNT}-us-east-1"
     assert found["s3:PutObject"] == {f"{bucket}/datasets/*", f"{bucket}/freezes/*"}
     assert found["ssm:PutParameter"] == {f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/reviewloop/dev/dataset"}
-    assert not [action for action in found if action.startswith("dynamodb:") and action != "dynamodb:Query"]
+
+
+def test_freezing_reads_the_captured_texts_and_their_subjects(template: Template) -> None:
+    found = grants(template, "FreezeDatasetRole")
+    captured = f"arn:aws:s3:::reviewloop-dev-capture-{ACCOUNT}-us-east-1/capture/reviewloop-dev/*"
+    assert {arn for arn in found["s3:GetObject"] if "-capture-" in arn} == {captured}
+    assert not [arn for arn in found["s3:PutObject"] if "-capture-" in arn]
+    assert {action for action in found if action.startswith("dynamodb:")} == {"dynamodb:Query", "dynamodb:BatchGetItem"}
+    (table,) = found["dynamodb:BatchGetItem"]
+    assert table.endswith(":table/reviewloop-dev-predictions")
+
+
+@pytest.mark.parametrize("settings", [DEV, PROD], ids=["dev", "prod"])
+def test_the_functions_get_the_variables_they_read(settings: Settings) -> None:
+    found = Template.from_stack(stack_of(settings))
+    given = variables(found, f"{settings.name}-{settings.stage}-freeze-dataset")
+    environment = read_environment(freeze_handler.Environment, given)
+    assert environment.reference_predictions == settings.drift.reference_predictions
+    assert environment.holdout_share == settings.retraining.holdout_share
+    assert environment.endpoint_name == f"{settings.name}-{settings.stage}"
+    assert environment.capture_bucket == f"{settings.name}-{settings.stage}-capture-{ACCOUNT}-us-east-1"
 
 
 @pytest.mark.parametrize("role", ["FreezeDatasetRole", "DecideRetrainingRole"])

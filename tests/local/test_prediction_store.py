@@ -70,6 +70,17 @@ def item(store: PredictionStore, prediction_id: str) -> dict[str, Any]:
     return found
 
 
+def test_subjects_are_read_of_as_many_predictions_as_are_asked_for(store: PredictionStore) -> None:
+    ids = [f"subject-{number:04d}" for number in range(230)]
+    for number, prediction_id in enumerate(ids):
+        subject = f"s{number % 7}" if number % 2 else None
+        assert store.put(
+            Prediction(prediction_id, "text", "neutral", 0.9, 0.6, "champion", "m0", "t", 1, ReviewState.NOT_REQUIRED, None, subject)
+        )
+    assert store.subjects({*ids, "unknown"}) == {ids[number]: f"s{number % 7}" for number in range(1, 230, 2)}
+    assert store.subjects([]) == {}
+
+
 def test_a_prediction_is_put_once(store: PredictionStore) -> None:
     prediction_id = put(store)
     again = Prediction(prediction_id, "other", "positive", 0.9, 0.6, "challenger", "m2", "t", 2, ReviewState.NOT_REQUIRED)

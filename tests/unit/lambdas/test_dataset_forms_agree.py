@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lambdas.common import dataset as functions_form
 from local.rows import normal_text
 from model_code import data as container_form
+from model_code.drift_baseline import read_reference
 
 LABELS = ("negative", "positive")
 
@@ -60,6 +61,26 @@ def test_a_container_reads_what_a_function_wrote(tmp_path: Path) -> None:
     read = container_form.read_manifest(tmp_path)
     assert (read.version, read.parent, list(read.labels)) == (manifest.version, "0123456789abcdef", list(LABELS))
     assert [row.text for row in container_form.read_rows(tmp_path / "train")] == TEXTS[:3]
+
+
+def test_a_container_reads_a_version_with_new_rows_and_a_reference(tmp_path: Path) -> None:
+    rows = [functions_form.Row(**row, new=number > 0) for number, row in enumerate(splits()["train"])]  # type: ignore[arg-type]
+    reference = [functions_form.ReferenceText(text, f"text:{number}") for number, text in enumerate(TEXTS)]
+    manifest, files = functions_form.render(
+        {"train": rows, "validation": rows, "test": rows}, LABELS, parent=None, watermark=None, reference=reference
+    )
+    for name, content in {**files, "manifest.json": manifest.to_json().encode()}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    assert [row.text for row in container_form.read_rows(tmp_path / "train")] == TEXTS[:3]
+    served = read_reference(tmp_path, container_form.read_manifest(tmp_path))
+    assert sorted((item.text, item.group) for item in served) == sorted((item.text, item.group) for item in reference)
+
+
+def test_whether_a_row_is_new_is_written_when_it_is_and_read_back() -> None:
+    plain, fresh = (functions_form.Row(**values(1, "x"), new=new) for new in (False, True))  # type: ignore[arg-type]
+    assert "new" not in plain.to_json()
+    assert functions_form.parse_rows(f"{plain.to_json()}\n{fresh.to_json()}\n".encode(), "train") == (plain, fresh)
 
 
 @given(st.text(max_size=30))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lambdas.common.dataset import Manifest, parse_rows
+from lambdas.freeze_dataset.freeze import group_of
 from local.first_upload import main
 from local.own_texts import InvalidTexts, read_texts
 from model_code.data import SPLITS, read_manifest, read_rows
@@ -47,8 +48,16 @@ def test_csv_and_json_lines_give_the_same_rows(tmp_path: Path) -> None:
         assert (one.id, one.text, one.label, one.votes, one.group, one.slice) == (
             other.id, other.text, other.label, other.votes, other.group, other.slice,
         )  # fmt: skip
-    assert rows[0][0].group == "d1"
+    assert rows[0][0].group == "subject:d1"
     assert rows[0][1].group == rows[0][1].id, "a text of no group is a group of its own"
+
+
+def test_groups_are_those_that_a_retraining_gives_new_labels(tmp_path: Path) -> None:
+    """So that what a caller later says about ``d1``, or this text again, is not held out after it was trained on."""
+    rows = read_texts(
+        write(tmp_path / "t.csv", "text,label,group\nGood  stuff,positive,d1\nBad stuff,negative,\n"), LABELS, longest=100
+    ).rows
+    assert [row.group for row in rows] == [group_of("whatever it says", "d1"), group_of("bad  stuff", None)]
 
 
 def test_a_repeated_text_is_kept_once(tmp_path: Path) -> None:

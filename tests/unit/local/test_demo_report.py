@@ -1,0 +1,67 @@
+"""The report's words follow the figures, whatever they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local.demo.plots import confidence_histogram
+from local.demo.report import compared_with, write_report
+from local.demo.retraining import what_became_of
+from local.demo.summary import DriftPoint, Interval, Score, Summary
+
+LABELS = {"new": 270, "trained_on": 170, "held_out": 31, "frozen": 66, "unusable": 3}
+
+
+def score(accuracy: float) -> Score:
+    interval = Interval(accuracy, accuracy - 0.02, accuracy + 0.02)
+    return Score(interval, interval)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [
+        (0.80, "5 points above TF-IDF"),
+        (0.76, "1 point above TF-IDF"),
+        (0.753, "level with TF-IDF"),
+        (0.74, "1 point below TF-IDF"),
+        (0.60, "15 points below TF-IDF"),
+    ],
+)
+def test_the_champion_is_compared_in_the_figures_words(accuracy: float, words: str) -> None:
+    assert compared_with({"champion": score(accuracy), "tfidf": score(0.75)}, "tfidf", "TF-IDF") == words
+    assert compared_with({"champion": score(accuracy)}, "tfidf", "TF-IDF") == ""
+
+
+def test_a_champion_that_is_better_than_people_is_not_said_to_be_below_them(tmp_path: Path) -> None:
+    summary = Summary(scores={"champion": score(0.9), "tfidf": score(0.7), "human_1": score(0.85)})
+    summary.evaluation = {"confusion": {"labels": ["a", "b"], "matrix": [[3, 1], [1, 3]]}}
+    write_report(summary, tmp_path / "report.html")
+    assert "The champion is 20 points above TF-IDF and 5 points above one person" in (tmp_path / "report.html").read_text()
+
+
+def test_the_histogram_has_a_colour_for_every_status_that_occurs() -> None:
+    drawing = confidence_histogram({"requested": [0.4, 0.9], "not_required": [0.7] * 9}, 0.6)
+    assert "#d97706" in drawing
+    assert "#2563eb" in drawing
+    assert "#dc2626" not in drawing
+    assert "#dc2626" in confidence_histogram({"requested": [0.4], "unavailable": [0.5]}, None)
+
+
+def test_labels_are_told_with_what_became_of_them() -> None:
+    assert what_became_of(LABELS) == (
+        "270 new labels: 170 trained on, 31 held out for validation and test, 66 left out, their texts are in validation or test already, "
+        "3 not usable"
+    )
+    assert what_became_of({**LABELS, "frozen": 0, "unusable": 0}).endswith("31 held out for validation and test")
+
+
+@pytest.mark.parametrize(("alarm", "words"), [("OK", "the alarm is OK"), ("ALARM", "the alarm is ALARM")])
+def test_the_alarm_after_the_retraining_is_told_as_it_is(tmp_path: Path, alarm: str, words: str) -> None:
+    summary = Summary(drift=[DriftPoint("tweets", 50, 2.0, {}, "ALARM")], drift_detected_after=50, drift_alarm_after=50)
+    summary.drift_score_after_retraining, summary.drift_alarm_after_retraining = 0.42, alarm
+    write_report(summary, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "Tweets score 0.42" in page
+    assert words in page
