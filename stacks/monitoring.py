@@ -211,7 +211,7 @@ class MonitoringStack(Stack):
             threshold=1,
             periods=drift.evaluation_periods,
             datapoints=drift.datapoints_to_alarm,
-            description="Served texts are unlike those the champion was tested on; with retraining.on_drift a retraining starts by itself",
+            description="Served texts are unlike those of the champion's baseline; with retraining.on_drift a retraining starts by itself",
         )
         self._alarm(
             "ReviewsOverdue",

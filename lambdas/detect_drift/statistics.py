@@ -1,8 +1,7 @@
 """Drift of a window of predictions against the champion's baseline: pure functions of values to values.
 
-Each statistic is scored so that 0 is the baseline's mean and 1 its block-calibrated threshold (the quantile over
-windows made of whole groups that the training job computed, see docs/contracts.md), so one alarm threshold fits
-every model.
+Each statistic is scored so that 0 is the baseline's mean and 1 its threshold (from quiet windows made of whole groups,
+computed by the evaluation job, see docs/contracts.md), so one alarm threshold fits every model.
 """
 
 from __future__ import annotations

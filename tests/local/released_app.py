@@ -319,7 +319,7 @@ def evaluation(model: TinyModel) -> dict[str, Any]:
         "difference_to_champion": None, "difference_by_slice": None,
         "review": {"threshold": model.review_threshold, "share": 0.2, "auto_accuracy": 0.8},
         "drift_baseline": {
-            "window": 250, "alpha": 0.01, "windows": 400,
+            "source": "test", "window": 250, "alpha": 0.01, "windows": 3_000, "texts": 300,
             "oov_rate": {"mean": 0.0, "threshold": 1.0, "direction": "above"},
             "mean_confidence": {"mean": 0.9, "threshold": 0.0, "direction": "below"},
             "class_divergence": {"mean": 0.0, "threshold": 1.0, "direction": "above"},
