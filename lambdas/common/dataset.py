@@ -120,6 +120,8 @@ def parse_rows(data: bytes, where: str) -> tuple[Row, ...]:
             rows.append(Row(**{name: raw[name] for name in Row.__dataclass_fields__ if name in raw or name not in _OPTIONAL}))
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidDataset(f"{where}:{number}: not a dataset row ({type(error).__name__}: {error})") from None
+        if not isinstance(rows[-1].new, bool):
+            raise InvalidDataset(f"{where}:{number}: field 'new' = {rows[-1].new!r}: allowed is true or false")
     return tuple(rows)
 
 

@@ -97,6 +97,12 @@ def test_a_line_that_is_no_row_is_named(line: str, problem: str) -> None:
         functions_form.parse_rows(f"\n{line}\n".encode(), "train")
 
 
+def test_a_row_that_is_new_in_some_other_form_is_named() -> None:
+    line = functions_form.Row(**values(1, "x")).to_json().replace("{", '{"new": "yes", ', 1)  # type: ignore[arg-type]
+    with pytest.raises(functions_form.InvalidDataset, match=r"train:1: field 'new' = 'yes'"):
+        functions_form.parse_rows(line.encode(), "train")
+
+
 def test_a_changed_file_is_refused() -> None:
     manifest, files = functions_form.render({name: [] for name in functions_form.SPLITS}, LABELS, parent=None, watermark=None)
     assert functions_form.check_file(files["test/data.jsonl"], "test/data.jsonl", manifest) == b""
