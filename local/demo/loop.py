@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from local import corpus
@@ -211,6 +212,7 @@ def alarm_after_retraining(session: Session) -> None:
     while (state := _alarm_state(session)) != "OK" and time.monotonic() < deadline:
         time.sleep(1.0)
     session.summary.drift_alarm_after_retraining = state
+    session.summary.drift[-1] = replace(session.summary.drift[-1], alarm=state)
     session.say(f"drift alarm after the retraining: [bold]{state}[/]")
 
 
