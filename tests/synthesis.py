@@ -16,7 +16,7 @@ def synth(stage: str, output: Path) -> None:
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(output.parent),
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(UNPACKED),
     }
     command = [sys.executable, "app.py", "--stage", stage, "--output", str(output)]

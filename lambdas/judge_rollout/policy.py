@@ -120,7 +120,7 @@ def _judge_agreement(champion: Reviews, challenger: Reviews, errors: str, progre
         few = f"without enough reviews to judge agreement ({math.floor(effective)} of {policy.min_reviewed})"
         if policy.without_reviews is WithoutReviews.HOLD:
             return _wait(f"{errors}, {few}: {told}", progress, policy)
-        return Verdict(passed, f"{'promoted' if passed is Decision.PROMOTE else 'next step'} {few}: {errors}; {told}")
+        return Verdict(passed, f"{few}: {errors}; {told}")
     lost, chance = loss(champion.sample, challenger.sample), policy.sureness * standard_error(champion.sample, challenger.sample)
     if lost <= policy.max_agreement_loss:
         return Verdict(passed, f"{errors}; {told}")

@@ -58,7 +58,7 @@ def synthesise(session: Session, output: Path) -> None:
         done = subprocess.run(
             [sys.executable, *command],
             cwd=ROOT,
-            env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1"},
+            env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"},
             capture_output=True,
             text=True,
             check=False,

@@ -61,9 +61,9 @@ def challenger(agreed: int, labelled: int, **silent: int) -> VariantEvidence:
         # Whatever the number of reviews, a loss within the limit is allowed.
         (Evidence(replace(WELL, reviews=people(16_600, 20_000)), challenger(15_000, 20_000)), LAST, Decision.PROMOTE, "15000 of 20000"),
         # Too few reviews on either side: not judged, and said so.
-        (Evidence(WELL, challenger(0, 19)), START, Decision.ADVANCE, "next step without enough reviews to judge agreement (19 of 20)"),
-        (Evidence(WELL, challenger(0, 19)), LAST, Decision.PROMOTE, "promoted without enough reviews to judge agreement (19 of 20): at 50"),
-        (Evidence(VariantEvidence(500, 2), challenger(0, 40)), LAST, Decision.PROMOTE, "promoted without enough reviews"),
+        (Evidence(WELL, challenger(0, 19)), START, Decision.ADVANCE, "without enough reviews to judge agreement (19 of 20)"),
+        (Evidence(WELL, challenger(0, 19)), LAST, Decision.PROMOTE, "without enough reviews to judge agreement (19 of 20): at 50"),
+        (Evidence(VariantEvidence(500, 2), challenger(0, 40)), LAST, Decision.PROMOTE, "without enough reviews"),
         (Evidence(WELL, challenger(0, 20)), START, Decision.ROLL_BACK, "0 of 20"),
         # Whoever was asked and said nothing is counted.
         (
