@@ -87,10 +87,11 @@ def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
     tweets, held_out = loop.tweets_by_use(seed, session.budget.held_out)
     with session.step("6 predict and review"):
         loop.load_raters(session, [*corpus.rated_texts("amazon"), *tweets], seed=seed)
-        answered = len(loop.predict(session, build.test_texts(dataset)[: session.budget.amazon_texts]))
+        answers = loop.predict(session, build.test_texts(dataset)[: session.budget.amazon_texts])
+        answered = len(answers)
         loop.wait_for_reviews(session)
     with session.step("7 drift to tweets"):
-        loop.assess_drift(session, "reviews", answered)
+        loop.assess_quiet(session, answers)
         answered += loop.drift_to_tweets(session, [item.row.text for item in tweets])
         loop.wait_for_reviews(session)
     with session.step("8 retrain and roll out"):

@@ -112,6 +112,29 @@ def assess_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
     return point
 
 
+def assess_quiet(session: Session, answers: Sequence[dict[str, Any]]) -> None:
+    """The drift check before any drift; waits for capture to store as many of the champion's answers as a window needs, if there are."""
+    by_champion = sum(answer["variant"] == "champion" for answer in answers)
+    if by_champion >= session.settings.drift.window_predictions:
+        session.summary.drift.append(_scored(session, "reviews", len(answers)))
+    else:
+        assess_drift(session, "reviews", len(answers))
+
+
+def _scored(session: Session, domain: str, texts_sent: int) -> DriftPoint:
+    """The first check that has a score: capture stores answers some seconds after they were given.
+
+    Raises:
+        DemoFailed: the window did not fill.
+    """
+    deadline = time.monotonic() + CAPTURE_SECONDS
+    while (point := _check_drift(session, domain, texts_sent)).score is None:
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"{texts_sent} texts ({domain}) did not fill the champion's drift window: see {session.emulator.log_file}")
+        time.sleep(1.0)
+    return point
+
+
 def _check_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
     response = session.client("lambda").invoke(FunctionName=f"{session.prefix}-detect-drift", Payload=b"{}")
     result = json.loads(response["Payload"].read())
@@ -193,11 +216,7 @@ def drift_after_retraining(session: Session, tweets: Sequence[str]) -> int:
     wanted = session.settings.drift.window_predictions
     with session.progress("tweets to the new champion", wanted) as update:
         sent = len(send(session, tweets[:wanted], update))
-    deadline = time.monotonic() + CAPTURE_SECONDS
-    while (point := _check_drift(session, "tweets again", sent)).score is None:
-        if time.monotonic() > deadline:
-            raise DemoFailed(f"{sent} tweets did not fill the new champion's drift window: see {session.emulator.log_file}")
-        time.sleep(1.0)
+    point = _scored(session, "tweets again", sent)
     session.summary.drift.append(point)
     session.summary.drift_score_after_retraining = point.score
     session.say(f"{sent} more tweets to the new champion: drift score {point.score:.2f} against its own baseline")
