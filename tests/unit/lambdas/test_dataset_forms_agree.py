@@ -80,6 +80,7 @@ def test_a_container_reads_a_version_with_new_rows_and_a_reference(tmp_path: Pat
 def test_whether_a_row_is_new_is_written_when_it_is_and_read_back() -> None:
     plain, fresh = (functions_form.Row(**values(1, "x"), new=new) for new in (False, True))  # type: ignore[arg-type]
     assert "new" not in plain.to_json()
+    assert [container_form.Row(**values(1, "x"), new=row.new).to_json() for row in (plain, fresh)] == [plain.to_json(), fresh.to_json()]  # type: ignore[arg-type]
     assert functions_form.parse_rows(f"{plain.to_json()}\n{fresh.to_json()}\n".encode(), "train") == (plain, fresh)
 
 

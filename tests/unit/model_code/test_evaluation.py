@@ -41,7 +41,7 @@ def answers(rows: list[Row], right: Callable[[Row], bool] = always) -> list[dict
 
 def report(test: list[Row], candidate: Callable[[Row], bool] = always, champion: Callable[[Row], bool] | None = None) -> dict[str, Any]:
     other = None if champion is None else answers(test, champion)
-    result = evaluate(answers(test, candidate), other, OLD, test, LABELS, seed=1, window=50, alpha=0.05)
+    result = evaluate(answers(test, candidate), other, OLD, test, LABELS, seed=1)
     return {**result, "dataset_version": "0123456789abcdef"}
 
 
