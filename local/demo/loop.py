@@ -225,10 +225,11 @@ def drift_after_retraining(session: Session, tweets: Sequence[str]) -> int:
 
 def alarm_after_retraining(session: Session) -> None:
     """Read the drift alarm once it has seen a period of the new champion."""
-    if session.summary.drift_score_after_retraining is None:
+    score = session.summary.drift_score_after_retraining
+    if score is None:
         return
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while (state := _alarm_state(session)) != "OK" and time.monotonic() < deadline:
+    settled, deadline = "ALARM" if score > 1 else "OK", time.monotonic() + SETTLE_SECONDS
+    while (state := _alarm_state(session)) != settled and time.monotonic() < deadline:
         time.sleep(1.0)
     session.summary.drift_alarm_after_retraining = state
     session.summary.drift[-1] = replace(session.summary.drift[-1], alarm=state)

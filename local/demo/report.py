@@ -128,6 +128,8 @@ def _drift(summary: Summary) -> str:
     if score is not None:
         text += f" Tweets score {score:.2f} against the baseline of the model that was retrained for them"
         text += f": the alarm is {alarm}." if alarm else "."
+        if score > 1:
+            text += f" That baseline rests on {summary.retraining['reference']} held-out texts: a little above 1 can be chance."
     return _section(title, text, plots.drift(summary.drift))
 
 
