@@ -151,11 +151,11 @@ def drift(points: Sequence[DriftPoint]) -> str:
         position = list(range(len(shown)))
         values = [point.score or 0.0 for point in shown]
         axes.axhline(1, color=WARNING, lw=1, ls="--")
-        axes.annotate("alarm above 1", (0, 1), textcoords="offset points", xytext=(2, 4), color=WARNING, fontsize=9)
+        axes.annotate("alarm above 1", (len(shown) / 2, 1), textcoords="offset points", xytext=(2, 4), color=WARNING, fontsize=9)
         axes.plot(position, values, color=MUTED, lw=1.5, zorder=1)
         colours = [WARNING if point.alarm == "ALARM" else CHAMPION for point in shown]
         axes.scatter(position, values, color=colours, s=55, zorder=2)
-        axes.set_xticks(position, [f"{point.texts_sent}\n{point.domain}" for point in shown], fontsize=8)
+        axes.set_xticks(position, [f"{point.texts_sent}\n{point.domain}".replace(" ", "\n") for point in shown], fontsize=8)
         axes.set_ylabel("drift score")
         axes.set_xlabel("texts sent in the domain")
     return canvas.svg

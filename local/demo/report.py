@@ -36,7 +36,7 @@ def write_report(summary: Summary, path: Path) -> None:
         if part
     ]
     title = f"reviewloop: {escape(summary.outcome)}"
-    reason = f"<p>{escape(summary.reason)}</p>" if summary.reason else ""
+    reason = f"<p>{escape(_sentence(summary.reason))}</p>" if summary.reason else ""
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
         f"<main><h1>{title}</h1>{reason}{_facts(summary)}{''.join(parts)}</main></html>"
@@ -133,12 +133,16 @@ def _drift(summary: Summary) -> str:
     return _section(title, text, plots.drift(summary.drift))
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _weights(summary: Summary) -> str:
     if len(summary.weights) < 2:
         return ""
     ends = {"promoted": "At the end it is the champion.", "rolled_back": "It was withdrawn."}
     outcome = ends.get(str(summary.rollout.get("outcome")), "")
-    reason = str(summary.rollout.get("reason", "")).rstrip(".")
+    reason = _sentence(str(summary.rollout.get("reason", "")).rstrip("."))
     meaning = "A rollout looks for failures and for a loss in people's agreement; how good the model is, the comparison below shows."
     return _section("The new model got its traffic step by step", f"{reason}. {outcome} {meaning}", plots.weights(summary.weights))
 
