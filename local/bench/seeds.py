@@ -12,7 +12,7 @@ from typing import Any
 
 from local.stack_process import ROOT, free_port
 
-COLUMNS = ("seed", "tweets before", "after", "change (95 %)", "reviews, change (95 %)")
+COLUMNS = ("seed", "tweets before", "after", "change (95 %)", "reviews, change (95 %)", "drift of tweets before", "after")
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,17 @@ class SeedRun:
         """A cell for each of COLUMNS; a run without a comparison says why in place of its figures."""
         compared = self.summary.get("before_after") or {}
         if {"tweets", "amazon"} - set(compared):
-            return (str(self.seed), "", "", str(self.summary.get("outcome", "no summary")), str(self.summary.get("reason", "")))
+            return (str(self.seed), "", "", str(self.summary.get("outcome", "no summary")), str(self.summary.get("reason", "")), "", "")
         tweets, reviews = compared["tweets"], compared["amazon"]
         shares = (f"{100 * tweets[when]['value']:.1f} %" for when in ("before", "after"))
-        return (str(self.seed), *shares, points(tweets["gain"]), points(reviews["gain"]))
+        before = [point["score"] for point in self.summary["drift"] if point["domain"] == "tweets" and point["score"] is not None]
+        drift = (max(before, default=None), self.summary["drift_score_after_retraining"])
+        return (str(self.seed), *shares, points(tweets["gain"]), points(reviews["gain"]), *(_score(value) for value in drift))
+
+
+def _score(value: float | None) -> str:
+    """A drift score; 1 is the alarm's threshold."""
+    return "" if value is None else f"{value:.2f}"
 
 
 def points(gain: dict[str, float]) -> str:
@@ -45,8 +52,8 @@ def points(gain: dict[str, float]) -> str:
 
 def markdown(runs: Sequence[SeedRun]) -> str:
     """The table as the README has it."""
-    rows = [COLUMNS, ("---",) * len(COLUMNS), *(run.row() for run in runs)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows).replace("| --- | --- | --- | --- | --- |", "|---|---|---|---|---|")
+    head, *rows = (f"| {' | '.join(row)} |\n" for row in [COLUMNS, *(run.row() for run in runs)])
+    return "".join([head, "|" + "---|" * len(COLUMNS) + "\n", *rows])
 
 
 def run_demo(seed: int, folder: Path, *, quick: bool) -> SeedRun:

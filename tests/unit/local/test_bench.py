@@ -97,16 +97,18 @@ def test_the_table_of_seeds_has_the_figures_of_the_summaries_and_says_what_becam
         "tweets": {"before": interval(0.7117, 0.68, 0.75), "after": interval(0.7917, 0.76, 0.82), "gain": interval(0.08, 0.045, 0.117)},
         "amazon": {"before": interval(0.79, 0.76, 0.81), "after": interval(0.788, 0.76, 0.81), "gain": interval(-0.002, -0.024, 0.02)},
     }
+    scores = (("reviews", 0.58), ("tweets", None), ("tweets", 7.826), ("tweets", 3.69), ("tweets again", 9.0))
+    drift = [{"domain": domain, "score": score} for domain, score in scores]
     runs = [
-        SeedRun(1, 0, {"before_after": compared}),
+        SeedRun(1, 0, {"before_after": compared, "drift": drift, "drift_score_after_retraining": 0.188}),
         SeedRun(2, 3, {"outcome": "refused by the gates", "reason": "macro-F1 0.4"}),
         SeedRun(3, 1, {}),
     ]
     assert markdown(runs).splitlines() == [
-        "| seed | tweets before | after | change (95 %) | reviews, change (95 %) |",
-        "|---|---|---|---|---|",
-        "| 1 | 71.2 % | 79.2 % | +8.0 (4.5 to 11.7) | -0.2 (-2.4 to 2.0) |",
-        "| 2 |  |  | refused by the gates | macro-F1 0.4 |",
-        "| 3 |  |  | no summary |  |",
+        "| seed | tweets before | after | change (95 %) | reviews, change (95 %) | drift of tweets before | after |",
+        "|---|---|---|---|---|---|---|",
+        "| 1 | 71.2 % | 79.2 % | +8.0 (4.5 to 11.7) | -0.2 (-2.4 to 2.0) | 7.83 | 0.19 |",
+        "| 2 |  |  | refused by the gates | macro-F1 0.4 |  |  |",
+        "| 3 |  |  | no summary |  |  |  |",
     ]
     assert [run.ended for run in runs] == [True, True, False]
