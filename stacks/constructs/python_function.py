@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.constructs import findings
+from stacks.constructs.own_role import OwnRole
 from stacks.constructs.shared import SharedResources
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -82,7 +83,7 @@ def dependency_layer(stack: Stack) -> lambda_.LayerVersion:
     )
 
 
-class PythonFunction(Construct):
+class PythonFunction(OwnRole):
     """One function from ``lambdas/<folder>``, with a role of its own.
 
     Args:
@@ -147,19 +148,6 @@ class PythonFunction(Construct):
         self.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn])
         everywhere = {**_TRACING, **(unrestricted or {})}
         self.allow(list(everywhere), ["*"], because="; ".join(f"{action}: {reason}" for action, reason in everywhere.items()))
-
-    def allow(
-        self,
-        actions: Sequence[str],
-        resources: Sequence[str],
-        conditions: Mapping[str, Mapping[str, object]] | None = None,
-        *,
-        because: str = "",
-    ) -> None:
-        """Add one statement to the function's own role; ``because`` is the reason of a wildcard among the resources."""
-        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
-        if because:
-            findings.acknowledge_resources(self.role, resources, because)
 
     def acknowledge(self, finding: str, reason: str) -> None:
         """Acknowledge one exact AwsSolutions-IAM5 finding (``Resource::<...>`` or ``Action::<...>``) of this role."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -12,7 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.constructs import findings
+from stacks.constructs.own_role import OwnRole
 from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
 
@@ -36,7 +34,7 @@ _LOG_DELIVERY = (
 _TRACING = ("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets")
 
 
-class StateMachine(Construct):
+class StateMachine(OwnRole):
     """One state machine ``<prefix>-<part>``; its ARN is the stack's output ``StateMachineArn``.
 
     CDK's tasks add no grant to the role: give each one with ``allow`` and its siblings, so that the role can be read here.
@@ -79,19 +77,6 @@ class StateMachine(Construct):
             logs=sfn.LogOptions(destination=self.log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
         )
         CfnOutput(Stack.of(self), "StateMachineArn", value=self.state_machine.state_machine_arn)
-
-    def allow(
-        self,
-        actions: Sequence[str],
-        resources: Sequence[str],
-        conditions: Mapping[str, Mapping[str, object]] | None = None,
-        *,
-        because: str = "",
-    ) -> None:
-        """Add one statement to the state machine's own role; ``because`` is the reason of a wildcard among the resources."""
-        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
-        if because:
-            findings.acknowledge_resources(self.role, resources, because)
 
     def allow_invoke(self, *functions: PythonFunction) -> None:
         """Let the machine call these functions."""
