@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3.11
 STAGE ?= dev
+STAGES := $(basename $(notdir $(wildcard settings/*.yaml)))
 BIN := .venv/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 LOCKED := $(PIP_FLAGS) --require-hashes
@@ -68,15 +69,16 @@ install: check-tools .venv/.installed .venv-emulator/.installed .build/layer/.in
 
 layer: .build/layer/.installed ## Build the Lambda layer that synth hashes
 
-synth: install ## Synthesise every stack into cdk.out (STAGE=dev|prod)
+synth: install ## Synthesise every stack into cdk.out (STAGE=dev|prod|newacct)
 	@$(BIN)/python app.py --stage $(STAGE) --output cdk.out
 
-lint: install ## ruff, mypy --strict, and cfn-lint over both stages' templates (audited as they are synthesised)
+lint: install ## ruff, mypy --strict, and cfn-lint over every stage's templates (audited as they are synthesised), for every region
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@rm -rf .build/lint
-	@for stage in dev prod; do $(BIN)/python app.py --stage $$stage --output .build/lint/$$stage; done
-	@$(BIN)/cfn-lint --regions us-east-1 -- .build/lint/*/*.template.json
+	@for stage in $(STAGES); do $(BIN)/python app.py --stage $$stage --output .build/lint/$$stage; done
+	@$(BIN)/cfn-lint --regions $$($(BIN)/python -c 'from typing import get_args; from stacks.settings import Region; print(*get_args(Region))') \
+	  -- .build/lint/*/*.template.json
 
 test-unit: install ## The fast tests (under a minute)
 	@$(BIN)/pytest tests/unit

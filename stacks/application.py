@@ -35,16 +35,23 @@ def build_app(settings: Settings, output: Path | None = None) -> App:
     """Build the app; ``app.synth()`` fails on any unacknowledged finding. Needs no credentials and no network."""
     app = App(outdir=str(output) if output else None, context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
     foundation = FoundationStack(app, settings)
-    review = ReviewStack(app, settings)
-    stacks: list[Stack] = [TuningStack(app, settings), review, EndpointStack(app, settings), MonitoringStack(app, settings)]
-    stacks += [RolloutStack(app, settings), RetrainingStack(app, settings)]
-    if settings.labeling.enabled:
-        labeling = LabelingStack(app, settings)
-        labeling.add_stack_dependency(review)  # it reads the work team's ARN from a parameter of that stack
-        stacks.append(labeling)
+    stacks: list[Stack] = [TuningStack(app, settings), *_people(app, settings), EndpointStack(app, settings)]
+    stacks += [MonitoringStack(app, settings), RolloutStack(app, settings), RetrainingStack(app, settings)]
     for stack in stacks:
         stack.add_stack_dependency(foundation)
     Tags.of(app).add("application", settings.name)
     Tags.of(app).add("stage", settings.stage)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app, write_suppressions_to_cloud_formation=True))
     return app
+
+
+def _people(app: App, settings: Settings) -> list[Stack]:
+    """The stacks through which people are asked: none of them with ``review.backend: none``."""
+    if not settings.review.asks_people:
+        return []
+    review = ReviewStack(app, settings)
+    if not settings.labeling.enabled:
+        return [review]
+    labeling = LabelingStack(app, settings)
+    labeling.add_stack_dependency(review)  # it reads the work team's ARN from a parameter of that stack
+    return [review, labeling]

@@ -44,7 +44,7 @@ class MonitoringStack(Stack):
         self._capture_table()
         self._workgroup()
         self.drift = self._detect_drift()
-        self.reconcile = self._reconcile()
+        self.reconcile = self._reconcile() if settings.review.asks_people else None
         self._alarms()
         self._dashboard()
 
@@ -213,25 +213,29 @@ class MonitoringStack(Stack):
             datapoints=drift.datapoints_to_alarm,
             description="Served texts are unlike those of the champion's baseline; with retraining.on_drift a retraining starts by itself",
         )
-        self._alarm(
-            "ReviewsOverdue",
-            "reviews-overdue",
-            self._metric(self.reconcile, "ReviewsOverdue", 15),
-            threshold=0,
-            periods=1,
-            datapoints=1,
-            description="Reviews are open past the backend's own time limit: compare the human loops with the prediction table",
-        )
-        for function, name in ((self.drift, "detect-drift-errors"), (self.reconcile, "reconcile-errors")):
+        self._alarm_on_errors(self.drift, "detect-drift-errors")
+        if self.reconcile is not None:
             self._alarm(
-                f"Errors-{name}",
-                name,
-                function.function.metric_errors(period=Duration.minutes(15), statistic="Sum"),
+                "ReviewsOverdue",
+                "reviews-overdue",
+                self._metric(self.reconcile, "ReviewsOverdue", 15),
                 threshold=0,
                 periods=1,
                 datapoints=1,
-                description=f"{function.name} failed: read its log",
+                description="Reviews are open past the backend's own time limit: compare the human loops with the prediction table",
             )
+            self._alarm_on_errors(self.reconcile, "reconcile-errors")
+
+    def _alarm_on_errors(self, function: PythonFunction, name: str) -> None:
+        self._alarm(
+            f"Errors-{name}",
+            name,
+            function.function.metric_errors(period=Duration.minutes(15), statistic="Sum"),
+            threshold=0,
+            periods=1,
+            datapoints=1,
+            description=f"{function.name} failed: read its log",
+        )
 
     def _alarm(
         self, construct_id: str, name: str, metric: cloudwatch.IMetric, *, threshold: float, periods: int, datapoints: int, description: str
@@ -253,7 +257,6 @@ class MonitoringStack(Stack):
     def _dashboard(self) -> None:
         minutes = self.settings.drift.schedule_minutes
         scores = [self._metric(self.drift, f"{name}Score", minutes) for name in ("OovRate", "MeanConfidence", "PredictedClassDivergence")]
-        reviews = [self._metric(self.reconcile, f"Reviews{state}", 15) for state in ("Requested", "Open", "DeadLettered", "Overdue")]
         by_variant = {
             name: [
                 cloudwatch.Metric(
@@ -276,8 +279,14 @@ class MonitoringStack(Stack):
                 left_annotations=[cloudwatch.HorizontalAnnotation(value=1, label="alarm", color=cloudwatch.Color.RED)],
                 width=12,
             ),
-            cloudwatch.GraphWidget(title="Open reviews", left=reviews, width=12),
+            *self._open_reviews(),
         )
         board.add_widgets(
             *(cloudwatch.GraphWidget(title=f"{name} by variant", left=metrics, width=8) for name, metrics in by_variant.items())
         )
+
+    def _open_reviews(self) -> list[cloudwatch.IWidget]:
+        if self.reconcile is None:
+            return []
+        states = [self._metric(self.reconcile, f"Reviews{state}", 15) for state in ("Requested", "Open", "DeadLettered", "Overdue")]
+        return [cloudwatch.GraphWidget(title="Open reviews", left=states, width=12)]

@@ -29,6 +29,7 @@ class PredictionApi(Construct):
     def _predict(self) -> PythonFunction:
         names, settings, stack = self._shared.names, self._shared.settings, Stack.of(self)
         queue = names.queue("review-requests")
+        queue_url = f"https://sqs.{stack.region}.{stack.url_suffix}/{stack.account}/{queue}"
         function = PythonFunction(
             self,
             "Predict",
@@ -40,34 +41,36 @@ class PredictionApi(Construct):
             environment={
                 "ENDPOINT_NAME": names.endpoint,
                 "PREDICTIONS_TABLE": names.predictions_table,
-                "REVIEW_QUEUE_URL": f"https://sqs.{stack.region}.{stack.url_suffix}/{stack.account}/{queue}",
                 "MAX_TEXT_CHARS": str(settings.dataset.max_text_chars),
-                "AUDIT_SHARE": str(settings.review.audit_share),
+                "AUDIT_SHARE": str(settings.review.audited_share),
                 "RETENTION_DAYS": str(settings.retention.prediction_days),
-                "REVIEW_THRESHOLD": str(settings.review.threshold),
+                "REVIEW_THRESHOLD": str(settings.review.asked_below),
+                **({"REVIEW_QUEUE_URL": queue_url} if settings.review.asks_people else {}),
             },
         )
         function.allow(["sagemaker:InvokeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
         function.allow(["dynamodb:PutItem"], [names.arn("dynamodb", f"table/{names.predictions_table}")])
-        function.allow(["sqs:SendMessage"], [names.arn("sqs", queue)])
+        if settings.review.asks_people:
+            function.allow(["sqs:SendMessage"], [names.arn("sqs", queue)])
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._shared.key.key_arn])
         return function
 
     def _alarms(self) -> None:
         """What neither the endpoint's alarms nor the queues' would show."""
         names, period = self._shared.names, Duration.minutes(5)
-        self._alarm(
-            "ReviewRequestsLost",
-            "review-requests-lost",
-            cloudwatch.Metric(
-                namespace=names.metric_namespace,
-                metric_name="ReviewRequestsLost",
-                dimensions_map={"service": self.function.name},
-                period=period,
-                statistic="Sum",
-            ),
-            "Answers whose review could neither be stored nor queued: look for DynamoDB and SQS errors in the log",
-        )
+        if self._shared.settings.review.asks_people:
+            self._alarm(
+                "ReviewRequestsLost",
+                "review-requests-lost",
+                cloudwatch.Metric(
+                    namespace=names.metric_namespace,
+                    metric_name="ReviewRequestsLost",
+                    dimensions_map={"service": self.function.name},
+                    period=period,
+                    statistic="Sum",
+                ),
+                "Answers whose review could neither be stored nor queued: look for DynamoDB and SQS errors in the log",
+            )
         self._alarm(
             "Errors",
             "predict-errors",

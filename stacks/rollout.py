@@ -149,7 +149,7 @@ class RolloutStack(Stack):
                 "MAX_HOLDS": str(rollout.max_holds),
                 "MIN_REVIEWED": str(rollout.min_reviewed),
                 "WITHOUT_REVIEWS": rollout.without_reviews,
-                "AUDIT_SHARE": str(self.settings.review.audit_share),
+                "AUDIT_SHARE": str(self.settings.review.audited_share),
             },
         )
         function.allow(["cloudwatch:DescribeAlarms"], [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in alarms])

@@ -269,9 +269,9 @@ class WorkforceSettings(_Section):
 
 
 class ReviewSettings(_Section):
-    """What is sent to people, and how they are asked."""
+    """What is sent to people, and how they are asked. With ``backend: none`` nobody is asked and the review stack is not made."""
 
-    backend: Literal["a2i"] = "a2i"
+    backend: Literal["a2i", "none"] = "a2i"
     workforce: WorkforceSettings = WorkforceSettings()
     threshold: Literal["model"] | Share = "model"
     target_share: Share = 0.20
@@ -288,6 +288,39 @@ class ReviewSettings(_Section):
                 f"{self.task_availability_seconds}: a task would be gone before its worker's time is up"
             )
         return self
+
+    @model_validator(mode="after")
+    def _nobody_is_asked(self) -> ReviewSettings:
+        if self.backend != "none":
+            return self
+        for field in ("threshold", "audit_share"):
+            value = getattr(self, field)
+            if field in self.model_fields_set and value != 0:
+                raise ValueError(
+                    f"review.{field} {value} sends predictions to people, and review.backend 'none' asks nobody: leave {field} out "
+                    "(or set it to 0), or use review.backend 'a2i'"
+                )
+        if self.workforce.mode == "import":
+            raise ValueError(
+                "review.workforce imports a work team, and review.backend 'none' asks nobody: leave review.workforce out, or use "
+                "review.backend 'a2i'"
+            )
+        return self
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether there is a review stack: a queue of requests, and people behind it."""
+        return self.backend != "none"
+
+    @property
+    def asked_below(self) -> Literal["model"] | float:
+        """The threshold that predictions are compared with; 0.0, below which no confidence is, where nobody is asked."""
+        return self.threshold if self.asks_people else 0.0
+
+    @property
+    def audited_share(self) -> float:
+        """The share of confident answers that people really see."""
+        return self.audit_share if self.asks_people else 0.0
 
 
 class LabelingSettings(_Section):
@@ -391,10 +424,24 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _agreement_can_be_judged(self) -> Settings:
+        if self.rollout.without_reviews == "hold" and not self.review.asks_people:
+            raise ValueError(
+                "rollout.without_reviews 'hold' waits for people, and review.backend 'none' asks nobody: every rollout would end "
+                "inconclusive; use rollout.without_reviews 'advance', or review.backend 'a2i'"
+            )
         if self.rollout.without_reviews == "hold" and self.review.audit_share == 0:
             raise ValueError(
                 "rollout.without_reviews 'hold' needs review.audit_share above 0: with no confident answer reviewed, agreement is never "
                 "judged and every rollout would end inconclusive; raise review.audit_share, or use 'advance'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_labels(self) -> Settings:
+        if self.labeling.enabled and not self.review.asks_people:
+            raise ValueError(
+                "labeling.enabled true needs the work team of the review stack, which review.backend 'none' leaves out: set "
+                "labeling.enabled to false, or use review.backend 'a2i'"
             )
         return self
 

@@ -33,11 +33,12 @@ _RETRY_AFTER_SECONDS = "5"
 class Environment:
     endpoint_name: str
     predictions_table: str
-    review_queue_url: str
     max_text_chars: int
     audit_share: float
     retention_days: int
     review_threshold: str = "model"
+    review_queue_url: str = ""
+    """Not set where nobody is asked: the threshold and the audit share are 0 then, so no prediction is sent anywhere."""
 
     @property
     def fixed_threshold(self) -> float | None:

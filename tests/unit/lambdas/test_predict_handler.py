@@ -99,7 +99,7 @@ class Function:
 
 @pytest.fixture
 def function(monkeypatch: pytest.MonkeyPatch) -> Function:
-    environment = entry.Environment("reviewloop-dev", "predictions", "https://sqs/queue", 100, 0.0, 90)
+    environment = entry.Environment("reviewloop-dev", "predictions", 100, 0.0, 90, review_queue_url="https://sqs/queue")
     runtime = boto3.client("sagemaker-runtime", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     stubber = Stubber(runtime)
     stubber.activate()

@@ -14,6 +14,7 @@ from stacks.names import BUCKET_PURPOSES
 from stacks.settings import _LONGEST_BUCKET_PURPOSE, DatasetSettings, FleetShiftSettings, SettingsError, load_settings
 
 SETTINGS = Path(__file__).resolve().parents[3] / "settings"
+WORKTEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/reviewers"
 
 
 def write(tmp_path: Path, **sections: Any) -> Path:
@@ -29,7 +30,7 @@ def problems(tmp_path: Path, sections: dict[str, Any]) -> list[str]:
     return str(caught.value).splitlines()
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod"])
+@pytest.mark.parametrize("stage", sorted(path.stem for path in SETTINGS.glob("*.yaml")))
 def test_shipped_settings_load_and_name_their_stage(stage: str) -> None:
     assert load_settings(SETTINGS / f"{stage}.yaml").stage == stage
 
@@ -154,6 +155,23 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         {"rollout": {"without_reviews": "hold"}, "review": {"audit_share": 0}},
         ["rollout.without_reviews 'hold'", "review.audit_share above 0", "raise review.audit_share, or use 'advance'"],
     ),
+    (
+        {"review": {"backend": "none", "threshold": 0.5}, "labeling": {"enabled": False}},
+        ["review.threshold 0.5", "review.backend 'none' asks nobody", "leave threshold out", "use review.backend 'a2i'"],
+    ),
+    (
+        {"review": {"backend": "none", "audit_share": 0.02}, "labeling": {"enabled": False}},
+        ["review.audit_share 0.02", "review.backend 'none' asks nobody", "leave audit_share out"],
+    ),
+    (
+        {"review": {"backend": "none", "workforce": {"mode": "import", "workteam_arn": WORKTEAM}}, "labeling": {"enabled": False}},
+        ["review.workforce imports a work team", "leave review.workforce out"],
+    ),
+    (
+        {"review": {"backend": "none"}, "labeling": {"enabled": False}, "rollout": {"without_reviews": "hold"}},
+        ["rollout.without_reviews 'hold'", "review.backend 'none'", "use rollout.without_reviews 'advance'"],
+    ),
+    ({"review": {"backend": "none"}}, ["labeling.enabled true", "review.backend 'none'", "set labeling.enabled to false"]),
     ({"rollout": {"step_seconds": 60}}, ["rollout.step_seconds 60", "at least the 120 s"]),
     (
         {"name": "a" * 15, "stage": "b" * 8, "region": "ap-southeast-1"},
@@ -172,6 +190,7 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {"rollout": {"step_seconds": 120}},
     {"rollout": {"without_reviews": "hold"}, "review": {"audit_share": 0.001}},
     {"rollout": {"without_reviews": "advance"}, "review": {"audit_share": 0}},
+    {"review": {"backend": "none", "threshold": 0, "audit_share": 0.0}, "labeling": {"enabled": False}},
     {"name": "a" * 15, "stage": "b" * 7, "region": "ap-southeast-1"},
 ]
 
@@ -238,7 +257,7 @@ def test_the_longest_text_fits_into_an_item_of_the_table() -> None:
 
 
 def test_missing_file_lists_the_stages_that_exist() -> None:
-    with pytest.raises(SettingsError, match="dev, prod"):
+    with pytest.raises(SettingsError, match="dev, newacct, prod"):
         load_settings(SETTINGS / "staging.yaml")
 
 

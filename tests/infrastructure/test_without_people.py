@@ -1,0 +1,70 @@
+"""A stage where nobody is asked (``review.backend: none``): no stack for people, and nothing in the others that waits for one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployed_definition import resolve
+from test_alarm_page import deployed
+from test_security_page import written
+
+from lambdas.common.environment import read_environment
+from lambdas.predict.handler import Environment
+
+STAGE = "newacct"
+STACKS = {"foundation", "tuning", "endpoint", "monitoring", "rollout", "retraining"}
+
+
+@pytest.fixture(scope="module")
+def templates(synthesised: Callable[[str], Path]) -> dict[str, dict[str, Any]]:
+    """Part -> template of every stack."""
+    name = f"reviewloop-{STAGE}-"
+    return {
+        path.name.removeprefix(name).removesuffix(".template.json"): json.loads(path.read_bytes())
+        for path in synthesised(STAGE).glob("*.template.json")
+    }
+
+
+def variables(template: dict[str, Any], function: str) -> dict[str, str]:
+    """Environment of the function with this name."""
+    (found,) = (
+        item["Properties"]
+        for item in template["Resources"].values()
+        if item["Type"] == "AWS::Lambda::Function" and item["Properties"]["FunctionName"] == f"reviewloop-{STAGE}-{function}"
+    )
+    given: dict[str, str] = resolve(template, found["Environment"]["Variables"])
+    return given
+
+
+def test_the_stacks_for_people_are_left_out_and_nothing_names_what_they_would_hold(templates: dict[str, dict[str, Any]]) -> None:
+    assert set(templates) == STACKS
+    text = json.dumps(templates)
+    for name in ("review-requests", "review-results", "workteam-arn", "flow-definition", "human-loop", "human-task-ui", "labeling-job"):
+        assert name not in text, name
+
+
+def test_no_prediction_is_ever_sent_anywhere(templates: dict[str, dict[str, Any]]) -> None:
+    environment = read_environment(Environment, variables(templates["endpoint"], "predict"))
+    assert (environment.fixed_threshold, environment.audit_share, environment.review_queue_url) == (0.0, 0.0, "")
+    assert variables(templates["rollout"], "judge-rollout")["AUDIT_SHARE"] == "0.0"
+
+
+def test_there_is_no_account_of_reviews_and_no_alarm_about_them(synthesised: Callable[[str], Path]) -> None:
+    kinds = {"AWS::CloudWatch::Alarm": "AlarmName", "AWS::Lambda::Function": "FunctionName", "AWS::SQS::Queue": "QueueName"}
+    for kind, name in kinds.items():
+        everywhere, here = (deployed(synthesised(stage), stage, kind, name) for stage in ("dev", STAGE))
+        assert here < everywhere
+        assert not [one for one in here if "review" in one or "reconcile" in one]
+
+
+def test_no_role_is_there_that_the_security_page_does_not_list(templates: dict[str, dict[str, Any]]) -> None:
+    listed = {role for stack, role in written() if stack in STACKS}
+    roles = {
+        name[:-8] for template in templates.values() for name, item in template["Resources"].items() if item["Type"] == "AWS::IAM::Role"
+    }
+    assert "PredictionsPredictRole" in roles <= listed
+    assert "ReconcileRole" not in roles
