@@ -20,6 +20,7 @@ from ministack.services import athena
 from local.emulator.iam import encryption, requests
 from local.emulator.iam.audit_log import audit
 from local.emulator.iam.requests import Call, Check, Context
+from local.emulator.sqs import message_moves
 
 _call: contextvars.ContextVar[Call | None] = contextvars.ContextVar("reviewloop_iam_call", default=None)
 _refused: contextvars.ContextVar[Check | None] = contextvars.ContextVar("reviewloop_iam_refused", default=None)
@@ -106,6 +107,9 @@ def _knowing_more_resources(extract: Any) -> Any:
 
 
 def _resources(call: Call) -> list[str] | None:
+    if call.service == "sqs":
+        source = message_moves.source_arn(call)
+        return [source] if source else None
     if call.service == "athena" and call.body.get("QueryExecutionId"):
         execution = athena._executions.get(call.body["QueryExecutionId"])
         return [call.arn("athena", f"workgroup/{(execution or {}).get('WorkGroup') or 'primary'}")]
@@ -146,6 +150,10 @@ def _further(call: Call, asked: Check) -> Iterator[Check]:
         yield Check(asked.action, other, asked.context)
     yield from requests.passed_roles(call)
     yield from encryption.implied_checks(asked.action, asked.resource, call)
+    if call.service == "sqs":
+        for check in message_moves.needed(call):
+            yield check
+            yield from encryption.implied_checks(check.action, check.resource, call)
 
 
 def _decide(stock: Any, access_key_id: str, service: str, region: str, check: Check) -> Any:
