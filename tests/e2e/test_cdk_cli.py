@@ -73,14 +73,7 @@ def cdk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cdk]:
     emulator = stack_process.start(folder / "run", port=stack_process.free_port(), time_scale=0.02, region=REGION)
     try:
         cli = Cdk(emulator.url, folder)
-        cli(
-            "bootstrap",
-            f"aws://{deployer.ACCOUNT}/{REGION}",
-            "--app",
-            "",
-            "--cloudformation-execution-policies",
-            "arn:aws:iam::aws:policy/AdministratorAccess",
-        )
+        cli("bootstrap", f"aws://{deployer.ACCOUNT}/{REGION}", "--app", "")
         yield cli
     finally:
         emulator.stop()
@@ -88,6 +81,12 @@ def cdk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cdk]:
 
 def test_the_pinned_cli_is_installed(cdk: Cdk) -> None:
     assert cdk("--version").startswith("2.1148.1")
+
+
+def test_bootstrap_gives_the_role_that_deploys_its_policy(cdk: Cdk) -> None:
+    role = f"cdk-hnb659fds-cfn-exec-role-{deployer.ACCOUNT}-{REGION}"
+    attached = cdk.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    assert [policy["PolicyArn"] for policy in attached] == [deployer.EXECUTION_POLICY]
 
 
 def test_a_small_app_is_deployed_left_alone_and_destroyed(cdk: Cdk, tmp_path: Path) -> None:

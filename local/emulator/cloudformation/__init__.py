@@ -6,9 +6,9 @@ from __future__ import annotations
 def install() -> None:
     """Register the types and the mends."""
     from local.emulator import query_definitions
-    from local.emulator.cloudformation import autoscaling, custom_resources, mends, registry, sagemaker, stock_services
+    from local.emulator.cloudformation import autoscaling, conditions, custom_resources, mends, registry, sagemaker, stock_services
 
     query_definitions.install()
     registry.install()
-    for module in (sagemaker, autoscaling, stock_services, mends, custom_resources):
+    for module in (conditions, sagemaker, autoscaling, stock_services, mends, custom_resources):
         module.install()
