@@ -20,6 +20,7 @@ Region = Literal[
 InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 S3Uri = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}/.+$")]
+KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 _LONGEST_BUCKET_PURPOSE = "access-logs"
 
@@ -52,6 +53,7 @@ class DatasetSettings(_Section):
     """Where the labelled texts come from. With no ``uri`` the corpus that ships with the project is used."""
 
     uri: S3Uri | None = None
+    kms_key_arn: KeyArn | None = None
     labels: tuple[LabelName, ...] = Field(default=("negative", "neutral", "positive"), min_length=2, max_length=20)
     max_text_chars: int = Field(default=5_000, ge=100, le=90_000)  # four bytes each at most: an item of the table holds 400 KB
 
@@ -59,6 +61,15 @@ class DatasetSettings(_Section):
     def _labels_differ(self) -> DatasetSettings:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"dataset.labels {list(self.labels)} has a label twice: every label must differ")
+        return self
+
+    @model_validator(mode="after")
+    def _key_is_of_an_own_bucket(self) -> DatasetSettings:
+        if self.kms_key_arn and not self.uri:
+            raise ValueError(
+                f"dataset.kms_key_arn {self.kms_key_arn} is the key of the bucket in dataset.uri, which is not set: "
+                "set dataset.uri, or remove the key (our own buckets have the app's key)"
+            )
         return self
 
 
@@ -90,6 +101,10 @@ class RetrainingSearch(_Section):
     epochs: Epochs = (2, 3)
 
 
+ExtraField = Literal["MaxRuntimeInSeconds", "RandomSeed", "RetryStrategy", "StrategyConfig"]
+"""Fields of the tuning job that are newer than what Step Functions is known to take; source: stacks/tuning_jobs.py."""
+
+
 class TuningSettings(_Section):
     """The hyper-parameter tuning job and what its training jobs run on."""
 
@@ -109,6 +124,13 @@ class TuningSettings(_Section):
     soft_labels: bool = True
     max_length: int = Field(default=64, ge=8, le=512)
     seed: int = Field(default=20_240_601, ge=0, le=2**31 - 1)
+    extra_fields: tuple[ExtraField, ...] = Field(default=(), max_length=4)
+
+    @model_validator(mode="after")
+    def _extra_fields_differ(self) -> TuningSettings:
+        if len(set(self.extra_fields)) != len(self.extra_fields):
+            raise ValueError(f"tuning.extra_fields {list(self.extra_fields)} has a field twice: every field must differ")
+        return self
 
     @model_validator(mode="after")
     def _strategy_rules(self) -> TuningSettings:

@@ -17,7 +17,7 @@ from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.images import inference_image, training_image
 from stacks.names import Names
 from stacks.settings import Settings
-from stacks.tuning_jobs import JobEnvironment, evaluation_parameters, longest_hours, outside_dataset, parameter_ranges, tuning_parameters
+from stacks.tuning_jobs import JobEnvironment, evaluation_parameters, longest_hours, outside_dataset, search_parameters, tuning_parameters
 
 SAGEMAKER_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.ResourceLimitExceededException"]
 """Throttling comes as the first or the second name; the third is an instance quota that another job may free again."""
@@ -208,8 +208,8 @@ class TuningStack(Stack):
             sfn.Pass(
                 self.steps,
                 name,
-                result=sfn.Result.from_object(parameter_ranges(self.settings, retraining=retraining)),
-                result_path="$.parameter_ranges",
+                result=sfn.Result.from_object(search_parameters(self.settings, retraining=retraining)),
+                result_path="$.search",
             ).next(tune)
             for name, retraining in (("FirstRanges", False), ("RetrainingRanges", True))
         )

@@ -1,4 +1,9 @@
-"""The two jobs of a tuning execution as Step Functions parameters; fields ending in ``.$`` come from the execution."""
+"""The two jobs of a tuning execution as Step Functions parameters; fields ending in ``.$`` come from the execution.
+
+Step Functions checks nested fields against a model of its own, which is older than SageMaker's API: fields that no public
+definition has are left out unless ``tuning.extra_fields`` names them. Refusals of that kind: aws/aws-cdk issue 10014 and
+aws/aws-step-functions-data-science-sdk-python issues 15 and 200. docs/settings.md says what is lost without each.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +45,9 @@ def parameter_ranges(settings: Settings, *, retraining: bool) -> dict[str, list[
     search = tuning.retraining if retraining else tuning
     layers = tuning.layers[:1] if retraining else tuning.layers
     rate = search.learning_rate
-    categories = {"layers": layers, "trained_layers": search.trained_layers, "epochs": search.epochs}
+    categories: dict[str, tuple[Any, ...]] = {"layers": layers, "trained_layers": search.trained_layers}
+    if not _epochs_are_fixed(settings):
+        categories["epochs"] = search.epochs
     return {
         "ContinuousParameterRanges": [
             {"Name": "learning_rate", "MinValue": str(rate.low), "MaxValue": str(rate.high), "ScalingType": rate.scaling}
@@ -51,9 +58,28 @@ def parameter_ranges(settings: Settings, *, retraining: bool) -> dict[str, list[
     }
 
 
+def search_parameters(settings: Settings, *, retraining: bool) -> dict[str, Any]:
+    """What the execution's ``$.search`` holds: the ranges, and with Hyperband the number of epochs."""
+    search: dict[str, Any] = {"ranges": parameter_ranges(settings, retraining=retraining)}
+    if _epochs_are_fixed(settings):
+        epochs = settings.tuning.retraining.epochs if retraining else settings.tuning.epochs
+        search["epochs"] = str(max(epochs))
+    return search
+
+
+def _epochs_are_fixed(settings: Settings) -> bool:
+    """Hyperband decides itself how long a training job learns.
+
+    Without ``MaxResource`` it takes the static hyper-parameter ``epochs`` for it (API reference, HyperbandStrategyConfig).
+    """
+    return settings.tuning.strategy == "Hyperband"
+
+
 def static_parameters(settings: Settings, code_file: str) -> dict[str, str]:
     """What every training job of a tuning job has in common. ``code_file``: the archive's name in the channel ``code``."""
+    fixed = {"epochs.$": "$.search.epochs"} if _epochs_are_fixed(settings) else {}
     return {
+        **fixed,
         "sagemaker_program": "train.py",
         "sagemaker_submit_directory": f"/opt/ml/input/data/code/{code_file}",
         "soft_labels": str(int(settings.tuning.soft_labels)),
@@ -67,19 +93,19 @@ def static_parameters(settings: Settings, code_file: str) -> dict[str, str]:
 def tuning_parameters(settings: Settings, environment: JobEnvironment, code_file: str, *, warm: bool) -> dict[str, Any]:
     """CreateHyperParameterTuningJob."""
     tuning = settings.tuning
+    limits: dict[str, Any] = {"MaxNumberOfTrainingJobs.$": "$.max_jobs", "MaxParallelTrainingJobs.$": "$.max_parallel_jobs"}
+    if "MaxRuntimeInSeconds" in tuning.extra_fields:
+        limits["MaxRuntimeInSeconds"] = max(LEAST_RUNTIME_SECONDS, tuning.max_runtime_seconds * _most_jobs(settings))
     config: dict[str, Any] = {
         "Strategy": tuning.strategy,
         "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": OBJECTIVE},
-        "ResourceLimits": {
-            "MaxNumberOfTrainingJobs.$": "$.max_jobs",
-            "MaxParallelTrainingJobs.$": "$.max_parallel_jobs",
-            "MaxRuntimeInSeconds": max(LEAST_RUNTIME_SECONDS, tuning.max_runtime_seconds * _most_jobs(settings)),
-        },
+        "ResourceLimits": limits,
         "TrainingJobEarlyStoppingType": tuning.early_stopping,
-        "RandomSeed": tuning.seed,
-        "ParameterRanges.$": "$.parameter_ranges",
+        "ParameterRanges.$": "$.search.ranges",
     }
-    if tuning.strategy == "Hyperband":
+    if "RandomSeed" in tuning.extra_fields:
+        config["RandomSeed"] = tuning.seed
+    if "StrategyConfig" in tuning.extra_fields and tuning.strategy == "Hyperband":
         config["StrategyConfig"] = {
             "HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": max(*tuning.epochs, *tuning.retraining.epochs)}
         }
@@ -104,8 +130,6 @@ def _training_definition(settings: Settings, environment: JobEnvironment, code_f
         "StaticHyperParameters": static_parameters(settings, code_file),
         "InputDataConfig.$": "$.input_data_config",
         "OutputDataConfig": {"S3OutputPath": environment.output_uri, "KmsKeyId": environment.key_arn},
-        # A retry after a fault of the service goes on at the epoch that was reached; the bucket's own key encrypts what lies there.
-        "CheckpointConfig": {"S3Uri.$": "$.checkpoint_uri"},
         "ResourceConfig": {
             "InstanceType": tuning.instance_type,
             "InstanceCount": 1,
@@ -113,12 +137,21 @@ def _training_definition(settings: Settings, environment: JobEnvironment, code_f
             **volume_key(tuning.instance_type, environment.key_arn),
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": tuning.max_runtime_seconds},
-        # For the service's own faults; a script that fails is not tried again.
-        "RetryStrategy": {"MaximumRetryAttempts": 2},
         "EnableNetworkIsolation": True,
         "EnableInterContainerTrafficEncryption": True,
         **vpc_config(settings.network),
+        **_second_try(settings),
     }
+
+
+def _second_try(settings: Settings) -> dict[str, Any]:
+    """For the service's own faults; a script that fails is not tried again.
+
+    The second try goes on at the epoch that was reached; the bucket's own key encrypts the checkpoints. Without it nobody reads them.
+    """
+    if "RetryStrategy" not in settings.tuning.extra_fields:
+        return {}
+    return {"RetryStrategy": {"MaximumRetryAttempts": 2}, "CheckpointConfig": {"S3Uri.$": "$.checkpoint_uri"}}
 
 
 def evaluation_parameters(settings: Settings, environment: JobEnvironment) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Stock ministack has no SageMaker integration, never asks what a state machine's role allows, knows no TimeoutSeconds of a machine,
 and goes on with what a stopped execution waits for. Hooks: ``stepfunctions._invoke_resource`` and ``_invoke_with_callback`` (every task
 goes through one, parameters resolved), ``_invoke_resource_with_timeout``, ``_execute_task`` (knows the execution), ``_run_execution``
-and ``_fail_execution``.
+and ``_fail_execution``; ``_validate_definition_jsonata`` and ``provisioners._sfn_definition`` (every new definition goes through one).
 
 Waits and retry intervals are scaled; TimeoutSeconds, which bounds real work, is not.
 """
@@ -20,8 +20,9 @@ from typing import Any
 
 from ministack.core import responses
 from ministack.services import stepfunctions
+from ministack.services.cloudformation import provisioners
 
-from local.emulator import api
+from local.emulator import api, step_functions_fields
 from local.emulator.api import ApiError
 from local.emulator.clock import TIME_SCALE
 from local.emulator.iam import requests
@@ -89,6 +90,34 @@ def install() -> None:
             fail(execution, error, cause)
 
     stepfunctions._fail_execution = fail_running
+    judge, defined = stepfunctions._validate_definition_jsonata, provisioners._sfn_definition
+    stepfunctions._validate_definition_jsonata = lambda text: _invalid_definition(text) or judge(text)
+
+    def definition_of(props: dict[str, Any]) -> str:
+        text: str = defined(props)
+        if invalid := _invalid_definition(text):
+            raise ValueError(invalid)
+        return text
+
+    provisioners._sfn_definition = definition_of
+    validate = stepfunctions._validate_state_machine_definition
+    stepfunctions._validate_state_machine_definition = lambda data: _diagnosed(data) or validate(data)
+
+
+def _diagnosed(data: dict[str, Any]) -> Any:
+    """ValidateStateMachineDefinition's answer for a definition with a field that is not known, else None."""
+    invalid = step_functions_fields.invalid_definition(data.get("definition"))
+    if invalid is None:
+        return None
+    code, message = invalid.split(": ", 1)
+    message, location = message.rsplit(" at ", 1)
+    diagnostic = {"severity": "ERROR", "code": code, "message": message, "location": location}
+    return responses.json_response({"result": "FAIL", "diagnostics": [diagnostic]})
+
+
+def _invalid_definition(text: Any) -> str | None:
+    invalid = step_functions_fields.invalid_definition(text)
+    return f"Invalid State Machine Definition: '{invalid}'" if invalid else None
 
 
 # -- an execution's life -----------------------------------------------------------------------------
@@ -187,6 +216,7 @@ def _checked(invoke_resource: Callable[..., Any]) -> Callable[..., Any]:
     def invoke(resource: str, parameters: dict[str, Any]) -> Any:
         for check in needed(resource, parameters):
             _require(check, resource)
+        _require_known_fields(resource, parameters)
         if resource.startswith("arn:aws:states:::sagemaker:"):
             return _sagemaker(resource.rsplit(":", 1)[-1], parameters)
         if resource.startswith("arn:aws:states:::states:startExecution.sync"):
@@ -194,6 +224,14 @@ def _checked(invoke_resource: Callable[..., Any]) -> Callable[..., Any]:
         return invoke_resource(resource, parameters)
 
     return invoke
+
+
+def _require_known_fields(resource: str, parameters: dict[str, Any]) -> None:
+    """What came from the input is checked when the task starts; what stands in the definition was checked when that was made."""
+    unknown = [f'The field "{field}" is not supported by Step Functions' for field in step_functions_fields.refused(resource, parameters)]
+    if unknown:
+        cause = f"The Parameters '{json.dumps(parameters)}' could not be used to start the Task: [{', '.join(unknown)}]"
+        raise stepfunctions._ExecutionError("States.Runtime", cause)
 
 
 def _checked_callback(invoke_with_callback: Callable[..., Any]) -> Callable[..., Any]:

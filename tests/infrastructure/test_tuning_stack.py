@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from deployed_definition import ACCOUNT, definition, fill_in, problems, resolve
 from lambdas.plan_tuning.plan import channels, job_name, read_input, warm_start
 from lambdas.register_candidates.registration import package_request
 from lambdas.select_candidates.selection import evaluation_job_name, processing_inputs
+from local.emulator.step_functions_fields import refused
 from stacks.application import FEATURE_FLAGS
 from stacks.constructs.state_machine import CRASHES, LAMBDA_FAULTS
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
 from stacks.settings import DatasetSettings, NetworkSettings, RetrainingSearch, Settings, load_settings
 from stacks.tuning import TuningStack
-from stacks.tuning_jobs import OBJECTIVE, longest_hours, parameter_ranges
+from stacks.tuning_jobs import OBJECTIVE, longest_hours, search_parameters
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
@@ -33,12 +35,15 @@ def changed(settings: Settings, **parts: dict[str, Any]) -> Settings:
 
 
 HYPERBAND = changed(DEV, tuning={"strategy": "Hyperband", "early_stopping": "Off"})
+EXTRA = ("MaxRuntimeInSeconds", "RandomSeed", "RetryStrategy", "StrategyConfig")
 VARIANTS = {
     "dev": DEV,
     "prod": PROD,
     "vpc": DEV.model_copy(update={"network": VPC}),
     "cpu-free volume": changed(DEV, tuning={"instance_type": "ml.p3.2xlarge", "evaluation_instance_type": "ml.p3.2xlarge"}),
     "hyperband": HYPERBAND,
+    "extra fields": changed(DEV, tuning={"extra_fields": EXTRA}),
+    "hyperband with extra fields": changed(HYPERBAND, tuning={"extra_fields": EXTRA}),
     "shortest": changed(
         DEV, tuning={"max_runtime_seconds": 60, "max_jobs": 1, "max_parallel_jobs": 1, "retraining": RetrainingSearch(max_jobs=1)}
     ),
@@ -102,7 +107,7 @@ def planned(settings: Settings, *, parents: list[str], again: bool) -> dict[str,
         ),
         "warm_start": warm_start(tuning.warm_start_parents),
         "continues_champion": again,
-        "parameter_ranges": parameter_ranges(settings, retraining=again),
+        "search": search_parameters(settings, retraining=again),
     }
 
 
@@ -166,38 +171,100 @@ def test_the_check_itself_refuses_what_sagemaker_would(template: Template, chang
     assert any(named in text for text in problems("CreateHyperParameterTuningJob", request | change))
 
 
-def test_hyperband_gets_its_resources_and_the_others_no_strategy_config(templates: dict[str, Template]) -> None:
+def test_hyperband_gets_its_resources_as_the_number_of_epochs(templates: dict[str, Template]) -> None:
+    """Without MaxResource the service infers it from the static hyper-parameter ``epochs`` (API reference, HyperbandStrategyConfig)."""
+    for name, settings in (("hyperband", HYPERBAND), ("hyperband with extra fields", HYPERBAND)):
+        for state, parents, epochs in (("Tune", [], settings.tuning.epochs), ("Tune", ["x"], settings.tuning.retraining.epochs)):
+            request = fill_in(
+                definition(templates[name])["States"][state]["Parameters"], planned(settings, parents=[], again=bool(parents))
+            )
+            assert request["TrainingJobDefinition"]["StaticHyperParameters"]["epochs"] == str(max(epochs))
+            ranges = request["HyperParameterTuningJobConfig"]["ParameterRanges"]
+            assert "epochs" not in {item["Name"] for items in ranges.values() for item in items}
+
+
+def test_hyperbands_own_configuration_comes_with_the_extra_field(templates: dict[str, Template]) -> None:
     config = {
-        name: definition(templates[name])["States"]["Tune"]["Parameters"]["HyperParameterTuningJobConfig"] for name in ("dev", "hyperband")
+        name: definition(templates[name])["States"]["Tune"]["Parameters"]["HyperParameterTuningJobConfig"]
+        for name in ("extra fields", "hyperband", "hyperband with extra fields")
     }
-    assert config["hyperband"]["StrategyConfig"] == {
-        "HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": max(*DEV.tuning.epochs, *DEV.tuning.retraining.epochs)}
-    }
-    assert "StrategyConfig" not in config["dev"]
+    most = max(*DEV.tuning.epochs, *DEV.tuning.retraining.epochs)
+    assert config["hyperband with extra fields"]["StrategyConfig"] == {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": most}}
+    assert "StrategyConfig" not in config["hyperband"]
+    assert "StrategyConfig" not in config["extra fields"]
+
+
+# -- what Step Functions takes ---------------------------------------------------------------------
+
+
+def sync_states(machine: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for state in machine["States"].values():
+        if str(state.get("Resource", "")).endswith(".sync"):
+            yield state
+        if "ItemProcessor" in state:
+            yield from sync_states(state["ItemProcessor"])
+
+
+def unknown_fields(template: Template) -> set[str]:
+    """Fields that Step Functions is not known to take, of every job of a template's machine."""
+    states = list(sync_states(definition(template)))
+    assert states
+    return {field for state in states for field in refused(state["Resource"], state["Parameters"], also=frozenset())}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_jobs_have_no_field_that_step_functions_may_refuse_unless_it_is_asked_for(templates: dict[str, Template], name: str) -> None:
+    asked = set(VARIANTS[name].tuning.extra_fields)
+    if VARIANTS[name].tuning.strategy != "Hyperband":
+        asked.discard("StrategyConfig")
+    assert unknown_fields(templates[name]) == asked
+
+
+def test_what_comes_from_the_input_has_known_fields_too() -> None:
+    for parents, again in (([], False), (["reviewloop-dev-0a1b2c3d"], True)):
+        plan = planned(DEV, parents=parents, again=again)
+        request = {
+            "HyperParameterTuningJobConfig": {"ParameterRanges": plan["search"]["ranges"]},
+            "TrainingJobDefinition": {"InputDataConfig": plan["input_data_config"]},
+            **({"WarmStartConfig": plan["warm_start"]} if parents else {}),
+        }
+        assert list(refused("arn:aws:states:::sagemaker:createHyperParameterTuningJob.sync", request)) == []
+    inputs = processing_inputs(code_uri="s3://a/c.gz", dataset_uri="s3://d/v", model_uri="s3://m/m.tar.gz", champion_uri=CHAMPION)
+    assert list(refused("arn:aws:states:::sagemaker:createProcessingJob.sync", {"ProcessingInputs": inputs})) == []
+
+
+def test_extra_fields_are_the_service_s_own_and_checkpoints_come_with_retries(templates: dict[str, Template]) -> None:
+    states = definition(templates["extra fields"])["States"]
+    config, job = (states["Tune"]["Parameters"][name] for name in ("HyperParameterTuningJobConfig", "TrainingJobDefinition"))
+    assert config["RandomSeed"] == DEV.tuning.seed
+    assert config["ResourceLimits"]["MaxRuntimeInSeconds"] == DEV.tuning.max_runtime_seconds * DEV.tuning.max_jobs
+    assert job["RetryStrategy"] == {"MaximumRetryAttempts": 2}
+    assert job["CheckpointConfig"] == {"S3Uri.$": "$.checkpoint_uri"}
+    plain = definition(templates["dev"])["States"]["Tune"]["Parameters"]
+    assert "CheckpointConfig" not in plain["TrainingJobDefinition"]  # nobody would read them
 
 
 def test_every_setting_of_the_search_reaches_the_request(template: Template) -> None:
     states = definition(template)["States"]
     config = states["Tune"]["Parameters"]["HyperParameterTuningJobConfig"]
-    assert config["ParameterRanges.$"] == "$.parameter_ranges"
+    assert config["ParameterRanges.$"] == "$.search.ranges"
     for state, trained, rates in (("FirstRanges", "2", (1e-4, 3e-4)), ("RetrainingRanges", "3", (1.6e-4, 2.6e-4))):
-        assert (states[state]["ResultPath"], states[state]["Next"]) == ("$.parameter_ranges", "ContinuesEarlierTuning")
-        ranges = states[state]["Result"]
+        assert (states[state]["ResultPath"], states[state]["Next"]) == ("$.search", "ContinuesEarlierTuning")
+        ranges = states[state]["Result"]["ranges"]
         values = {item["Name"]: item["Values"] for item in ranges["CategoricalParameterRanges"]}
         assert values == {"epochs": ["2"], "layers": ["4"], "trained_layers": [trained]}
         (rate,) = ranges["ContinuousParameterRanges"]
         assert (rate["Name"], float(rate["MinValue"]), float(rate["MaxValue"]), rate["ScalingType"]) == (
             "learning_rate", *rates, "Logarithmic",
         )  # fmt: skip
-    assert (config["Strategy"], config["RandomSeed"], config["TrainingJobEarlyStoppingType"]) == ("Bayesian", DEV.tuning.seed, "Auto")
+    assert (config["Strategy"], config["TrainingJobEarlyStoppingType"]) == ("Bayesian", "Auto")
 
 
-def test_every_training_job_knows_how_much_to_read_and_where_its_checkpoints_lie(templates: dict[str, Template]) -> None:
+def test_every_training_job_knows_how_much_to_read_and_where_checkpoints_lie(templates: dict[str, Template]) -> None:
     for name, replay_rows in (("dev", "700"), ("prod", "2000")):
         for job in jobs_of(templates[name])[:2]:
             static = job["StaticHyperParameters"]
             assert (static["max_length"], static["replay_rows"]) == ("64", replay_rows)
-            assert job["CheckpointConfig"] == {"S3Uri.$": "$.checkpoint_uri"}
     (variables,) = (
         item["Properties"]["Environment"]["Variables"]
         for item in templates["dev"].find_resources("AWS::Lambda::Function").values()

@@ -12,6 +12,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import job_setup
@@ -75,6 +76,13 @@ def sync(operation: str, parameters: dict[str, Any], **more: Any) -> State:
     return task(f"arn:aws:states:::sagemaker:{operation}.sync", parameters, **more)
 
 
+def tuning(jobs: Jobs, script: str, /, **more: Any) -> dict[str, Any]:
+    """A tuning request as Step Functions takes it: without the seed, which is newer than its model."""
+    request = jobs.tuning(script, **more)
+    del request["HyperParameterTuningJobConfig"]["RandomSeed"]
+    return request
+
+
 @pytest.fixture(scope="module")
 def machines(aws: ClientFactory, make_role: Callable[..., str]) -> Machines:
     return Machines(aws, make_role)
@@ -100,7 +108,7 @@ def test_a_job_is_waited_for_and_its_description_is_the_output(machines: Machine
 
 
 def test_tuning_and_processing_jobs_are_waited_for(machines: Machines, jobs: Jobs) -> None:
-    tune = {**sync("createHyperParameterTuningJob", jobs.tuning("print('score=0.5')", jobs=1), ResultPath="$.tuning"), "Next": "Process"}
+    tune = {**sync("createHyperParameterTuningJob", tuning(jobs, "print('score=0.5')", jobs=1), ResultPath="$.tuning"), "Next": "Process"}
     del tune["End"]
     output = machines.output({"Tune": tune, "Process": sync("createProcessingJob", jobs.processing("pass"), ResultPath="$.processing")})
     assert output["tuning"]["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] == 0.5
@@ -135,6 +143,38 @@ def test_a_refused_request_is_the_services_exception(machines: Machines, jobs: J
         assert cause in ended["cause"]
 
 
+@pytest.mark.parametrize("path", ["HyperParameterTuningJobConfig.RandomSeed", "TrainingJobDefinition.RetryStrategy"])
+def test_a_field_that_the_integration_does_not_know_stops_the_machine_when_it_is_made(machines: Machines, jobs: Jobs, path: str) -> None:
+    """Source of the text: aws-step-functions-data-science-sdk-python, issue 200."""
+    request = tuning(jobs, "pass")
+    part, field = path.split(".")
+    request[part][field] = {"MaximumRetryAttempts": 1} if field == "RetryStrategy" else 7
+    expected = f'SCHEMA_VALIDATION_FAILED: The field "{field}" is not supported by Step Functions at /States/Tune/Parameters'
+    states = {"Tune": sync("createHyperParameterTuningJob", request)}
+    with pytest.raises(ClientError, match=expected) as refused:
+        machines.create(states)
+    assert refused.value.response["Error"]["Code"] == "InvalidDefinition"
+    existing = machines.create({"Nothing": {"Type": "Succeed"}})
+    definition = json.dumps({"StartAt": "Tune", "States": states})
+    with pytest.raises(ClientError, match=expected):
+        machines.client.update_state_machine(stateMachineArn=existing, definition=definition)
+    answer = machines.client.validate_state_machine_definition(definition=definition)
+    assert (answer["result"], answer["diagnostics"][0]["code"]) == ("FAIL", "SCHEMA_VALIDATION_FAILED")
+    assert field in answer["diagnostics"][0]["message"]
+
+
+def test_a_field_that_comes_from_the_input_is_refused_when_the_task_starts(machines: Machines, jobs: Jobs) -> None:
+    """Source of the text: aws-step-functions-data-science-sdk-python, issue 15."""
+    request = tuning(jobs, "pass")
+    config = request.pop("HyperParameterTuningJobConfig")
+    state = sync("createHyperParameterTuningJob", {**request, "HyperParameterTuningJobConfig.$": "$.config"})
+    ended = machines.run({"Tune": state}, {"config": {**config, "RandomSeed": 7}})
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+    assert ended["cause"].endswith('could not be used to start the Task: [The field "RandomSeed" is not supported by Step Functions]')
+    with pytest.raises(ClientError, match="Could not find"):
+        jobs.describe("tuning", request["HyperParameterTuningJobName"])
+
+
 # -- the machine's role ----------------------------------------------------------------------------
 
 LABELING: dict[str, Any] = {
@@ -155,7 +195,7 @@ LABELING: dict[str, Any] = {
 )
 def test_each_action_that_the_role_lacks_is_named(machines: Machines, jobs: Jobs, job: str, resource: str, word: str) -> None:
     request = {
-        "TrainingJob": jobs.training("pass"), "HyperParameterTuningJob": jobs.tuning("pass"), "ProcessingJob": jobs.processing("pass"),
+        "TrainingJob": jobs.training("pass"), "HyperParameterTuningJob": tuning(jobs, "pass"), "ProcessingJob": jobs.processing("pass"),
         "LabelingJob": LABELING,
     }[job]  # fmt: skip
     arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{resource}/{request[f'{job}Name']}"
@@ -241,7 +281,8 @@ def started(jobs: Jobs, kind: str, name: str) -> bool:
 def test_stopping_the_execution_stops_the_job_and_nothing_is_tried_again(
     machines: Machines, jobs: Jobs, wait_until: Callable[..., Any], kind: str
 ) -> None:
-    request = {"training": jobs.training, "tuning": jobs.tuning, "processing": jobs.processing}[kind](SLEEP)
+    make = {"training": jobs.training, "tuning": partial(tuning, jobs), "processing": jobs.processing}[kind]
+    request = make(SLEEP)
     operation = {"training": "createTrainingJob", "tuning": "createHyperParameterTuningJob", "processing": "createProcessingJob"}[kind]
     caught = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
     states = {"Job": sync(operation, request, Retry=AGAIN, Catch=caught), "Caught": {"Type": "Succeed"}}

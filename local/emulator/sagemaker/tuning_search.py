@@ -17,6 +17,8 @@ from local.emulator.api import validation_error
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 _MINIMUM_FOR_MODEL = 3
+_SEED = 20_240_601
+"""Of a request without ``RandomSeed``. SageMaker draws another one each time; here a run can be repeated."""
 
 
 class Search:
@@ -26,7 +28,7 @@ class Search:
         """Raises ApiError (ValidationException) for ranges that the strategy does not take."""
         self._ranges = check_ranges(config)
         self.strategy = config["Strategy"]
-        seed = config.get("RandomSeed")
+        seed = config.get("RandomSeed", _SEED)
         samplers: dict[str, Any] = {
             "Random": lambda: optuna.samplers.RandomSampler(seed=seed),
             "Bayesian": lambda: optuna.samplers.TPESampler(seed=seed, n_startup_trials=_MINIMUM_FOR_MODEL, constant_liar=True),

@@ -52,6 +52,8 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"dataset": {"labels": ["a"]}}, "dataset.labels", "a", "at least 2 items"),
     ({"dataset": {"uri": "/data"}}, "dataset.uri", "/data", "s3://"),
     ({"dataset": {"max_text_chars": 90_001}}, "dataset.max_text_chars", "90001", "less than or equal to 90000"),
+    ({"dataset": {"uri": "s3://team/x", "kms_key_arn": "alias/team"}}, "dataset.kms_key_arn", "alias/team", "pattern"),
+    ({"tuning": {"extra_fields": ["Environment"]}}, "tuning.extra_fields.0", "Environment", "RandomSeed"),
     ({"network": {"mode": "vpc", "subnet_ids": ["x"], "security_group_ids": ["sg-1"]}}, "network.subnet_ids.0", "x", "subnet-"),
     ({"network": {"mode": "vpc", "subnet_ids": [f"subnet-{n}" for n in range(17)]}}, "network.subnet_ids", "subnet-16", "at most 16"),
     ({"network": {"mode": "vpc", "security_group_ids": [f"sg-{n}" for n in range(6)]}}, "network.security_group_ids", "sg-5", "at most 5"),
@@ -125,6 +127,14 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"hosting": {"fleet_shift": {"type": "ALL_AT_ONCE", "termination_wait_seconds": 119}}},
         ["hosting:", "alarm window of 120 s", "bake of 119 s"],
+    ),
+    (
+        {"dataset": {"kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/0a1b"}},
+        ["dataset:", "dataset.kms_key_arn arn:aws:kms:us-east-1:123456789012:key/0a1b", "set dataset.uri, or remove the key"],
+    ),
+    (
+        {"tuning": {"extra_fields": ["RandomSeed", "RandomSeed"]}},
+        ["tuning:", "tuning.extra_fields ['RandomSeed', 'RandomSeed'] has a field twice"],
     ),
     ({"hosting": {"fleet_shift": {"max_execution_seconds": 720}}}, ["hosting:", "max_execution_seconds 720", "must exceed the 720 s"]),
     (
