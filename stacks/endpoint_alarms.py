@@ -71,12 +71,15 @@ class VariantAlarms(Construct):
         )
 
     def _failed_share(self, variant: str) -> cloudwatch.MathExpression:
-        """The inference toolkit turns a handler's exception into HTTP 400, so 4xx count."""
+        """``InvocationModelErrors`` alone: it holds the model's 4xx and 5xx, and is the only one that sees a hung or crashed container.
+
+        Adding the other two would count a failure twice. 4xx belong here because the inference toolkit turns a handler's exception
+        into HTTP 400. Source: SageMaker developer guide, "SageMaker AI endpoint invocation metrics".
+        """
         return cloudwatch.MathExpression(
-            expression="(FILL(e4, 0) + FILL(e5, 0)) / invocations",
+            expression="FILL(errors, 0) / invocations",
             using_metrics={
-                "e4": self._metric("Invocation4XXErrors", "Sum"),
-                "e5": self._metric("Invocation5XXErrors", "Sum"),
+                "errors": self._metric("InvocationModelErrors", "Sum"),
                 "invocations": self._metric("Invocations", "Sum"),
             },
             label=f"share of failed invocations of {variant}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -38,12 +40,14 @@ class PredictionApi(Construct):
             description="Answers POST /predict and sends what the model is unsure of to people",
             timeout=TIMEOUT_SECONDS,
             memory=512,
+            reserved_concurrency=settings.api.reserved_concurrency,
             environment={
                 "ENDPOINT_NAME": names.endpoint,
                 "PREDICTIONS_TABLE": names.predictions_table,
                 "MAX_TEXT_CHARS": str(settings.dataset.max_text_chars),
                 "AUDIT_SHARE": str(settings.review.audited_share),
                 "RETENTION_DAYS": str(settings.retention.prediction_days),
+                "MODEL_DEADLINE_SECONDS": str(settings.api.model_deadline_seconds),
                 "REVIEW_THRESHOLD": str(settings.review.asked_below),
                 **({"REVIEW_QUEUE_URL": queue_url} if settings.review.asks_people else {}),
             },
@@ -57,35 +61,69 @@ class PredictionApi(Construct):
 
     def _alarms(self) -> None:
         """What neither the endpoint's alarms nor the queues' would show."""
-        names, period = self._shared.names, Duration.minutes(5)
+        function, period = self.function.function, Duration.minutes(5)
         if self._shared.settings.review.asks_people:
             self._alarm(
                 "ReviewRequestsLost",
                 "review-requests-lost",
-                cloudwatch.Metric(
-                    namespace=names.metric_namespace,
-                    metric_name="ReviewRequestsLost",
-                    dimensions_map={"service": self.function.name},
-                    period=period,
-                    statistic="Sum",
-                ),
+                self._count("ReviewRequestsLost"),
                 "Answers whose review could neither be stored nor queued: look for DynamoDB and SQS errors in the log",
             )
         self._alarm(
+            "PredictionsNotStored",
+            "predictions-not-stored",
+            self._count("PredictionsNotStored"),
+            "Answers that have no record: drift, reviews and retraining will not know them. Look for DynamoDB errors in the log",
+        )
+        self._alarm(
+            "EndpointAccessDenied",
+            "endpoint-access-denied",
+            self._count("EndpointAccessDenied"),
+            f"{self.function.name} may not call the endpoint, or read its key: the log's 'access denied' names action and resource",
+        )
+        self._alarm(
+            "PredictionsFailed",
+            "predictions-failed",
+            cloudwatch.MathExpression(
+                expression="FILL(failed, 0) / requests",
+                using_metrics={"failed": self._count("PredictionsFailed"), "requests": self._count("Requests")},
+                label="share of requests without a prediction",
+                period=period,
+            ),
+            "Callers get no predictions: no release, a failing or hung model, or no access. The function's log has each reason",
+            threshold=self._shared.settings.api.max_failed_share,
+        )
+        self._alarm(
             "Errors",
             "predict-errors",
-            self.function.function.metric_errors(period=period, statistic="Sum"),
+            function.metric_errors(period=period, statistic="Sum"),
             f"{self.function.name} ended without an answer of its own, which it gives even when the model fails: read its log",
         )
+        self._alarm(
+            "Throttles",
+            "predict-throttled",
+            function.metric_throttles(period=period, statistic="Sum"),
+            "Callers get 503 because no concurrency is left: api.reserved_concurrency is used up, or other functions took the account's",
+        )
 
-    def _alarm(self, construct_id: str, name: str, metric: cloudwatch.IMetric, description: str) -> None:
+    def _count(self, name: str) -> cloudwatch.Metric:
+        """One of the function's own counts, over five minutes."""
+        return cloudwatch.Metric(
+            namespace=self._shared.names.metric_namespace,
+            metric_name=name,
+            dimensions_map={"service": self.function.name},
+            period=Duration.minutes(5),
+            statistic="Sum",
+        )
+
+    def _alarm(self, construct_id: str, name: str, metric: cloudwatch.IMetric, description: str, *, threshold: float = 0) -> None:
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
             alarm_name=f"{self._shared.names.prefix}-{name}",
             alarm_description=description,
             metric=metric,
-            threshold=0,
+            threshold=threshold,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
@@ -93,7 +131,8 @@ class PredictionApi(Construct):
         alarm.add_alarm_action(actions.SnsAction(self._shared.alerts))
 
     def _api(self) -> apigateway.RestApi:
-        names, manages_role = self._shared.names, self._shared.settings.api.manage_account_role
+        names, limits = self._shared.names, self._shared.settings.api
+        manages_role = limits.manage_account_role
         access_log = logs.LogGroup(
             self,
             "AccessLog",
@@ -114,8 +153,8 @@ class PredictionApi(Construct):
             deploy_options=apigateway.StageOptions(
                 stage_name="v1",
                 tracing_enabled=True,
-                throttling_rate_limit=200,
-                throttling_burst_limit=400,
+                throttling_rate_limit=limits.rate_limit,
+                throttling_burst_limit=limits.burst_limit,
                 access_log_destination=apigateway.LogGroupLogDestination(access_log),
                 access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
                     caller=True,
@@ -130,6 +169,7 @@ class PredictionApi(Construct):
                 ),
             ),
         )
+        self._gateway_answers(api)
         predict = api.root.add_resource("predict").add_method(
             "POST", apigateway.LambdaIntegration(self.function.function), authorization_type=apigateway.AuthorizationType.IAM
         )
@@ -154,3 +194,23 @@ class PredictionApi(Construct):
         for construct, rule, reason in acknowledged:
             Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
         return api
+
+    def _gateway_answers(self, api: apigateway.RestApi) -> None:
+        """What the gateway answers itself, in the form of the function's answers and with ``Retry-After``.
+
+        A Lambda function without free concurrency is INTEGRATION_FAILURE or a 500 without a type of its own, depending on the source
+        (API Gateway developer guide, "Gateway response types"; re:Post, "Internal server error"), so the fallback of all 5xx is set.
+        """
+        busy = "The service is busy or out of reach. Try again later."
+        limit = "Too many requests. Send fewer, or try again later."
+        for kind, status, message in (
+            (apigateway.ResponseType.DEFAULT_5_XX, "503", busy),
+            (apigateway.ResponseType.THROTTLED, "429", limit),
+        ):
+            api.add_gateway_response(
+                f"Answer{status}",
+                type=kind,
+                status_code=status,
+                response_headers={"Retry-After": "'5'"},
+                templates={"application/json": json.dumps({"error": {"message": message}})},
+            )

@@ -209,6 +209,7 @@ class RolloutStack(Stack):
             {"progress": sfn.JsonPath.object_at("$.progress"), "model_versions": sfn.JsonPath.object_at("$.plan.model_versions")}
         )
         judge = invoke(self.steps, "Judge", self.judge, payload=evidence, result_path="$.verdict")
+        judge.add_retry(errors=["MetricsUnreadable"], interval=Duration.seconds(30), max_attempts=5, backoff_rate=1)
         judge.add_catch(withdraw_on_error := self._note_error("JudgeFailed"), result_path="$.error")
         withdraw_on_error.next(withdraw)
         note = sfn.Pass(

@@ -23,6 +23,7 @@ S3Uri = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}/.+$")]
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 _LONGEST_BUCKET_PURPOSE = "access-logs"
+_SHARED_CONCURRENCY = 900
 
 
 class SettingsError(ValueError):
@@ -182,7 +183,7 @@ class FleetShiftSettings(_Section):
     alarm_period_seconds: Literal[60, 120, 300] = 60  # hosting publishes its invocation metrics once a minute
     alarm_evaluation_periods: int = Field(default=2, ge=1, le=10)
     max_error_rate: Share = 0.05
-    max_latency_ms: int = Field(default=2_000, ge=1, le=7_000)  # the prediction API waits no longer (lambdas/predict)
+    max_latency_ms: int = Field(default=2_000, ge=1, le=17_000)
 
     @property
     def alarm_window_seconds(self) -> int:
@@ -272,9 +273,31 @@ class HostingSettings(_Section):
 
 
 class ApiSettings(_Section):
-    """The REST API in front of the endpoint."""
+    """The REST API in front of the endpoint, and how much of the account's Lambda concurrency it may take."""
 
     manage_account_role: bool = True
+    rate_limit: int = Field(default=100, ge=1, le=10_000)
+    burst_limit: int = Field(default=200, ge=1, le=5_000)
+    model_deadline_seconds: int = Field(default=8, ge=4, le=18)
+    reserved_concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = 200
+    max_failed_share: Share = 0.05
+
+    @property
+    def most_in_flight(self) -> int:
+        """Calls that wait at once when the endpoint hangs: a burst, and what the rate lets in until the first ones give up."""
+        return self.burst_limit + self.rate_limit * self.model_deadline_seconds
+
+    @model_validator(mode="after")
+    def _leaves_others_their_concurrency(self) -> ApiSettings:
+        """Lambda's default quota is 1,000 concurrent executions, 100 of which stay unreserved (Lambda developer guide, quotas)."""
+        if self.reserved_concurrency is None and self.most_in_flight > _SHARED_CONCURRENCY:
+            raise ValueError(
+                f"reserved_concurrency null with burst_limit {self.burst_limit} + rate_limit {self.rate_limit} x model_deadline_seconds "
+                f"{self.model_deadline_seconds} = {self.most_in_flight} calls that wait at once when the endpoint hangs: more than "
+                f"{_SHARED_CONCURRENCY} leave too little of the account's Lambda concurrency for the functions that roll it back; "
+                "lower the limits, or reserve concurrency"
+            )
+        return self
 
 
 class WorkforceSettings(_Section):
@@ -441,6 +464,24 @@ class Settings(_Section):
             raise ValueError(
                 f"name {self.name}, stage {self.stage} and region {self.region} make bucket names of {length} characters, and S3 takes 63: "
                 f"shorten name or stage by {length - 63}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _api_waits_for_slow_answers(self) -> Settings:
+        api, latency = self.api, self.hosting.fleet_shift.max_latency_ms
+        longest = (api.model_deadline_seconds - 1) * 1_000
+        if latency > longest:
+            raise ValueError(
+                f"hosting.fleet_shift.max_latency_ms {latency} must be at most {longest}: with api.model_deadline_seconds "
+                f"{api.model_deadline_seconds}, one second of which is for connecting, no answer comes later, so the alarm would never ring"
+            )
+        busiest = max(api.burst_limit, -(-api.rate_limit * latency // 1_000))
+        if api.reserved_concurrency is not None and api.reserved_concurrency < busiest:
+            raise ValueError(
+                f"api.reserved_concurrency {api.reserved_concurrency} must be at least {busiest}, the larger one of api.burst_limit "
+                f"{api.burst_limit} and api.rate_limit {api.rate_limit} x hosting.fleet_shift.max_latency_ms {latency} / 1000: callers "
+                "within the limits would be refused while the endpoint is well"
             )
         return self
 

@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from lambdas.common.denials import log_denials
 from lambdas.common.predictions import PredictionStore
 
 RETRIES = Config(retries={"mode": "standard"})
@@ -16,9 +17,13 @@ RETRIES = Config(retries={"mode": "standard"})
 @cache
 def client(service: str, config: Config = RETRIES) -> Any:
     """A function that answers a waiting caller gives a ``config`` with shorter waits."""
-    return boto3.client(service, config=config)
+    made = boto3.client(service, config=config)
+    log_denials(made)
+    return made
 
 
 @cache
 def prediction_store(table: str, config: Config = RETRIES) -> PredictionStore:
-    return PredictionStore(boto3.resource("dynamodb", config=config).Table(table))
+    resource = boto3.resource("dynamodb", config=config)
+    log_denials(resource.meta.client)
+    return PredictionStore(resource.Table(table))

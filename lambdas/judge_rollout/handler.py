@@ -19,9 +19,16 @@ from lambdas.judge_rollout.progress import after
 from lambdas.judge_rollout.reviews import reviews_of
 
 JUDGE: Judge = judge
-_COUNTS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
+_COUNTS = ("Invocations", "InvocationModelErrors")
+"""The second holds the model's 4xx and 5xx, and what has no status code: time-outs and crashes (SageMaker developer guide)."""
 _PERIOD = 60
+_READ = ("Complete", "PartialData")
+"""``PartialData``: the rest is on the next page (CloudWatch API reference, MetricDataResult)."""
 _UNANSWERED = (ReviewState.REQUESTED, ReviewState.IN_REVIEW, ReviewState.DEAD_LETTERED)
+
+
+class MetricsUnreadable(RuntimeError):
+    """No verdict without metrics: the state machine tries again."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +85,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _of_variant(variant: str, model_version: str, unanswered: Sequence[Mapping[str, Any]], progress: Progress) -> VariantEvidence:
     counts = dict(zip(_COUNTS, _sums(variant, progress.since), strict=True))
     reviewed = _store().reviewed_by_model(model_version, after=progress.started)
-    return VariantEvidence(
-        invocations=round(counts["Invocations"]),
-        failed=round(counts["Invocation4XXErrors"] + counts["Invocation5XXErrors"]),
-        reviews=reviews_of(variant, model_version, unanswered, reviewed, progress=progress, audit_share=_environment().audit_share),
-    )
+    reviews = reviews_of(variant, model_version, unanswered, reviewed, progress=progress, audit_share=_environment().audit_share)
+    return VariantEvidence.counted(counts["Invocations"], counts["InvocationModelErrors"], reviews)
 
 
 def _sums(variant: str, since: str) -> Iterator[float]:
-    """Sum of each count since the step began; CloudWatch rounds the start down to the minute."""
+    """Sum of each count since the step began; CloudWatch rounds the start down to the minute.
+
+    Raises:
+        MetricsUnreadable: CloudWatch could not read a metric, which is not the same as a metric without data.
+    """
     dimensions = [{"Name": "EndpointName", "Value": _environment().endpoint_name}, {"Name": "VariantName", "Value": variant}]
     queries = [
         {
@@ -107,6 +115,11 @@ def _sums(variant: str, since: str) -> Iterator[float]:
     )
     for page in pages:
         for result in page["MetricDataResults"]:
+            if result["StatusCode"] not in _READ:
+                told = "; ".join(f"{message['Code']}: {message['Value']}" for message in result.get("Messages", []))
+                raise MetricsUnreadable(
+                    f"GetMetricData of {result.get('Label', result['Id'])} is {result['StatusCode']}: {told or 'no reason'}"
+                )
             totals[result["Id"]] += sum(result["Values"])
     yield from totals.values()
 

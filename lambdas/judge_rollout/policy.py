@@ -46,6 +46,11 @@ class VariantEvidence:
     failed: int
     reviews: Reviews = field(default_factory=Reviews)
 
+    @classmethod
+    def counted(cls, invocations: float, model_errors: float, reviews: Reviews) -> VariantEvidence:
+        """From CloudWatch's sums, which may lack a metric: a failure that only ``InvocationModelErrors`` has seen was a call, too."""
+        return cls(round(max(invocations, model_errors)), round(model_errors), reviews)
+
     @property
     def error_rate(self) -> float:
         return self.failed / self.invocations if self.invocations else 0.0

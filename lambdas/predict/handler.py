@@ -14,18 +14,20 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.common.clients import client, prediction_store
+from lambdas.common.denials import CODES as DENIED
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import Prediction, PredictionStore
 from lambdas.common.review import ReviewState
 from lambdas.predict.answer import InvalidAnswer, ModelAnswer
+from lambdas.predict.model import client_config, invoke
 from lambdas.predict.request import PredictRequest, RefusedRequest, read_request
 from lambdas.predict.review_policy import review_reason
 
-# Two tries each, in seconds that together stay below what API Gateway waits (tests/unit/lambdas/test_predict_handler.py adds
-# them up): a caller then gets our answer with its reason, never the gateway's. After the review side's tries the reconciler takes over.
+# The model's deadline and then two tries each of table and queue stay below what API Gateway waits
+# (tests/unit/lambdas/test_predict_model.py adds them up): a caller gets our answer with its reason, never the gateway's.
+# After the review side's tries the reconciler takes over.
 SIDE = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=1)
-MODEL = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=7)
 _RETRY_AFTER_SECONDS = "5"
 
 
@@ -36,6 +38,7 @@ class Environment:
     max_text_chars: int
     audit_share: float
     retention_days: int
+    model_deadline_seconds: float = 8.0
     review_threshold: str = "model"
     review_queue_url: str = ""
     """Not set where nobody is asked: the threshold and the audit share are 0 then, so no prediction is sent anywhere."""
@@ -51,8 +54,9 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-def _runtime() -> Any:
-    return client("sagemaker-runtime", MODEL)
+@cache
+def _runtime(read_seconds: float) -> Any:
+    return client("sagemaker-runtime", client_config(read_seconds))
 
 
 def _store() -> PredictionStore:
@@ -74,28 +78,32 @@ class ModelUnavailable(RuntimeError):
 def _ask_model(prediction_id: str, text: str) -> tuple[ModelAnswer, str]:
     """(answer, variant). Raises ModelUnavailable."""
     try:
-        response = _runtime().invoke_endpoint(
-            EndpointName=_environment().endpoint_name,
-            ContentType="application/json",
-            Accept="application/json",
-            InferenceId=prediction_id,
-            Body=json.dumps({"inputs": text}).encode(),
-        )
+        request = {
+            "EndpointName": _environment().endpoint_name,
+            "ContentType": "application/json",
+            "Accept": "application/json",
+            "InferenceId": prediction_id,
+            "Body": json.dumps({"inputs": text}).encode(),
+        }
+        response = invoke(_runtime, request, deadline=_environment().model_deadline_seconds)
         return ModelAnswer.parse(response["Body"].read()), response["InvokedProductionVariant"]
     except ClientError as error:
         code = error.response["Error"]["Code"]
         logger.warning("endpoint refused", extra={"code": code, "prediction_id": prediction_id})
         if code in ("ValidationError", "ValidationException"):
-            raise ModelUnavailable(503, "no model is released yet, or the endpoint is being made: try again later") from None
+            raise ModelUnavailable(503, "No model is released yet, or the endpoint is being created. Try again later.") from None
+        if code in DENIED:
+            metrics.add_metric("EndpointAccessDenied", MetricUnit.Count, 1)
+            raise ModelUnavailable(500, "The service is not allowed to call its model. Its operators have been alerted.") from None
         if code == "ModelError":
-            raise ModelUnavailable(502, "the model failed on this text: the failure is counted; try again later") from None
-        raise ModelUnavailable(503, "the endpoint is busy or out of reach: try again later") from None
+            raise ModelUnavailable(502, "The model failed on this text. The failure was recorded; try again later.") from None
+        raise ModelUnavailable(503, "The endpoint is busy or out of reach. Try again later.") from None
     except BotoCoreError as error:
         logger.warning("endpoint did not answer", extra={"error": type(error).__name__, "prediction_id": prediction_id})
-        raise ModelUnavailable(503, "the endpoint did not answer in time: try again later") from None
+        raise ModelUnavailable(503, "The endpoint did not answer in time. Try again later.") from None
     except InvalidAnswer as error:
         logger.error("model answered in another form", extra={"error": str(error), "prediction_id": prediction_id})
-        raise ModelUnavailable(502, "the model gave no usable answer: the failure is counted; try again later") from None
+        raise ModelUnavailable(502, "The model gave no usable answer. The failure was recorded; try again later.") from None
 
 
 def _record(prediction_id: str, request: PredictRequest, answer: ModelAnswer, variant: str) -> Prediction:

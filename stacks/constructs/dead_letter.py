@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration
+from aws_cdk import Acknowledgment, Duration, Validations
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_iam as iam
@@ -44,6 +44,9 @@ class DeadLetterQueue(Construct):
             retention_period=RETENTION,
             redrive_allow_policy=sqs.RedriveAllowPolicy(redrive_permission=permission, source_queues=queues or None),
         )
+        if not queues:
+            reason = "It is itself a dead-letter queue, of a rule or a function instead of a queue"
+            Validations.of(self.queue).acknowledge(Acknowledgment(id="AwsSolutions-SQS3", reason=reason))
         self.alarm = cloudwatch.Alarm(
             self,
             "NotEmpty",

@@ -94,6 +94,7 @@ class PythonFunction(OwnRole):
         timeout: seconds, at most 900.
         memory: MiB.
         name: last part of the function's name, where it cannot follow from the folder (Ground Truth's name rule).
+        reserved_concurrency: calls at once that are kept for this function, and that it may not exceed; None: the account's rest.
         unrestricted: actions that take no resource, each with the reason.
     """
 
@@ -109,6 +110,7 @@ class PythonFunction(OwnRole):
         timeout: int = 30,
         memory: int = 256,
         name: str | None = None,
+        reserved_concurrency: int | None = None,
         unrestricted: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -138,6 +140,7 @@ class PythonFunction(OwnRole):
             tracing=lambda_.Tracing.ACTIVE,
             timeout=Duration.seconds(timeout),
             memory_size=memory,
+            reserved_concurrent_executions=reserved_concurrency,
             environment={
                 "POWERTOOLS_SERVICE_NAME": self.name,
                 "POWERTOOLS_METRICS_NAMESPACE": shared.names.metric_namespace,

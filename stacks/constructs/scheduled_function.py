@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Acknowledgment, Duration, Validations
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -32,11 +32,6 @@ class ScheduledFunction(Construct):
             shared=shared,
             name=f"{name}-dlq",
             holds=f"Scheduled runs of {function.name} that failed after retries: read its log, then start it once by hand",
-        )
-        Validations.of(self.dead_letters.queue).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-SQS3", reason="It is itself the dead-letter queue, of a rule and of a function instead of a queue"
-            )
         )
         self.rule = events.CfnRule(
             self,

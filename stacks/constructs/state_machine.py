@@ -10,6 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from stacks.constructs.dead_letter import DeadLetterQueue
 from stacks.constructs.own_role import OwnRole
 from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
@@ -18,6 +19,9 @@ LAMBDA_FAULTS = ("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda
 """Faults of the Lambda service itself: worth a retry, unlike the function's own errors."""
 CRASHES = ("Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout")
 """A function that was killed or ran out of time half-way: every function of a state machine may be called again."""
+
+TELL_WITHIN = Duration.hours(1)
+"""EventBridge tries a target that refuses an event for this long; by itself it would for a day."""
 
 MANAGED_RULES = {
     "HyperParameterTuningJob": "StepFunctionsGetEventsForSageMakerTuningJobsRule",
@@ -49,7 +53,7 @@ class StateMachine(OwnRole):
         self, scope: Construct, construct_id: str, *, shared: SharedResources, part: str, definition: sfn.IChainable, timeout: Duration
     ) -> None:
         super().__init__(scope, construct_id)
-        self._shared = shared
+        self._shared, self._part = shared, part
         self.name = name = shared.names.state_machine(part)
         self.log_group = logs.LogGroup(
             self,
@@ -83,8 +87,19 @@ class StateMachine(OwnRole):
         self.allow(["lambda:InvokeFunction"], [function.function.function_arn for function in functions])
 
     def alert_on_failure(self, meaning: str) -> None:
-        """Tell the alert topic when an execution fails, times out or is aborted; ``meaning`` says what is then missing."""
-        events.CfnRule(
+        """Tell the alert topic when an execution fails, times out or is aborted; ``meaning`` says what is then missing.
+
+        What the topic does not take for an hour lies in ``<prefix>-<part>-failed-dlq``, whose alarm is seen in the console even when
+        the topic tells nobody.
+        """
+        dead_letters = DeadLetterQueue(
+            self,
+            "UntoldFailures",
+            shared=self._shared,
+            name=f"{self._part}-failed-dlq",
+            holds=f"Failures of {self.name} that the alert topic did not take: look at its policy and key, and at the executions",
+        )
+        rule = events.CfnRule(
             self,
             "FailureRule",
             name=f"{self.name}-failed",
@@ -99,8 +114,16 @@ class StateMachine(OwnRole):
                 },
             },
             # The topic's policy (foundation stack) lets rules of this account publish.
-            targets=[events.CfnRule.TargetProperty(id="Alerts", arn=self._shared.alerts.topic_arn)],
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="Alerts",
+                    arn=self._shared.alerts.topic_arn,
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=dead_letters.queue.queue_arn),
+                    retry_policy=events.CfnRule.RetryPolicyProperty(maximum_event_age_in_seconds=TELL_WITHIN.to_seconds()),
+                )
+            ],
         )
+        dead_letters.allow_rule(rule.attr_arn)
 
     def allow_sagemaker_sync(self, job: str, resource: str, passed_role: iam.IRole, *, key_arn: str) -> None:
         """What a ``sagemaker:create<job>.sync`` task needs: start, watch, stop and tag jobs, pass their role, hear of their end.

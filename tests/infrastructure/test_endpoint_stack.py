@@ -206,7 +206,7 @@ def test_an_update_is_rolled_back_by_the_new_fleets_alarms_and_by_no_other(templ
     listed = only(template, "AWS::SageMaker::Endpoint")["Properties"]["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]
     assert sorted(item["AlarmName"]["Ref"] for item in listed) == sorted(green)  # by Ref, so they are there before the update
     watched = {(metric["Dimensions"]["VariantName"], metric["MetricName"]) for alarm in green.values() for metric in metrics_of(alarm)}
-    names = {"Invocation4XXErrors", "Invocation5XXErrors", "Invocations", "ModelLatency"}
+    names = {"InvocationModelErrors", "Invocations", "ModelLatency"}
     assert watched == {(variant, metric) for variant in ("champion", "challenger") for metric in names}
     for alarm in green.values():
         for metric in metrics_of(alarm):
@@ -235,7 +235,7 @@ def test_operating_alarms_watch_a_variant_whatever_fleet_serves_it(template: Tem
 
 def test_every_alarm_of_the_stack_tells_the_topic_and_takes_silence_for_health(template: Template) -> None:
     alarms = properties(template, "AWS::CloudWatch::Alarm")
-    assert len(alarms) == 10
+    assert len(alarms) == 14
     for alarm in alarms:
         assert alarm["AlarmActions"] == [arn("sns", "reviewloop-dev-alerts")]
         assert alarm["TreatMissingData"] == "notBreaching"
@@ -254,24 +254,26 @@ def test_thresholds_come_from_the_settings_in_the_metrics_units(template: Templa
 
 
 @pytest.mark.parametrize(
-    ("e4", "e5", "invocations", "share"),
+    ("errors", "invocations", "share"),
     [
-        (5.0, None, 100.0, 0.05),  # the toolkit turns a handler's exception into HTTP 400
-        (None, 20.0, 100.0, 0.2),
-        (10.0, 10.0, 40.0, 0.5),
-        (0.0, 0.0, 100.0, 0.0),
-        (None, None, None, None),  # no traffic: no datapoint
+        (5.0, 100.0, 0.05),
+        (100.0, 100.0, 1.0),
+        (None, 100.0, 0.0),
+        (None, None, None),  # no traffic: no datapoint
     ],
 )
-def test_the_failed_share_counts_both_kinds_of_errors(
-    template: Template, e4: float | None, e5: float | None, invocations: float | None, share: float | None
+def test_the_failed_share_counts_each_failure_once(
+    template: Template, errors: float | None, invocations: float | None, share: float | None
 ) -> None:
-    (alarm,) = (alarm for alarm in variant_alarms(template, green=True).values() if "-champion-green-errors" in str(alarm))
-    entries = alarm["Properties"]["Metrics"]
-    (expression,) = (entry["Expression"] for entry in entries if "Expression" in entry)
-    by_metric = {"Invocation4XXErrors": e4, "Invocation5XXErrors": e5, "Invocations": invocations}
-    series = {entry["Id"]: (by_metric[entry["MetricStat"]["Metric"]["MetricName"]],) for entry in entries if "MetricStat" in entry}
-    assert expressions.evaluate(expression, series, {}, 1) == (share,)
+    """By the one metric that sees a hung container; it holds 4xx and 5xx too, so these are not added."""
+    failing = [alarm for alarm in template.find_resources("AWS::CloudWatch::Alarm").values() if "InvocationModelErrors" in str(alarm)]
+    assert len(failing) == 4  # of either variant: whatever fleet serves, and the new fleet
+    for alarm in failing:
+        entries = alarm["Properties"]["Metrics"]
+        (expression,) = (entry["Expression"] for entry in entries if "Expression" in entry)
+        by_metric = {"InvocationModelErrors": errors, "Invocations": invocations}
+        series = {entry["Id"]: (by_metric[entry["MetricStat"]["Metric"]["MetricName"]],) for entry in entries if "MetricStat" in entry}
+        assert expressions.evaluate(expression, series, {}, 1) == (share,)
 
 
 @pytest.mark.parametrize("name", CHOICES)

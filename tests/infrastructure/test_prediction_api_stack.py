@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from aws_cdk.assertions import Match, Template
 from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve, statements
-from endpoint_choices import CHOICES, stack_of, variant_alarms
+from endpoint_choices import CHOICES, DEV, stack_of, variant_alarms
 
 from lambdas.common.environment import read_environment
 from lambdas.predict.handler import Environment
+from local.emulator.alarms import expressions
 from stacks.names import Names
+from stacks.settings import ApiSettings
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,8 @@ def test_the_stage_is_throttled_and_logged_without_the_callers_texts(template: T
     (stage,) = properties(template, "AWS::ApiGateway::Stage")
     (settings,) = stage["MethodSettings"]
     assert (stage["StageName"], stage["TracingEnabled"]) == ("v1", True)
-    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (200, 400)
+    limits = CHOICES["dev"].api
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (limits.rate_limit, limits.burst_limit)
     assert settings.get("LoggingLevel", "OFF") == "OFF"
     assert not settings.get("DataTraceEnabled")
     assert "body" not in stage["AccessLogSetting"]["Format"].lower()
@@ -137,10 +142,35 @@ def test_predict_gets_every_setting_that_it_reads(templates: dict[str, Template]
         max_text_chars=settings.dataset.max_text_chars,
         audit_share=settings.review.audit_share,
         retention_days=settings.retention.prediction_days,
+        model_deadline_seconds=settings.api.model_deadline_seconds,
         review_threshold=str(settings.review.threshold),
     )
     assert read_environment(Environment, given) == wanted
     assert function["Timeout"] <= 29  # API Gateway waits no longer
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_a_hung_endpoint_takes_no_more_than_the_concurrency_that_is_kept_for_predict(templates: dict[str, Template], name: str) -> None:
+    """Lambda keeps 100 of an account's default of 1,000 unreserved; the functions of the rollback run in the rest."""
+    (function,) = properties(templates[name], "AWS::Lambda::Function")
+    assert function["ReservedConcurrentExecutions"] == CHOICES[name].api.reserved_concurrency
+    assert 0 < function["ReservedConcurrentExecutions"] <= 900
+
+
+def test_no_concurrency_is_reserved_in_an_account_that_has_none_to_spare() -> None:
+    api = ApiSettings(reserved_concurrency=None, rate_limit=50, burst_limit=100)
+    template = Template.from_stack(stack_of(DEV.model_copy(update={"api": api})))
+    (function,) = properties(template, "AWS::Lambda::Function")
+    assert "ReservedConcurrentExecutions" not in function
+
+
+def test_what_the_gateway_answers_itself_has_the_form_of_the_api_and_says_when_to_come_back(template: Template) -> None:
+    """A throttled function, one that cannot be reached and one that timed out are 5xx of the gateway's own."""
+    found = {item["ResponseType"]: item for item in properties(template, "AWS::ApiGateway::GatewayResponse")}
+    assert {kind: item["StatusCode"] for kind, item in found.items()} == {"DEFAULT_5XX": "503", "THROTTLED": "429"}
+    for item in found.values():
+        assert item["ResponseParameters"] == {"gatewayresponse.header.Retry-After": "'5'"}
+        assert json.loads(item["ResponseTemplates"]["application/json"])["error"]["message"].endswith("later.")
 
 
 def test_only_the_api_may_invoke_predict(template: Template) -> None:
@@ -151,6 +181,14 @@ def test_only_the_api_may_invoke_predict(template: Template) -> None:
 
 def test_a_crash_of_predict_and_a_lost_review_ring(template: Template) -> None:
     alarms = {alarm["AlarmName"]: alarm for alarm in properties(template, "AWS::CloudWatch::Alarm")}
+    for name, metric in (
+        ("predictions-not-stored", "PredictionsNotStored"),
+        ("endpoint-access-denied", "EndpointAccessDenied"),
+        ("review-requests-lost", "ReviewRequestsLost"),
+    ):
+        assert (alarms[f"reviewloop-dev-{name}"]["MetricName"], alarms[f"reviewloop-dev-{name}"]["Threshold"]) == (metric, 0)
+    throttled = alarms["reviewloop-dev-predict-throttled"]
+    assert (throttled["Namespace"], throttled["MetricName"], throttled["Threshold"]) == ("AWS/Lambda", "Throttles", 0)
     lost, crashed = alarms["reviewloop-dev-review-requests-lost"], alarms["reviewloop-dev-predict-errors"]
     assert (lost["Namespace"], lost["MetricName"], lost["Threshold"]) == ("ReviewLoop/reviewloop/dev", "ReviewRequestsLost", 0)
     assert lost["Dimensions"] == [{"Name": "service", "Value": "reviewloop-dev-predict"}]
@@ -158,6 +196,19 @@ def test_a_crash_of_predict_and_a_lost_review_ring(template: Template) -> None:
     (function,) = template.find_resources("AWS::Lambda::Function")
     (crash,) = template.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"AlarmName": "reviewloop-dev-predict-errors"}}).values()
     assert crash["Properties"]["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": function}}]
+
+
+@pytest.mark.parametrize(("failed", "requests", "share"), [(None, 100.0, 0.0), (6.0, 100.0, 0.06), (100.0, 100.0, 1.0), (None, None, None)])
+def test_the_share_of_requests_without_a_prediction_rings(
+    template: Template, failed: float | None, requests: float | None, share: float | None
+) -> None:
+    alarms = properties(template, "AWS::CloudWatch::Alarm")
+    (alarm,) = (item for item in alarms if item["AlarmName"] == "reviewloop-dev-predictions-failed")
+    (expression,) = (entry["Expression"] for entry in alarm["Metrics"] if "Expression" in entry)
+    counts = {"PredictionsFailed": failed, "Requests": requests}
+    series = {entry["Id"]: (counts[entry["MetricStat"]["Metric"]["MetricName"]],) for entry in alarm["Metrics"] if "MetricStat" in entry}
+    assert expressions.evaluate(expression, series, {}, 1) == (share,)
+    assert alarm["Threshold"] == CHOICES["dev"].api.max_failed_share
 
 
 def test_callers_find_the_api_in_the_outputs(template: Template) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-inference:2.6.0-transformers5.5.3-cpu-py312-ubuntu22.04"
 INFERENCE = """
-import json, os
+import json, os, time
 
 def model_fn(model_dir):
     if os.environ.get("REFUSE_TO_START"):
@@ -26,6 +26,10 @@ def input_fn(body, content_type):
 def predict_fn(data, model):
     if data["inputs"] == "break":
         raise ValueError("this input is broken")
+    if model == "silent" and data["inputs"] == "hang":
+        time.sleep(600)
+    if model == "silent" and data["inputs"] == "crash":
+        os._exit(1)
     return [{"label": model, "pid": os.getpid(), "setting": os.environ.get("SETTING", "")}]
 
 def output_fn(prediction, accept):
@@ -34,7 +38,7 @@ def output_fn(prediction, accept):
 
 
 def artifact(name: str) -> bytes:
-    """A model.tar.gz whose model answers with ``name``."""
+    """A model.tar.gz whose model answers with ``name``; the one called ``silent`` can be told to hang or to crash."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for path, text in (("code/inference.py", INFERENCE), ("name.txt", name)):

@@ -16,9 +16,9 @@ Share one deployment a module (it takes about a minute on two cores)::
 Everything of a model is decided by the text alone, so a test knows the answers beforehand:
 
 - the label is the first of the dataset's labels that the text has as a word, else ``neutral``;
-- ``fail_share`` and ``wrong_share`` of a model fail, or get the next label, by a hash of text and model version;
+- ``fail_share``, ``crash_share`` and ``wrong_share`` of a model fail, end it, or get the next label, by a hash of text and version;
 - ``[break]`` in a text makes every model fail, ``[slow]`` takes two seconds, ``[unsure]`` has a confidence of 0.4, below every
-  review threshold, and ``[garbage]`` answers with something that is not the contract's form.
+  review threshold, ``[garbage]`` answers with something that is not the contract's form, and ``[crash]`` ends the container.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ def draw(model, purpose, text):
     return int.from_bytes(digest[:4], "big") / 2**32
 
 def answer(text, model):
+    if "[crash]" in text or draw(model, "crash", text) < model["crash_share"]:
+        os._exit(1)
     if "[break]" in text or draw(model, "fail", text) < model["fail_share"]:
         raise ValueError("this model fails on this text")
     time.sleep(2 if "[slow]" in text else model["seconds"])
@@ -102,6 +104,7 @@ class TinyModel:
 
     version: str
     fail_share: float = 0.0
+    crash_share: float = 0.0
     wrong_share: float = 0.0
     seconds: float = 0.0
     confidence: float = 0.9

@@ -118,7 +118,7 @@ def refused(answer: Answer, status: int, field: str, says: str) -> None:
 
 def test_before_the_first_release_the_answer_says_so_and_when_to_come_back(unreleased: Answer) -> None:
     assert (unreleased.status, unreleased.headers["retry-after"]) == (503, "5")
-    assert "no model is released yet" in unreleased.body["error"]["message"]
+    assert "No model is released yet" in unreleased.body["error"]["message"]
 
 
 def test_a_failing_champion_does_not_keep_its_successor_away(packages: dict[str, str], mending: dict[str, Any]) -> None:

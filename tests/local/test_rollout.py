@@ -6,13 +6,16 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from released_app import ReleasedApp, TinyModel, deploy
 
+from lambdas.common.rollout import Progress
 from local import deployer, stack_process
 from stacks.application import build_app
 from stacks.settings import load_settings
@@ -110,16 +113,39 @@ def test_what_serves_already_is_left_alone(app: ReleasedApp, champion: str) -> N
     assert app.endpoint()["EndpointConfigName"] == before
 
 
-def test_a_bad_challenger_is_rolled_back_by_alarm_and_told_so(app: ReleasedApp, champion: str) -> None:
-    bad = app.register(TinyModel("bad-1", fail_share=0.5))
+@pytest.mark.parametrize("model", [TinyModel("bad-1", fail_share=0.5), TinyModel("crashing-1", crash_share=0.5)], ids=lambda m: m.version)
+def test_a_bad_challenger_is_rolled_back_by_alarm_and_told_so(app: ReleasedApp, champion: str, model: TinyModel) -> None:
+    """A container that crashes gives no status code: only InvocationModelErrors sees it."""
+    bad = app.register(model)
     with traffic(app) as statuses:
         ended = outcome(roll_out(app, champion, bad))
     assert ended["outcome"] == "rolled_back"
     assert "alarm" in ended["reason"].lower()
-    assert 502 in statuses  # callers did meet the bad model
+    assert {502, 503} & set(statuses)  # callers did meet the bad model
     assert 500 not in statuses
     assert app.running() == {"champion": champion, "challenger": champion}
     assert (record(app), weights(app)) == (f"{champion},{champion}", {"champion": 1.0, "challenger": 0.0})
+
+
+def test_the_judge_counts_calls_of_a_container_that_crashes(app: ReleasedApp, champion: str, wait_until: Callable[..., Any]) -> None:
+    since = Progress.begin(0.1, datetime.now(UTC).isoformat(timespec="milliseconds")).as_json()
+    content = {"progress": since, "model_versions": {"champion": "champion-1", "challenger": "champion-1"}}
+    for _ in range(app.settings.rollout.min_invocations):
+        with pytest.raises(ClientError):
+            app.client("sagemaker-runtime").invoke_endpoint(
+                EndpointName=app.prefix, TargetVariant="challenger", ContentType="application/json", Body=b'{"inputs": "[crash]"}'
+            )
+    answer = app.client("lambda").invoke(FunctionName=f"{app.prefix}-judge-rollout", Payload=json.dumps(content))
+    verdict = json.loads(answer["Payload"].read())
+    evidence = verdict["evidence"]["challenger"]
+    assert verdict["decision"] == "roll_back"
+    assert evidence["failed"] == evidence["invocations"] >= app.settings.rollout.min_invocations
+    wait_until(lambda: not alarming(app))  # no later test shall meet this one's alarm
+
+
+def alarming(app: ReleasedApp) -> list[str]:
+    found = app.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{app.prefix}-challenger", StateValue="ALARM")["MetricAlarms"]
+    return [alarm["AlarmName"] for alarm in found]
 
 
 def test_without_traffic_nothing_is_concluded_and_the_champion_stays(app: ReleasedApp, champion: str) -> None:

@@ -15,14 +15,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from local.emulator import background, container_python
+from local.emulator import background, clock, container_python
 from local.emulator.sagemaker.models import ServedModel
 
 log = logging.getLogger("reviewloop.emulator")
 
 _PROJECT = Path(__file__).resolve().parents[3]
-_INVOCATION_SECONDS = 60.0
-"""A container must answer within 60 seconds (InvokeEndpoint's documentation)."""
+_INVOCATION_SECONDS = max(10.0, clock.scaled(60.0))
+"""A container must answer within 60 seconds (InvokeEndpoint's documentation), a wait that is scaled.
+
+Never below ten real seconds: the work of a model is not scaled, and callers such as the prediction API give up before hosting does.
+"""
 _START_SECONDS = 180.0
 _starting = threading.BoundedSemaphore(2)
 """Loading a model is processor work: more than two at a time only slow each other down."""
@@ -117,6 +120,7 @@ class Instance:
         """Send an acquired request; response headers are lower case.
 
         Raises:
+            TimeoutError: the process takes too long.
             OSError: the process does not answer.
             http.client.HTTPException: it answers with something that is not HTTP.
         """

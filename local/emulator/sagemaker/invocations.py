@@ -27,6 +27,10 @@ _FORWARDED = {
 }
 _CONTENT_TYPE = "content-type"
 """Lower case, because ministack rewrites ``Content-Type`` to that of the service's control plane."""
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. "
+    "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+)
 _draws = random.Random()  # noqa: S311  (traffic split, no secret)
 
 
@@ -92,12 +96,15 @@ def _choose(endpoint: Endpoint, target: str | None) -> _Chosen:
 
 
 def _ask(chosen: _Chosen, request: HttpRequest) -> tuple[int | None, dict[str, str], bytes, float]:
+    """Status (0: timed out, None: no answer), headers, body, seconds."""
     if chosen.instance is None:
         return None, {}, b"", 0.0
     forwarded = {name: request.headers[key] for key, name in _FORWARDED.items() if key in request.headers}
     started = time.perf_counter()
     try:
         status, headers, body = chosen.instance.invoke(request.body, forwarded)
+    except TimeoutError:
+        return 0, {}, _TIMED_OUT.encode(), time.perf_counter() - started
     except (OSError, http.client.HTTPException):
         if chosen.instance.has_died():
             chosen.instance.healthy = False  # the next request goes elsewhere, before the health check has seen it
@@ -107,7 +114,7 @@ def _ask(chosen: _Chosen, request: HttpRequest) -> tuple[int | None, dict[str, s
 
 def _model_error(endpoint: Endpoint, chosen: _Chosen, status: int, body: bytes) -> HttpResponse:
     region, account = responses.get_region(), responses.get_account_id()
-    kind = "client" if status < 500 else "server"
+    kind = "client" if 0 < status < 500 else "server"
     text = body.decode("utf-8", errors="replace")
     group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
     error = {

@@ -119,3 +119,15 @@ def test_the_experiment_starts_when_the_challenger_is_in_place_and_not_again_at_
     later = replace(in_place, step=1, share=0.5).shifted(0.5, "2026-11-24T10:30:00+00:00")
     assert [one.started[11:16] for one in (START, opened, in_place, later)] == ["10:00", "10:01", "10:20", "10:20"]
     assert later.since == "2026-11-24T10:30:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("invocations", "model_errors", "evidence"),
+    [
+        (60.0, 3.0, VariantEvidence(60, 3)),
+        (0.0, 0.0, VariantEvidence(0, 0)),
+        (0.0, 60.0, VariantEvidence(60, 60)),  # a hung container: its failures came, its calls have not yet
+    ],
+)
+def test_a_failure_that_one_metric_has_seen_was_a_call(invocations: float, model_errors: float, evidence: VariantEvidence) -> None:
+    assert VariantEvidence.counted(invocations, model_errors, Reviews()) == evidence

@@ -18,7 +18,6 @@ from lambdas.common.observability import metrics
 from lambdas.common.predictions import Prediction
 from lambdas.common.review import ReviewRequest
 from lambdas.predict import handler as entry
-from stacks.prediction_api import TIMEOUT_SECONDS
 
 ANSWER = {
     "label": "positive", "confidence": 0.91, "probabilities": {"negative": 0.03, "neutral": 0.06, "positive": 0.91},
@@ -107,7 +106,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Function:
     monkeypatch.setattr(metrics, "namespace", "Test")
     monkeypatch.setattr(metrics, "service", "predict")
     monkeypatch.setattr(entry, "_environment", lambda: environment)
-    monkeypatch.setattr(entry, "_runtime", lambda: runtime)
+    monkeypatch.setattr(entry, "_runtime", lambda _: runtime)
     monkeypatch.setattr(entry, "_store", lambda: made.store)
     monkeypatch.setattr(entry, "_sqs", lambda: made.queue)
     return made
@@ -157,7 +156,7 @@ def test_the_inference_id_is_the_prediction_id(function: Function, monkeypatch: 
             asked.append(request)
             return {"Body": io.BytesIO(raw), "InvokedProductionVariant": "champion"}
 
-    monkeypatch.setattr(entry, "_runtime", Runtime)
+    monkeypatch.setattr(entry, "_runtime", lambda _: Runtime())
     _, body, _ = function.call('{"text": "größer"}')
     assert asked[0]["InferenceId"] == body["prediction_id"]
     assert json.loads(asked[0]["Body"]) == {"inputs": "größer"}
@@ -167,12 +166,10 @@ def test_the_inference_id_is_the_prediction_id(function: Function, monkeypatch: 
     ("code", "http", "status", "says"),
     [
         ("ModelError", 424, 502, "failed on this text"),
-        ("ValidationError", 400, 503, "no model is released yet"),
-        ("ValidationException", 400, 503, "no model is released yet"),
+        ("ValidationError", 400, 503, "No model is released yet"),
+        ("ValidationException", 400, 503, "No model is released yet"),
         ("ThrottlingException", 400, 503, "busy"),
-        ("ServiceUnavailable", 503, 503, "busy"),
         ("ModelNotReadyException", 429, 503, "busy"),
-        ("InternalFailure", 500, 503, "busy"),
     ],
 )
 def test_what_the_endpoint_refuses_says_whose_fault_it_is(function: Function, code: str, http: int, status: int, says: str) -> None:
@@ -182,6 +179,22 @@ def test_what_the_endpoint_refuses_says_whose_fault_it_is(function: Function, co
     assert headers.get("Retry-After") == ("5" if status == 503 else None)
     assert function.counted == {"Requests": 1.0, "PredictionsFailed": 1.0}
     assert (function.store.stored, function.queue.sent) == ([], [])
+
+
+@pytest.mark.parametrize(("code", "http"), [("ServiceUnavailable", 503), ("InternalFailure", 500)])
+def test_a_fault_of_the_service_is_tried_again_and_then_busy(function: Function, code: str, http: int) -> None:
+    status, body, headers = function.model_refuses(code, http).model_refuses(code, http).call()
+    assert (status, headers["Retry-After"]) == (503, "5")
+    assert "busy" in body["error"]["message"]
+    assert function.model_refuses(code, http).model_answers(ANSWER).call()[0] == 200
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
+def test_an_endpoint_that_the_role_may_not_call_is_no_busy_one(function: Function, code: str) -> None:
+    status, body, headers = function.model_refuses(code, 403).call()
+    assert (status, "Retry-After" in headers) == (500, False)
+    assert "not allowed to call its model" in body["error"]["message"]
+    assert function.counted == {"Requests": 1.0, "PredictionsFailed": 1.0, "EndpointAccessDenied": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -197,7 +210,7 @@ def test_an_endpoint_that_does_not_answer_in_time_is_503(function: Function, mon
     def invoke_endpoint(**_: Any) -> Any:
         raise problem
 
-    monkeypatch.setattr(entry, "_runtime", lambda: SimpleNamespace(invoke_endpoint=invoke_endpoint))
+    monkeypatch.setattr(entry, "_runtime", lambda _: SimpleNamespace(invoke_endpoint=invoke_endpoint))
     status, body, headers = function.call()
     assert (status, headers["Retry-After"]) == (503, "5")
     assert "in time" in body["error"]["message"]
@@ -279,13 +292,3 @@ def test_a_refused_request_never_reaches_the_model(function: Function, body: str
 def test_every_answer_can_be_sent_as_utf_8(function: Function) -> None:
     answer = entry.handler({"body": '{"\\udfff": 1}'}, CONTEXT)
     assert answer["body"].encode("utf-8")
-
-
-def test_all_tries_together_end_before_the_gateway_stops_waiting() -> None:
-    """The model's tries, then the table's and the queue's; a retry waits up to a second before (standard mode)."""
-
-    def longest(config: Any) -> int:
-        tries = config.retries["total_max_attempts"]
-        return int(tries * (config.connect_timeout + config.read_timeout) + tries - 1)
-
-    assert longest(entry.MODEL) + 2 * longest(entry.SIDE) < TIMEOUT_SECONDS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lambdas.predict import handler as predict
+from lambdas.predict.model import read_timeouts
 from local.emulator.sagemaker.traffic import shift_steps
 from stacks.names import BUCKET_PURPOSES
 from stacks.settings import _LONGEST_BUCKET_PURPOSE, DatasetSettings, FleetShiftSettings, SettingsError, load_settings
@@ -62,7 +62,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"hosting": {"initial_weights": {"blue": 1.0, "green": 0.0}}}, "hosting.initial_weights", "blue", "champion"),
     ({"hosting": {"fleet_shift": {"step_percent": 51}}}, "hosting.fleet_shift.step_percent", "51", "less than or equal to 50"),
     ({"hosting": {"fleet_shift": {"alarm_period_seconds": 10}}}, "hosting.fleet_shift.alarm_period_seconds", "10", "60, 120 or 300"),
-    ({"hosting": {"fleet_shift": {"max_latency_ms": 7_001}}}, "hosting.fleet_shift.max_latency_ms", "7001", "less than or equal to 7000"),
+    ({"hosting": {"fleet_shift": {"max_latency_ms": 17_001}}}, "hosting.fleet_shift.max_latency_ms", "17001", "less than or equal to"),
     ({"hosting": {"capture_percent": -1}}, "hosting.capture_percent", "-1", "greater than or equal to 0"),
     ({"review": {"workers_per_task": 4}}, "review.workers_per_task", "4", "less than or equal to 3"),
     ({"review": {"threshold": "always"}}, "review.threshold", "always", "'model'"),
@@ -183,6 +183,16 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"review": {"backend": "none"}}, ["labeling.enabled true", "review.backend 'none'", "set labeling.enabled to false"]),
     ({"rollout": {"step_seconds": 60}}, ["rollout.step_seconds 60", "at least the 120 s"]),
+    ({"hosting": {"fleet_shift": {"max_latency_ms": 7_001}}}, ["max_latency_ms 7001", "at most 7000", "model_deadline_seconds 8"]),
+    ({"api": {"reserved_concurrency": 199}}, ["api.reserved_concurrency 199", "at least 200", "api.burst_limit 200"]),
+    (
+        {"api": {"reserved_concurrency": 200, "rate_limit": 101, "burst_limit": 1}},
+        ["at least 202", "api.rate_limit 101 x hosting.fleet_shift.max_latency_ms 2000"],
+    ),
+    (
+        {"api": {"reserved_concurrency": None}},
+        ["api:", "burst_limit 200 + rate_limit 100 x model_deadline_seconds 8 = 1000", "more than 900", "or reserve concurrency"],
+    ),
     (
         {"name": "a" * 15, "stage": "b" * 8, "region": "ap-southeast-1"},
         ["name aaaaaaaaaaaaaaa", "stage bbbbbbbb", "region ap-southeast-1", "64 characters", "by 1"],
@@ -198,6 +208,8 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {"review": {"task_time_limit_seconds": 3_600, "task_availability_seconds": 3_600}},
     {"drift": {"schedule_minutes": 1_440, "evaluation_periods": 7}},
     {"rollout": {"step_seconds": 120}},
+    {"hosting": {"fleet_shift": {"max_latency_ms": 7_000}}, "api": {"reserved_concurrency": 700}},
+    {"api": {"reserved_concurrency": None, "burst_limit": 100}},
     {"rollout": {"without_reviews": "hold"}, "review": {"audit_share": 0.001}},
     {"rollout": {"without_reviews": "advance"}, "review": {"audit_share": 0}},
     {"review": {"backend": "none", "threshold": 0, "audit_share": 0.0}, "labeling": {"enabled": False}},
@@ -255,9 +267,14 @@ def test_the_longest_bucket_purpose_is_the_one_that_is_measured() -> None:
     assert max(BUCKET_PURPOSES, key=len) == _LONGEST_BUCKET_PURPOSE
 
 
-def test_no_latency_is_allowed_that_the_api_would_not_wait_for() -> None:
-    bound = next(item.le for item in FleetShiftSettings.model_fields["max_latency_ms"].metadata if hasattr(item, "le"))
-    assert bound == predict.MODEL.read_timeout * 1_000
+@pytest.mark.parametrize("deadline", [4, 8, 18])
+def test_no_latency_is_allowed_that_the_api_would_not_wait_for(tmp_path: Path, deadline: int) -> None:
+    longest = int(read_timeouts(deadline)[0] * 1_000)
+    api = {"model_deadline_seconds": deadline, "reserved_concurrency": 2_000}
+    load_settings(write(tmp_path, api=api, hosting={"fleet_shift": {"max_latency_ms": longest}}))
+    if longest < 17_000:
+        told = problems(tmp_path, {"api": api, "hosting": {"fleet_shift": {"max_latency_ms": longest + 1}}})
+        assert any(f"max_latency_ms {longest + 1} must be at most {longest}" in line for line in told)
 
 
 def test_the_longest_text_fits_into_an_item_of_the_table() -> None:
