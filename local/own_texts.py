@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from local.rows import normal_text
-from model_code.data import Row
+from model_code.data import Row, votes_problem
 
 FIELDS = ("text", "label", "group", "slice", "votes")
 REQUIRED = ("text", "label")
@@ -122,8 +122,11 @@ def _problems(fields: Mapping[Any, Any], labels: Sequence[str], longest: int) ->
     for name in ("group", "slice"):
         if name in fields and not (isinstance(fields[name], str) and fields[name].strip()):
             yield f"{name} = {fields[name]!r}: a text that is not empty, or leave it out"
-    if "votes" in fields and _votes(fields["votes"], labels) is None:
+    votes = _votes(fields["votes"], labels) if "votes" in fields else {}
+    if votes is None:
         yield f"votes = {fields['votes']!r}: a JSON object of whole numbers per label, such as {{{json.dumps(labels[0])}: 2}}"
+    elif label in labels and (problem := votes_problem(str(label), votes)):
+        yield problem
 
 
 def _votes(value: Any, labels: Sequence[str] | None = None) -> dict[str, int] | None:

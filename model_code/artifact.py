@@ -24,7 +24,7 @@ def write_artifact(folder: Path, model: TextClassifier, tokenizer: Any, document
     model.save(partial)
     tokenizer.save_pretrained(partial)
     for name, content in documents.items():
-        (partial / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        (partial / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     source = Path(__file__).resolve().parent
     shutil.copytree(source, partial / "code" / "model_code", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     shutil.copy(source / "entrypoints" / "inference.py", partial / "code" / "inference.py")

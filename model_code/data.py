@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 SPLITS = ("train", "validation", "test")
+MOST_VOTES = 1_000_000
 
 
 class InvalidDataset(ValueError):
@@ -41,8 +42,14 @@ class Row:
             row = cls(**{name: raw[name] for name in cls.__dataclass_fields__ if name != "new" or name in raw})
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidDataset(f"{where}: not a dataset row ({type(error).__name__}: {error})") from None
-        if not isinstance(row.text, str) or not row.text.strip():
-            raise InvalidDataset(f"{where}: field 'text' is empty")
+        for name in ("id", "text", "label", "group", "slice", "source"):
+            value = getattr(row, name)
+            if not isinstance(value, str) or not value.strip():
+                found = "is empty" if isinstance(value, str) else f"= {value!r}"
+                raise InvalidDataset(f"{where}: field {name!r} {found}: a text is needed")
+        problem = votes_problem(row.label, row.votes)
+        if problem:
+            raise InvalidDataset(f"{where}: row {row.id!r}: {problem}")
         if not isinstance(row.new, bool):
             raise InvalidDataset(f"{where}: field 'new' = {row.new!r}: allowed is true or false")
         return row
@@ -50,7 +57,25 @@ class Row:
     def to_json(self) -> str:
         """``new`` only where it is true, so that rows without it keep their bytes."""
         fields = {name: value for name, value in asdict(self).items() if name != "new" or value}
-        return json.dumps(fields, ensure_ascii=False, sort_keys=True)
+        return json.dumps(fields, ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+
+def votes_problem(label: str, votes: Any) -> str | None:
+    """What is wrong with a row's votes, or None.
+
+    Training learns from the votes and evaluation measures by the label, so the label must have as many votes as any other. A tie is
+    allowed: somebody has decided it. A row without votes has its label alone.
+    """
+    if not isinstance(votes, Mapping):
+        return f"votes = {votes!r}: an object of whole numbers per label is needed"
+    for name, count in votes.items():
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_VOTES:
+            return f"votes for {name!r} = {count!r}: a whole number from 0 to {MOST_VOTES} is needed"
+    first = max(votes, key=lambda name: int(votes[name]), default=label)
+    own = votes.get(label, 0)
+    if votes.get(first, 0) > own:
+        return f"label = {label!r} has {own} votes and {first!r} has {votes[first]}: correct the label or the votes, or leave the votes out"
+    return None
 
 
 @dataclass(frozen=True)
@@ -76,8 +101,11 @@ def read_rows(folder: Path) -> list[Row]:
     path = folder / "data.jsonl"
     if not path.exists():
         raise InvalidDataset(f"{path} does not exist: the channel must hold data.jsonl")
-    with path.open(encoding="utf-8") as stream:
-        rows = [Row.parse(line, f"{path.name}:{number}") for number, line in enumerate(stream, 1) if line.strip()]
+    try:
+        with path.open(encoding="utf-8") as stream:
+            rows = [Row.parse(line, f"{path.name}:{number}") for number, line in enumerate(stream, 1) if line.strip()]
+    except UnicodeDecodeError as error:
+        raise InvalidDataset(f"{path} is no UTF-8 text ({error}): upload the file again") from None
     if not rows:
         raise InvalidDataset(f"{path} has no row")
     return rows
@@ -118,7 +146,7 @@ def write_dataset(
         watermark=watermark,
     )
     content = asdict(manifest)
-    (folder / "manifest.json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
     return manifest
 
 
@@ -131,7 +159,10 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / "manifest.json"
     if not path.exists():
         raise InvalidDataset(f"{path} does not exist: {folder} is not a dataset version")
-    manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    try:
+        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InvalidDataset(f"{path} is not a dataset manifest ({type(error).__name__}: {error}): upload the version again") from None
     for name, expected in manifest.files.items():
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest() if (folder / name).exists() else "missing"
         if found != expected:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import tarfile
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_code.archive import unpacked
 from model_code.calibration import expected_calibration_error
 from model_code.data import InvalidDataset, Row, read_manifest, read_rows
 from model_code.drift_baseline import ServedText, baseline_of, read_reference
@@ -32,10 +31,8 @@ UNSURE = "recent-unsure"
 
 def answer_all(archive: Path, rows: Sequence[Row | ServedText]) -> list[dict[str, Any]]:
     """The answers of a model artifact, through the same code that serves it."""
-    with tempfile.TemporaryDirectory() as unpacked:
-        with tarfile.open(archive) as tar:
-            tar.extractall(unpacked, filter="data")
-        return model_fn(unpacked).predict([row.text for row in rows])
+    with unpacked(archive) as folder:
+        return model_fn(str(folder)).predict([row.text for row in rows])
 
 
 class Part:
@@ -162,8 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known.output_dir.mkdir(parents=True, exist_ok=True)
     with (known.output_dir / "predictions.jsonl").open("w", encoding="utf-8") as stream:
         for row, answer in zip(test, candidate, strict=True):
-            stream.write(json.dumps({"id": row.id, "truth": row.label, **answer}, ensure_ascii=False) + "\n")
-    (known.output_dir / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            stream.write(json.dumps({"id": row.id, "truth": row.label, **answer}, ensure_ascii=False, allow_nan=False) + "\n")
+    (known.output_dir / "evaluation.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     overall = result["overall"]
     print(f"accuracy={overall['accuracy']['value']:.4f} macro_f1={overall['macro_f1']['value']:.4f} rows={result['rows']}", flush=True)
 

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from model_code.archive import read_document
+from model_code.base_model import load_tokenizer
 from model_code.calibration import softmax
 from model_code.drift_baseline import out_of_vocabulary
-from model_code.network import TextClassifier, Tokens, load_tokenizer, native_bf16, predict_logits
+from model_code.network import TextClassifier, Tokens, native_bf16, predict_logits
 
 MAX_TEXTS = 512
 
@@ -60,7 +62,7 @@ def model_fn(model_dir: str, context: Any = None) -> LoadedModel:  # noqa: ARG00
     folder = Path(model_dir)
 
     def document(name: str) -> Any:
-        return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        return read_document(folder, name)
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     model = TextClassifier.load(folder).eval()
@@ -106,4 +108,4 @@ def predict_fn(data: list[str], model: LoadedModel) -> list[dict[str, Any]]:
 
 
 def output_fn(prediction: list[dict[str, Any]], accept: str) -> str:  # noqa: ARG001  (JSON is the only form)
-    return json.dumps(prediction, ensure_ascii=False)
+    return json.dumps(prediction, ensure_ascii=False, allow_nan=False)

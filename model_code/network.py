@@ -6,18 +6,20 @@ layers about three times as fast.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel
 
-WEIGHTS = "model.safetensors"
+from model_code.archive import CONFIG, WEIGHTS, InvalidArtifact, read_document
+from model_code.arguments import InvalidHyperparameter
+from model_code.base_model import check_family, load_encoder
 
 
 def native_bf16() -> bool:
@@ -61,8 +63,18 @@ class TextClassifier(nn.Module):
 
     @classmethod
     def from_base(cls, folder: Path, labels: int, *, layers: int, trained: int | None) -> TextClassifier:
-        """Start from the base model's files (``config.json``, ``model.safetensors``)."""
-        encoder: Any = AutoModel.from_pretrained(folder, local_files_only=True)
+        """Start from the base model's files (``config.json``, ``model.safetensors``).
+
+        Raises:
+            InvalidBaseModel: the folder cannot be trained from.
+            InvalidHyperparameter: the base model has fewer layers.
+        """
+        encoder = load_encoder(folder)
+        if layers > encoder.config.num_hidden_layers:
+            own = encoder.config.num_hidden_layers
+            raise InvalidHyperparameter(
+                f"hyper-parameter layers = {layers}: this base model has {own}; allowed is 1 to {own} (tuning.layers)"
+            )
         encoder.encoder.layer = encoder.encoder.layer[:layers]
         encoder.config.num_hidden_layers = layers
         encoder.pooler = None
@@ -70,13 +82,24 @@ class TextClassifier(nn.Module):
 
     @classmethod
     def load(cls, folder: Path, *, trained: int | None = 0) -> TextClassifier:
-        """Load what :meth:`save` wrote."""
+        """Load what :meth:`save` wrote.
+
+        Raises:
+            InvalidArtifact: a file is missing or damaged, or the weights do not fit the configuration.
+            InvalidBaseModel: the architecture is one that would be computed wrongly.
+        """
         auto: Any = AutoModel
+        check_family(read_document(folder, CONFIG.removesuffix(".json")))
         encoder = auto.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
         encoder.pooler = None
-        labels = len(json.loads((folder / "label_map.json").read_text(encoding="utf-8")))
-        model = cls(encoder, labels, trained=trained)
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        model = cls(encoder, len(read_document(folder, "label_map")), trained=trained)
+        try:
+            model.load_state_dict(load_file(folder / WEIGHTS))
+        except (SafetensorError, OSError, RuntimeError) as error:
+            first = str(error).strip().partition("\n")[0]
+            raise InvalidArtifact(
+                f"{WEIGHTS} of the model artifact does not load with its {CONFIG} ({type(error).__name__}: {first}): train the model again"
+            ) from None
         return model
 
     def save(self, folder: Path) -> None:
@@ -129,10 +152,6 @@ class Tokens:
         """Indices in batches of similar length, for inference."""
         order = sorted(range(len(self.ids)), key=lambda i: len(self.ids[i]))
         return [order[start : start + size] for start in range(0, len(order), size)]
-
-
-def load_tokenizer(folder: Path) -> Any:
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 @torch.inference_mode()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,15 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from model_code.archive import read_document, unpacked
 from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter, read_arguments
 from model_code.artifact import write_artifact
+from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
 from model_code.calibration import fit_temperature, review_threshold, softmax
 from model_code.data import InvalidDataset, Row, read_rows
 from model_code.drift_baseline import words
-from model_code.network import TextClassifier, Tokens, load_tokenizer
+from model_code.network import TextClassifier, Tokens
 from model_code.retraining import effective_size, replayed, training_shares
 from model_code.scoring import Labels
-from model_code.trainer import HeldOut, Logits, Trainer, targets
+from model_code.trainer import HeldOut, Logits, Trainer, require_finite, targets
 
 METRIC_LINE = "epoch={epoch} train:loss={loss:.4f} validation:accuracy={accuracy:.4f} validation:macro_f1={macro_f1:.4f}"
 
@@ -48,6 +47,7 @@ def fit(trainer: Trainer, validation: HeldOut, checkpoint: Path, *, keep_last: b
     for epoch in range(progress["next"], settings.epochs + 1):
         metrics = {"epoch": epoch, "loss": trainer.epoch(epoch)}
         logits = trainer.predict(validation)
+        require_finite(logits, epoch, trainer.settings.learning_rate)
         metrics |= validation.scores(logits)
         print(METRIC_LINE.format(**metrics), flush=True)
         last_printed = epoch
@@ -91,32 +91,32 @@ def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]
     """From the parent model when its channel is given, with the labels that it knows; else from the base model with those of the rows.
 
     Raises:
-        InvalidHyperparameter: the model cannot read ``max_length`` word pieces.
+        InvalidBaseModel, InvalidArtifact: the base model, or the parent, cannot be used.
+        InvalidHyperparameter: the model has not as many layers, or cannot read ``max_length`` word pieces.
     """
     if folders.parent is None:
-        labels = sorted({row.label for row in rows} | {label for row in rows for label in row.votes})
+        labels = sorted({row.label for row in rows})
         model = TextClassifier.from_base(folders.base, len(labels), layers=settings.layers, trained=settings.trained)
         start = Start(model, load_tokenizer(folders.base), labels, set())
+        check_vocabulary(start.tokenizer, start.model.encoder.config.vocab_size)
     else:
-        with tempfile.TemporaryDirectory() as unpacked:
-            with tarfile.open(folders.parent / "model.tar.gz") as archive:
-                archive.extractall(unpacked, filter="data")
-            parent = Path(unpacked)
-            labels, vocabulary = (json.loads((parent / f"{name}.json").read_text(encoding="utf-8")) for name in ("label_map", "vocabulary"))
+        with unpacked(folders.parent / "model.tar.gz") as parent:
+            labels, vocabulary = (read_document(parent, name) for name in ("label_map", "vocabulary"))
             model = TextClassifier.load(parent, trained=settings.trained)
             start = Start(model, load_tokenizer(parent), list(labels), set(vocabulary))
-    positions = start.model.encoder.config.max_position_embeddings
+    positions = longest(start.model.encoder.config)
     if settings.max_length > positions:
         raise InvalidHyperparameter(f"hyper-parameter max_length = {settings.max_length}: this base model reads at most {positions}")
     return start
 
 
-def require_known(rows: Sequence[Row], labels: Sequence[str]) -> None:
-    """Raises InvalidDataset, naming the first row with a label, or a vote for one, that the model does not have."""
+def require_known(rows: Sequence[Row], labels: Sequence[str], cure: str) -> None:
+    """Raises InvalidDataset, naming the first row with a label, or a vote for one, that the model does not have, and the cure."""
     for row in rows:
         unknown = sorted({row.label, *(label for label, count in row.votes.items() if count)} - set(labels))
         if unknown:
-            raise InvalidDataset(f"row {row.id!r} has the label {unknown[0]!r}, the model knows {list(labels)}: train from the base model")
+            what = "label" if unknown[0] == row.label else "votes for the label"
+            raise InvalidDataset(f"row {row.id!r} has the {what} {unknown[0]!r}, the model knows {list(labels)}: {cure}")
 
 
 def documents(settings: Hyperparameters, start: Start, metrics: dict[str, Any], logits: Logits, truth: Labels) -> dict[str, Any]:
@@ -147,14 +147,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.environ.get("SM_NUM_CPUS") or 1))
     rows, held_out = read_rows(folders.train), read_rows(folders.validation)
     start = start_model(settings, folders, rows)
-    require_known([*rows, *held_out], start.labels)
-    start.vocabulary.update(word for row in rows for word in words(row.text))
     again = folders.parent is not None
+    cure = "train from the base model" if again else "no training text has this label; correct it, or add texts that have it"
+    require_known([*rows, *held_out], start.labels, cure)
+    start.vocabulary.update(word for row in rows for word in words(row.text))
     chosen = replayed(rows, most=settings.replay_rows, seed=settings.seed) if again else rows
     weights = training_shares(chosen, held_out) if again else np.ones(len(held_out))
     counts = {"training_rows": len(chosen), "effective_validation_rows": round(effective_size(weights), 1)}
     print(f"training on {len(chosen)} of {len(rows)} rows, validation counts as {counts['effective_validation_rows']} rows", flush=True)
     train, validation = (Tokens(start.tokenizer, [row.text for row in part], settings.max_length) for part in (chosen, held_out))
+    counts["unknown_pieces"] = round(unknown_share(start.tokenizer, train.ids), 4)
+    check_readable(counts["unknown_pieces"])
     trainer = Trainer(start.model, settings, train, targets(chosen, start.labels, soft=bool(settings.soft_labels)))
     truth = np.array([start.labels.index(row.label) for row in held_out])
     # Several jobs of one tuning job may be given one folder for their checkpoints.

@@ -28,6 +28,24 @@ HEAD_LEARNING_RATE = 1e-3
 WARM_UP_SHARE = 0.1
 
 
+class Diverged(ArithmeticError):
+    """The loss or an output is not a finite number: the trial is over. The text says where, and what to try."""
+
+
+def _diverged(what: str, learning_rate: float) -> Diverged:
+    return Diverged(
+        f"{what} with learning_rate = {learning_rate:g}: the training has diverged. Try a lower learning rate "
+        "(tuning.learning_rate.high), or look for damaged weights in the base model"
+    )
+
+
+def require_finite(logits: Logits, epoch: int, learning_rate: float) -> None:
+    """Raises Diverged when an output (texts, labels) is not finite: the last step may have broken the weights."""
+    bad = int((~np.isfinite(logits)).any(axis=1).sum())
+    if bad:
+        raise _diverged(f"epoch {epoch}: {bad} of {len(logits)} validation texts have no finite output", learning_rate)
+
+
 def targets(rows: Sequence[Row], labels: Sequence[str], *, soft: bool) -> Tensor:
     """Target distributions (rows, labels): vote shares, or the label alone."""
     result = torch.zeros(len(rows), len(labels))
@@ -101,11 +119,16 @@ class Trainer:
         return logits.numpy()
 
     def epoch(self, number: int) -> float:
-        """One pass in a seeded order, batches of similar length; returns the mean loss."""
+        """One pass in a seeded order, batches of similar length; returns the mean loss.
+
+        Raises:
+            Diverged: a batch's loss is not finite.
+        """
         self.model.train()
         rng = np.random.default_rng((self.settings.seed, number))
         losses = []
-        for indices in _shuffled_batches(self.train, self.settings.batch_size, rng):
+        batches = _shuffled_batches(self.train, self.settings.batch_size, rng)
+        for step, indices in enumerate(batches, 1):
             logits = self._logits(self.train, indices, self.cache)
             loss = functional.cross_entropy(logits.float(), self.goal[indices])
             self.optimizer.zero_grad(set_to_none=True)
@@ -114,6 +137,9 @@ class Trainer:
             self.optimizer.step()
             self.schedule.step()
             losses.append(float(loss.detach()))
+            if not math.isfinite(losses[-1]):
+                where = f"epoch {number}, step {step} of {len(batches)}: the loss is {losses[-1]}"
+                raise _diverged(where, self.settings.learning_rate)
         return float(np.mean(losses))
 
     def weights(self) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from typing import Any
 
 SPLITS = ("train", "validation", "test")
 REFERENCE = "reference"
+MOST_VOTES = 1_000_000
 _OPTIONAL = ("new",)
 
 
@@ -46,7 +47,7 @@ class Row:
         content = asdict(self)
         if not self.new:
             del content["new"]
-        return json.dumps(content, ensure_ascii=False, sort_keys=True)
+        return json.dumps(content, ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class ReferenceText:
     group: str
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Manifest:
         return cls(**{**fields, "labels": tuple(fields["labels"])})
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,36 @@ class Dataset:
 
     manifest: Manifest
     splits: Mapping[str, tuple[Row, ...]]
+
+
+def row_problem(row: Row) -> str | None:
+    """What is wrong with a row's fields, or None. ``model_code/data.py`` has the same rules, in the same words."""
+    for name in ("id", "text", "label", "group", "slice", "source"):
+        value = getattr(row, name)
+        if not isinstance(value, str) or not value.strip():
+            return f"field {name!r} " + ("is empty" if isinstance(value, str) else f"= {value!r}") + ": a text is needed"
+    if not isinstance(row.new, bool):
+        return f"field 'new' = {row.new!r}: allowed is true or false"
+    problem = votes_problem(row.label, row.votes)
+    return f"row {row.id!r}: {problem}" if problem else None
+
+
+def votes_problem(label: str, votes: Any) -> str | None:
+    """What is wrong with a row's votes, or None.
+
+    Training learns from the votes and evaluation measures by the label, so the label must have as many votes as any other. A tie is
+    allowed: somebody has decided it. A row without votes has its label alone.
+    """
+    if not isinstance(votes, Mapping):
+        return f"votes = {votes!r}: an object of whole numbers per label is needed"
+    for name, count in votes.items():
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_VOTES:
+            return f"votes for {name!r} = {count!r}: a whole number from 0 to {MOST_VOTES} is needed"
+    first = max(votes, key=lambda name: int(votes[name]), default=label)
+    own = votes.get(label, 0)
+    if votes.get(first, 0) > own:
+        return f"label = {label!r} has {own} votes and {first!r} has {votes[first]}: correct the label or the votes, or leave the votes out"
+    return None
 
 
 def normal_text(text: str) -> str:
@@ -120,8 +151,9 @@ def parse_rows(data: bytes, where: str) -> tuple[Row, ...]:
             rows.append(Row(**{name: raw[name] for name in Row.__dataclass_fields__ if name in raw or name not in _OPTIONAL}))
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidDataset(f"{where}:{number}: not a dataset row ({type(error).__name__}: {error})") from None
-        if not isinstance(rows[-1].new, bool):
-            raise InvalidDataset(f"{where}:{number}: field 'new' = {rows[-1].new!r}: allowed is true or false")
+        problem = row_problem(rows[-1])
+        if problem:
+            raise InvalidDataset(f"{where}:{number}: {problem}")
     return tuple(rows)
 
 

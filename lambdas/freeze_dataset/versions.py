@@ -49,7 +49,7 @@ class DatasetVersions:
         return record
 
     def remember(self, execution_id: str, record: Mapping[str, Any]) -> None:
-        self._put_json(_record_key(execution_id), json.dumps(record, sort_keys=True))
+        self._put_json(_record_key(execution_id), json.dumps(record, sort_keys=True, allow_nan=False))
 
     def _rows(self, uri: str, split: str, manifest: Manifest) -> tuple[Row, ...]:
         bucket, prefix = split_uri(uri)

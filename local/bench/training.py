@@ -9,7 +9,8 @@ from local.bench.measure import Comparison, Way
 from local.vader import LABELS
 from model_code.activations import FrozenActivations
 from model_code.arguments import Hyperparameters
-from model_code.network import TextClassifier, Tokens, load_tokenizer
+from model_code.base_model import load_tokenizer
+from model_code.network import TextClassifier, Tokens
 from model_code.trainer import Trainer, targets
 
 TEXTS = 384

@@ -84,6 +84,12 @@ def test_a_repeated_text_is_kept_once(tmp_path: Path) -> None:
         ("t.jsonl", '{"text": 7, "label": "positive"}\n', "line 1: text = 7"),
         ("t.jsonl", '{"text": "fine", "label": "positive", "group": 3}\n', "line 1: group = 3"),
         ("t.jsonl", '{"text": "fine", "label": "positive", "votes": {"positive": -1}}\n', "line 1: votes"),
+        ("t.jsonl", '{"text": "fine", "label": "positive", "votes": {"positive": NaN}}\n', "line 1: votes"),
+        (
+            "t.jsonl",
+            '{"text": "fine", "label": "positive", "votes": {"positive": 1, "negative": 2}}\n',
+            "line 1: label = 'positive' has 1 votes and 'negative' has 2",
+        ),
         ("t.txt", "fine\n", "no .csv and no .jsonl"),
     ],
 )  # fmt: skip

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lambdas.common import dataset as functions_form
 from model_code.data import InvalidDataset, Row, read_manifest, read_rows, write_dataset
 
 
@@ -42,6 +44,57 @@ def test_bad_row_is_named_with_its_line(tmp_path: Path, line: str, reason: str) 
     with pytest.raises(InvalidDataset, match=r"data\.jsonl:2") as caught:
         read_rows(tmp_path)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"votes": {"negative": 2, "positive": 1}}, "row '1': label = 'positive' has 1 votes and 'negative' has 2: correct the label"),
+        ({"votes": {"negative": 1}}, "label = 'positive' has 0 votes and 'negative' has 1"),
+        ({"votes": {"positive": 2, "negative": -1}}, "votes for 'negative' = -1: a whole number from 0 to 1000000"),
+        ({"votes": {"positive": 1.5}}, "votes for 'positive' = 1.5"),
+        ({"votes": {"positive": float("nan")}}, "votes for 'positive' = nan"),
+        ({"votes": {"positive": float("inf")}}, "votes for 'positive' = inf"),
+        ({"votes": {"positive": True}}, "votes for 'positive' = True"),
+        ({"votes": {"positive": 10**400}}, "votes for 'positive' = 1000"),
+        ({"votes": ["positive"]}, "votes = ['positive']: an object"),
+        ({"votes": None}, "votes = None: an object"),
+        ({"label": 1}, "field 'label' = 1: a text is needed"),
+        ({"group": ""}, "field 'group' is empty: a text is needed"),
+        ({"slice": None}, "field 'slice' = None"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_named(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    """As the container reads it, and as the functions do, in the same words."""
+    line = json.dumps({**json.loads(row("1").to_json()), **change})
+    (tmp_path / "data.jsonl").write_text(row("0").to_json() + "\n" + line + "\n")
+    with pytest.raises(InvalidDataset) as caught:
+        read_rows(tmp_path)
+    assert str(caught.value).startswith("data.jsonl:2: ")
+    assert reason in str(caught.value)
+    with pytest.raises(functions_form.InvalidDataset) as seen:
+        functions_form.parse_rows((tmp_path / "data.jsonl").read_bytes(), "data.jsonl")
+    assert str(seen.value) == str(caught.value)
+
+
+@pytest.mark.parametrize("votes", [{}, {"positive": 0}, {"positive": 2, "negative": 2}, {"positive": 3, "negative": 2}])
+def test_a_tie_and_a_label_without_votes_contradict_nothing(tmp_path: Path, votes: dict[str, int]) -> None:
+    (tmp_path / "data.jsonl").write_text(replace(row("0"), votes=votes).to_json())
+    assert [one.votes for one in read_rows(tmp_path)] == [votes]
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_bytes(row("0").to_json().encode() + b"\n\xff\n")
+    with pytest.raises(InvalidDataset, match=r"data\.jsonl is no UTF-8 text"):
+        read_rows(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": "1"}', '{"version": NaN'])
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
+    write_dataset(tmp_path, SPLITS, ["positive"])
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InvalidDataset, match=r"manifest\.json is not a dataset manifest"):
+        read_manifest(tmp_path)
 
 
 def test_only_a_new_row_says_so_and_rows_without_the_mark_keep_their_bytes(tmp_path: Path) -> None:

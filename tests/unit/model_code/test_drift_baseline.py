@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_training import base, channels, train  # noqa: F401  (two of them are fixtures, which pytest finds by their names)
+from toy_training import train
 
 from lambdas.common.dataset import ReferenceText, render
 from lambdas.common.dataset import Row as FunctionsRow
@@ -125,8 +125,8 @@ def version(folder: Path, reference: list[ReferenceText]) -> Path:
 
 @pytest.mark.parametrize("with_reference", [True, False])
 def test_the_baseline_is_of_the_served_texts_where_a_version_has_some_else_of_the_test_set(
-    base: Path,  # noqa: F811
-    channels: Path,  # noqa: F811
+    base: Path,
+    channels: Path,
     tmp_path: Path,
     *,
     with_reference: bool,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,79 +12,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from toy_training import LABELS, WORDS, read, toy_rows, train, write_split
 
 from model_code.activations import FrozenActivations
 from model_code.arguments import InvalidHyperparameter
+from model_code.base_model import load_tokenizer
 from model_code.data import InvalidDataset, Row
 from model_code.inference import model_fn
-from model_code.network import TextClassifier, Tokens, load_tokenizer, native_bf16
-from model_code.train import METRIC_LINE, main
-from model_code.trainer import Trainer
-
-WORDS = ("good", "bad", "so", "very", "the", "phone", "and", "screen")
-LABELS = ("negative", "neutral", "positive")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base model's files: three layers, random weights."""
-    folder = tmp_path_factory.mktemp("base")
-    vocabulary = folder / "vocab.txt"
-    vocabulary.write_text("\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)))
-    BertTokenizerFast(str(vocabulary)).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(vocab_size=13, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=64)
-    BertModel(config).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def channels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Texts whose label is the first word's; a tenth of the validation texts has another label, which nobody can know."""
-    folder = tmp_path_factory.mktemp("channels")
-    write_split(folder, "train", toy_rows("train", 160))
-    rows = toy_rows("validation", 60)
-    write_split(folder, "validation", [replace(row, label="neutral") if number % 10 == 0 else row for number, row in enumerate(rows)])
-    return folder
-
-
-def toy_rows(name: str, size: int, meaning: tuple[str, str, str] = LABELS, **fields: Any) -> list[Row]:
-    """Rows in turn of each label; ``meaning``: the labels of texts that begin with bad, the and good."""
-    rng, rows = np.random.default_rng(len(name)), []
-    for number in range(size):
-        label = meaning[number % 3]
-        text = " ".join((("bad", "the", "good")[number % 3], *rng.choice(WORDS[2:], rng.integers(1, 6))))
-        rows.append(Row(**{**vars(Row(f"{name}{number}", text, label, {label: 3}, f"{name}{number}", "toy", "test")), **fields}))
-    return rows
-
-
-def write_split(folder: Path, split: str, rows: list[Row]) -> None:
-    (folder / split).mkdir(parents=True)
-    (folder / split / "data.jsonl").write_text("".join(row.to_json() + "\n" for row in rows), encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def parent(base: Path, channels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The channel ``parent`` of a model that has learnt these texts; its artifact lies beside the archive, in ``model``."""
-    folder = tmp_path_factory.mktemp("parent")
-    first = train(base, channels, folder, "--trained_layers", "2", "--epochs", "3")
-    with tarfile.open(folder / "model.tar.gz", "w:gz") as tar:
-        tar.add(first, arcname=".")
-    return folder
-
-
-def train(base: Path, channels: Path, folder: Path, *flags: str) -> Path:
-    """Runs the training program; returns the artifact's folder."""
-    places = {"base": base, "train": channels / "train", "validation": channels / "validation", "model-dir": folder / "model"}
-    arguments = [part for name, path in {**places, "checkpoint-dir": folder / "checkpoints"}.items() for part in (f"--{name}", str(path))]
-    main([*arguments, "--layers", "3", "--learning_rate", "0.003", "--batch_size", "8", *flags])
-    return folder / "model"
-
-
-def read(folder: Path, name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    return document
+from model_code.network import TextClassifier, Tokens, native_bf16
+from model_code.train import METRIC_LINE
+from model_code.trainer import Diverged, Trainer
 
 
 def held_out(channels: Path) -> tuple[list[str], list[str]]:
@@ -218,6 +154,42 @@ def test_an_epoch_is_in_the_artifact_before_the_next_one_is_trained(
     assert seen == [None, 1]
 
 
+def test_a_label_that_only_votes_name_is_no_class(base: Path, tmp_path: Path) -> None:
+    rows = toy_rows("train", 30)
+    write_split(tmp_path, "train", [replace(rows[0], votes={"negative": 2, "negativ": 1}), *rows[1:]])
+    write_split(tmp_path, "validation", toy_rows("validation", 9))
+    with pytest.raises(InvalidDataset, match=r"row 'train0' has the votes for the label 'negativ', .* no training text has this label"):
+        train(base, tmp_path, tmp_path / "job", "--epochs", "1")
+
+
+@pytest.mark.parametrize("trained_layers", ["1", "all"])
+def test_a_loss_that_is_not_finite_ends_the_trial_by_name(base: Path, channels: Path, tmp_path: Path, trained_layers: str) -> None:
+    broken = Path(shutil.copytree(base, tmp_path / "base"))
+    weights = load_file(broken / "model.safetensors")
+    weights["encoder.layer.2.output.dense.weight"][0, 0] = torch.nan
+    save_file(weights, broken / "model.safetensors")
+    with pytest.raises(Diverged, match=r"epoch 1, step 1 of 20: the loss is nan with learning_rate = 0\.003: .* lower learning rate"):
+        train(broken, channels, tmp_path / "job", "--trained_layers", trained_layers, "--epochs", "1")
+    assert not (tmp_path / "job" / "model").exists()
+
+
+def test_outputs_that_are_not_finite_after_an_epoch_end_the_trial_too(
+    base: Path, channels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = Trainer.epoch
+
+    def last_step_breaks(trainer: Trainer, number: int) -> float:
+        loss = trained(trainer, number)
+        with torch.no_grad():
+            trainer.model.head.weight.fill_(torch.inf)
+        return loss
+
+    monkeypatch.setattr(Trainer, "epoch", last_step_breaks)
+    with pytest.raises(Diverged, match="epoch 1: 60 of 60 validation texts have no finite output"):
+        train(base, channels, tmp_path, "--trained_layers", "1", "--epochs", "1")
+    assert not (tmp_path / "model").exists()
+
+
 # -- from a parent ---------------------------------------------------------------------------------
 
 
@@ -248,12 +220,14 @@ def test_labels_are_the_parents_though_a_replay_has_lost_one(base: Path, channel
     assert accuracy_of(model, channels) > 0.5
 
 
-@pytest.mark.parametrize("change", [{"label": "sarcastic"}, {"votes": {"positive": 2, "sarcastic": 1}}])
+@pytest.mark.parametrize("change", [{"label": "sarcastic", "votes": {}}, {"votes": {"positive": 2, "sarcastic": 1}}])
 def test_a_label_that_the_parent_does_not_know_is_named(
     base: Path, channels: Path, parent: Path, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     rows = toy_rows("few", 6)
-    with pytest.raises(InvalidDataset, match=r"'few5' has the label 'sarcastic', the model knows \['negative', 'neutral', 'positive'\]"):
+    with pytest.raises(
+        InvalidDataset, match=r"'few5' has the (votes for the )?label 'sarcastic', the model knows \['negative', 'neutral', 'positive'\]"
+    ):
         retrained(base, channels, parent, tmp_path, [*rows[:5], replace(rows[5], **change)], "--epochs", "1")
 
 
