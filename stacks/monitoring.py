@@ -32,6 +32,11 @@ CAPTURE_COLUMNS = (
     ("eventversion", "string"),
 )
 
+SERDE = {"case.insensitive": "true", "ignore.malformed.json": "true", "use.null.for.invalid.data": "true"}
+"""A line that was cut is a row of nulls, which the drift query leaves out and counts; without this it stops every query.
+https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
+"""
+
 
 class MonitoringStack(Stack):
     """Glue table over capture, drift and reconciliation functions, alarms, dashboard."""
@@ -83,7 +88,7 @@ class MonitoringStack(Stack):
                     input_format="org.apache.hadoop.mapred.TextInputFormat",
                     output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
                     serde_info=glue.CfnTable.SerdeInfoProperty(
-                        serialization_library="org.openx.data.jsonserde.JsonSerDe", parameters={"case.insensitive": "true"}
+                        serialization_library="org.openx.data.jsonserde.JsonSerDe", parameters=SERDE
                     ),
                 ),
             ),

@@ -7,6 +7,10 @@ however many queries look at it; what a query would scan on AWS is not counted.
 
 Of partition projection the types ``enum``, ``date``, ``integer`` and ``injected`` are known; dates are compared as text, which
 their format must allow (``yyyy/MM/dd/HH`` does).
+
+A line that is no JSON object fails the query, or is a row of nulls with the serde's ``ignore.malformed.json``; a value that does not
+fit its column likewise, with ``use.null.for.invalid.data`` (Athena user guide, "OpenX JSON SerDe"; that such a line is a row of nulls
+is in Trino's ``OpenXJsonDeserializer``).
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +41,8 @@ _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _TOKEN = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?", re.DOTALL)
 """Comments, literals, quoted names, and the question marks that are none of these."""
 _WILDCARDS = {"date": r"[0-9/\-]+", "enum": r"[^/]+", "injected": r"[^/]+", "integer": r"[0-9]+"}
+_SCALAR = "CREATE MACRO json_extract_scalar(j, p) AS CASE WHEN json_type(j, p) NOT IN ('OBJECT', 'ARRAY') THEN j ->> p END"
+"""As in Trino: null for an object or a list, of which DuckDB's ``->>`` gives the text."""
 _TYPES = {"bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "boolean": "BOOLEAN"}
 
 
@@ -94,10 +101,11 @@ def _run(query: str, tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
             data = folder / f"{name}.jsonl"
             with data.open("w", encoding="utf-8") as stream:
                 stream.writelines(json.dumps(row) + "\n" for row in rows_of(table))
-            connection.execute(  # a view cannot be made with bound parameters
-                f"CREATE VIEW {name} AS SELECT * FROM read_json('{data}', format='newline_delimited', columns={_columns(table)})"  # noqa: S608  (Glue's names, our file)
-            )
-        result = connection.execute(sqlglot.transpile(query, read="athena", write="duckdb")[0])
+            form = f"format='newline_delimited', ignore_errors={_serde(table, 'use.null.for.invalid.data')}, columns={_columns(table)}"
+            # a view cannot be made with bound parameters
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_json('{data}', {form})")  # noqa: S608  (Glue's names, our file)
+        connection.execute(_SCALAR)
+        result = connection.execute(in_duckdb(query))
         names = [column[0] for column in result.description]
         types = [athena._DUCKDB_TYPE_MAP.get(str(column[1]).upper().split("(")[0], "varchar") for column in result.description]
         return {"columns": names, "column_types": types, "rows": [list(row) for row in result.fetchall()]}
@@ -106,12 +114,32 @@ def _run(query: str, tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def in_duckdb(query: str) -> str:
+    """Athena's SQL as DuckDB's."""
+
+    def scalar(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.JSONExtractScalar):
+            return exp.Anonymous(
+                this="json_extract_scalar", expressions=[node.this, exp.Literal.string(node.expression.sql("duckdb").strip("'"))]
+            )
+        return node
+
+    return sqlglot.parse_one(query, read="athena").transform(scalar).sql("duckdb")
+
+
+def _serde(table: dict[str, Any], name: str) -> bool:
+    """Whether one of the JSON serde's switches is on."""
+    parameters = table["StorageDescriptor"].get("SerdeInfo", {}).get("Parameters") or {}
+    return str(parameters.get(name, "false")).lower() == "true"
+
+
 def rows_of(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The table's JSON lines, keys in lower case as the JSON serde reads them, with their partition columns.
 
     Raises:
-        ValueError: a line is no JSON object; the text names its object.
+        ValueError: a line is no JSON object, and the table does not ignore that; the text names the line's S3 object.
     """
+    ignored = _serde(table, "ignore.malformed.json")
     parameters = table["Parameters"]
     template = parameters["storage.location.template"]
     kinds = {key["Name"]: parameters[f"projection.{key['Name']}.type"] for key in table["PartitionKeys"]}
@@ -124,7 +152,9 @@ def rows_of(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
         place = location.fullmatch(f"s3://{bucket}/{item['Key']}")
         if place is not None and all(_is_projected(parameters, name, value) for name, value in place.groupdict().items()):
             for row in _lines(bucket, item["Key"], item["ETag"]):
-                yield {**row, **place.groupdict()}
+                if isinstance(row, _Malformed) and not ignored:
+                    raise ValueError(f"HIVE_CURSOR_ERROR: Row is not a valid JSON Object - {row.reason} (s3://{bucket}/{item['Key']})")
+                yield {**({} if isinstance(row, _Malformed) else row), **place.groupdict()}
 
 
 def _is_projected(parameters: dict[str, str], name: str, value: str) -> bool:
@@ -147,19 +177,26 @@ def _strftime(java_format: str) -> str:
     return java_format
 
 
+@dataclass(frozen=True)
+class _Malformed:
+    """A line that is no JSON object."""
+
+    reason: str
+
+
 @functools.lru_cache(maxsize=20_000)
-def _lines(bucket: str, key: str, _etag: str) -> tuple[dict[str, Any], ...]:
-    """One object's rows; an object with the same ETag has the same content."""
-    body = sessions.root_session().client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
-    rows = []
-    for line in body.splitlines():
-        try:
-            row = json.loads(line) if line.strip() else None
-        except ValueError as error:
-            raise ValueError(f"HIVE_CURSOR_ERROR: Row is not a valid JSON Object - {error} (s3://{bucket}/{key})") from None
-        if row is not None:
-            rows.append(_lower(row))
-    return tuple(rows)
+def _lines(bucket: str, key: str, _etag: str) -> tuple[dict[str, Any] | _Malformed, ...]:
+    """One object's rows; an object with the same ETag has the same content. Lines end at a line feed and at nothing else."""
+    body = sessions.root_session().client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return tuple(_row(line) for line in body.split(b"\n") if line.strip())
+
+
+def _row(line: bytes) -> dict[str, Any] | _Malformed:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return _Malformed(str(error))
+    return _lower(row) if isinstance(row, dict) else _Malformed(f"it is {type(row).__name__}, not an object")
 
 
 def _lower(value: Any) -> Any:

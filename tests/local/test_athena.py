@@ -26,9 +26,19 @@ MINE, OTHER = "job-1", "job-2"
 NOW = dt.datetime.now(dt.UTC).replace(minute=30, second=0, microsecond=0) - dt.timedelta(hours=1)
 
 
-def captured(label: str, *, seconds: float = 0, version: str = MINE, confidence: float = 0.5, tokens: int = 10, oov: int = 1) -> str:
+def captured(
+    label: str,
+    *,
+    seconds: float = 0,
+    version: str = MINE,
+    confidence: float = 0.5,
+    tokens: int = 10,
+    oov: int = 1,
+    prediction: str = "",
+    **answered: Any,
+) -> str:
     """One captured line in the documented form; ``seconds`` after NOW."""
-    answer = [{"label": label, "confidence": confidence, "model_version": version, "tokens": tokens, "oov_tokens": oov}]
+    answer = [{"label": label, "confidence": confidence, "model_version": version, "tokens": tokens, "oov_tokens": oov, **answered}]
     sides = {
         "endpointInput": {"observedContentType": "application/json", "mode": "INPUT", "data": '{"inputs":"hi"}', "encoding": "JSON"},
         "endpointOutput": {
@@ -36,7 +46,8 @@ def captured(label: str, *, seconds: float = 0, version: str = MINE, confidence:
         },
     }  # fmt: skip
     moment = (NOW + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    metadata = {"eventId": str(uuid.uuid4()), "inferenceId": "p-1", "customAttributes": ["a"], "inferenceTime": moment}
+    event = str(uuid.uuid4())
+    metadata = {"eventId": event, "inferenceId": prediction or f"p-{event}", "customAttributes": ["a"], "inferenceTime": moment}
     return json.dumps({"captureData": sides, "eventMetadata": metadata, "eventVersion": "0"})
 
 
@@ -56,9 +67,11 @@ class Captures:
         self.bucket = self.location.removeprefix("s3://").split("/")[0]
         self._s3.create_bucket(Bucket=self.bucket)
 
-    def put(self, *lines: str, variant: str = "champion", hour: dt.datetime = NOW) -> str:
+    def put(self, *lines: str | bytes, variant: str = "champion", hour: dt.datetime = NOW) -> str:
         key = f"{self.location.removeprefix(f's3://{self.bucket}/')}{variant}/{hour:%Y/%m/%d/%H}/{uuid.uuid4().hex}.jsonl"
-        self._s3.put_object(Bucket=self.bucket, Key=key, Body="\n".join(lines).encode())
+        self._s3.put_object(
+            Bucket=self.bucket, Key=key, Body=b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
+        )
         return key
 
     def clear(self) -> None:
@@ -87,7 +100,12 @@ class Captures:
     def recent(self, window: int = 100, since: dt.datetime = NOW - dt.timedelta(days=1), version: str = MINE) -> dict[str, list[float]]:
         """The drift check's query: label -> predictions, and sums of confidence, tokens and unknown tokens."""
         rows = self.rows(QUERY.format(window=window), f"'{since:%Y/%m/%d/%H}'", f"'{version}'")
-        return {str(row[0]): [float(cell or "nan") for cell in row[1:]] for row in rows}
+        return {str(row[0]): [float(cell or "nan") for cell in row[1:]] for row in rows if row[0]}
+
+    def left_out(self, version: str = MINE) -> int:
+        """What the same query leaves out."""
+        rows = self.rows(QUERY.format(window=100), f"'{NOW - dt.timedelta(days=1):%Y/%m/%d/%H}'", f"'{version}'")
+        return sum(int(str(row[1])) for row in rows if not row[0])
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +177,81 @@ def test_new_files_are_seen_by_the_next_query_and_deleted_ones_are_gone(captures
 
 
 def test_nested_columns_and_arrays_are_read(captures: Captures) -> None:
-    captures.put(captured("positive"))
+    captures.put(captured("positive", prediction="p-1"))
     query = "SELECT eventmetadata.inferenceid, eventmetadata.customattributes[1], eventversion, capturedata.endpointinput.mode FROM capture"
     assert captures.rows(query) == [["p-1", "a", "0", "INPUT"]]
+
+
+# -- lines that are not as they should be ------------------------------------------------------------
+
+
+def with_output(data: Any, encoding: str = "JSON") -> str:
+    """A captured line with this answer, as text."""
+    line = json.loads(captured("positive"))
+    line["captureData"]["endpointOutput"] |= {"data": data, "encoding": encoding}
+    return json.dumps(line)
+
+
+BAD_LINES = {
+    "a text/csv answer is captured as base64": with_output("cG9zaXRpdmUsMC45Cg==", "BASE64"),
+    "an object instead of a list": with_output('{"verdict": "what?"}'),
+    "a cut line": captured("positive")[:-40],
+    "a line cut within a character": '{"captureData": {"endpointInput": {"data": "é'.encode()[:-1],
+    "no JSON": "Internal Server Error",
+    "a list": "[1, 2]",
+    "an answer that was cut": with_output('[{"label": "positive", "confid'),
+    "no answer": with_output(None),
+    "a list without an answer": with_output("[]"),
+    "a list of texts": with_output('["positive"]'),
+    "nulls": with_output("[null]"),
+    "a column of another type": json.dumps({"captureData": "none", "eventMetadata": {"eventId": "e"}}),
+    "nothing of it": "{}",
+}
+BAD_ANSWERS = {
+    "no number": captured("positive", confidence="high"),  # type: ignore[arg-type]
+    "not a number": captured("positive", confidence="NaN"),  # type: ignore[arg-type]
+    "a share above one": captured("positive", confidence=90),
+    "negative tokens": captured("positive", tokens=-1, oov=-1),
+    "more unknown than all": captured("positive", tokens=3, oov=4),
+    "no tokens": captured("positive", tokens=None),  # type: ignore[arg-type]
+    "a label that is an object": captured({"name": "positive"}),  # type: ignore[arg-type]
+    "an empty label": captured(""),
+}
+"""Of a model version that can be read: nothing that another model's check counts."""
+BAD = {**BAD_LINES, **BAD_ANSWERS}
+
+
+@pytest.mark.parametrize("line", BAD.values(), ids=BAD.keys())
+def test_a_bad_line_stops_no_drift_check_and_is_counted(captures: Captures, line: str | bytes) -> None:
+    """For seven days one such line made every query fail."""
+    captures.put(captured("positive"), line, captured("negative"))
+    assert captures.recent() == {"negative": [1, 0.5, 10, 1], "positive": [1, 0.5, 10, 1]}
+    assert captures.left_out() == 1
+
+
+def test_every_bad_line_counts_and_another_models_do_not(captures: Captures) -> None:
+    captures.put(*BAD.values(), captured("positive"))
+    assert captures.recent() == {"positive": [1, 0.5, 10, 1]}
+    assert captures.left_out() == len(BAD)
+    captures.put(captured("positive", version=OTHER, confidence=90))
+    assert captures.left_out() == len(BAD)
+    assert captures.left_out(OTHER) == len(BAD_LINES) + 1
+
+
+def test_a_prediction_that_was_captured_twice_counts_once(captures: Captures) -> None:
+    """A write that was tried again, or both ways of capture while one takes over from the other: other event, same inference."""
+    line = captured("positive", prediction="p-1")
+    captures.put(line, line)
+    captures.put(captured("positive", prediction="p-1"), captured("positive", prediction="p-2"))
+    assert captures.recent() == {"positive": [2, 1.0, 20, 2]}
+
+
+def test_only_a_line_feed_ends_a_line(captures: Captures) -> None:
+    line = json.loads(captured("positive"))
+    line["captureData"]["endpointInput"]["data"] = json.dumps({"inputs": "one \u2028 two \u0085 three \u000c"}, ensure_ascii=False)
+    captures.put(json.dumps(line, ensure_ascii=False))
+    assert captures.recent() == {"positive": [1, 0.5, 10, 1]}
+    assert captures.left_out() == 0
 
 
 # -- parameters and failures -----------------------------------------------------------------------
@@ -180,10 +270,17 @@ def test_a_wrong_number_of_parameters_is_refused(captures: Captures, given: list
     assert refused.value.response["Error"]["Code"] == "InvalidRequestException"
 
 
-def test_a_line_that_is_no_json_fails_the_query_and_names_its_file(captures: Captures) -> None:
+def test_a_line_that_is_no_json_fails_the_query_of_a_table_that_does_not_ignore_it_and_names_its_file(
+    captures: Captures, aws: ClientFactory
+) -> None:
+    glue = aws("glue")
+    table = glue.get_table(DatabaseName=captures.database, Name="capture")["Table"]
+    kept = {name: table[name] for name in ("StorageDescriptor", "PartitionKeys", "TableType", "Parameters")}
+    kept["StorageDescriptor"]["SerdeInfo"]["Parameters"] = {"case.insensitive": "true"}
+    glue.create_table(DatabaseName=captures.database, TableInput={"Name": "strict", **kept})
     captures.put(captured("positive"))
     key = captures.put(captured("positive"), '{"captureData": ')
-    status = captures.execute("SELECT COUNT(*) FROM capture")["Status"]
+    status = captures.execute("SELECT COUNT(*) FROM strict")["Status"]
     assert status["State"] == "FAILED"
     assert "Row is not a valid JSON Object" in status["StateChangeReason"]
     assert key in status["StateChangeReason"]
