@@ -18,6 +18,7 @@ from model_code.drift_baseline import out_of_vocabulary
 from model_code.network import TextClassifier, Tokens, native_bf16, predict_logits
 
 MAX_TEXTS = 512
+ANSWERED = ("application/json", "*/*")
 
 
 @dataclass(frozen=True)
@@ -107,5 +108,12 @@ def predict_fn(data: list[str], model: LoadedModel) -> list[dict[str, Any]]:
     return model.predict(data)
 
 
-def output_fn(prediction: list[dict[str, Any]], accept: str) -> str:  # noqa: ARG001  (JSON is the only form)
+def output_fn(prediction: list[dict[str, Any]], accept: str) -> str:
+    """The answer as JSON. The toolkit names ``accept`` as its content type, whatever it holds, and makes an error HTTP 400.
+
+    Raises:
+        ValueError: ``accept`` is another type. Capture keeps those as base64, which no drift check reads.
+    """
+    if (accept or "*/*").strip().lower() not in ANSWERED:
+        raise ValueError(f"accept {accept!r}: allowed are {' and '.join(ANSWERED)}, since an answer is JSON")
     return json.dumps(prediction, ensure_ascii=False, allow_nan=False)

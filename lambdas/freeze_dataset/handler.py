@@ -95,6 +95,8 @@ def _served(now: datetime) -> list[ServedText]:
     environment = _environment()
     captured = CapturedData(client("s3"), environment.capture_bucket, environment.endpoint_name)
     texts = captured.newest(environment.reference_predictions, now=now, hours=environment.lookback_hours)
+    if captured.left_out:
+        logger.warning("captured lines without a text were left out of the reference", extra={"left_out": captured.left_out})
     subjects = _store().subjects({item.prediction_id for item in texts})
     return [ServedText(item.text, subjects.get(item.prediction_id)) for item in texts]
 

@@ -26,13 +26,13 @@ class CapturedText:
     text: str
 
 
-def captured_texts(line: str) -> Iterator[CapturedText]:
-    """The texts of one line of captured data; none when it is no request in the prediction API's form."""
+def captured_texts(line: str | bytes) -> Iterator[CapturedText]:
+    """The texts of one line of captured data; none when it was cut or is no request in the prediction API's form."""
     try:
         raw = json.loads(line)
         about, sent = raw["eventMetadata"], json.loads(raw["captureData"]["endpointInput"]["data"])["inputs"]
         at, prediction_id = str(about["inferenceTime"]), str(about["inferenceId"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return
     for text in [sent] if isinstance(sent, str) else sent if isinstance(sent, list) else []:
         if isinstance(text, str) and text.strip():
@@ -45,22 +45,26 @@ class CapturedData:
     Args:
         s3: client.
         bucket: the capture bucket, with ``capture/<endpoint>/<variant>/yyyy/mm/dd/hh/*.jsonl``.
+
+    Attributes:
+        left_out: lines without a text that were met so far.
     """
 
     def __init__(self, s3: Any, bucket: str, endpoint: str) -> None:
         self._s3, self._bucket, self._endpoint = s3, bucket, endpoint
+        self.left_out = 0
 
     def newest(self, most: int, *, now: datetime, hours: int) -> list[CapturedText]:
-        """The newest texts, at most ``most``, oldest first, of both variants.
+        """The newest texts, at most ``most``, oldest first, of both variants; one that was captured twice is there once.
 
         Args:
             now: UTC; bounds the hours that are looked at.
             hours: how many of them before this one.
         """
-        found: list[CapturedText] = []
+        found: set[CapturedText] = set()
         for back in range(hours + 1):
             for key in self._newest_keys(now - timedelta(hours=back)):
-                found += self._texts(key, most)
+                found.update(self._texts(key, most))
                 if len(found) >= most:
                     return sorted(found)[-most:]
         return sorted(found)
@@ -78,5 +82,9 @@ class CapturedData:
 
     def _texts(self, key: str, most: int) -> deque[CapturedText]:
         """The last texts of one object; no more of it is ever in memory."""
-        lines = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].iter_lines()
-        return deque((text for line in lines for text in captured_texts(line.decode())), maxlen=most)
+        newest: deque[CapturedText] = deque(maxlen=most)
+        for line in self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].iter_lines():
+            texts = list(captured_texts(line))
+            self.left_out += not texts and bool(line.strip())
+            newest.extend(texts)
+        return newest

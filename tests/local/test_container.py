@@ -73,9 +73,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def post(port: int, body: bytes) -> tuple[int, bytes]:
+def post(port: int, body: bytes, **headers: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+    connection.request("POST", "/invocations", body, {"Content-Type": "application/json", **headers})
     response = connection.getresponse()
     return response.status, response.read()
 
@@ -99,6 +99,8 @@ def test_artifact_serves_the_documented_answer_and_refuses_bad_input(trained: Pa
             status, body = post(port, bad)
             assert status == 400
             assert json.loads(body)["type"] == "ValueError"
+        status, body = post(port, b'{"inputs": "I love it"}', Accept="text/csv")
+        assert (status, "'text/csv': allowed are application/json and */*" in json.loads(body)["message"]) == (400, True)
     finally:
         server.shutdown()
         server.server_close()

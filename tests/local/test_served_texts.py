@@ -28,8 +28,15 @@ def test_a_line_has_its_texts() -> None:
     assert [item.text for item in captured_texts(line(["a", "b", " ", 3]))] == ["a", "b"]
 
 
-@pytest.mark.parametrize("other", ["not json", "{}", "[]", line({"text": "x"}), line(None), line("x").replace("inferenceId", "other")])
-def test_what_the_prediction_api_did_not_send_is_no_text(other: str) -> None:
+OTHERS = [
+    "not json", "{}", "[]", line({"text": "x"}), line(None), line("x").replace("inferenceId", "other"), line("x")[:-30],
+    line("é").encode()[:20] + "é".encode()[:1], "[" * 100_000, line("x").replace("inputs", "text"),
+    line("x").replace('"data": "{', '"data": "e30='),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=range(len(OTHERS)))
+def test_what_was_cut_or_not_sent_by_the_prediction_api_is_no_text(other: str | bytes) -> None:
     assert list(captured_texts(other)) == []
 
 
@@ -47,6 +54,11 @@ class Captures:
         lines = [line(text, first + dt.timedelta(seconds=n), f"id-{text}") for n, text in enumerate(texts)]
         key = f"capture/reviewloop-dev/{variant}/{first:%Y/%m/%d/%H}/{first:%M-%S}-000-{uuid.uuid4()}.jsonl"
         self.s3.put_object(Bucket=self.bucket, Key=key, Body="".join(f"{item}\n" for item in lines).encode())
+
+    def put_lines(self, *lines: str | bytes, first: dt.datetime = NOW) -> None:
+        body = b"".join((item if isinstance(item, bytes) else item.encode()) + b"\n" for item in lines)
+        key = f"capture/reviewloop-dev/champion/{first:%Y/%m/%d/%H}/{first:%M-%S}-000-{uuid.uuid4()}.jsonl"
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def newest(self, most: int, hours: int = 24) -> list[str]:
         return [item.text for item in self.data.newest(most, now=NOW, hours=hours)]
@@ -77,3 +89,16 @@ def test_earlier_hours_are_looked_at_until_there_are_enough_and_no_further_than_
 
 def test_nothing_captured_is_no_text(captures: Captures) -> None:
     assert captures.newest(10) == []
+
+
+def test_bad_lines_stop_no_freezing_and_are_counted(captures: Captures) -> None:
+    """One that was cut within a character failed every retraining for seven days."""
+    captures.put_lines(line("good"), *OTHERS, line("better", NOW + dt.timedelta(seconds=1)))
+    assert captures.newest(10) == ["good", "better"]
+    assert captures.data.left_out == len(OTHERS)
+
+
+def test_a_text_that_was_captured_twice_is_there_once(captures: Captures) -> None:
+    captures.put_lines(line("same"), line("same"))
+    captures.put_lines(line("same"), line("other", prediction_id="p2"))
+    assert sorted(captures.newest(10)) == ["other", "same"]
