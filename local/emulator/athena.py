@@ -124,7 +124,8 @@ def in_duckdb(query: str) -> str:
             )
         return node
 
-    return sqlglot.parse_one(query, read="athena").transform(scalar).sql("duckdb")
+    translated: str = sqlglot.parse_one(query, read="athena").transform(scalar).sql("duckdb")
+    return translated
 
 
 def _serde(table: dict[str, Any], name: str) -> bool:
