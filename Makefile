@@ -21,11 +21,16 @@ NO_PACKAGES := { echo "error: packages could not be installed (see above). A fir
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_OFFLINE := 1
+# Without a home folder to write to, pip's and npm's caches go where everything else is kept.
+ifneq ($(shell [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo usable),usable)
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export npm_config_cache := $(CURDIR)/.cache/npm
+endif
 
-.PHONY: help install layer lock demo up down bench test test-unit test-demo lint synth clean check-tools
+.PHONY: help install layer lock demo up aws down bench test test-unit test-demo test-operations lint synth clean check-tools
 
 help: ## Show the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 check-tools:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
@@ -38,7 +43,7 @@ check-tools:
 # in the lock and installed by then, so pip fetches torch alone, in the CPU build where pip's settings offer one.
 .venv/.installed: requirements.lock model_code/base-model.lock model_code/requirements.txt
 	@$(MAKE) --no-print-directory check-tools
-	@echo "Installing the project's environment (.venv): 120 packages, PyTorch and the base model, 2.5 GB or more; 2 to 10 quiet minutes ..."
+	@echo "Installing the project's environment (.venv): 120 packages, PyTorch and the base model, 2.5 GB or more; 2 to 10 quiet minutes ..." >&2
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@$(BIN)/pip install $(LOCKED) -r requirements.lock || $(NO_PACKAGES)
 	@$(BIN)/pip install $(PIP_FLAGS) "$$(grep '^torch==' model_code/requirements.txt)" || $(NO_PACKAGES)
@@ -47,14 +52,14 @@ check-tools:
 
 .venv-emulator/.installed: local/requirements.lock
 	@$(MAKE) --no-print-directory check-tools
-	@echo "Installing the embedded AWS (.venv-emulator): 44 packages, 0.4 GB; up to a minute or two ..."
+	@echo "Installing the embedded AWS (.venv-emulator): 44 packages, 0.4 GB; up to a minute or two ..." >&2
 	@rm -rf .venv-emulator && $(PYTHON) -m venv .venv-emulator
 	@.venv-emulator/bin/pip install $(LOCKED) -r local/requirements.lock || $(NO_PACKAGES)
 	@touch $@
 
 # Its bytes are hashed into the templates: bin/ and RECORD would carry this folder's path, in the first line of a script.
 .build/layer/.installed: lambdas/layer/requirements.lock .venv/.installed
-	@echo "Building the Lambda layer ..."
+	@echo "Building the Lambda layer ..." >&2
 	@rm -rf .build/layer && mkdir -p .build/layer
 	@$(BIN)/pip install $(LOCKED) --no-compile --no-deps --target .build/layer/python --platform any --implementation py --abi none --only-binary=:all: -r lambdas/layer/requirements.lock || $(NO_PACKAGES)
 	@rm -rf .build/layer/python/bin .build/layer/python/*.dist-info/RECORD
@@ -62,7 +67,7 @@ check-tools:
 
 node_modules/.installed: package-lock.json
 	@$(MAKE) --no-print-directory check-tools
-	@npm ci --loglevel=error --no-audit --no-fund || $(NO_PACKAGES)
+	@npm ci --loglevel=error --no-audit --no-fund >&2 || $(NO_PACKAGES)
 	@touch $@
 
 install: check-tools .venv/.installed .venv-emulator/.installed .build/layer/.installed node_modules/.installed ## Install everything (also done by the other commands)
@@ -88,11 +93,14 @@ browser: # the worker page is tested in Debian's chromium
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
 	  || { echo "error: chromium is missing: install it (Debian: apt-get install chromium)" >&2; exit 2; }
 
-test: install browser ## Every test but the demo's own (under ten minutes)
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo"
+test: install browser ## Every test but the demo's own and the operations page's (under ten minutes)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo and not operations"
 
 test-demo: install ## A quick run of the demo to its end, and one with shuffled labels (four minutes)
 	@$(BIN)/pytest -m demo
+
+test-operations: install ## The commands of docs/operations.md as written, with the AWS CLI and the CDK, against make aws (five minutes)
+	@$(BIN)/pytest -m operations
 
 demo: install ## Run the whole loop on this machine; ends with out/demo/report.html (ARGS="--seed 2", ARGS=--help)
 	@$(BIN)/python -m local.demo $(ARGS)
@@ -100,7 +108,10 @@ demo: install ## Run the whole loop on this machine; ends with out/demo/report.h
 up: install ## Run the loop and leave it running; prints its URLs (ARGS as for demo)
 	@$(BIN)/python -m local.demo --keep $(ARGS)
 
-down: ## Stop every process that make up or make demo left
+aws: install ## Start an empty embedded AWS and print its variables: eval "$(make -s aws)" (ARGS=--help)
+	@$(BIN)/python -m local.aws $(ARGS)
+
+down: ## Stop every process that make up, make aws or make demo left
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local.down; else echo "nothing runs: nothing is installed"; fi
 
 $(UV):

@@ -6,6 +6,7 @@ With a file of a team's own texts, or with the Amazon reviews that come with the
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from local import corpus
+from local import corpus, options
 from local.own_texts import InvalidTexts, missing_labels, read_texts
 from local.rows import split_by_group
 from model_code.data import Row, read_rows, write_dataset
@@ -35,7 +36,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--texts", type=Path, help=".csv or .jsonl with text, label and optionally group, slice, votes (default: Amazon reviews)"
     )
     parser.add_argument("--stage", default="dev", help="settings/<stage>.yaml has the labels (default: dev)")
-    parser.add_argument("--seed", type=int, default=1, help="of the split (default: 1)")
+    parser.add_argument("--seed", type=options.seed, default=1, help="of the split (default: 1)")
     parser.add_argument("--output", type=Path, default=ROOT / "out" / "upload", help="new or empty folder (default: out/upload)")
     return parser.parse_args(arguments)
 
@@ -82,10 +83,10 @@ def prepare(texts: Path | None, settings: Settings, output: Path, *, seed: int) 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 when the input cannot be used."""
-    options, console = parse(arguments), Console()
+    chosen, console = parse(arguments), Console()
     try:
-        settings = load_settings(ROOT / "settings" / f"{options.stage}.yaml")
-        version, splits, repeated = prepare(options.texts, settings, options.output, seed=options.seed)
+        settings = load_settings(ROOT / "settings" / f"{chosen.stage}.yaml")
+        version, splits, repeated = prepare(chosen.texts, settings, chosen.output, seed=chosen.seed)
     except (CannotPrepare, InvalidTexts, SettingsError, corpus.CorpusUnavailable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -99,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stage = f"{settings.name}-{settings.stage}"
     bucket = f"{stage}-data-$(aws sts get-caller-identity --query Account --output text)-{settings.region}"
     console.print("Upload it once the stacks are deployed:", highlight=False)
-    print(f'  aws s3 cp --recursive {options.output} "s3://{bucket}/"')
+    print(f'  aws s3 cp --recursive {shlex.quote(str(chosen.output))} "s3://{bucket}/"')
     print(
         f'  aws ssm put-parameter --overwrite --name /{settings.name}/{settings.stage}/dataset --value "s3://{bucket}/datasets/{version}"'
     )

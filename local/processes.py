@@ -54,7 +54,7 @@ def running(module: str, variable: str, value: str) -> list[int]:
     """Python processes of ``-m module`` that were started with this environment variable; none where there is no /proc."""
     if not _HAS_PROC:
         return []
-    wanted = f"{variable}={value}".encode()
+    wanted = os.fsencode(f"{variable}={value}")
     found = []
     for entry in _PROC.iterdir():
         if entry.name.isdigit():

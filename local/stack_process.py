@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from local import processes
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 CONTAINER_PYTHON = ROOT / ".venv" / "bin" / "python"
 DEFAULT_PORT = 4566
-_RECORD = "emulator.json"
+RECORD = "emulator.json"
 _MODULE = "local.emulator"
 _START_SECONDS = 60
 _GRACE_SECONDS = 0.5
@@ -37,6 +37,14 @@ class Emulator:
     pid: int
     run_dir: Path
     identity: str = ""
+    command: str = field(default="", compare=False)
+    """What its user typed, e.g. ``make up``."""
+    owner: int = field(default=0, compare=False)
+    """Process id of that command, which ``owner_identity`` tells from a later one."""
+    owner_identity: str = field(default="", compare=False)
+    kept: bool = field(default=False, compare=False)
+    """The command has ended and left it running for its user."""
+    region: str = field(default="us-east-1", compare=False)
 
     @property
     def url(self) -> str:
@@ -54,6 +62,24 @@ class Emulator:
     def is_alive(self) -> bool:
         found = processes.identity(self.pid)
         return found is not None and (not self.identity or found == self.identity)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody needs it: it was left running on purpose, or the command that started it is at work."""
+        return self.kept or bool(self.owner_identity and processes.identity(self.owner) == self.owner_identity)
+
+    def keep(self) -> Emulator:
+        """Note that the command ends and its user goes on with the emulator."""
+        kept = replace(self, kept=True)
+        kept.write()
+        return kept
+
+    def write(self) -> None:
+        """The record by which later commands find it; written whole or not at all."""
+        path = self.run_dir / RECORD
+        partial = path.with_suffix(".part")
+        partial.write_text(json.dumps({key: value for key, value in asdict(self).items() if key != "run_dir"}))
+        partial.replace(path)
 
     def wait(self) -> None:
         """Wait until a launched emulator answers; one that does not come up is stopped.
@@ -89,13 +115,40 @@ class Emulator:
             for pid, identity in children.items():
                 processes.end(pid, identity, grace_seconds=0)
         shutil.rmtree(self.run_dir / "tmp", ignore_errors=True)
-        (self.run_dir / _RECORD).unlink(missing_ok=True)
+        (self.run_dir / RECORD).unlink(missing_ok=True)
+
+
+def leave_real_accounts() -> None:
+    """From here this process and all that it starts know no AWS account but the embedded one: no profile, keys, endpoints or files."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true")
+
+
+def _require_free(port: int) -> None:
+    """Raises EmulatorError, naming what to do, when nothing can listen on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            raise EmulatorError(f"port {port} is not open to this user: set REVIEWLOOP_PORT to a free port from 1024 to 65535") from None
+        except OSError:
+            raise EmulatorError(
+                f"port {port} is taken: run `make down`, stop what listens there, or set REVIEWLOOP_PORT to a free port"
+            ) from None
 
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def require_own(run_dir: Path) -> None:
+    """Raises EmulatorError when the folder holds something else than an earlier emulator's files, since a start empties it."""
+    if run_dir.exists() and any(run_dir.iterdir()) and not (run_dir / "emulator.log").exists():
+        raise EmulatorError(f"--run-dir {run_dir} holds other files, and would be emptied: name an empty or a new folder")
 
 
 def find(run_dir: Path) -> Emulator | None:
@@ -106,8 +159,10 @@ def find(run_dir: Path) -> Emulator | None:
 
 def _recorded(run_dir: Path) -> Emulator | None:
     try:
-        data = json.loads((run_dir / _RECORD).read_text())
-        emulator = Emulator(int(data["port"]), int(data["pid"]), run_dir, str(data["identity"]))
+        data = json.loads((run_dir / RECORD).read_text())
+        numbers = {name: int(data[name]) for name in ("port", "pid", "owner")}
+        texts = {name: str(data[name]) for name in ("identity", "command", "owner_identity", "region")}
+        emulator = Emulator(run_dir=run_dir, kept=data["kept"] is True, **numbers, **texts)  # type: ignore[arg-type]  # by name
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return emulator if emulator.is_alive() else None
@@ -130,6 +185,7 @@ def start(
     region: str = "us-east-1",
     auth: bool = True,
     shared_imports: bool = False,
+    command: str = "",
 ) -> Emulator:
     """Start an emulator with an empty state in ``run_dir`` and wait until it answers.
 
@@ -144,6 +200,7 @@ def start(
         region=region,
         auth=auth,
         shared_imports=shared_imports,
+        command=command,
     )
     emulator.wait()
     return emulator
@@ -158,24 +215,19 @@ def launch(
     region: str = "us-east-1",
     auth: bool = True,
     shared_imports: bool = False,
+    command: str = "",
 ) -> Emulator:
     """Start an emulator's process; it answers after some seconds (``Emulator.wait``), in which other work can be done.
 
-    ``shared_imports`` costs some seconds of a core once and saves them for every job and instance that learns or serves a model.
+    ``shared_imports`` costs some seconds of a core once and saves them for every job and instance that learns or serves a model;
+    ``command`` is what its user typed, for messages.
 
     Raises:
         EmulatorError: the port is taken, or the environment is not installed.
     """
     if not EMULATOR_PYTHON.exists():
         raise EmulatorError(f"{EMULATOR_PYTHON.parent.parent.name} is not installed: run `make install`")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise EmulatorError(
-                f"port {port} is taken: run `make down`, stop what listens there, or set REVIEWLOOP_PORT to a free port"
-            ) from None
+    _require_free(port)
     shutil.rmtree(run_dir, ignore_errors=True)
     run_dir.mkdir(parents=True)
     environment = {
@@ -201,9 +253,12 @@ def launch(
             [str(EMULATOR_PYTHON), "-m", _MODULE], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=stream,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-    emulator = Emulator(port, process.pid, run_dir, processes.identity(process.pid) or "")
+    emulator = Emulator(
+        port, process.pid, run_dir, processes.identity(process.pid) or "", command, os.getpid(), processes.identity(os.getpid()) or "",
+        region=region,
+    )  # fmt: skip
     try:
-        (run_dir / _RECORD).write_text(json.dumps({"port": port, "pid": process.pid, "identity": emulator.identity}))
+        emulator.write()
     except BaseException:
         emulator.stop()  # interrupted, or a full disk: nothing may be left behind
         raise

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local import corpus, deployer, stack_process
+from local import corpus, deployer, options, stack_process
 from local.bench import containers, report, seeds, synthesis
 from local.bench.measure import FEWEST_ROUNDS, Comparison, compare, measure
 from local.demo.build import GatesRefused
@@ -99,7 +99,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
     commands = parser.add_subparsers(dest="command", metavar="seeds")
     several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the README's table")
-    several.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
+    several.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
     several.add_argument("--quick", action="store_true", help="quick demos: other figures than the README's")
     return parser.parse_args(arguments)
 
@@ -146,14 +146,15 @@ def run_seeds(numbers: Sequence[int], output: Path, console: Console, *, quick: 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, 1 when something failed, 2 for wrong options, 130 when interrupted."""
-    options, console = parse(arguments), Console()
+    chosen, console = parse(arguments), Console()
+    stack_process.leave_real_accounts()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read by transformers, which is imported when it is needed
-    output = options.output.resolve()
+    output = chosen.output.resolve()
     try:
-        if options.command == "seeds":
-            return run_seeds(options.seeds, output, console, quick=options.quick)
-        time_all([name for name in COMPARISONS if name in (options.only or COMPARISONS)], options.rounds, output, console)
+        if chosen.command == "seeds":
+            return run_seeds(chosen.seeds, output, console, quick=chosen.quick)
+        time_all([name for name in COMPARISONS if name in (chosen.only or COMPARISONS)], chosen.rounds, output, console)
     except KeyboardInterrupt:
         return 130
     except EXPECTED as error:

@@ -14,7 +14,7 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from local import corpus, deployer, iam_report, stack_process
+from local import corpus, deployer, earlier_run, iam_report, options, stack_process
 from local.demo import build, keep, loop, retraining
 from local.demo.budget import FULL, QUICK
 from local.demo.report import write_report
@@ -34,11 +34,12 @@ EXPECTED = (
     SettingsError,
 )
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 3, 130
+EXIT_FAILED, EXIT_WRONG, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 3, 130
 ROOM_BYTES = 20_000_000
 """With less than this left, a failure is the disk's."""
 EXIT_CODES = """exit code: 0 the loop ran to its end, whatever became of the new model (see "outcome" in summary.json);
-1 a step failed; 2 wrong options; 3 the gates refused every candidate of a tuning, as they must with --shuffle-labels; 130 interrupted"""
+1 a step failed; 2 wrong options, or another run is up; 3 the gates refused every candidate of a tuning, as they must with
+--shuffle-labels; 130 interrupted"""
 
 
 def parse() -> argparse.Namespace:
@@ -49,22 +50,18 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="of the data split and the traffic; another seed gives other numbers (default: 1)"
+        "--seed", type=options.seed, default=1, help="of the data split and the traffic; another seed gives other numbers (default: 1)"
     )
     parser.add_argument(
         "--quick", action="store_true", help="the same way with less of everything: two trials, two fifths of the reviews, fewer texts"
     )
     parser.add_argument("--shuffle-labels", action="store_true", help="learn from shuffled labels, to see the gates refuse the model")
     parser.add_argument("--keep", action="store_true", help="leave everything running and print the URLs; stop it with `make down`")
-    parser.add_argument(
-        "--port", type=int, default=os.environ.get("REVIEWLOOP_PORT", stack_process.DEFAULT_PORT),
-        help="of the embedded AWS (default: REVIEWLOOP_PORT, else %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--time-scale", type=float, default=0.02, help="real seconds per declared second of waits and alarm periods (default: 0.02)"
-    )
+    options.add_port(parser)
+    options.add_time_scale(parser)
     parser.add_argument("--output", type=Path, default=ROOT / "out" / "demo", help="folder of report.html and summary.json")
     parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="folder of the embedded AWS; emptied at the start (default: .run)")
+    options.add_replace(parser)
     return parser.parse_args()
 
 
@@ -111,7 +108,15 @@ def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
 
 def main() -> int:
     arguments, console = parse(), Console(soft_wrap=not sys.stdout.isatty())  # lines of a file are as long as they are
+    stack_process.leave_real_accounts()
     _end_in_order()
+    try:
+        earlier_run.make_room(arguments.run_dir.resolve(), replace=arguments.replace, say=console.print)
+    except earlier_run.StillUp as error:  # its report is the other run's to write
+        console.print(f"[bold red]error[/]: {error}", highlight=False)
+        return EXIT_WRONG
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     summary = Summary(seed=arguments.seed, labels_shuffled=arguments.shuffle_labels, quick=arguments.quick)
     session = None
     code = EXIT_FAILED
@@ -144,6 +149,7 @@ def main() -> int:
         return code or EXIT_FAILED
     console.print(f"\n[bold]{summary.outcome}[/]: {arguments.output / 'report.html'}", highlight=False)
     if session is not None and session.emulator.is_alive():
+        session.emulator.keep()
         keep.add_reviewers(session)
         keep.print_urls(console, session)
     return code
@@ -166,24 +172,18 @@ def _end_in_order() -> None:
 
 
 def _start(arguments: argparse.Namespace, summary: Summary, console: Console) -> Session:
-    """An embedded AWS with an empty state, on its way up; says what becomes of an earlier run."""
+    """An embedded AWS with an empty state, on its way up."""
     build.require_node()
     budget = QUICK if arguments.quick else FULL
     settings = budget.apply(load_settings(ROOT / "settings" / "dev.yaml"))
     run_dir, output = arguments.run_dir.resolve(), arguments.output.resolve()
-    if run_dir.exists() and any(run_dir.iterdir()) and not (run_dir / "emulator.log").exists():
-        raise stack_process.EmulatorError(f"--run-dir {run_dir} holds other files, and would be emptied: name an empty or a new folder")
-    left = stack_process.find(run_dir)
-    if left is not None:
-        console.print("an earlier run is still up: stopping it and starting clean")
-        left.stop()
-    elif (run_dir / "emulator.json").exists():
-        console.print("an earlier run was cut off: starting clean")
+    stack_process.require_own(run_dir)
     summary.write(output / "summary.json")
     (output / "report.html").unlink(missing_ok=True)
     emulator = stack_process.launch(
-        run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region, shared_imports=True
-    )
+        run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region, shared_imports=True,
+        command="make up" if arguments.keep else "make demo",
+    )  # fmt: skip
     return Session(emulator, settings, output, summary, console, budget)
 
 
