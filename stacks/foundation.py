@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Aws, CustomResource, Duration, Environment, RemovalPolicy, Stack
+from aws_cdk import Aws, Duration, Environment, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -17,6 +17,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.names import NO_RELEASE, PREDICTION_INDEXES, Names
@@ -185,10 +186,10 @@ class FoundationStack(Stack):
         ):
             parameter = self.names.parameter(name)
             seed.allow(["ssm:PutParameter"], [self.names.arn("ssm", f"parameter{parameter}")])
-            CustomResource(
+            FunctionResource(
                 self,
                 f"Seed-{name}",
-                service_token=seed.function.function_arn,
+                function=seed,
                 resource_type="Custom::SeedParameter",
                 properties={"Name": parameter, "Type": kind, "Value": value, "Description": description},
                 removal_policy=RemovalPolicy.RETAIN,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from aws_cdk import Aws, Duration, Environment, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.constructs import findings
 from stacks.constructs.flow_definition import TASK_DESCRIPTION, TASK_TITLE, TEMPLATE
-from stacks.constructs.python_function import PythonFunction, staging_root
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.service_key_use import allow_key_use
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.names import Names
@@ -24,22 +22,25 @@ from stacks.settings import Settings
 LABEL_ATTRIBUTE = "label"
 MANIFESTS = "manifests"
 OUTPUT = "labeling"
+JOB_INPUTS = "labeling-inputs"
+"""Prefix of the worker pages and label categories, by the digest of their content: a job reads what its execution was started with."""
 _TASK_LIFETIME = Duration.days(10)
 _EXECUTION_TIMEOUT = Duration.days(14)
+_CHECK_TIMEOUT = 300
 _IMPORT_TIMEOUT = 900
+_ANY_MANIFEST = "The operator names the manifest; all of them lie below this prefix"
 _FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException", "ThrottlingException"]
 
 
 class LabelingStack(Stack):
-    """The ``labeling`` state machine: check the input, run the job, import its labels."""
+    """The ``labeling`` state machine: check the input, run the job, import its labels, also those of a job that did not complete."""
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
         self.names = Names(settings)
         super().__init__(scope, self.names.stack("labeling"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)
-        self.template = assets.Asset(self, "WorkerTemplate", path=str(TEMPLATE))
-        self.categories = assets.Asset(self, "Categories", path=str(_category_file(settings)))
+        self.check_manifest = self._check_function()
         self.pre_annotation, self.consolidation = self._job_functions()
         self.import_labels = self._import_function()
         self.job_role = self._job_role()
@@ -47,6 +48,32 @@ class LabelingStack(Stack):
         self.machine.alert_on_failure("A labelling execution ended without its labels")
 
     # -- functions ---------------------------------------------------------------------------------
+
+    def _check_function(self) -> PythonFunction:
+        data = self.shared.bucket("data")
+        function = PythonFunction(
+            self,
+            "CheckManifest",
+            shared=self.shared,
+            folder="check_manifest",
+            description="Checks a labelling job's input before people are paid, and lays its page and categories where the job reads them",
+            timeout=_CHECK_TIMEOUT,
+            memory=512,
+            environment={
+                "JOB_PREFIX": self.names.prefix,
+                "LABEL_ATTRIBUTE": LABEL_ATTRIBUTE,
+                "MAX_TEXT_CHARS": str(self.settings.dataset.max_text_chars),
+                "INPUTS_URI": f"s3://{self.names.bucket('data')}/{JOB_INPUTS}/",
+            },
+        )
+        function.allow(["s3:GetObject"], [data.arn_for_objects(f"{MANIFESTS}/*")], because=_ANY_MANIFEST)
+        # To those who may not list a bucket S3 answers 403, not 404, for an object that is not there: S3 API reference, GetObject.
+        function.allow(["s3:ListBucket"], [data.bucket_arn])
+        function.allow(
+            ["s3:PutObject"], [data.arn_for_objects(f"{JOB_INPUTS}/*")], because="The inputs lie under a digest of their content"
+        )
+        function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        return function
 
     def _job_functions(self) -> tuple[PythonFunction, PythonFunction]:
         """Ground Truth's managed policy only invokes functions that have SageMaker in their name."""
@@ -106,6 +133,8 @@ class LabelingStack(Stack):
             [self.shared.bucket("review").arn_for_objects(f"{OUTPUT}/*")],
             because="Each job writes its manifest in a folder of its own below this prefix",
         )
+        # A job that failed may have left none: without this S3 answers 403, not 404 (S3 API reference, GetObject).
+        function.allow(["s3:ListBucket"], [self.shared.bucket("review").bucket_arn])
         function.allow(
             ["s3:PutObject"],
             [self.shared.bucket("capture").arn_for_objects("ground-truth/*")],
@@ -127,13 +156,17 @@ class LabelingStack(Stack):
                 findings.acknowledge_resources(role, resources, because)
 
         data, review = self.shared.bucket("data"), self.shared.bucket("review")
-        manifests = [data.arn_for_objects(f"{MANIFESTS}/*")]
-        allow(["s3:GetObject"], manifests, "The operator names the manifest; all of them lie below this prefix")
-        allow(["s3:GetObject"], [_object_arn(asset) for asset in (self.template, self.categories)])
+        allow(["s3:GetObject"], [data.arn_for_objects(f"{MANIFESTS}/*")], _ANY_MANIFEST)
+        inputs = [data.arn_for_objects(f"{JOB_INPUTS}/*")]
+        allow(["s3:GetObject"], inputs, "Pages and categories lie under a digest of their content, those that running jobs still read too")
         output = [review.arn_for_objects(f"{OUTPUT}/*")]
         allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], output, "Each job has a folder of its own below this prefix")
+        # This and PutMetricData are in AWS's least policy for the role, both without a condition: by which prefix the service lists, and
+        # into which namespace it writes, is not documented (developer guide, sms-security-permission-execution-role). Manifest, page and
+        # categories lie in the one bucket, the output in the other.
         allow(["s3:GetBucketLocation", "s3:ListBucket"], [data.bucket_arn, review.bucket_arn])
-        allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [self.shared.key.key_arn])
+        allow(["cloudwatch:PutMetricData"], ["*"], "PutMetricData takes no resource (service authorization reference, Amazon CloudWatch)")
+        allow_key_use(role, self.shared.key.key_arn)
         allow(["lambda:InvokeFunction"], [function.function.function_arn for function in (self.pre_annotation, self.consolidation)])
         allow(
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
@@ -143,18 +176,18 @@ class LabelingStack(Stack):
         return role
 
     def _job_parameters(self) -> dict[str, Any]:
-        """CreateLabelingJob; fields ending in ``.$`` come from the execution's input."""
+        """CreateLabelingJob; fields ending in ``.$`` come from the check."""
         labeling = self.settings.labeling
         return {
-            "LabelingJobName.$": f"States.Format('{self.names.prefix}-{{}}', $.name)",
+            "LabelingJobName.$": "$.job_name",
             "LabelAttributeName": LABEL_ATTRIBUTE,
             "InputConfig": {"DataSource": {"S3DataSource": {"ManifestS3Uri.$": "$.manifest_uri"}}},
             "OutputConfig": {"S3OutputPath": f"s3://{self.names.bucket('review')}/{OUTPUT}", "KmsKeyId": self.shared.key.key_arn},
             "RoleArn": self.job_role.role_arn,
-            "LabelCategoryConfigS3Uri": self.categories.s3_object_url,
+            "LabelCategoryConfigS3Uri.$": "$.categories_uri",
             "HumanTaskConfig": {
                 "WorkteamArn": ssm.StringParameter.value_for_string_parameter(self, self.names.parameter("workteam-arn")),
-                "UiConfig": {"UiTemplateS3Uri": self.template.s3_object_url},
+                "UiConfig": {"UiTemplateS3Uri.$": "$.page_uri"},
                 "PreHumanTaskLambdaArn": self.pre_annotation.function.function_arn,
                 "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": self.consolidation.function.function_arn},
                 "TaskTitle": TASK_TITLE,
@@ -171,6 +204,42 @@ class LabelingStack(Stack):
     def _machine(self) -> StateMachine:
         # States live in a scope of their own, so that their names stay short in the definition.
         steps = Construct(self, "Steps")
+        manifests = f"s3://{self.names.bucket('data')}/{MANIFESTS}/*"
+        refused = sfn.Fail(
+            steps,
+            "RefuseInput",
+            error="InvalidInput",
+            cause=f'The input must be {{"manifest_uri": "{manifests[:-1]}<name>.jsonl", "name": "<text>"}}.',
+        )
+        valid = sfn.Condition.and_(
+            sfn.Condition.is_string("$.name"),
+            sfn.Condition.is_string("$.manifest_uri"),
+            sfn.Condition.string_matches("$.manifest_uri", manifests),
+        )
+        # The page and the labels are part of the definition: an execution keeps those that it was started with.
+        check_manifest = invoke(
+            steps,
+            "CheckManifest",
+            self.check_manifest,
+            payload=sfn.TaskInput.from_object(
+                {
+                    "name": sfn.JsonPath.string_at("$.name"),
+                    "manifest_uri": sfn.JsonPath.string_at("$.manifest_uri"),
+                    "page": TEMPLATE.read_text(encoding="utf-8"),
+                    "labels": list(self.settings.dataset.labels),
+                }
+            ),
+        )
+        job = self._job(steps)
+        check = sfn.Choice(steps, "CheckInput").when(valid, check_manifest.next(job)).otherwise(refused)
+        machine = StateMachine(self, "Machine", shared=self.shared, part="labeling", definition=check, timeout=_EXECUTION_TIMEOUT)
+        machine.allow_invoke(self.check_manifest, self.import_labels)
+        jobs = f"labeling-job/{self.names.prefix}-*"
+        machine.allow_sagemaker_sync("LabelingJob", jobs, self.job_role, key_arn=self.shared.key.key_arn)
+        return machine
+
+    def _job(self, steps: Construct) -> sfn.CustomState:
+        """The job, then the import. A job that failed or was stopped leaves what it has got by then, which is imported before the end."""
         job = sfn.CustomState(
             steps,
             "LabelTexts",
@@ -187,34 +256,27 @@ class LabelingStack(Stack):
             },
         )
         job.add_retry(errors=_FAULTS, interval=Duration.seconds(30), max_attempts=4, backoff_rate=2)
-        import_labels = invoke(steps, "ImportLabels", self.import_labels)
-        manifests = f"s3://{self.names.bucket('data')}/{MANIFESTS}/*"
-        refused = sfn.Fail(
+        output = f"s3://{self.names.bucket('review')}/{OUTPUT}/{{}}/manifests/output/output.manifest"
+        rescue = invoke(
             steps,
-            "RefuseInput",
-            error="InvalidInput",
-            cause=f'The input must be {{"manifest_uri": "{manifests[:-1]}<name>.jsonl", "name": "<text>"}}.',
+            "ImportWhatIsThere",
+            self.import_labels,
+            payload=sfn.TaskInput.from_object(
+                {
+                    "job_name": sfn.JsonPath.string_at("$.job_name"),
+                    "manifest_uri": sfn.JsonPath.format(output, sfn.JsonPath.string_at("$.job_name")),
+                    "attribute": LABEL_ATTRIBUTE,
+                    "completed": False,
+                }
+            ),
+            result_path="$.imported",
         )
-        valid = sfn.Condition.and_(
-            sfn.Condition.is_string("$.name"),
-            sfn.Condition.is_string("$.manifest_uri"),
-            sfn.Condition.string_matches("$.manifest_uri", manifests),
+        not_completed = sfn.Fail(
+            steps,
+            "NotCompleted",
+            error_path=sfn.JsonPath.string_at("$.failure.Error"),
+            cause_path=sfn.JsonPath.string_at("$.failure.Cause"),
         )
-        check = sfn.Choice(steps, "CheckInput").when(valid, job.next(import_labels)).otherwise(refused)
-        machine = StateMachine(self, "Machine", shared=self.shared, part="labeling", definition=check, timeout=_EXECUTION_TIMEOUT)
-        machine.allow_invoke(self.import_labels)
-        jobs = f"labeling-job/{self.names.prefix}-*"
-        machine.allow_sagemaker_sync("LabelingJob", jobs, self.job_role, key_arn=self.shared.key.key_arn)
-        return machine
-
-
-def _object_arn(asset: assets.Asset) -> str:
-    return asset.bucket.arn_for_objects(asset.s3_object_key)
-
-
-def _category_file(settings: Settings) -> Path:
-    """Ground Truth's label category file: the same labels as everywhere else."""
-    path = staging_root() / "categories.json"
-    content = {"document-version": "2018-11-28", "labels": [{"label": label} for label in settings.dataset.labels]}
-    path.write_text(json.dumps(content), encoding="utf-8")
-    return path
+        job.add_catch(rescue.next(not_completed), errors=["States.TaskFailed"], result_path="$.failure")
+        job.next(invoke(steps, "ImportLabels", self.import_labels))
+        return job

@@ -96,11 +96,18 @@ class ReviewStack(Stack):
         )
         function.allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
-        function.allow(["sagemaker:StartHumanLoop"], [self.flow.arn])
+        # AWS's two sources name different resources for StartHumanLoop, so both are granted: the service authorization reference the
+        # flow definition, the SageMaker developer guide ("Amazon SageMaker API permissions") the human loop. Of the flow every generation:
+        # while a deploy replaces it, the function still asks by the old one.
         function.allow(
-            ["sagemaker:DescribeHumanLoop"],
+            ["sagemaker:StartHumanLoop"],
+            [f"{self.flow.every_generation}*"],
+            because="A flow's name ends in a hash of its content, and a function that was not updated yet asks by the one before",
+        )
+        function.allow(
+            ["sagemaker:StartHumanLoop", "sagemaker:DescribeHumanLoop"],
             [self.names.arn("sagemaker", "human-loop/*")],
-            because="A human loop is named for its prediction, so its ARN is not known before; the action only reads a status",
+            because="A human loop is named for its prediction, so its ARN is not known before",
         )
         self.requests.dead_letters.allow_send(function)
         mapping = self.requests.feed(function, max_concurrency=_CONCURRENT_STARTS)
@@ -128,6 +135,8 @@ class ReviewStack(Stack):
             [self.shared.bucket("review").arn_for_objects(f"{OUTPUT_PREFIX}/*")],
             because="A2I writes each review's answers below this prefix, by the second and the review's name",
         )
+        # To those who may not list a bucket S3 answers 403, not 404, for an object that is not there (yet): S3 API reference, GetObject.
+        function.allow(["s3:ListBucket"], [self.shared.bucket("review").bucket_arn])
         function.allow(
             ["s3:PutObject"],
             [self.shared.bucket("capture").arn_for_objects("ground-truth/*")],

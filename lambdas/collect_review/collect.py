@@ -16,7 +16,7 @@ from lambdas.collect_review.result import LoopResult, LoopStatus
 from lambdas.common.consolidation import Consolidation
 from lambdas.common.ground_truth import ground_truth_key, ground_truth_line
 from lambdas.common.predictions import request_of_item
-from lambdas.common.review import Consolidated, HumanAnswer, ReviewRequest, ReviewState, parse_review_id
+from lambdas.common.review import Consolidated, HumanAnswer, ReviewRequest, ReviewState, UnreadableOutput, parse_review_id
 
 
 class Outcome(StrEnum):
@@ -56,13 +56,13 @@ class Ports:
     """The edges.
 
     ``answers`` is the review backend's reader of ``output.json``; ``read_output`` takes its URI and raises
-    :class:`OutputMissing`; ``write_ground_truth`` takes key and body.
+    :class:`OutputMissing`; both raise :class:`~lambdas.common.review.UnreadableOutput`. ``write_ground_truth`` takes key and body.
     """
 
     store: Store
-    answers: Callable[[Mapping[str, Any]], list[HumanAnswer]]
+    answers: Callable[[Any], list[HumanAnswer]]
     consolidation: Consolidation
-    read_output: Callable[[str], Mapping[str, Any]]
+    read_output: Callable[[str], Any]
     write_ground_truth: Callable[[str, bytes], None]
     send_dead_letter: Callable[[ReviewRequest, str], None]
 
@@ -89,10 +89,19 @@ def collect(result: LoopResult, ports: Ports, *, now: str) -> Collected:
         if problem is None:
             _agree_with_record(item, result, ports)
         return Collected(Outcome.DUPLICATE, "already reviewed")
-    answers = [] if problem else ports.answers(ports.read_output(str(result.output_uri)))
-    if not answers:
-        return _dead_letter(item, attempt, problem or "review Completed without an answer", ports)
-    return _store(prediction_id, answers, result, ports, now)
+    answers: list[HumanAnswer] = []
+    if problem is None:
+        answers, problem = _answers(str(result.output_uri), ports)
+    return _dead_letter(item, attempt, problem, ports) if problem else _store(prediction_id, answers, result, ports, now)
+
+
+def _answers(output_uri: str, ports: Ports) -> tuple[list[HumanAnswer], str | None]:
+    """(answers, None), or ([], why there are none). An output that cannot be read stays where it is, and its dead letter asks anew."""
+    try:
+        answers = ports.answers(ports.read_output(output_uri))
+    except UnreadableOutput as error:
+        return [], f"review Completed, but {output_uri} cannot be read: {error}"
+    return answers, None if answers else "review Completed without an answer"
 
 
 def _without_output(result: LoopResult) -> str | None:

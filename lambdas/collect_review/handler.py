@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -20,8 +18,9 @@ from lambdas.common.clients import client, prediction_store
 from lambdas.common.consolidation import Plurality
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
-from lambdas.common.review import ReviewRequest
-from lambdas.common.s3_uri import read_json
+from lambdas.common.review import ReviewRequest, UnreadableOutput
+from lambdas.common.s3_uri import split_uri
+from lambdas.common.text import InvalidJson, parse_json
 
 _METRIC = {
     Outcome.STORED: "LabelsStored",
@@ -58,13 +57,15 @@ def _ports() -> Ports:
     )
 
 
-def _read_output(uri: str) -> Mapping[str, Any]:
+def _read_output(uri: str) -> Any:
     s3 = client("s3")
     try:
-        output: dict[str, Any] = read_json(s3, uri)
+        bucket, key = split_uri(uri)
+        return parse_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     except s3.exceptions.NoSuchKey:
         raise OutputMissing(f"{uri} is not there yet") from None
-    return output
+    except ValueError as error:
+        raise UnreadableOutput(str(error)) from None
 
 
 def _write_ground_truth(key: str, body: bytes) -> None:
@@ -81,9 +82,9 @@ def _send_dead_letter(request: ReviewRequest, reason: str) -> None:
 
 def _handle(record: SQSRecord) -> None:
     try:
-        event = json.loads(record.body)
-    except ValueError as error:
-        raise InvalidEvent(f"the message is not JSON: {error}") from None
+        event = parse_json(record.body)
+    except InvalidJson as error:
+        raise InvalidEvent(f"the message {error}") from None
     result = LoopResult.of_event(event)
     details = {"review_id": result.review_id, "status": result.status.value}
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.common.review import HumanAnswer, ReviewRefused, ReviewRequest
+from lambdas.common.review import HumanAnswer, ReviewRefused, ReviewRequest, UnreadableOutput
 
 ANSWER_FIELD = "category"
 """Name of the ``crowd-classifier`` in the worker template."""
@@ -62,16 +62,20 @@ class A2iBackend:
         return str(self._client.describe_human_loop(HumanLoopName=review_id)["HumanLoopName"])
 
     @staticmethod
-    def answers(output: Mapping[str, Any]) -> list[HumanAnswer]:
-        """Every answer of ``output.json``; one without a readable choice has no label."""
-        return [
-            HumanAnswer(
-                worker_id=str(answer.get("workerId", "unknown")),
-                label=chosen_label(answer.get("answerContent")),
-                seconds=float(answer.get("timeSpentInSeconds") or 0.0),
-            )
-            for answer in output.get("humanAnswers") or []
-        ]
+    def answers(output: Any) -> list[HumanAnswer]:
+        """Every answer of ``output.json``; one without a readable choice has no label.
+
+        Raises:
+            UnreadableOutput: it is no object with a list ``humanAnswers`` (which may be missing or null).
+        """
+        given = (output.get("humanAnswers") or []) if isinstance(output, Mapping) else None
+        if not isinstance(given, list):
+            raise UnreadableOutput(f"output.json must be an object with a list of humanAnswers, not {json.dumps(output)[:80]}")
+        return [_answer(answer if isinstance(answer, Mapping) else {}) for answer in given]
+
+
+def _answer(answer: Mapping[str, Any]) -> HumanAnswer:
+    return HumanAnswer.given(answer.get("workerId"), chosen_label(answer.get("answerContent")), answer.get("timeSpentInSeconds"))
 
 
 def chosen_label(content: Any) -> str | None:

@@ -9,9 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
+from lambdas.common.text import InvalidText, character_problem, checked_text, parse_json
+
 _PREDICTION_ID = re.compile(r"[a-z0-9](-*[a-z0-9])*")
 _REVIEW_ID = re.compile(rf"(?P<prediction_id>{_PREDICTION_ID.pattern})-(?P<attempt>[1-9][0-9]*)")
 _REVIEW_ID_LIMIT = 63  # a human loop's name
+_LONGEST_PREDICTION_ID = _REVIEW_ID_LIMIT - len("-1")
+_LONGEST_SECONDS = 10**9
+PREDICTION_ID_FORM = f"1 to {_LONGEST_PREDICTION_ID} lower-case letters, digits and inner hyphens"
 
 
 class ReviewState(StrEnum):
@@ -67,6 +72,12 @@ class ReviewRequest:
             raise InvalidRequest(f"prediction_id {self.prediction_id!r} must be lower-case letters, digits and inner hyphens")
         if self.attempt < 1:
             raise InvalidRequest(f"attempt {self.attempt} must be at least 1")
+        if not 0 <= self.confidence <= 1:
+            raise InvalidRequest(f"confidence {self.confidence} must be within 0..1")
+        try:
+            checked_text("text", self.text)
+        except InvalidText as error:
+            raise InvalidRequest(str(error)) from None
         if len(self.review_id) > _REVIEW_ID_LIMIT:
             raise InvalidRequest(f"review id {self.review_id!r} is longer than {_REVIEW_ID_LIMIT} characters: shorten prediction_id")
 
@@ -90,11 +101,11 @@ class ReviewRequest:
             InvalidRequest: not a JSON object with these fields.
         """
         try:
-            raw = json.loads(body)
+            raw = parse_json(body)
             origin = raw.get("origin")
             return cls(
                 prediction_id=str(raw["prediction_id"]),
-                text=str(raw["text"]),
+                text=raw["text"],
                 predicted_label=str(raw["predicted_label"]),
                 confidence=float(raw["confidence"]),
                 reason=ReviewReason(raw["reason"]),
@@ -105,6 +116,11 @@ class ReviewRequest:
             raise InvalidRequest(f"the message has no field {error}") from None
         except (AttributeError, TypeError, ValueError) as error:
             raise InvalidRequest(f"the message is not a review request: {error}") from None
+
+
+def is_prediction_id(value: Any) -> bool:
+    """Whether a value that came from outside has the form of our ids (:data:`PREDICTION_ID_FORM`)."""
+    return isinstance(value, str) and len(value) <= _LONGEST_PREDICTION_ID and _PREDICTION_ID.fullmatch(value) is not None
 
 
 def parse_review_id(review_id: str) -> tuple[str, int] | None:
@@ -120,6 +136,26 @@ class HumanAnswer:
     worker_id: str
     label: str | None
     seconds: float
+
+    @classmethod
+    def given(cls, worker_id: Any, label: Any, seconds: Any = 0.0) -> HumanAnswer:
+        """An answer as a service handed it over, whatever its fields are: one that cannot be read counts as given, without a label."""
+        return cls(
+            worker_id=shown(worker_id) if isinstance(worker_id, str) and worker_id else "unknown",
+            label=shown(label) if isinstance(label, str) else None,
+            seconds=_seconds(seconds),
+        )
+
+
+def shown(text: str, *, longest: int = 200) -> str:
+    """A text of somebody else in a form that every store takes: without characters that are not allowed, and short."""
+    return "".join("\ufffd" if character_problem(character) else character for character in text[:longest])
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LONGEST_SECONDS:
+        return 0.0
+    return float(value)
 
 
 @dataclass(frozen=True)
@@ -144,8 +180,16 @@ class ReviewBackend(Protocol):
         ...
 
     def answers(self, output: Mapping[str, Any]) -> list[HumanAnswer]:
-        """Parse the documented ``output.json`` of a finished review."""
+        """Parse the documented ``output.json`` of a finished review.
+
+        Raises:
+            UnreadableOutput: it has another form; reading it again would change nothing.
+        """
         ...
+
+
+class UnreadableOutput(ValueError):
+    """A finished review has an ``output.json`` in which no answers can be found; the text says what is wrong with it."""
 
 
 class ReviewRefused(Exception):

@@ -1,10 +1,13 @@
-"""S3 URIs: ``s3://bucket/key`` taken apart, and JSON read through them."""
+"""S3 URIs: ``s3://bucket/key`` taken apart, and JSON and lines read through them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
+
+_CHUNK_BYTES = 1 << 16
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -20,3 +23,22 @@ def read_json(s3: Any, uri: str) -> Any:
     """Parse one JSON object of S3 with the given client."""
     bucket, key = split_uri(uri)
     return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def read_lines(s3: Any, uri: str) -> Iterator[bytes]:
+    """The lines of one object of S3, read as it streams in; only ``\\n`` ends one."""
+    bucket, key = split_uri(uri)
+    return newline_ended(s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK_BYTES))
+
+
+def newline_ended(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines without their ``\\n``, the last one with or without. botocore's ``iter_lines`` ends lines at ``\\r`` too."""
+    pending: list[bytes] = []
+    for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        pending.append(first)
+        for part in others:
+            yield b"".join(pending)
+            pending = [part]
+    if any(pending):
+        yield b"".join(pending)

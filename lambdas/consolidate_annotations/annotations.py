@@ -6,23 +6,37 @@ Source: SageMaker developer guide, "Annotation-consolidation Lambda function".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lambdas.common.a2i import chosen_label
 from lambdas.common.consolidation import Consolidation
 from lambdas.common.review import HumanAnswer
+from lambdas.common.text import InvalidJson, kind, parse_json
 
 
-def consolidate_objects(payload: Iterable[Mapping[str, Any]], attribute: str, consolidation: Consolidation) -> list[dict[str, Any]]:
+class UnusablePayload(ValueError):
+    """Ground Truth's payload file is no list of objects; the text says what it is. The job records it with every object of the batch."""
+
+
+def consolidate_objects(payload: Any, attribute: str, consolidation: Consolidation) -> list[dict[str, Any]]:
     """The payload file's objects -> the response list.
 
     Each object's content is ``{attribute: {"label"|null, "votes", "agreement", "reason", "answers"}}``: an undecided text
-    is in the output manifest too, with its reason, so that the number of rows never shrinks silently.
+    is in the output manifest too, with its reason, so that the number of rows never shrinks silently. An answer that cannot be read
+    counts as one without a label; it costs the batch's other answers nothing.
+
+    Raises:
+        UnusablePayload: not a list of objects with a ``datasetObjectId``.
     """
+    if not isinstance(payload, list):
+        raise UnusablePayload(f"the payload must be a list of objects, not {kind(payload)}")
     response = []
-    for item in payload:
-        answers = [_answer(annotation) for annotation in item["annotations"]]
+    for number, item in enumerate(payload):
+        if not isinstance(item, Mapping) or not isinstance(item.get("datasetObjectId"), str):
+            raise UnusablePayload(f"entry {number} of the payload has no datasetObjectId: {json.dumps(item)[:80]}")
+        annotations = item.get("annotations")
+        answers = [_answer(annotation) for annotation in annotations] if isinstance(annotations, list) else []
         consolidated = consolidation.consolidate(answers)
         content = {
             "label": consolidated.label,
@@ -35,10 +49,13 @@ def consolidate_objects(payload: Iterable[Mapping[str, Any]], attribute: str, co
     return response
 
 
-def _answer(annotation: Mapping[str, Any]) -> HumanAnswer:
+def _answer(annotation: Any) -> HumanAnswer:
     """Ground Truth gives no time per annotation, so ``seconds`` is 0."""
+    given = annotation if isinstance(annotation, Mapping) else {}
+    data = given.get("annotationData")
+    content = data.get("content") if isinstance(data, Mapping) else None
     try:
-        content = json.loads(annotation["annotationData"]["content"])
-    except ValueError:
-        content = None
-    return HumanAnswer(worker_id=str(annotation["workerId"]), label=chosen_label(content), seconds=0.0)
+        chosen = chosen_label(parse_json(content)) if isinstance(content, str) else None
+    except InvalidJson:
+        chosen = None
+    return HumanAnswer.given(given.get("workerId"), chosen)

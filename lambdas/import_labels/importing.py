@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
 
 from lambdas.common.ground_truth import ground_truth_key, ground_truth_line
 from lambdas.common.predictions import ImportedLabel
 from lambdas.common.review import Consolidated, HumanAnswer, ReviewState
-from lambdas.import_labels.manifest import LabeledRow
+from lambdas.import_labels.manifest import LabeledRow, RowWithoutLabel
+
+NAMED_PROBLEMS = 20
+"""As many as the execution's output and the log name; the counts hold all."""
 
 
 class Store(Protocol):
@@ -25,11 +30,22 @@ class Store(Protocol):
 
 @dataclass
 class Count:
-    """Rows by what became of them."""
+    """Rows by what became of them; ``problems`` names the first of those that gave no label, each with its line and reason."""
 
     labels_stored: int = 0
     undecided: int = 0
     already_labeled: int = 0
+    failed: int = 0
+    """Ground Truth could not label them."""
+    unusable: int = 0
+    """They cannot be read, or no record can be made of them."""
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+    def without_label(self, row: RowWithoutLabel) -> None:
+        self.failed += row.failed
+        self.unusable += not row.failed
+        if len(self.problems) < NAMED_PROBLEMS:
+            self.problems.append({"line": row.line, "reason": row.reason})
 
 
 @dataclass(frozen=True)
@@ -47,18 +63,30 @@ class LabelImport:
     retention: timedelta
     clock: Callable[[], datetime]
 
-    def run(self, rows: Iterable[LabeledRow]) -> Count:
-        """Store every decided row. A second run over the same manifest stores nothing more."""
+    def run(self, rows: Iterable[LabeledRow | RowWithoutLabel]) -> Count:
+        """Store every decided row, whatever the others are. A second run over the same manifest stores nothing more."""
         count = Count()
         for row in rows:
-            if row.consolidated.label is None:
+            if isinstance(row, RowWithoutLabel):
+                count.without_label(row)
+            elif row.consolidated.label is None:
                 # An undecided row changes no record: a review of the same prediction may still be open.
                 count.undecided += 1
-            elif self._store(row, row.consolidated.label):
-                count.labels_stored += 1
             else:
-                count.already_labeled += 1
+                self._take(row, row.consolidated.label, count)
         return count
+
+    def _take(self, row: LabeledRow, label: str, count: Count) -> None:
+        try:
+            stored = self._store(row, label)
+        except ClientError as error:
+            problem = error.response["Error"]
+            if problem["Code"] != "ValidationException":
+                raise  # it may pass, and the whole import can be done again
+            count.without_label(RowWithoutLabel(row.line, f"the table refuses it: {problem['Message']}"[:300], failed=False))
+            return
+        count.labels_stored += stored
+        count.already_labeled += not stored
 
     def _store(self, row: LabeledRow, label: str) -> bool:
         item = self.store.get(row.prediction_id) if row.prediction_id else None

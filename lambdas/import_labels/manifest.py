@@ -9,25 +9,25 @@ Source: SageMaker developer guide, "Output Data".
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from lambdas.common.review import Consolidated, HumanAnswer
+from lambdas.common.review import PREDICTION_ID_FORM, Consolidated, HumanAnswer, is_prediction_id, shown
+from lambdas.common.text import checked_text, json_lines, kind, parse_json
 
 PREDICTION_ID = "prediction-id"
 """Manifest field that ties a row to a prediction."""
-
-
-class InvalidManifest(ValueError):
-    """A line is not a row of an output manifest; the text names the line."""
+_LONGEST_REASON = 300
+_MOST_VOTES = 1_000
 
 
 @dataclass(frozen=True)
 class LabeledRow:
     """``labelled_at`` is ISO 8601; ``prediction_id`` is None for a text that no prediction is behind."""
 
+    line: int
     text: str
     prediction_id: str | None
     consolidated: Consolidated
@@ -40,61 +40,95 @@ class LabeledRow:
         return f"text-{hashlib.sha256(self.text.encode()).hexdigest()[:32]}"
 
 
-def read_rows(lines: Iterable[bytes], attribute: str, labels: Sequence[str]) -> Iterator[LabeledRow]:
-    """Every row of the manifest, undecided ones too.
+@dataclass(frozen=True)
+class RowWithoutLabel:
+    """A row that gives no label: ``failed``, as Ground Truth says, or of a form that cannot be read. ``reason`` says why."""
+
+    line: int
+    reason: str
+    failed: bool
+
+
+def read_rows(lines: Iterable[bytes], attribute: str, labels: Sequence[str]) -> Iterator[LabeledRow | RowWithoutLabel]:
+    """Every row of the manifest: undecided ones, failed ones and unreadable ones too, so that none vanishes.
 
     Args:
+        lines: end at ``\\n`` only.
         attribute: the job's label attribute name.
         labels: the job's categories, in order.
-
-    Raises:
-        InvalidManifest: naming the line.
     """
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in json_lines(lines):
         try:
-            row = json.loads(line)
-            yield _row(row, attribute, labels)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InvalidManifest(f"line {number} of the output manifest: {type(error).__name__}: {error}") from None
+            yield _row(number, parse_json(line), attribute, labels)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            what = f"has no field {error}" if isinstance(error, KeyError) else str(error)
+            yield RowWithoutLabel(number, shown(what, longest=_LONGEST_REASON), failed=False)
 
 
-def _row(row: Mapping[str, Any], attribute: str, labels: Sequence[str]) -> LabeledRow:
+def _row(number: int, row: Any, attribute: str, labels: Sequence[str]) -> LabeledRow | RowWithoutLabel:
+    if not isinstance(row, Mapping):
+        raise TypeError(f"must be an object, not {kind(row)}")
     metadata = row[f"{attribute}-metadata"]
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"{attribute}-metadata must be an object, not {kind(metadata)}")
+    if "failure-reason" in metadata:
+        return RowWithoutLabel(number, shown(f"not labelled: {metadata['failure-reason']}", longest=_LONGEST_REASON), failed=True)
     value = row.get(attribute)
-    answers: tuple[HumanAnswer, ...] = ()
-    if isinstance(value, Mapping):
-        consolidated = _own(value, labels)
-        answers = tuple(HumanAnswer(str(answer["worker_id"]), answer["label"], 0.0) for answer in value.get("answers", []))
-    else:
-        consolidated = _built_in(value, metadata, labels)
+    own = isinstance(value, Mapping)
     return LabeledRow(
-        text=str(row["source"]),
-        prediction_id=row.get(PREDICTION_ID),
-        consolidated=consolidated,
-        answers=answers,
-        labelled_at=str(metadata["creation-date"]),
+        line=number,
+        text=checked_text("source", row["source"]),
+        prediction_id=_prediction_id(row.get(PREDICTION_ID)),
+        consolidated=_own(value, labels) if own else _built_in(value, metadata, labels),
+        answers=tuple(_answers(value.get("answers"))) if own else (),
+        labelled_at=_time(metadata["creation-date"]),
     )
 
 
+def _prediction_id(value: Any) -> str | None:
+    if value is not None and not is_prediction_id(value):
+        raise ValueError(f"{PREDICTION_ID} {str(value)[:80]!r} is not the id of a prediction: allowed are {PREDICTION_ID_FORM}")
+    return value
+
+
+def _time(value: Any) -> str:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"creation-date {str(value)[:80]!r} is not an ISO 8601 time") from None
+    return str(value)
+
+
+def _answers(given: Any) -> Iterator[HumanAnswer]:
+    for answer in given if isinstance(given, list) else []:
+        if isinstance(answer, Mapping):
+            yield HumanAnswer.given(answer.get("worker_id"), answer.get("label"))
+
+
 def _own(value: Mapping[str, Any], labels: Sequence[str]) -> Consolidated:
-    label = value["label"]
+    label, votes, agreement = value["label"], value["votes"], value["agreement"]
     if label is not None and label not in labels:
-        return _undecided(f"label {label!r} is not one of {', '.join(labels)}")
-    return Consolidated(label, dict(value["votes"]), float(value["agreement"]), str(value["reason"]))
+        return _undecided(f"label {str(label)[:80]!r} is not one of {', '.join(labels)}")
+    if not isinstance(votes, Mapping) or not all(_is_count(count) and name in labels for name, count in votes.items()):
+        raise ValueError(f"votes {str(votes)[:80]} must be an object of labels and whole numbers up to {_MOST_VOTES}")
+    if isinstance(agreement, bool) or not isinstance(agreement, int | float) or not 0 <= agreement <= 1:
+        raise ValueError(f"agreement {str(agreement)[:80]} must be a number within 0..1")
+    return Consolidated(label, dict(votes), float(agreement), shown(str(value["reason"]), longest=_LONGEST_REASON))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_VOTES
 
 
 def _built_in(value: Any, metadata: Mapping[str, Any], labels: Sequence[str]) -> Consolidated:
-    if "failure-reason" in metadata:
-        return _undecided(f"not labelled: {metadata['failure-reason']}")
     label = metadata.get("class-name")
     if label is None and value is not None:
-        label = labels[int(value)] if str(value).isdigit() and int(value) < len(labels) else value
+        text = str(value)
+        label = labels[int(text)] if text.isascii() and text.isdigit() and len(text) < 4 and int(text) < len(labels) else value
     if label not in labels:
-        return _undecided(f"label {label!r} is not one of {', '.join(labels)}")
+        return _undecided(f"label {str(label)[:80]!r} is not one of {', '.join(labels)}")
     return Consolidated(str(label), {str(label): 1}, 1.0, "the service's own consolidation; single votes are not in the manifest")
 
 
 def _undecided(reason: str) -> Consolidated:
-    return Consolidated(None, {}, 0.0, f"undecided: {reason}")
+    return Consolidated(None, {}, 0.0, f"undecided: {shown(reason, longest=_LONGEST_REASON)}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lambdas.common.text import InvalidText, checked_text, kind
+
 
 class UnusableRow(ValueError):
     """The manifest row has no text to show; Ground Truth records the reason with the row."""
@@ -17,10 +19,14 @@ def worker_task(event: Mapping[str, Any], labels: Sequence[str]) -> dict[str, An
     """Pre-annotation request -> response.
 
     Raises:
-        UnusableRow: the row has no inline ``source``, or an empty one.
+        UnusableRow: the row has no inline ``source``, or one that nobody can read.
     """
-    row = event["dataObject"]
-    text = row.get("source")
-    if not isinstance(text, str) or not text.strip():
-        raise UnusableRow(f'a row needs its text inline as {{"source": "..."}}, but has {", ".join(sorted(row)) or "nothing"}')
+    row = event.get("dataObject")
+    if not isinstance(row, Mapping) or "source" not in row:
+        given = ", ".join(sorted(map(str, row))) if isinstance(row, Mapping) else kind(row)
+        raise UnusableRow(f'a row needs its text inline as {{"source": "..."}}, but has {given or "nothing"}')
+    try:
+        text = checked_text("source", row["source"])
+    except InvalidText as error:
+        raise UnusableRow(str(error)) from None
     return {"taskInput": {"text": text, "labels": list(labels)}, "isHumanAnnotationRequired": True}

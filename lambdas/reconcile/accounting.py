@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.common.review import ReviewReason, ReviewRequest
+from lambdas.common.predictions import request_of_item
+from lambdas.common.review import ReviewRequest
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Account:
     dead_lettered: int
     to_resend: tuple[ReviewRequest, ...]
     overdue: tuple[str, ...]
+    unusable: tuple[str, ...] = ()
+    """Records that should be sent again and make no request, each as ``id: what is wrong``."""
 
 
 def take_account(
@@ -37,21 +40,19 @@ def take_account(
             ``asked_at`` was recorded counts from its prediction.
     """
     waiting, asked, dead = list(requested), list(in_review), list(dead_lettered)
+    to_resend: list[ReviewRequest] = []
+    unusable: list[str] = []
+    for item in waiting:
+        if item["created_at"] < resend_before:
+            try:
+                to_resend.append(request_of_item(item))
+            except (KeyError, TypeError, ValueError) as error:
+                unusable.append(f"{item['prediction_id']}: {type(error).__name__}: {error}")
     return Account(
         requested=len(waiting),
         in_review=len(asked),
         dead_lettered=len(dead),
-        to_resend=tuple(_request(item) for item in waiting if item["created_at"] < resend_before),
+        to_resend=tuple(to_resend),
+        unusable=tuple(unusable),
         overdue=tuple(str(item["prediction_id"]) for item in asked if item.get("asked_at", item["created_at"]) < overdue_before),
-    )
-
-
-def _request(item: Mapping[str, Any]) -> ReviewRequest:
-    return ReviewRequest(
-        prediction_id=item["prediction_id"],
-        text=item["text"],
-        predicted_label=item["label"],
-        confidence=float(item["confidence"]),
-        reason=ReviewReason(item["review_reason"]),
-        attempt=int(item["attempt"]),
     )

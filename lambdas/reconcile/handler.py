@@ -12,12 +12,13 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import ClientError
 
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import PredictionStore
-from lambdas.common.review import ReviewState
+from lambdas.common.review import ReviewRequest, ReviewState
 from lambdas.reconcile.accounting import take_account
 
 
@@ -34,6 +35,21 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
+class NotSentAgain(RuntimeError):
+    """Requests are still not in the queue; the next run tries again."""
+
+
+def _sent(request: ReviewRequest) -> bool:
+    details = {"prediction_id": request.prediction_id}
+    try:
+        client("sqs").send_message(QueueUrl=_environment().review_queue_url, MessageBody=request.to_json())
+    except ClientError:
+        logger.exception("review request not sent again", extra=details)
+        return False
+    logger.warning("review request sent again", extra=details)
+    return True
+
+
 def _store() -> PredictionStore:
     return prediction_store(_environment().predictions_table)
 
@@ -42,7 +58,11 @@ def _store() -> PredictionStore:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Returns the account: ``{"requested", "in_review", "dead_lettered", "resent", "overdue"}``."""
+    """Returns the account: ``{"requested", "in_review", "dead_lettered", "resent", "overdue", "unusable"}``.
+
+    Raises:
+        NotSentAgain: in the end, when a request could not be queued; the others are.
+    """
     environment, store, now = _environment(), _store(), datetime.now(UTC)
     account = take_account(
         store.open_reviews(ReviewState.REQUESTED),
@@ -51,21 +71,25 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         resend_before=(now - timedelta(seconds=environment.resend_after_seconds)).isoformat(),
         overdue_before=(now - timedelta(seconds=environment.overdue_after_seconds)).isoformat(),
     )
-    for request in account.to_resend:
-        client("sqs").send_message(QueueUrl=environment.review_queue_url, MessageBody=request.to_json())
-        logger.warning("review request sent again", extra={"prediction_id": request.prediction_id})
+    for problem in account.unusable:
+        logger.error("record makes no review request: mend or delete it", extra={"record": problem})
+    failed = [request.prediction_id for request in account.to_resend if not _sent(request)]
     for name, value in (
         ("ReviewsRequested", account.requested),
         ("ReviewsOpen", account.in_review),
         ("ReviewsDeadLettered", account.dead_lettered),
-        ("ReviewsResent", len(account.to_resend)),
+        ("ReviewsResent", len(account.to_resend) - len(failed)),
+        ("ReviewRecordsUnusable", len(account.unusable)),
         ("ReviewsOverdue", len(account.overdue)),
     ):
         metrics.add_metric(name, MetricUnit.Count, value)
+    if failed:
+        raise NotSentAgain(f"{len(failed)} of {len(account.to_resend)} requests could not be queued, first {failed[0]}: see the log")
     return {
         "requested": account.requested,
         "in_review": account.in_review,
         "dead_lettered": account.dead_lettered,
         "resent": len(account.to_resend),
         "overdue": len(account.overdue),
+        "unusable": len(account.unusable),
     }

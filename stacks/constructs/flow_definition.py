@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.constructs import findings
+from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.service_key_use import allow_key_use
 from stacks.constructs.shared import SharedResources
 
 TEMPLATE = Path(__file__).with_name("worker_template.liquid")
@@ -35,13 +36,11 @@ class FlowDefinition(Construct):
         base_name = f"{names.prefix}-review"
         self.every_generation = names.arn("sagemaker", f"flow-definition/{base_name}-")
         self.role = self._flow_role()
-        function = self._handler(base_name)
-        resource = CustomResource(
+        resource = FunctionResource(
             self,
             "Resource",
-            service_token=function.function.function_arn,
+            function=self._handler(base_name),
             resource_type="Custom::FlowDefinition",
-            service_timeout=Duration.seconds(_HANDLER_TIMEOUT),
             properties={
                 "BaseName": base_name,
                 "RoleArn": self.role.role_arn,
@@ -71,9 +70,7 @@ class FlowDefinition(Construct):
         findings.acknowledge_resources(
             role, [output], "A2I writes each review's answers below this one prefix, by the second and the review's name"
         )
-        role.add_to_policy(
-            iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], resources=[self._shared.key.key_arn])
-        )
+        allow_key_use(role, self._shared.key.key_arn)
         return role
 
     def _handler(self, base_name: str) -> PythonFunction:

@@ -115,6 +115,7 @@ class PythonFunction(OwnRole):
     ) -> None:
         super().__init__(scope, construct_id)
         self.name = shared.names.function(name or folder.replace("_", "-"))
+        self.timeout = timeout
         self.log_group = logs.LogGroup(
             self,
             "Logs",

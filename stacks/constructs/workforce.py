@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_cdk import Acknowledgment, Aws, CustomResource, Duration, RemovalPolicy, Validations
+from aws_cdk import Acknowledgment, Aws, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 
@@ -60,7 +61,9 @@ class Workforce(Construct):
             workforce_name=names.prefix,
             cognito_config=sagemaker.CfnWorkforce.CognitoConfigProperty(client_id=client.ref, user_pool=pool.user_pool_id),
         )
-        workforce.add_resource_dependency(domain)
+        # CreateWorkforce looks for the pool's domain, and for a group of workers.
+        for needed in (domain, group):
+            workforce.add_resource_dependency(needed)
         self._portal_sign_in(pool, client, workforce)
         workteam = sagemaker.CfnWorkteam(
             self,
@@ -124,10 +127,10 @@ class Workforce(Construct):
             self, "PortalSignIn", shared=self._shared, folder="portal_sign_in", description="Lets reviewers sign in to the worker portal"
         )
         function.allow(["cognito-idp:DescribeUserPoolClient", "cognito-idp:UpdateUserPoolClient"], [pool.user_pool_arn])
-        CustomResource(
+        FunctionResource(
             self,
             "SignIn",
-            service_token=function.function.function_arn,
+            function=function,
             resource_type="Custom::PortalSignIn",
             properties={
                 "UserPoolId": pool.user_pool_id,

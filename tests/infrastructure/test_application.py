@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -47,6 +48,20 @@ def test_cfn_lint_has_nothing_to_say_in_any_region(templates: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3_000:]
+
+
+def test_cloudformation_waits_longer_for_a_custom_resource_than_its_function_may_take(templates: Path) -> None:
+    """Without a limit it waits an hour for an answer that never comes; with the function's own it gives up while the function explains."""
+    waits = {}
+    for path in templates.glob("*.template.json"):
+        found = json.loads(path.read_bytes())["Resources"]
+        for name, item in found.items():
+            if "ServiceToken" in item.get("Properties", {}):
+                given = item["Properties"]
+                function, _ = given["ServiceToken"]["Fn::GetAtt"]
+                waits[name] = int(given.get("ServiceTimeout", 3_600)) - found[function]["Properties"]["Timeout"]
+    assert len(waits) >= 2
+    assert {name: seconds for name, seconds in waits.items() if not 60 <= seconds <= 600} == {}
 
 
 def test_unknown_stage_stops_with_exit_code_2(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ import pytest
 from aws_cdk import App
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
+from deployed_definition import ACCOUNT, each, fill_in, grants, properties
 
+from lambdas.check_manifest.handler import Environment
+from lambdas.common.environment import read_environment
+from stacks import labeling
 from stacks.application import FEATURE_FLAGS
-from stacks.labeling import LabelingStack
+from stacks.labeling import TEMPLATE, LabelingStack
 from stacks.settings import load_settings
 
 DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml")
@@ -66,12 +71,15 @@ def definition(template: Template) -> dict[str, Any]:
 def job_request(definition: dict[str, Any]) -> dict[str, Any]:
     """The CreateLabelingJob request of an execution ``{"manifest_uri", "name": "first"}``."""
     parameters: dict[str, Any] = json.loads(json.dumps(definition["States"]["LabelTexts"]["Parameters"]))
-    name = parameters.pop("LabelingJobName.$")
-    assert name == "States.Format('reviewloop-dev-{}', $.name)"
-    source = parameters["InputConfig"]["DataSource"]["S3DataSource"]
-    assert source.pop("ManifestS3Uri.$") == "$.manifest_uri"
-    source["ManifestS3Uri"] = "s3://reviewloop-dev-data-123456789012-us-east-1/manifests/first.jsonl"
-    return {**parameters, "LabelingJobName": "reviewloop-dev-first"}
+    return fill_in(
+        parameters,
+        {
+            "job_name": "reviewloop-dev-first",
+            "manifest_uri": "s3://reviewloop-dev-data-123456789012-us-east-1/manifests/first.jsonl",
+            "page_uri": "s3://reviewloop-dev-data-123456789012-us-east-1/labeling-inputs/0a1b/worker-template.liquid",
+            "categories_uri": "s3://reviewloop-dev-data-123456789012-us-east-1/labeling-inputs/0a1b/categories.json",
+        },
+    )
 
 
 def patterns(shape: Any, value: Any, path: str = "") -> list[str]:
@@ -99,25 +107,54 @@ def test_people_are_asked_as_the_settings_say(definition: dict[str, Any]) -> Non
     assert set(task["UiConfig"]) == {"UiTemplateS3Uri"}
 
 
-@pytest.mark.parametrize("asset", [".liquid", ".json"])
-def test_the_job_may_read_the_page_and_the_categories_and_they_hold_our_labels(template: Template, asset: str) -> None:
-    granted = [
-        resolve(resource, template)
-        for policy in resources(template, "AWS::IAM::Policy").values()
-        if any(role["Ref"].startswith("JobRole") for role in policy["Roles"])
-        for statement in policy["PolicyDocument"]["Statement"]
-        for resource in (statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]])
+def job_role(template: Template) -> dict[str, set[str]]:
+    return grants(template, "JobRole")
+
+
+def test_the_jobs_role_has_what_aws_documents_and_nothing_in_a_bucket_of_others(template: Template) -> None:
+    """SageMaker developer guide: sms-security-permission-execution-role, sms-security-kms-permissions."""
+    found = job_role(template)
+    data, review = (f"arn:aws:s3:::reviewloop-dev-{purpose}-{ACCOUNT}-us-east-1" for purpose in ("data", "review"))
+    assert {action: found[action] for action in found if action.startswith("s3:")} == {
+        "s3:GetObject": {f"{data}/manifests/*", f"{data}/labeling-inputs/*", f"{review}/labeling/*"},
+        **each(["s3:PutObject", "s3:AbortMultipartUpload"], f"{review}/labeling/*"),
+        **each(["s3:ListBucket", "s3:GetBucketLocation"], data, review),
+    }
+    assert {"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"} <= set(found)
+    assert found["cloudwatch:PutMetricData"] == {"*"}
+
+
+def test_a_deploy_with_another_page_and_other_labels_leaves_running_jobs_what_they_read(
+    template: Template, definition: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old definition goes on in running executions; its job reads page and categories under the new stack's role."""
+    (tmp_path / "page.liquid").write_text(labeling.TEMPLATE.read_text() + "<!-- another -->")
+    monkeypatch.setattr(labeling, "TEMPLATE", tmp_path / "page.liquid")
+    dataset = DEV.dataset.model_copy(update={"labels": ("bad", "good")})
+    after = Template.from_stack(LabelingStack(App(context=FEATURE_FLAGS), DEV.model_copy(update={"dataset": dataset})))
+    assert job_role(after) == job_role(template)
+    for uri in (
+        job_request(definition)["HumanTaskConfig"]["UiConfig"]["UiTemplateS3Uri"],
+        job_request(definition)["LabelCategoryConfigS3Uri"],
+    ):
+        path = uri.removeprefix("s3://")
+        assert any(fnmatchcase(f"arn:aws:s3:::{path}", pattern) for pattern in job_role(after)["s3:GetObject"])
+    assert "assets" not in json.dumps(definition["States"]["LabelTexts"])
+    payload = definition["States"]["CheckManifest"]["Parameters"]
+    assert payload["page"] == TEMPLATE.read_text(encoding="utf-8")
+    assert payload["labels"] == list(DEV.dataset.labels)
+
+
+def test_the_check_reads_what_the_stack_gives_it(template: Template) -> None:
+    [variables] = [
+        item["Environment"]["Variables"]
+        for item in properties(template, "AWS::Lambda::Function")
+        if item["FunctionName"] == "reviewloop-dev-check-manifest"
     ]
-    assert sum(arn.endswith(asset) for arn in granted) == 1
-    assert "*" not in granted
-
-
-def test_the_category_file_lists_the_labels_in_order() -> None:
-    app = App(context=FEATURE_FLAGS)
-    LabelingStack(app, DEV)
-    output = Path(app.synth().directory)
-    [categories] = [json.loads(path.read_text()) for path in output.glob("asset.*.json")]
-    assert categories == {"document-version": "2018-11-28", "labels": [{"label": label} for label in DEV.dataset.labels]}
+    data = f"s3://reviewloop-dev-data-{ACCOUNT}-us-east-1"
+    assert read_environment(Environment, variables) == Environment(
+        "reviewloop-dev", "label", DEV.dataset.max_text_chars, f"{data}/labeling-inputs/"
+    )
 
 
 def test_the_input_is_checked_before_anybody_is_asked(definition: dict[str, Any]) -> None:
@@ -129,7 +166,21 @@ def test_the_input_is_checked_before_anybody_is_asked(definition: dict[str, Any]
         ("$.manifest_uri", "StringMatches"),
     }
     assert definition["States"][check["Default"]]["Error"] == "InvalidInput"
-    assert choice["Next"] == "LabelTexts"
+    assert choice["Next"] == "CheckManifest"
+    assert definition["States"]["CheckManifest"]["Next"] == "LabelTexts"
+
+
+def test_a_job_that_does_not_complete_fails_with_its_own_words_after_its_labels_are_imported(definition: dict[str, Any]) -> None:
+    [caught] = definition["States"]["LabelTexts"]["Catch"]
+    assert (caught["ErrorEquals"], caught["ResultPath"]) == (["States.TaskFailed"], "$.failure")
+    rescue = definition["States"][caught["Next"]]
+    parameters = rescue["Parameters"]
+    assert parameters["completed"] is False
+    assert parameters["manifest_uri.$"] == (
+        f"States.Format('s3://reviewloop-dev-review-{ACCOUNT}-us-east-1/labeling/{{}}/manifests/output/output.manifest', $.job_name)"
+    )
+    end = definition["States"][rescue["Next"]]
+    assert (end["Type"], end["ErrorPath"], end["CausePath"]) == ("Fail", "$.failure.Error", "$.failure.Cause")
 
 
 def test_the_labels_of_the_finished_job_are_imported(definition: dict[str, Any]) -> None:

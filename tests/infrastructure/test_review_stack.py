@@ -114,6 +114,8 @@ def test_the_team_waits_for_domain_group_and_workforce(template: Template) -> No
         for kind in ("AWS::Cognito::UserPoolDomain", "AWS::Cognito::UserPoolGroup", "AWS::SageMaker::Workforce")
     }
     assert needed <= set(team["DependsOn"])
+    [workforce] = template.find_resources("AWS::SageMaker::Workforce").values()
+    assert needed - set(template.find_resources("AWS::SageMaker::Workforce")) <= set(workforce["DependsOn"])
     [member] = team["Properties"]["MemberDefinitions"]
     assert member["CognitoMemberDefinition"]["CognitoUserGroup"] == "reviewers"
 
@@ -131,12 +133,6 @@ def test_the_flow_is_made_with_the_worker_page(template: Template) -> None:
     [flow] = resources(template, "Custom::FlowDefinition").values()
     assert flow["UiTemplate"] == TEMPLATE.read_text(encoding="utf-8")
     template.resource_count_is("AWS::SageMaker::HumanTaskUi", 0)  # going back to a page that exists would fail the stack
-
-
-def test_cloudformation_waits_as_long_as_the_flows_handler_may_take(template: Template) -> None:
-    [handler] = [one for one in resources(template, "AWS::Lambda::Function").values() if one["FunctionName"].endswith("flow-definition")]
-    [flow] = resources(template, "Custom::FlowDefinition").values()
-    assert (handler["Timeout"], flow["ServiceTimeout"]) == (900, "900")
 
 
 def test_the_worker_page_escapes_the_text_and_names_the_answer() -> None:
@@ -165,7 +161,7 @@ def test_the_flow_asks_as_the_settings_say(template: Template) -> None:
 def test_the_flows_role_may_write_answers_and_nothing_else(template: Template) -> None:
     grants = list(statements(template, "FlowRole"))
     assert {action for actions, _, _ in grants for action in actions} == {
-        "s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey",
+        "s3:PutObject", "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey",
     }  # fmt: skip
     [target] = [resource for actions, resource, _ in grants if "s3:PutObject" in actions]
     assert target.endswith('-us-east-1/a2i/*"]]}')
@@ -196,14 +192,22 @@ def test_the_flows_handler_passes_the_flows_role_to_sagemaker_only(template: Tem
         (
             "CollectReviewRole",
             {
-                "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:PutObject",
-                "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
+                "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:ListBucket",
+                "s3:PutObject", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
             },
         ),
     ],
 )  # fmt: skip
 def test_each_function_has_just_its_grants(template: Template, role: str, grants: set[str]) -> None:
     assert actions_of(template, role) - ALWAYS == grants
+
+
+def test_a_review_may_be_started_by_both_resources_that_aws_names(template: Template) -> None:
+    """Flow definition (service authorization reference) and human loop (developer guide); of the flow the generation before too."""
+    named = {resource for actions, resource, _ in statements(template, "StartReviewRole") if "sagemaker:StartHumanLoop" in actions}
+    text = " ".join(named)
+    assert ":flow-definition/reviewloop-dev-review-*" in text
+    assert ":human-loop/*" in text
 
 
 def test_dead_letters_are_sent_to_the_requests_dead_letter_queue_only(template: Template) -> None:

@@ -205,10 +205,22 @@ def test_a_bulk_job_labels_texts_and_predictions_once(deployed: Deployed, wait_u
         return ended
 
     manifest = f"s3://{bucket}/manifests/one.jsonl"
-    assert json.loads(label("first", manifest)["output"]) == {"labels_stored": 2, "undecided": 1, "already_labeled": 0}
+    nothing = {"labels_stored": 0, "undecided": 0, "already_labeled": 0, "failed": 0, "unusable": 0, "problems": []}
+    assert json.loads(label("first", manifest)["output"]) == {**nothing, "labels_stored": 2, "undecided": 1}
     assert deployed.item(prediction_id)["human_label"] == "positive"
-    assert json.loads(label("second", manifest)["output"]) == {"labels_stored": 0, "undecided": 1, "already_labeled": 2}
+    assert json.loads(label("second", manifest)["output"]) == {**nothing, "undecided": 1, "already_labeled": 2}
     assert label("third", "s3://somewhere-else/one.jsonl")["error"] == "InvalidInput"
+    jobs = len(deployed.client("sagemaker").list_labeling_jobs()["LabelingJobSummaryList"])
+    deployed.client("s3").put_object(Bucket=bucket, Key="manifests/bad.jsonl", Body=b'{"source": "fine"}\n{"source": "a\\u0000b"}\n')
+    for name, uri, why in (
+        ("four th", manifest, "name 'four th' must have 1 to 48 characters"),
+        ("fifth", f"s3://{bucket}/manifests/bad.jsonl", "line 2: source has U+0000 at position 1"),
+        ("sixth", f"s3://{bucket}/manifests/none.jsonl", "does not exist"),
+    ):
+        refused = label(name, uri)
+        assert (refused["status"], refused["error"]) == ("FAILED", "InvalidInput")
+        assert why in refused["cause"]
+    assert len(deployed.client("sagemaker").list_labeling_jobs()["LabelingJobSummaryList"]) == jobs
 
 
 def test_the_worker_page_changes_and_goes_back(

@@ -14,7 +14,7 @@ from service_models import problems
 
 from lambdas.common.a2i import A2iBackend
 from lambdas.common.predictions import Prediction
-from lambdas.common.review import InvalidRequest, ReviewRefused, ReviewRequest, parse_review_id
+from lambdas.common.review import HumanAnswer, InvalidRequest, ReviewRefused, ReviewRequest, UnreadableOutput, parse_review_id
 
 FLOW = "arn:aws:sagemaker:us-east-1:123456789012:flow-definition/reviewloop-dev-review-0123456789ab"
 LOOP = f"{PREDICTION_ID}-1"
@@ -107,6 +107,29 @@ def test_no_answers_are_no_answers(output: dict[str, Any]) -> None:
     assert A2iBackend.answers(output) == []
 
 
+@pytest.mark.parametrize("output", [None, [], "x", 3, {"humanAnswers": "x"}, {"humanAnswers": {"a": 1}}, {"humanAnswers": 3}])
+def test_an_output_of_another_form_is_named(output: Any) -> None:
+    with pytest.raises(UnreadableOutput, match="humanAnswers"):
+        A2iBackend.answers(output)
+
+
+@pytest.mark.parametrize("answer", [
+    None, 3, "x", [], {}, {"answerContent": "x"}, {"answerContent": {"category": [1]}}, {"answerContent": {"category": {"label": ["a"]}}},
+    {"workerId": 3, "timeSpentInSeconds": "long"}, {"timeSpentInSeconds": -1}, {"timeSpentInSeconds": 10**400},
+    {"timeSpentInSeconds": True},
+])  # fmt: skip
+def test_an_odd_answer_is_counted_and_has_no_label(answer: Any) -> None:
+    good = {"workerId": "g", "answerContent": {"category": {"label": "positive"}}, "timeSpentInSeconds": 2}
+    assert A2iBackend.answers({"humanAnswers": [answer, good]}) == [HumanAnswer("unknown", None, 0.0), HumanAnswer("g", "positive", 2.0)]
+
+
+def test_what_is_kept_of_an_answer_fits_every_store() -> None:
+    odd = {"workerId": "w\ud800\0", "answerContent": {"category": {"label": "x\ud83d" + "y" * 10_000}}}
+    [read] = A2iBackend.answers({"humanAnswers": [odd]})
+    assert read.worker_id == "w\ufffd\ufffd"
+    assert read.label == "x\ufffd" + "y" * 198
+
+
 # -- the request and its id ------------------------------------------------------------------------
 
 
@@ -132,6 +155,11 @@ def test_a_request_without_origin_is_valid_and_makes_no_record() -> None:
         ({"reason": "boredom"}, "boredom"),
         ({"confidence": "high"}, "high"),
         ({"text": ...}, "text"),
+        ({"text": 3}, "text must be a string"),
+        ({"text": "a\ud800"}, "U\\+D800"),
+        ({"text": " "}, "text is empty"),
+        ({"confidence": "nan"}, "confidence nan"),
+        ({"confidence": 1.5}, "confidence 1.5"),
         ({"origin": {"variant": "champion"}}, "missing"),
     ],
 )
@@ -141,7 +169,7 @@ def test_a_message_that_is_no_request_is_refused_by_name(change: dict[str, Any],
         ReviewRequest.from_json(json.dumps(body))
 
 
-@pytest.mark.parametrize("body", ["", "not json", "[]", "3", "null"])
+@pytest.mark.parametrize("body", ["", "not json", "[]", "3", "null", "[" * 100_000])
 def test_a_message_that_is_no_object_is_refused(body: str) -> None:
     with pytest.raises(InvalidRequest):
         ReviewRequest.from_json(body)

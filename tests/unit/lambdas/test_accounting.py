@@ -36,3 +36,15 @@ def test_a_review_that_was_asked_again_is_overdue_by_its_own_time() -> None:
     asked = [item(name, "2025-11-01") | {"asked_at": at} for name, at in (("redriven", "2026-01-02"), ("late", "2025-12-01"))]
     account = take_account([], asked, [], resend_before="2026-01-01T12:00:00", overdue_before="2026-01-01")
     assert account.overdue == ("late",)
+
+
+def test_a_record_that_makes_no_request_is_named_and_the_others_are_sent() -> None:
+    broken = {
+        "reason": item("reason", "2025-01-01") | {"review_reason": "boredom"},
+        "label": {key: value for key, value in item("label", "2025-01-01").items() if key != "label"},
+        "text": item("text", "2025-01-01") | {"text": "a\0"},
+    }
+    account = take_account([*broken.values(), item("good", "2025-01-01")], [], [], resend_before="2026-01-01", overdue_before="2026-01-01")
+    assert [request.prediction_id for request in account.to_resend] == ["good"]
+    assert [problem.split(":")[0] for problem in account.unusable] == list(broken)
+    assert account.requested == 4

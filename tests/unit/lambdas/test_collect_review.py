@@ -22,6 +22,7 @@ from lambdas.collect_review.result import InvalidEvent, LoopResult, LoopStatus
 from lambdas.common.a2i import A2iBackend
 from lambdas.common.consolidation import Plurality
 from lambdas.common.observability import metrics
+from lambdas.common.review import UnreadableOutput
 
 NOW = "2026-11-23T12:00:00+00:00"
 OUTPUT = "s3://bucket/a2i/flow/2026/11/23/11/59/58/loop/output.json"
@@ -265,9 +266,39 @@ def test_a_kill_between_the_line_and_its_correction_is_finished_by_the_retry() -
     assert json.loads(world.ground_truth[KEY])["groundTruthData"]["data"] == "negative"
 
 
+@pytest.mark.parametrize("content", [None, [], "x", {"humanAnswers": 3}])
+def test_an_output_that_cannot_be_read_is_a_dead_letter_at_once_and_names_the_file(content: Any) -> None:
+    """Raised, it would come back five times, and the record would say that people are still being asked."""
+    world = answered()
+    world.outputs[OUTPUT] = content
+    collected = world.deliver(event())
+    assert collected.outcome is Outcome.FAILED
+    assert OUTPUT in collected.reason
+    assert "humanAnswers" in collected.reason
+    assert world.item["review_state"] == "dead_lettered"
+    [(request, _)] = world.letters.sent
+    assert request.attempt == 2
+
+
+def test_odd_answers_among_good_ones_lose_nothing() -> None:
+    world = answered("positive")
+    odd = [None, "x", {"workerId": "\ud800", "answerContent": {"category": {"label": "\ud800"}}}, {"answerContent": []}]
+    world.outputs[OUTPUT] = {"humanAnswers": [*odd, *output("positive")["humanAnswers"]]}
+    assert world.deliver(event()).outcome is Outcome.STORED
+    assert (world.item["human_label"], len(world.item["answers"]), world.item["votes"]) == ("positive", 5, {"positive": 1})
+
+
 @pytest.mark.parametrize(
     "broken",
-    [{}, {"detail": None}, {"detail": {}}, {**event(), "detail": {**event()["detail"], "humanLoopStatus": "Paused"}}, {"detail": []}],
+    [
+        {},
+        {"detail": None},
+        {**event(), "time": "yesterday"},
+        {**event(), "time": 3},
+        {"detail": {}},
+        {**event(), "detail": {**event()["detail"], "humanLoopStatus": "Paused"}},
+        {"detail": []},
+    ],
 )
 def test_what_is_no_a2i_event_is_kept_and_named(broken: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent):
@@ -310,6 +341,20 @@ def test_a_missing_output_is_told_apart_from_other_errors(s3: Stubber) -> None:
     s3.add_client_error("get_object", "NoSuchKey")
     with pytest.raises(OutputMissing, match=OUTPUT):
         entry._read_output(OUTPUT)
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"\xff", b"[" * 100_000, b'{"a": NaN}', b'{"a": 1, "a": 2}'])
+def test_an_output_that_is_not_json_is_told_apart_too(s3: Stubber, body: bytes) -> None:
+    key = OUTPUT.removeprefix("s3://bucket/")
+    s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(body), len(body))}, {"Bucket": "bucket", "Key": key})
+    with pytest.raises(UnreadableOutput):
+        entry._read_output(OUTPUT)
+
+
+@pytest.mark.parametrize("uri", ["", "http://a/b", "s3://bucket", "s3://bucket/"])
+def test_an_address_that_is_none_is_told_apart_too(s3: Stubber, uri: str) -> None:
+    with pytest.raises(UnreadableOutput, match="S3 URI"):
+        entry._read_output(uri)
 
 
 def test_output_and_ground_truth_go_through_s3(s3: Stubber) -> None:

@@ -7,14 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from review_fakes import LABELS, PREDICTION_ID, FakeStore, prediction
 
 from lambdas.common.consolidation import Plurality
 from lambdas.common.ground_truth import ground_truth_key
 from lambdas.common.review import ReviewState
-from lambdas.consolidate_annotations.annotations import consolidate_objects
+from lambdas.consolidate_annotations.annotations import UnusablePayload, consolidate_objects
 from lambdas.import_labels.importing import Count, LabelImport
-from lambdas.import_labels.manifest import InvalidManifest, LabeledRow, read_rows
+from lambdas.import_labels.manifest import LabeledRow, RowWithoutLabel, read_rows
 from lambdas.pre_annotation.task import UnusableRow, worker_task
 
 JOB = "arn:aws:sagemaker:us-east-1:123456789012:labeling-job/reviewloop-dev-first"
@@ -32,8 +33,11 @@ def test_the_worker_page_gets_the_same_input_as_in_a_review() -> None:
     assert answer == {"taskInput": {"text": "Great <b>fun</b>", "labels": list(LABELS)}, "isHumanAnnotationRequired": True}
 
 
-@pytest.mark.parametrize("row", [{"source-ref": "s3://bucket/text.txt"}, {"source": "  "}, {"source": 3}, {}])
-def test_a_row_without_a_text_is_refused(row: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "row",
+    [{"source-ref": "s3://bucket/text.txt"}, {"source": "  "}, {"source": 3}, {"source": "a\0"}, {"source": "\ud800"}, {}, [], None, "t"],
+)
+def test_a_row_without_a_text_that_people_can_read_is_refused(row: Any) -> None:
     with pytest.raises(UnusableRow, match="source"):
         worker_task(pre_annotation_request(row), LABELS)
 
@@ -77,6 +81,27 @@ def test_each_object_gets_its_label_votes_and_reason_under_the_jobs_attribute() 
     json.dumps(response)
 
 
+@pytest.mark.parametrize("annotations", [
+    None, "x", [None], [3], [{}], [{"workerId": "w"}], [{"workerId": "w", "annotationData": "x"}], [{"workerId": 3, "annotationData": {}}],
+    [{"workerId": "w", "annotationData": {"content": 3}}], [{"workerId": "w", "annotationData": {"content": "[" * 5_000}}],
+    [{"workerId": "\ud800", "annotationData": {"content": '{"category": {"label": "\\ud800"}}'}}],
+    [{"workerId": "w", "annotationData": {"content": '{"category": {"label": ["positive"]}}'}}],
+    [{"workerId": "w", "annotationData": {"content": '{"category": {"label": "sarcastic"}}'}}],
+])  # fmt: skip
+def test_an_answer_that_cannot_be_read_costs_the_batch_nothing(annotations: Any) -> None:
+    payload = [{"datasetObjectId": "0", "annotations": annotations}, annotated("1", choice("positive"))]
+    odd, good = (one["consolidatedAnnotation"]["content"]["label"] for one in consolidate_objects(payload, "label", Plurality(LABELS)))
+    assert (odd["label"], good["label"]) == (None, "positive")
+    assert len(odd["answers"]) == (len(annotations) if isinstance(annotations, list) else 0)
+    json.dumps([odd, good], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("payload", [None, {}, "x", [3], [{}], [{"datasetObjectId": 3, "annotations": []}]])
+def test_a_payload_that_is_none_is_named(payload: Any) -> None:
+    with pytest.raises(UnusablePayload, match="payload"):
+        consolidate_objects(payload, "label", Plurality(LABELS))
+
+
 # -- the output manifest ---------------------------------------------------------------------------
 
 
@@ -92,7 +117,7 @@ def own(label: str | None, **votes: int) -> dict[str, Any]:
     return {"label": label, "votes": votes, "agreement": agreement, "reason": "r", "answers": [{"worker_id": "w0", "label": label}]}
 
 
-def read(*lines: bytes) -> list[LabeledRow]:
+def read(*lines: bytes) -> list[LabeledRow | RowWithoutLabel]:
     return list(read_rows(lines, "label", LABELS))
 
 
@@ -109,21 +134,67 @@ def read(*lines: bytes) -> list[LabeledRow]:
         ("neutral", {}, "neutral"),
         (7, {}, None),
         ("7", {"class-name": "other"}, None),
-        (..., {"failure-reason": "expired"}, None),
+        ("\u00b2", {}, None),  # isdigit(), and no number
     ],
 )
 def test_labels_are_read_in_every_form_that_ground_truth_writes(value: Any, metadata: dict[str, Any] | None, label: str | None) -> None:
     [row] = read(line(value, metadata=metadata))
+    assert isinstance(row, LabeledRow)
     assert row.consolidated.label == label
     assert (row.consolidated.votes.get(label, 0) > 0) if label else row.consolidated.reason.startswith(("undecided", "r"))
 
 
-@pytest.mark.parametrize(
-    "broken", [b"{", b"[]", b"{}", line(own("positive", positive=1)).replace(b"source", b"sauce"), line({"label": "positive"})]
-)
-def test_a_line_that_is_no_row_is_named(broken: bytes) -> None:
-    with pytest.raises(InvalidManifest, match="line 3"):
-        read(line(own("positive", positive=1)), b"", broken)
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "cut": (b"{", "not JSON"),
+    "a list": (b"[]", "must be an object, not a list"),
+    "empty": (b"{}", "label-metadata"),
+    "no text": (line(own("positive", positive=1)).replace(b"source", b"sauce"), "source"),
+    "a text with half a surrogate pair": (line(own("positive", positive=1), text="\ud83d"), "U+D83D"),
+    "a text that is a number": (line(own("positive", positive=1)).replace(b'"a text"', b"3"), "source must be a string"),
+    "no votes": (line({"label": "positive"}), "votes"),
+    "votes that are a list": (line({**own("positive", positive=1), "votes": ["positive"]}), "votes"),
+    "votes for a class that there is not": (line(own("positive", sarcastic=1)), "votes"),
+    "negative votes": (line(own("positive", positive=-1)), "votes"),
+    "a vote of a thousand digits": (line({**own("positive"), "votes": {"positive": 10**400}}), "votes"),
+    "agreement above one": (line({**own("positive", positive=1), "agreement": 1.5}), "agreement 1.5"),
+    "agreement that is no number": (line(own("positive", positive=1)).replace(b'"agreement": 1.0', b'"agreement": NaN'), "NaN"),
+    "metadata that is a text": (
+        json.dumps({"source": "t", "label": 1, "label-metadata": "x"}).encode(),
+        "label-metadata must be an object",
+    ),
+    "no time": (json.dumps({"source": "t", "label": 1, "label-metadata": {}}).encode(), "creation-date"),
+    "a time that is none": (line(1, metadata={"creation-date": "yesterday"}), "creation-date 'yesterday'"),
+    "a prediction that cannot be one": (line(1, **{"prediction-id": "A B"}), "prediction-id 'A B'"),
+    "a prediction that is a list": (line(1, **{"prediction-id": ["a"]}), "prediction-id"),
+    "nested too deep": (b'{"source": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", "deeper than"),
+    "not UTF-8": (b'{"source": "caf\xe9"}', "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("broken", "named"), BROKEN.values(), ids=BROKEN)
+def test_one_bad_row_costs_its_own_label_and_is_named(broken: bytes, named: str) -> None:
+    first, bad, last = read(line(own("positive", positive=1)), b"", broken, line(own("negative", negative=1)))
+    assert isinstance(first, LabeledRow)
+    assert isinstance(last, LabeledRow)
+    assert isinstance(bad, RowWithoutLabel)
+    assert (bad.line, bad.failed, last.line) == (3, False, 4)
+    assert named in bad.reason
+    assert len(bad.reason) <= 300
+
+
+def test_an_object_that_ground_truth_could_not_label_is_told_apart() -> None:
+    """Whether a failed object has a creation date is not documented."""
+    for metadata in ({"failure-reason": "ClientError: expired"}, {"failure-reason": "ClientError: expired", "creation-date": "2026-11-23"}):
+        [row] = read(json.dumps({"source": "t", "label-metadata": metadata}).encode())
+        assert row == RowWithoutLabel(1, "not labelled: ClientError: expired", failed=True)
+
+
+def test_answers_of_any_form_leave_the_label_as_it_is() -> None:
+    odd = [3, None, {}, {"worker_id": 7, "label": 8}, {"worker_id": "\ud800", "label": "x" * 5_000}]
+    [row] = read(line({**own("positive", positive=1), "answers": odd}))
+    assert isinstance(row, LabeledRow)
+    assert row.consolidated.label == "positive"
+    assert [(one.worker_id, len(one.label or "")) for one in row.answers] == [("unknown", 0), ("unknown", 0), ("\ufffd", 200)]
 
 
 # -- the import ------------------------------------------------------------------------------------
@@ -181,6 +252,38 @@ def test_an_undecided_row_leaves_an_open_review_open() -> None:
     one = Import(FakeStore.holding(prediction()))
     assert one.run(line(own(None, negative=1, positive=1), **{"prediction-id": PREDICTION_ID})) == Count(undecided=1)
     assert one.store.items[PREDICTION_ID]["review_state"] == "requested"
+
+
+def test_a_job_with_bad_and_failed_rows_stores_the_others_and_says_which_and_why() -> None:
+    one = Import()
+    failed = json.dumps({"source": "t", "label-metadata": {"failure-reason": "expired"}}).encode()
+    count = one.run(line(own("positive", positive=1), text="first"), failed, b"not json", line(own("neutral", neutral=1), text="last"))
+    assert (count.labels_stored, count.failed, count.unusable) == (2, 1, 1)
+    assert [problem["line"] for problem in count.problems] == [2, 3]
+    assert [item["text"] for item in one.store.items.values()] == ["first", "last"]
+
+
+def test_the_named_problems_are_few_and_the_counts_are_of_all() -> None:
+    count = Import().run(*[b"not json"] * 1_000)
+    assert (count.unusable, len(count.problems)) == (1_000, 20)
+
+
+def test_a_row_that_the_table_refuses_is_named_and_one_that_may_pass_stops_the_import() -> None:
+    class Refusing(FakeStore):
+        code = "ValidationException"
+
+        def put_label(self, imported: Any) -> bool:
+            if imported.text == "bad":
+                raise ClientError({"Error": {"Code": self.code, "Message": "Item size has exceeded"}}, "PutItem")
+            return super().put_label(imported)
+
+    lines = line(own("positive", positive=1), text="bad"), line(own("positive", positive=1), text="good")
+    count = Import(Refusing()).run(*lines)
+    assert (count.labels_stored, count.problems) == (1, [{"line": 1, "reason": "the table refuses it: Item size has exceeded"}])
+    throttled = Refusing()
+    throttled.code = "ThrottlingException"
+    with pytest.raises(ClientError, match="Throttling"):
+        Import(throttled).run(*lines)
 
 
 def test_labels_carry_the_time_of_their_own_storing() -> None:
