@@ -74,21 +74,27 @@ def _row(number: int, row: Any, attribute: str, labels: Sequence[str]) -> Labele
     if "failure-reason" in metadata:
         return RowWithoutLabel(number, shown(f"not labelled: {metadata['failure-reason']}", longest=_LONGEST_REASON), failed=True)
     value = row.get(attribute)
-    own = isinstance(value, Mapping)
+    answers: tuple[HumanAnswer, ...] = ()
+    if isinstance(value, Mapping):
+        consolidated, answers = _own(value, labels), tuple(_answers(value.get("answers")))
+    else:
+        consolidated = _built_in(value, metadata, labels)
     return LabeledRow(
         line=number,
         text=checked_text("source", row["source"]),
         prediction_id=_prediction_id(row.get(PREDICTION_ID)),
-        consolidated=_own(value, labels) if own else _built_in(value, metadata, labels),
-        answers=tuple(_answers(value.get("answers"))) if own else (),
+        consolidated=consolidated,
+        answers=answers,
         labelled_at=_time(metadata["creation-date"]),
     )
 
 
 def _prediction_id(value: Any) -> str | None:
-    if value is not None and not is_prediction_id(value):
+    if value is None:
+        return None
+    if not is_prediction_id(value):
         raise ValueError(f"{PREDICTION_ID} {str(value)[:80]!r} is not the id of a prediction: allowed are {PREDICTION_ID_FORM}")
-    return value
+    return str(value)
 
 
 def _time(value: Any) -> str:

@@ -62,8 +62,8 @@ class Workforce(Construct):
             cognito_config=sagemaker.CfnWorkforce.CognitoConfigProperty(client_id=client.ref, user_pool=pool.user_pool_id),
         )
         # CreateWorkforce looks for the pool's domain, and for a group of workers.
-        for needed in (domain, group):
-            workforce.add_resource_dependency(needed)
+        workforce.add_resource_dependency(domain)
+        workforce.add_resource_dependency(group)
         self._portal_sign_in(pool, client, workforce)
         workteam = sagemaker.CfnWorkteam(
             self,
