@@ -35,8 +35,8 @@ help: ## Show the commands
 check-tools:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11, which the pinned packages need" >&2; exit 2; }
-	@command -v node >/dev/null || { echo "error: node is missing: synthesis (AWS CDK) needs Node.js 20 or newer" >&2; exit 2; }
-	@node -e 'process.exit(parseInt(process.versions.node, 10) < 20 ? 1 : 0)' || { echo "error: Node.js $$(node --version) is too old: synthesis (AWS CDK) needs Node.js 20 or newer" >&2; exit 2; }
+	@command -v node >/dev/null || { echo "error: node is missing: synthesis (AWS CDK) needs Node.js 22, or 20 at least" >&2; exit 2; }
+	@node -e 'process.exit(parseInt(process.versions.node, 10) < 20 ? 1 : 0)' || { echo "error: Node.js $$(node --version) is too old: synthesis (AWS CDK) needs Node.js 22, or 20 at least" >&2; exit 2; }
 	@command -v npm >/dev/null || { echo "error: npm is missing: it comes with Node.js" >&2; exit 2; }
 
 # torch comes last and by itself: the hash of its file depends on the build, so the lock cannot hold it. Its dependencies are

@@ -40,7 +40,7 @@ def make_dataset(session: Session, *, seed: int, labels_shuffled: bool) -> Path:
 def require_node() -> None:
     """Raises DemoFailed when the CDK could not run; asked before anything is started."""
     if shutil.which("node") is None:
-        raise DemoFailed("node is not on the PATH: synthesis (AWS CDK) needs Node.js 20 or newer; install it, then start again")
+        raise DemoFailed("node is not on the PATH: synthesis (AWS CDK) needs Node.js 22, or 20 at least; install it, then start again")
 
 
 def synthesise(session: Session, output: Path) -> None:
