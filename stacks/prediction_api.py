@@ -150,6 +150,8 @@ class PredictionApi(Construct):
             # One role for every API of the account and region: it stays when this stack goes.
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN if manages_role else None,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
+            # The caller's bytes as they are, in base64: as text, API Gateway would replace what is not UTF-8.
+            binary_media_types=["*/*"],
             deploy_options=apigateway.StageOptions(
                 stage_name="v1",
                 tracing_enabled=True,

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import base64
-import json
-import re
+import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lambdas.common.text import InvalidJson, InvalidText, TextTooLong, checked_text, kind, parse_json
+
 MAX_SUBJECT_CHARS = 256
 _FIELDS = ("text", "subject")
-_NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
+_EXAMPLE = '{"text": "..."}'
 
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """A checked request. ``subject``: whom or what the text is about, kept with the prediction."""
+    """A checked request, its texts in Unicode's normal form C. ``subject``: whom or what the text is about, kept with the prediction."""
 
     text: str
     subject: str | None = None
@@ -36,52 +37,61 @@ class RefusedRequest(ValueError):
 def read_request(event: Mapping[str, Any], *, max_text_chars: int) -> PredictRequest:
     """The body of an API Gateway proxy event.
 
-    Any alphabet is valid, and markup is text like any other.
+    Any alphabet is valid, and markup is text like any other. API Gateway hands over the caller's bytes as base64, since the API
+    declares every type as binary: as text it would replace bytes that are not UTF-8, and the function would never know.
 
     Raises:
-        RefusedRequest: not a JSON object, an unknown or missing field, an empty text (400), or a text too long (413).
+        RefusedRequest: another type than JSON in UTF-8 (415), a text too long (413), or not a JSON object, an unknown or missing field,
+            an empty text or subject, a character that is not allowed (400).
     """
-    raw = event.get("body") or ""
+    _check_headers(event)
     try:
-        text = base64.b64decode(raw).decode("utf-8") if event.get("isBase64Encoded") else raw
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RefusedRequest("body", f'must be JSON in UTF-8, such as {{"text": "..."}} ({type(error).__name__})') from None
+        document = parse_json(_body(event))
+    except InvalidJson as error:
+        raise RefusedRequest("body", f"{error}: must be JSON in UTF-8, such as {_EXAMPLE}") from None
     if not isinstance(document, dict):
-        raise RefusedRequest("body", f"must be a JSON object with the field 'text', not {type(document).__name__}")
+        raise RefusedRequest("body", f"must be a JSON object with the field 'text', such as {_EXAMPLE}, not {kind(document)}")
     unknown = sorted(set(document) - set(_FIELDS))
     if unknown:
         raise RefusedRequest("body", f"has the unknown field {unknown[0][:80]!r}: allowed are {' and '.join(_FIELDS)}")
-    return PredictRequest(_text(document, max_text_chars), _subject(document))
-
-
-def _text(document: Mapping[str, Any], limit: int) -> str:
     if "text" not in document:
-        raise RefusedRequest("text", f"is missing: give the text to classify, 1 to {limit} characters")
-    text = document["text"]
-    if not isinstance(text, str):
-        raise RefusedRequest("text", f"must be a string, not {type(text).__name__}")
-    if not text.strip():
-        raise RefusedRequest("text", f"is empty: allowed are 1 to {limit} characters that are not all white space")
-    if len(text) > limit:
-        raise RefusedRequest("text", f"has {len(text)} characters: allowed are 1 to {limit}", status=413)
-    _characters("text", text)
-    return text
-
-
-def _subject(document: Mapping[str, Any]) -> str | None:
+        raise RefusedRequest("text", f"is missing: give the text to classify, 1 to {max_text_chars} characters")
     subject = document.get("subject")
-    if subject is not None and (not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS):
-        raise RefusedRequest("subject", f"must be a string of 1 to {MAX_SUBJECT_CHARS} characters, or be left out")
-    if subject is not None:
-        _characters("subject", subject)
-    return subject
-
-
-def _characters(field: str, text: str) -> None:
-    """What a queue and a table take: SQS refuses the two noncharacters, and half of a surrogate pair has no UTF-8 form."""
-    wrong = _NO_CHARACTER.search(text)
-    if wrong:
-        raise RefusedRequest(
-            field, f"has U+{ord(wrong[0]):04X} at position {wrong.start()}, which is no character: send valid Unicode text"
+    try:
+        return PredictRequest(
+            checked_text("text", document["text"], longest=max_text_chars),
+            None if subject is None else checked_text("subject", subject, longest=MAX_SUBJECT_CHARS),
         )
+    except InvalidText as error:
+        too_long = isinstance(error, TextTooLong) and error.field == "text"
+        raise RefusedRequest(error.field, error.problem, status=413 if too_long else 400) from None
+
+
+def _check_headers(event: Mapping[str, Any]) -> None:
+    """Without a type JSON is assumed, as API Gateway does itself. Header names come in any case, and may come twice."""
+    for value in _header_values(event, "content-type"):
+        media_type, *parameters = (part.strip().lower() for part in value.split(";"))
+        charsets = [part.removeprefix("charset=").strip('"') for part in parameters if part.startswith("charset=")]
+        if media_type != "application/json" or set(charsets) - {"utf-8", "utf8"}:
+            raise RefusedRequest("Content-Type", f"is {value[:80]!r}: allowed is application/json, in UTF-8", status=415)
+    for value in _header_values(event, "content-encoding"):
+        if value.strip().lower() not in ("", "identity"):
+            raise RefusedRequest("Content-Encoding", f"is {value[:80]!r}: send the body as it is, without compression", status=415)
+
+
+def _header_values(event: Mapping[str, Any], name: str) -> list[str]:
+    """``multiValueHeaders`` holds every value, ``headers`` the last one of each name."""
+    several = event.get("multiValueHeaders") or {key: [value] for key, value in (event.get("headers") or {}).items()}
+    return [value for key, values in several.items() if key.lower() == name for value in values]
+
+
+def _body(event: Mapping[str, Any]) -> str | bytes:
+    raw = event.get("body") or ""
+    if not isinstance(raw, str):
+        raise RefusedRequest("body", f"must be a string of JSON, such as {_EXAMPLE}, not {kind(raw)}")
+    if not event.get("isBase64Encoded"):
+        return raw
+    try:
+        return base64.b64decode(raw, validate=True)
+    except (binascii.Error, ValueError):
+        raise RefusedRequest("body", f"is not the base64 that it is said to be: must be JSON in UTF-8, such as {_EXAMPLE}") from None
