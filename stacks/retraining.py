@@ -18,10 +18,11 @@ from stacks.monitoring import LOOKBACK_HOURS
 from stacks.names import Names
 from stacks.rollout import longest_rollout_hours
 from stacks.settings import Settings
-from stacks.tuning import LONGEST_JOB_PREFIX
-from stacks.tuning_jobs import OBJECTIVE, longest_hours, outside_dataset, parameter_ranges, static_parameters
+from stacks.tuning_jobs import longest_hours, outside_dataset
 
 LABELS_INDEX = "labels-by-day"
+EXECUTION_FAULTS = ["StepFunctions.AWSStepFunctionsException", "StepFunctions.ExecutionLimitExceededException"]
+"""Faults of Step Functions itself when another execution is started, throttling among the first; the execution's own failure is neither."""
 FREEZE_TIMEOUT_SECONDS = 600
 FREEZE_MEMORY_MIB = 1_024
 
@@ -43,32 +44,19 @@ class RetrainingStack(Stack):
     # -- functions ---------------------------------------------------------------------------------
 
     def _plan_function(self) -> PythonFunction:
-        names, ranges = self.names, parameter_ranges(self.settings, retraining=True)
-        tunable = sorted(item["Name"] for items in ranges.values() for item in items)
-        static = static_parameters(self.settings, code_file="")
+        names = self.names
         function = PythonFunction(
             self,
             "PlanRetraining",
             shared=self.shared,
             folder="plan_retraining",
             description="Finds the champion and the tuning job to learn from",
-            environment={
-                "RELEASE_PARAMETER": names.parameter("release"),
-                "STRATEGY": self.settings.tuning.strategy,
-                "OBJECTIVE": OBJECTIVE,
-                "TUNABLE": ",".join(tunable),
-                "HYPERPARAMETERS": ",".join(sorted({*tunable, *static})),
-            },
+            environment={"RELEASE_PARAMETER": names.parameter("release")},
         )
         function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.parameter('release')}")])
         packages = f"model-package/{names.model_package_group}/*"
-        jobs = f"hyper-parameter-tuning-job/{names.prefix[:LONGEST_JOB_PREFIX].rstrip('-')}-*"
-        for action, resource, reason in (
-            ("DescribeModelPackage", packages, "The service numbers our own group's packages"),
-            ("DescribeHyperParameterTuningJob", jobs, "The tuning machine names its jobs with this prefix and a digest"),
-        ):
-            function.allow([f"sagemaker:{action}"], [names.arn("sagemaker", resource)])
-            function.acknowledge(self._finding("sagemaker", resource), reason)
+        function.allow(["sagemaker:DescribeModelPackage"], [names.arn("sagemaker", packages)])
+        function.acknowledge(self._finding("sagemaker", packages), "The service numbers our own group's packages")
         return function
 
     def _freeze_function(self) -> PythonFunction:
@@ -151,6 +139,8 @@ class RetrainingStack(Stack):
         for bucket, prefix in outside_dataset(self.settings.dataset.uri):
             function.allow(["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"])
             function.acknowledge(f"Resource::arn:aws:s3:::{bucket}/{prefix}*", "The first version lies in the team's own bucket")
+        if self.settings.dataset.kms_key_arn:
+            function.allow(["kms:Decrypt"], [self.settings.dataset.kms_key_arn])
 
     def _objects(self, prefix: str) -> str:
         return f"Resource::arn:aws:s3:::{self.names.prefix}-data-<AWS::AccountId>-{self.region}/{prefix}/*"
@@ -258,8 +248,13 @@ class RetrainingStack(Stack):
         return self._execute("Rollout", "rollout", challenger).next(finish)
 
     def _execute(self, name: str, part: str, content: dict[str, Any]) -> sfn.CustomState:
-        """Run another state machine to its end; its output is ``$.<part>.output``."""
-        return sfn.CustomState(
+        """Run another state machine to its end; its output is ``$.<part>.output``.
+
+        StartExecution with the name and input of a running execution answers with that one, so a repeated call starts no second one.
+        A redrive is to start a new one, since the old one has ended.
+        """
+        started = f"States.Format('{part}-{{}}-{{}}', States.Hash($$.Execution.Id, 'SHA-1'), $$.Execution.RedriveCount)"
+        state = sfn.CustomState(
             self.steps,
             name,
             state_json={
@@ -267,9 +262,11 @@ class RetrainingStack(Stack):
                 "Resource": "arn:aws:states:::states:startExecution.sync:2",
                 "Parameters": {
                     "StateMachineArn": self.names.arn("states", f"stateMachine:{self.names.state_machine(part)}"),
+                    "Name.$": started,
                     "Input": {**content, "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID.$": "$$.Execution.Id"},
                 },
                 "ResultSelector": {"output.$": "$.Output"},
                 "ResultPath": f"$.{part}",
             },
         )
+        return state.add_retry(errors=EXECUTION_FAULTS, interval=Duration.seconds(10), max_attempts=4, backoff_rate=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from aws_cdk import Duration, Environment, Stack
@@ -17,10 +18,20 @@ from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.images import inference_image, training_image
 from stacks.names import Names
 from stacks.settings import Settings
-from stacks.tuning_jobs import JobEnvironment, evaluation_parameters, longest_hours, outside_dataset, search_parameters, tuning_parameters
+from stacks.tuning_jobs import (
+    JobEnvironment,
+    evaluation_parameters,
+    following,
+    longest_hours,
+    outside_dataset,
+    search_parameters,
+    tuning_parameters,
+)
 
 SAGEMAKER_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.ResourceLimitExceededException"]
 """Throttling comes as the first or the second name; the third is an instance quota that another job may free again."""
+LOOK_AGAIN = Duration.minutes(5)
+"""How often a tuning job is looked at that the execution does not wait for."""
 LONGEST_JOB_PREFIX = 23
 """``plan.job_name`` cuts here: SageMaker allows 32 characters, and nine are a dash and a digest."""
 
@@ -33,7 +44,7 @@ class TuningStack(Stack):
         super().__init__(scope, self.names.stack("tuning"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)
-        self.code = ModelCodeAsset(self, "ModelCode")
+        self.code = ModelCodeAsset(self, "ModelCode", shared=self.shared)
         sagemaker.CfnModelPackageGroup(
             self,
             "Models",
@@ -62,9 +73,9 @@ class TuningStack(Stack):
             shared=self.shared,
             kind="TrainingJobs",
             image=training,
-            code=self.code,
             reads=[*datasets, ("data", "base-model/"), ("models", "training/"), ("models", "checkpoints/")],
             writes=[("models", "training/"), ("models", "checkpoints/")],
+            outside_key=self.settings.dataset.kms_key_arn,
         ).role
         self.evaluation_role = JobRole(
             self,
@@ -72,9 +83,9 @@ class TuningStack(Stack):
             shared=self.shared,
             kind="ProcessingJobs",
             image=evaluation,
-            code=self.code,
             reads=[*datasets, ("models", "training/")],
             writes=[("models", "evaluations/")],
+            outside_key=self.settings.dataset.kms_key_arn,
         ).role
         key = self.shared.key.key_arn
         self.training = JobEnvironment(training, self.training_role.role_arn, key, f"s3://{models}/training")
@@ -96,7 +107,6 @@ class TuningStack(Stack):
                 "DATASET_PARAMETER": parameters["dataset"],
                 "BASE_MODEL_PARAMETER": parameters["base-model"],
                 "RELEASE_PARAMETER": parameters["release"],
-                "CODE_URI": self.code.s3_uri,
                 "CHECKPOINTS_URI": f"s3://{names.bucket('models')}/checkpoints",
                 "DEFAULT_MAX_JOBS": str(tuning.max_jobs),
                 "MAX_PARALLEL_JOBS": str(tuning.max_parallel_jobs),
@@ -105,6 +115,9 @@ class TuningStack(Stack):
         function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{name}") for name in parameters.values()])
         function.allow(["sagemaker:DescribeModelPackage"], [self._packages()])
         function.acknowledge(self._finding("sagemaker", self._package_pattern()), "The service numbers our own group's packages")
+        jobs = f"hyper-parameter-tuning-job/{self.job_prefix}*"
+        function.allow(["sagemaker:DescribeHyperParameterTuningJob"], [names.arn("sagemaker", jobs)])
+        function.acknowledge(self._finding("sagemaker", jobs), "The machine names its jobs with this prefix and a digest")
         return function
 
     def _select_function(self) -> PythonFunction:
@@ -114,7 +127,7 @@ class TuningStack(Stack):
             shared=self.shared,
             folder="select_candidates",
             description="Picks the best two training jobs of a tuning job",
-            environment={"CODE_URI": self.code.s3_uri, "EVALUATIONS_URI": self.evaluation.output_uri},
+            environment={"EVALUATIONS_URI": self.evaluation.output_uri},
         )
         for actions, kind in (
             (["DescribeTrainingJob"], "training-job"),
@@ -149,7 +162,6 @@ class TuningStack(Stack):
             environment={
                 "MODEL_PACKAGE_GROUP": names.model_package_group,
                 "INFERENCE_IMAGE": inference_image(settings.region, settings.hosting.instance_type),
-                "INSTANCE_TYPE": settings.hosting.instance_type,
                 "APPROVAL_STATUS": "Approved" if settings.gates.approval == "automatic" else "PendingManualApproval",
             },
         )
@@ -181,9 +193,23 @@ class TuningStack(Stack):
     def _state_machine(self) -> StateMachine:
         # States live in a scope of their own, so that their names stay short in the definition.
         self.steps = Construct(self, "Steps")
-        payload = sfn.TaskInput.from_object({"execution_id": sfn.JsonPath.execution_id, "input": sfn.JsonPath.entire_payload})
+        payload = sfn.TaskInput.from_object(
+            {
+                "execution_id": sfn.JsonPath.execution_id,
+                "input": sfn.JsonPath.entire_payload,
+                "code_uri": self.code.s3_uri,
+                "following": following(self.settings, self.training, self.code.file_name),
+            }
+        )
         plan = invoke(self.steps, "Plan", self.plan, payload=payload)
         select = invoke(self.steps, "Select", self.select, result_path="$.candidates")
+        # The job runs though this execution does not wait for it: its start was repeated after a fault, or the execution was redriven.
+        select.add_retry(
+            errors=["TuningUnfinished"],
+            interval=LOOK_AGAIN,
+            max_attempts=math.ceil(longest_hours(self.settings) * 3_600 / LOOK_AGAIN.to_seconds()),
+            backoff_rate=1,
+        )
         select.add_catch(self._refusal("NoCandidate"), errors=["NoCandidate"], result_path="$.error")
         machine = StateMachine(
             self,
@@ -193,6 +219,8 @@ class TuningStack(Stack):
             definition=plan.next(self._ranges(self._tune(select.next(self._evaluate_each()).next(self._register())))),
             timeout=Duration.hours(longest_hours(self.settings)),
         )
+        # A new definition names the code, so that must be there before.
+        machine.state_machine.node.add_dependency(self.code.published)
         machine.allow_invoke(self.plan, self.select, self.gates, self.register)
         for job, resource, role in (
             ("HyperParameterTuningJob", "hyper-parameter-tuning-job", self.training_role),
@@ -241,7 +269,11 @@ class TuningStack(Stack):
 
     def _register(self) -> sfn.IChainable:
         payload = sfn.TaskInput.from_object(
-            {"candidates": sfn.JsonPath.object_at("$.candidates"), "tuning_job": sfn.JsonPath.string_at("$.tuning_job_name")}
+            {
+                "candidates": sfn.JsonPath.object_at("$.candidates"),
+                "tuning_job": sfn.JsonPath.string_at("$.tuning_job_name"),
+                "warm_start": sfn.JsonPath.string_at("$.warm_start_reason"),
+            }
         )
         register = invoke(self.steps, "Register", self.register, payload=payload)
         return register.add_catch(self._refusal("GatesRefused"), errors=["GatesRefused"], result_path="$.error")

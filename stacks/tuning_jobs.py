@@ -20,6 +20,8 @@ METRICS = (OBJECTIVE, "validation:accuracy", "train:loss")
 LEAST_RUNTIME_SECONDS = 120
 """CreateHyperParameterTuningJob's lower bound of ResourceLimits.MaxRuntimeInSeconds."""
 
+_NEVER_CHANGED = ("EnableInterContainerTrafficEncryption", "EnableNetworkIsolation", "RetryStrategy")
+"""Fields of the training job definition that a warm start does not let differ from the parents' (``plan_tuning/warm_start.py``)."""
 INPUT = "/opt/ml/processing/input"
 CODE = "/opt/ml/processing/code"
 OUTPUT = "/opt/ml/processing/output/evaluation"
@@ -87,6 +89,24 @@ def static_parameters(settings: Settings, code_file: str) -> dict[str, str]:
         "review_share": str(settings.review.target_share),
         "max_length": str(settings.tuning.max_length),
         "replay_rows": str(settings.retraining.replay_rows),
+    }
+
+
+def following(settings: Settings, environment: JobEnvironment, code_file: str) -> dict[str, Any]:
+    """The tuning job as its plan must know it, to name no parent for a warm start that the service would refuse."""
+    definition = _training_definition(settings, environment, code_file)
+    static = static_parameters(settings, code_file)
+    return {
+        "strategy": settings.tuning.strategy,
+        "objective": OBJECTIVE,
+        "ranges": {
+            "first": parameter_ranges(settings, retraining=False),
+            "retraining": parameter_ranges(settings, retraining=True),
+        },
+        "definition": {
+            "StaticHyperParameters": {name: value for name, value in static.items() if not name.endswith(".$")},
+            **{name: definition[name] for name in _NEVER_CHANGED if name in definition},
+        },
     }
 
 
@@ -165,7 +185,8 @@ def evaluation_parameters(settings: Settings, environment: JobEnvironment) -> di
         "--alpha": settings.drift.false_alarm_rate,
     }
     return {
-        "ProcessingJobName.$": "$.evaluation_job_name",
+        # A repeated or redriven step makes another job: a name is taken for ever.
+        "ProcessingJobName.$": "States.Format('{}-{}-{}', $.evaluation_job_name, $$.Execution.RedriveCount, $$.State.RetryCount)",
         "RoleArn": environment.role_arn,
         "AppSpecification": {
             "ImageUri": environment.image,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,13 +92,3 @@ def channels(tuning: TuningInput, *, code_uri: str, base_model_uri: str, champio
     if tuning.continue_from_champion and champion_model_uri:
         result.append(channel("parent", champion_model_uri))
     return result
-
-
-def warm_start(parents: Sequence[str]) -> dict[str, Any] | None:
-    """WarmStartConfig, or None: the data changed, so what was learnt is transferred, not continued."""
-    if not parents:
-        return None
-    return {
-        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": name} for name in parents],
-        "WarmStartType": "TransferLearning",
-    }

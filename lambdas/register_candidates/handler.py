@@ -16,7 +16,6 @@ from lambdas.register_candidates.registration import package_request, passing
 class Environment:
     model_package_group: str
     inference_image: str
-    instance_type: str
     approval_status: str
 
 
@@ -28,7 +27,7 @@ def _environment() -> Environment:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"candidates", "tuning_job"}`` -> the state machine's output, best package first.
+    """``{"candidates", "tuning_job", "warm_start"}`` -> the state machine's output, best package first.
 
     Raises:
         GatesRefused: no candidate passed.
@@ -40,7 +39,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             candidate,
             group=environment.model_package_group,
             image=environment.inference_image,
-            instance_type=environment.instance_type,
             tuning_job=event["tuning_job"],
             approval=environment.approval_status,
         )
@@ -50,6 +48,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {
         "packages": packages,
         "tuning_job": event["tuning_job"],
+        "warm_start": event["warm_start"],
         "dataset_version": accepted[0]["dataset_version"],
         "candidates": event["candidates"],
     }

@@ -29,10 +29,11 @@ def passing(candidates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return accepted
 
 
-def package_request(
-    candidate: Mapping[str, Any], *, group: str, image: str, instance_type: str, tuning_job: str, approval: str
-) -> dict[str, Any]:
-    """CreateModelPackage of one candidate; the client token makes a repeated call return the same package."""
+def package_request(candidate: Mapping[str, Any], *, group: str, image: str, tuning_job: str, approval: str) -> dict[str, Any]:
+    """CreateModelPackage of one candidate; the client token makes a repeated call return the same package.
+
+    The instance types that it may run on are left out, which the API allows in a group: an endpoint on another one would be refused.
+    """
     return {
         "ModelPackageGroupName": group,
         "ModelPackageDescription": f"Text classifier of {candidate['training_job']}, macro-F1 {candidate['macro_f1']:.3f}",
@@ -42,7 +43,6 @@ def package_request(
             "Containers": [{"Image": image, "ModelDataUrl": candidate["model_uri"], "Environment": {"OMP_NUM_THREADS": "1"}}],
             "SupportedContentTypes": ["application/json"],
             "SupportedResponseMIMETypes": ["application/json"],
-            "SupportedRealtimeInferenceInstanceTypes": [instance_type],
         },
         "ModelMetrics": {"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": candidate["evaluation_uri"]}}},
         "CustomerMetadataProperties": {

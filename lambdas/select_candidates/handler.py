@@ -17,7 +17,6 @@ from lambdas.select_candidates.selection import NoCandidate, best_with_model, ev
 
 @dataclass(frozen=True)
 class Environment:
-    code_uri: str
     evaluations_uri: str
 
 
@@ -76,7 +75,7 @@ def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
                 "evaluation_job_name": name,
                 "output_uri": f"{_environment().evaluations_uri}/{name}",
                 "processing_inputs": processing_inputs(
-                    code_uri=_environment().code_uri,
+                    code_uri=event["code_uri"],
                     dataset_uri=event["dataset_uri"],
                     model_uri=model_uri,
                     champion_uri=event.get("champion_model_uri"),

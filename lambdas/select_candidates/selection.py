@@ -40,8 +40,8 @@ def require_ended(tuning_job: str, status: str) -> None:
 
 
 def evaluation_job_name(training_job: str) -> str:
-    """A processing job name (at most 63 characters) that follows from the training job's."""
-    return f"{training_job[:52].rstrip('-')}-evaluation"
+    """A processing job name that follows from the training job's, and leaves room for the count of redrives and retries (63 in all)."""
+    return f"{training_job[:45].rstrip('-')}-evaluation"
 
 
 def ranked(summaries: Iterable[Mapping[str, Any]], *, maximise: bool = True) -> list[Candidate]:

@@ -128,6 +128,8 @@ def _as_the_machines_role(execute_task: Callable[..., Any]) -> Callable[..., Any
         if execution is not None and execution["status"] != "RUNNING":
             raise _Ended
         machine = stepfunctions._state_machines.get((execution or {}).get("stateMachineArn", "")) or {}
+        # 0 before the first redrive: developer guide, "Accessing execution data from the Context object".
+        ctx["Execution"]["RedriveCount"] = (execution or {}).get("redriveCount", 0)
         role_token, execution_token = _role.set(machine.get("roleArn", "")), _execution.set(execution)
         try:
             return execute_task(state_def, raw_input, execution, ctx)
@@ -332,9 +334,19 @@ def _service_fault(resource: str) -> str:
 # -- nested executions -------------------------------------------------------------------------------
 
 
+def _start_once(request: dict[str, Any]) -> Any:
+    """StartExecution. With the name and the input of a running execution it answers with that one (API reference, StartExecution)."""
+    machine = request["stateMachineArn"]
+    named = f"{machine.replace(':stateMachine:', ':execution:')}:{request.get('name')}"
+    running = stepfunctions._executions.get(named)
+    if running and running["status"] == "RUNNING" and running["input"] == request["input"]:
+        return responses.json_response({"executionArn": named, "startDate": running["startDate"]})
+    return stepfunctions._start_execution(request)
+
+
 def _nested(resource: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Like an execution that somebody else starts (events included), waited for; ``.sync:2`` gives its output parsed."""
-    status, _, body = stepfunctions._start_execution(stepfunctions._nested_start_execution_request(parameters))
+    status, _, body = _start_once(stepfunctions._nested_start_execution_request(parameters))
     answer = json.loads(body)
     if status != 200:
         raise stepfunctions._ExecutionError(f"StepFunctions.{answer['__type']}Exception", answer.get("message", ""))

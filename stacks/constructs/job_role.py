@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.constructs import findings
-from stacks.constructs.model_code_asset import ModelCodeAsset
+from stacks.constructs.model_code_asset import PREFIX
 from stacks.constructs.shared import SharedResources
 from stacks.images import repository_arn
 from stacks.names import BUCKET_PURPOSES
@@ -19,15 +19,23 @@ _NETWORK_READS = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:Desc
                   "ec2:DescribeSecurityGroups")  # fmt: skip
 
 
+_KEY_USE = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom", "kms:ReEncryptTo")  # fmt: skip
+"""``kms:Decrypt`` for encrypted input, ``kms:Encrypt`` for a key in the output's configuration, and ``kms:CreateGrant`` for a volume's key:
+SageMaker developer guide, "How to use SageMaker AI execution roles", CreateHyperParameterTuningJob and CreateProcessingJob API. The rest is
+what a key's users have by default, since S3 and EBS call it on their behalf: KMS developer guide, "Default key policy". Written out,
+``GenerateDataKey*`` and ``ReEncrypt*`` are these, less the key pairs that neither of them uses."""
+
+
 class JobRole(Construct):
     """Role assumed by SageMaker for one kind of job.
 
     Args:
         kind: ``TrainingJobs`` or ``ProcessingJobs``: the service's log group and metric namespace below ``/aws/sagemaker/``.
         image: the container image that is pulled.
-        code: the code that the jobs run.
         reads: pairs of bucket purpose and key prefix; the purpose may be another bucket's name.
         writes: pairs of bucket purpose and key prefix.
+        outside_key: the key of another bucket among those that are read.
     """
 
     def __init__(
@@ -38,18 +46,18 @@ class JobRole(Construct):
         shared: SharedResources,
         kind: str,
         image: str,
-        code: ModelCodeAsset,
         reads: Sequence[tuple[str, str]],
         writes: Sequence[tuple[str, str]],
+        outside_key: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._shared = shared
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"), description=f"Role of our {kind}")
-        self._allow_files(reads, writes)
-        self._allow(["s3:GetObject"], [code.object_arn])
-        listed = {"StringEquals": {"s3:prefix": code.asset.s3_object_key}}
-        self._allow(["s3:ListBucket"], [code.asset.bucket.bucket_arn], listed)
-        self._allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [shared.key.key_arn])
+        # Of every deploy: an execution, redriven or running, reads the code that it was started with.
+        self._allow_files([*reads, ("models", PREFIX)], writes)
+        self._allow(_KEY_USE, [shared.key.key_arn])
+        if outside_key:
+            self._allow(["kms:Decrypt"], [outside_key])
         self._allow(["kms:CreateGrant"], [shared.key.key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
         self._allow_reporting(kind)
         self._allow(["ecr:GetAuthorizationToken"], ["*"])

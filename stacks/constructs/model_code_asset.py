@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import tarfile
 from pathlib import Path
 
+from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from stacks.constructs.python_function import ROOT, staging_root
+from stacks.constructs.python_function import ROOT, PythonFunction, staging_root
+from stacks.constructs.shared import SharedResources
+
+PREFIX = "code/"
+"""Of the published archives in the models bucket; a job may read all of them and write none."""
+_PUBLISH_SECONDS = 60
+_ANSWER_SECONDS = 300
+"""How much longer than the function CloudFormation waits for its answer."""
 
 MODEL_CODE = ROOT / "model_code"
 
@@ -36,23 +45,45 @@ def model_code_archive() -> bytes:
 
 
 class ModelCodeAsset(Construct):
-    """The archive as a CDK asset: ``s3_uri`` is the object, ``file_name`` its name inside a channel."""
+    """The archive as a CDK asset, and its copy ``code/<hash>.gz`` in the models bucket, where jobs read it.
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    Jobs do not read the asset itself. Its bucket is shared by every app of the account, so a grant that also covers the archives of
+    earlier deploys would cover theirs; and ``cdk gc`` deletes an asset that no template names, though running executions may.
+
+    Attributes:
+        s3_uri: the copy; ``file_name`` is its name inside a channel.
+        published: what must have been made before a state machine names the copy.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, shared: SharedResources) -> None:
         super().__init__(scope, construct_id)
-        path: Path = staging_root() / "sourcedir.tar.gz"
-        path.write_bytes(model_code_archive())
+        archive = model_code_archive()
+        # Named by its content: in one process CDK hashes what lies at a path once.
+        path: Path = staging_root() / hashlib.sha256(archive).hexdigest() / "sourcedir.tar.gz"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(archive)
         self.asset = assets.Asset(self, "Asset", path=str(path))
-
-    @property
-    def s3_uri(self) -> str:
-        return self.asset.s3_object_url
-
-    @property
-    def object_arn(self) -> str:
-        return f"{self.asset.bucket.bucket_arn}/{self.asset.s3_object_key}"
-
-    @property
-    def file_name(self) -> str:
-        """A channel of one object keeps its name, which CDK makes from the content's hash."""
-        return self.asset.s3_object_key.rsplit("/", 1)[-1]
+        self.file_name = self.asset.s3_object_key.rsplit("/", 1)[-1]
+        models = shared.names.bucket("models")
+        self.s3_uri = f"s3://{models}/{PREFIX}{self.file_name}"
+        publish = PythonFunction(
+            scope,
+            "PublishCode",
+            shared=shared,
+            folder="publish_code",
+            description="Lays the training code where jobs read it, beside that of earlier deploys",
+            timeout=_PUBLISH_SECONDS,
+        )
+        publish.allow(["s3:GetObject"], [f"{self.asset.bucket.bucket_arn}/{self.asset.s3_object_key}"])
+        published = [f"arn:aws:s3:::{models}/{PREFIX}*"]
+        publish.allow(["s3:PutObject"], published, because="A deploy's code is named by its own hash, all below this one prefix")
+        publish.allow(["kms:Decrypt", "kms:GenerateDataKey"], [shared.key.key_arn])
+        self.published = CustomResource(
+            self,
+            "Published",
+            service_token=publish.function.function_arn,
+            resource_type="Custom::PublishedCode",
+            service_timeout=Duration.seconds(_PUBLISH_SECONDS + _ANSWER_SECONDS),
+            properties={"Source": self.asset.s3_object_url, "Target": self.s3_uri},
+        )
+        self.published.node.add_dependency(publish.role)  # its policy: without it the copy races IAM

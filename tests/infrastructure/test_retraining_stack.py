@@ -13,18 +13,17 @@ from deployed_definition import ACCOUNT, definition, resolve
 
 from lambdas.common.environment import read_environment
 from lambdas.freeze_dataset import handler as freeze_handler
-from lambdas.plan_retraining.plan import NextTuning, warm_start_from
 from lambdas.plan_tuning.plan import read_input
 from stacks.application import FEATURE_FLAGS
 from stacks.names import PREDICTION_INDEXES
 from stacks.retraining import LABELS_INDEX, RetrainingStack
 from stacks.settings import DatasetSettings, Settings, load_settings
-from stacks.tuning import TuningStack
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
 QUIET = DEV.model_copy(update={"retraining": DEV.retraining.model_copy(update={"on_drift": False})})
-ELSEWHERE = DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-data/texts/v1")})
+TEAM_KEY = "arn:aws:kms:us-east-1:999999999999:key/0a1b2c3d"
+ELSEWHERE = DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-data/texts/v1", kms_key_arn=TEAM_KEY)})
 
 
 def stack_of(settings: Settings) -> RetrainingStack:
@@ -128,24 +127,15 @@ def test_the_machine_may_start_watch_and_stop_the_two_others_only(template: Temp
     assert found["events:PutRule"] == {f"arn:aws:events:us-east-1:{ACCOUNT}:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"}
 
 
-def test_a_warm_start_is_possible_after_a_tuning_job_of_this_very_stage(template: Template) -> None:
-    """The function's idea of the next tuning job is what the tuning stack makes, after a first tuning and after a retraining."""
-    states = definition(Template.from_stack(TuningStack(App(context=FEATURE_FLAGS), DEV)))["States"]
-    request = states["Tune"]["Parameters"]
-    environment = variables(template, "reviewloop-dev-plan-retraining")
-    following = NextTuning(
-        environment["STRATEGY"],
-        environment["OBJECTIVE"],
-        tuple(environment["TUNABLE"].split(",")),
-        tuple(environment["HYPERPARAMETERS"].split(",")),
-    )
-    for ranges in ("FirstRanges", "RetrainingRanges"):
-        finished = {
-            "HyperParameterTuningJobName": "t", "HyperParameterTuningJobStatus": "Completed", "ObjectiveStatusCounters": {"Succeeded": 1},
-            "HyperParameterTuningJobConfig": {**request["HyperParameterTuningJobConfig"], "ParameterRanges": states[ranges]["Result"]},
-            "TrainingJobDefinition": {"StaticHyperParameters": request["TrainingJobDefinition"]["StaticHyperParameters"]},
-        }  # fmt: skip
-        assert warm_start_from(finished, following).parents == ("t",)
+@pytest.mark.parametrize(("state", "part"), [("Tune", "tuning"), ("Rollout", "rollout")])
+def test_a_fault_of_step_functions_is_tried_again_and_starts_no_second_execution(template: Template, state: str, part: str) -> None:
+    """StartExecution with a running execution's name and input answers with that one; a redrive needs another name."""
+    task = definition(template)["States"][state]
+    (retry,) = task["Retry"]
+    assert retry["ErrorEquals"] == ["StepFunctions.AWSStepFunctionsException", "StepFunctions.ExecutionLimitExceededException"]
+    assert "States.TaskFailed" not in retry["ErrorEquals"]  # the other machine's own failure is its answer
+    name = task["Parameters"]["Name.$"]
+    assert name == f"States.Format('{part}-{{}}-{{}}', States.Hash($$.Execution.Id, 'SHA-1'), $$.Execution.RedriveCount)"
 
 
 # -- triggers ----------------------------------------------------------------------------------------
@@ -246,7 +236,7 @@ def test_deciding_reads_and_starts_this_machine_and_changes_nothing(template: Te
 
 def test_planning_only_looks(template: Template) -> None:
     own = {action for action in grants(template, "PlanRetrainingRole") if not action.startswith(("logs:", "xray:"))}
-    assert own == {"ssm:GetParameter", "sagemaker:DescribeModelPackage", "sagemaker:DescribeHyperParameterTuningJob"}
+    assert own == {"ssm:GetParameter", "sagemaker:DescribeModelPackage"}
 
 
 @pytest.mark.parametrize("role", ["FreezeDatasetRole", "DecideRetrainingRole"])
@@ -254,6 +244,7 @@ def test_a_first_version_in_the_teams_own_bucket_can_be_read_not_written(role: s
     found = grants(Template.from_stack(stack_of(ELSEWHERE)), role)
     assert "arn:aws:s3:::team-data/texts/v1/*" in found["s3:GetObject"]
     assert not [arn for arn in found.get("s3:PutObject", ()) if "team-data" in arn]
+    assert {action for action, resources in found.items() if TEAM_KEY in resources} == {"kms:Decrypt"}
 
 
 # -- audits ------------------------------------------------------------------------------------------

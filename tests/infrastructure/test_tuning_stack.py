@@ -13,11 +13,13 @@ from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, definition, fill_in, problems, resolve
 
-from lambdas.plan_tuning.plan import channels, job_name, read_input, warm_start
+from lambdas.plan_tuning.plan import channels, job_name, read_input
+from lambdas.plan_tuning.warm_start import Following, WarmStart, choose
 from lambdas.register_candidates.registration import package_request
 from lambdas.select_candidates.selection import evaluation_job_name, processing_inputs
 from local.emulator.step_functions_fields import refused
 from stacks.application import FEATURE_FLAGS
+from stacks.constructs import model_code_asset
 from stacks.constructs.state_machine import CRASHES, LAMBDA_FAULTS
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
 from stacks.settings import DatasetSettings, NetworkSettings, RetrainingSearch, Settings, load_settings
@@ -26,6 +28,7 @@ from stacks.tuning_jobs import OBJECTIVE, longest_hours, search_parameters
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
+TEAM_KEY = "arn:aws:kms:us-east-1:999999999999:key/0a1b2c3d"
 VPC = NetworkSettings(mode="vpc", subnet_ids=("subnet-0a1b",), security_group_ids=("sg-0c2d",))
 CHAMPION = "s3://reviewloop-dev-models-123456789012-us-east-1/training/old-001/output/model.tar.gz"
 
@@ -48,7 +51,7 @@ VARIANTS = {
         DEV, tuning={"max_runtime_seconds": 60, "max_jobs": 1, "max_parallel_jobs": 1, "retraining": RetrainingSearch(max_jobs=1)}
     ),
     "longest name": DEV.model_copy(update={"name": "abcdefghijklmno", "stage": "abcdefgh"}),
-    "own dataset": DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-data/texts/v1")}),
+    "own dataset": DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-data/texts/v1", kms_key_arn=TEAM_KEY)}),
 }
 
 
@@ -105,7 +108,7 @@ def planned(settings: Settings, *, parents: list[str], again: bool) -> dict[str,
         "input_data_config": channels(
             tuning, code_uri="s3://assets/c.gz", base_model_uri="s3://data-1/base-model/", champion_model_uri=CHAMPION
         ),
-        "warm_start": warm_start(tuning.warm_start_parents),
+        "warm_start": WarmStart(tuning.warm_start_parents, "").config,
         "continues_champion": again,
         "search": search_parameters(settings, retraining=again),
     }
@@ -133,8 +136,10 @@ def test_sagemaker_takes_the_evaluation_request(templates: dict[str, Template], 
             code_uri="s3://assets/c.gz", dataset_uri="s3://data-1/datasets/v", model_uri="s3://models-1/m.tar.gz", champion_uri=champion
         ),
     }
-    states = definition(templates[name])["States"]["EvaluateEach"]["ItemProcessor"]["States"]
-    assert problems("CreateProcessingJob", fill_in(states["Evaluate"]["Parameters"], candidate)) == []
+    parameters = definition(templates[name])["States"]["EvaluateEach"]["ItemProcessor"]["States"]["Evaluate"]["Parameters"]
+    named = {"ProcessingJobName": f"{candidate['evaluation_job_name']}-0-0"}
+    request = fill_in({key: value for key, value in parameters.items() if key != "ProcessingJobName.$"}, candidate) | named
+    assert problems("CreateProcessingJob", request) == []
 
 
 def test_sagemaker_takes_the_model_package_request(template: Template) -> None:
@@ -151,7 +156,6 @@ def test_sagemaker_takes_the_model_package_request(template: Template) -> None:
         candidate,
         group=variables["MODEL_PACKAGE_GROUP"],
         image=variables["INFERENCE_IMAGE"],
-        instance_type=variables["INSTANCE_TYPE"],
         tuning_job="reviewloop-dev-0a1b2c3d",
         approval=variables["APPROVAL_STATUS"],
     )
@@ -335,29 +339,97 @@ def test_job_roles_read_and_write_their_own_prefixes_only(template: Template) ->
     models, data = (f"arn:aws:s3:::reviewloop-dev-{purpose}-{ACCOUNT}-us-east-1" for purpose in ("models", "data"))
     expected = {
         "TrainingRole": (
-            {f"{data}/datasets/*", f"{data}/base-model/*", f"{models}/training/*", f"{models}/checkpoints/*"},
+            {f"{data}/datasets/*", f"{data}/base-model/*", f"{models}/training/*", f"{models}/checkpoints/*", f"{models}/code/*"},
             {f"{models}/training/*", f"{models}/checkpoints/*"},
         ),
-        "EvaluationRole": ({f"{data}/datasets/*", f"{models}/training/*"}, {f"{models}/evaluations/*"}),
+        "EvaluationRole": ({f"{data}/datasets/*", f"{models}/training/*", f"{models}/code/*"}, {f"{models}/evaluations/*"}),
     }
     for role, (read, written) in expected.items():
-        own = {arn for arn in resources_of(granted(template, role, "s3:GetObject")) if "reviewloop-dev" in arn}
-        assert own == read
+        assert resources_of(granted(template, role, "s3:GetObject")) == read
         assert resources_of(granted(template, role, "s3:PutObject")) == written
+        for statement in granted(template, role, "s3:ListBucket"):
+            below = {f"{statement['Resource']}/{prefix}" for prefix in statement["Condition"]["StringLike"]["s3:prefix"]}
+            assert below <= read, "a bucket is listed where it may be read, and nowhere else"
 
 
-def test_the_code_archive_is_one_object_and_not_the_whole_asset_bucket(template: Template) -> None:
+DOCUMENTED = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
+              "kms:ReEncryptFrom", "kms:ReEncryptTo"}  # fmt: skip
+"""Source: stacks/constructs/job_role.py."""
+
+
+@pytest.mark.parametrize("role", ["TrainingRole", "EvaluationRole"])
+def test_jobs_may_use_the_key_as_aws_documents_it_and_a_teams_key_to_decrypt_only(templates: dict[str, Template], role: str) -> None:
+    found = [
+        (actions if isinstance(actions, list) else [actions], item["Resource"], item.get("Condition"))
+        for item in statements(templates["own dataset"], role)
+        if "kms:" in json.dumps(actions := item["Action"])
+    ]
+    uses: dict[str, set[str]] = {}
+    for actions, resource, condition in found:
+        assert isinstance(resource, str), "one key a statement"
+        if actions == ["kms:CreateGrant"]:
+            assert condition == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+        else:
+            uses.setdefault(resource, set()).update(actions)
+    assert uses.pop(TEAM_KEY) == {"kms:Decrypt"}
+    assert list(uses.values()) == [DOCUMENTED]
+
+
+def test_the_code_of_every_deploy_stays_readable_and_only_the_deploy_writes_it(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_code_asset, "model_code_archive", lambda: b"other code")
+    later = Template.from_stack(stack_of(DEV))
+    keys = [code_uri(template).rsplit("/", 1)[-1], code_uri(later).rsplit("/", 1)[-1]]
+    assert keys[0] != keys[1]
+    code = f"arn:aws:s3:::reviewloop-dev-models-{ACCOUNT}-us-east-1/code"
     for role in ("TrainingRole", "EvaluationRole"):
-        (archive,) = (arn for arn in resources_of(granted(template, role, "s3:GetObject")) if "cdk-" in arn)
-        assert archive.endswith(".gz")
-        listed = [item["Condition"] for item in granted(template, role, "s3:ListBucket") if "cdk-" in item["Resource"]]
-        assert listed == [{"StringEquals": {"s3:prefix": archive.rsplit("/", 1)[-1]}}]
+        assert f"{code}/*" in resources_of(granted(later, role, "s3:GetObject")), "the key of the deploy before as well"
+        assert not [arn for arn in resources_of(granted(later, role, "s3:GetObject")) if ":cdk-" in arn]
+        assert not [arn for arn in resources_of(granted(later, role, "s3:PutObject")) if arn.startswith(code)]
+    assert resources_of(granted(later, "PublishCodeRole", "s3:PutObject")) == {f"{code}/*"}
+    (source,) = resources_of(granted(later, "PublishCodeRole", "s3:GetObject"))
+    assert source.endswith(f"/{keys[1]}"), "the one asset, not its whole bucket"
+
+
+def code_uri(template: Template) -> str:
+    uri: str = definition(template)["States"]["Plan"]["Parameters"]["code_uri"]
+    return uri
+
+
+def test_the_code_is_there_before_a_definition_names_it(template: Template) -> None:
+    ((published, made),) = template.find_resources("Custom::PublishedCode").items()
+    (machine,) = template.find_resources("AWS::StepFunctions::StateMachine").values()
+    assert published in machine["DependsOn"]
+    assert any(name.startswith("PublishCodeRoleDefaultPolicy") for name in made["DependsOn"])
+    assert resolve(template.to_json(), made["Properties"]["Target"]) == code_uri(template)
+    assert made["Properties"]["ServiceTimeout"] == "360"
+
+
+def test_an_execution_goes_on_with_the_code_that_it_was_started_with(template: Template) -> None:
+    """The code stands in the definition, which an execution keeps, and in no function's variables, which a deploy changes at once."""
+    states = definition(template)["States"]
+    static = states["Tune"]["Parameters"]["TrainingJobDefinition"]["StaticHyperParameters"]
+    assert static["sagemaker_submit_directory"].rsplit("/", 1)[-1] == code_uri(template).rsplit("/", 1)[-1]
+    for function in template.find_resources("AWS::Lambda::Function").values():
+        assert ".gz" not in json.dumps(function["Properties"].get("Environment"))
 
 
 def test_a_dataset_in_the_teams_own_bucket_is_readable_below_its_prefix(templates: dict[str, Template]) -> None:
     for role in ("TrainingRole", "EvaluationRole"):
         assert "arn:aws:s3:::team-data/texts/v1/*" in resources_of(granted(templates["own dataset"], role, "s3:GetObject"))
         assert not [arn for arn in resources_of(granted(templates["own dataset"], role, "s3:PutObject")) if "team-data" in arn]
+
+
+@pytest.mark.parametrize("name", ["dev", "extra fields"])
+def test_a_warm_start_is_possible_after_a_tuning_job_of_this_very_stage(templates: dict[str, Template], name: str) -> None:
+    """The plan's idea of the next tuning job is what its machine makes, after a first tuning and after a retraining."""
+    states = definition(templates[name])["States"]
+    idea = states["Plan"]["Parameters"]["following"]
+    for again in (False, True):
+        request = fill_in(states["Tune"]["Parameters"], planned(VARIANTS[name], parents=[], again=again))
+        parent = {**request, "HyperParameterTuningJobStatus": "Completed", "ObjectiveStatusCounters": {"Succeeded": 1}}
+        for kind in ("first", "retraining"):
+            following = Following(idea["strategy"], idea["objective"], idea["ranges"][kind], idea["definition"], max_jobs=2)
+            assert choose({"t": parent}, following).parents == ("t",)
 
 
 def test_sync_jobs_can_be_watched_stopped_and_tagged_and_roles_passed_to_sagemaker_only(template: Template) -> None:
@@ -399,6 +471,20 @@ def test_whatever_happens_to_the_tuning_job_the_selection_decides(template: Temp
         assert "SageMaker.ThrottlingException" in states[name]["Retry"][0]["ErrorEquals"]
 
 
+def test_a_tuning_job_that_nobody_waits_for_is_looked_at_until_it_ends(template: Template) -> None:
+    """Its start may be repeated: the second CreateHyperParameterTuningJob is refused, and the job of the first still runs."""
+    (retry,) = (rule for rule in definition(template)["States"]["Select"]["Retry"] if rule["ErrorEquals"] == ["TuningUnfinished"])
+    assert retry["BackoffRate"] == 1
+    assert retry["IntervalSeconds"] * retry["MaxAttempts"] >= longest_hours(DEV) * 3_600
+
+
+def test_a_repeated_or_redriven_evaluation_has_a_name_of_its_own(template: Template) -> None:
+    evaluate = definition(template)["States"]["EvaluateEach"]["ItemProcessor"]["States"]["Evaluate"]["Parameters"]
+    name = "States.Format('{}-{}-{}', $.evaluation_job_name, $$.Execution.RedriveCount, $$.State.RetryCount)"
+    assert evaluate["ProcessingJobName.$"] == name
+    assert len(evaluation_job_name("t" * 63)) + len("-1000-4") <= 63
+
+
 def test_a_failed_evaluation_is_judged_not_thrown(template: Template) -> None:
     states = definition(template)["States"]["EvaluateEach"]["ItemProcessor"]["States"]
     assert states["Evaluate"]["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.evaluation_error", "Next": "CheckGates"}]
@@ -416,7 +502,7 @@ def test_every_task_that_calls_a_function_retries_faults_of_the_service_and_cras
     states = definition(template)["States"]
     tasks = [states["Plan"], states["Select"], states["Register"], states["EvaluateEach"]["ItemProcessor"]["States"]["CheckGates"]]
     for task in tasks:
-        assert {error for rule in task["Retry"] for error in rule["ErrorEquals"]} == {*LAMBDA_FAULTS, *CRASHES}
+        assert {error for rule in task["Retry"] for error in rule["ErrorEquals"]} - {"TuningUnfinished"} == {*LAMBDA_FAULTS, *CRASHES}
 
 
 def test_the_machine_is_traced_logged_encrypted_and_its_failure_reaches_people(template: Template) -> None:

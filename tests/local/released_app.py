@@ -189,7 +189,6 @@ class ReleasedApp:
             },
             group=self.prefix,
             image=inference_image(self.settings.region, self.settings.hosting.instance_type),
-            instance_type=self.settings.hosting.instance_type,
             tuning_job="tiny",
             approval=approval,
         )  # fmt: skip

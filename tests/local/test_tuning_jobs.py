@@ -292,6 +292,52 @@ def test_identical_data_and_algorithm_means_both(jobs: Jobs, tuned: dict[str, An
         jobs.start("tuning", jobs.tuning(ECHO, **again))
 
 
+def static(**values: str) -> dict[str, Any]:
+    """The hyper-parameters that a request of ``Jobs.tuning`` fixes, and more."""
+    return {"StaticHyperParameters": {"sagemaker_program": "train.py", "sagemaker_submit_directory": job_setup.CODE, **values}}
+
+
+@pytest.fixture(scope="module")
+def settled(jobs: Jobs) -> str:
+    """A completed tuning job with six more static hyper-parameters."""
+    fixed = static(**dict.fromkeys("abcdef", "1"))
+    return str(jobs.run("tuning", jobs.tuning(ECHO, jobs=1, definition=fixed))["HyperParameterTuningJobName"])
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        (static(**dict.fromkeys("abcdef", "2")), "12 changes of static hyperparameters"),
+        (static(**dict.fromkeys("abcdef", "1")) | {"RetryStrategy": {"MaximumRetryAttempts": 2}}, "Only the following fields"),
+        (static(**dict.fromkeys("abcdef", "1")) | {"EnableNetworkIsolation": True}, "allowed to change: .algorithmSpecification"),
+    ],
+)
+def test_a_parent_that_is_too_different_is_refused(jobs: Jobs, settled: str, definition: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClientError, match=message):
+        jobs.start("tuning", jobs.tuning(ECHO, definition=definition, **warm(settled)))
+
+
+def test_ten_changes_are_taken_and_a_range_that_becomes_static_counts_each_value(jobs: Jobs, settled: str) -> None:
+    changed = static(**dict.fromkeys("abcde", "2"), f="1")
+    ended = jobs.run("tuning", jobs.tuning(ECHO, jobs=1, definition=changed, **warm(settled)))
+    assert ended["HyperParameterTuningJobStatus"] == "Completed", ended.get("FailureReason")
+    values = {"CategoricalParameterRanges": [{"Name": "x", "Values": [str(number) for number in range(11)]}]}
+    varied = jobs.run("tuning", jobs.tuning(ECHO, jobs=1, ranges=values, definition=static(y="1")))["HyperParameterTuningJobName"]
+    other = {"ContinuousParameterRanges": [{"Name": "y", "MinValue": "0", "MaxValue": "1"}]}
+    with pytest.raises(ClientError, match="11 changes of static hyperparameters"):
+        jobs.start("tuning", jobs.tuning(ECHO, definition=static(x="3"), ranges=other, **warm(varied)))
+    with pytest.raises(ClientError, match="The type of hyperparameter x must be that of parent tuning job"):
+        jobs.start("tuning", jobs.tuning(ECHO, definition=static(y="1"), **warm(varied)))
+
+
+def test_hyperband_infers_its_resource_or_is_refused(jobs: Jobs) -> None:
+    """Source: API reference, HyperbandStrategyConfig, MaxResource."""
+    with pytest.raises(ClientError, match="Hyperband needs MaxResource"):
+        jobs.start("tuning", jobs.tuning(ECHO, strategy="Hyperband"))
+    ended = jobs.run("tuning", jobs.tuning(ECHO, strategy="Hyperband", jobs=1, definition=static(epochs="3")))
+    assert ended["HyperParameterTuningJobStatus"] == "Completed", ended.get("FailureReason")
+
+
 def test_parents_exist_have_ended_and_are_at_most_five(jobs: Jobs, tuned: dict[str, Any]) -> None:
     running = jobs.start("tuning", jobs.tuning(SLEEP, jobs=1))
     with pytest.raises(ClientError, match="is not in a terminal state"):

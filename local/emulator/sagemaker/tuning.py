@@ -13,7 +13,7 @@ from typing import Any
 from local.emulator import background, events
 from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
 from local.emulator.clock import now
-from local.emulator.sagemaker import training
+from local.emulator.sagemaker import training, warm_start
 from local.emulator.sagemaker.job_files import REASON_LIMIT, JobStorage, add, listed, public, run_to_the_end
 from local.emulator.sagemaker.tuning_search import Search
 
@@ -21,6 +21,7 @@ JOBS = Records("hyper-parameter-tuning-job")
 POLL_SECONDS = 0.2
 TERMINAL = ("Completed", "Failed", "Stopped")
 _EARLY_STOP_AFTER = 3
+_EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
 _METRIC = "FinalHyperParameterTuningJobObjectiveMetric"
 
 
@@ -37,6 +38,7 @@ def create_tuning_job(request: Request) -> Response:
         raise validation_error(f"Objective metric {objective} is not among the MetricDefinitions {known}.")
     training.check(definition)
     JobStorage(definition["RoleArn"], name)  # the role is checked now, not when the first training job starts
+    _require_resource(config, definition)
     search = Search(config)
     for parent in _parents(request):
         for child in parent["_children"]:
@@ -59,46 +61,30 @@ def create_tuning_job(request: Request) -> Response:
     return {"HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"]}
 
 
-def _parents(request: Request) -> list[dict[str, Any]]:
-    """The tuning jobs to start warm from.
+def _require_resource(config: dict[str, Any], definition: dict[str, Any]) -> None:
+    """Hyperband's ``MaxResource``, given or inferred. Source: API reference, HyperbandStrategyConfig."""
+    given = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {}).get("MaxResource")
+    static = definition.get("StaticHyperParameters", {})
+    if config["Strategy"] == "Hyperband" and not given and not any(name in static for name in _EPOCHS):
+        raise validation_error(f"Hyperband needs MaxResource, or one of the static hyperparameters {', '.join(_EPOCHS)} to infer it from.")
 
-    Source: SageMaker developer guide, "Warm Start Tuning Job Restrictions".
-    """
+
+def _parents(request: Request) -> list[dict[str, Any]]:
+    """The tuning jobs to start warm from."""
     warm = request.get("WarmStartConfig")
     if not warm:
         return []
-    objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
     parents = []
     for item in warm["ParentHyperParameterTuningJobs"]:
         name = item["HyperParameterTuningJobName"]
         parent = JOBS.need(name)
         if parent["HyperParameterTuningJobStatus"] not in TERMINAL:
             raise validation_error(f"Parent tuning job {name} is not in a terminal state.")
-        if parent["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"] != objective:
-            raise validation_error(f"Parent tuning job {name} must have the same objective metric.")
-        if _parameter_count(parent) != _parameter_count(request):
-            raise validation_error(
-                f"Parent tuning job {name} has {_parameter_count(parent)} static and tunable hyperparameters,"
-                f" this one has {_parameter_count(request)}: the total must be the same."
-            )
+        warm_start.require_comparable(name, parent, request)
         if warm["WarmStartType"] == "IdenticalDataAndAlgorithm":
-            _require_identical(name, parent["TrainingJobDefinition"], request["TrainingJobDefinition"])
+            warm_start.require_identical(name, parent["TrainingJobDefinition"], request["TrainingJobDefinition"])
         parents.append(parent)
     return parents
-
-
-def _parameter_count(request: Request) -> int:
-    ranges = request["HyperParameterTuningJobConfig"].get("ParameterRanges", {})
-    return sum(len(items) for items in ranges.values()) + len(request["TrainingJobDefinition"].get("StaticHyperParameters", {}))
-
-
-def _require_identical(name: str, parent: dict[str, Any], own: dict[str, Any]) -> None:
-    images = {definition["AlgorithmSpecification"].get("TrainingImage") for definition in (parent, own)}
-    sources = [[channel["DataSource"] for channel in definition.get("InputDataConfig", [])] for definition in (parent, own)]
-    if len(images) > 1 or sources[0] != sources[1]:
-        raise validation_error(
-            f"WarmStartType IdenticalDataAndAlgorithm: image and input data must be those of {name}; with others use TransferLearning."
-        )
 
 
 def _run(record: dict[str, Any], search: Search) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.plan_tuning.plan import InvalidInput, NoDataset, TuningInput, channels, job_name, read_input, warm_start
+from lambdas.plan_tuning.plan import InvalidInput, NoDataset, TuningInput, channels, job_name, read_input
 
 CURRENT = "s3://data/datasets/0123456789abcdef"
 
@@ -77,11 +77,3 @@ def test_the_parent_channel_is_there_only_to_go_on_from_a_champion(again: bool, 
         "code": "s3://a/c.gz", "base": "s3://data/base-model/", "train": f"{CURRENT}/train/", "validation": f"{CURRENT}/validation/",
     }  # fmt: skip
     assert sources == (expected | {"parent": champion} if with_parent else expected)
-
-
-def test_new_data_means_transfer_learning_and_no_parents_mean_no_warm_start() -> None:
-    assert warm_start([]) is None
-    assert warm_start(["a"]) == {
-        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "a"}],
-        "WarmStartType": "TransferLearning",
-    }

@@ -42,9 +42,7 @@ def test_when_none_passed_the_error_has_every_reason_and_no_other() -> None:
 @pytest.mark.parametrize("approval", ["Approved", "PendingManualApproval"])
 def test_a_repeated_request_is_the_same_and_says_what_the_model_rests_on(approval: str) -> None:
     def request() -> dict[str, Any]:
-        return package_request(
-            candidate("job-001", 0.7512), group="g", image="i", instance_type="ml.m5.large", tuning_job="t", approval=approval
-        )
+        return package_request(candidate("job-001", 0.7512), group="g", image="i", tuning_job="t", approval=approval)
 
     made = request()
     assert made == request()
@@ -52,6 +50,8 @@ def test_a_repeated_request_is_the_same_and_says_what_the_model_rests_on(approva
     assert made["ModelApprovalStatus"] == approval
     assert made["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"].endswith("/job-001-evaluation/evaluation.json")
     assert made["InferenceSpecification"]["Containers"][0]["ModelDataUrl"].endswith("/job-001/output/model.tar.gz")
+    # Optional in a group; an endpoint on a type that is not listed would be refused.
+    assert not {"SupportedRealtimeInferenceInstanceTypes", "SupportedTransformInstanceTypes"} & made["InferenceSpecification"].keys()
     assert made["CustomerMetadataProperties"] == {
         "training_job": "job-001",
         "tuning_job": "t",
@@ -63,7 +63,7 @@ def test_a_repeated_request_is_the_same_and_says_what_the_model_rests_on(approva
 
 def test_two_candidates_are_two_packages() -> None:
     tokens = {
-        package_request(candidate(name, 0.7), group="g", image="i", instance_type="x", tuning_job="t", approval="Approved")["ClientToken"]
+        package_request(candidate(name, 0.7), group="g", image="i", tuning_job="t", approval="Approved")["ClientToken"]
         for name in ("job-001", "job-002")
     }
     assert len(tokens) == 2
