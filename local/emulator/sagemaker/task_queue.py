@@ -224,6 +224,13 @@ class TaskQueue:
             if task.closing and not task.assignments:
                 self._end(task, Ending.STOPPED)
 
+    def give_back_all(self, worker: Worker) -> None:
+        """Whatever the worker holds is offered to others again: they are no worker any more."""
+        with self._lock:
+            for task in list(self._tasks.values()):
+                if task.assignments.pop(worker.worker_id, None) is not None and task.closing and not task.assignments:
+                    self._end(task, Ending.STOPPED)
+
     def stop(self, task: Task) -> None:
         """No new workers; the task ends once nobody holds it."""
         with self._lock:

@@ -16,8 +16,8 @@ from ministack import app
 
 from local.emulator.sagemaker.replayed_raters import RATERS
 from local.emulator.sagemaker.task_queue import QUEUE
-from local.emulator.worker_page import admin, pages, sign_in
-from local.emulator.worker_page.http import PageError, PageRequest, PageResponse, json_response
+from local.emulator.worker_page import admin, browsers, pages, sign_in
+from local.emulator.worker_page.http import PageError, PageRequest, PageResponse, at_origin, json_response
 
 log = logging.getLogger("reviewloop.emulator")
 
@@ -27,6 +27,10 @@ ADMIN_PREFIX = "/_reviewloop"
 
 def handle(request: PageRequest) -> PageResponse:
     """Answer one request under either prefix."""
+    return at_origin(_answer(request), request.origin)
+
+
+def _answer(request: PageRequest) -> PageResponse:
     try:
         if request.path.startswith(ADMIN_PREFIX):
             return admin.handle(request)
@@ -45,7 +49,8 @@ def _is_ours(path: str) -> bool:
 
 
 def install() -> None:
-    """Put the hooks in place: routing, and an empty queue with nobody signed in after a reset."""
+    """Put the hooks in place: routing, limits for browsers, and an empty queue with nobody signed in after a reset."""
+    browsers.install()
     shortcuts, reset = app._handle_post_body_shortcuts, app._reset_all_state
 
     async def route(  # noqa: PLR0917  (ministack's own signature)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
@@ -36,15 +36,19 @@ class PageRequest:
         """Raises PageError (400) when the body is no JSON object."""
         try:
             value = json.loads(self.body or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             raise PageError(400, "The body is not JSON.") from None
         if not isinstance(value, dict):
             raise PageError(400, "The body must be a JSON object.")
         return value
 
     def form(self) -> dict[str, str]:
-        """Fields of a posted HTML form."""
-        return {key: values[0] for key, values in parse_qs(self.body.decode(errors="replace"), keep_blank_values=True).items()}
+        """Fields of a posted HTML form. Raises PageError (400): more fields than any form of ours has."""
+        try:
+            fields = parse_qs(self.body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        except ValueError:
+            raise PageError(400, "The form has too many fields.") from None
+        return {key: values[0] for key, values in fields.items()}
 
     def cookie(self, name: str) -> str | None:
         jar: SimpleCookie = SimpleCookie()
@@ -62,11 +66,20 @@ class PageResponse:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+MOST_FIELDS = 20
+_ASSETS = "{origin}/worker/assets/"
 SHELL_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    f"default-src 'none'; script-src {_ASSETS}; style-src {_ASSETS}; img-src {_ASSETS} data:; connect-src {{origin}}/worker/; "
+    "frame-src {origin}/worker/tasks/; form-action {origin}/worker/; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Content security policy of the page around a task: no inline script or style, nothing from elsewhere."""
+"""Content security policy of the page around a task: no inline script or style, and nothing but the page's own paths. 'self' would be too
+wide: S3's objects have the same origin here. ``{origin}`` is filled in by :func:`at_origin`."""
+
+
+def at_origin(response: PageResponse, origin: str) -> PageResponse:
+    """The response with its policy's ``{origin}`` as the browser knows it."""
+    policy = response.headers["Content-Security-Policy"].replace("{origin}", origin)
+    return replace(response, headers={**response.headers, "Content-Security-Policy": policy})
 
 
 def _headers(content_type: str, policy: str, cache: str = "no-store") -> dict[str, str]:
@@ -86,7 +99,7 @@ def html_response(html: str, status: int = 200, *, policy: str = SHELL_POLICY, e
 
 
 def json_response(value: Any, status: int = 200) -> PageResponse:
-    return PageResponse(status, json.dumps(value, ensure_ascii=False).encode(), _headers("application/json", "default-src 'none'"))
+    return PageResponse(status, json.dumps(value).encode(), _headers("application/json", "default-src 'none'"))
 
 
 def asset_response(body: bytes, content_type: str, *, cache: str = "no-store") -> PageResponse:

@@ -25,6 +25,7 @@ from typing import Any
 from local.emulator.sagemaker.task_queue import QUEUE, Task, TaskRefused
 from local.emulator.sagemaker.worker_template import TemplateError
 from local.emulator.worker_page import sign_in
+from local.emulator.worker_page.attempts import TooManyAttempts
 from local.emulator.worker_page.challenges import CHALLENGES, Challenge, Challenged, SignInRefused
 from local.emulator.worker_page.http import PageError, PageRequest, PageResponse, asset_response, html_response, json_response, redirect
 from local.emulator.worker_page.sign_in import Session
@@ -47,7 +48,7 @@ def handle(request: PageRequest) -> PageResponse:
         return _asset(asset[1])
     if request.method == "POST" and path in _OPEN_FORMS:
         return _OPEN_FORMS[path](request)
-    session = sign_in.session_of(request.cookie(SESSION_COOKIE))
+    session = _session(request)
     if session is None:
         if (request.method, path) == ("GET", "/worker"):
             return _sign_in_form()
@@ -57,6 +58,15 @@ def handle(request: PageRequest) -> PageResponse:
         if match and method == request.method:
             return function(request, session, *match.groups())
     raise PageError(404, "There is no such page.")
+
+
+def _session(request: PageRequest) -> Session | None:
+    """The live session of somebody who still is a worker; who is none any more holds no task either."""
+    session = sign_in.session_of(request.cookie(SESSION_COOKIE))
+    if session is None or sign_in.is_still_a_worker(session):
+        return session
+    QUEUE.give_back_all(session.worker)
+    return None
 
 
 @cache
@@ -101,10 +111,15 @@ def _alert(message: str) -> str:
 
 
 def _checked_form(request: PageRequest) -> dict[str, str]:
-    fields = request.form()
-    if not hmac.compare_digest(fields.get("token", ""), request.cookie(FORM_COOKIE) or "-"):
+    fields, cookie = request.form(), request.cookie(FORM_COOKIE)
+    if not cookie or not _same(fields.get("token"), cookie):
         raise PageError(403, "The form is out of date. Please load the page again.")
     return fields
+
+
+def _same(given: str | None, secret: str) -> bool:
+    """In constant time. Bytes, since a text that is not ASCII has no such comparison."""
+    return hmac.compare_digest((given or "").encode(errors="replace"), secret.encode())
 
 
 def _sign_in(request: PageRequest) -> PageResponse:
@@ -116,6 +131,11 @@ def _sign_in(request: PageRequest) -> PageResponse:
         result = sign_in.sign_in(username, fields["password"])
     except SignInRefused as refused:
         return _sign_in_form(str(refused), username, 401)
+    except TooManyAttempts as locked:
+        return _sign_in_form(str(locked), username, 429)
+    previous = sign_in.session_of(request.cookie(SESSION_COOKIE))
+    if previous is not None:
+        sign_in.sign_out(previous)
     return _go_on(result, fields)
 
 
@@ -147,6 +167,8 @@ def _answer_challenge(challenge: Challenge, answer: str, fields: dict[str, str],
         return _go_on(sign_in.answer_challenge(need, answer), fields)
     except SignInRefused as refused:
         return _challenge_form(need, fields["token"], str(refused), 400)
+    except TooManyAttempts as locked:
+        return _challenge_form(need, fields["token"], str(locked), 429)
 
 
 def _go_on(result: Session | Challenged, fields: dict[str, str]) -> PageResponse:
@@ -171,7 +193,7 @@ def _shell(_request: PageRequest, session: Session) -> PageResponse:
 
 
 def _check_csrf(session: Session, token: str | None) -> None:
-    if not hmac.compare_digest(token or "", session.csrf):
+    if not _same(token, session.csrf):
         raise PageError(403, "The page is out of date. Please load it again.")
 
 
@@ -197,8 +219,24 @@ def _posted_task(request: PageRequest, session: Session) -> tuple[str, dict[str,
     return str(body.get("task", "")), body
 
 
+def _own_task(task_id: str, session: Session, *, refusal: int) -> Task:
+    """The task that the worker holds, for one of the teams that they are a member of now; who has left the team gives it back.
+
+    Raises:
+        PageError: with the status ``refusal``.
+    """
+    task = QUEUE.find(task_id)
+    if task is not None and task.workteam_arn not in session.team_arns():
+        QUEUE.skip(task_id, session.worker)
+        task = None
+    if task is None or session.worker.worker_id not in task.assignments:
+        raise PageError(refusal, "This task is no longer yours: its time was up, it was stopped, or you have answered it.")
+    return task
+
+
 def _answer(request: PageRequest, session: Session) -> PageResponse:
     task_id, body = _posted_task(request, session)
+    _own_task(task_id, session, refusal=409)
     try:
         QUEUE.submit(task_id, session.worker, body.get("answer"))
     except TemplateError as error:
@@ -216,9 +254,7 @@ def _skip(request: PageRequest, session: Session) -> PageResponse:
 
 
 def _task_frame(request: PageRequest, session: Session, task_id: str) -> PageResponse:
-    task = QUEUE.find(task_id)
-    if task is None or session.worker.worker_id not in task.assignments:
-        raise PageError(404, "This task is no longer yours.")
+    task = _own_task(task_id, session, refusal=404)
     try:
         content = task.render()
     except TemplateError as error:

@@ -28,9 +28,11 @@ from local.emulator import clock, sessions
 from local.emulator.sagemaker.task_queue import Worker
 from local.emulator.sagemaker.workforce import cognito, only_workforce
 from local.emulator.sagemaker.workteams import teams_of
+from local.emulator.worker_page.attempts import ATTEMPTS
 from local.emulator.worker_page.challenges import CHALLENGES, Challenge, Challenged, SignInRefused
 
 SESSION_SECONDS = 8 * 3_600
+_WRONG = ("NotAuthorizedException", "UserNotFoundException", "CodeMismatchException", "ExpiredCodeException")
 WRONG_PASSWORD = "The user name or the password is wrong."  # noqa: S105  (a message)
 
 
@@ -42,6 +44,7 @@ class Session:
     username: str
     user_pool: str
     groups: frozenset[str]
+    """Those at the last look: :func:`is_still_a_worker` renews them."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     answered: int = 0
@@ -65,6 +68,28 @@ def session_of(token: str | None) -> Session | None:
         return session
 
 
+def is_still_a_worker(session: Session) -> bool:
+    """Whether the user pool has the session's user still, enabled and not made anew; renews the groups. Whoever is gone is signed out.
+
+    Asked at each request: who was taken out of the team or the pool must not go on with a session of before.
+    """
+    client, who = cognito(), {"UserPoolId": session.user_pool, "Username": session.username}
+    try:
+        user = client.admin_get_user(**who)
+        pages = client.get_paginator("admin_list_groups_for_user").paginate(**who)
+        session.groups = frozenset(group["GroupName"] for page in pages for group in page["Groups"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("UserNotFoundException", "ResourceNotFoundException"):
+            raise
+        sign_out(session)
+        return False
+    sub = next((item["Value"] for item in user["UserAttributes"] if item["Name"] == "sub"), None)
+    if user.get("Enabled", True) and sub == session.worker.identity["sub"]:
+        return True
+    sign_out(session)
+    return False
+
+
 def sign_out(session: Session) -> None:
     with _lock:
         _sessions.pop(session.token, None)
@@ -75,27 +100,31 @@ def forget_everyone() -> None:
     with _lock:
         _sessions.clear()
     CHALLENGES.clear()
+    ATTEMPTS.clear()
 
 
 def sign_in(username: str, password: str) -> Session | Challenged:
-    """Raises SignInRefused."""
+    """Raises SignInRefused, or TooManyAttempts while the user is locked out."""
     pool = _workforce_pool()
+    ATTEMPTS.check(username)
     parameters = {"USERNAME": username, "PASSWORD": password, **pool.secret_hash(username)}
     response = _cognito_call(
-        lambda: pool.client.initiate_auth(ClientId=pool.client_id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)
+        username, lambda: pool.client.initiate_auth(ClientId=pool.client_id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)
     )
     return _go_on(pool, username, response)
 
 
 def answer_challenge(challenged: Challenged, answer: str) -> Session | Challenged:
-    """``answer`` is the new password or the authenticator's code. Raises SignInRefused."""
+    """``answer`` is the new password or the authenticator's code. Raises SignInRefused, or TooManyAttempts as sign_in does."""
     pool = _workforce_pool()
+    ATTEMPTS.check(challenged.username)
     key = {Challenge.FIRST_PASSWORD: "NEW_PASSWORD", Challenge.CODE: "SOFTWARE_TOKEN_MFA_CODE"}[challenged.challenge]
     answers = {"USERNAME": challenged.username, key: answer, **pool.secret_hash(challenged.username)}
     response = _cognito_call(
+        challenged.username,
         lambda: pool.client.respond_to_auth_challenge(
             ClientId=pool.client_id, ChallengeName=challenged.challenge.value, Session=challenged.session, ChallengeResponses=answers
-        )
+        ),
     )
     return _go_on(pool, challenged.username, response)
 
@@ -129,11 +158,13 @@ def _workforce_pool() -> _Pool:
     return _Pool(config["UserPool"], config["ClientId"], described.get("ClientSecret"), client)
 
 
-def _cognito_call(call: Any) -> Any:
+def _cognito_call(username: str, call: Any) -> Any:
     try:
         return call()
     except ClientError as error:
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+        if code in _WRONG:
+            ATTEMPTS.failed(username)
         if code in ("NotAuthorizedException", "UserNotFoundException"):
             raise SignInRefused(WRONG_PASSWORD) from None
         raise SignInRefused(message) from None
@@ -155,7 +186,8 @@ def _start_session(pool: _Pool, username: str, response: dict[str, Any]) -> Sess
         raise SignInRefused("You are not a member of a work team yet: ask whoever runs the reviews to add you to its group.")
     identity = {"identityProviderType": "Cognito", "issuer": claims["iss"], "sub": claims["sub"]}
     worker = Worker(hashlib.sha256(f"{claims['iss']}#{claims['sub']}".encode()).hexdigest()[:16], identity)
-    session = Session(worker, username, pool.user_pool, groups)
+    ATTEMPTS.succeeded(username)
+    session = Session(worker, str(claims.get("cognito:username", username)), pool.user_pool, groups)
     with _lock:
         _sessions[session.token] = session
     return session
