@@ -6,6 +6,7 @@ whose text names the field path, the value, what is allowed and what to do.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")
 S3Uri = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}/.+$")]
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+_PRIVATE_TEAM = re.compile(r"workteam/private-crowd/[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _LONGEST_BUCKET_PURPOSE = "access-logs"
 _SHARED_CONCURRENCY = 900
 
@@ -312,6 +314,29 @@ class WorkforceSettings(_Section):
             raise ValueError("workforce.workteam_arn is required with mode 'import' and not allowed with mode 'create'")
         return self
 
+    @model_validator(mode="after")
+    def _team_is_private(self) -> WorkforceSettings:
+        """A task of the public crowd needs a price (PublicWorkforceTaskPrice), which the app sets nowhere."""
+        if self.workteam_arn is None:
+            return self
+        if self.workteam_arn.split(":")[1] != "aws":
+            raise ValueError(
+                f"workforce.workteam_arn {self.workteam_arn} is of the partition {self.workteam_arn.split(':')[1]}: every region that "
+                "the settings allow is of the partition aws, so the ARN must begin with arn:aws:"
+            )
+        if not _PRIVATE_TEAM.fullmatch(self.workteam_arn.split(":", 5)[5]):
+            raise ValueError(
+                f"workforce.workteam_arn {self.workteam_arn} is no private work team: the tasks of public-crowd and vendor-crowd have a "
+                "price that the app does not set; name a team of the form workteam/private-crowd/<name>, as `aws sagemaker "
+                "list-workteams` shows it"
+            )
+        return self
+
+    @property
+    def team_region(self) -> str | None:
+        """Region of the imported team."""
+        return self.workteam_arn.split(":")[3] if self.workteam_arn else None
+
 
 class ReviewSettings(_Section):
     """What is sent to people, and how they are asked. With ``backend: none`` nobody is asked and the review stack is not made."""
@@ -496,6 +521,16 @@ class Settings(_Section):
             raise ValueError(
                 "rollout.without_reviews 'hold' needs review.audit_share above 0: with no confident answer reviewed, agreement is never "
                 "judged and every rollout would end inconclusive; raise review.audit_share, or use 'advance'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _team_is_in_the_region(self) -> Settings:
+        team = self.review.workforce.team_region
+        if team is not None and team != self.region:
+            raise ValueError(
+                f"review.workforce.workteam_arn is of the region {team}, and region is {self.region}: a flow asks a team of its own "
+                "region; name a team there, or deploy where the team is"
             )
         return self
 

@@ -182,6 +182,20 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         ["rollout.without_reviews 'hold'", "review.backend 'none'", "use rollout.without_reviews 'advance'"],
     ),
     ({"review": {"backend": "none"}}, ["labeling.enabled true", "review.backend 'none'", "set labeling.enabled to false"]),
+    *(
+        ({"review": {"workforce": {"mode": "import", "workteam_arn": arn}}}, ["workteam_arn", *named])
+        for arn, named in (
+            (
+                WORKTEAM.replace("123456789012", "394669845002").replace("private-crowd/reviewers", "public-crowd/default"),
+                ["public-crowd/default", "no private work team", "workteam/private-crowd/<name>"],
+            ),
+            (WORKTEAM.replace("private", "vendor"), ["vendor-crowd/reviewers", "no private work team"]),
+            (WORKTEAM.replace("/reviewers", ""), ["no private work team"]),
+            (WORKTEAM + "-", ["no private work team"]),
+            (WORKTEAM.replace("arn:aws:", "arn:aws-cn:"), ["partition aws-cn", "arn:aws:"]),
+            (WORKTEAM.replace("us-east-1", "eu-west-1"), ["region eu-west-1", "region is us-east-1"]),
+        )
+    ),
     ({"rollout": {"step_seconds": 60}}, ["rollout.step_seconds 60", "at least the 120 s"]),
     ({"hosting": {"fleet_shift": {"max_latency_ms": 7_001}}}, ["max_latency_ms 7001", "at most 7000", "model_deadline_seconds 8"]),
     ({"api": {"reserved_concurrency": 199}}, ["api.reserved_concurrency 199", "at least 200", "api.burst_limit 200"]),
@@ -212,6 +226,8 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {"api": {"reserved_concurrency": None, "burst_limit": 100}},
     {"rollout": {"without_reviews": "hold"}, "review": {"audit_share": 0.001}},
     {"rollout": {"without_reviews": "advance"}, "review": {"audit_share": 0}},
+    {"review": {"workforce": {"mode": "import", "workteam_arn": WORKTEAM}}},
+    {"region": "eu-west-1", "review": {"workforce": {"mode": "import", "workteam_arn": WORKTEAM.replace("us-east-1", "eu-west-1")}}},
     {"review": {"backend": "none", "threshold": 0, "audit_share": 0.0}, "labeling": {"enabled": False}},
     {"name": "a" * 15, "stage": "b" * 7, "region": "ap-southeast-1"},
 ]
