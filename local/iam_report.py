@@ -85,7 +85,7 @@ def role_report(role: str, trusted: tuple[str, ...], grants: Iterable[Grant], ma
 def decisions(audit_file: Path) -> dict[str, list[Decision]]:
     """What was decided, by role name, or by the principal as it was recorded; a line that a kill cut short is skipped."""
     counted: dict[str, Counter[tuple[str, str, bool]]] = defaultdict(Counter)
-    lines = audit_file.read_text(encoding="utf-8").splitlines() if audit_file.exists() else []
+    lines = audit_file.read_text(encoding="utf-8").split("\n") if audit_file.exists() else []
     for line in lines:
         try:
             entry = json.loads(line)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.rows import normal_text
 from model_code.data import Row, votes_problem
+from model_code.text import normal_text
 
 FIELDS = ("text", "label", "group", "slice", "votes")
 REQUIRED = ("text", "label")

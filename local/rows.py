@@ -1,4 +1,4 @@
-"""Dataset rows that are made on this machine: what counts as the same text, and the first split."""
+"""The first split of dataset rows that are made on this machine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ import random
 from collections.abc import Iterable
 
 from model_code.data import Row
-
-
-def normal_text(text: str) -> str:
-    """Lower case, white space folded: what counts as the same text, here as in ``lambdas/common/dataset.py``."""
-    return " ".join(text.lower().split())
 
 
 def split_by_group(rows: Iterable[Row], *, seed: int, test: float = 0.25, validation: float = 0.15) -> dict[str, list[Row]]:

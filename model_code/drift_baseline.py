@@ -7,7 +7,6 @@ held against a resample of them (bootstrap: Efron and Tibshirani, "An Introducti
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -18,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_code.data import InvalidDataset, Manifest
+from model_code.data import Manifest
+from model_code.dataset_form import ReferenceText
+from model_code.text import json_lines
 
 _WORD = re.compile(r"\w+")
 STATISTICS = {"oov_rate": "above", "mean_confidence": "below", "class_divergence": "above"}
@@ -31,15 +32,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class ServedText:
-    """A text of the version's unlabelled reference sample: what the model is expected to be sent."""
-
-    text: str
-    group: str
-
-
-def read_reference(dataset: Path, manifest: Manifest) -> list[ServedText]:
+def read_reference(dataset: Path, manifest: Manifest) -> list[ReferenceText]:
     """The reference sample of a version whose files were checked; none when its manifest names none.
 
     Raises:
@@ -47,15 +40,8 @@ def read_reference(dataset: Path, manifest: Manifest) -> list[ServedText]:
     """
     if REFERENCE_FILE not in manifest.files:
         return []
-    texts = []
-    with (dataset / REFERENCE_FILE).open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                raw = json.loads(line)
-                texts.append(ServedText(str(raw["text"]), str(raw["group"])))
-            except (ValueError, KeyError, TypeError) as error:
-                raise InvalidDataset(f"{REFERENCE_FILE}:{number}: not a reference text ({type(error).__name__}: {error})") from None
-    return texts
+    with (dataset / REFERENCE_FILE).open("rb") as stream:
+        return [ReferenceText.parse(line, f"{REFERENCE_FILE}:{number}") for number, line in json_lines(stream)]
 
 
 def words(text: str) -> list[str]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from model_code.archive import unpacked
 from model_code.calibration import expected_calibration_error
 from model_code.data import InvalidDataset, Row, read_manifest, read_rows
-from model_code.drift_baseline import ServedText, baseline_of, read_reference
+from model_code.dataset_form import ReferenceText
+from model_code.drift_baseline import baseline_of, read_reference
 from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
 from model_code.scoring import Labels, Resamples, class_scores, paired_difference, scores
@@ -29,7 +30,7 @@ UNSURE = "recent-unsure"
 """Slice of the texts that were reviewed since the champion was unsure of them: chosen by its weakness, they cannot compare with it."""
 
 
-def answer_all(archive: Path, rows: Sequence[Row | ServedText]) -> list[dict[str, Any]]:
+def answer_all(archive: Path, rows: Sequence[Row | ReferenceText]) -> list[dict[str, Any]]:
     """The answers of a model artifact, through the same code that serves it."""
     with unpacked(archive) as folder:
         return model_fn(str(folder)).predict([row.text for row in rows])

@@ -16,6 +16,7 @@ from model_code.base_model import load_tokenizer
 from model_code.calibration import softmax
 from model_code.drift_baseline import out_of_vocabulary
 from model_code.network import TextClassifier, Tokens, native_bf16, predict_logits
+from model_code.text import InvalidJson, checked_text, kind, parse_json
 
 MAX_TEXTS = 512
 ANSWERED = ("application/json", "*/*")
@@ -84,24 +85,27 @@ def model_fn(model_dir: str, context: Any = None) -> LoadedModel:  # noqa: ARG00
 
 
 def input_fn(data: str | bytes, content_type: str) -> list[str]:
-    """``{"inputs": "text"}`` or ``{"inputs": ["a", "b"]}`` -> texts.
+    """``{"inputs": "text"}`` or ``{"inputs": ["a", "b"]}`` -> texts, in Unicode's normal form C as the model learnt them.
 
     Raises:
-        ValueError: another content type or form; the text names the field and what is allowed.
+        ValueError: another content type or form, or a text that may not enter; it names the field and what is allowed.
     """
-    if content_type.split(";", maxsplit=1)[0].strip() != "application/json":
+    if content_type.split(";", maxsplit=1)[0].strip().lower() != "application/json":
         raise ValueError(f"content type {content_type!r}: allowed is application/json")
     try:
-        body = json.loads(data)
-    except ValueError as error:
-        raise ValueError(f"the body is not JSON: {error}") from None
-    inputs = body.get("inputs") if isinstance(body, dict) else None
-    texts = [inputs] if isinstance(inputs, str) else inputs
-    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise ValueError("field 'inputs' must be a non-empty text or a list of non-empty texts")
-    if len(texts) > MAX_TEXTS:
-        raise ValueError(f"field 'inputs' has {len(texts)} texts: allowed are {MAX_TEXTS} a call")
-    return texts
+        body = parse_json(data)
+    except InvalidJson as error:
+        raise ValueError(f"the body {error}") from None
+    if not isinstance(body, dict) or "inputs" not in body:
+        raise ValueError("the body must be an object with the field 'inputs', a text or a list of texts")
+    inputs = body["inputs"]
+    if isinstance(inputs, str):
+        return [checked_text("inputs", inputs)]
+    if not isinstance(inputs, list) or not inputs:
+        raise ValueError(f"field 'inputs' is {'an empty list' if inputs == [] else kind(inputs)}: allowed is a text or a list of texts")
+    if len(inputs) > MAX_TEXTS:
+        raise ValueError(f"field 'inputs' has {len(inputs)} texts: allowed are {MAX_TEXTS} a call")
+    return [checked_text(f"inputs.{number}", text) for number, text in enumerate(inputs)]
 
 
 def predict_fn(data: list[str], model: LoadedModel) -> list[dict[str, Any]]:

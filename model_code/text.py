@@ -122,9 +122,11 @@ def json_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def kind(value: Any) -> str:
     """What a value of a JSON document is, in JSON's words."""
-    if value is None:
-        return "null"
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, int | float):
+        return f"the number {value!r}"[:60]
+    names: dict[type, str] = {str: "a string", list: "a list", dict: "an object"}
     return names.get(type(value), type(value).__name__)
 
 

@@ -1,90 +1,24 @@
 """Dataset versions as the functions read and write them: rows, manifest, content hash.
 
-The form is docs/contracts.md, "Dataset row". The training code reads the same bytes with a reader of its own, since a
-container and a function share no code; a test holds the two together.
+The form is docs/contracts.md, "Dataset row". The training code reads the same bytes: forms by the same rule
+(:mod:`lambdas.common.dataset_form`), files with a reader of its own, since a container and a function share no code.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-SPLITS = ("train", "validation", "test")
+from lambdas.common.dataset_form import SPLITS, InvalidDataset, Manifest, ReferenceText, Row, version_of
+from lambdas.common.text import json_lines, normal_text
+
+__all__ = [
+    "REFERENCE", "SPLITS", "Dataset", "InvalidDataset", "Manifest", "ReferenceText", "Row",
+    "check_file", "file_name", "normal_text", "parse_rows", "render", "version_of",
+]  # fmt: skip
 REFERENCE = "reference"
-MOST_VOTES = 1_000_000
-_OPTIONAL = ("new",)
-
-
-class InvalidDataset(ValueError):
-    """A manifest or a row has another form, or a file was changed; the text says which and where."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One labelled text. ``votes`` counts raters per label; ``group`` is never split apart; ``source`` is the provenance.
-
-    ``new``: a training row that this version added; written only when true.
-    """
-
-    id: str
-    text: str
-    label: str
-    votes: Mapping[str, int]
-    group: str
-    slice: str
-    source: str
-    new: bool = False
-
-    @property
-    def normal_text(self) -> str:
-        return normal_text(self.text)
-
-    def to_json(self) -> str:
-        content = asdict(self)
-        if not self.new:
-            del content["new"]
-        return json.dumps(content, ensure_ascii=False, sort_keys=True, allow_nan=False)
-
-
-@dataclass(frozen=True)
-class ReferenceText:
-    """One unlabelled text of what was served lately: evaluation makes the drift baseline of them."""
-
-    text: str
-    group: str
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, allow_nan=False)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a dataset version consists of. ``watermark``: newest ``reviewed_at`` inside, or None without human labels."""
-
-    version: str
-    parent: str | None
-    labels: tuple[str, ...]
-    rows: Mapping[str, int]
-    by_slice: Mapping[str, int]
-    by_source: Mapping[str, int]
-    files: Mapping[str, str]
-    watermark: str | None = None
-
-    @classmethod
-    def parse(cls, raw: Mapping[str, Any], where: str) -> Manifest:
-        """Raises InvalidDataset, naming ``where`` and the field."""
-        try:
-            fields = {name: raw[name] for name in cls.__dataclass_fields__}
-        except KeyError as error:
-            raise InvalidDataset(f"{where} has no field {error}: it is not a dataset manifest") from None
-        return cls(**{**fields, "labels": tuple(fields["labels"])})
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -93,41 +27,6 @@ class Dataset:
 
     manifest: Manifest
     splits: Mapping[str, tuple[Row, ...]]
-
-
-def row_problem(row: Row) -> str | None:
-    """What is wrong with a row's fields, or None. ``model_code/data.py`` has the same rules, in the same words."""
-    for name in ("id", "text", "label", "group", "slice", "source"):
-        value = getattr(row, name)
-        if not isinstance(value, str) or not value.strip():
-            return f"field {name!r} " + ("is empty" if isinstance(value, str) else f"= {value!r}") + ": a text is needed"
-    if not isinstance(row.new, bool):
-        return f"field 'new' = {row.new!r}: allowed is true or false"
-    problem = votes_problem(row.label, row.votes)
-    return f"row {row.id!r}: {problem}" if problem else None
-
-
-def votes_problem(label: str, votes: Any) -> str | None:
-    """What is wrong with a row's votes, or None.
-
-    Training learns from the votes and evaluation measures by the label, so the label must have as many votes as any other. A tie is
-    allowed: somebody has decided it. A row without votes has its label alone.
-    """
-    if not isinstance(votes, Mapping):
-        return f"votes = {votes!r}: an object of whole numbers per label is needed"
-    for name, count in votes.items():
-        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_VOTES:
-            return f"votes for {name!r} = {count!r}: a whole number from 0 to {MOST_VOTES} is needed"
-    first = max(votes, key=lambda name: int(votes[name]), default=label)
-    own = votes.get(label, 0)
-    if votes.get(first, 0) > own:
-        return f"label = {label!r} has {own} votes and {first!r} has {votes[first]}: correct the label or the votes, or leave the votes out"
-    return None
-
-
-def normal_text(text: str) -> str:
-    """What counts as the same text: lower case, white space folded."""
-    return " ".join(text.lower().split())
 
 
 def file_name(split: str) -> str:
@@ -141,20 +40,7 @@ def parse_rows(data: bytes, where: str) -> tuple[Row, ...]:
     Raises:
         InvalidDataset: naming file and line.
     """
-    rows = []
-    # Not splitlines(): a text may hold a line separator of Unicode, which is no end of a JSON line.
-    for number, line in enumerate(data.decode().split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            raw = json.loads(line)
-            rows.append(Row(**{name: raw[name] for name in Row.__dataclass_fields__ if name in raw or name not in _OPTIONAL}))
-        except (ValueError, KeyError, TypeError) as error:
-            raise InvalidDataset(f"{where}:{number}: not a dataset row ({type(error).__name__}: {error})") from None
-        problem = row_problem(rows[-1])
-        if problem:
-            raise InvalidDataset(f"{where}:{number}: {problem}")
-    return tuple(rows)
+    return tuple(Row.parse(line, f"{where}:{number}") for number, line in json_lines(data.split(b"\n")))
 
 
 def check_file(data: bytes, name: str, manifest: Manifest) -> bytes:
@@ -200,11 +86,3 @@ def render(
         watermark=watermark,
     )
     return manifest, files
-
-
-def version_of(hashes: Mapping[str, str]) -> str:
-    """First 16 hex digits of the SHA-256 over the sorted file hashes."""
-    digest = hashlib.sha256()
-    for name in sorted(hashes):
-        digest.update(f"{name}={hashes[name]}\n".encode())
-    return digest.hexdigest()[:16]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
+
+from lambdas.common.text import InvalidJson, parse_json
 
 _CHUNK_BYTES = 1 << 16
 
@@ -19,10 +20,19 @@ def split_uri(uri: str) -> tuple[str, str]:
     return parts.netloc, key
 
 
-def read_json(s3: Any, uri: str) -> Any:
-    """Parse one JSON object of S3 with the given client."""
+def read_bytes(s3: Any, uri: str) -> bytes:
+    """One object with the given client."""
     bucket, key = split_uri(uri)
-    return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    data: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return data
+
+
+def read_json(s3: Any, uri: str) -> Any:
+    """Parse one JSON object of S3 with the given client. Raises InvalidJson, naming the object."""
+    try:
+        return parse_json(read_bytes(s3, uri))
+    except InvalidJson as error:
+        raise InvalidJson(f"{uri} {error}") from None
 
 
 def read_lines(s3: Any, uri: str) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from lambdas.common.environment import read_environment
 from lambdas.common.new_labels import labels_since
 from lambdas.common.observability import logger, tracer
 from lambdas.common.predictions import PredictionStore
-from lambdas.common.s3_uri import read_json
+from lambdas.common.s3_uri import read_bytes
 from lambdas.decide_retraining.decision import Attempt, Decision, enough, one_at_a_time, start_once, trigger_reason
 
 
@@ -53,7 +53,7 @@ def _decide(event: dict[str, Any]) -> Decision:
     if uri == "none":
         return Decision(False, "there is no dataset yet")
     where = f"{uri}/manifest.json"
-    watermark = Manifest.parse(read_json(client("s3"), where), where).watermark
+    watermark = Manifest.parse(read_bytes(client("s3"), where), where).watermark
     labels = labels_since(_store(), watermark, now=datetime.now(UTC), lookback_days=environment.lookback_days)
     count = sum(watermark is None or item["reviewed_at"] > watermark for item in labels)
     refusal = enough(count, environment.min_new_labels, watermark) or one_at_a_time(_running())

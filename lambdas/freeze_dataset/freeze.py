@@ -8,12 +8,14 @@ the parent's training rows stay too, so a version alone says what was ever train
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lambdas.common.dataset import Dataset, Manifest, ReferenceText, Row, normal_text, render
 from lambdas.common.review import ReviewReason
+from lambdas.common.text import InvalidText, checked_text
 
 RECENT, RECENT_UNSURE = "recent", "recent-unsure"
 """Slices of rows that came from people after release. Those that the champion was unsure of lie apart: chosen for its own
@@ -63,7 +65,7 @@ class LabelCounts:
     """What became of the new labels; the others add up to ``new``.
 
     ``frozen``: their texts lie in validation or test already. ``unusable``: there is a newer label for the same text, the
-    dataset has no such label, the text is empty, or its group is held out although the text was trained on.
+    dataset has no such label, the text may not enter, or its group is held out although the text was trained on.
     """
 
     new: int
@@ -138,8 +140,12 @@ def row_id(item: Mapping[str, Any]) -> str:
 
 def row_of(item: Mapping[str, Any], labels: tuple[str, ...]) -> Row | None:
     """A prediction record as a dataset row, or None when its label or text is not one to train on."""
-    label, text = str(item["human_label"]), str(item["text"])
-    if label not in labels or not text.strip():
+    label = str(item["human_label"])
+    try:
+        text = checked_text("text", item["text"])
+    except InvalidText:
+        return None
+    if label not in labels:
         return None
     return Row(
         id=row_id(item),
@@ -154,7 +160,7 @@ def row_of(item: Mapping[str, Any], labels: tuple[str, ...]) -> Row | None:
 
 def group_of(text: str, subject: str | None) -> str:
     """What must not be split apart: all texts about one subject, else the text alone. ``local/own_texts.py`` names groups alike."""
-    return f"subject:{subject}" if subject else f"text:{_digest(normal_text(text))[:16]}"
+    return f"subject:{unicodedata.normalize('NFC', subject)}" if subject else f"text:{_digest(normal_text(text))[:16]}"
 
 
 def place(rows: Sequence[Row], parent: Dataset, holdout_share: float) -> dict[str, list[Row]]:

@@ -7,12 +7,15 @@ reach the hot path.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from lambdas.common.s3_uri import read_lines
+from lambdas.common.text import InvalidText, checked_text, parse_json
 
 VARIANTS = ("champion", "challenger")
 
@@ -29,14 +32,14 @@ class CapturedText:
 def captured_texts(line: str | bytes) -> Iterator[CapturedText]:
     """The texts of one line of captured data; none when it was cut or is no request in the prediction API's form."""
     try:
-        raw = json.loads(line)
-        about, sent = raw["eventMetadata"], json.loads(raw["captureData"]["endpointInput"]["data"])["inputs"]
+        raw = parse_json(line)
+        about, sent = raw["eventMetadata"], parse_json(raw["captureData"]["endpointInput"]["data"])["inputs"]
         at, prediction_id = str(about["inferenceTime"]), str(about["inferenceId"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return
-    for text in [sent] if isinstance(sent, str) else sent if isinstance(sent, list) else []:
-        if isinstance(text, str) and text.strip():
-            yield CapturedText(at, prediction_id, text)
+    for text in sent if isinstance(sent, list) else [sent]:
+        with suppress(InvalidText):
+            yield CapturedText(at, prediction_id, checked_text("inputs", text))
 
 
 class CapturedData:
@@ -83,7 +86,7 @@ class CapturedData:
     def _texts(self, key: str, most: int) -> deque[CapturedText]:
         """The last texts of one object; no more of it is ever in memory."""
         newest: deque[CapturedText] = deque(maxlen=most)
-        for line in self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].iter_lines():
+        for line in read_lines(self._s3, f"s3://{self._bucket}/{key}"):
             texts = list(captured_texts(line))
             self.left_out += not texts and bool(line.strip())
             newest.extend(texts)

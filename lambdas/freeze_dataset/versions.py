@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambdas.common.dataset import SPLITS, Dataset, InvalidDataset, Manifest, Row, check_file, file_name, parse_rows
-from lambdas.common.s3_uri import read_json, split_uri
+from lambdas.common.s3_uri import read_bytes, read_json, split_uri
 from lambdas.freeze_dataset.freeze import Frozen
 
 
@@ -29,7 +29,7 @@ class DatasetVersions:
     def read(self, uri: str) -> Dataset:
         """The labelled rows of a version, every file checked against its hash. Raises InvalidDataset."""
         where = f"{uri}/manifest.json"
-        manifest = Manifest.parse(read_json(self._s3, where), where)
+        manifest = Manifest.parse(read_bytes(self._s3, where), where)
         return Dataset(manifest, {split: self._rows(uri, split, manifest) for split in SPLITS})
 
     def write(self, frozen: Frozen) -> str:

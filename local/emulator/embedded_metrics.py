@@ -52,7 +52,7 @@ def install() -> None:
 
     def emit_logs_and_metrics(func: dict[str, Any], request_id: str, log_text: str, *args: Any, **kwargs: Any) -> None:
         emit_logs(func, request_id, log_text, *args, **kwargs)
-        for line in (log_text or "").splitlines():
+        for line in (log_text or "").split("\n"):
             for metric in extract(line):
                 cloudwatch.record_metric(metric.namespace, metric.name, metric.value, metric.unit, metric.dimensions)
 

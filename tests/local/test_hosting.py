@@ -271,7 +271,7 @@ def _captured(hosting: support.Hosting, endpoint: str) -> list[tuple[str, dict[s
     rows = []
     for entry in listed:
         text = s3.get_object(Bucket=hosting.bucket, Key=entry["Key"])["Body"].read().decode()
-        rows += [(entry["Key"], json.loads(line)) for line in text.splitlines()]
+        rows += [(entry["Key"], json.loads(line)) for line in text.split("\n") if line]
     return rows
 
 

@@ -114,7 +114,7 @@ def ended(review: Review, name: str) -> dict[str, Any]:
 
 
 def output_lines(review: Review, job: dict[str, Any]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in review.read(job["LabelingJobOutput"]["OutputDatasetS3Uri"]).splitlines()]
+    return [json.loads(line) for line in review.read(job["LabelingJobOutput"]["OutputDatasetS3Uri"]).split("\n") if line]
 
 
 def test_three_workers_label_a_manifest_through_the_jobs_own_functions(review: Review) -> None:

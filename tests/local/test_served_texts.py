@@ -31,13 +31,18 @@ def test_a_line_has_its_texts() -> None:
 OTHERS = [
     "not json", "{}", "[]", line({"text": "x"}), line(None), line("x").replace("inferenceId", "other"), line("x")[:-30],
     line("é").encode()[:20] + "é".encode()[:1], "[" * 100_000, line("x").replace("inputs", "text"),
-    line("x").replace('"data": "{', '"data": "e30='),
+    line("x").replace('"data": "{', '"data": "e30='), line("a\x00"), line("\ufffe"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=range(len(OTHERS)))
 def test_what_was_cut_or_not_sent_by_the_prediction_api_is_no_text(other: str | bytes) -> None:
     assert list(captured_texts(other)) == []
+
+
+def test_a_line_that_is_not_utf_8_is_left_out_and_an_accent_has_one_form() -> None:
+    assert list(captured_texts(line("caf?").encode().replace(b"?", b"\xe9"))) == []
+    assert [item.text for item in captured_texts(line("cafe\u0301"))] == ["café"]
 
 
 class Captures:
@@ -102,3 +107,9 @@ def test_a_text_that_was_captured_twice_is_there_once(captures: Captures) -> Non
     captures.put_lines(line("same"), line("same"))
     captures.put_lines(line("same"), line("other", prediction_id="p2"))
     assert sorted(captures.newest(10)) == ["other", "same"]
+
+
+def test_a_line_ends_at_a_line_feed_only(captures: Captures) -> None:
+    """JSON may have a carriage return between its values, and a text other line separators of Unicode."""
+    captures.put_lines(line("one\u2028two\u0085three").replace("}, ", "},\r "), line("next", prediction_id="p2"))
+    assert sorted(captures.newest(10)) == ["next", "one\u2028two\u0085three"]

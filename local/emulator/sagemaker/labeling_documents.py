@@ -26,7 +26,7 @@ def read_manifest(text: str) -> list[dict[str, Any]]:
         DocumentError: names the line.
     """
     objects: list[dict[str, Any]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

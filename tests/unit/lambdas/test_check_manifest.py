@@ -63,7 +63,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no text": (b"{}", "source is missing"),
     "a reference": (b'{"source-ref": "s3://b/k"}', "this one has source-ref"),
     "null": (row(source=None), "source must be a string, not null"),
-    "a number": (row(source=3), "source must be a string, not a number"),
+    "a number": (row(source=3), "source must be a string, not the number 3"),
     "empty": (row(source=""), "source is empty"),
     "blanks": (row(source=" \t\u200b"), "source is empty"),
     "too long": (row(source="y" * 101), "source has 101 characters: allowed is 1 to 100"),

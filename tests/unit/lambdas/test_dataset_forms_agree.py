@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lambdas.common import dataset as functions_form
-from local.rows import normal_text
+from lambdas.common import dataset_form as functions_rule
 from model_code import data as container_form
+from model_code import dataset_form as containers_rule
 from model_code.drift_baseline import read_reference
 
 LABELS = ("negative", "positive")
@@ -30,6 +32,11 @@ TEXTS = ["plain", "Zwei  Wörter", "line\u2028separator", "tab\tand\nnewline", '
 def splits() -> dict[str, list[dict[str, Any]]]:
     rows = [values(n, text) for n, text in enumerate(TEXTS)]
     return {"train": rows[:3], "validation": rows[3:5], "test": rows[5:]}
+
+
+def test_rows_and_manifests_have_one_form() -> None:
+    one, other = (Path(str(module.__file__)).read_bytes() for module in (functions_rule, containers_rule))
+    assert one == other, "copy lambdas/common/dataset_form.py to model_code/dataset_form.py: the two are one form"
 
 
 def test_both_write_the_same_bytes_and_so_the_same_version(tmp_path: Path) -> None:
@@ -84,24 +91,79 @@ def test_whether_a_row_is_new_is_written_when_it_is_and_read_back() -> None:
     assert functions_form.parse_rows(f"{plain.to_json()}\n{fresh.to_json()}\n".encode(), "train") == (plain, fresh)
 
 
-@given(st.text(max_size=30))
-def test_both_call_the_same_texts_the_same(text: str) -> None:
-    row = functions_form.Row(**{**values(1, text), "text": text})
-    assert row.normal_text == normal_text(text)
+@pytest.mark.parametrize("line", [b"not json", b"[1]", b'"x"', b'{"text": "caf\xe9"}', b"[" * 50_000])
+def test_a_line_that_is_no_row_is_named_by_both(tmp_path: Path, line: bytes) -> None:
+    good = functions_form.Row(**values(1, "x")).to_json().encode()
+    data = b"\n" + good + b"\n\n" + line + b"\n"
+    (tmp_path / "data.jsonl").write_bytes(data)
+    for read in (lambda: functions_form.parse_rows(data, "data.jsonl"), lambda: container_form.read_rows(tmp_path)):
+        with pytest.raises(ValueError, match=r"^data\.jsonl:4: (is not JSON|must be an object|is not UTF-8|is nested deeper)"):
+            read()
+
+
+BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
+    ({"text": ""}, "field 'text' is empty"),
+    ({"text": " \u200b"}, "field 'text' is empty"),
+    ({"text": None}, "field 'text' must be a string, not null"),
+    ({"text": "a\x00"}, r"field 'text' has U\+0000 at position 1, a control character: allowed are"),
+    ({"text": "\ud83d"}, r"field 'text' has U\+D83D at position 0, half of a surrogate pair"),
+    ({"group": "\ufffe"}, r"field 'group' has U\+FFFE at position 0, a noncharacter"),
+    ({"slice": ""}, "field 'slice' is empty"),
+    ({"id": 7}, "field 'id' must be a string, not the number 7"),
+    ({"label": []}, "field 'label' must be a string, not a list"),
+    ({"votes": {"positive": -1}}, "row 'prediction:1': votes for 'positive' = -1: a whole number from 0 to"),
+    ({"votes": [1]}, r"row 'prediction:1': votes = \[1\]: an object of whole numbers"),
+    ({"new": "yes"}, "field 'new' = 'yes': allowed is true or false"),
+]
+
+
+@pytest.mark.parametrize(("change", "problem"), BAD_FIELDS, ids=[str(change) for change, _ in BAD_FIELDS])
+def test_a_field_of_another_form_is_named(change: dict[str, Any], problem: str) -> None:
+    with pytest.raises(functions_form.InvalidDataset, match=f"^train:1: {problem}"):
+        functions_form.parse_rows(json.dumps({**values(1, "x"), **change}).encode(), "train")
+
+
+@pytest.mark.parametrize("field", values(1, "x"))
+def test_a_field_that_is_missing_is_named(field: str) -> None:
+    row = {name: value for name, value in values(1, "x").items() if name != field}
+    with pytest.raises(functions_form.InvalidDataset, match=f"^train:1: has no field '{field}': a row has id, text"):
+        functions_form.parse_rows(json.dumps(row).encode(), "train")
+
+
+MANIFEST: dict[str, Any] = {
+    "version": "0123456789abcdef", "parent": None, "labels": ["negative", "positive"], "rows": {"train": 1}, "by_slice": {},
+    "by_source": {}, "files": {"train/data.jsonl": "0" * 64}, "watermark": "2026-01-01T00:00:00+00:00",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("line", "problem"), [('{"id": "1"}', "KeyError"), ("not json", "JSONDecodeError"), ("[1]", "TypeError"), ('"x"', "TypeError")]
-)
-def test_a_line_that_is_no_row_is_named(line: str, problem: str) -> None:
-    with pytest.raises(functions_form.InvalidDataset, match=rf"train:2.*{problem}"):
-        functions_form.parse_rows(f"\n{line}\n".encode(), "train")
+    ("field", "value", "allowed"),
+    [
+        ("version", "", "a text"), ("parent", 3, "a version or null"), ("labels", "negative", "a list of different texts"),
+        ("labels", ["a", "a"], "different texts"), ("rows", {"train": -1}, "whole numbers, 0 or more"),
+        ("by_slice", [], "an object of names"),
+        ("files", {}, "SHA-256"), ("files", {"train/data.jsonl": "abc"}, "64 hexadecimal digits"),
+        ("watermark", "yesterday", "ISO 8601 with its zone"), ("watermark", "2026-01-01T00:00:00", "with its zone"),
+        ("watermark", 5, "ISO 8601"),
+    ],
+)  # fmt: skip
+def test_a_manifest_of_another_form_is_named(field: str, value: Any, allowed: str) -> None:
+    assert functions_form.Manifest.parse(json.dumps(MANIFEST), "manifest.json").labels == ("negative", "positive")
+    with pytest.raises(functions_form.InvalidDataset, match=rf"^manifest\.json: field '{field}' = .*allowed is .*{re.escape(allowed)}"):
+        functions_form.Manifest.parse(json.dumps({**MANIFEST, field: value}), "manifest.json")
+    with pytest.raises(functions_form.InvalidDataset, match=r"manifest\.json: has no field 'files'"):
+        functions_form.Manifest.parse(json.dumps({**MANIFEST, "files": None} | {"files": 1}).replace('"files"', '"file"'), "manifest.json")
 
 
-def test_a_row_that_is_new_in_some_other_form_is_named() -> None:
-    line = functions_form.Row(**values(1, "x")).to_json().replace("{", '{"new": "yes", ', 1)  # type: ignore[arg-type]
-    with pytest.raises(functions_form.InvalidDataset, match=r"train:1: field 'new' = 'yes'"):
-        functions_form.parse_rows(line.encode(), "train")
+def test_an_accent_in_two_forms_is_read_as_one_text_and_one_group() -> None:
+    rows = [
+        functions_form.Row(
+            **{**values(1, "x"), "text": unicodedata.normalize(form, "Café"), "group": unicodedata.normalize(form, "subject:é")}
+        )
+        for form in ("NFC", "NFD")
+    ]
+    read = functions_form.parse_rows("\n".join(row.to_json() for row in rows).encode(), "train")
+    assert read[0] == read[1] == rows[0]
 
 
 def test_a_changed_file_is_refused() -> None:

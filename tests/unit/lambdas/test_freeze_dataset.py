@@ -101,7 +101,7 @@ def test_a_version_names_its_parent_its_rows_and_the_newest_label_inside() -> No
     assert manifest.parent == parent.manifest.version
     assert manifest.watermark == label(39)["reviewed_at"]
     assert manifest.by_source == {"review": 40, "vader-icwsm-2014": 12 + 4 + 6}
-    assert Manifest.parse(json.loads(manifest.to_json()), "manifest.json") == manifest
+    assert Manifest.parse(manifest.to_json(), "manifest.json") == manifest
 
 
 def test_all_rows_of_the_parent_stay_as_they_are() -> None:
@@ -346,3 +346,22 @@ def test_a_larger_hold_out_never_lets_a_held_out_group_back_into_training(group:
         assert side_of(group, larger) == "test"
     if side_of(group, larger) == "train":
         assert side_of(group, smaller) == "train"
+
+
+def test_an_accent_in_two_forms_is_one_text_and_one_group() -> None:
+    """A frozen test text that comes again in the other form is not trained on, and texts about one subject stay together."""
+    composed, decomposed = "Das Café", "Das Cafe\u0301"
+    parent = dataset(test=[row(0, "test", text=composed)])
+    result = run([label(1, decomposed), label(2), label(3), label(4)], parent, FreezePolicy(1, 0.0))
+    assert result.labels.frozen == 1
+    assert composed not in {item.text for item in splits_of(result)["train"]}
+    assert group_of("a", "Café") == group_of("b", "Cafe\u0301")
+    assert group_of(composed, None) == group_of(decomposed, None)
+    both = run([label(1, composed), label(2, decomposed)], policy=FreezePolicy(1, 0.0))
+    assert (both.labels.trained_on, both.labels.unusable) == (1, 1), "of one text the newest label counts"
+
+
+@pytest.mark.parametrize("text", ["a\x00", "\ufffe", "\u200b"])
+def test_a_text_that_may_not_enter_is_left_out_and_the_rest_goes_on(text: str) -> None:
+    result = run([label(1, text), label(2)], policy=FreezePolicy(1, 0.0))
+    assert (result.labels.trained_on, result.labels.unusable) == (1, 1)

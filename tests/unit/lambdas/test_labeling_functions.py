@@ -42,6 +42,10 @@ def test_a_row_without_a_text_that_people_can_read_is_refused(row: Any) -> None:
         worker_task(pre_annotation_request(row), LABELS)
 
 
+def test_people_see_an_accent_in_one_form() -> None:
+    assert worker_task(pre_annotation_request({"source": "cafe\u0301"}), LABELS)["taskInput"]["text"] == "café"
+
+
 # -- consolidation ---------------------------------------------------------------------------------
 
 

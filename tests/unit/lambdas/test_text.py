@@ -56,7 +56,9 @@ def test_a_text_that_cannot_be_seen_is_empty(text: str) -> None:
         checked_text("subject", text)
 
 
-@pytest.mark.parametrize(("value", "named"), [(None, "null"), (True, "true or false"), (1, "a number"), ([], "a list"), ({}, "an object")])
+@pytest.mark.parametrize(
+    ("value", "named"), [(None, "null"), (True, "true"), (1, "the number 1"), (1.5, "the number 1.5"), ([], "a list"), ({}, "an object")]
+)
 def test_what_is_no_string_is_named(value: object, named: str) -> None:
     with pytest.raises(InvalidText, match=f"text must be a string, not {named}: allowed is 1 to 9 characters"):
         checked_text("text", value, longest=9)

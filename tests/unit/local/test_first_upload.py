@@ -123,7 +123,7 @@ def test_own_texts_become_a_version_that_jobs_and_functions_read(tmp_path: Path,
         data = (folder / split / "data.jsonl").read_bytes()
         assert Counter(row.label for row in parse_rows(data, split)) == Counter(row.label for row in rows)
     assert all(len(splits) == 1 for splits in places.values()), "a document is on one side only"
-    Manifest.parse(json.loads((folder / "manifest.json").read_text(encoding="utf-8")), "manifest")
+    Manifest.parse((folder / "manifest.json").read_bytes(), "manifest")
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in (output / "base-model").iterdir()}
     said = capsys.readouterr().out
     assert f"datasets/{manifest.version}" in said

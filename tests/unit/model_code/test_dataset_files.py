@@ -53,15 +53,15 @@ def test_bad_row_is_named_with_its_line(tmp_path: Path, line: str, reason: str) 
         ({"votes": {"negative": 1}}, "label = 'positive' has 0 votes and 'negative' has 1"),
         ({"votes": {"positive": 2, "negative": -1}}, "votes for 'negative' = -1: a whole number from 0 to 1000000"),
         ({"votes": {"positive": 1.5}}, "votes for 'positive' = 1.5"),
-        ({"votes": {"positive": float("nan")}}, "votes for 'positive' = nan"),
-        ({"votes": {"positive": float("inf")}}, "votes for 'positive' = inf"),
+        ({"votes": {"positive": float("nan")}}, "has NaN, which is not JSON: allowed are finite numbers"),
+        ({"votes": {"positive": float("inf")}}, "has Infinity, which is not JSON: allowed are finite numbers"),
         ({"votes": {"positive": True}}, "votes for 'positive' = True"),
         ({"votes": {"positive": 10**400}}, "votes for 'positive' = 1000"),
         ({"votes": ["positive"]}, "votes = ['positive']: an object"),
         ({"votes": None}, "votes = None: an object"),
-        ({"label": 1}, "field 'label' = 1: a text is needed"),
-        ({"group": ""}, "field 'group' is empty: a text is needed"),
-        ({"slice": None}, "field 'slice' = None"),
+        ({"label": 1}, "field 'label' must be a string, not the number 1"),
+        ({"group": ""}, "field 'group' is empty"),
+        ({"slice": None}, "field 'slice' must be a string, not null"),
     ],
 )
 def test_a_row_that_contradicts_itself_is_named(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
@@ -85,15 +85,21 @@ def test_a_tie_and_a_label_without_votes_contradict_nothing(tmp_path: Path, vote
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     (tmp_path / "data.jsonl").write_bytes(row("0").to_json().encode() + b"\n\xff\n")
-    with pytest.raises(InvalidDataset, match=r"data\.jsonl is no UTF-8 text"):
+    with pytest.raises(InvalidDataset, match=r"data\.jsonl:2: is not UTF-8: byte 0xFF at position 0"):
         read_rows(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"version": "1"}', '{"version": NaN'])
-def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "is not JSON"), ("[]", "must be an object, not a list"), ('{"version": "1"}', "has no field 'labels'"),
+        ('{"version": NaN', "has NaN"), ('{"version": "1", "version": "2"}', "has the field 'version' twice"),
+    ],
+)  # fmt: skip
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: str, reason: str) -> None:
     write_dataset(tmp_path, SPLITS, ["positive"])
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(InvalidDataset, match=r"manifest\.json is not a dataset manifest"):
+    with pytest.raises(InvalidDataset, match=rf"manifest\.json: {reason}"):
         read_manifest(tmp_path)
 
 

@@ -153,10 +153,18 @@ def test_a_reference_that_the_manifest_does_not_name_is_not_read(tmp_path: Path)
     assert read_reference(folder, Manifest(**{**vars(manifest), "files": unnamed})) == []
 
 
-@pytest.mark.parametrize("line", ["not json", '{"text": "x"}', "[]"])
-def test_a_line_that_is_no_reference_text_is_named(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("not json", "is not JSON"),
+        ('{"text": "x"}', "field 'group' must be a string, not null"),
+        ("[]", "must be an object, not a list"),
+        ('{"text": "a\\u0000", "group": "g"}', r"field 'text' has U\+0000 at position 1"),
+    ],
+)
+def test_a_line_that_is_no_reference_text_is_named(tmp_path: Path, line: str, problem: str) -> None:
     folder = version(tmp_path, [ReferenceText("x", "g")])
     (folder / "reference" / "data.jsonl").write_text(f'{{"text": "x", "group": "g"}}\n{line}\n')
     manifest = Manifest(**json.loads((folder / "manifest.json").read_text()))
-    with pytest.raises(InvalidDataset, match=r"reference/data\.jsonl:2: not a reference text"):
+    with pytest.raises(InvalidDataset, match=rf"reference/data\.jsonl:2: {problem}"):
         read_reference(folder, manifest)

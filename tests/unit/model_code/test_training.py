@@ -25,7 +25,7 @@ from model_code.trainer import Diverged, Trainer
 
 
 def held_out(channels: Path) -> tuple[list[str], list[str]]:
-    rows = [json.loads(line) for line in (channels / "validation" / "data.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (channels / "validation" / "data.jsonl").read_text(encoding="utf-8").split("\n") if line]
     return [row["text"] for row in rows], [row["label"] for row in rows]
 
 

@@ -1,0 +1,200 @@
+"""What a dataset version consists of, and readers that name what is wrong (docs/contracts.md, "Dataset row").
+
+This file stands twice with the same bytes, in ``lambdas/common`` and in ``model_code``: a function and a container share no code,
+but must read and write the same versions. The relative import is what lets the bytes be the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from .text import InvalidJson, InvalidText, checked_text, kind, normal_text, parse_json
+
+SPLITS = ("train", "validation", "test")
+MOST_VOTES = 1_000_000
+_TEXTS = ("id", "text", "label", "group", "slice", "source")
+_SHA256 = re.compile("[0-9a-f]{64}")
+_FORM = "a row has id, text, label, votes, group, slice and source"
+
+
+class InvalidDataset(ValueError):
+    """A dataset file is missing, was changed, or has a row of another form; the text says which and where."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled text. ``votes`` counts raters per label; ``group`` is never split apart; ``source`` is the provenance.
+
+    ``new``: a training row that this version added; written only when true.
+    """
+
+    id: str
+    text: str
+    label: str
+    votes: Mapping[str, int]
+    group: str
+    slice: str
+    source: str
+    new: bool = False
+
+    @property
+    def normal_text(self) -> str:
+        return normal_text(self.text)
+
+    @classmethod
+    def parse(cls, line: str | bytes, where: str) -> Row:
+        """A line of ``data.jsonl``, its texts in Unicode's normal form C. Fields that a row does not have are ignored.
+
+        Raises:
+            InvalidDataset: naming ``where``, the field, its value and what is allowed.
+        """
+        raw = _object(line, where)
+        missing = [name for name in (*_TEXTS, "votes") if name not in raw]
+        if missing:
+            raise InvalidDataset(f"{where}: has no field {missing[0]!r}: {_FORM}")
+        texts = {name: _text(name, raw[name], where) for name in _TEXTS}
+        new, problem = raw.get("new", False), votes_problem(texts["label"], raw["votes"])
+        if not isinstance(new, bool):
+            raise InvalidDataset(f"{where}: field 'new' = {new!r}: allowed is true or false")
+        if problem:
+            raise InvalidDataset(f"{where}: row {texts['id']!r}: {problem}")
+        return cls(**texts, votes=raw["votes"], new=new)
+
+    def to_json(self) -> str:
+        """``new`` only where it is true, so that rows without it keep their bytes."""
+        content = asdict(self)
+        if not self.new:
+            del content["new"]
+        return json.dumps(content, ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+
+def votes_problem(label: str, votes: Any) -> str | None:
+    """What is wrong with a row's votes, or None.
+
+    Training learns from the votes and evaluation measures by the label, so the label must have as many votes as any other. A tie is
+    allowed: somebody has decided it. A row without votes has its label alone.
+    """
+    if not isinstance(votes, Mapping):
+        return f"votes = {votes!r}: an object of whole numbers per label is needed"
+    for name, count in votes.items():
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_VOTES:
+            return f"votes for {name!r} = {count!r}: a whole number from 0 to {MOST_VOTES} is needed"
+    first = max(votes, key=lambda name: int(votes[name]), default=label)
+    own = votes.get(label, 0)
+    if votes.get(first, 0) > own:
+        return f"label = {label!r} has {own} votes and {first!r} has {votes[first]}: correct the label or the votes, or leave the votes out"
+    return None
+
+
+@dataclass(frozen=True)
+class ReferenceText:
+    """One unlabelled text of what was served lately: evaluation makes the drift baseline of them."""
+
+    text: str
+    group: str
+
+    @classmethod
+    def parse(cls, line: str | bytes, where: str) -> ReferenceText:
+        """A line of ``reference/data.jsonl``. Raises InvalidDataset as :meth:`Row.parse` does."""
+        raw = _object(line, where)
+        return cls(_text("text", raw.get("text"), where), _text("group", raw.get("group"), where))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a version consists of. ``watermark``: newest ``reviewed_at`` inside, or None without human labels."""
+
+    version: str
+    parent: str | None
+    labels: tuple[str, ...]
+    rows: Mapping[str, int]
+    by_slice: Mapping[str, int]
+    by_source: Mapping[str, int]
+    files: Mapping[str, str]
+    watermark: str | None = None
+
+    @classmethod
+    def parse(cls, data: str | bytes, where: str) -> Manifest:
+        """The content of ``manifest.json``.
+
+        Raises:
+            InvalidDataset: naming ``where``, the field, its value and what is allowed.
+        """
+        raw = {"parent": None, "watermark": None, **_object(data, where)}
+        for name, (allowed, fits) in _MANIFEST.items():
+            if name not in raw:
+                raise InvalidDataset(f"{where}: has no field {name!r}: a manifest has {', '.join(_MANIFEST)}")
+            if not fits(raw[name]):
+                raise InvalidDataset(f"{where}: field {name!r} = {raw[name]!r}: allowed is {allowed}")
+        fields: dict[str, Any] = {name: raw[name] for name in _MANIFEST}
+        return cls(**{**fields, "labels": tuple(raw["labels"])})
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def version_of(files: Mapping[str, str]) -> str:
+    """First 16 hex digits of the SHA-256 over the sorted file hashes: equal rows give an equal version."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}={files[name]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _labels(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(label, str) and label for label in value) and len(set(value)) == len(value) > 0
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(count) is int and count >= 0 for count in value.values())
+
+
+def _hashes(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(one, str) and _SHA256.fullmatch(one) for one in value.values())
+
+
+def _moment(value: Any) -> bool:
+    try:
+        return value is None or datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+_COUNTS = ("an object of names and whole numbers, 0 or more", _counts)
+_MANIFEST: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "version": ("a text", lambda value: isinstance(value, str) and bool(value)),
+    "parent": ("a version or null", lambda value: value is None or (isinstance(value, str) and bool(value))),
+    "labels": ("a list of different texts", _labels),
+    "rows": _COUNTS,
+    "by_slice": _COUNTS,
+    "by_source": _COUNTS,
+    "files": ("an object of file names and their SHA-256 in 64 hexadecimal digits", _hashes),
+    "watermark": ("a time in ISO 8601 with its zone, or null", _moment),
+}
+"""Field of a manifest -> what is allowed, and the check."""
+
+
+def _object(line: str | bytes, where: str) -> dict[str, Any]:
+    try:
+        raw = parse_json(line)
+    except InvalidJson as error:
+        raise InvalidDataset(f"{where}: {error}") from None
+    if not isinstance(raw, dict):
+        raise InvalidDataset(f"{where}: must be an object, not {kind(raw)}")
+    return raw
+
+
+def _text(field: str, value: Any, where: str) -> str:
+    try:
+        return checked_text(field, value)
+    except InvalidText as error:
+        raise InvalidDataset(f"{where}: field {field!r} {error.problem}") from None

@@ -1,0 +1,41 @@
+"""What an inference container takes: the same texts as the prediction API, refused in the same words."""
+
+from __future__ import annotations
+
+import pytest
+
+from model_code.inference import MAX_TEXTS, input_fn
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b'{"inputs": "caf\xe9"}', "the body is not UTF-8: byte 0xE9 at position 15"),
+        (b"{", "the body is not JSON"),
+        (b"[" * 50_000, "the body is nested deeper than the 20 levels"),
+        (b"[]", "the body must be an object with the field 'inputs'"),
+        (b'{"text": "a"}', "the body must be an object with the field 'inputs'"),
+        (b'{"inputs": "a", "inputs": "b"}', "has the field 'inputs' twice"),
+        (b'{"inputs": null}', "field 'inputs' is null: allowed is a text or a list of texts"),
+        (b'{"inputs": []}', "field 'inputs' is an empty list"),
+        (b'{"inputs": {"a": 1}}', "field 'inputs' is an object"),
+        (b'{"inputs": " "}', "inputs is empty"),
+        (b'{"inputs": "a\\u0000"}', r"inputs has U\+0000 at position 1, a control character: allowed are"),
+        (b'{"inputs": ["a", "\\ud800"]}', r"inputs\.1 has U\+D800 at position 0, half of a surrogate pair"),
+        (b'{"inputs": ["a", 1]}', r"inputs\.1 must be a string, not the number 1"),
+        (b'{"inputs": [' + b'"a",' * MAX_TEXTS + b'"a"]}', f"field 'inputs' has {MAX_TEXTS + 1} texts: allowed are {MAX_TEXTS} a call"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_by_its_place(data: bytes, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        input_fn(data, "application/json")
+
+
+def test_an_accent_in_two_forms_is_one_text() -> None:
+    """A word in the decomposed form has no word of the vocabulary: ``\\w`` does not match its combining accent."""
+    assert input_fn('{"inputs": ["cafe\u0301", "café"]}', "Application/JSON; charset=utf-8") == ["café", "café"]
+
+
+def test_another_content_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="content type 'text/csv': allowed is application/json"):
+        input_fn(b"a,b", "text/csv")
