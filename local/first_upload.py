@@ -90,6 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CannotPrepare, InvalidTexts, SettingsError, corpus.CorpusUnavailable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: --output {chosen.output} cannot be written: {error.strerror} ({error.filename}); name another", file=sys.stderr)
+        return 2
     table = Table("split", *settings.dataset.labels, "texts", title=f"dataset version {version}")
     for split, rows in splits.items():
         counts = Counter(row.label for row in rows)

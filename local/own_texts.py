@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -11,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.text_files import UnreadableFile, UnreadableRecord, read_records
 from model_code.data import Row, votes_problem
-from model_code.text import normal_text
+from model_code.text import InvalidJson, InvalidText, TextTooLong, checked_text, normal_text, parse_json
 
 FIELDS = ("text", "label", "group", "slice", "votes")
 REQUIRED = ("text", "label")
@@ -47,20 +47,23 @@ def read_texts(path: Path, labels: Sequence[str], *, longest: int) -> OwnTexts:
     rows: dict[str, tuple[int, Row]] = {}
     problems: list[str] = []
     repeated = 0
-    for line, fields in _lines(path):
-        found = list(_problems(fields, labels, longest))
-        if found:
-            problems += [f"line {line}: {problem}" for problem in found]
-        else:
-            row = _row(fields, path.name)
-            first_line, first = rows.setdefault(row.id, (line, row))
-            repeated += first_line != line
-            if first.label != row.label:
-                problems.append(
-                    f"line {line}: label = {row.label!r}: line {first_line} has the same text as {first.label!r}; keep one of them"
-                )
-        if len(problems) >= MOST_PROBLEMS:
-            break
+    try:
+        for line, record in read_records(path, FIELDS, REQUIRED):
+            found = [str(record)] if isinstance(record, UnreadableRecord) else list(_problems(record, labels, longest))
+            if found or isinstance(record, UnreadableRecord):
+                problems += [f"line {line}: {problem}" for problem in found]
+            else:
+                row = _row(record, labels, path.name)
+                first_line, first = rows.setdefault(row.id, (line, row))
+                repeated += first_line != line
+                if first.label != row.label:
+                    problems.append(
+                        f"line {line}: label = {row.label!r}: line {first_line} has the same text as {first.label!r}; keep one of them"
+                    )
+            if len(problems) >= MOST_PROBLEMS:
+                break
+    except UnreadableFile as error:
+        raise InvalidTexts(f"{path} {error}") from None
     if not rows and not problems:
         problems.append("there is no line with a text")
     if problems:
@@ -73,85 +76,55 @@ def missing_labels(splits: Mapping[str, Sequence[Row]], labels: Sequence[str]) -
     return [f"{split}: {label}" for split, rows in splits.items() for label in labels if label not in Counter(row.label for row in rows)]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            if path.suffix == ".csv":
-                reader = csv.DictReader(stream)
-                absent = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
-                if absent:
-                    raise InvalidTexts(
-                        f"{path} has no column {' and '.join(absent)}: its first line must name the columns {', '.join(FIELDS)}"
-                    )
-                for fields in reader:
-                    yield reader.line_num, {key: value for key, value in fields.items() if value not in (None, "") or key in REQUIRED}
-            elif path.suffix == ".jsonl":
-                for number, line in enumerate(stream, 1):
-                    if line.strip():
-                        yield number, _object(line)
-            else:
-                raise InvalidTexts(f"{path} is no .csv and no .jsonl file: these two are read")
-    except FileNotFoundError:
-        raise InvalidTexts(f"{path} does not exist") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidTexts(f"{path} cannot be read as UTF-8 {path.suffix.lstrip('.')}: {error}") from None
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        content = json.loads(line)
-    except ValueError as error:
-        return {"_problem": f"not JSON: {error}"}
-    return content if isinstance(content, dict) else {"_problem": f"not a JSON object but {type(content).__name__}"}
-
-
-def _problems(fields: Mapping[Any, Any], labels: Sequence[str], longest: int) -> Iterator[str]:
-    if "_problem" in fields:
-        yield str(fields["_problem"])
-        return
-    unknown = [str(name) for name in fields if name not in FIELDS]
+def _problems(fields: Mapping[str, Any], labels: Sequence[str], longest: int) -> Iterator[str]:
+    unknown = [name for name in fields if name not in FIELDS]
     if unknown:
-        yield f"field {unknown[0]!r} is unknown: allowed are {', '.join(FIELDS)}"
-    text, label = fields.get("text"), fields.get("label")
-    if not isinstance(text, str) or not text.strip():
-        yield f"text = {text!r}: a text that is not empty is needed"
-    elif len(text) > longest:
-        yield f"text has {len(text)} characters: at most {longest} (dataset.max_text_chars)"
+        yield f"field {unknown[0][:80]!r} is unknown: allowed are {', '.join(FIELDS)}"
+    for name in ("text", "group", "slice"):
+        if name in fields or name in REQUIRED:
+            try:
+                checked_text(name, fields.get(name), longest=longest if name == "text" else None)
+            except TextTooLong as error:
+                yield f"{error} (dataset.max_text_chars)"
+            except InvalidText as error:
+                yield str(error) if name in REQUIRED else f"{error}, or leave it out"
+    label = fields.get("label")
     if label not in labels:
-        yield f"label = {label!r}: allowed are {', '.join(labels)} (dataset.labels)"
-    for name in ("group", "slice"):
-        if name in fields and not (isinstance(fields[name], str) and fields[name].strip()):
-            yield f"{name} = {fields[name]!r}: a text that is not empty, or leave it out"
-    votes = _votes(fields["votes"], labels) if "votes" in fields else {}
+        yield f"label = {_shown(label)}: allowed are {', '.join(labels)} (dataset.labels)"
+    votes = _votes(fields.get("votes", {}), labels)
     if votes is None:
-        yield f"votes = {fields['votes']!r}: a JSON object of whole numbers per label, such as {{{json.dumps(labels[0])}: 2}}"
+        example = f"{{{json.dumps(labels[0])}: 2}}"
+        yield f"votes = {_shown(fields['votes'])}: a JSON object of whole numbers per label, such as {example}, or leave it out"
     elif label in labels and (problem := votes_problem(str(label), votes)):
         yield problem
 
 
-def _votes(value: Any, labels: Sequence[str] | None = None) -> dict[str, int] | None:
+def _shown(value: Any) -> str:
+    return repr(value)[:200]
+
+
+def _votes(value: Any, labels: Sequence[str]) -> dict[str, int] | None:
     """Votes per label from an object or its JSON; None when it is neither."""
     try:
-        votes = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+        votes = parse_json(value) if isinstance(value, str) else value
+    except InvalidJson:
         return None
-    if not isinstance(votes, dict) or not all(
-        isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in votes.values()
-    ):
+    if not isinstance(votes, dict) or not all(type(count) is int and count >= 0 for count in votes.values()):
         return None
-    return votes if labels is None or set(votes) <= set(labels) else None
+    return votes if set(votes) <= set(labels) else None
 
 
-def _row(fields: Mapping[str, Any], source: str) -> Row:
-    text = str(fields["text"])
+def _row(fields: Mapping[str, Any], labels: Sequence[str], source: str) -> Row:
+    """A record without a problem as a row, its texts in Unicode's normal form C."""
+    text, label = checked_text("text", fields["text"]), str(fields["label"])
     digest = hashlib.sha256(normal_text(text).encode()).hexdigest()[:16]
     return Row(
         id=f"text:{digest}",
         text=text,
-        label=str(fields["label"]),
-        votes=_votes(fields.get("votes", {})) or {},
+        label=label,
+        votes=_votes(fields.get("votes", {}), labels) or {},
         # As lambdas/freeze_dataset names the groups of new labels: a caller's ``subject`` finds its texts of before.
-        group=f"subject:{fields['group']}" if fields.get("group") else f"text:{digest}",
-        slice=str(fields.get("slice") or "all"),
+        group=f"subject:{checked_text('group', fields['group'])}" if fields.get("group") else f"text:{digest}",
+        slice=checked_text("slice", fields.get("slice", "all")),
         source=f"file:{source}",
     )
