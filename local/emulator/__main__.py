@@ -34,6 +34,8 @@ MODULES = (
     "local.emulator.autoscaling",
     "local.emulator.sagemaker",
     "local.emulator.worker_page",
+    "local.emulator.service_quotas",
+    "local.emulator.ecr_images",
     "local.emulator.http_guard",
 )
 """Each has ``install()``: it puts its hooks into ministack, and nothing else happens on import."""

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import botocore.session
 import botocore.validate
 import regex
-from botocore.model import OperationModel, Shape
+from botocore.model import OperationModel, ServiceModel, Shape
 from ministack import app
 from ministack.core import responses
 
@@ -111,9 +111,15 @@ def _loader() -> botocore.session.Session:
 
 
 @cache
+def service_model(service: str) -> ServiceModel:
+    """botocore's model of a service (as botocore names it, e.g. ``sagemaker-a2i-runtime``)."""
+    return _loader().get_service_model(service)
+
+
+@cache
 def operation_model(service: str, name: str) -> OperationModel:
-    """botocore's model of an operation (``service`` as botocore names it, e.g. ``sagemaker-a2i-runtime``)."""
-    return _loader().get_service_model(service).operation_model(name)
+    """botocore's model of an operation."""
+    return service_model(service).operation_model(name)
 
 
 def validate(service: str, name: str, request: Request) -> None:
@@ -247,7 +253,8 @@ def _encode(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _error_response(error: ApiError) -> HttpResponse:
+def error_response(error: ApiError) -> HttpResponse:
+    """An error in the form of the JSON protocols."""
     headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": error.code}
     return error.status, headers, json.dumps({"__type": error.code, "message": error.message, "Message": error.message}).encode()
 
@@ -268,19 +275,19 @@ def _answer(service: str, *, method: str, path: str, headers: dict[str, str], bo
             raise ApiError("SerializationException", f"the body is not JSON: {error}") from None
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, to_json(call(service, name, request))
     except ApiError as error:
-        return _error_response(error)
+        return error_response(error)
     except Exception as error:
         log.exception("%s %s failed", service, path)
-        return _error_response(ApiError("InternalFailure", f"{type(error).__name__}: {error}", 500))
+        return error_response(ApiError("InternalFailure", f"{type(error).__name__}: {error}", 500))
 
 
-def install(service: str) -> None:
-    """Route ministack's requests of credential scope ``service`` to the registered operations and routes."""
+def install(service: str, *, scope: str | None = None) -> None:
+    """Route ministack's requests of credential scope ``scope`` to the operations and routes of ``service``; one name by default."""
 
     async def handler(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> HttpResponse:
         return await asyncio.to_thread(partial(_answer, service, method=method, path=path, headers=headers, body=body, query=query))
 
-    app.SERVICE_HANDLERS[service] = handler
+    app.SERVICE_HANDLERS[scope or service] = handler
 
 
 def paginate(items: list[Any], request: Request, key: str) -> Response:

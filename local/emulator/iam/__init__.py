@@ -14,6 +14,7 @@ __all__ = ["audit", "install"]
 
 def install() -> None:
     """Put the hooks in place."""
-    from local.emulator.iam import enforcement
+    from local.emulator.iam import enforcement, simulation
 
     enforcement.install()
+    simulation.install()
