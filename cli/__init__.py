@@ -1,0 +1,1 @@
+"""The console command for operators and pipelines: ``python -m cli --help``."""

@@ -1,0 +1,104 @@
+"""The AWS account that a command works with: clients, identity, and the concrete names of one stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+
+from stacks.settings import Settings
+
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=60)
+
+
+class NoAccount(RuntimeError):
+    """AWS could not be reached, or took no credentials; the text says which and what to do."""
+
+
+@dataclass
+class Account:
+    """One account and region, found by the ordinary AWS variables and profiles (``AWS_ENDPOINT_URL`` included)."""
+
+    settings: Settings
+    profile: str | None = None
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def session(self) -> Any:
+        try:
+            return boto3.Session(profile_name=self.profile, region_name=self.settings.region)
+        except ProfileNotFound as error:
+            raise NoAccount(f"{error}: name one of your profiles (`aws configure list-profiles`), or leave --profile out") from None
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self.session.client(service, config=_CONFIG)
+        return self._clients[service]
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """GetCallerIdentity: ``Account``, ``Arn``, ``UserId``.
+
+        Raises:
+            NoAccount: no credentials, refused credentials, or no answer.
+        """
+        try:
+            answer: dict[str, str] = self.client("sts").get_caller_identity()
+            return answer
+        except ClientError as error:
+            reason = error.response["Error"]
+            raise NoAccount(f"AWS refused the credentials ({reason['Code']}: {reason['Message']}): renew them, then start again") from None
+        except BotoCoreError as error:
+            raise NoAccount(
+                f"AWS gave no answer ({type(error).__name__}: {error}): set credentials (`aws configure`, `aws sso login`, AWS_PROFILE), "
+                "and AWS_ENDPOINT_URL only for the embedded AWS"
+            ) from None
+
+    @property
+    def id(self) -> str:
+        """The account's 12 digits."""
+        return self.identity["Account"]
+
+    @property
+    def partition(self) -> str:
+        return self.identity["Arn"].split(":")[1]
+
+    # -- names: as stacks/names.py has them, with this account's number ----------------------------------
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.settings.name}-{self.settings.stage}"
+
+    def bucket(self, purpose: str) -> str:
+        return f"{self.prefix}-{purpose}-{self.id}-{self.settings.region}"
+
+    def parameter_name(self, path: str) -> str:
+        return f"/{self.settings.name}/{self.settings.stage}/{path}"
+
+    def parameter(self, path: str) -> str | None:
+        """The value of one of the stage's parameters; None before it exists."""
+        return self.ssm_value(self.parameter_name(path))
+
+    def ssm_value(self, name: str) -> str | None:
+        try:
+            value: str = self.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+            return value
+        except self.client("ssm").exceptions.ParameterNotFound:
+            return None
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.settings.region}:{self.id}:{resource}"
+
+    def stack(self, name: str) -> dict[str, Any] | None:
+        """DescribeStacks of one stack; None when there is none."""
+        try:
+            found: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+            return found
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise

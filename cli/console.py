@@ -1,0 +1,73 @@
+"""How commands speak: tables for people, JSON for pipelines, errors on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from cli.findings import Finding, Level, counts
+from stacks.settings import Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+FAILED, WRONG_OPTIONS, NO_ACCOUNT = 1, 2, 4
+
+Stage = Annotated[str, typer.Option(help="settings/<stage>.yaml")]
+Profile = Annotated[str | None, typer.Option(help="A profile of the AWS configuration (default: the ordinary AWS variables)")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else there")]
+
+_STYLES = {Level.OK: "green", Level.UNKNOWN: "yellow", Level.WARNING: "yellow", Level.FAILURE: "bold red"}
+_MARKS = {Level.OK: "ok", Level.UNKNOWN: "??", Level.WARNING: "!!", Level.FAILURE: "NO"}
+
+
+def stop(message: str, code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def settings_of(stage: str) -> Settings:
+    """The settings of a stage; ends with exit code 2 when they cannot be used."""
+    try:
+        return load_settings(ROOT / "settings" / f"{stage}.yaml")
+    except SettingsError as error:
+        stop(str(error), WRONG_OPTIONS)
+
+
+def print_json(document: Any) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def show(findings: Sequence[Finding], console: Console, *, everything: bool) -> None:
+    """Findings under their checks; what is well in one line a check unless ``everything`` is wanted."""
+    for check in dict.fromkeys(finding.check for finding in findings):
+        of_check = [finding for finding in findings if finding.check == check]
+        quiet = [finding for finding in of_check if finding.level is Level.OK]
+        if len(quiet) == len(of_check) and len(quiet) > 1 and not everything:
+            console.print(f"[green]ok[/]  {check}: {len(quiet)} looked at, nothing found", highlight=False)
+            continue
+        for finding in of_check:
+            if finding.level is Level.OK and not everything and len(quiet) > 1:
+                continue
+            _show_one(finding, console)
+
+
+def _show_one(finding: Finding, console: Console) -> None:
+    style = _STYLES[finding.level]
+    console.print(f"[{style}]{_MARKS[finding.level]}[/]  {finding.check}: {escape(finding.message)}", highlight=False, soft_wrap=True)
+    if finding.cure:
+        console.print(f"      {escape(finding.cure)}", highlight=False, soft_wrap=True)
+    if finding.setting:
+        console.print(f"      settings: [bold]{escape(finding.setting)}[/]", highlight=False, soft_wrap=True)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """``12 ok, 1 failure``, leaving out what does not occur."""
+    words = {level: number for level, number in counts(findings).items() if number}
+    plural = ("failure", "warning")
+    return ", ".join(f"{number} {level}{'s' if number > 1 and level in plural else ''}" for level, number in words.items())

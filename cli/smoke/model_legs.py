@@ -1,0 +1,213 @@
+"""Legs that make a model and serve it: a tuning of one job on made-up texts, and an endpoint of one instance."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cli.smoke.run import LegFailed, LegSkipped, Run
+from model_code.data import Row, write_dataset
+from stacks.settings import Settings
+
+_WORDS = ("apple", "river", "stone", "cloud", "paper", "table", "green", "quick", "little", "window")
+_ROWS = {"train": 30, "validation": 12, "test": 24}
+"""Per label: as few as a training and an evaluation can work with."""
+
+
+def tuning(run: Run) -> str:
+    """The deployed tuning machine with one training job. A refusal by the gates is a good end: the texts are made up."""
+    account = run.account
+    if not account.parameter("base-model"):
+        raise LegFailed("the parameter base-model does not exist: deploy the stacks first (`npx cdk deploy --all`)")
+    uri = _upload_dataset(run)
+    arn = account.arn("states", f"stateMachine:{account.prefix}-tuning")
+    states = account.client("stepfunctions")
+    execution = states.start_execution(
+        stateMachineArn=arn, name=run.name, input=json.dumps({"dataset_uri": uri, "max_jobs": 1, "reason": "smoke"})
+    )["executionArn"]
+    run.undo(f"the execution {run.name}", lambda: _stop(states, execution))
+    ended = run.wait("one training job and its evaluation (minutes on AWS)", lambda: _ended(states, execution))
+    job = _training_job(run, states, execution)
+    if job is not None:
+        run.made["training_job"] = job
+        _remove_later(run, job)
+    if ended["status"] == "SUCCEEDED":
+        for package in json.loads(ended["output"])["packages"]:
+            package_arn = package["model_package_arn"]
+            run.undo(package_arn, partial(account.client("sagemaker").delete_model_package, ModelPackageName=package_arn))
+        return f"{run.name} trained and evaluated one model, and the gates let it pass"
+    if "GatesRefused" in ended.get("error", ""):
+        return f"{run.name} trained and evaluated one model; the gates refused it, as they should with made-up texts"
+    raise LegFailed(f"{run.name} ended {ended['status']}: {ended.get('error', '')}: {str(ended.get('cause', ''))[:500]}")
+
+
+def texts(settings: Settings, seed: int = 1) -> dict[str, list[Row]]:
+    """Made-up rows of every label: each label has a word of its own, so that something can be learnt."""
+    drawn = random.Random(seed)  # noqa: S311  (made-up texts, no secret)
+    splits = {}
+    for split, count in _ROWS.items():
+        rows = []
+        for label in settings.dataset.labels:
+            for number in range(count):
+                words = " ".join(drawn.choice(_WORDS) for _ in range(6))
+                name, text = f"smoke:{split}-{label}-{number}", f"{label} {words} {split} {number}"
+                rows.append(Row(id=name, text=text, label=label, votes={label: 3}, group=name, slice="smoke", source="smoke"))
+        splits[split] = rows
+    return splits
+
+
+def _upload_dataset(run: Run) -> str:
+    s3, bucket = run.account.client("s3"), run.account.bucket("data")
+    prefix = f"datasets/smoke-{run.id}"
+    run.undo(f"s3://{bucket}/{prefix}/", lambda: remove_objects(run, bucket, f"{prefix}/"))
+    with tempfile.TemporaryDirectory(prefix="reviewloop-") as scratch:
+        folder = Path(scratch)
+        write_dataset(folder, texts(run.settings), run.settings.dataset.labels)
+        for path in sorted(folder.rglob("*.json*")):
+            s3.upload_file(str(path), bucket, f"{prefix}/{path.relative_to(folder).as_posix()}")
+    return f"s3://{bucket}/{prefix}"
+
+
+def _ended(states: Any, execution: str) -> dict[str, Any] | None:
+    described: dict[str, Any] = states.describe_execution(executionArn=execution)
+    return None if described["status"] == "RUNNING" else described
+
+
+def _stop(states: Any, execution: str) -> None:
+    if _ended(states, execution) is None:
+        states.stop_execution(executionArn=execution, cause="smoke was interrupted")
+
+
+def _training_job(run: Run, states: Any, execution: str) -> dict[str, Any] | None:
+    """DescribeTrainingJob of the one job that the execution's tuning job ran."""
+    pages = states.get_paginator("get_execution_history").paginate(executionArn=execution)
+    for event in (event for page in pages for event in page["events"]):
+        output = event.get("stateExitedEventDetails", {}).get("output", "")
+        if '"tuning_job_name"' in output:
+            run.made["tuning_job"] = json.loads(output)["tuning_job_name"]
+            break
+    else:
+        return None
+    sagemaker = run.account.client("sagemaker")
+    jobs = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(HyperParameterTuningJobName=run.made["tuning_job"])
+    for summary in jobs["TrainingJobSummaries"]:
+        described: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+        return described
+    return None
+
+
+def _remove_later(run: Run, job: dict[str, Any]) -> None:
+    """Artifact, checkpoints and evaluations of the run. Jobs themselves cannot be deleted; they cost nothing."""
+    bucket, name = run.account.bucket("models"), job["TrainingJobName"]
+    for prefix in (f"training/{name}/", f"checkpoints/{run.made['tuning_job']}/"):
+        run.undo(f"s3://{bucket}/{prefix}", partial(remove_objects, run, bucket, prefix))
+    sagemaker = run.account.client("sagemaker")
+    began = job["CreationTime"]
+    for summary in sagemaker.list_processing_jobs(CreationTimeAfter=began, MaxResults=100)["ProcessingJobSummaries"]:
+        described = sagemaker.describe_processing_job(ProcessingJobName=summary["ProcessingJobName"])
+        if f"/training/{name}/" in json.dumps(described["ProcessingInputs"], default=str):
+            evaluation = f"evaluations/{summary['ProcessingJobName']}/"
+            run.undo(f"s3://{bucket}/{evaluation}", partial(remove_objects, run, bucket, evaluation))
+
+
+def remove_objects(run: Run, bucket: str, prefix: str) -> None:
+    """Every version of every object below a prefix."""
+    s3 = run.account.client("s3")
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        items = [item for key in ("Versions", "DeleteMarkers") for item in page.get(key, [])]
+        versions = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in items]
+        if versions:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+
+
+def endpoint(run: Run) -> str:
+    """One instance of the stage's type with the model that the tuning left, under the endpoint's own role."""
+    job = run.made.get("training_job")
+    if job is None or job["TrainingJobStatus"] != "Completed":
+        raise LegSkipped("the leg tuning left no model to serve")
+    account, hosting = run.account, run.settings.hosting
+    sagemaker, name = account.client("sagemaker"), run.name
+    function = account.client("lambda").get_function_configuration(FunctionName=f"{account.prefix}-register-candidates")
+    container = {
+        "Image": function["Environment"]["Variables"]["INFERENCE_IMAGE"],
+        "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+    }
+    role = f"arn:{account.partition}:iam::{account.id}:role/{account.prefix}-endpoint-{run.settings.region}"
+    tags = [{"Key": "application", "Value": run.settings.name}, {"Key": "stage", "Value": run.settings.stage}]
+    run.undo(f"the model {name}", lambda: sagemaker.delete_model(ModelName=name))
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role, EnableNetworkIsolation=True, Tags=tags)
+    variant = {
+        "VariantName": "smoke",
+        "ModelName": name,
+        "InstanceType": hosting.instance_type,
+        "InitialInstanceCount": 1,
+        "InitialVariantWeight": 1.0,
+    }
+    run.undo(f"the endpoint configuration {name}", lambda: sagemaker.delete_endpoint_config(EndpointConfigName=name))
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], Tags=tags, **_capture(run))
+    run.undo(f"the endpoint {name}", lambda: _delete_endpoint(run, name))
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags)
+    described = run.wait("an endpoint of one instance (some five minutes on AWS)", lambda: _settled(sagemaker, name))
+    if described["EndpointStatus"] != "InService":
+        raise LegFailed(f"the endpoint {name} is {described['EndpointStatus']}: {described.get('FailureReason', 'no reason given')}")
+    body = json.dumps({"inputs": f"{run.settings.dataset.labels[0]} apple river"}).encode()
+    answered = account.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=name, ContentType="application/json", Accept="application/json", InferenceId=f"smoke{run.id}", Body=body
+    )
+    (answer,) = json.loads(answered["Body"].read())
+    missing = {"label", "confidence", "probabilities", "model_version", "review_threshold"} - set(answer)
+    if missing:
+        raise LegFailed(f"the answer has no {', '.join(sorted(missing))}: {answer!r}")
+    run.made["endpoint"] = name
+    return f"{hosting.instance_type} answered {answer['label']} at confidence {answer['confidence']:.2f}"
+
+
+def _capture_prefix(run: Run) -> str:
+    """Below the stage's own endpoint, where its role may write; no partition of the drift query's table."""
+    return f"capture/{run.account.prefix}/smoke"
+
+
+def _capture(run: Run) -> dict[str, Any]:
+    if getattr(run.settings.hosting, "capture", "endpoint") != "endpoint":
+        return {}
+    return {
+        "DataCaptureConfig": {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": f"s3://{run.account.bucket('capture')}/{_capture_prefix(run)}",
+            "KmsKeyId": run.account.parameter("key-arn"),
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
+        }
+    }
+
+
+def _settled(sagemaker: Any, name: str) -> dict[str, Any] | None:
+    described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
+    return None if described["EndpointStatus"] in ("Creating", "Updating") else described
+
+
+def _delete_endpoint(run: Run, name: str) -> None:
+    sagemaker = run.account.client("sagemaker")
+    run.wait(f"the endpoint {name} to settle", lambda: _settled(sagemaker, name))
+    sagemaker.delete_endpoint(EndpointName=name)
+
+
+def capture(run: Run) -> str:
+    """A captured line of the leg ``endpoint`` in S3; the service writes it within minutes."""
+    if getattr(run.settings.hosting, "capture", "endpoint") != "endpoint":
+        raise LegSkipped(f"hosting.capture is {getattr(run.settings.hosting, 'capture', 'endpoint')}: the endpoint captures nothing")
+    if "endpoint" not in run.made:
+        raise LegSkipped("the leg endpoint left nothing to capture")
+    s3, bucket, prefix = run.account.client("s3"), run.account.bucket("capture"), f"{_capture_prefix(run)}/{run.made['endpoint']}/"
+    run.undo(f"s3://{bucket}/{prefix}", lambda: remove_objects(run, bucket, prefix))
+    found = run.wait("captured data (minutes on AWS)", lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents"))
+    lines = s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read().decode().split("\n")
+    document = json.loads(lines[0])
+    if document["eventMetadata"].get("inferenceId") != f"smoke{run.id}":
+        raise LegFailed(f"s3://{bucket}/{found[0]['Key']} holds another line than the one that was sent: {lines[0][:300]}")
+    return f"s3://{bucket}/{found[0]['Key']} holds the request and the answer"

@@ -1,0 +1,120 @@
+"""How legs are run: in order, each with its outcome, and whatever they made is removed at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.account import Account
+from stacks.settings import Settings
+
+
+class LegFailed(RuntimeError):
+    """A leg did not do what it must; the text says what happened, and where to look."""
+
+
+class LegSkipped(Exception):
+    """The stage has no such part, or an earlier leg left nothing to work with; the text says which."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one leg. ``status`` is ``passed``, ``failed`` or ``skipped``; ``seconds`` of wall time."""
+
+    leg: str
+    status: str
+    message: str
+    seconds: float
+
+
+@dataclass
+class Run:
+    """One run of ``smoke``.
+
+    Args:
+        id: letters and digits that mark everything of this run.
+        minutes: how long one leg may wait for AWS.
+        say: tells a person what is waited for.
+    """
+
+    account: Account
+    settings: Settings
+    id: str
+    minutes: float
+    say: Callable[[str], None]
+    made: dict[str, Any] = field(default_factory=dict)
+    """What earlier legs left for later ones."""
+    _undo: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Of the resources of this run: ``<prefix>-smoke-<id>``."""
+        return f"{self.account.prefix}-smoke-{self.id}"
+
+    def undo(self, what: str, remove: Callable[[], None]) -> None:
+        """Promise to remove something; called right before it is made, so that nothing is forgotten when a call fails half-way."""
+        self._undo.append((what, remove))
+
+    def wait(self, what: str, probe: Callable[[], Any]) -> Any:
+        """The first truthy value of ``probe()``.
+
+        Raises:
+            LegFailed: nothing came within :attr:`minutes`.
+        """
+        self.say(what)
+        deadline, pause = time.monotonic() + 60 * self.minutes, 0.2
+        while not (value := probe()):
+            if time.monotonic() > deadline:
+                raise LegFailed(f"{what}: nothing came within {self.minutes:g} minutes; --minutes waits longer")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 10)
+        return value
+
+    def clean_up(self) -> list[str]:
+        """Remove everything, newest first; returns a sentence for each thing that is still there."""
+        left = []
+        while self._undo:
+            what, remove = self._undo.pop()
+            self.say(f"removing {what}")
+            try:
+                remove()
+            except (ClientError, BotoCoreError, LegFailed) as error:
+                if not _is_gone(error):
+                    left.append(f"{what} is still there ({error})")
+        return left
+
+
+@dataclass(frozen=True)
+class Leg:
+    """``run`` does the work and returns one sentence about what was seen."""
+
+    name: str
+    title: str
+    run: Callable[[Run], str]
+
+
+def run_legs(run: Run, legs: Iterable[Leg], on_end: Callable[[Outcome], None]) -> list[Outcome]:
+    """Every leg's outcome; a failed one does not keep the others from running."""
+    outcomes = []
+    for leg in legs:
+        began = time.monotonic()
+        try:
+            status, message = "passed", leg.run(run)
+        except LegSkipped as skipped:
+            status, message = "skipped", str(skipped)
+        except (LegFailed, ClientError, BotoCoreError) as error:
+            status, message = "failed", str(error)
+        outcome = Outcome(leg.name, status, message, round(time.monotonic() - began, 1))
+        on_end(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether a removal failed because the thing was never made."""
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    return "NotFound" in code or "NoSuch" in code or "Could not find" in str(error) or "does not exist" in str(error)

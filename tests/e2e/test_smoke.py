@@ -1,0 +1,120 @@
+"""``smoke`` on a deployed stage of the embedded AWS: real training, a real endpoint, a real review, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from cli.smoke.assumptions import ASSUMPTIONS
+from local import corpus, stack_process
+from local.deployer import deploy
+
+pytestmark = [pytest.mark.demo, pytest.mark.timeout(900)]  # real training and a real endpoint on two cores
+
+PREFIX, ACCOUNT, REGION = "reviewloop-dev", "000000000000", "us-east-1"
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], Path]) -> Iterator[stack_process.Emulator]:
+    """The dev stage as an operator has it after the deploy and the upload of the base model; nothing is released."""
+    running = stack_process.start(tmp_path_factory.mktemp("smoke") / "run", port=stack_process.free_port(), time_scale=0.02, region=REGION)
+    try:
+        deploy(synthesised("dev"), running.url)
+        s3 = client_of(running, "s3")
+        for path in corpus.base_model_files():
+            s3.upload_file(str(path), f"{PREFIX}-data-{ACCOUNT}-{REGION}", f"base-model/{path.name}")
+        yield running
+    finally:
+        running.stop()
+
+
+def client_of(emulator: stack_process.Emulator, service: str) -> Any:
+    return boto3.client(service, endpoint_url=emulator.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+
+
+def run(emulator: stack_process.Emulator, *options: str, answer: str = "") -> Result:
+    environment: dict[str, str | None] = {
+        "AWS_ENDPOINT_URL": emulator.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_SESSION_TOKEN": None,
+        "AWS_PROFILE": None,
+    }
+    return CliRunner().invoke(app, ["smoke", "--minutes", "12", *options], env=environment, input=answer)
+
+
+def contents(emulator: stack_process.Emulator) -> dict[str, Any]:
+    """What a run could leave behind: objects of every bucket, endpoints, models, configurations, packages, records, messages."""
+    s3, sagemaker, sqs = (client_of(emulator, service) for service in ("s3", "sagemaker", "sqs"))
+    buckets = [f"{PREFIX}-{purpose}-{ACCOUNT}-{REGION}" for purpose in ("data", "models", "capture", "review")]
+    queues = [sqs.get_queue_url(QueueName=f"{PREFIX}-review-requests{end}")["QueueUrl"] for end in ("", "-dlq")]
+    counts = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"] for url in queues]
+    objects = [item["Key"] for bucket in buckets for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return {
+        # A query's result stays in the workgroup's own folder, where a lifecycle rule ends it.
+        "objects": [key for key in objects if not key.startswith("athena/")],
+        "endpoints": sagemaker.list_endpoints()["Endpoints"],
+        "models": sagemaker.list_models()["Models"],
+        "configurations": sagemaker.list_endpoint_configs()["EndpointConfigs"],
+        "packages": sagemaker.list_model_packages(ModelPackageGroupName=PREFIX)["ModelPackageSummaryList"],
+        "records": client_of(emulator, "dynamodb").scan(TableName=f"{PREFIX}-predictions")["Count"],
+        "messages": [int(count["ApproximateNumberOfMessages"]) for count in counts],
+    }
+
+
+def test_every_leg_passes_and_nothing_is_left(emulator: stack_process.Emulator) -> None:
+    before = contents(emulator)
+    done = run(emulator, "--yes", "--json")
+    report = json.loads(done.stdout)
+    assert {leg["leg"]: leg["status"] for leg in report["legs"]} == dict.fromkeys(
+        ("tuning", "endpoint", "capture", "prediction", "review", "drift"), "passed"
+    ), report["legs"]
+    assert done.exit_code == 0
+    assert report["left"] == []
+    assert set(report["proven"]) == {assumption.id for assumption in ASSUMPTIONS if assumption.legs}
+    assert contents(emulator) == before
+
+
+def test_a_leg_that_fails_is_told_and_the_rest_is_still_removed(emulator: stack_process.Emulator) -> None:
+    before = contents(emulator)
+    iam, stack = client_of(emulator, "iam"), client_of(emulator, "cloudformation")
+    resources = stack.list_stack_resources(StackName=f"{PREFIX}-monitoring")["StackResourceSummaries"]
+    roles = [item["PhysicalResourceId"] for item in resources if item["ResourceType"] == "AWS::IAM::Role"]
+    (role,) = (name for name in roles if "DetectDrift" in name)
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "ssm:*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName=role, PolicyName="broken", PolicyDocument=json.dumps(deny))
+    done = run(emulator, "--yes", "--only", "review", "--only", "drift")
+    assert done.exit_code == 1
+    assert "ok  review: human loop smoke" in done.stdout
+    assert "NO  drift: reviewloop-dev-detect-drift failed" in done.stdout
+    assert "athena-query" in done.stdout.partition("Still open")[2]
+    assert contents(emulator) == before
+    iam.delete_role_policy(RoleName=role, PolicyName="broken")
+
+
+def test_it_says_what_it_can_cost_and_asks(emulator: stack_process.Emulator) -> None:
+    done = run(emulator, answer="n\n")
+    assert done.exit_code == 2
+    assert "one training job on ml.g4dn.xlarge: some 6 minutes (price unknown)" in done.stdout
+    assert "not started" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--only", "weather"], "no such leg"),
+        (["--stage", "prod"], "reviewloop-prod-foundation is not deployed"),
+        (["--minutes", "0"], "0"),
+    ],
+)
+def test_what_cannot_start_says_why(emulator: stack_process.Emulator, options: list[str], words: str) -> None:
+    done = run(emulator, *options)
+    assert done.exit_code == 2
+    assert words in done.stderr
