@@ -22,6 +22,7 @@ MODULES = (
     "local.emulator.container_python",
     "local.emulator.iam",
     "local.emulator.cloudformation",
+    "local.emulator.redrive",
     "local.emulator.stepfunctions",
     "local.emulator.lambdas",
     "local.emulator.lambda_metrics",
