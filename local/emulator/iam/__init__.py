@@ -14,7 +14,8 @@ __all__ = ["audit", "install"]
 
 def install() -> None:
     """Put the hooks in place."""
-    from local.emulator.iam import enforcement, simulation
+    from local.emulator.iam import enforcement, signatures, simulation
 
     enforcement.install()
     simulation.install()
+    signatures.install()

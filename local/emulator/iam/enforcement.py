@@ -17,7 +17,7 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.services import athena
 
-from local.emulator.iam import encryption, requests
+from local.emulator.iam import encryption, requests, signatures
 from local.emulator.iam.audit_log import audit
 from local.emulator.iam.requests import Call, Check, Context
 from local.emulator.sqs import message_moves
@@ -128,6 +128,9 @@ def _checking_everything(stock: Any) -> Any:
         resource_arn: str = "*",
         service_context: Context | None = None,
     ) -> Any:
+        refused = signatures.anonymous_refusal(iam_action)
+        if refused is not None:
+            return refused
         call = _call.get()
         ours = call is not None and iam_action.endswith(f":{call.operation}") and service == call.service
         keys = {**(service_context or {}), **(requests.context(call) if ours and call else {})}
