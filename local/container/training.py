@@ -27,6 +27,8 @@ from local import processes
 PREFIX = "/opt/ml"
 _TOOLKIT_KEYS = ("sagemaker_program", "sagemaker_submit_directory")
 _FAILURE_LIMIT = 1_024
+SUBMITTED = "submitted.tar.gz"
+"""Where in the folder the archive is that ``sagemaker_submit_directory`` names in S3; the toolkit reads it with the role's credentials."""
 
 
 def _read(root: Path, name: str) -> dict[str, Any]:
@@ -69,7 +71,8 @@ def run(root: Path) -> int:
         return _fail(root, f"hyper-parameter {' and '.join(missing)} must be set: the toolkit does not know what to run", 1)
     code = root / "code"
     code.mkdir(exist_ok=True)
-    with tarfile.open(values["sagemaker_submit_directory"]) as archive:
+    submitted = values["sagemaker_submit_directory"]
+    with tarfile.open(root / SUBMITTED if submitted.startswith("s3://") else submitted) as archive:
         archive.extractall(code, filter="data")
     for folder in ("model", "output/data", "checkpoints"):
         (root / folder).mkdir(parents=True, exist_ok=True)

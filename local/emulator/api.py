@@ -8,7 +8,9 @@ REST runtimes; :func:`install` puts one handler a service into ministack's route
 from __future__ import annotations
 
 import asyncio
+import base64
 import datetime as dt
+import hashlib
 import json
 import logging
 import threading
@@ -89,6 +91,14 @@ def route(
     return register
 
 
+_REFUSALS: dict[str, Callable[[str, Request], list[str]]] = {}
+
+
+def refuse_by(service: str, problems: Callable[[str, Request], list[str]]) -> None:
+    """Refuse a valid request of a service in which ``problems(operation, request)`` names something that cannot be honoured."""
+    _REFUSALS[service] = problems
+
+
 def call(service: str, name: str, request: Request) -> Response:
     """Call a registered operation in process, validated as a client's call would be.
 
@@ -99,6 +109,9 @@ def call(service: str, name: str, request: Request) -> Response:
     if function is None:
         raise ApiError("UnknownOperationException", f"{service}:{name} is not part of the embedded AWS")
     validate(service, name, request)
+    found = _REFUSALS[service](name, request) if service in _REFUSALS else []
+    if found:
+        raise validation_error("; ".join(found))
     return function(request)
 
 
@@ -291,10 +304,34 @@ def install(service: str, *, scope: str | None = None) -> None:
 
 
 def paginate(items: list[Any], request: Request, key: str) -> Response:
-    """``{key: [...], "NextToken"?}`` by the request's MaxResults (default 10, as SageMaker) and NextToken."""
-    start = int(request.get("NextToken") or 0)
+    """``{key: [...], "NextToken"?}`` by the request's MaxResults (default 10, as SageMaker) and NextToken.
+
+    Raises:
+        ApiError: ValidationException: the token was not given for this request.
+    """
+    start = _page_start(request)
     size = int(request.get("MaxResults") or 10)
     response: Response = {key: items[start : start + size]}
     if start + size < len(items):
-        response["NextToken"] = str(start + size)
+        token = {"start": start + size, "of": _asked(request)}
+        response["NextToken"] = base64.urlsafe_b64encode(json.dumps(token).encode()).decode()
     return response
+
+
+def _page_start(request: Request) -> int:
+    if not request.get("NextToken"):
+        return 0
+    try:
+        token = json.loads(base64.urlsafe_b64decode(str(request["NextToken"]).encode()))
+        start, of = int(token["start"]), token["of"]
+    except (ValueError, KeyError, TypeError):
+        raise validation_error("Invalid NextToken: it was not given by this operation.") from None
+    if of != _asked(request):
+        raise validation_error("Invalid NextToken: it was given for other filters or another order; start without it.")
+    return start
+
+
+def _asked(request: Request) -> str:
+    """What a list was asked for, without its pages."""
+    asked = {name: value for name, value in request.items() if name not in ("NextToken", "MaxResults")}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:16]

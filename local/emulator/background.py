@@ -53,6 +53,11 @@ def start(function: Callable[[], None], name: str) -> threading.Thread:
     return thread
 
 
+def is_overtaken() -> bool:
+    """Whether everything was stopped since this thread of :func:`start` began."""
+    return _born.get() not in (None, _era)
+
+
 # A child dies with the *thread* that started it: children are started by one thread that lives as long as the process.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 

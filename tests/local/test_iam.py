@@ -158,7 +158,8 @@ def test_a_denial_names_principal_action_and_resource(actor: Actor) -> None:
 
 def test_passing_a_role_needs_a_grant_for_that_role_and_service(actor: Actor, make_role: Callable[..., str]) -> None:
     job_role = make_role(f"job-{uuid.uuid4().hex[:8]}", [])
-    container = {"Image": "i", "ModelDataUrl": "s3://nowhere/model.tar.gz"}
+    image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.6.0-cpu-py312"
+    container = {"Image": image, "ModelDataUrl": "s3://nowhere/model.tar.gz"}
 
     def create() -> None:
         actor("sagemaker").create_model(ModelName="passed", ExecutionRoleArn=job_role, PrimaryContainer=container)

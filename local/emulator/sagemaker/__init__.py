@@ -7,5 +7,9 @@ import pkgutil
 
 
 def install() -> None:
+    from local.emulator import api
+    from local.emulator.sagemaker import decisions
+
+    api.refuse_by("sagemaker", decisions.problems)
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from local.emulator import api
 from local.emulator.api import Records, Request, Response, operation, validation_error
 from local.emulator.sagemaker import hosting_tags
-from local.emulator.sagemaker.models import MODELS, selected
+from local.emulator.sagemaker.listing import page
+from local.emulator.sagemaker.models import MODELS
 
 ENDPOINT_CONFIGS = Records("endpoint-config")
 
@@ -53,7 +53,7 @@ def describe_endpoint_config(request: Request) -> Response:
 def list_endpoint_configs(request: Request) -> Response:
     keys = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
     summaries = [{key: record[key] for key in keys} for _, record in ENDPOINT_CONFIGS.items()]
-    return api.paginate(selected(summaries, request, "EndpointConfigName"), request, "EndpointConfigs")
+    return page(summaries, request, "EndpointConfigs", name="EndpointConfigName", sort_order="Descending")
 
 
 @operation("sagemaker", "DeleteEndpointConfig")

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, cast
 
-from local.emulator import api, background, events
+from local.emulator import background, events
 from local.emulator.api import ApiError, Records, Request, Response, operation, validation_error
 from local.emulator.sagemaker import capture, hosting_tags
 from local.emulator.sagemaker.endpoint_configs import ENDPOINT_CONFIGS
-from local.emulator.sagemaker.models import selected
+from local.emulator.sagemaker.listing import page
 from local.emulator.sagemaker.variants import Fleet, ProvisioningFailed, initial_properties
 
 ENDPOINTS = Records("endpoint")
@@ -155,9 +155,7 @@ def list_endpoints(request: Request) -> Response:
     keys = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
     described = [record["Endpoint"].describe() for _, record in ENDPOINTS.items()]
     rows = [{key: row[key] for key in keys} for row in described]
-    if "StatusEquals" in request:
-        rows = [row for row in rows if row["EndpointStatus"] == request["StatusEquals"]]
-    return api.paginate(selected(rows, request, "EndpointName"), request, "Endpoints")
+    return page(rows, request, "Endpoints", name="EndpointName", status="EndpointStatus", sort_order="Descending")
 
 
 @operation("sagemaker", "DeleteEndpoint")

@@ -12,8 +12,9 @@ import time
 from botocore.exceptions import ClientError
 
 from local.emulator import background, clock, sessions
-from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
+from local.emulator.api import ApiError, Records, Request, Response, operation, validation_error
 from local.emulator.sagemaker.human_task_ui import template_of
+from local.emulator.sagemaker.listing import page
 from local.emulator.sagemaker.service_output import OutputRefused, RoleOutput, split_s3_uri
 from local.emulator.sagemaker.workteams import need_workteam_arn
 
@@ -103,10 +104,8 @@ def describe_flow_definition(request: Request) -> Response:
 @operation("sagemaker", "ListFlowDefinitions")
 def list_flow_definitions(request: Request) -> Response:
     keys = ("FlowDefinitionName", "FlowDefinitionArn", "FlowDefinitionStatus", "CreationTime", "FailureReason")
-    records = sorted((record for _, record in FLOW_DEFINITIONS.items()), key=lambda record: record["CreationTime"])
-    if request.get("SortOrder") != "Ascending":
-        records.reverse()
-    return paginate([{key: record[key] for key in keys if key in record} for record in records], request, "FlowDefinitionSummaries")
+    rows = [{key: record[key] for key in keys if key in record} for _, record in FLOW_DEFINITIONS.items()]
+    return page(rows, request, "FlowDefinitionSummaries", name="FlowDefinitionName", sort_order="Descending")
 
 
 @operation("sagemaker", "DeleteFlowDefinition")

@@ -10,7 +10,8 @@ import hashlib
 import json
 
 from local.emulator import sessions
-from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
+from local.emulator.api import ApiError, Records, Request, Response, operation, validation_error
+from local.emulator.sagemaker.listing import page
 from local.emulator.sagemaker.worker_template import GrantReadAccess, TemplateError, render
 
 HUMAN_TASK_UIS = Records("human-task-ui")
@@ -70,7 +71,8 @@ def describe_human_task_ui(request: Request) -> Response:
 @operation("sagemaker", "ListHumanTaskUis")
 def list_human_task_uis(request: Request) -> Response:
     keys = ("HumanTaskUiName", "HumanTaskUiArn", "CreationTime")
-    return paginate([{key: record[key] for key in keys} for _, record in HUMAN_TASK_UIS.items()], request, "HumanTaskUiSummaries")
+    rows = [{key: record[key] for key in keys} for _, record in HUMAN_TASK_UIS.items()]
+    return page(rows, request, "HumanTaskUiSummaries", name="HumanTaskUiName")
 
 
 @operation("sagemaker", "DeleteHumanTaskUi")

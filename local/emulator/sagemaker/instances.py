@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local.emulator import background, clock, container_python
+from local.emulator.sagemaker import container_logs
 from local.emulator.sagemaker.models import ServedModel
 
 log = logging.getLogger("reviewloop.emulator")
@@ -48,6 +49,9 @@ class Instance:
         self._in_flight = 0
         self._lock = threading.Condition()
         self._stopped = False
+        endpoint, _, variant = log_name.partition("/")
+        self._log = container_logs.of_instance(endpoint, variant, self.instance_id, model.role_arn, self.log_file)
+        self._is_logged = False
 
     def start(self) -> None:
         """Start the process and wait until it answers ``/ping``.
@@ -63,6 +67,9 @@ class Instance:
                 self._port = int(probe.getsockname()[1])
             process = background.spawn(self._command(), environment=self._environment(), cwd=_PROJECT, log_file=self.log_file)
             self._process = process
+            if not self._is_logged:
+                self._is_logged = True
+                self._log.start()
             if self._stopped:
                 self.stop()
             deadline = time.monotonic() + _START_SECONDS
@@ -143,6 +150,7 @@ class Instance:
             self._lock.wait_for(lambda: self._in_flight == 0, _INVOCATION_SECONDS if self._process and self._process.poll() is None else 0)
         if self._process is not None:
             background.stop(self._process, grace_seconds=2)
+            self._log.stop()
 
 
 def start_all(instances: Sequence[Instance]) -> None:

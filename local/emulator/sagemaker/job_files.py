@@ -82,6 +82,15 @@ class JobStorage:
             raise JobFailed(self._denied(error, uri)) from None
         return count
 
+    def fetch(self, uri: str, path: Path) -> None:
+        """One object, as a program in the container reads it. Raises JobFailed: it is not there, or the role may not read it."""
+        bucket, key = split_s3_uri(uri)
+        try:
+            with path.open("wb") as stream:
+                shutil.copyfileobj(self._s3.get_object(Bucket=bucket, Key=key)["Body"], stream)
+        except ClientError as error:
+            raise JobFailed(self._denied(error, uri)) from None
+
     def upload(self, path: Path, uri: str, kms_key_id: str | None) -> None:
         """Raises JobFailed when the role may not write there."""
         bucket, key = split_s3_uri(uri)
@@ -117,11 +126,6 @@ def add(records: Records, word: str, name: str, record: dict[str, Any]) -> None:
             "ResourceInUse", f"{word} names must be unique within an AWS account and region, and {records.arn(name)} already exists."
         )
     records.add(name, record)
-
-
-def listed(request: Mapping[str, Any], name: str, status: str) -> bool:
-    """Whether a job belongs into a list by the request's NameContains and StatusEquals."""
-    return request.get("NameContains", "").lower() in name.lower() and request.get("StatusEquals", status) == status
 
 
 def run_to_the_end(body: Callable[[], None], fail: Callable[[str], None]) -> None:

@@ -10,9 +10,10 @@ import datetime as dt
 import hashlib
 
 from local.emulator import background
-from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
+from local.emulator.api import ApiError, Records, Request, Response, operation, validation_error
 from local.emulator.sagemaker import labeling_run
 from local.emulator.sagemaker.human_task_ui import template_of
+from local.emulator.sagemaker.listing import page
 from local.emulator.sagemaker.service_output import RoleOutput, split_s3_uri
 from local.emulator.sagemaker.workteams import need_workteam_arn
 
@@ -105,14 +106,8 @@ def stop_labeling_job(request: Request) -> Response:
 
 @operation("sagemaker", "ListLabelingJobs")
 def list_labeling_jobs(request: Request) -> Response:
-    jobs = [
-        job
-        for name, job in LABELING_JOBS.items()
-        if request.get("NameContains", "") in name and request.get("StatusEquals") in (None, job["LabelingJobStatus"])
-    ]
-    sort_key = {"Name": "LabelingJobName", "Status": "LabelingJobStatus"}.get(request.get("SortBy", ""), "CreationTime")
-    jobs.sort(key=lambda job: job[sort_key], reverse=request.get("SortOrder") == "Descending")
-    return paginate([_summary(job) for job in jobs], request, "LabelingJobSummaryList")
+    rows = [_summary(job) for _, job in LABELING_JOBS.items()]
+    return page(rows, request, "LabelingJobSummaryList", name="LabelingJobName", status="LabelingJobStatus")
 
 
 def _summary(job: Request) -> Response:

@@ -7,9 +7,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.emulator import events, sessions
-from local.emulator.api import Records, Request, Response, operation, paginate, validation_error
+from local.emulator.api import Records, Request, Response, operation, validation_error
 from local.emulator.clock import now
 from local.emulator.sagemaker.job_files import public
+from local.emulator.sagemaker.listing import page
 from local.emulator.sagemaker.service_output import split_s3_uri
 
 GROUPS = Records("model-package-group")
@@ -47,10 +48,9 @@ def delete_group(request: Request) -> Response:
 
 @operation("sagemaker", "ListModelPackageGroups")
 def list_groups(request: Request) -> Response:
-    rows = sorted((public(record) for _, record in GROUPS.items()), key=lambda row: row["CreationTime"])
-    if request.get("SortOrder") == "Descending":
-        rows = rows[::-1]
-    return paginate(rows, request, "ModelPackageGroupSummaryList")
+    rows = [public(record) for _, record in GROUPS.items()]
+    own = [] if request.get("CrossAccountFilterOption", "SameAccount") != "SameAccount" else ["CrossAccountFilterOption"]
+    return page(rows, request, "ModelPackageGroupSummaryList", name="ModelPackageGroupName", own=own)
 
 
 @operation("sagemaker", "CreateModelPackage")
@@ -154,5 +154,8 @@ def list_packages(request: Request) -> Response:
             "ModelApprovalStatus",
         )
         rows.append({key: record[key] for key in keys})
-    rows.sort(key=lambda row: (row["CreationTime"], row["ModelPackageVersion"]), reverse=request.get("SortOrder") == "Descending")
-    return paginate(rows, request, "ModelPackageSummaryList")
+    rows.sort(key=lambda row: row["ModelPackageVersion"], reverse=request.get("SortOrder") == "Descending")
+    own = ["ModelPackageGroupName", "ModelApprovalStatus"]
+    if request.get("ModelPackageType", "Versioned") == "Versioned":
+        own.append("ModelPackageType")
+    return page(rows, request, "ModelPackageSummaryList", name="ModelPackageGroupName", own=own)

@@ -10,6 +10,7 @@ from typing import Any
 from local.emulator import api
 from local.emulator.api import Records, Request, Response, operation, validation_error
 from local.emulator.sagemaker import artifacts, hosting_tags
+from local.emulator.sagemaker.listing import page
 
 MODELS = Records("model")
 
@@ -87,7 +88,7 @@ def describe_model(request: Request) -> Response:
 def list_models(request: Request) -> Response:
     rows = [record["Described"] for _, record in MODELS.items()]
     summaries = [{key: row[key] for key in ("ModelName", "ModelArn", "CreationTime")} for row in rows]
-    return api.paginate(selected(summaries, request, "ModelName"), request, "Models")
+    return page(summaries, request, "Models", name="ModelName", sort_order="Descending")
 
 
 @operation("sagemaker", "DeleteModel")
@@ -108,10 +109,3 @@ def served(name: str) -> ServedModel:
     role_arn = described["ExecutionRoleArn"]
     folder = artifacts.unpacked(resolved["ModelDataUrl"], role_arn)
     return ServedModel(name, folder, dict(resolved["Environment"]), role_arn, resolved["Image"], described["EnableNetworkIsolation"])
-
-
-def selected(rows: list[dict[str, Any]], request: Request, name_key: str) -> list[dict[str, Any]]:
-    """Rows of a List* operation by NameContains, in the requested order (newest first, as SageMaker lists)."""
-    rows = [row for row in rows if request.get("NameContains", "").lower() in row[name_key].lower()]
-    sort_key = name_key if request.get("SortBy") == "Name" else "CreationTime"
-    return sorted(rows, key=lambda row: row[sort_key], reverse=request.get("SortOrder", "Descending") == "Descending")

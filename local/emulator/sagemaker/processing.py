@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from local.emulator import background, container_python, events
-from local.emulator.api import Records, Request, Response, operation, paginate, validation_error
+from local.emulator.api import Records, Request, Response, operation, validation_error
 from local.emulator.clock import now
+from local.emulator.sagemaker import container_logs
 from local.emulator.sagemaker.job_files import (
     PREFIX,
     JobFailed,
@@ -19,11 +20,11 @@ from local.emulator.sagemaker.job_files import (
     algorithm_error,
     container_environment,
     job_folder,
-    listed,
     public,
     rewrite,
     run_to_the_end,
 )
+from local.emulator.sagemaker.listing import page
 
 JOBS = Records("processing-job")
 TERMINAL = ("Completed", "Failed", "Stopped")
@@ -114,12 +115,13 @@ def _execute(record: dict[str, Any], root: Path) -> bool:
     except FileNotFoundError:
         raise JobFailed(f"AlgorithmError: the container has no program {command[0]}, exit code: 127") from None
     deadline = time.monotonic() + record.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY_SECONDS)
-    while process.poll() is None:
-        if record["_stop"].is_set() or time.monotonic() > deadline:
-            background.stop(process)
-            return False
-        time.sleep(POLL_SECONDS)
-    background.stop(process)  # what the container has left running
+    with container_logs.of_job("ProcessingJobs", record["ProcessingJobName"], record["RoleArn"], log_file).following():
+        while process.poll() is None:
+            if record["_stop"].is_set() or time.monotonic() > deadline:
+                background.stop(process)
+                return False
+            time.sleep(POLL_SECONDS)
+        background.stop(process)  # what the container has left running
     message = root / "output" / "message"
     if message.exists():
         record["ExitMessage"] = message.read_text(errors="replace")[:1_024]
@@ -155,10 +157,8 @@ def list_processing_jobs(request: Request) -> Response:
         "ProcessingJobStatus",
         "FailureReason",
     )
-    found = [record for name, record in JOBS.items() if listed(request, name, record["ProcessingJobStatus"])]
-    rows = [{key: record[key] for key in keys if key in record} for record in found]
-    rows.sort(key=lambda row: row["CreationTime"], reverse=request.get("SortOrder") == "Descending")
-    return paginate(rows, request, "ProcessingJobSummaries")
+    rows = [{key: record[key] for key in keys if key in record} for _, record in JOBS.items()]
+    return page(rows, request, "ProcessingJobSummaries", name="ProcessingJobName", status="ProcessingJobStatus")
 
 
 @operation("sagemaker", "StopProcessingJob")

@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from local.emulator import background, container_python, events
-from local.emulator.api import Records, Request, Response, operation, paginate, validation_error
+from local.emulator import background, events
+from local.emulator.api import Records, Request, Response, operation, validation_error
 from local.emulator.clock import now, scaled
+from local.emulator.sagemaker import container_logs, entry_point
 from local.emulator.sagemaker.job_files import (
     PREFIX,
     JobFailed,
@@ -21,18 +22,17 @@ from local.emulator.sagemaker.job_files import (
     algorithm_error,
     container_environment,
     job_folder,
-    listed,
     pack,
     public,
     run_to_the_end,
 )
+from local.emulator.sagemaker.listing import page
 
 JOBS = Records("training-job")
 POLL_SECONDS = 0.1
 TERMINAL = ("Completed", "Failed", "Stopped")
 _NEEDED = ("AlgorithmSpecification", "ResourceConfig")
 _DAY_SECONDS = 86_400
-_ROOT = Path(__file__).resolve().parents[3]
 
 
 @operation("sagemaker", "CreateTrainingJob")
@@ -50,7 +50,12 @@ def check(request: Request) -> None:
     missing = [name for name in _NEEDED if name not in request]
     if missing:
         raise validation_error(f"The embedded AWS runs jobs on instances: {' and '.join(missing)} must be given.")
-    for definition in request["AlgorithmSpecification"].get("MetricDefinitions", []):
+    algorithm = request["AlgorithmSpecification"]
+    if "ContainerArguments" in algorithm and "ContainerEntrypoint" not in algorithm:
+        raise validation_error(
+            "AlgorithmSpecification.ContainerArguments without ContainerEntrypoint is not emulated: an image's own entry point is not here."
+        )
+    for definition in algorithm.get("MetricDefinitions", []):
         try:
             re.compile(definition["Regex"])
         except re.error as error:
@@ -119,15 +124,29 @@ def _prepare(record: dict[str, Any], storage: JobStorage, root: Path) -> None:
     checkpoint = record.get("CheckpointConfig")
     if checkpoint:
         storage.download_if_any(_checkpoint_uri(record), _checkpoint_folder(record, root))
+    entry_point.fetch_submitted(record, storage, root)
     config = root / "input" / "config"
     config.mkdir(parents=True)
     documents = {
         "hyperparameters": record.get("HyperParameters", {}),
         "inputdataconfig": channels,
-        "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"},
+        "resourceconfig": _resources(record["ResourceConfig"]["InstanceType"]),
     }
     for name, content in documents.items():
         (config / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def _resources(instance_type: str) -> dict[str, Any]:
+    """Source: SageMaker developer guide, "Distributed Training Configuration"."""
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": ["algo-1"]}
+    return {
+        "current_host": "algo-1",
+        "current_instance_type": instance_type,
+        "current_group_name": group["instance_group_name"],
+        "hosts": ["algo-1"],
+        "instance_groups": [group],
+        "network_interface_name": "lo",
+    }
 
 
 def _checkpoint_uri(record: dict[str, Any]) -> str:
@@ -152,20 +171,20 @@ def _execute(record: dict[str, Any], root: Path) -> str:
         **container_environment(record.get("Environment", {}), isolated=bool(record.get("EnableNetworkIsolation"))),
         "TRAINING_JOB_NAME": record["TrainingJobName"],
         "TRAINING_JOB_ARN": record["TrainingJobArn"],
-        "PYTHONPATH": str(_ROOT),
     }
     log_file = root / "container.log"
-    command = [container_python.PYTHON, "-m", "local.container.training", "--root", str(root)]
-    process = background.spawn(command, environment=environment, cwd=_ROOT, log_file=log_file)
+    process = entry_point.start(record["AlgorithmSpecification"], root, environment, log_file)
     deadline = time.monotonic() + record["StoppingCondition"].get("MaxRuntimeInSeconds", _DAY_SECONDS)
     ended = "Completed"
-    while process.poll() is None:
-        _read_metrics(record, log_file)
-        if record["_stop"].is_set() or time.monotonic() > deadline:
-            ended = "Stopped" if record["_stop"].is_set() else "MaxRuntimeExceeded"
-            background.stop(process, grace_seconds=max(1.0, scaled(120)))
-        time.sleep(POLL_SECONDS)
-    background.stop(process)  # what the container has left running
+    with container_logs.of_job("TrainingJobs", record["TrainingJobName"], record["RoleArn"], log_file).following():
+        while process.poll() is None:
+            _read_metrics(record, log_file)
+            if record["_stop"].is_set() or time.monotonic() > deadline:
+                ended = "Stopped" if record["_stop"].is_set() else "MaxRuntimeExceeded"
+                background.stop(process, grace_seconds=max(1.0, scaled(120)))
+            time.sleep(POLL_SECONDS)
+        background.stop(process)  # what the container has left running
+    entry_point.clean(root)
     _read_metrics(record, log_file)
     if ended == "Completed" and process.returncode:
         raise algorithm_error(root, log_file, process.returncode)
@@ -269,7 +288,6 @@ def stop(record: dict[str, Any]) -> None:
 
 @operation("sagemaker", "ListTrainingJobs")
 def list_training_jobs(request: Request) -> Response:
-    rows = [record for name, record in JOBS.items() if listed(request, name, record["TrainingJobStatus"])]
-    rows.sort(key=lambda record: record["CreationTime"], reverse=request.get("SortOrder") == "Descending")
     keys = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus")
-    return paginate([{key: record[key] for key in keys if key in record} for record in rows], request, "TrainingJobSummaries")
+    rows = [{key: record[key] for key in keys if key in record} for _, record in JOBS.items()]
+    return page(rows, request, "TrainingJobSummaries", name="TrainingJobName", status="TrainingJobStatus")

@@ -11,10 +11,11 @@ from collections import Counter
 from typing import Any
 
 from local.emulator import background, events
-from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
+from local.emulator.api import ApiError, Records, Request, Response, operation, validation_error
 from local.emulator.clock import now
 from local.emulator.sagemaker import training, warm_start
-from local.emulator.sagemaker.job_files import REASON_LIMIT, JobStorage, add, listed, public, run_to_the_end
+from local.emulator.sagemaker.job_files import REASON_LIMIT, JobStorage, add, public, run_to_the_end
+from local.emulator.sagemaker.listing import page
 from local.emulator.sagemaker.tuning_search import Search
 
 JOBS = Records("hyper-parameter-tuning-job")
@@ -259,13 +260,15 @@ def _ranked(record: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str
 def list_children(request: Request) -> Response:
     record = JOBS.need(request["HyperParameterTuningJobName"])
     rows = _summaries(record)
-    if request.get("StatusEquals"):
-        rows = [row for row in rows if row["TrainingJobStatus"] == request["StatusEquals"]]
+    names = {"name": "TrainingJobName", "status": "TrainingJobStatus"}
+    own = ["HyperParameterTuningJobName"]
     if request.get("SortBy") == "FinalObjectiveMetricValue":
-        rows = sorted((row for row in rows if _METRIC in row), key=lambda row: row[_METRIC]["Value"])
-    if request.get("SortOrder") == "Descending":
-        rows = rows[::-1]
-    return paginate(rows, request, "TrainingJobSummaries")
+        rows = [{**row, "_value": row[_METRIC]["Value"]} for row in rows if _METRIC in row]
+        names["created"] = "_value"
+    listed = page(rows, request, "TrainingJobSummaries", **names, sort_by="Name", own=own)
+    for row in listed["TrainingJobSummaries"]:
+        row.pop("_value", None)
+    return listed
 
 
 @operation("sagemaker", "ListHyperParameterTuningJobs")
@@ -278,9 +281,7 @@ def list_tuning_jobs(request: Request) -> Response:
         "LastModifiedTime",
     )
     rows = []
-    for name, record in JOBS.items():
-        if not listed(request, name, record["HyperParameterTuningJobStatus"]):
-            continue
+    for _, record in JOBS.items():
         config = record["HyperParameterTuningJobConfig"]
         rows.append(
             {
@@ -290,9 +291,14 @@ def list_tuning_jobs(request: Request) -> Response:
                 **_counters(record),
             }
         )
-    key = "CreationTime" if request.get("SortBy") == "CreationTime" else "HyperParameterTuningJobName"
-    rows.sort(key=lambda row: row[key], reverse=request.get("SortOrder") == "Descending")
-    return paginate(rows, request, "HyperParameterTuningJobSummaries")
+    return page(
+        rows,
+        request,
+        "HyperParameterTuningJobSummaries",
+        name="HyperParameterTuningJobName",
+        status="HyperParameterTuningJobStatus",
+        sort_by="Name",
+    )
 
 
 @operation("sagemaker", "StopHyperParameterTuningJob")

@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 from ministack.core import responses
 
 from local.emulator import sessions
-from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
+from local.emulator.api import ApiError, Records, Request, Response, operation, validation_error
+from local.emulator.sagemaker.listing import page
 
 WORKFORCES = Records("workforce")
 
@@ -107,8 +108,8 @@ def update_workforce(request: Request) -> Response:
 
 @operation("sagemaker", "ListWorkforces")
 def list_workforces(request: Request) -> Response:
-    wanted = request.get("NameContains", "")
-    return paginate([record for name, record in WORKFORCES.items() if wanted in name], request, "Workforces")
+    rows = [record for _, record in WORKFORCES.items()]
+    return page(rows, request, "Workforces", name="WorkforceName", created="CreateDate")
 
 
 @operation("sagemaker", "DeleteWorkforce")

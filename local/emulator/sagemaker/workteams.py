@@ -10,7 +10,8 @@ from collections.abc import Collection
 
 from botocore.exceptions import ClientError
 
-from local.emulator.api import ApiError, Records, Request, Response, operation, paginate, validation_error
+from local.emulator.api import ApiError, Records, Request, Response, operation, validation_error
+from local.emulator.sagemaker.listing import page
 from local.emulator.sagemaker.workforce import cognito, need_workforce
 
 WORKTEAMS = Records("workteam/private-crowd")
@@ -102,8 +103,8 @@ def update_workteam(request: Request) -> Response:
 
 @operation("sagemaker", "ListWorkteams")
 def list_workteams(request: Request) -> Response:
-    wanted = request.get("NameContains", "")
-    return paginate([record for name, record in WORKTEAMS.items() if wanted in name], request, "Workteams")
+    rows = [record for _, record in WORKTEAMS.items()]
+    return page(rows, request, "Workteams", name="WorkteamName", created="CreateDate")
 
 
 @operation("sagemaker", "DeleteWorkteam")
