@@ -37,6 +37,7 @@ MODULES = (
     "local.emulator.worker_page",
     "local.emulator.service_quotas",
     "local.emulator.ecr_images",
+    "local.emulator.unknown_services",
     "local.emulator.http_guard",
 )
 """Each has ``install()``: it puts its hooks into ministack, and nothing else happens on import."""

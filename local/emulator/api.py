@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime as dt
+import difflib
 import hashlib
 import json
 import logging
@@ -107,7 +108,9 @@ def call(service: str, name: str, request: Request) -> Response:
     """
     function = _OPERATIONS.get((service, name))
     if function is None:
-        raise ApiError("UnknownOperationException", f"{service}:{name} is not part of the embedded AWS")
+        known = [operation for owner, operation in _OPERATIONS if owner == service]
+        near = difflib.get_close_matches(name, known, 3) or sorted(known)
+        raise ApiError("UnknownOperationException", f"{service}:{name} is not part of the embedded AWS, which has {', '.join(near)}.")
     validate(service, name, request)
     found = _REFUSALS[service](name, request) if service in _REFUSALS else []
     if found:
