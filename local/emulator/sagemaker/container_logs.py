@@ -47,7 +47,8 @@ class ContainerLog:
     def __init__(self, group: str, stream: str, role_arn: str, log_file: Path) -> None:
         self._names = {"logGroupName": group, "logStreamName": stream}
         self._role_arn, self._file = role_arn, log_file
-        self._position, self._refused, self._client = 0, False, None
+        self._position, self._refused = 0, False
+        self._client: Any = None
         self._ended = threading.Event()
         self._lock = threading.Lock()
 

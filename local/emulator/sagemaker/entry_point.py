@@ -57,8 +57,8 @@ def start(algorithm: Mapping[str, Any], root: Path, environment: Mapping[str, st
     if not own:
         command = [container_python.PYTHON, "-m", "local.container.training", "--root", str(root)]
         return background.spawn(command, environment={**environment, "PYTHONPATH": str(_ROOT)}, cwd=_ROOT, log_file=log_file)
-    for folder in ("model", "output/data", "checkpoints"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+    for name in ("model", "output/data", "checkpoints"):
+        (root / name).mkdir(parents=True, exist_ok=True)
     folder = _plain(root)
     _rewrite_drivers(root / "input" / "data" / _DRIVERS, folder)
     values = dict(zip(environment, rewrite(list(environment.values()), folder), strict=True))
