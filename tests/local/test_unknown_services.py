@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from conftest import ClientFactory
 
 CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "service-quotas": ("list_services", {}, "servicequotas"),
+    "comprehend": ("list_endpoints", {}, "comprehend"),
     "codepipeline": ("list_pipelines", {}, "codepipeline"),
     "ce": ("get_tags", {"TimePeriod": {"Start": "2026-01-01", "End": "2026-01-02"}}, "ce"),
     "xray": ("get_groups", {}, "xray"),
