@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from model_code import checkpoint as checkpoints
 from model_code.archive import read_document, unpacked
 from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter, read_arguments
 from model_code.artifact import write_artifact
@@ -38,8 +39,7 @@ def fit(trainer: Trainer, validation: HeldOut, checkpoint: Path, *, keep_last: b
     """
     settings = trainer.settings
     progress: dict[str, Any] = {"next": 1, "kept": None, "logits": None, "weights": None, "history": []}
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=False)
+    if saved := checkpoints.load(checkpoint):
         trainer.restore(saved["trainer"])
         progress = saved["progress"]
         print(f"resuming at epoch {progress['next']} from the checkpoint", flush=True)
@@ -56,7 +56,7 @@ def fit(trainer: Trainer, validation: HeldOut, checkpoint: Path, *, keep_last: b
         if keep_last or progress["kept"] is None or metrics["macro_f1"] > progress["kept"]["macro_f1"]:
             progress |= {"kept": metrics, "logits": logits, "weights": trainer.weights()}
             yield _with_history(progress), logits
-        _save_atomically({"trainer": trainer.state(), "progress": progress}, checkpoint)
+        checkpoints.save({"trainer": trainer.state(), "progress": progress}, checkpoint)
         if not keep_last and epoch - progress["kept"]["epoch"] >= settings.patience:
             print(f"stopping early: no better macro-F1 since epoch {progress['kept']['epoch']}", flush=True)
             break
@@ -68,13 +68,6 @@ def fit(trainer: Trainer, validation: HeldOut, checkpoint: Path, *, keep_last: b
 
 def _with_history(progress: dict[str, Any]) -> dict[str, Any]:
     return {**progress["kept"], "history": progress["history"]}
-
-
-def _save_atomically(state: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    torch.save(state, partial)
-    partial.replace(path)
 
 
 @dataclass(frozen=True)

@@ -170,8 +170,9 @@ def test_dead_letters_of_both_rules_and_of_the_function_ring_an_alarm(template: 
     )
     policies = [item["Properties"]["PolicyDocument"]["Statement"] for item in template.find_resources("AWS::SQS::QueuePolicy").values()]
     sources = [str(item["Condition"]["ArnEquals"]) for items in policies for item in items if item.get("Condition", {}).get("ArnEquals")]
-    assert len(sources) == 2
-    assert sum("DriftRule" in source for source in sources) == 1
+    assert len(sources) == 3  # the third tells of a failed execution
+    for rule in ("DriftRule", "LabelsScheduleRule", "MachineFailureRule"):
+        assert sum(rule in source for source in sources) == 1
 
 
 def test_each_rule_may_invoke_the_function_and_nothing_else_may(template: Template) -> None:

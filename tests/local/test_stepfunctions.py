@@ -338,6 +338,26 @@ def test_a_nested_executions_output_comes_parsed(machines: Machines) -> None:
     assert json.loads(text) == {"twice": 2}
 
 
+def test_a_repeated_start_by_name_finds_the_execution_that_runs(machines: Machines, wait_until: Callable[..., Any]) -> None:
+    """API reference, StartExecution: name and input of a running execution give that one; a name that was used is refused otherwise."""
+    inner = machines.create({"Pause": {"Type": "Wait", "Seconds": 100, "Next": "Done"}, "Done": {"Type": "Pass", "End": True}})
+    named = {"Name.$": "States.Format('tuning-{}-{}', $.run, $$.Execution.RedriveCount)"}
+    call = nested(inner, {"n": 1})
+    call["Parameters"] |= named
+    run = uuid.uuid4().hex
+    both = [machines.start(machines.create({"Call": call}), {"run": run}) for _ in range(2)]
+    outputs = [json.loads(machines.ended(execution)["output"]) for execution in both]
+    assert {output["ExecutionArn"].rsplit(":", 1)[-1] for output in outputs} == {f"tuning-{run}-0"}
+    assert len(machines.client.list_executions(stateMachineArn=inner)["executions"]) == 1
+    late = machines.run({"Call": call}, {"run": run})
+    assert late["error"] == "StepFunctions.ExecutionAlreadyExistsException"
+    other = machines.start(machines.create({"Call": call}), {"run": f"{run}-2"})
+    wait_until(lambda: len(machines.client.list_executions(stateMachineArn=inner)["executions"]) == 2)
+    call["Parameters"]["Input"] = {"n": 2}
+    assert machines.run({"Call": call}, {"run": f"{run}-2"})["error"] == "StepFunctions.ExecutionAlreadyExistsException"
+    machines.client.stop_execution(executionArn=other)
+
+
 def test_a_nested_failure_is_a_task_failure_that_carries_error_and_cause(machines: Machines) -> None:
     inner = machines.create({"No": {"Type": "Fail", "Error": "NoCandidate", "Cause": "all jobs failed"}})
     ended = machines.run({"Call": nested(inner, {})})

@@ -39,8 +39,8 @@ def create_tuning_job(request: Request) -> Response:
         raise validation_error(f"Objective metric {objective} is not among the MetricDefinitions {known}.")
     training.check(definition)
     JobStorage(definition["RoleArn"], name)  # the role is checked now, not when the first training job starts
-    _require_resource(config, definition)
     search = Search(config)
+    _require_resource(config, definition)
     for parent in _parents(request):
         for child in parent["_children"]:
             value = _objective_value(child, objective)
