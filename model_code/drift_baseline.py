@@ -3,13 +3,15 @@
 Sentences of one review resemble each other, so thresholds that assume independent texts alarm on most quiet windows.
 Here windows are built by drawing whole groups. The texts that they are drawn from are a sample themselves, so each window is
 held against a resample of them (bootstrap: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
+
+A statistic that cannot speak has a field ``unusable`` with the reason, and the drift check leaves it out.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,11 @@ _WORD = re.compile(r"\w+")
 STATISTICS = {"oov_rate": "above", "mean_confidence": "below", "class_divergence": "above"}
 REFERENCE_FILE = "reference/data.jsonl"
 LEAST_WINDOWS = 2_000
+WORDS, CHARACTERS = "words", "characters"
+"""What the out-of-vocabulary rate counts: words, or characters where words say nothing."""
+_MOST_UNKNOWN_WORDS = 0.5
+TOLERANCE = 1e-6
+"""A smaller difference is rounding: an answer's confidence has six digits."""
 _CHUNK = 250_000
 """Groups that are drawn at once: a few dozen megabytes."""
 
@@ -49,10 +56,34 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def out_of_vocabulary(text: str, vocabulary: Collection[str]) -> tuple[int, int]:
-    """(words, words that the training texts never had)."""
-    found = words(text)
-    return len(found), sum(word not in vocabulary for word in found)
+def characters(text: str) -> list[str]:
+    """Lower-cased characters but white space."""
+    return [character for character in text.lower() if not character.isspace()]
+
+
+def units(text: str, basis: str) -> list[str]:
+    """What the out-of-vocabulary rate counts in a text; ``basis`` is :data:`WORDS` or :data:`CHARACTERS`."""
+    return words(text) if basis == WORDS else characters(text)
+
+
+def vocabulary_basis(train: Sequence[str], held_out: Sequence[str]) -> str:
+    """:data:`WORDS`, unless words say nothing of these texts: then :data:`CHARACTERS`.
+
+    Emoji are no words, and a script without spaces makes one word of a whole clause. Words say nothing when most held-out texts
+    have none, or most of their words are unknown although the texts are of the same kind.
+    """
+    known = {word for text in train for word in words(text)}
+    found = [words(text) for text in held_out]
+    flat = [word for text in found for word in text]
+    unknown = sum(word not in known for word in flat)
+    speaking = 2 * sum(map(bool, found)) >= len(found) and unknown <= _MOST_UNKNOWN_WORDS * len(flat)
+    return WORDS if known and speaking else CHARACTERS
+
+
+def out_of_vocabulary(text: str, vocabulary: Collection[str], basis: str = WORDS) -> tuple[int, int]:
+    """(units, units that the training texts never had)."""
+    found = units(text, basis)
+    return len(found), sum(unit not in vocabulary for unit in found)
 
 
 def jensen_shannon(p: Floats, q: Floats) -> Floats:
@@ -68,7 +99,14 @@ def window_count(alpha: float) -> int:
 
 
 def baseline_of(
-    texts: Sequence[Any], answers: Sequence[dict[str, Any]], labels: Sequence[str], *, window: int, alpha: float, seed: int
+    texts: Sequence[Any],
+    answers: Sequence[dict[str, Any]],
+    labels: Sequence[str],
+    *,
+    basis: str,
+    window: int,
+    alpha: float,
+    seed: int,
 ) -> dict[str, Any]:
     """:func:`compute_baseline` of a model's inference answers, one a text; each text has its ``group``."""
     return compute_baseline(
@@ -78,6 +116,7 @@ def baseline_of(
         confidence=np.array([answer["confidence"] for answer in answers]),
         predicted=np.array([list(labels).index(answer["label"]) for answer in answers]),
         labels=labels,
+        basis=basis,
         window=window,
         alpha=alpha,
         seed=seed,
@@ -94,11 +133,13 @@ def compute_baseline(
     labels: Sequence[str],
     window: int,
     alpha: float,
+    basis: str = WORDS,
     seed: int = 0,
 ) -> dict[str, Any]:
     """The contract's ``drift_baseline`` from texts that the model has not been trained on; all arrays are (texts,).
 
     Args:
+        basis: what ``tokens`` and ``oov_tokens`` count, :data:`WORDS` or :data:`CHARACTERS`.
         alpha: nominal false-alarm rate of one assessment, shared by the three statistics (Bonferroni).
     """
     columns = [np.ones(len(predicted)), tokens, oov_tokens, confidence, *(predicted == index for index in range(len(labels)))]
@@ -114,17 +155,40 @@ def compute_baseline(
         "mean_confidence": mean_confidence + np.quantile(drawn.mean_confidence - resampled.mean_confidence, level),
         "class_divergence": np.quantile(divergence, 1 - level),
     }
+    limits = {"oov_rate": 1.0, "mean_confidence": 1 / len(labels), "class_divergence": largest_divergence(whole.class_share[0])}
+    found = {name: _statistic(means[name], float(thresholds[name]), direction, limits[name]) for name, direction in STATISTICS.items()}
+    if not tokens.any():
+        found["oov_rate"] |= {"mean": None, "threshold": None, "unusable": f"the baseline's texts have no {basis}"}
+    found["oov_rate"]["basis"] = basis
     return {
         "window": window,
         "alpha": alpha,
         "windows": count,
         "texts": len(predicted),
-        **{
-            name: {"mean": means[name], "threshold": float(thresholds[name]), "direction": direction}
-            for name, direction in STATISTICS.items()
-        },
+        **found,
         "class_share": {label: float(share) for label, share in zip(labels, whole.class_share[0], strict=True)},
     }
+
+
+def _statistic(mean: float, threshold: float, direction: str, limit: float) -> dict[str, Any]:
+    """One statistic of the baseline. ``limit`` is the highest value it can have, or the lowest where the direction is below."""
+    if abs(threshold - mean) < TOLERANCE:
+        threshold = mean
+    beyond = threshold >= limit if direction == "above" else threshold <= limit
+    never = (
+        f"its threshold {threshold:.4f} can never be passed: the statistic is at {'most' if direction == 'above' else 'least'} {limit:.4f}"
+    )
+    return {"mean": mean, "threshold": threshold, "direction": direction, **({"unusable": never} if beyond else {})}
+
+
+def largest_divergence(share: Floats) -> float:
+    """The largest divergence that any window's classes can have from the class shares (labels,): all of the rarest class."""
+    return float(jensen_shannon(np.broadcast_to(share, (len(share), len(share))), np.eye(len(share))).max())
+
+
+def unusable(baseline: Mapping[str, Any]) -> list[str]:
+    """``"statistic: reason"`` for each statistic of a ``drift_baseline`` that cannot speak."""
+    return [f"{name}: {baseline[name]['unusable']}" for name in STATISTICS if "unusable" in baseline[name]]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from model_code.archive import unpacked
 from model_code.calibration import expected_calibration_error
 from model_code.data import InvalidDataset, Row, read_manifest, read_rows
 from model_code.dataset_form import ReferenceText
-from model_code.drift_baseline import baseline_of, read_reference
+from model_code.drift_baseline import baseline_of, read_reference, unusable
 from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
 from model_code.scoring import Labels, Resamples, class_scores, paired_difference, scores
@@ -30,10 +30,11 @@ UNSURE = "recent-unsure"
 """Slice of the texts that were reviewed since the champion was unsure of them: chosen by its weakness, they cannot compare with it."""
 
 
-def answer_all(archive: Path, rows: Sequence[Row | ReferenceText]) -> list[dict[str, Any]]:
-    """The answers of a model artifact, through the same code that serves it."""
+def answer_all(archive: Path, rows: Sequence[Row | ReferenceText]) -> tuple[list[dict[str, Any]], str]:
+    """The answers of a model artifact, through the same code that serves it, and what its out-of-vocabulary rate counts."""
     with unpacked(archive) as folder:
-        return model_fn(str(folder)).predict([row.text for row in rows])
+        model = model_fn(str(folder))
+        return model.predict([row.text for row in rows]), model.oov_basis
 
 
 class Part:
@@ -75,9 +76,10 @@ def evaluate(
         return Part(test, truth, np.flatnonzero(inside), seed)
 
     whole, by_slice = part(np.full(len(test), fill_value=True)), {name: part(slices == name) for name in sorted(set(slices.tolist()))}
+    simple, features = tfidf(train, test, labels)
     references: dict[str, Any] = {
         "majority": whole.scores(majority(train, test, labels)),
-        "tfidf": whole.scores(tfidf(train, test, labels)),
+        "tfidf": {**whole.scores(simple), "features": features},
         "champion": None if other is None else whole.scores(other),
     }
     for raters in (1, 3):
@@ -88,6 +90,7 @@ def evaluate(
     correct = predicted == truth
     threshold = float(candidate[0]["review_threshold"])
     alone = confidence >= threshold
+    comparable = slices != UNSURE
     return {
         "schema_version": SCHEMA_VERSION,
         "model_version": candidate[0]["model_version"],
@@ -98,7 +101,7 @@ def evaluate(
         "by_slice": {name: {**one.sizes, **one.scores(predicted)} for name, one in by_slice.items()},
         "confusion": {"labels": list(labels), "matrix": _confusion(truth, predicted, len(labels))},
         "references": references,
-        "difference_to_champion": None if other is None else part(slices != UNSURE).difference(predicted, other),
+        "difference_to_champion": part(comparable).difference(predicted, other) if other is not None and comparable.any() else None,
         "difference_by_slice": None if other is None else {name: one.difference(predicted, other) for name, one in by_slice.items()},
         "review": {
             "threshold": threshold,
@@ -114,14 +117,16 @@ def _predicted(answers: Sequence[dict[str, Any]], labels: Sequence[str]) -> Labe
 
 
 def _by_class(truth: Labels, predicted: Labels, labels: Sequence[str]) -> dict[str, Any]:
+    """Precision, recall and F1 of each class. None is undefined: recall and F1 without test texts, precision of a class never said."""
     result = {}
     for index, label in enumerate(labels):
         precision, recall, f1 = class_scores(truth, predicted, index)
+        there, said = int((truth == index).sum()), int((predicted == index).sum())
         result[label] = {
-            "precision": round(precision, 4),
-            "recall": round(recall, 4),
-            "f1": round(f1, 4),
-            "support": int((truth == index).sum()),
+            "precision": round(precision, 4) if said else None,
+            "recall": round(recall, 4) if there else None,
+            "f1": round(f1, 4) if there else None,
+            "support": there,
         }
     return result
 
@@ -145,23 +150,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     manifest = read_manifest(dataset)
     train, test = read_rows(dataset / "train"), read_rows(dataset / "test")
     reference = read_reference(dataset, manifest)
-    answers = answer_all(known.input_dir / "model" / "model.tar.gz", [*test, *reference])
+    answers, basis = answer_all(known.input_dir / "model" / "model.tar.gz", [*test, *reference])
     candidate, served = answers[: len(test)], answers[len(test) :]
     champion_archive = known.input_dir / "champion" / "model.tar.gz"
-    champion = answer_all(champion_archive, test) if champion_archive.exists() else None
+    champion = answer_all(champion_archive, test)[0] if champion_archive.exists() else None
     labels = list(candidate[0]["probabilities"])
     if set(labels) != set(manifest.labels):
         raise InvalidDataset(f"the model knows the labels {labels}, the dataset has {list(manifest.labels)}")
     result = evaluate(candidate, champion, train, test, labels, seed=known.seed)
     result["dataset_version"] = manifest.version
     sample, said = (reference, served) if reference else (test, candidate)
-    baseline = baseline_of(sample, said, labels, window=known.window, alpha=known.alpha, seed=known.seed)
+    baseline = baseline_of(sample, said, labels, basis=basis, window=known.window, alpha=known.alpha, seed=known.seed)
     result["drift_baseline"] = {"source": "reference" if reference else "test", **baseline}
     known.output_dir.mkdir(parents=True, exist_ok=True)
     with (known.output_dir / "predictions.jsonl").open("w", encoding="utf-8") as stream:
         for row, answer in zip(test, candidate, strict=True):
             stream.write(json.dumps({"id": row.id, "truth": row.label, **answer}, ensure_ascii=False, allow_nan=False) + "\n")
     (known.output_dir / "evaluation.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    for silent in unusable(baseline):
+        print(f"drift of {silent}", flush=True)
     overall = result["overall"]
     print(f"accuracy={overall['accuracy']['value']:.4f} macro_f1={overall['macro_f1']['value']:.4f} rows={result['rows']}", flush=True)
 

@@ -14,7 +14,7 @@ import torch
 from model_code.archive import read_document
 from model_code.base_model import load_tokenizer
 from model_code.calibration import softmax
-from model_code.drift_baseline import out_of_vocabulary
+from model_code.drift_baseline import WORDS, out_of_vocabulary
 from model_code.network import TextClassifier, Tokens, native_bf16, predict_logits
 from model_code.text import InvalidJson, checked_text, kind, parse_json
 
@@ -32,6 +32,7 @@ class LoadedModel:
     temperature: float
     review_threshold: float
     vocabulary: frozenset[str]
+    oov_basis: str
     version: str
     max_length: int
     bf16: bool
@@ -43,7 +44,7 @@ class LoadedModel:
         answers = []
         for text, row, cut in zip(texts, softmax(logits.astype(np.float64), self.temperature), read.cut, strict=True):
             best = int(row.argmax())
-            tokens, unknown = out_of_vocabulary(text, self.vocabulary)
+            tokens, unknown = out_of_vocabulary(text, self.vocabulary, self.oov_basis)
             answers.append(
                 {
                     "label": self.labels[best],
@@ -78,6 +79,7 @@ def model_fn(model_dir: str, context: Any = None) -> LoadedModel:  # noqa: ARG00
         temperature=calibration["temperature"],
         review_threshold=calibration["review_threshold"],
         vocabulary=frozenset(document("vocabulary")),
+        oov_basis=version.get("oov_basis", WORDS),
         version=version["model_version"],
         max_length=version["max_length"],
         bf16=native_bf16(),

@@ -18,7 +18,7 @@ from model_code.artifact import write_artifact
 from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
 from model_code.calibration import fit_temperature, review_threshold, softmax
 from model_code.data import InvalidDataset, Row, read_rows
-from model_code.drift_baseline import words
+from model_code.drift_baseline import WORDS, units, vocabulary_basis
 from model_code.network import TextClassifier, Tokens
 from model_code.retraining import effective_size, replayed, training_shares
 from model_code.scoring import Labels
@@ -72,12 +72,13 @@ def _with_history(progress: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from; ``vocabulary``: the words that are known already."""
+    """What a training starts from; ``vocabulary``: what is known already, words or characters as ``basis`` says (None: not decided)."""
 
     model: TextClassifier
     tokenizer: Any
     labels: list[str]
     vocabulary: set[str]
+    basis: str | None
 
 
 def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]) -> Start:
@@ -90,13 +91,15 @@ def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]
     if folders.parent is None:
         labels = sorted({row.label for row in rows})
         model = TextClassifier.from_base(folders.base, len(labels), layers=settings.layers, trained=settings.trained)
-        start = Start(model, load_tokenizer(folders.base), labels, set())
+        start = Start(model, load_tokenizer(folders.base), labels, set(), None)
         check_vocabulary(start.tokenizer, start.model.encoder.config.vocab_size)
     else:
         with unpacked(folders.parent / "model.tar.gz") as parent:
-            labels, vocabulary = (read_document(parent, name) for name in ("label_map", "vocabulary"))
+            labels, vocabulary, version = (read_document(parent, name) for name in ("label_map", "vocabulary", "model_version"))
             model = TextClassifier.load(parent, trained=settings.trained)
-            start = Start(model, load_tokenizer(parent), list(labels), set(vocabulary))
+            start = Start(
+                model, load_tokenizer(parent), list(labels), set(vocabulary), version.get("oov_basis", WORDS) if vocabulary else None
+            )
     positions = longest(start.model.encoder.config)
     if settings.max_length > positions:
         raise InvalidHyperparameter(f"hyper-parameter max_length = {settings.max_length}: this base model reads at most {positions}")
@@ -125,7 +128,7 @@ def documents(settings: Hyperparameters, start: Start, metrics: dict[str, Any], 
         },
         "vocabulary": sorted(start.vocabulary),
         "metrics": metrics,
-        "model_version": {"model_version": _job_name(), "max_length": settings.max_length},
+        "model_version": {"model_version": _job_name(), "max_length": settings.max_length, "oov_basis": metrics["oov_basis"]},
         "hyperparameters": asdict(settings),
     }
 
@@ -143,12 +146,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     again = folders.parent is not None
     cure = "train from the base model" if again else "no training text has this label; correct it, or add texts that have it"
     require_known([*rows, *held_out], start.labels, cure)
-    start.vocabulary.update(word for row in rows for word in words(row.text))
+    basis = start.basis or vocabulary_basis([row.text for row in rows], [row.text for row in held_out])
+    start.vocabulary.update(unit for row in rows for unit in units(row.text, basis))
     chosen = replayed(rows, most=settings.replay_rows, seed=settings.seed) if again else rows
     weights = training_shares(chosen, held_out) if again else np.ones(len(held_out))
-    counts = {"training_rows": len(chosen), "effective_validation_rows": round(effective_size(weights), 1)}
+    counts: dict[str, Any] = {"training_rows": len(chosen), "effective_validation_rows": round(effective_size(weights), 1)}
     print(f"training on {len(chosen)} of {len(rows)} rows, validation counts as {counts['effective_validation_rows']} rows", flush=True)
     train, validation = (Tokens(start.tokenizer, [row.text for row in part], settings.max_length) for part in (chosen, held_out))
+    counts["oov_basis"] = basis
     counts["unknown_pieces"] = round(unknown_share(start.tokenizer, train.ids), 4)
     check_readable(counts["unknown_pieces"])
     trainer = Trainer(start.model, settings, train, targets(chosen, start.labels, soft=bool(settings.soft_labels)))

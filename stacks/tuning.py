@@ -148,7 +148,9 @@ class TuningStack(Stack):
             description="Holds one evaluation against the gates",
             environment={name.upper(): str(value) for name, value in gates.items()},
         )
-        self._allow_model_files(function, ["s3:GetObject"], ("evaluations",))
+        # All gates of a candidate are stored beside its report: with many slices they would not fit into the machine's payload.
+        self._allow_model_files(function, ["s3:GetObject", "s3:PutObject"], ("evaluations",))
+        function.allow(["kms:GenerateDataKey"], [self.shared.key.key_arn])
         return function
 
     def _register_function(self) -> PythonFunction:

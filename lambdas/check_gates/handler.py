@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from lambdas.check_gates.gates import GatePolicy, check_gates, refusal
+from lambdas.check_gates.gates import GatePolicy, GateResult, check_gates, refusal, refusals
 from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.evaluation import Evaluation
 from lambdas.common.observability import logger, tracer
-from lambdas.common.s3_uri import read_json
+from lambdas.common.s3_uri import read_json, split_uri
 
 
 @dataclass(frozen=True)
@@ -29,34 +29,47 @@ def _environment() -> Environment:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """One candidate, with ``evaluation_error`` when its evaluation failed -> what registration needs: figures, gates, ``passed``."""
+    """One candidate, with ``evaluation_error`` when its evaluation failed -> what registration needs: figures, ``passed``, ``refusals``.
+
+    Every gate with its value and limit is in ``gates_uri``: with many slices they would not fit into the state machine's payload.
+    """
     candidate = {key: event[key] for key in ("training_job", "objective", "model_uri")}
     if "evaluation_error" in event:
-        result = {**candidate, "passed": False, "gates": [refusal(failure_reason(event["evaluation_error"]))]}
+        gates, figures = [refusal(failure_reason(event["evaluation_error"]))], dict[str, Any]()
     else:
-        result = {**candidate, **_judge(f"{event['output_uri']}/evaluation.json")}
+        gates, figures = _judge(f"{event['output_uri']}/evaluation.json")
+    passed, gates_uri = all(gate.passed for gate in gates), f"{event['output_uri']}/gates.json"
+    _store(gates_uri, {"passed": passed, "gates": [asdict(gate) | {"passed": gate.passed, "reason": gate.reason} for gate in gates]})
+    result = {**candidate, **figures, "passed": passed, "gates_uri": gates_uri, "refusals": refusals(gates)}
     logger.info("gates checked", extra={"candidate": result})
     return result
 
 
-def _judge(evaluation_uri: str) -> dict[str, Any]:
+def _judge(evaluation_uri: str) -> tuple[list[GateResult], dict[str, Any]]:
     evaluation = Evaluation.parse(read_json(client("s3"), evaluation_uri))
-    gates = check_gates(evaluation, _environment())
-    return {
+    figures = {
         "evaluation_uri": evaluation_uri,
         "dataset_version": evaluation.dataset_version,
         "accuracy": evaluation.overall.accuracy.value,
         "macro_f1": evaluation.overall.macro_f1.value,
-        "passed": all(gate.passed for gate in gates),
-        "gates": [
-            {"gate": gate.gate, "value": gate.value, "limit": gate.limit, "passed": gate.passed, "reason": gate.reason} for gate in gates
-        ],
     }
+    return check_gates(evaluation, _environment()), figures
+
+
+def _store(uri: str, content: dict[str, Any]) -> None:
+    bucket, key = split_uri(uri)
+    body = json.dumps(content, indent=1, allow_nan=False).encode()
+    client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
 
 
 def failure_reason(error: Mapping[str, str]) -> str:
-    """What a failed ``.sync`` job says of itself: its FailureReason, else the whole cause."""
+    """What a failed ``.sync`` job says of itself: the container's exit message, else its FailureReason, else the whole cause.
+
+    A processing job's FailureReason often has an exit code only; what the container wrote to ``/opt/ml/output/message`` is its ExitMessage.
+    Source: SageMaker developer guide, "Save and Access Metadata Information About Your Processing Job".
+    """
     try:
-        return str(json.loads(error["Cause"])["FailureReason"])
-    except (ValueError, KeyError, TypeError):
+        job = json.loads(error["Cause"])
+        return str(job.get("ExitMessage") or job["FailureReason"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         return str(error.get("Cause") or error.get("Error"))

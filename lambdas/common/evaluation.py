@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,14 @@ SCHEMA_VERSION = 2
 
 
 class InvalidEvaluation(ValueError):
-    """The report has another schema, or a field is missing."""
+    """The report has another schema, a field is missing, or a number is not finite."""
+
+
+def _number(value: Any, name: str) -> float:
+    """Raises InvalidEvaluation unless it is a finite number: JSON readers take NaN, and no comparison with it is true."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidEvaluation(f"evaluation field {name} = {value!r}: a finite number is needed")
+    return float(value)
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class Interval:
 
     @classmethod
     def parse(cls, raw: Mapping[str, float]) -> Interval:
-        return cls(float(raw["value"]), float(raw["low"]), float(raw["high"]))
+        return cls(*(_number(raw[name], name) for name in ("value", "low", "high")))
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,16 @@ class SliceScore(Score):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What decisions rest on. ``champion`` and the differences (candidate minus champion, paired) are None or empty without one."""
+    """What decisions rest on. ``champion`` and the differences (candidate minus champion, paired) are None or empty without one.
+
+    ``class_recall`` of a class without test texts is None: undefined, which is not 0. ``difference_to_champion`` is None too when no test
+    text can compare the two.
+    """
 
     model_version: str
     dataset_version: str
     overall: Score
-    class_recall: Mapping[str, float]
+    class_recall: Mapping[str, float | None]
     by_slice: Mapping[str, SliceScore]
     majority: Score
     tfidf: Score
@@ -76,7 +88,7 @@ class Evaluation:
                 model_version=raw["model_version"],
                 dataset_version=raw["dataset_version"],
                 overall=Score.parse(raw["overall"]),
-                class_recall={label: float(entry["recall"]) for label, entry in raw["by_class"].items()},
+                class_recall={label: _recall(entry, label) for label, entry in raw["by_class"].items()},
                 by_slice={name: SliceScore.parse(entry) for name, entry in raw["by_slice"].items()},
                 majority=Score.parse(references["majority"]),
                 tfidf=Score.parse(references["tfidf"]),
@@ -86,3 +98,7 @@ class Evaluation:
             )
         except KeyError as error:
             raise InvalidEvaluation(f"evaluation has no field {error}") from None
+
+
+def _recall(entry: Mapping[str, Any], label: str) -> float | None:
+    return None if entry["recall"] is None else _number(entry["recall"], f"by_class.{label}.recall")

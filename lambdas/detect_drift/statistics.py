@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+TOLERANCE = 1e-6
+"""A smaller difference is rounding: an answer's confidence has six digits."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,16 @@ class LabelCounts:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """Statistics and scores of one window. With ``filled`` < 1 the window is too small to judge and scores are empty."""
+    """Statistics and scores of one window. With ``filled`` < 1 the window is too small to judge and scores are empty.
+
+    ``unusable``: statistics that cannot speak, each with the reason; they are in neither ``values`` nor ``scores``.
+    """
 
     predictions: int
     filled: float
     values: Mapping[str, float]
     scores: Mapping[str, float]
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def score(self) -> float | None:
@@ -59,17 +66,22 @@ def assess(rows: Sequence[LabelCounts], baseline: Mapping[str, Any]) -> DriftRep
     filled = min(1.0, count / int(baseline["window"]))
     if filled < 1:
         return DriftReport(count, filled, {}, {})
-    values = {
-        "oov_rate": sum(row.oov_tokens for row in rows) / max(1, sum(row.tokens for row in rows)),
+    tokens = sum(row.tokens for row in rows)
+    measured = {
+        "oov_rate": sum(row.oov_tokens for row in rows) / max(1, tokens),
         "mean_confidence": sum(row.confidence for row in rows) / count,
         "class_divergence": jensen_shannon({row.label: row.predictions / count for row in rows}, baseline["class_share"]),
     }
-    return DriftReport(count, filled, values, {name: _score(value, baseline[name]) for name, value in values.items()})
+    unusable = {name: str(baseline[name]["unusable"]) for name in measured if "unusable" in baseline[name]}
+    if not tokens:
+        unusable.setdefault("oov_rate", f"the window's texts have no {baseline['oov_rate'].get('basis', 'words')}")
+    values = {name: value for name, value in measured.items() if name not in unusable}
+    return DriftReport(count, filled, values, {name: _score(value, baseline[name]) for name, value in values.items()}, unusable)
 
 
 def _score(value: float, reference: Mapping[str, Any]) -> float:
     mean, threshold = float(reference["mean"]), float(reference["threshold"])
     span = threshold - mean
-    if span == 0:
-        return 0.0 if value == mean else math.copysign(2.0, value - mean) * (1 if reference["direction"] == "above" else -1)
+    if abs(span) < TOLERANCE:
+        return 0.0 if abs(value - mean) < TOLERANCE else math.copysign(2.0, value - mean) * (1 if reference["direction"] == "above" else -1)
     return (value - mean) / span

@@ -22,8 +22,7 @@ def passing(candidates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     accepted = [candidate for candidate in candidates if candidate["passed"]]
     if not accepted:
         reasons = [
-            f"{candidate['training_job']}: " + "; ".join(gate["reason"] for gate in candidate["gates"] if not gate["passed"])
-            for candidate in candidates
+            f"{candidate['training_job']}: " + "; ".join(candidate["refusals"]) + f" ({candidate['gates_uri']})" for candidate in candidates
         ]
         raise GatesRefused("every candidate was refused. " + " | ".join(reasons))
     return accepted

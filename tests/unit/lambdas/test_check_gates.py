@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.check_gates.gates import GatePolicy, GateResult, check_gates, not_inferior, refusal
+from lambdas.check_gates.gates import GatePolicy, GateResult, check_gates, not_inferior, refusal, refusals
 from lambdas.check_gates.handler import failure_reason
 from lambdas.common.evaluation import Evaluation, InvalidEvaluation, SliceScore
 
@@ -179,11 +180,51 @@ def test_a_report_of_another_form_is_named(raw: dict[str, Any], named: str) -> N
             {"Error": "States.TaskFailed", "Cause": json.dumps({"FailureReason": "AlgorithmError: out of memory"})},
             "AlgorithmError: out of memory",
         ),
+        (
+            {
+                "Error": "States.TaskFailed",
+                "Cause": json.dumps({"FailureReason": "AlgorithmError: , exit code: 1", "ExitMessage": "InvalidDataset: data.jsonl:2"}),
+            },
+            "InvalidDataset: data.jsonl:2",
+        ),
         ({"Error": "SageMaker.ResourceLimitExceeded", "Cause": "no quota"}, "no quota"),
         ({"Error": "States.Timeout"}, "States.Timeout"),
     ],
 )
 def test_a_failed_evaluation_refuses_its_candidate_in_its_own_words(error: dict[str, str], reason: str) -> None:
     gate = refusal(failure_reason(error))
-    assert gate["passed"] is False
-    assert gate["reason"] == f"the evaluation failed: {reason}"
+    assert (gate.passed, gate.value) == (False, None)
+    assert gate.reason == f"the evaluation failed: {reason}"
+
+
+def test_a_class_without_test_texts_is_undefined_and_not_recall_0() -> None:
+    unseen = {"by_class": report()["by_class"] | {"neutral": {"precision": None, "recall": None, "f1": None, "support": 0}}}
+    (gate,) = (gate for gate in check_gates(Evaluation.parse(report(**unseen)), POLICY) if not gate.passed)
+    assert gate.value is None
+    assert gate.reason == (
+        "recall of class neutral is undefined: no test text has this label; add some, or set gates.min_class_recall to 0"
+    )
+    assert all(gate.passed for gate in check_gates(Evaluation.parse(report(**unseen)), replace(POLICY, min_class_recall=0)))
+
+
+def test_a_comparison_that_no_text_allows_refuses() -> None:
+    (gate,) = (one for one in check_gates(Evaluation.parse(report(difference_to_champion=None)), POLICY) if not one.passed)
+    assert "difference to the champion is undefined: every test text is in the slice recent-unsure" in gate.reason
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), None, "0.7", True])
+def test_a_figure_that_is_no_finite_number_is_named(bad: Any) -> None:
+    with pytest.raises(InvalidEvaluation, match="evaluation field low = "):
+        Evaluation.parse(report(overall={name: {"value": 0.7, "low": bad, "high": 0.8} for name in ("accuracy", "macro_f1")}))
+    if bad is not None:
+        with pytest.raises(InvalidEvaluation, match=r"by_class\.negative\.recall = "):
+            Evaluation.parse(report(by_class={"negative": {"recall": bad}}))
+
+
+def test_reasons_that_go_through_a_state_machine_are_few_and_short() -> None:
+    gates = [GateResult(f"accuracy of slice {number} {'x' * 500}", 0.1, 0.5) for number in range(300)]
+    found = refusals(gates)
+    assert len(found) == 11
+    assert found[-1] == "290 more gates refused it, which gates.json names"
+    assert len(json.dumps(found)) < 5_000
+    assert refusals([GateResult("macro_f1", 0.5, 0.6), GateResult("recall", 0.9, 0.1)]) == ["macro_f1 is 0.500, below the limit 0.600"]

@@ -15,14 +15,16 @@ def candidate(name: str, macro_f1: float, *, refused: tuple[str, ...] = ()) -> d
         "training_job": name, "objective": 0.7, "model_uri": f"s3://models/training/{name}/output/model.tar.gz",
         "evaluation_uri": f"s3://models/evaluations/{name}-evaluation/evaluation.json", "dataset_version": "0123456789abcdef",
         "macro_f1": macro_f1, "passed": not refused,
-        "gates": [{"passed": False, "reason": reason} for reason in refused] + [{"passed": True, "reason": "fine"}],
+        "refusals": list(refused), "gates_uri": f"s3://models/evaluations/{name}-evaluation/gates.json",
     }  # fmt: skip
 
 
 def without_report(name: str) -> dict[str, Any]:
     """What the gates make of a candidate whose evaluation failed."""
-    gates = [{"passed": False, "reason": "the evaluation failed: out of memory"}]
-    return {"training_job": name, "objective": 0.9, "model_uri": "s3://models/x", "passed": False, "gates": gates}
+    return {
+        "training_job": name, "objective": 0.9, "model_uri": "s3://models/x", "passed": False, "gates_uri": "s3://models/b/gates.json",
+        "refusals": ["the evaluation failed: out of memory"],
+    }  # fmt: skip
 
 
 def test_those_that_passed_are_registered_in_the_order_of_the_selection() -> None:
@@ -35,7 +37,9 @@ def test_when_none_passed_the_error_has_every_reason_and_no_other() -> None:
     with pytest.raises(GatesRefused) as caught:
         passing([candidate("a", 0.5, refused=("macro_f1 is 0.500, below the limit 0.600", "recall low")), without_report("b")])
     assert str(caught.value) == (
-        "every candidate was refused. a: macro_f1 is 0.500, below the limit 0.600; recall low | b: the evaluation failed: out of memory"
+        "every candidate was refused. "
+        "a: macro_f1 is 0.500, below the limit 0.600; recall low (s3://models/evaluations/a-evaluation/gates.json) | "
+        "b: the evaluation failed: out of memory (s3://models/b/gates.json)"
     )
 
 

@@ -10,14 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from toy_training import train
+from toy_training import read, toy_rows, train, write_split
 
 from lambdas.common.dataset import ReferenceText, render
 from lambdas.common.dataset import Row as FunctionsRow
 from lambdas.detect_drift.statistics import LabelCounts, assess
 from model_code import evaluate
 from model_code.data import InvalidDataset, Manifest
-from model_code.drift_baseline import STATISTICS, compute_baseline, out_of_vocabulary, read_reference, window_count
+from model_code.drift_baseline import (
+    CHARACTERS,
+    STATISTICS,
+    WORDS,
+    compute_baseline,
+    jensen_shannon,
+    largest_divergence,
+    out_of_vocabulary,
+    read_reference,
+    unusable,
+    vocabulary_basis,
+    window_count,
+)
+from model_code.inference import model_fn
 
 LABELS = ("a", "b", "c")
 ALPHA = 0.1
@@ -101,6 +114,90 @@ def test_a_rarer_alarm_takes_more_windows(alpha: float, windows: int) -> None:
 
 def test_words_outside_the_vocabulary_are_counted() -> None:
     assert out_of_vocabulary("Great phone, GR8!", {"great", "phone"}) == (3, 1)
+
+
+# -- statistics that cannot speak --------------------------------------------------------------------
+
+
+def test_a_baseline_without_words_has_no_rate_of_unknown_ones() -> None:
+    texts = Traffic(1, seed=11).draw(90)
+    texts |= {"tokens": np.zeros(90, dtype=np.int64), "oov_tokens": np.zeros(90, dtype=np.int64)}
+    baseline = baseline_of(texts)
+    assert baseline["oov_rate"] == {
+        "mean": None, "threshold": None, "direction": "above", "basis": "words", "unusable": "the baseline's texts have no words"
+    }  # fmt: skip
+    assert unusable(baseline) == ["oov_rate: the baseline's texts have no words"]
+    assert "oov_rate" not in assess([LabelCounts("a", 60, 48.0, 100, 90)], baseline).scores
+    json.dumps(baseline, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "limit"),
+    [
+        ({"oov_tokens": np.full(90, 20)}, "oov_rate", 1.0),
+        ({"confidence": np.full(90, 1 / 3)}, "mean_confidence", 1 / 3),
+        ({"predicted": np.repeat([0, 1], [60, 30]), "groups": ["g"] * 60 + ["h"] * 30}, "class_divergence", None),
+    ],
+)
+def test_a_threshold_that_can_never_be_passed_is_marked(change: dict[str, Any], name: str, limit: float | None) -> None:
+    texts = Traffic(1, seed=12).draw(90) | change
+    baseline = baseline_of(texts)
+    assert "can never be passed" in baseline[name]["unusable"]
+    if limit is not None:
+        assert f"{limit:.4f}" in baseline[name]["unusable"]
+    others = set(STATISTICS) - {name}
+    assert not [other for other in others if "unusable" in baseline[other]]
+
+
+def test_ordinary_texts_leave_every_statistic_its_say() -> None:
+    assert unusable(baseline_of(Traffic(1, seed=5).draw(200))) == []
+
+
+def test_the_largest_divergence_is_that_of_a_window_of_the_rarest_class() -> None:
+    assert largest_divergence(np.array([1.0, 0.0])) == pytest.approx(1)
+    share = np.array([0.6, 0.3, 0.1])
+    assert largest_divergence(share) == pytest.approx(float(jensen_shannon(share[None], np.array([[0.0, 0, 1]]))[0]))
+
+
+def test_a_constant_statistic_has_its_mean_as_threshold() -> None:
+    texts = Traffic(1, seed=13).draw(90) | {"confidence": np.full(90, 0.8123456)}
+    found = baseline_of(texts)["mean_confidence"]
+    assert found["threshold"] == found["mean"] == pytest.approx(0.8123456)
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "basis"),
+    [
+        (["good phone", "bad phone"], ["good screen", "bad phone"], WORDS),
+        (["😀😀", "😡"], ["😀", "😡"], CHARACTERS),
+        (["很好", "这个手机很好", "屏幕坏了"], ["手机坏了", "屏幕很好"], CHARACTERS),
+        (["good", "😀", "😡"], ["😀", "😡", "good"], CHARACTERS),
+        (["good", "good 😀"], ["good", "😡", "good"], WORDS),
+    ],
+)
+def test_words_are_counted_where_they_say_something_else_characters(train: list[str], held_out: list[str], basis: str) -> None:
+    assert vocabulary_basis(train, held_out) == basis
+
+
+def test_characters_that_are_new_are_counted() -> None:
+    assert out_of_vocabulary("Good 😀!", set("dgo!"), CHARACTERS) == (6, 1)
+
+
+def test_a_model_of_texts_without_words_counts_characters_and_says_so(base: Path, tmp_path: Path) -> None:
+    """Held-out texts whose words were never seen, as where a word is a whole clause. A retraining goes on with the same count."""
+    write_split(tmp_path, "train", toy_rows("train", 30, text="good phone"))
+    write_split(tmp_path, "validation", toy_rows("validation", 9, text="bad screen"))
+    model = train(base, tmp_path, tmp_path / "first", "--epochs", "1")
+    assert read(model, "metrics")["oov_basis"] == CHARACTERS
+    (answer,) = model_fn(str(model)).predict(["good Bed"])
+    assert (answer["tokens"], answer["oov_tokens"]) == (7, 1)
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(model, arcname=".")
+    write_split(tmp_path / "more", "train", toy_rows("train", 9, text="bad phone"))
+    write_split(tmp_path / "more", "validation", toy_rows("validation", 9, text="bad phone"))
+    again = train(base, tmp_path / "more", tmp_path / "second", "--epochs", "1", "--parent", str(tmp_path))
+    assert read(again, "metrics")["oov_basis"] == CHARACTERS
+    assert set(json.loads((again / "vocabulary.json").read_text(encoding="utf-8"))) == set("goodphneba")
 
 
 # -- from a version's reference sample ---------------------------------------------------------------

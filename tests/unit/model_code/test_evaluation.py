@@ -11,7 +11,7 @@ import pytest
 from lambdas.common.evaluation import Evaluation
 from model_code.data import Row
 from model_code.evaluate import evaluate
-from model_code.references import people
+from model_code.references import label_indices, people, tfidf
 
 LABELS = ("negative", "neutral", "positive")
 
@@ -67,6 +67,46 @@ def test_a_loss_in_one_slice_is_seen_there() -> None:
     assert worse["difference_by_slice"]["amazon"]["accuracy"] == {"value": 0, "low": 0, "high": 0}
     low, value = (worse["difference_to_champion"]["accuracy"][name] for name in ("low", "value"))
     assert low < value == pytest.approx(-15 / 75)
+
+
+def test_a_class_without_test_texts_is_undefined() -> None:
+    test = [one for one in OLD if one.label != "neutral"]
+    found = report(test)["by_class"]
+    assert found["neutral"] == {"precision": None, "recall": None, "f1": None, "support": 0}
+    assert found["negative"] == {"precision": 1, "recall": 1, "f1": 1, "support": 20}
+    wrong = report(test, candidate=lambda one: one.label != "negative")["by_class"]
+    assert wrong["neutral"] == {"precision": 0, "recall": None, "f1": None, "support": 0}  # negatives were called neutral
+    assert wrong["negative"] == {"precision": None, "recall": 0, "f1": 0, "support": 20}
+    assert Evaluation.parse(report(test)).class_recall["neutral"] is None
+
+
+def test_without_a_text_that_can_compare_there_is_no_difference() -> None:
+    found = report(UNSURE, champion=always)
+    assert found["difference_to_champion"] is None
+    assert found["references"]["champion"] is not None
+    assert found["difference_by_slice"]["recent-unsure"]["rows"] == 30
+
+
+WITHOUT_WORDS = {"emoji": ("😀🎉", "😐😶", "😡💔"), "no spaces": ("这个手机非常好用", "手机昨天已经收到", "屏幕坏了太差了")}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_WORDS)
+def test_the_simple_baseline_reads_characters_where_there_are_no_words(kind: str) -> None:
+    def one(number: int) -> Row:
+        text = WITHOUT_WORDS[kind][number % 3] + chr(0x4E00 + number)  # no text comes twice
+        return Row(f"x{number}", text, LABELS[number % 3], {}, f"g{number}", "all", "test")
+
+    train, test = [one(number) for number in range(45)], [one(number) for number in range(45, 60)]
+    found, features = tfidf(train, test, LABELS)
+    assert features == "characters"
+    assert found.tolist() == label_indices(test, LABELS).tolist()
+
+
+def test_the_simple_baseline_says_when_there_is_nothing_to_learn_from() -> None:
+    alike = [Row(f"x{number}", f"word{number}", "neutral", {}, f"g{number}", "all", "test") for number in range(9)]
+    assert tfidf(alike, alike[:2], LABELS)[1] == "none"
+    assert tfidf(alike, alike[:2], LABELS)[0].tolist() == [1, 1]
+    assert report(OLD)["references"]["tfidf"]["features"] == "words"
 
 
 def test_people_are_measured_only_where_others_have_voted_too() -> None:
