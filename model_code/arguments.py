@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NoReturn
 
 
 class InvalidHyperparameter(ValueError):
@@ -68,13 +69,20 @@ class Folders:
     parent: Path | None = None
 
 
+class _Parser(argparse.ArgumentParser):
+    """A value of another type is an error like any other, which the job's failure can name, and no exit with code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidHyperparameter(f"hyper-parameters: {message}")
+
+
 def read_arguments(arguments: Sequence[str] | None = None) -> tuple[Hyperparameters, Folders]:
     """Flags ``--name value``; unknown ones are ignored, since a tuning job injects ``_tuning_objective_metric``.
 
     Raises:
         InvalidHyperparameter: naming the field.
     """
-    parser = argparse.ArgumentParser(description="Fine-tune the text classifier", allow_abbrev=False)
+    parser = _Parser(description="Fine-tune the text classifier", allow_abbrev=False)
     kinds = {"float": float, "int": int, "str": str}
     for item in fields(Hyperparameters):
         parser.add_argument(f"--{item.name}", type=kinds[str(item.type)], default=item.default)

@@ -25,6 +25,8 @@ _NEVER_CHANGED = ("EnableInterContainerTrafficEncryption", "EnableNetworkIsolati
 INPUT = "/opt/ml/processing/input"
 CODE = "/opt/ml/processing/code"
 OUTPUT = "/opt/ml/processing/output/evaluation"
+EXIT_MESSAGE = "/opt/ml/output/message"
+"""What a processing container writes here is its job's ExitMessage."""
 UNPACK_AND_EVALUATE = f'mkdir -p {CODE} && tar -xzf {INPUT}/code/*.gz -C {CODE} && exec python3 {CODE}/evaluate.py "$@"'
 
 
@@ -193,6 +195,7 @@ def evaluation_parameters(settings: Settings, environment: JobEnvironment) -> di
             "ContainerEntrypoint": ["bash", "-c", UNPACK_AND_EVALUATE, "evaluate"],
             "ContainerArguments": [str(part) for item in arguments.items() for part in item],
         },
+        "Environment": {"EXIT_MESSAGE_FILE": EXIT_MESSAGE},
         "ProcessingInputs.$": "$.processing_inputs",
         "ProcessingOutputConfig": {
             "KmsKeyId": environment.key_arn,

@@ -11,6 +11,7 @@ Source of the contract: SageMaker developer guide, "How Amazon SageMaker AI prov
 from __future__ import annotations
 
 import argparse
+import builtins
 import json
 import os
 import shlex
@@ -18,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +31,8 @@ _TOOLKIT_KEYS = ("sagemaker_program", "sagemaker_submit_directory")
 _FAILURE_LIMIT = 1_024
 SUBMITTED = "submitted.tar.gz"
 """Where in the folder the archive is that ``sagemaker_submit_directory`` names in S3; the toolkit reads it with the role's credentials."""
+PYTHON_ERRORS = tuple(name for name in dir(builtins) if "Error" in name or "Exception" in name)
+"""As the toolkit finds them."""
 
 
 def _read(root: Path, name: str) -> dict[str, Any]:
@@ -44,6 +48,7 @@ def environment(root: Path, hyperparameters: dict[str, str]) -> dict[str, str]:
     variables = {
         **os.environ,
         "SM_MODEL_DIR": str(root / "model"),
+        "SM_OUTPUT_DIR": str(root / "output"),
         "SM_OUTPUT_DATA_DIR": str(root / "output" / "data"),
         "SM_CHECKPOINT_DIR": str(root / "checkpoints"),
         "SM_CHANNELS": json.dumps(sorted(channels)),
@@ -83,9 +88,20 @@ def run(root: Path) -> int:
     returncode, said = _run_program(command, code, environment(root, parameters))
     sys.stderr.write(said)
     if returncode:
-        last = said.strip().splitlines()[-1:] or ["no output"]
-        return _fail(root, f"ExecuteUserScriptError: exit code {returncode}: {last[0]}", returncode)
+        return _fail(root, failure_message(said, returncode, command), returncode)
     return 0
+
+
+def failure_message(said: str, returncode: int, command: Sequence[str]) -> str:
+    """What the toolkit makes of a failed program: its standard error from the first line that names one of Python's exceptions.
+
+    Source: aws/sagemaker-training-toolkit, ``process.py`` (``watch``) and ``errors.py`` (``_CalledProcessError``). The toolkit watches
+    standard output as well, which goes straight to the log here.
+    """
+    lines = said.strip().splitlines()
+    first = next((number for number, line in enumerate(lines) if any(name in line for name in PYTHON_ERRORS)), len(lines))
+    told = "\n ".join(dict.fromkeys(line.strip(" :\n") for line in lines[first:]))
+    return f'ExecuteUserScriptError:\nExitCode {returncode}\nErrorMessage "{told}"\nCommand "{shlex.join(command)}"'
 
 
 def _run_program(command: list[str], folder: Path, variables: dict[str, str]) -> tuple[int, str]:

@@ -22,7 +22,7 @@ from ministack.core import responses
 from ministack.services import stepfunctions
 from ministack.services.cloudformation import provisioners
 
-from local.emulator import api, step_functions_fields
+from local.emulator import api, payload_limit, step_functions_fields
 from local.emulator.api import ApiError
 from local.emulator.clock import TIME_SCALE
 from local.emulator.iam import requests
@@ -90,6 +90,7 @@ def install() -> None:
             fail(execution, error, cause)
 
     stepfunctions._fail_execution = fail_running
+    payload_limit.install()
     judge, defined = stepfunctions._validate_definition_jsonata, provisioners._sfn_definition
     stepfunctions._validate_definition_jsonata = lambda text: _invalid_definition(text) or judge(text)
 

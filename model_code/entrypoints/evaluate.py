@@ -1,5 +1,8 @@
 """Entry point of an evaluation job: the packaged code lies beside this file."""
 
-from model_code.evaluate import main
+from model_code.failure import processing_file, told_in
 
-main()
+with told_in(processing_file()):
+    from model_code.evaluate import main
+
+    main()

@@ -1,5 +1,8 @@
 """Entry point of a training job: the packaged code lies beside this file."""
 
-from model_code.train import main
+from model_code.failure import told_in, training_file
 
-main()
+with told_in(training_file()):
+    from model_code.train import main
+
+    main()

@@ -131,7 +131,22 @@ def test_failing_job_says_why_in_the_failure_file(tmp_path: Path) -> None:
     process = job(root)
     process.communicate(timeout=100)
     assert process.returncode != 0
-    assert "layers = 99" in (root / "output" / "failure").read_text()
+    said = (root / "output" / "failure").read_text()
+    reason = "InvalidHyperparameter: hyper-parameter layers = 99: allowed is 1 to 24 (ValueError)"
+    assert said.startswith(f'ExecuteUserScriptError:\nExitCode 1\nErrorMessage "{reason}\n')
+
+
+def test_a_failing_evaluation_says_why_in_its_exit_message(tmp_path: Path) -> None:
+    message = tmp_path / "output" / "message"
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "model_code" / "entrypoints" / "evaluate.py"), "--input-dir", str(tmp_path / "input")],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "EXIT_MESSAGE_FILE": str(message)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    dataset = tmp_path / "input" / "dataset"
+    reason = f"InvalidDataset: {dataset}/manifest.json does not exist: {dataset} is not a dataset version (ValueError)"
+    assert message.read_text() == reason
+    assert ended.stderr.startswith(message.read_text())
 
 
 def test_a_killed_job_takes_its_program_along(tmp_path: Path) -> None:

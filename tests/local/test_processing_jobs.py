@@ -110,6 +110,22 @@ def test_the_failure_file_is_the_reason(jobs: Jobs) -> None:
     assert jobs.run("processing", request)["FailureReason"] == "AlgorithmError: the data is empty, exit code: 3"
 
 
+def test_the_exit_message_is_the_first_kilobyte_of_what_the_container_wrote(jobs: Jobs) -> None:
+    script = "import pathlib, sys\npathlib.Path(sys.argv[1], 'message').write_text('é' * 600)\nsys.exit(1)"
+    request = jobs.processing(script)
+    request["AppSpecification"]["ContainerArguments"] = ["/opt/ml/output"]
+    ended = jobs.run("processing", request)
+    assert (ended["ProcessingJobStatus"], ended["ExitMessage"]) == ("Failed", "é" * 512)
+
+
+def test_an_exit_message_that_is_no_utf8_fails_the_job(jobs: Jobs) -> None:
+    request = jobs.processing("import pathlib, sys\npathlib.Path(sys.argv[1], 'message').write_bytes(b'\\xff')")
+    request["AppSpecification"]["ContainerArguments"] = ["/opt/ml/output"]
+    ended = jobs.run("processing", request)
+    assert ended["ProcessingJobStatus"] == "Failed"
+    assert ended["FailureReason"].startswith("ClientError: /opt/ml/output/message is not UTF-8 encoded")
+
+
 def test_a_long_reason_is_cut_to_1024_characters(jobs: Jobs) -> None:
     ended = jobs.run("processing", jobs.processing("raise RuntimeError('x' * 5000)"))
     assert len(ended["FailureReason"]) == 1_024

@@ -497,3 +497,53 @@ def test_a_job_in_a_map_runs_for_each_item_and_one_failure_is_caught_there(machi
     each = {"Type": "Map", "ItemsPath": "$", "ItemProcessor": {"StartAt": "Evaluate", "States": states}, "End": True}
     items = [{"name": f"item-{uuid.uuid4().hex[:8]}", "good": good} for good in ("yes", "no")]
     assert machines.output({"Each": each}, items) == [{"status": "Completed"}, {"status": "Failed"}]
+
+
+# -- the payload quota -------------------------------------------------------------------------------
+
+MOST = 262_144
+
+
+def exactly(size: int) -> dict[str, str]:
+    """An input of so many bytes of JSON text."""
+    return {"text": "x" * (size - len(json.dumps({"text": ""})))}
+
+
+@pytest.mark.parametrize(("letter", "copies"), [("x", 2), ("é", 4)])
+def test_a_state_that_passes_on_more_than_the_quota_ends_the_execution(machines: Machines, letter: str, copies: int) -> None:
+    """Counted in bytes of UTF-8: an é has two."""
+    size = MOST // copies // len(letter.encode())
+    grow = {"Grow": {"Type": "Pass", "Parameters": {"all.$": f"States.Array({', '.join(['$.text'] * copies)})"}, "End": True}}
+    ended = machines.run(grow, {"text": letter * size})
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.DataLimitExceeded")
+    assert f"exceeds the maximum of {MOST} bytes" in ended["cause"]
+    assert len(machines.output(grow, {"text": letter * (size - 100)})["all"]) == copies
+
+
+@pytest.mark.parametrize(("caught", "status"), [("States.ALL", "FAILED"), ("States.DataLimitExceeded", "SUCCEEDED")])
+def test_a_task_with_too_large_a_result_is_caught_by_name_only(
+    machines: Machines, function: Callable[[str], str], caught: str, status: str
+) -> None:
+    arn = function(f"def handler(event, context):\n    return 'x' * {MOST}")
+    task_state = {
+        "Type": "Task",
+        "Resource": arn,
+        "Next": "Caught",
+        "Catch": [{"ErrorEquals": [caught], "ResultPath": "$.error", "Next": "Caught"}],
+    }
+    states: dict[str, State] = {"Call": task_state, "Caught": {"Type": "Pass", "End": True}}
+    ended = machines.run(states)
+    assert ended["status"] == status
+    if status == "FAILED":
+        assert ended["error"] == "States.DataLimitExceeded"
+    else:
+        assert json.loads(ended["output"])["error"]["Error"] == "States.DataLimitExceeded"
+
+
+def test_an_input_above_the_quota_is_refused(machines: Machines) -> None:
+    machine = machines.create({"Done": {"Type": "Succeed"}})
+    assert machines.ended(machines.start(machine, exactly(MOST)))["status"] == "SUCCEEDED"
+    with pytest.raises(
+        ClientError, match="Value at 'input' failed to satisfy constraint: Member must have length less than or equal to 262144"
+    ):
+        machines.start(machine, exactly(MOST + 1))

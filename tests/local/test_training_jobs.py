@@ -129,9 +129,9 @@ raise ValueError("layers = 99: allowed is 1 to 6")
 """
     ended = jobs.run("training", jobs.training(script))
     assert (ended["TrainingJobStatus"], ended["SecondaryStatus"]) == ("Failed", "Failed")
-    assert ended["FailureReason"].startswith(
-        "AlgorithmError: ExecuteUserScriptError: exit code 1: ValueError: layers = 99: allowed is 1 to 6"
-    )
+    assert ended["FailureReason"].startswith('AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "')
+    assert "ValueError: layers = 99: allowed is 1 to 6" in ended["FailureReason"]
+    assert "Traceback" not in ended["FailureReason"]
     assert "ModelArtifacts" not in ended
     left = f"s3://{jobs.bucket}/out/{ended['TrainingJobName']}/output/output.tar.gz"
     assert unpacked(jobs, left) == {"half.txt": b"half"}
@@ -228,7 +228,7 @@ def test_a_job_ends_at_its_longest_runtime(jobs: Jobs) -> None:
 def test_a_killed_process_is_a_failed_job(jobs: Jobs) -> None:
     ended = jobs.run("training", jobs.training("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"))
     assert ended["TrainingJobStatus"] == "Failed"
-    assert "exit code -9" in ended["FailureReason"]
+    assert "ExitCode -9" in ended["FailureReason"]
 
 
 def test_missing_data_fails_the_job(jobs: Jobs) -> None:

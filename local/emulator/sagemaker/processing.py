@@ -14,6 +14,7 @@ from local.emulator.clock import now
 from local.emulator.sagemaker import container_logs
 from local.emulator.sagemaker.job_files import (
     PREFIX,
+    REASON_LIMIT,
     JobFailed,
     JobStorage,
     add,
@@ -122,12 +123,25 @@ def _execute(record: dict[str, Any], root: Path) -> bool:
                 return False
             time.sleep(POLL_SECONDS)
         background.stop(process)  # what the container has left running
-    message = root / "output" / "message"
-    if message.exists():
-        record["ExitMessage"] = message.read_text(errors="replace")[:1_024]
+    _read_exit_message(record, root / "output" / "message")
     if process.returncode:
         raise algorithm_error(root, log_file, process.returncode)
     return True
+
+
+def _read_exit_message(record: dict[str, Any], path: Path) -> None:
+    """The first kilobyte of the file, whatever the status. Raises JobFailed when it is no UTF-8.
+
+    Source: SageMaker developer guide, "Save and Access Metadata Information About Your Processing Job".
+    """
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        raise JobFailed(f"ClientError: /opt/ml/output/message is not UTF-8 encoded: {error}") from None
+    record["ExitMessage"] = content[:REASON_LIMIT].decode(errors="ignore")
 
 
 def _set_status(record: dict[str, Any], status: str) -> None:
