@@ -112,8 +112,9 @@ def evaluate(
 
 
 def _predicted(answers: Sequence[dict[str, Any]], labels: Sequence[str]) -> Labels:
+    """Indices (texts,). A champion may answer a label that the dataset has no longer: that is wrong, and has an index of its own."""
     position = {label: index for index, label in enumerate(labels)}
-    return np.array([position[answer["label"]] for answer in answers])
+    return np.array([position.get(answer["label"], len(labels)) for answer in answers])
 
 
 def _by_class(truth: Labels, predicted: Labels, labels: Sequence[str]) -> dict[str, Any]:

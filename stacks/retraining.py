@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from aws_cdk import Duration, Environment, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
@@ -24,7 +26,10 @@ LABELS_INDEX = "labels-by-day"
 EXECUTION_FAULTS = ["StepFunctions.AWSStepFunctionsException", "StepFunctions.ExecutionLimitExceededException"]
 """Faults of Step Functions itself when another execution is started, throttling among the first; the execution's own failure is neither."""
 FREEZE_TIMEOUT_SECONDS = 600
-FREEZE_MEMORY_MIB = 1_024
+FREEZE_MEMORY_MIB = 512
+"""For the index: a dataset of 140,000 rows takes about 150 MiB, however long its texts are."""
+FREEZE_DISK_MIB = 4_096
+"""The function holds a dataset twice in /tmp: the parent's files, and the new ones."""
 
 
 class RetrainingStack(Stack):
@@ -69,6 +74,7 @@ class RetrainingStack(Stack):
             description="Makes a dataset version of the current one and new human labels",
             timeout=FREEZE_TIMEOUT_SECONDS,
             memory=FREEZE_MEMORY_MIB,
+            disk=FREEZE_DISK_MIB,
             environment={
                 "DATA_BUCKET": names.bucket("data"),
                 "PREDICTIONS_TABLE": names.predictions_table,
@@ -109,8 +115,10 @@ class RetrainingStack(Stack):
                 "DATASET_PARAMETER": names.parameter("dataset"),
                 "MIN_NEW_LABELS": str(self.settings.retraining.min_new_labels),
                 "LOOKBACK_DAYS": str(self.settings.retention.prediction_days),
+                "LABELS": ",".join(self.settings.dataset.labels),
             },
         )
+        self._label_alarm(function)
         function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.parameter('dataset')}")])
         function.allow(["s3:GetObject"], [f"arn:aws:s3:::{names.bucket('data')}/datasets/*"])
         function.acknowledge(self._objects("datasets"), "It reads the manifest of whichever version is current")
@@ -122,6 +130,28 @@ class RetrainingStack(Stack):
         function.allow(["states:DescribeExecution"], [names.arn("states", executions)])
         function.acknowledge(self._finding("states", executions), "It names the executions itself, by the labels they are about")
         return function
+
+    def _label_alarm(self, function: PythonFunction) -> None:
+        """People's answers for a label that the dataset does not know are lost work: told at the next check, not at the next retraining."""
+        metric = cloudwatch.Metric(
+            namespace=self.names.metric_namespace,
+            metric_name="LabelSetChanged",
+            dimensions_map={"service": function.name},
+            period=Duration.minutes(self.settings.retraining.check_minutes),
+            statistic="Maximum",
+        )
+        alarm = cloudwatch.Alarm(
+            self,
+            "LabelsChanged",
+            alarm_name=f"{self.names.prefix}-labels-changed",
+            alarm_description=f"dataset.labels are not those of the current dataset version: the log of {function.name} names them",
+            metric=metric,
+            threshold=0,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.shared.alerts))
 
     def _allow_labels(self, function: PythonFunction) -> None:
         function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{LABELS_INDEX}"])

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import ClientError
 
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.dataset import Manifest
 from lambdas.common.environment import read_environment
 from lambdas.common.new_labels import labels_since
-from lambdas.common.observability import logger, tracer
+from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import PredictionStore
 from lambdas.common.s3_uri import read_bytes
-from lambdas.decide_retraining.decision import Attempt, Decision, enough, one_at_a_time, start_once, trigger_reason
+from lambdas.decide_retraining.decision import (
+    Attempt,
+    Decision,
+    History,
+    changed_labels,
+    enough,
+    number_of,
+    one_at_a_time,
+    start_once,
+    trigger_reason,
+)
+
+MOST_NAMED = 30
+"""Labels that are named at most; a dataset has at most twenty."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,7 @@ class Environment:
     dataset_parameter: str
     min_new_labels: int
     lookback_days: int
+    labels: tuple[str, ...]
 
 
 @cache
@@ -40,6 +57,7 @@ def _store() -> PredictionStore:
 
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
+@metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Any event -> ``{"started", "reason", "execution"}``."""
     decision = _decide(event)
@@ -53,15 +71,51 @@ def _decide(event: dict[str, Any]) -> Decision:
     if uri == "none":
         return Decision(False, "there is no dataset yet")
     where = f"{uri}/manifest.json"
-    watermark = Manifest.parse(read_bytes(client("s3"), where), where).watermark
+    manifest = Manifest.parse(read_bytes(client("s3"), where), where)
+    changed, watermark = changed_labels(environment.labels, manifest.labels), manifest.watermark
+    metrics.add_metric("LabelSetChanged", MetricUnit.Count, 0 if changed is None else 1)
+    if changed is not None:
+        logger.error("the label set has changed", extra={"reason": changed.reason})
+        return changed
     labels = labels_since(_store(), watermark, now=datetime.now(UTC), lookback_days=environment.lookback_days)
-    count = sum(watermark is None or item["reviewed_at"] > watermark for item in labels)
-    refusal = enough(count, environment.min_new_labels, watermark) or one_at_a_time(_running())
+    counts = Counter(str(item["human_label"]) for item in labels if watermark is None or item["reviewed_at"] > watermark)
+    count = sum(counts[label] for label in manifest.labels)
+    unknown = {label: number for label, number in counts.most_common(MOST_NAMED) if label not in manifest.labels}
+    refusal = enough(count, environment.min_new_labels, watermark, unknown) or one_at_a_time(_running())
     if refusal is not None:
         return refusal
     reason = trigger_reason(event, count)
     detail = {"event_id": event.get("id"), "new_labels": count}
-    return start_once(watermark, reason, lambda name: _start(name, {"reason": reason, "detail": detail}))
+    return start_once(watermark, reason, _history(watermark), lambda name: _start(name, {"reason": reason, "detail": detail}))
+
+
+def _history(watermark: str | None) -> History:
+    """Executions over the same dataset, all of which started after its newest label was given."""
+    machine, pages = _environment().state_machine_arn, client("stepfunctions").get_paginator("list_executions")
+    failed = [
+        (item["startDate"], item["name"])
+        for status in ("FAILED", "TIMED_OUT", "ABORTED")
+        for page in pages.paginate(stateMachineArn=machine, statusFilter=status)
+        for item in page["executions"]
+        if number_of(item["name"], watermark)
+    ]
+    last = _newest(pages.paginate(stateMachineArn=machine), watermark)
+    if last is None:
+        return History()
+    running = last["name"] if last["status"] in ("RUNNING", "PENDING_REDRIVE") else None
+    return History(number_of(last["name"], watermark), tuple(name for _, name in sorted(failed)), running)
+
+
+def _newest(pages: Iterable[dict[str, Any]], watermark: str | None) -> dict[str, Any] | None:
+    """The execution over this dataset that has the highest number: the first one, since the newest come first."""
+    since = None if watermark is None else datetime.fromisoformat(watermark)
+    for page in pages:
+        for item in page["executions"]:
+            if number_of(item["name"], watermark):
+                return dict(item)
+            if since is not None and item["startDate"] < since:
+                return None
+    return None
 
 
 def _running() -> str | None:
@@ -73,7 +127,7 @@ def _running() -> str | None:
 def _start(name: str, content: dict[str, Any]) -> Attempt:
     machine = _environment().state_machine_arn
     try:
-        client("stepfunctions").start_execution(stateMachineArn=machine, name=name, input=json.dumps(content))
+        client("stepfunctions").start_execution(stateMachineArn=machine, name=name, input=json.dumps(content, allow_nan=False))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
             raise

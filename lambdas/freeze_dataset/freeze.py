@@ -1,4 +1,4 @@
-"""A new dataset version from its parent and new human labels: pure, and the same for the same input.
+"""A new dataset version from its parent and new human labels: the same for the same input.
 
 Frozen stays frozen: the parent's test and validation rows are all kept, and nothing that a model was trained on enters
 them. A group (one subject, one text) lies on one side only, and always on the same one, since its hash decides. All of
@@ -11,15 +11,18 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from lambdas.common.dataset import Dataset, Manifest, ReferenceText, Row, normal_text, render
+from lambdas.common.dataset import Manifest, ReferenceText, Row, normal_text, write_version
 from lambdas.common.review import ReviewReason
 from lambdas.common.text import InvalidText, checked_text
+from lambdas.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
 
 RECENT, RECENT_UNSURE = "recent", "recent-unsure"
 """Slices of rows that came from people after release. Those that the champion was unsure of lie apart: chosen for its own
 doubt, they say nothing fair about it."""
+MOST_NAMED_LABELS = 5
 LEAST_REFERENCE = 20
 """Fewer served texts say too little of what is normal."""
 
@@ -34,15 +37,14 @@ class FreezePolicy:
 
 @dataclass(frozen=True)
 class Trained:
-    """Texts (normalised) and groups of training rows."""
+    """Texts (their keys) and groups of training rows."""
 
-    texts: frozenset[str]
+    texts: frozenset[bytes]
     groups: frozenset[str]
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> Trained:
-        kept = list(rows)
-        return cls(frozenset(row.normal_text for row in kept), frozenset(row.group for row in kept))
+    def of(cls, entries: Sequence[Entry]) -> Trained:
+        return cls(frozenset(texts_of(entries)), frozenset(entry.group for entry in entries))
 
 
 @dataclass(frozen=True)
@@ -77,61 +79,115 @@ class LabelCounts:
 
 @dataclass(frozen=True)
 class Frozen:
-    """A new version: manifest, file contents by name, what became of the labels, and the size of the reference sample."""
+    """A new version: manifest, files by name, what became of the labels, and the size of the reference sample."""
 
     manifest: Manifest
-    files: Mapping[str, bytes]
+    files: Mapping[str, Path]
     labels: LabelCounts
     reference: int
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A row of the new version: where it is read from, and what is different about it."""
+
+    entry: Entry
+    source: RowFile
+    group: str
+    new: bool = False
+
+    def row(self) -> Row:
+        return replace(self.source.read(self.entry), group=self.group, new=self.new)
+
+
+@dataclass(frozen=True)
+class NewLabels:
+    """Labels that no version has decided on: how many, the row of each text, the newest time, and labels that the dataset lacks."""
+
+    count: int
+    rows: Sequence[Entry]
+    watermark: str
+    unknown: Mapping[str, int]
+
+
 def freeze(
-    parent: Dataset, items: Iterable[Mapping[str, Any]], policy: FreezePolicy, served: Iterable[ServedText] = ()
+    parent: Version, items: Iterable[Mapping[str, Any]], policy: FreezePolicy, folder: Path, served: Iterable[ServedText] = ()
 ) -> Frozen | Skipped:
     """The next dataset version: all rows of the parent, new labels on the side of their group, and a reference sample.
 
+    Texts are on disk all the time, so the memory is that of the indices: about 300 bytes for each row.
+
     Args:
         items: prediction records with a human label.
+        folder: an empty folder for the new files.
         served: of the newest traffic; the reference sample is drawn from them.
     """
-    fresh = list(new_labels(parent, items))
-    if len(fresh) < policy.min_new_labels:
+    new_rows = RowFile(folder / "new.jsonl")
+    try:
+        labels = new_labels(parent, items, new_rows)
         since = parent.manifest.watermark or "the first dataset"
-        return Skipped(f"{len(fresh)} new labels since {since}: at least {policy.min_new_labels} are needed")
-    ordered = sorted(fresh, key=lambda item: (str(item["reviewed_at"]), str(item["prediction_id"])))
-    # The newest label of a text counts.
-    newest = {row.normal_text: row for row in (row_of(item, parent.manifest.labels) for item in ordered) if row is not None}
-    placed = place(list(newest.values()), parent, policy.holdout_share)
-    if not placed["train"]:
-        return Skipped(f"none of the {len(fresh)} new labels is for a text that may be trained on")
-    train = merge(parent.splits["train"], placed["train"])
-    splits = {
-        "train": train,
-        "validation": [*parent.splits["validation"], *placed["validation"]],
-        "test": [*parent.splits["test"], *placed["test"]],
-    }
-    watermark = max(str(item["reviewed_at"]) for item in ordered)
-    if parent.manifest.watermark is not None:
-        watermark = max(watermark, parent.manifest.watermark)
-    reference = reference_of(served, Trained.of(train), policy.holdout_share)
-    manifest, files = render(splits, parent.manifest.labels, parent=parent.manifest.version, watermark=watermark, reference=reference)
-    return Frozen(manifest, files, _count(len(fresh), newest, placed, parent), len(reference))
+        if labels.count < policy.min_new_labels:
+            return Skipped(f"{labels.count} new labels since {since}: at least {policy.min_new_labels} are needed")
+        placed = place(labels.rows, parent, policy.holdout_share)
+        if not placed["train"]:
+            reason = f"none of the {labels.count} new labels is for a text that may be trained on"
+            return Skipped(reason + unknown_labels(labels.unknown, parent.manifest.labels))
+        train = merge(parent.splits["train"], placed["train"], new_rows)
+        splits = {"train": train}
+        for name in ("validation", "test"):
+            old = parent.splits[name]
+            kept = [Placed(entry, old, entry.group) for entry in old.entries]
+            splits[name] = [*kept, *(Placed(entry, new_rows, entry.group) for entry in placed[name])]
+        trained = Trained(frozenset(item.entry.text for item in train), frozenset(item.group for item in train))
+        reference = reference_of(served, trained, policy.holdout_share)
+        manifest, files = write_version(
+            folder,
+            {name: (item.row() for item in sorted(kept, key=lambda item: item.entry.id)) for name, kept in splits.items()},
+            parent.manifest.labels,
+            parent=parent.manifest.version,
+            watermark=max(labels.watermark, parent.manifest.watermark or ""),
+            reference=reference,
+        )
+        return Frozen(manifest, files, _count(labels, placed, parent), len(reference))
+    finally:
+        new_rows.remove()
 
 
-def new_labels(parent: Dataset, items: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """Items that no version has decided on, each once.
+def new_labels(parent: Version, items: Iterable[Mapping[str, Any]], target: RowFile) -> NewLabels:
+    """Items that no version has decided on, each once, written to ``target``; of those for one text the newest counts.
 
     Those around the watermark are read again, since an index lags: of a text that the parent holds, they had their turn.
     """
-    rows = [row for kept in parent.splits.values() for row in kept]
-    ids, texts = {row.id for row in rows}, {row.normal_text for row in rows}
-    watermark = parent.manifest.watermark
-    found: dict[str, Mapping[str, Any]] = {}
+    entries = [entry for kept in parent.splits.values() for entry in kept.entries]
+    ids, texts = {entry.id for entry in entries}, texts_of(entries)
+    watermark, labels = parent.manifest.watermark, parent.manifest.labels
+    found: dict[str, tuple[str, Entry | None]] = {}
+    unknown: dict[str, int] = {}
     for item in items:
-        late = watermark is not None and str(item["reviewed_at"]) <= watermark
-        if row_id(item) not in ids and not (late and normal_text(str(item["text"])) in texts):
-            found[str(item["prediction_id"])] = item
-    return found.values()
+        reviewed_at = str(item["reviewed_at"])
+        late = watermark is not None and reviewed_at <= watermark
+        name = str(item["prediction_id"])
+        if name in found or row_id(item) in ids or (late and text_key(str(item["text"])) in texts):
+            continue
+        row = row_of(item, labels)
+        found[name] = (reviewed_at, target.append(row) if row is not None else None)
+        if (label := str(item["human_label"])) not in labels:
+            unknown[label] = unknown.get(label, 0) + 1
+    ordered = [entry for _, _, entry in sorted((at, name, entry) for name, (at, entry) in found.items() if entry is not None)]
+    newest = {entry.text: entry for entry in ordered}
+    return NewLabels(len(found), list(newest.values()), max((at for at, _ in found.values()), default=""), unknown)
+
+
+def unknown_labels(unknown: Mapping[str, int], known: Sequence[str]) -> str:
+    """Words for labels that people gave and the dataset does not know, the most frequent first; empty without any."""
+    if not unknown:
+        return ""
+    named = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))[:MOST_NAMED_LABELS]
+    said = ", ".join(f"{count} have the label {label!r}" for label, count in named)
+    return (
+        f"; {said}, but the dataset's labels are {', '.join(known)}: "
+        "a changed dataset.labels needs a new first dataset version with these labels (docs/operations.md)"
+    )
 
 
 def row_id(item: Mapping[str, Any]) -> str:
@@ -163,19 +219,19 @@ def group_of(text: str, subject: str | None) -> str:
     return f"subject:{unicodedata.normalize('NFC', subject)}" if subject else f"text:{_digest(normal_text(text))[:16]}"
 
 
-def place(rows: Sequence[Row], parent: Dataset, holdout_share: float) -> dict[str, list[Row]]:
+def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[str, list[Entry]]:
     """New rows by split; what is frozen already, or would leak, is in none."""
-    frozen, trained = {split: parent.splits[split] for split in ("test", "validation")}, Trained.of(parent.splits["train"])
-    frozen_texts = {row.normal_text for split in frozen.values() for row in split}
-    sides = {row.group: split for split, kept in frozen.items() for row in kept}
+    frozen, trained = {split: parent.splits[split].entries for split in ("test", "validation")}, Trained.of(parent.splits["train"].entries)
+    frozen_texts = {entry.text for split in frozen.values() for entry in split}
+    sides = {entry.group: split for split, kept in frozen.items() for entry in kept}
     for row in rows:
-        if row.group not in sides and (row.group in trained.groups or row.normal_text in trained.texts):
+        if row.group not in sides and (row.group in trained.groups or row.text in trained.texts):
             sides[row.group] = "train"
-    placed: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
+    placed: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
     for row in rows:
         side = sides.get(row.group) or side_of(row.group, holdout_share)
-        leaks = side != "train" and row.normal_text in trained.texts
-        if row.normal_text not in frozen_texts and not leaks:
+        leaks = side != "train" and row.text in trained.texts
+        if row.text not in frozen_texts and not leaks:
             placed[side].append(row)
     return placed
 
@@ -188,16 +244,16 @@ def side_of(group: str, holdout_share: float) -> str:
     return "validation" if position < 1.5 * holdout_share else "train"
 
 
-def merge(old: Iterable[Row], added: Iterable[Row]) -> list[Row]:
+def merge(old: RowFile, added: Iterable[Entry], new_rows: RowFile) -> list[Placed]:
     """All training rows: a text with a new label has that one, in the group that it was trained in; only added rows are new."""
-    fresh = {row.normal_text: replace(row, new=True) for row in added}
+    fresh = {entry.text: Placed(entry, new_rows, entry.group, new=True) for entry in added}
     kept = []
-    for row in old:
-        newer = fresh.get(row.normal_text)
+    for entry in old.entries:
+        newer = fresh.get(entry.text)
         if newer is None:
-            kept.append(replace(row, new=False))
-        elif not row.group.startswith("text:"):
-            fresh[row.normal_text] = replace(newer, group=row.group)
+            kept.append(Placed(entry, old, entry.group))
+        elif not entry.group.startswith("text:"):
+            fresh[entry.text] = replace(newer, group=entry.group)
     return [*kept, *fresh.values()]
 
 
@@ -211,17 +267,16 @@ def reference_of(served: Iterable[ServedText], trained: Trained, holdout_share: 
     kept = [
         item
         for item in texts
-        if side_of(item.group, holdout_share) != "train"
-        and item.group not in trained.groups
-        and normal_text(item.text) not in trained.texts
+        if side_of(item.group, holdout_share) != "train" and item.group not in trained.groups and text_key(item.text) not in trained.texts
     ]
     return kept if len(kept) >= LEAST_REFERENCE else []
 
 
-def _count(new: int, newest: Mapping[str, Row], placed: Mapping[str, Sequence[Row]], parent: Dataset) -> LabelCounts:
+def _count(labels: NewLabels, placed: Mapping[str, Sequence[Entry]], parent: Version) -> LabelCounts:
     trained_on, held_out = len(placed["train"]), len(placed["validation"]) + len(placed["test"])
-    frozen = newest.keys() & {row.normal_text for split in ("validation", "test") for row in parent.splits[split]}
-    return LabelCounts(new, trained_on, held_out, len(frozen), new - trained_on - held_out - len(frozen))
+    frozen_texts = {entry.text for split in ("validation", "test") for entry in parent.splits[split].entries}
+    frozen = sum(entry.text in frozen_texts for entry in labels.rows)
+    return LabelCounts(labels.count, trained_on, held_out, frozen, labels.count - trained_on - held_out - frozen)
 
 
 def _digest(text: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lambdas.common.clients import client, prediction_store
@@ -54,6 +56,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     Raises:
         InvalidDataset: the current version is damaged.
+        DatasetTooLarge: the function's disk does not hold it twice.
         DatasetMoved: two executions froze at once.
     """
     versions = DatasetVersions(client("s3"), _environment().data_bucket)
@@ -74,13 +77,20 @@ def _freeze(versions: DatasetVersions) -> dict[str, Any]:
     environment, parent_uri, now = _environment(), _current(), datetime.now(UTC)
     if parent_uri == "none":
         return {"skipped": "there is no dataset yet: upload the first version and set the parameter 'dataset'"}
-    parent = versions.read(parent_uri)
-    items = labels_since(_store(), parent.manifest.watermark, now=now, lookback_days=environment.lookback_days)
-    result = freeze(parent, items, environment, _served(now))
-    if isinstance(result, Skipped):
-        return {"skipped": result.reason}
+    # On disk: a dataset is larger than a function's memory should be.
+    with tempfile.TemporaryDirectory() as name:
+        parent = versions.read(parent_uri, Path(name))
+        items = labels_since(_store(), parent.manifest.watermark, now=now, lookback_days=environment.lookback_days)
+        made = Path(name) / "made"
+        made.mkdir()
+        result = freeze(parent, items, environment, made, _served(now))
+        for rows in parent.splits.values():
+            rows.remove()
+        if isinstance(result, Skipped):
+            return {"skipped": result.reason}
+        uri = versions.write(result)
     return {
-        "dataset_uri": versions.write(result),
+        "dataset_uri": uri,
         "dataset_version": result.manifest.version,
         "parent_uri": parent_uri,
         "rows": dict(result.manifest.rows),

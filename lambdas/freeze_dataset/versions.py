@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from lambdas.common.dataset import SPLITS, Dataset, InvalidDataset, Manifest, Row, check_file, file_name, parse_rows
+from lambdas.common.dataset import SPLITS, InvalidDataset, Manifest, check_hash, file_name
 from lambdas.common.s3_uri import read_bytes, read_json, split_uri
 from lambdas.freeze_dataset.freeze import Frozen
+from lambdas.freeze_dataset.row_files import RowFile, Version
+
+_CHUNK = 1 << 20
+
+
+class DatasetTooLarge(RuntimeError):
+    """The function's disk does not hold the dataset twice."""
 
 
 class DatasetVersions:
@@ -26,17 +35,23 @@ class DatasetVersions:
     def uri(self, version: str) -> str:
         return f"s3://{self._bucket}/datasets/{version}"
 
-    def read(self, uri: str) -> Dataset:
-        """The labelled rows of a version, every file checked against its hash. Raises InvalidDataset."""
+    def read(self, uri: str, folder: Path) -> Version:
+        """The labelled rows of a version, copied below ``folder``, every file checked against its hash.
+
+        Raises:
+            InvalidDataset: a file is missing or was changed, or a line is no row.
+            DatasetTooLarge: it does not fit twice, as what is read and as what is written.
+        """
         where = f"{uri}/manifest.json"
         manifest = Manifest.parse(read_bytes(self._s3, where), where)
-        return Dataset(manifest, {split: self._rows(uri, split, manifest) for split in SPLITS})
+        return Version(manifest, {split: self._rows(uri, split, manifest, folder) for split in SPLITS})
 
     def write(self, frozen: Frozen) -> str:
         """Store a version; storing it again changes nothing. Returns its URI."""
         prefix = f"datasets/{frozen.manifest.version}"
-        for name, data in frozen.files.items():
-            self._s3.put_object(Bucket=self._bucket, Key=f"{prefix}/{name}", Body=data, ContentType="application/jsonlines")
+        for name, path in frozen.files.items():
+            with path.open("rb") as stream:
+                self._s3.put_object(Bucket=self._bucket, Key=f"{prefix}/{name}", Body=stream, ContentType="application/jsonlines")
         self._put_json(f"{prefix}/manifest.json", frozen.manifest.to_json())
         return self.uri(frozen.manifest.version)
 
@@ -51,13 +66,25 @@ class DatasetVersions:
     def remember(self, execution_id: str, record: Mapping[str, Any]) -> None:
         self._put_json(_record_key(execution_id), json.dumps(record, sort_keys=True, allow_nan=False))
 
-    def _rows(self, uri: str, split: str, manifest: Manifest) -> tuple[Row, ...]:
+    def _rows(self, uri: str, split: str, manifest: Manifest, folder: Path) -> RowFile:
         bucket, prefix = split_uri(uri)
         name = file_name(split)
         if name not in manifest.files:
             raise InvalidDataset(f"the manifest of {uri} names no {name}")
-        data = self._s3.get_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/{name}")["Body"].read()
-        return parse_rows(check_file(data, name, manifest), f"{uri}/{name}")
+        found = self._s3.get_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/{name}")
+        free = shutil.disk_usage(folder).free
+        if 2 * found["ContentLength"] > free:
+            raise DatasetTooLarge(
+                f"{uri}/{name} has {found['ContentLength'] >> 20} MiB and needs twice that on disk, {free >> 20} MiB are free: "
+                "raise FREEZE_DISK_MIB in stacks/retraining.py, at most 10240"
+            )
+        digest, path = hashlib.sha256(), folder / f"parent-{split}.jsonl"
+        with path.open("wb") as stream:
+            while chunk := found["Body"].read(_CHUNK):
+                digest.update(chunk)
+                stream.write(chunk)
+        check_hash(digest.hexdigest(), name, manifest)
+        return RowFile.of(path, f"{uri}/{name}")
 
     def _exists(self, key: str) -> bool:
         # Not HeadObject: without a right to list the whole bucket S3 answers 403 for a missing key.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -27,6 +27,8 @@ _LOG_RETENTION = {
     14: logs.RetentionDays.TWO_WEEKS, 30: logs.RetentionDays.ONE_MONTH, 60: logs.RetentionDays.TWO_MONTHS,
     90: logs.RetentionDays.THREE_MONTHS, 180: logs.RetentionDays.SIX_MONTHS, 365: logs.RetentionDays.ONE_YEAR,
 }  # fmt: skip
+_LEAST_DISK = 512
+"""MiB of /tmp that every function has; more is paid for."""
 _TRACING = dict.fromkeys(
     ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "no resource-level permissions (service authorization reference, AWS X-Ray)"
 )
@@ -93,6 +95,7 @@ class PythonFunction(OwnRole):
         environment: the variables that the function's environment dataclass reads.
         timeout: seconds, at most 900.
         memory: MiB.
+        disk: MiB of /tmp.
         name: last part of the function's name, where it cannot follow from the folder (Ground Truth's name rule).
         reserved_concurrency: calls at once that are kept for this function, and that it may not exceed; None: the account's rest.
         unrestricted: actions that take no resource, each with the reason.
@@ -109,6 +112,7 @@ class PythonFunction(OwnRole):
         environment: Mapping[str, str] | None = None,
         timeout: int = 30,
         memory: int = 256,
+        disk: int = _LEAST_DISK,
         name: str | None = None,
         reserved_concurrency: int | None = None,
         unrestricted: Mapping[str, str] | None = None,
@@ -141,6 +145,7 @@ class PythonFunction(OwnRole):
             tracing=lambda_.Tracing.ACTIVE,
             timeout=Duration.seconds(timeout),
             memory_size=memory,
+            ephemeral_storage_size=None if disk == _LEAST_DISK else Size.mebibytes(disk),
             reserved_concurrent_executions=reserved_concurrency,
             environment={
                 "POWERTOOLS_SERVICE_NAME": self.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dataset_files import render, rows_of
 
 from lambdas.common import dataset as functions_form
 from lambdas.common import dataset_form as functions_rule
@@ -43,7 +45,7 @@ def test_both_write_the_same_bytes_and_so_the_same_version(tmp_path: Path) -> No
     written = container_form.write_dataset(
         tmp_path, {name: [container_form.Row(**row) for row in rows] for name, rows in splits().items()}, LABELS, watermark="w"
     )
-    manifest, files = functions_form.render(
+    manifest, files = render(
         {name: [functions_form.Row(**row) for row in rows] for name, rows in splits().items()},
         LABELS,
         parent=None,
@@ -55,7 +57,7 @@ def test_both_write_the_same_bytes_and_so_the_same_version(tmp_path: Path) -> No
 
 
 def test_a_container_reads_what_a_function_wrote(tmp_path: Path) -> None:
-    manifest, files = functions_form.render(
+    manifest, files = render(
         {name: [functions_form.Row(**row) for row in rows] for name, rows in splits().items()},
         LABELS,
         parent="0123456789abcdef",
@@ -73,9 +75,7 @@ def test_a_container_reads_what_a_function_wrote(tmp_path: Path) -> None:
 def test_a_container_reads_a_version_with_new_rows_and_a_reference(tmp_path: Path) -> None:
     rows = [functions_form.Row(**row, new=number > 0) for number, row in enumerate(splits()["train"])]  # type: ignore[arg-type]
     reference = [functions_form.ReferenceText(text, f"text:{number}") for number, text in enumerate(TEXTS)]
-    manifest, files = functions_form.render(
-        {"train": rows, "validation": rows, "test": rows}, LABELS, parent=None, watermark=None, reference=reference
-    )
+    manifest, files = render({"train": rows, "validation": rows, "test": rows}, LABELS, parent=None, watermark=None, reference=reference)
     for name, content in {**files, "manifest.json": manifest.to_json().encode()}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
@@ -88,7 +88,7 @@ def test_whether_a_row_is_new_is_written_when_it_is_and_read_back() -> None:
     plain, fresh = (functions_form.Row(**values(1, "x"), new=new) for new in (False, True))  # type: ignore[arg-type]
     assert "new" not in plain.to_json()
     assert [container_form.Row(**values(1, "x"), new=row.new).to_json() for row in (plain, fresh)] == [plain.to_json(), fresh.to_json()]  # type: ignore[arg-type]
-    assert functions_form.parse_rows(f"{plain.to_json()}\n{fresh.to_json()}\n".encode(), "train") == (plain, fresh)
+    assert rows_of(f"{plain.to_json()}\n{fresh.to_json()}\n".encode(), "train") == (plain, fresh)
 
 
 @pytest.mark.parametrize("line", [b"not json", b"[1]", b'"x"', b'{"text": "caf\xe9"}', b"[" * 50_000])
@@ -96,7 +96,7 @@ def test_a_line_that_is_no_row_is_named_by_both(tmp_path: Path, line: bytes) -> 
     good = functions_form.Row(**values(1, "x")).to_json().encode()
     data = b"\n" + good + b"\n\n" + line + b"\n"
     (tmp_path / "data.jsonl").write_bytes(data)
-    for read in (lambda: functions_form.parse_rows(data, "data.jsonl"), lambda: container_form.read_rows(tmp_path)):
+    for read in (lambda: rows_of(data, "data.jsonl"), lambda: container_form.read_rows(tmp_path)):
         with pytest.raises(ValueError, match=r"^data\.jsonl:4: (is not JSON|must be an object|is not UTF-8|is nested deeper)"):
             read()
 
@@ -120,14 +120,14 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("change", "problem"), BAD_FIELDS, ids=[str(change) for change, _ in BAD_FIELDS])
 def test_a_field_of_another_form_is_named(change: dict[str, Any], problem: str) -> None:
     with pytest.raises(functions_form.InvalidDataset, match=f"^train:1: {problem}"):
-        functions_form.parse_rows(json.dumps({**values(1, "x"), **change}).encode(), "train")
+        rows_of(json.dumps({**values(1, "x"), **change}).encode(), "train")
 
 
 @pytest.mark.parametrize("field", values(1, "x"))
 def test_a_field_that_is_missing_is_named(field: str) -> None:
     row = {name: value for name, value in values(1, "x").items() if name != field}
     with pytest.raises(functions_form.InvalidDataset, match=f"^train:1: has no field '{field}': a row has id, text"):
-        functions_form.parse_rows(json.dumps(row).encode(), "train")
+        rows_of(json.dumps(row).encode(), "train")
 
 
 MANIFEST: dict[str, Any] = {
@@ -162,12 +162,12 @@ def test_an_accent_in_two_forms_is_read_as_one_text_and_one_group() -> None:
         )
         for form in ("NFC", "NFD")
     ]
-    read = functions_form.parse_rows("\n".join(row.to_json() for row in rows).encode(), "train")
+    read = rows_of("\n".join(row.to_json() for row in rows).encode(), "train")
     assert read[0] == read[1] == rows[0]
 
 
 def test_a_changed_file_is_refused() -> None:
-    manifest, files = functions_form.render({name: [] for name in functions_form.SPLITS}, LABELS, parent=None, watermark=None)
-    assert functions_form.check_file(files["test/data.jsonl"], "test/data.jsonl", manifest) == b""
+    manifest, files = render({name: [] for name in functions_form.SPLITS}, LABELS, parent=None, watermark=None)
+    functions_form.check_hash(hashlib.sha256(files["test/data.jsonl"]).hexdigest(), "test/data.jsonl", manifest)
     with pytest.raises(functions_form.InvalidDataset, match=manifest.version):
-        functions_form.check_file(b"changed", "test/data.jsonl", manifest)
+        functions_form.check_hash(hashlib.sha256(b"changed").hexdigest(), "test/data.jsonl", manifest)

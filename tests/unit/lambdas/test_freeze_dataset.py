@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import tempfile
+import tracemalloc
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from dataset_files import render, rows_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.common.dataset import SPLITS, Dataset, Manifest, Row, file_name, parse_rows, render
+from lambdas.common.dataset import SPLITS, Manifest, Row, file_name, normal_text
+from lambdas.freeze_dataset import freeze as freezing
 from lambdas.freeze_dataset.freeze import (
     LEAST_REFERENCE,
     RECENT,
     RECENT_UNSURE,
     FreezePolicy,
-    Frozen,
     LabelCounts,
     ServedText,
     Skipped,
-    Trained,
-    freeze,
     group_of,
     side_of,
 )
+from lambdas.freeze_dataset.row_files import RowFile, Version
 
 LABELS = ("negative", "neutral", "positive")
 POLICY = FreezePolicy(min_new_labels=1, holdout_share=0.3)
@@ -43,6 +47,24 @@ def row(number: int, split: str = "train", **changes: Any) -> Row:
     return Row(**{**values, **changes})
 
 
+@dataclass(frozen=True)
+class Dataset:
+    """A version's rows in memory."""
+
+    manifest: Manifest
+    splits: Mapping[str, tuple[Row, ...]]
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What was frozen, with the files' contents."""
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    labels: LabelCounts
+    reference: int
+
+
 def dataset(
     train: Iterable[Row] = (), validation: Iterable[Row] = (), test: Iterable[Row] = (), *, watermark: str | None = None
 ) -> Dataset:
@@ -52,7 +74,24 @@ def dataset(
         "test": tuple(test) or tuple(row(n, "test") for n in range(6)),
     }
     manifest, files = render(splits, LABELS, parent=None, watermark=watermark)
-    return Dataset(manifest, {name: parse_rows(files[file_name(name)], name) for name in SPLITS})
+    return Dataset(manifest, {name: rows_of(files[file_name(name)], name) for name in SPLITS})
+
+
+def freeze(parent: Dataset, items: Iterable[dict[str, Any]], policy: FreezePolicy, served: Iterable[ServedText] = ()) -> Frozen | Skipped:
+    """As the function does it, with the parent's rows on disk."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, splits = Path(name), {}
+        for split, rows in parent.splits.items():
+            path = folder / f"parent-{split}.jsonl"
+            path.write_text("".join(one.to_json() + "\n" for one in rows), encoding="utf-8")
+            splits[split] = RowFile.of(path, split)
+        (folder / "made").mkdir()
+        found = freezing.freeze(Version(parent.manifest, splits), items, policy, folder / "made", served)
+        for file in splits.values():
+            file.remove()
+        if isinstance(found, Skipped):
+            return found
+        return Frozen(found.manifest, {name: path.read_bytes() for name, path in found.files.items()}, found.labels, found.reference)
 
 
 def label(number: int, text: str | None = None, subject: str | None = None, **changes: Any) -> dict[str, Any]:
@@ -81,7 +120,7 @@ def as_parent(frozen: Frozen) -> Dataset:
 
 
 def splits_of(frozen: Frozen) -> dict[str, tuple[Row, ...]]:
-    return {name: parse_rows(frozen.files[file_name(name)], name) for name in SPLITS}
+    return {name: rows_of(frozen.files[file_name(name)], name) for name in SPLITS}
 
 
 def test_equal_input_in_another_order_gives_equal_bytes() -> None:
@@ -154,7 +193,7 @@ def test_labels_that_the_parent_holds_already_are_not_new() -> None:
 def test_the_newest_label_of_a_text_counts_whatever_its_case_and_spacing() -> None:
     policy = FreezePolicy(1, 0.0)
     items = [label(3, "Great  Product"), label(5, "great product "), label(9)]
-    kept = {item.normal_text: item for item in splits_of(run(items, policy=policy))["train"] if item.new}
+    kept = {normal_text(item.text): item for item in splits_of(run(items, policy=policy))["train"] if item.new}
     assert kept["great product"].source == "review:p0005"
     assert len(kept) == 2
 
@@ -163,7 +202,7 @@ def test_a_frozen_text_gets_no_second_row_on_any_side() -> None:
     parent = dataset()
     repeated = parent.splits["test"][0].text.upper()
     result = run([label(1, repeated), *(label(n) for n in range(2, 30))], parent)
-    everything = [item.normal_text for rows in splits_of(result).values() for item in rows]
+    everything = [normal_text(item.text) for rows in splits_of(result).values() for item in rows]
     assert everything.count(repeated.lower()) == 1
     assert result.labels.frozen == 1
 
@@ -185,7 +224,7 @@ def test_a_new_label_for_a_training_text_replaces_the_old_row_and_stays_in_train
     policy = FreezePolicy(1, 0.5)
     items = [label(n, parent.splits["train"][n].text) for n in range(6)]
     splits = splits_of(run(items, parent, policy))
-    sources = {item.normal_text: item.source for item in splits["train"]}
+    sources = {normal_text(item.text): item.source for item in splits["train"]}
     assert all(sources[item["text"]] == item["label_source"] for item in items)
     assert len(splits["train"]) == 12
     assert not [item for name in ("validation", "test") for item in splits[name] if item.slice == RECENT]
@@ -249,7 +288,7 @@ def test_a_label_that_was_read_again_does_not_undo_the_newer_one() -> None:
     items = [label(3, "the same text"), label(8, "the same text")]
     first = run([*items, label(9)], policy=FreezePolicy(1, 0.0))
     second = run([*items, label(9), label(20)], as_parent(first), FreezePolicy(1, 0.0))
-    assert {item.source for item in splits_of(second)["train"] if item.normal_text == "the same text"} == {"review:p0008"}
+    assert {item.source for item in splits_of(second)["train"] if normal_text(item.text) == "the same text"} == {"review:p0008"}
     assert second.labels.new == 1
 
 
@@ -257,6 +296,34 @@ def test_a_label_that_the_index_had_not_yet_is_taken_by_the_next_version() -> No
     first = run([label(9)], policy=FreezePolicy(1, 0.0))
     second = run([label(5), label(9), label(20)], as_parent(first), FreezePolicy(1, 0.0))
     assert {item.source for item in splits_of(second)["train"] if item.new} == {"review:p0005", "review:p0020"}
+
+
+def test_labels_that_the_dataset_does_not_know_are_named_in_the_reason() -> None:
+    items = [label(n, human_label="mixed") for n in range(5)] + [label(9, human_label="angry")]
+    skipped = freeze(dataset(), items, POLICY)
+    assert skipped == Skipped(
+        "none of the 6 new labels is for a text that may be trained on; "
+        "5 have the label 'mixed', 1 have the label 'angry', but the dataset's "
+        "labels are negative, neutral, positive: a changed dataset.labels needs a new first dataset version with these labels "
+        "(docs/operations.md)"
+    )
+
+
+def test_texts_are_never_all_in_memory(tmp_path: Path) -> None:
+    """Twenty megabytes of texts; what is held of a row is its place."""
+    rows = RowFile(tmp_path / "train.jsonl")
+    for number in range(1_000):
+        rows.append(row(number, text=f"{number} {'x' * 20_000}"))
+    splits = {"train": rows, "validation": RowFile(tmp_path / "validation.jsonl"), "test": RowFile(tmp_path / "test.jsonl")}
+    (tmp_path / "made").mkdir()
+    manifest = dataset().manifest
+    tracemalloc.start()
+    result = freezing.freeze(Version(manifest, splits), (label(n) for n in range(50)), POLICY, tmp_path / "made")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(result, freezing.Frozen)
+    assert result.files[file_name("train")].stat().st_size > 20_000_000
+    assert peak < 2_000_000
 
 
 # -- the reference sample ----------------------------------------------------------------------------
@@ -320,22 +387,23 @@ def test_no_text_and_no_new_group_is_ever_on_two_sides(drawn: list[tuple[str, st
     if isinstance(result, Skipped):
         return
     splits = splits_of(result)
-    trained = Trained.of(splits["train"])
-    assert Trained.of(parent.splits["train"]).texts <= trained.texts
+    trained = {normal_text(item.text) for item in splits["train"]}
+    groups = {item.group for item in splits["train"]}
+    assert {normal_text(item.text) for item in parent.splits["train"]} <= trained
     for line in result.files.get("reference/data.jsonl", b"").decode().split("\n")[:-1]:
         reference = json.loads(line)
-        assert " ".join(reference["text"].lower().split()) not in trained.texts
-        assert reference["group"] not in trained.groups
+        assert " ".join(reference["text"].lower().split()) not in trained
+        assert reference["group"] not in groups
     for name in ("validation", "test"):
         fresh = [item for item in splits[name] if item.slice == RECENT]
-        assert not trained.texts & {item.normal_text for item in fresh}
+        assert not trained & {normal_text(item.text) for item in fresh}
     sides: dict[str, set[str]] = {}
     for name, rows in splits.items():
         for item in rows:
             sides.setdefault(item.group, set()).add(name)
     fresh_groups = {item.group for rows in splits.values() for item in rows if item.slice == RECENT}
     assert all(len(sides[group]) == 1 for group in fresh_groups)
-    texts = [item.normal_text for rows in splits.values() for item in rows]
+    texts = [normal_text(item.text) for rows in splits.values() for item in rows]
     assert len(texts) == len(set(texts))
 
 

@@ -8,8 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from dataset_files import rows_of
 
-from lambdas.common.dataset import Manifest, parse_rows
+from lambdas.common.dataset import Manifest
 from lambdas.freeze_dataset.freeze import group_of
 from local.first_upload import main
 from local.own_texts import InvalidTexts, read_texts
@@ -191,7 +192,7 @@ def test_own_texts_become_a_version_that_jobs_and_functions_read(tmp_path: Path,
         for row in rows:
             places.setdefault(row.group, set()).add(split)
         data = (folder / split / "data.jsonl").read_bytes()
-        assert Counter(row.label for row in parse_rows(data, split)) == Counter(row.label for row in rows)
+        assert Counter(row.label for row in rows_of(data, split)) == Counter(row.label for row in rows)
     assert all(len(splits) == 1 for splits in places.values()), "a document is on one side only"
     Manifest.parse((folder / "manifest.json").read_bytes(), "manifest")
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in (output / "base-model").iterdir()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dataset_files import rows_of
 
 from lambdas.common import dataset as functions_form
 from model_code.data import InvalidDataset, Row, read_manifest, read_rows, write_dataset
@@ -73,7 +74,7 @@ def test_a_row_that_contradicts_itself_is_named(tmp_path: Path, change: dict[str
     assert str(caught.value).startswith("data.jsonl:2: ")
     assert reason in str(caught.value)
     with pytest.raises(functions_form.InvalidDataset) as seen:
-        functions_form.parse_rows((tmp_path / "data.jsonl").read_bytes(), "data.jsonl")
+        rows_of((tmp_path / "data.jsonl").read_bytes(), "data.jsonl")
     assert str(seen.value) == str(caught.value)
 
 

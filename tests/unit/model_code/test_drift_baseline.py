@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dataset_files import render
 from numpy.typing import NDArray
 from toy_training import read, toy_rows, train, write_split
 
-from lambdas.common.dataset import ReferenceText, render
+from lambdas.common.dataset import ReferenceText
 from lambdas.common.dataset import Row as FunctionsRow
 from lambdas.detect_drift.statistics import LabelCounts, assess
 from model_code import evaluate

@@ -80,6 +80,14 @@ def test_a_class_without_test_texts_is_undefined() -> None:
     assert Evaluation.parse(report(test)).class_recall["neutral"] is None
 
 
+def test_a_champion_of_other_labels_is_wrong_where_it_answers_one_that_is_gone() -> None:
+    mixed = [{**answer, "label": "mixed"} if number % 2 else answer for number, answer in enumerate(answers(OLD))]
+    found = evaluate(answers(OLD), mixed, OLD, OLD, LABELS, seed=1)
+    assert found["references"]["champion"]["accuracy"]["value"] == 0.5
+    assert found["difference_to_champion"]["accuracy"]["value"] == 0.5
+    assert found["overall"]["macro_f1"]["value"] == 1
+
+
 def test_without_a_text_that_can_compare_there_is_no_difference() -> None:
     found = report(UNSURE, champion=always)
     assert found["difference_to_champion"] is None
