@@ -82,10 +82,10 @@ def _send_dead_letter(request: ReviewRequest, reason: str) -> None:
 
 def _handle(record: SQSRecord) -> None:
     try:
-        event = parse_json(record.body)
-    except InvalidJson as error:
-        raise InvalidEvent(f"the message {error}") from None
-    result = LoopResult.of_event(event)
+        result = LoopResult.of_event(parse_json(record.body))
+    except (InvalidJson, InvalidEvent) as error:
+        logger.error("message is no A2I event", extra={"message_id": record.message_id, "reason": str(error)})
+        raise
     details = {"review_id": result.review_id, "status": result.status.value}
     try:
         collected = collect(result, _ports(), now=datetime.now(UTC).isoformat())

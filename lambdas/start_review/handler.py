@@ -16,7 +16,7 @@ from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import PredictionStore
-from lambdas.common.review import ReviewRequest
+from lambdas.common.review import InvalidRequest, ReviewRequest, shown
 from lambdas.start_review.start import Outcome, give_up, start
 
 _METRIC = {Outcome.STARTED: "ReviewsStarted", Outcome.DROPPED: "ReviewRequestsDropped", Outcome.REFUSED: "ReviewsRefused"}
@@ -53,8 +53,23 @@ def _send_dead_letter(request: ReviewRequest, reason: str) -> None:
     )
 
 
+def _set_aside(record: SQSRecord, reason: str) -> None:
+    """A message that is no review request never will be one: among the dead letters somebody sees it now, not after five tries."""
+    client("sqs").send_message(
+        QueueUrl=_environment().dead_letter_queue_url,
+        MessageBody=record.body,
+        MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1_000]}},
+    )
+    metrics.add_metric("ReviewRequestsInvalid", MetricUnit.Count, 1)
+    logger.error("message is no review request: it lies among the dead letters", extra={"message_id": record.message_id, "reason": reason})
+
+
 def _handle(record: SQSRecord) -> None:
-    request = ReviewRequest.from_json(record.body)
+    try:
+        request = ReviewRequest.from_json(record.body)
+    except InvalidRequest as error:
+        _set_aside(record, shown(str(error), longest=1_000))
+        return
     details = {"prediction_id": request.prediction_id, "attempt": request.attempt}
     try:
         now = datetime.now(UTC).isoformat()

@@ -161,14 +161,33 @@ def deliver(monkeypatch: pytest.MonkeyPatch) -> Any:
     return run_batch
 
 
+UNKNOWN = replace(REQUEST, prediction_id="unknown", origin=None).to_json()
+
+
 def test_only_the_messages_that_failed_come_back(deliver: Any) -> None:
     store = FakeStore.holding(prediction())
-    assert deliver(store, FakeBackend(), message(1, "{"), message(2, REQUEST.to_json())) == ["m1"]
+    assert deliver(store, FakeBackend(), message(1, UNKNOWN), message(2, REQUEST.to_json())) == ["m1"]
     assert store.items[PREDICTION_ID]["review_state"] == "in_review"
 
 
 def test_a_batch_that_fails_whole_comes_back_whole(deliver: Any) -> None:
-    assert deliver(FakeStore(), FakeBackend(), message(1, "{"), message(2, "[]")) == ["m1", "m2"]
+    assert deliver(FakeStore(), FakeBackend(), message(1, UNKNOWN), message(2, UNKNOWN)) == ["m1", "m2"]
+
+
+@pytest.mark.parametrize(
+    "body", ["{", "[]", "null", "{}", '"x"', "[" * 50_000, json.dumps({**json.loads(REQUEST.to_json()), "text": "a\ud800"})]
+)
+def test_a_message_that_never_will_be_a_request_is_set_aside_at_once_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, deliver: Any, body: str
+) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(entry, "client", lambda service: SimpleNamespace(send_message=lambda **arguments: sent.append(arguments)))
+    store = FakeStore.holding(prediction())
+    assert deliver(store, FakeBackend(), message(1, body), message(2, REQUEST.to_json())) == []
+    [letter] = sent
+    assert (letter["QueueUrl"], letter["MessageBody"]) == ("https://queue", body)
+    assert letter["MessageAttributes"]["reason"]["StringValue"]
+    assert store.items[PREDICTION_ID]["review_state"] == "in_review", "the others go on"
 
 
 @pytest.mark.parametrize(("receives", "state"), [(4, "requested"), (5, "dead_lettered")])
