@@ -25,6 +25,7 @@ MODULES = (
     "local.emulator.redrive",
     "local.emulator.stepfunctions",
     "local.emulator.lambdas",
+    "local.emulator.table_streams",
     "local.emulator.lambda_metrics",
     "local.emulator.sqs",
     "local.emulator.deletion_protection",
