@@ -135,20 +135,23 @@ class EndpointStack(Stack):
                 )
                 for variant in VARIANTS
             ],
-            data_capture_config=sagemaker.CfnEndpointConfig.DataCaptureConfigProperty(
-                enable_capture=True,
-                initial_sampling_percentage=hosting.capture_percent,
-                destination_s3_uri=f"s3://{self.names.bucket('capture')}/capture",
-                kms_key_id=self.shared.key.key_arn,
-                capture_options=[sagemaker.CfnEndpointConfig.CaptureOptionProperty(capture_mode=mode) for mode in ("Input", "Output")],
-                capture_content_type_header=sagemaker.CfnEndpointConfig.CaptureContentTypeHeaderProperty(
-                    json_content_types=["application/json"]
-                ),
-            ),
+            data_capture_config=self._capture() if hosting.capture == "endpoint" else None,
         )
         self._only_with_release(config)
         self._kept_when_replaced(config)
         return config
+
+    def _capture(self) -> sagemaker.CfnEndpointConfig.DataCaptureConfigProperty:
+        return sagemaker.CfnEndpointConfig.DataCaptureConfigProperty(
+            enable_capture=True,
+            initial_sampling_percentage=self.settings.hosting.capture_percent,
+            destination_s3_uri=f"s3://{self.names.bucket('capture')}/capture",
+            kms_key_id=self.shared.key.key_arn,
+            capture_options=[sagemaker.CfnEndpointConfig.CaptureOptionProperty(capture_mode=mode) for mode in ("Input", "Output")],
+            capture_content_type_header=sagemaker.CfnEndpointConfig.CaptureContentTypeHeaderProperty(
+                json_content_types=["application/json"]
+            ),
+        )
 
     def _deployment(self, alarms: list[str]) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
         shift = self.settings.hosting.fleet_shift

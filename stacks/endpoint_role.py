@@ -50,7 +50,8 @@ class EndpointRole(Construct):
         captured = f"capture/{names.endpoint}/*"
         self._allow(["s3:GetObject"], [f"{models}/training/*"], because="Artifacts are named by the jobs that make them")
         self._allow(["s3:ListBucket"], [models], {"StringLike": {"s3:prefix": ["training/*"]}})
-        self._allow(["s3:PutObject"], [f"{capture}/{captured}"], because="SageMaker names capture files by hour")
+        if self._shared.settings.hosting.capture == "endpoint":
+            self._allow(["s3:PutObject"], [f"{capture}/{captured}"], because="SageMaker names capture files by hour")
         self._allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [key])
         self._allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
 

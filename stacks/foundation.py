@@ -42,6 +42,10 @@ class FoundationStack(Stack):
         self._parameters(shared)
         # Made last: its deletion protection would not let a failed first deploy remove it.
         self.predictions.node.add_dependency(*(child for child in self.node.children if child is not self.predictions))
+        if self.predictions.table_stream_arn is not None:
+            # Its name has the moment at which it was switched on, so no other stack can know it.
+            stream = self.names.parameter("predictions-stream-arn")
+            ssm.StringParameter(self, "PredictionsStream", parameter_name=stream, string_value=self.predictions.table_stream_arn)
 
     def _key(self) -> kms.Key:
         key = kms.Key(
@@ -132,6 +136,7 @@ class FoundationStack(Stack):
             encryption_key=self.key,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
             time_to_live_attribute="expires_at",
+            stream=dynamodb.StreamViewType.NEW_IMAGE if self.settings.hosting.capture == "app" else None,
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )

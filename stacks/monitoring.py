@@ -11,6 +11,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_glue as glue
 from constructs import Construct
 
+from stacks.constructs.capture_writer import CaptureWriter
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import LONGEST_TRIES_SECONDS
 from stacks.constructs.scheduled_function import ScheduledFunction
@@ -46,12 +47,18 @@ class MonitoringStack(Stack):
         super().__init__(scope, self.names.stack("monitoring"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)
-        self._capture_table()
-        self._workgroup()
-        self.drift = self._detect_drift()
+        self.drift = self._drift() if settings.hosting.captures else None
+        if settings.hosting.capture == "app":
+            CaptureWriter(self, "CaptureWriter", shared=self.shared)
         self.reconcile = self._reconcile() if settings.review.asks_people else None
         self._alarms()
         self._dashboard()
+
+    def _drift(self) -> PythonFunction:
+        """The captured answers as a table, and the check that queries it."""
+        self._capture_table()
+        self._workgroup()
+        return self._detect_drift()
 
     # -- captured data as a table ----------------------------------------------------------------
 
@@ -67,7 +74,7 @@ class MonitoringStack(Stack):
             database_name=self.names.database,
             table_input=glue.CfnTable.TableInputProperty(
                 name="capture",
-                description="Requests and answers of the endpoint, by variant and hour",
+                description="Requests and answers, by variant and hour",
                 table_type="EXTERNAL_TABLE",
                 parameters={
                     "classification": "json",
@@ -208,17 +215,8 @@ class MonitoringStack(Stack):
         )
 
     def _alarms(self) -> None:
-        drift = self.settings.drift
-        self._alarm(
-            "Drift",
-            "drift",
-            self._metric(self.drift, "DriftScore", drift.schedule_minutes),
-            threshold=1,
-            periods=drift.evaluation_periods,
-            datapoints=drift.datapoints_to_alarm,
-            description="Served texts are unlike those of the champion's baseline; with retraining.on_drift a retraining starts by itself",
-        )
-        self._alarm_on_errors(self.drift, "detect-drift-errors")
+        if self.drift is not None:
+            self._drift_alarms(self.drift)
         if self.reconcile is not None:
             self._alarm(
                 "ReviewsOverdue",
@@ -230,6 +228,34 @@ class MonitoringStack(Stack):
                 description="Reviews are open past the backend's own time limit: compare the human loops with the prediction table",
             )
             self._alarm_on_errors(self.reconcile, "reconcile-errors")
+
+    def _drift_alarms(self, function: PythonFunction) -> None:
+        drift = self.settings.drift
+        self._alarm(
+            "Drift",
+            "drift",
+            self._metric(function, "DriftScore", drift.schedule_minutes),
+            threshold=1,
+            periods=drift.evaluation_periods,
+            datapoints=drift.datapoints_to_alarm,
+            description="Served texts are unlike those of the champion's baseline; with retraining.on_drift a retraining starts by itself",
+        )
+        self._alarm_on_errors(function, "detect-drift-errors")
+        # Two checks in a period: a schedule is no clock, and a period without one would count as a full window. Periods of an hour or more,
+        # since an alarm looks back a day otherwise.
+        minutes = min(max(60, 2 * drift.schedule_minutes), 1_440)
+        periods = max(1, drift.unassessed_hours * 60 // minutes)
+        self._alarm(
+            "DriftUnassessed",
+            "drift-unassessed",
+            self._metric(function, "DriftWindowFilled", minutes),
+            threshold=100,
+            periods=periods,
+            datapoints=periods,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            description=f"For {drift.unassessed_hours} hours no window of the champion's answers was full, so drift was not assessed, "
+            "whatever the drift alarm says: too few answers, or they are not captured",
+        )
 
     def _alarm_on_errors(self, function: PythonFunction, name: str) -> None:
         self._alarm(
@@ -243,7 +269,16 @@ class MonitoringStack(Stack):
         )
 
     def _alarm(
-        self, construct_id: str, name: str, metric: cloudwatch.IMetric, *, threshold: float, periods: int, datapoints: int, description: str
+        self,
+        construct_id: str,
+        name: str,
+        metric: cloudwatch.IMetric,
+        *,
+        threshold: float,
+        periods: int,
+        datapoints: int,
+        description: str,
+        comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
     ) -> None:
         alarm = cloudwatch.Alarm(
             self,
@@ -254,14 +289,12 @@ class MonitoringStack(Stack):
             threshold=threshold,
             evaluation_periods=periods,
             datapoints_to_alarm=datapoints,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            comparison_operator=comparison,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         alarm.add_alarm_action(actions.SnsAction(self.shared.alerts))
 
     def _dashboard(self) -> None:
-        minutes = self.settings.drift.schedule_minutes
-        scores = [self._metric(self.drift, f"{name}Score", minutes) for name in ("OovRate", "MeanConfidence", "PredictedClassDivergence")]
         by_variant = {
             name: [
                 cloudwatch.Metric(
@@ -278,17 +311,20 @@ class MonitoringStack(Stack):
         }
         board = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=self.names.prefix)
         board.add_widgets(
-            cloudwatch.GraphWidget(
-                title="Drift score (1 = threshold)",
-                left=scores,
-                left_annotations=[cloudwatch.HorizontalAnnotation(value=1, label="alarm", color=cloudwatch.Color.RED)],
-                width=12,
-            ),
+            *self._drift_scores(),
             *self._open_reviews(),
         )
         board.add_widgets(
             *(cloudwatch.GraphWidget(title=f"{name} by variant", left=metrics, width=8) for name, metrics in by_variant.items())
         )
+
+    def _drift_scores(self) -> list[cloudwatch.IWidget]:
+        if self.drift is None:
+            return []
+        minutes = self.settings.drift.schedule_minutes
+        scores = [self._metric(self.drift, f"{name}Score", minutes) for name in ("OovRate", "MeanConfidence", "PredictedClassDivergence")]
+        threshold = cloudwatch.HorizontalAnnotation(value=1, label="alarm", color=cloudwatch.Color.RED)
+        return [cloudwatch.GraphWidget(title="Drift score (1 = threshold)", left=scores, left_annotations=[threshold], width=12)]
 
     def _open_reviews(self) -> list[cloudwatch.IWidget]:
         if self.reconcile is None:

@@ -82,10 +82,7 @@ class RetrainingStack(Stack):
                 "LOOKBACK_DAYS": str(self.settings.retention.prediction_days),
                 "MIN_NEW_LABELS": str(retraining.min_new_labels),
                 "HOLDOUT_SHARE": str(retraining.holdout_share),
-                "CAPTURE_BUCKET": names.bucket("capture"),
-                "ENDPOINT_NAME": names.endpoint,
-                "LOOKBACK_HOURS": str(LOOKBACK_HOURS),
-                "REFERENCE_PREDICTIONS": str(self.settings.drift.reference_predictions),
+                **self._served_texts(),
             },
         )
         bucket = f"arn:aws:s3:::{names.bucket('data')}"
@@ -95,7 +92,8 @@ class RetrainingStack(Stack):
         for prefix in ("datasets", "freezes"):
             function.acknowledge(self._objects(prefix), "A version's key is its content hash, a record's the execution's")
         self._allow_outside(function)
-        self._allow_served_texts(function)
+        if self.settings.hosting.captures:
+            self._allow_served_texts(function)
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
         self._allow_labels(function)
         return function
@@ -155,6 +153,17 @@ class RetrainingStack(Stack):
 
     def _allow_labels(self, function: PythonFunction) -> None:
         function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{LABELS_INDEX}"])
+
+    def _served_texts(self) -> dict[str, str]:
+        """Where the newest served texts are: nothing where no answer is captured, and the test set is the baseline then."""
+        if not self.settings.hosting.captures:
+            return {}
+        return {
+            "CAPTURE_BUCKET": self.names.bucket("capture"),
+            "ENDPOINT_NAME": self.names.endpoint,
+            "LOOKBACK_HOURS": str(LOOKBACK_HOURS),
+            "REFERENCE_PREDICTIONS": str(self.settings.drift.reference_predictions),
+        }
 
     def _allow_served_texts(self, function: PythonFunction) -> None:
         """The captured texts, and the subjects that their callers gave."""

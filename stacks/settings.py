@@ -207,7 +207,8 @@ class HostingSettings(_Section):
     initial_weights: dict[Literal["champion", "challenger"], Annotated[float, Field(ge=0, le=1_000)]] = {
         "champion": 0.9, "challenger": 0.1,
     }  # fmt: skip
-    capture_percent: int = Field(default=100, ge=0, le=100)
+    capture: Literal["endpoint", "app", "off"] = "endpoint"
+    capture_percent: int = Field(default=100, ge=1, le=100)
     scaling: ScalingSettings | None = ScalingSettings()
     fleet_shift: FleetShiftSettings = FleetShiftSettings()
 
@@ -220,6 +221,20 @@ class HostingSettings(_Section):
                 f"initial_weights.champion {self.initial_weights['champion']} must be above 0: with no challenger nothing would serve"
             )
         return self
+
+    @model_validator(mode="after")
+    def _percent_of_what_is_captured(self) -> HostingSettings:
+        if self.capture == "off" and self.capture_percent != type(self).model_fields["capture_percent"].default:
+            raise ValueError(
+                f"hosting.capture_percent {self.capture_percent} is a share of what is captured, and hosting.capture 'off' captures "
+                "nothing: leave capture_percent out, or use hosting.capture 'endpoint' or 'app'"
+            )
+        return self
+
+    @property
+    def captures(self) -> bool:
+        """Whether answers are captured: what drift and the reference of a retraining are made of."""
+        return self.capture != "off"
 
     @model_validator(mode="after")
     def _can_scale(self) -> HostingSettings:
@@ -410,6 +425,17 @@ class DriftSettings(_Section):
     reference_predictions: int = Field(default=1_000, ge=100, le=20_000)
     datapoints_to_alarm: int = Field(default=1, ge=1, le=10)
     evaluation_periods: int = Field(default=1, ge=1, le=10)
+    unassessed_hours: int = Field(default=24, ge=1, le=168)
+
+    @model_validator(mode="after")
+    def _a_check_within_its_hours(self) -> DriftSettings:
+        least = -(-min(2 * self.schedule_minutes, 1_440) // 60)
+        if self.unassessed_hours < least:
+            raise ValueError(
+                f"unassessed_hours {self.unassessed_hours} holds less than two checks of schedule_minutes {self.schedule_minutes}: "
+                f"use at least {least}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _m_of_n(self) -> DriftSettings:
@@ -541,6 +567,24 @@ class Settings(_Section):
                 "labeling.enabled true needs the work team of the review stack, which review.backend 'none' leaves out: set "
                 "labeling.enabled to false, or use review.backend 'a2i'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _drift_has_its_texts(self) -> Settings:
+        if self.hosting.captures:
+            return self
+        cure = "or use hosting.capture 'endpoint', or 'app' where endpoint capture is closed to the account"
+        if self.retraining.on_drift:
+            raise ValueError(
+                "retraining.on_drift true needs a drift check, and hosting.capture 'off' captures nothing that it could look at: set "
+                f"retraining.on_drift to false, {cure}"
+            )
+        for field in ("reference_predictions", "schedule_minutes", "datapoints_to_alarm", "evaluation_periods", "unassessed_hours"):
+            if getattr(self.drift, field) != DriftSettings.model_fields[field].default:
+                raise ValueError(
+                    f"drift.{field} {getattr(self.drift, field)} is about captured answers, and hosting.capture 'off' captures none: leave "
+                    f"{field} out, {cure}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ _MOST_KEYS = 100  # of one BatchGetItem
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answered prediction. Times are ISO 8601 UTC; ``expires_at`` is epoch seconds."""
+    """One answered prediction. Times are ISO 8601 UTC; ``expires_at`` is epoch seconds; ``tokens`` and ``oov_tokens`` count words."""
 
     prediction_id: str
     text: str
@@ -38,6 +38,8 @@ class Prediction:
     review_reason: str | None = None
     subject: str | None = None
     attempt: int = 1
+    tokens: int | None = None
+    oov_tokens: int | None = None
 
     def review_request(self) -> ReviewRequest:
         """The question to people about this prediction; it carries all that the record holds.
@@ -52,7 +54,16 @@ class Prediction:
             confidence=self.confidence,
             reason=ReviewReason(self.review_reason or ""),
             attempt=self.attempt,
-            origin=Origin(self.variant, self.model_version, self.review_threshold, self.created_at, self.expires_at, self.subject),
+            origin=Origin(
+                variant=self.variant,
+                model_version=self.model_version,
+                review_threshold=self.review_threshold,
+                created_at=self.created_at,
+                expires_at=self.expires_at,
+                subject=self.subject,
+                tokens=self.tokens,
+                oov_tokens=self.oov_tokens,
+            ),
         )
 
     @classmethod
@@ -74,6 +85,8 @@ class Prediction:
             review_state=ReviewState.REQUESTED,
             review_reason=request.reason.value,
             subject=origin.subject,
+            tokens=origin.tokens,
+            oov_tokens=origin.oov_tokens,
             attempt=request.attempt,
         )
 

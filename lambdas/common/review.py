@@ -53,6 +53,8 @@ class Origin:
     created_at: str
     expires_at: int
     subject: str | None = None
+    tokens: int | None = None
+    oov_tokens: int | None = None
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,14 @@ class DatasetMoved(RuntimeError):
 @dataclass(frozen=True)
 class Environment(FreezePolicy):
     data_bucket: str
-    capture_bucket: str
-    endpoint_name: str
     predictions_table: str
     dataset_parameter: str
     lookback_days: int
-    lookback_hours: int
-    reference_predictions: int
+    capture_bucket: str = ""
+    """Not set where no answer is captured: there are no served texts then."""
+    endpoint_name: str = ""
+    lookback_hours: int = 0
+    reference_predictions: int = 0
 
 
 @cache
@@ -103,6 +104,8 @@ def _freeze(versions: DatasetVersions) -> dict[str, Any]:
 def _served(now: datetime) -> list[ServedText]:
     """The newest served texts, with the subjects that their callers gave."""
     environment = _environment()
+    if not environment.capture_bucket:
+        return []
     captured = CapturedData(client("s3"), environment.capture_bucket, environment.endpoint_name)
     texts = captured.newest(environment.reference_predictions, now=now, hours=environment.lookback_hours)
     if captured.left_out:

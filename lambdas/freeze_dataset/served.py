@@ -64,13 +64,13 @@ class CapturedData:
             now: UTC; bounds the hours that are looked at.
             hours: how many of them before this one.
         """
-        found: set[CapturedText] = set()
+        found: dict[tuple[str, str], CapturedText] = {}
         for back in range(hours + 1):
             for key in self._newest_keys(now - timedelta(hours=back)):
-                found.update(self._texts(key, most))
+                found |= {(one.prediction_id, one.text): one for one in self._texts(key, most)}
                 if len(found) >= most:
-                    return sorted(found)[-most:]
-        return sorted(found)
+                    return sorted(found.values())[-most:]
+        return sorted(found.values())
 
     def _newest_keys(self, hour: datetime) -> list[str]:
         """An object's name begins with the minute and second of its first line."""

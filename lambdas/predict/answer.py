@@ -14,13 +14,18 @@ class InvalidAnswer(ValueError):
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """One text's answer. ``confidence``, ``review_threshold`` and every probability lie within 0..1."""
+    """One text's answer. ``confidence``, ``review_threshold`` and every probability lie within 0..1.
+
+    ``tokens`` and ``oov_tokens`` are for the drift check alone: None where the model gave no counts, which fails no prediction.
+    """
 
     label: str
     confidence: float
     probabilities: Mapping[str, float]
     model_version: str
     review_threshold: float
+    tokens: int | None = None
+    oov_tokens: int | None = None
 
     @classmethod
     def parse(cls, body: bytes) -> ModelAnswer:
@@ -45,6 +50,8 @@ class ModelAnswer:
             probabilities={label: _share(f"probabilities.{label}", value) for label, value in probabilities.items()},
             model_version=_text(raw, "model_version"),
             review_threshold=_share("review_threshold", raw.get("review_threshold")),
+            tokens=_count(raw.get("tokens")),
+            oov_tokens=_count(raw.get("oov_tokens")),
         )
 
 
@@ -53,6 +60,10 @@ def _text(raw: Mapping[str, Any], field: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidAnswer(f"{field} {value!r} must be a text")
     return value
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None
 
 
 def _share(field: str, value: Any) -> float:

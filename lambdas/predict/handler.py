@@ -128,6 +128,8 @@ def _record(prediction_id: str, request: PredictRequest, answer: ModelAnswer, va
         expires_at=int((now + timedelta(days=environment.retention_days)).timestamp()),
         review_state=ReviewState.NOT_REQUIRED if reason is None else ReviewState.REQUESTED,
         review_reason=None if reason is None else reason.value,
+        tokens=answer.tokens,
+        oov_tokens=answer.oov_tokens,
     )
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -56,6 +57,9 @@ def parse() -> argparse.Namespace:
         "--quick", action="store_true", help="the same way with less of everything: two trials, two fifths of the reviews, fewer texts"
     )
     parser.add_argument("--shuffle-labels", action="store_true", help="learn from shuffled labels, to see the gates refuse the model")
+    parser.add_argument(
+        "--capture", choices=("endpoint", "app"), default="endpoint", help="who captures answers for the drift check (hosting.capture)"
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything running and print the URLs; stop it with `make down`")
     options.add_port(parser)
     options.add_time_scale(parser)
@@ -175,6 +179,8 @@ def _start(arguments: argparse.Namespace, summary: Summary, console: Console) ->
     """An embedded AWS with an empty state, on its way up."""
     build.require_node()
     budget = QUICK if arguments.quick else FULL
+    if arguments.capture != "endpoint":
+        budget = replace(budget, overrides=(*budget.overrides, ("hosting", "capture", arguments.capture)))
     settings = budget.apply(load_settings(ROOT / "settings" / "dev.yaml"))
     run_dir, output = arguments.run_dir.resolve(), arguments.output.resolve()
     stack_process.require_own(run_dir)

@@ -145,6 +145,19 @@ def test_drift_rings_when_m_of_n_scores_are_above_the_baselines_threshold(
     assert alarm["Dimensions"] == [{"Name": "service", "Value": f"reviewloop-{stage}-detect-drift"}]
 
 
+@pytest.mark.parametrize(("stage", "period", "periods"), [("dev", 3_600, 24), ("prod", 7_200, 12)])
+def test_a_day_without_a_full_window_rings_since_the_drift_alarm_says_ok_then(
+    template: Template, prod: Template, stage: str, period: int, periods: int
+) -> None:
+    alarm = alarms(template if stage == "dev" else prod)[f"reviewloop-{stage}-drift-unassessed"]
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == ("DriftWindowFilled", "Maximum", period)
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (100, "LessThanThreshold")
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (periods, periods)
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": f"reviewloop-{stage}-detect-drift"}]
+    assert period >= 2 * 60 * (DEV if stage == "dev" else PROD).drift.schedule_minutes, "a period may have no check"
+    assert period * periods <= 7 * 86_400
+
+
 def test_the_drift_alarm_has_the_name_that_starts_a_retraining(template: Template) -> None:
     retraining = Template.from_stack(RetrainingStack(App(context=FEATURE_FLAGS), DEV))
     rule = by_name(retraining, "AWS::Events::Rule", "Name")["reviewloop-dev-retrain-on-drift"]
@@ -158,7 +171,7 @@ def test_silence_is_no_drift_and_no_overdue_review_and_every_alarm_tells_the_top
     assert set(found) == {
         f"reviewloop-dev-{name}"
         for name in (
-            "drift", "detect-drift-errors", "detect-drift-dlq-not-empty",
+            "drift", "drift-unassessed", "detect-drift-errors", "detect-drift-dlq-not-empty",
             "reviews-overdue", "reconcile-errors", "reconcile-dlq-not-empty",
         )
     }  # fmt: skip

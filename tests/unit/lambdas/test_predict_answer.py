@@ -22,7 +22,14 @@ def body(**changes: Any) -> bytes:
 
 
 def test_the_contracts_form_is_read() -> None:
-    assert ModelAnswer.parse(body()) == ModelAnswer("positive", 0.91, GOOD["probabilities"], "tuning-1", 0.62)
+    assert ModelAnswer.parse(body()) == ModelAnswer("positive", 0.91, GOOD["probabilities"], "tuning-1", 0.62, 12, 1)
+
+
+@pytest.mark.parametrize("value", [None, -1, 1.5, "12", True, [], 2**40])
+def test_a_model_that_counts_no_words_has_answered_all_the_same(value: Any) -> None:
+    """The counts are for the drift check alone."""
+    answer = ModelAnswer.parse(body(tokens=value, oov_tokens=value))
+    assert (answer.label, answer.tokens, answer.oov_tokens) == ("positive", None, None)
 
 
 @pytest.mark.parametrize("bound", [0, 1, 0.0, 1.0])

@@ -63,7 +63,9 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"hosting": {"fleet_shift": {"step_percent": 51}}}, "hosting.fleet_shift.step_percent", "51", "less than or equal to 50"),
     ({"hosting": {"fleet_shift": {"alarm_period_seconds": 10}}}, "hosting.fleet_shift.alarm_period_seconds", "10", "60, 120 or 300"),
     ({"hosting": {"fleet_shift": {"max_latency_ms": 17_001}}}, "hosting.fleet_shift.max_latency_ms", "17001", "less than or equal to"),
-    ({"hosting": {"capture_percent": -1}}, "hosting.capture_percent", "-1", "greater than or equal to 0"),
+    ({"hosting": {"capture_percent": 0}}, "hosting.capture_percent", "0", "greater than or equal to 1"),
+    ({"hosting": {"capture": "firehose"}}, "hosting.capture", "'firehose'", "'endpoint', 'app' or 'off'"),
+    ({"drift": {"unassessed_hours": 169}}, "drift.unassessed_hours", "169", "less than or equal to 168"),
     ({"review": {"workers_per_task": 4}}, "review.workers_per_task", "4", "less than or equal to 3"),
     ({"review": {"threshold": "always"}}, "review.threshold", "always", "'model'"),
     ({"review": {"workforce": {"mode": "import", "workteam_arn": "team"}}}, "review.workforce.workteam_arn", "team", "workteam"),
@@ -158,6 +160,17 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         ["review:", "task_time_limit_seconds 7200", "at most task_availability_seconds 3600"],
     ),
     ({"drift": {"datapoints_to_alarm": 3, "evaluation_periods": 2}}, ["drift:", "datapoints_to_alarm 3", "at most evaluation_periods 2"]),
+    ({"drift": {"schedule_minutes": 120, "unassessed_hours": 3}}, ["drift:", "unassessed_hours 3", "schedule_minutes 120", "at least 4"]),
+    ({"hosting": {"capture": "off"}}, ["retraining.on_drift true", "hosting.capture 'off'", "set retraining.on_drift to false", "'app'"]),
+    (
+        {"hosting": {"capture": "off"}, "retraining": {"on_drift": False}, "drift": {"reference_predictions": 400}},
+        ["drift.reference_predictions 400", "hosting.capture 'off'", "leave reference_predictions out"],
+    ),
+    (
+        {"hosting": {"capture": "off"}, "retraining": {"on_drift": False}, "drift": {"schedule_minutes": 30}},
+        ["drift.schedule_minutes 30", "leave schedule_minutes out"],
+    ),
+    ({"hosting": {"capture": "off", "capture_percent": 50}}, ["hosting:", "hosting.capture_percent 50", "leave capture_percent out"]),
     ({"drift": {"schedule_minutes": 1_440, "evaluation_periods": 8}}, ["drift:", "1440 x evaluation_periods 8", "the 10080 minutes"]),
     ({"rollout": {"weight_steps": [0.5, 0.1]}}, ["rollout:", "[0.5, 0.1]", "must rise"]),
     ({"rollout": {"weight_steps": [0.1, 0.1]}}, ["rollout:", "[0.1, 0.1]", "must rise"]),
@@ -214,6 +227,9 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 AT_THE_BOUND: list[dict[str, Any]] = [
+    {"hosting": {"capture": "off"}, "retraining": {"on_drift": False}, "drift": {"window_predictions": 300}},
+    {"hosting": {"capture": "app", "capture_percent": 1}},
+    {"drift": {"schedule_minutes": 120, "unassessed_hours": 4}},
     {"hosting": {"fleet_shift": {"max_execution_seconds": 721}}},
     {"hosting": {"fleet_shift": {"wait_seconds": 120}}},
     {"hosting": {"fleet_shift": {"type": "ALL_AT_ONCE"}, "scaling": None, "initial_instance_count": 1}},

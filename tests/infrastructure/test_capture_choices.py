@@ -1,0 +1,170 @@
+"""``hosting.capture``: by the endpoint, by the app from the prediction table's stream, or not at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Template
+from cdk_nag import AwsSolutionsChecks
+from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
+from endpoint_choices import DEV
+
+from lambdas.common.environment import read_environment
+from lambdas.freeze_dataset import handler as freeze
+from lambdas.write_capture import handler as write_capture
+from lambdas.write_capture.lines import VARIANTS as WRITTEN
+from stacks import names
+from stacks.application import FEATURE_FLAGS
+from stacks.endpoint import EndpointStack
+from stacks.foundation import FoundationStack
+from stacks.monitoring import MonitoringStack
+from stacks.retraining import RetrainingStack
+from stacks.settings import Settings
+
+STREAM = "/reviewloop/dev/predictions-stream-arn"
+
+
+def with_capture(capture: str) -> Settings:
+    raw = DEV.model_dump(exclude_unset=True)
+    raw["hosting"]["capture"] = capture
+    if capture == "off":
+        raw.pop("drift")
+        raw["retraining"]["on_drift"] = False
+    return Settings.model_validate(raw)
+
+
+def stack_of(kind: Any, capture: str) -> Any:
+    return kind(App(context=FEATURE_FLAGS), with_capture(capture))
+
+
+def template_of(kind: Any, capture: str) -> Template:
+    return Template.from_stack(stack_of(kind, capture))
+
+
+@pytest.fixture(scope="module")
+def app() -> Template:
+    return template_of(MonitoringStack, "app")
+
+
+def of_name(template: Template, kind: str, key: str, name: str) -> dict[str, Any]:
+    (found,) = (item for item in properties(template, kind) if item.get(key) == name)
+    return dict(found)
+
+
+@pytest.mark.parametrize("capture", ["app", "off"])
+def test_without_endpoint_capture_no_configuration_asks_for_it_and_no_model_may_write_it(capture: str) -> None:
+    """Data capture of endpoints is closed to new customers with Model Monitor: a configuration with it could not be made."""
+    template = template_of(EndpointStack, capture)
+    (config,) = properties(template, "AWS::SageMaker::EndpointConfig")
+    assert "DataCaptureConfig" not in config
+    assert "s3:PutObject" not in grants(template, "EndpointRole")
+    assert "-capture-" not in json.dumps(template.to_json())
+
+
+def test_by_the_endpoint_is_as_before_without_stream_and_without_writer() -> None:
+    foundation, monitoring = template_of(FoundationStack, "endpoint"), template_of(MonitoringStack, "endpoint")
+    (table,) = properties(foundation, "AWS::DynamoDB::Table")
+    assert "StreamSpecification" not in table
+    assert STREAM not in [item["Name"] for item in properties(foundation, "AWS::SSM::Parameter")]
+    assert not properties(monitoring, "AWS::Lambda::EventSourceMapping")
+    assert "DataCaptureConfig" in properties(template_of(EndpointStack, "endpoint"), "AWS::SageMaker::EndpointConfig")[0]
+
+
+def test_the_stream_has_new_images_and_its_name_is_a_parameter_that_the_writer_reads(app: Template) -> None:
+    foundation = template_of(FoundationStack, "app")
+    (table,) = foundation.find_resources("AWS::DynamoDB::Table").items()
+    assert table[1]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    (written,) = foundation.find_resources("AWS::SSM::Parameter", {"Properties": {"Name": STREAM}}).values()
+    assert written["Properties"]["Value"] == {"Fn::GetAtt": [table[0], "StreamArn"]}
+    (parameter,) = (name for name, item in app.to_json()["Parameters"].items() if item.get("Default") == STREAM)
+    (mapping,) = app.find_resources("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["Properties"]["EventSourceArn"] == {"Ref": parameter}
+
+
+def test_the_table_is_read_whole_by_the_stream_and_nothing_is_given_up_before_it_must_be(app: Template) -> None:
+    """The stream forgets a record after 24 hours in silence; until an hour before, every try is made."""
+    (mapping,) = (item["Properties"] for item in app.find_resources("AWS::Lambda::EventSourceMapping").values())
+    queue = app.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": "reviewloop-dev-write-capture-dlq"}})
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert "MaximumRetryAttempts" not in mapping
+    assert 12 * 3_600 < mapping["MaximumRecordAgeInSeconds"] < 24 * 3_600
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": [next(iter(queue)), "Arn"]}
+    (pattern,) = (json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"])
+    assert pattern == {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"variant": {"S": list(names.VARIANTS)}}}}
+    assert names.VARIANTS == WRITTEN
+
+
+def test_the_mapping_waits_for_the_roles_policy_as_lambda_checks_it_when_it_is_made(app: Template) -> None:
+    (mapping,) = app.find_resources("AWS::Lambda::EventSourceMapping").values()
+    assert [name for name in mapping["DependsOn"] if "DefaultPolicy" in name]
+
+
+def test_the_writer_may_read_the_stream_and_write_below_the_endpoints_prefix_only(app: Template) -> None:
+    found = grants(app, "CaptureWriterWriteCaptureRole")
+    (mapping,) = properties(app, "AWS::Lambda::EventSourceMapping")
+    (queue,) = app.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": "reviewloop-dev-write-capture-dlq"}})
+    stream = resolve(app.to_json(), mapping["EventSourceArn"])
+    for shared in ("logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"):
+        del found[shared]
+    (key,) = found["kms:Decrypt"]
+    assert found == {
+        **each(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], stream),
+        "dynamodb:ListStreams": {"*"},
+        "dynamodb:GetItem": {arn("dynamodb", "table/reviewloop-dev-predictions")},
+        "s3:PutObject": {f"arn:aws:s3:::reviewloop-dev-capture-{ACCOUNT}-us-east-1/capture/reviewloop-dev/*"},
+        "sqs:SendMessage": {resolve(app.to_json(), {"Fn::GetAtt": [queue, "Arn"]})},
+        **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
+    }
+
+
+def test_the_writer_gets_every_setting_that_it_reads(app: Template) -> None:
+    function = of_name(app, "AWS::Lambda::Function", "FunctionName", "reviewloop-dev-write-capture")
+    given = {name: value if isinstance(value, str) else json.dumps(value) for name, value in function["Environment"]["Variables"].items()}
+    environment = read_environment(write_capture.Environment, given)
+    assert (environment.endpoint_name, environment.capture_percent) == ("reviewloop-dev", 100)
+    assert environment.predictions_table == "reviewloop-dev-predictions"
+
+
+def test_a_lag_of_an_hour_rings(app: Template) -> None:
+    alarm = of_name(app, "AWS::CloudWatch::Alarm", "AlarmName", "reviewloop-dev-write-capture-late")
+    function = app.find_resources("AWS::Lambda::Function", {"Properties": {"FunctionName": "reviewloop-dev-write-capture"}})
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "IteratorAge", "Maximum")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": resolve({}, {"Ref": next(iter(function))})}]
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (3_600_000, "GreaterThanThreshold")
+    assert resolve(app.to_json(), alarm["AlarmActions"]) == [arn("sns", "reviewloop-dev-alerts")]
+
+
+def test_the_drift_check_is_the_same_whoever_captures(app: Template) -> None:
+    by_endpoint = template_of(MonitoringStack, "endpoint")
+    for kind in ("AWS::Glue::Table", "AWS::Athena::WorkGroup", "AWS::CloudWatch::Dashboard", "AWS::Events::Rule"):
+        assert properties(app, kind) == properties(by_endpoint, kind), kind
+
+
+def test_without_capture_nothing_is_there_that_could_only_look_at_nothing() -> None:
+    monitoring = template_of(MonitoringStack, "off")
+    for kind in ("AWS::Glue::Table", "AWS::Glue::Database", "AWS::Athena::WorkGroup", "AWS::Lambda::EventSourceMapping"):
+        assert not properties(monitoring, kind), kind
+    text = json.dumps(monitoring.to_json())
+    assert "drift" not in text.lower()
+    assert "reconcile" in text
+
+
+def test_without_capture_a_retraining_has_no_reference_and_reads_no_served_text() -> None:
+    template = template_of(RetrainingStack, "off")
+    function = of_name(template, "AWS::Lambda::Function", "FunctionName", "reviewloop-dev-freeze-dataset")
+    environment = read_environment(freeze.Environment, resolve(template.to_json(), function["Environment"]["Variables"]))
+    assert environment.capture_bucket == ""
+    assert "-capture-" not in json.dumps(template.to_json())
+    assert "dynamodb:BatchGetItem" not in grants(template, "FreezeDatasetRole")
+    assert not [rule for rule in properties(template, "AWS::Events::Rule") if rule["Name"].endswith("retrain-on-drift")]
+
+
+@pytest.mark.parametrize("capture", ["app", "off"])
+@pytest.mark.parametrize("kind", [FoundationStack, EndpointStack, MonitoringStack, RetrainingStack])
+def test_no_finding_is_left_unanswered(kind: Any, capture: str) -> None:
+    stack = stack_of(kind, capture)
+    assert [item.rule_name for item in AwsSolutionsChecks(stack).validate_scope(stack).violations] == []
