@@ -7,22 +7,17 @@ kind to the other needs packages with the other image (docs/operations.md, "Chan
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
-import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.common.release import InvalidRelease, Release
+from cli.account import Account, NoAccount
+from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
+from lambdas.common.release import EMPTY_RELEASE, InvalidRelease, Release
 from stacks.images import NoImage, inference_image
-from stacks.settings import Settings, SettingsError, load_settings
 
-ROOT = Path(__file__).resolve().parents[1]
-FAILED, WRONG_OPTIONS, OUT_OF_REACH = 1, 2, 4
-"""Exit codes."""
 _KEPT = ("ModelPackageGroupName", "ModelPackageDescription", "ModelApprovalStatus", "ModelMetrics", "DriftCheckBaselines")
 _OF_THE_IMAGE = ("ImageDigest", "ModelDataETag", "Framework", "FrameworkVersion", "NearestModelName", "IsCheckpoint")
 """What DescribeModelPackage says of a container beyond what it was made of, or of the image that it no longer has."""
@@ -53,7 +48,7 @@ def with_image(package: Mapping[str, Any], image: str) -> dict[str, Any]:
     }
 
 
-def reregister(sagemaker: Any, arn: str, image: str) -> str:
+def of_image(sagemaker: Any, arn: str, image: str) -> str:
     """ARN of the package with this image: itself when it has it already, else a new version in its group."""
     package = sagemaker.describe_model_package(ModelPackageName=arn)
     if all(container["Image"] == image for container in package["InferenceSpecification"]["Containers"]):
@@ -62,46 +57,43 @@ def reregister(sagemaker: Any, arn: str, image: str) -> str:
     return created
 
 
-def released(ssm: Any, settings: Settings) -> list[str]:
+def released(account: Account) -> list[str]:
     """The packages of the release record, each once; none before the first release."""
-    name = f"/{settings.name}/{settings.stage}/release"
-    release = Release.parse(ssm.get_parameter(Name=name)["Parameter"]["Value"])
+    record = account.parameter("release")
+    release = Release.parse(record) if record else EMPTY_RELEASE
     return list(dict.fromkeys((release.champion, release.challenger))) if release.exists else []
 
 
-def command(
+def reregister(
     packages: Annotated[list[str] | None, typer.Argument(help="ARNs of model packages; left out: those that are released")] = None,
-    stage: Annotated[str, typer.Option(help="whose settings name the instance type")] = "dev",
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object: old ARN -> new ARN")] = False,
+    stage: Stage = "dev",
+    profile: Profile = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Register model packages again with the image of the stage's ``hosting.instance_type``. Then roll them out like any other."""
+    """Register model packages again with the image of the stage's `hosting.instance_type`. Then roll them out like any other.
+
+    A package is registered once, however often this is called; --json prints old ARN -> new ARN.
+    """
+    settings = settings_of(stage)
     try:
-        settings = load_settings(ROOT / "settings" / f"{stage}.yaml")
         image = inference_image(settings.region, settings.hosting.instance_type)
-    except (SettingsError, NoImage) as error:
-        raise _ended(str(error), WRONG_OPTIONS) from None
-    session = boto3.Session(region_name=settings.region)
+    except NoImage as error:
+        stop(str(error), WRONG_OPTIONS)
+    account = Account(settings, profile)
     try:
-        wanted = packages or released(session.client("ssm"), settings)
-        found = {arn: reregister(session.client("sagemaker"), arn, image) for arn in wanted}
+        wanted = packages or released(account)
+        found = {arn: of_image(account.client("sagemaker"), arn, image) for arn in wanted}
+    except NoAccount as error:
+        stop(str(error), NO_ACCOUNT)
     except BotoCoreError as error:
-        raise _ended(f"AWS gave no answer ({error}): set credentials and, for the embedded AWS, AWS_ENDPOINT_URL", OUT_OF_REACH) from None
+        stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
     except (ClientError, InvalidRelease) as error:
-        raise _ended(f"{error}: `aws sagemaker list-model-packages` lists what can be named", FAILED) from None
+        stop(f"{error}: `aws sagemaker list-model-packages` lists what can be named", FAILED)
     if not found:
-        raise _ended(f"nothing is released in stage {stage} yet: name the packages by their ARNs", FAILED)
+        stop(f"nothing is released in stage {stage} yet: name the packages by their ARNs", FAILED)
     if as_json:
-        typer.echo(json.dumps(found))
+        print_json(found)
         return
     typer.echo(f"image: {image}")
     for old, new in found.items():
         typer.echo(f"{old} has it already" if old == new else f"{old} -> {new}")
-
-
-def _ended(message: str, code: int) -> typer.Exit:
-    typer.echo(message, err=True)
-    return typer.Exit(code)
-
-
-if __name__ == "__main__":
-    typer.run(command)

@@ -110,7 +110,8 @@ def _remove_later(run: Run, job: dict[str, Any]) -> None:
     for summary in sagemaker.list_processing_jobs(CreationTimeAfter=began, MaxResults=100)["ProcessingJobSummaries"]:
         described = sagemaker.describe_processing_job(ProcessingJobName=summary["ProcessingJobName"])
         if f"/training/{name}/" in json.dumps(described["ProcessingInputs"], default=str):
-            evaluation = f"evaluations/{summary['ProcessingJobName']}/"
+            written = described["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
+            evaluation = f"{written.removeprefix(f's3://{bucket}/')}/"
             run.undo(f"s3://{bucket}/{evaluation}", partial(remove_objects, run, bucket, evaluation))
 
 

@@ -7,11 +7,11 @@ import uuid
 from typing import Any
 
 import pytest
-import typer
 from conftest import REGION, ClientFactory
 from typer.testing import CliRunner, Result
 
-from cli.packages import FAILED, WRONG_OPTIONS, command
+from cli.console import FAILED, WRONG_OPTIONS
+from cli.main import app
 from lambdas.register_candidates.registration import package_request
 from local import stack_process
 from stacks.images import inference_image
@@ -38,12 +38,10 @@ def package(aws: ClientFactory) -> str:
 
 @pytest.fixture
 def run(emulator: stack_process.Emulator) -> Any:
-    app = typer.Typer()
-    app.command()(command)
     variables = {"AWS_ENDPOINT_URL": emulator.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
     def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(app, list(arguments), env=variables)
+        return CliRunner().invoke(app, ["release", "reregister", *arguments], env=variables)
 
     return invoke
 
