@@ -23,8 +23,7 @@ def add_reviewers(session: Session) -> None:
     cognito = session.client("cognito-idp")
     members = session.client("sagemaker").describe_workteam(WorkteamName=team)["Workteam"]["MemberDefinitions"]
     for name in reviewers(session):
-        # Without a temporary password the embedded AWS makes one that is shorter than the pool's policy asks for.
-        cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS", TemporaryPassword=PASSWORD)
+        cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
         cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=PASSWORD, Permanent=True)
         for member in members:
             cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=member["CognitoMemberDefinition"]["UserGroup"])

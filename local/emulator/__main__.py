@@ -35,6 +35,7 @@ MODULES = (
     "local.emulator.schedules",
     "local.emulator.autoscaling",
     "local.emulator.sagemaker",
+    "local.emulator.cognito_passwords",
     "local.emulator.worker_page",
     "local.emulator.service_quotas",
     "local.emulator.ecr_images",

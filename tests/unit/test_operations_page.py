@@ -10,7 +10,7 @@ import pytest
 from botocore import xform_name
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8").replace("\\\n", " ")
-COMMANDS = sorted(set(re.findall(r"aws ([a-z0-9-]+) ([a-z]+-[a-z-]+)([^`\n|#]*)", PAGE)))
+COMMANDS = sorted(set(re.findall(r"aws ([a-z0-9-]+) ([a-z]+-[a-z-]+)([^`\n|#]*)", PAGE.replace("aws s3api", "aws s3"))))
 GLOBAL = {"query", "output", "region"}
 SERVICES = botocore.session.get_session()
 
