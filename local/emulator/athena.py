@@ -19,6 +19,7 @@ import asyncio
 import contextvars
 import datetime as dt
 import functools
+import glob
 import json
 import re
 import shutil
@@ -102,8 +103,9 @@ def _run(query: str, tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
             with data.open("w", encoding="utf-8") as stream:
                 stream.writelines(json.dumps(row) + "\n" for row in rows_of(table))
             form = f"format='newline_delimited', ignore_errors={_serde(table, 'use.null.for.invalid.data')}, columns={_columns(table)}"
-            # a view cannot be made with bound parameters
-            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_json('{data}', {form})")  # noqa: S608  (Glue's names, our file)
+            # a view cannot be made with bound parameters, and a path is a pattern
+            path = glob.escape(str(data)).replace("'", "''")
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_json('{path}', {form})")  # noqa: S608  (Glue's names, our file)
         connection.execute(_SCALAR)
         result = connection.execute(in_duckdb(query))
         names = [column[0] for column in result.description]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import subprocess
 import time
 import uuid
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from aws_cdk.assertions import Template
 from botocore.exceptions import ClientError
 
 from lambdas.detect_drift.handler import QUERY
+from local.stack_process import EMULATOR_PYTHON, ROOT
 from stacks.application import FEATURE_FLAGS
 from stacks.monitoring import MonitoringStack
 from stacks.settings import load_settings
@@ -303,3 +305,18 @@ def test_a_query_that_cannot_run_fails_with_a_reason(captures: Captures, query: 
     assert reason in execution["Status"]["StateChangeReason"]
     with pytest.raises(ClientError, match="Query has failed"):
         captures.athena.get_query_results(QueryExecutionId=execution["QueryExecutionId"])
+
+
+def test_the_folder_of_the_project_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "plät form & ada's [1] *"
+    folder.mkdir()
+    code = """
+from local.emulator import athena
+athena.rows_of = lambda _: [{"text": "I love it"}]
+athena._columns = lambda _: "{'text': 'VARCHAR'}"
+athena._serde = lambda *_: "false"
+print(athena._run("SELECT text FROM captured", {"captured": {}})["rows"])
+"""
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([str(EMULATOR_PYTHON), "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    assert done.stdout == "[['I love it']]\n", done.stderr
