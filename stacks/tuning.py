@@ -278,7 +278,9 @@ class TuningStack(Stack):
             }
         )
         register = invoke(self.steps, "Register", self.register, payload=payload)
-        return register.add_catch(self._refusal("GatesRefused"), errors=["GatesRefused"], result_path="$.error")
+        for error in ("GatesRefused", "EvaluationFailed"):
+            register.add_catch(self._refusal(error), errors=[error], result_path="$.error")
+        return register
 
     def _refusal(self, error: str) -> sfn.Fail:
         """The end without a model: the function's own words are the cause."""

@@ -31,6 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     Raises:
         GatesRefused: no candidate passed.
+        EvaluationFailed: no candidate passed, and not all could be judged.
     """
     environment, packages = _environment(), []
     accepted = passing(event["candidates"])

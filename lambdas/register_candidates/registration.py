@@ -11,6 +11,17 @@ class GatesRefused(RuntimeError):
     """No candidate passed its gates; the text has every reason."""
 
 
+class EvaluationFailed(RuntimeError):
+    """No candidate passed, and at least one could not be judged, since its evaluation failed; the text has every reason."""
+
+
+def _end(candidates: Sequence[Mapping[str, Any]], reasons: str) -> RuntimeError:
+    """How a tuning without a model ends: a crash is a fault to look into, not the gates' answer."""
+    if all("macro_f1" in candidate for candidate in candidates):
+        return GatesRefused(f"every candidate was refused. {reasons}")
+    return EvaluationFailed(f"no candidate passed, and not every one could be judged. {reasons}")
+
+
 def passing(candidates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Those that passed, in the order of the selection: best on the validation set first.
 
@@ -18,13 +29,14 @@ def passing(candidates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
     Raises:
         GatesRefused: none did.
+        EvaluationFailed: none did, and not all could be judged.
     """
     accepted = [candidate for candidate in candidates if candidate["passed"]]
     if not accepted:
         reasons = [
             f"{candidate['training_job']}: " + "; ".join(candidate["refusals"]) + f" ({candidate['gates_uri']})" for candidate in candidates
         ]
-        raise GatesRefused("every candidate was refused. " + " | ".join(reasons))
+        raise _end(candidates, " | ".join(reasons))
     return accepted
 
 

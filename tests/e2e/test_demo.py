@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from working_copy import copy_to
 
 from local import processes, stack_process
 
@@ -34,16 +35,18 @@ LONGEST_SECONDS = 600
 
 @dataclass
 class Demo:
-    """One call of the demo, in a folder of its own."""
+    """One call of the demo, in a folder of its own; ``project`` is where its code is."""
 
     folder: Path
+    project: Path = ROOT
 
     def start(self, *options: str, nohup: bool = False, **variables: str) -> subprocess.Popen[str]:
         port = [] if "--port" in options else ["--port", str(stack_process.free_port())]
         where = ["--output", str(self.folder / "out"), "--run-dir", str(self.folder / "run")]
         return subprocess.Popen(
-            [*(["nohup"] if nohup else []), sys.executable, "-m", "local.demo", *where, *port, *options],
-            cwd=ROOT, env={**os.environ, "COLUMNS": "400", **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [*(["nohup"] if nohup else []), str(self.project / ".venv" / "bin" / "python"), "-m", "local.demo", *where, *port, *options],
+            cwd=self.project, env={**os.environ, "COLUMNS": "400", **variables}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
     def run(self, *options: str, **variables: str) -> tuple[int, str]:
@@ -85,9 +88,14 @@ def demo(tmp_path: Path) -> Demo:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, str]]:
-    """The quick run to its end, left running as ``make up`` does, and what it printed."""
-    demo = Demo(tmp_path_factory.mktemp("whole"))
-    code, said = demo.run("--quick", "--seed", "2", "--keep")
+    """The quick run to its end, left running as ``make up`` does, and what it printed.
+
+    It runs where little can be taken for granted: in a folder with a space, ``&`` and a letter beyond ASCII, without a home folder that
+    could be written to or made, with a profile of AWS that is not there.
+    """
+    base = tmp_path_factory.mktemp("whole")
+    demo = Demo(base, copy_to(base / "plät form & x"))
+    code, said = demo.run("--quick", "--seed", "2", "--keep", HOME="/dev/null/home", AWS_PROFILE="of-a-real-account")
     try:
         assert code == 0, said
         yield demo, said
@@ -108,6 +116,12 @@ def test_every_step_ran_and_says_how_long(whole: tuple[Demo, str]) -> None:
     assert all(step in said for step in STEPS)
     assert demo.summary["outcome"] in ("new model promoted", "new model rolled back", "new model inconclusive")
     assert demo.summary["reason"]
+
+
+@pytest.mark.demo
+def test_nothing_complains_of_the_folder_or_the_missing_home(whole: tuple[Demo, str]) -> None:
+    said = whole[1].lower()
+    assert [word for word in ("warning", "traceback", "home", "not a directory", "permission denied") if word in said] == []
 
 
 @pytest.mark.demo

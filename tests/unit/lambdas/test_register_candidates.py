@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.register_candidates.registration import GatesRefused, package_request, passing
+from lambdas.register_candidates.registration import EvaluationFailed, GatesRefused, package_request, passing
 
 
 def candidate(name: str, macro_f1: float, *, refused: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -35,10 +35,21 @@ def test_those_that_passed_are_registered_in_the_order_of_the_selection() -> Non
 
 def test_when_none_passed_the_error_has_every_reason_and_no_other() -> None:
     with pytest.raises(GatesRefused) as caught:
-        passing([candidate("a", 0.5, refused=("macro_f1 is 0.500, below the limit 0.600", "recall low")), without_report("b")])
+        passing(
+            [candidate("a", 0.5, refused=("macro_f1 is 0.500, below the limit 0.600", "recall low")), candidate("b", 0.4, refused=("low",))]
+        )
     assert str(caught.value) == (
         "every candidate was refused. "
         "a: macro_f1 is 0.500, below the limit 0.600; recall low (s3://models/evaluations/a-evaluation/gates.json) | "
+        "b: low (s3://models/evaluations/b-evaluation/gates.json)"
+    )
+
+
+def test_an_evaluation_that_crashed_is_no_refusal_by_the_gates() -> None:
+    with pytest.raises(EvaluationFailed) as caught:
+        passing([candidate("a", 0.5, refused=("macro_f1 is low",)), without_report("b")])
+    assert str(caught.value) == (
+        "no candidate passed, and not every one could be judged. a: macro_f1 is low (s3://models/evaluations/a-evaluation/gates.json) | "
         "b: the evaluation failed: out of memory (s3://models/b/gates.json)"
     )
 
