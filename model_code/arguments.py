@@ -7,11 +7,31 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from model_code import bounds
 
 
 class InvalidHyperparameter(ValueError):
     """A hyper-parameter is out of its range; the text names it, its value and what is allowed."""
+
+
+def _refusal(name: str, value: object, allowed: str) -> InvalidHyperparameter:
+    return InvalidHyperparameter(f"hyper-parameter {name} = {value!r}: allowed is {allowed}")
+
+
+_BOUNDS = {
+    "learning_rate": bounds.LEARNING_RATE,
+    "layers": bounds.LAYERS,
+    "epochs": bounds.EPOCHS,
+    "batch_size": bounds.BATCH_SIZE,
+    "soft_labels": bounds.Bounds(0, 1),
+    "seed": bounds.SEED,
+    "max_length": bounds.MAX_LENGTH,
+    "review_share": bounds.REVIEW_SHARE,
+    "patience": bounds.PATIENCE,
+    "replay_rows": bounds.REPLAY_ROWS,
+}
 
 
 @dataclass(frozen=True)
@@ -36,20 +56,11 @@ class Hyperparameters:
     replay_rows: int = 0
 
     def __post_init__(self) -> None:
-        checks = (
-            ("learning_rate", 0 < self.learning_rate <= 0.1, "above 0, at most 0.1"),
-            ("layers", 1 <= self.layers <= 24, "1 to 24"),
-            ("trained_layers", self.trained_layers == "all" or self.trained_layers.isdecimal(), "a number or 'all'"),
-            ("epochs", 1 <= self.epochs <= 100, "1 to 100"),
-            ("batch_size", 1 <= self.batch_size <= 1024, "1 to 1024"),
-            ("soft_labels", self.soft_labels in (0, 1), "0 or 1"),
-            ("max_length", 8 <= self.max_length <= 512, "8 to 512"),
-            ("review_share", 0 <= self.review_share < 1, "0 to below 1"),
-            ("replay_rows", self.replay_rows >= 0, "0 (all) or more"),
-        )
-        for name, fits, allowed in checks:
-            if not fits:
-                raise InvalidHyperparameter(f"hyper-parameter {name} = {getattr(self, name)!r}: allowed is {allowed}")
+        for name, allowed in _BOUNDS.items():
+            if getattr(self, name) not in allowed:
+                raise _refusal(name, getattr(self, name), str(allowed))
+        if self.trained_layers != "all" and not (self.trained_layers.isdecimal() and int(self.trained_layers) in bounds.TRAINED_LAYERS):
+            raise _refusal("trained_layers", self.trained_layers, f"'all', or {bounds.TRAINED_LAYERS}")
 
     @property
     def trained(self) -> int | None:
@@ -83,9 +94,8 @@ def read_arguments(arguments: Sequence[str] | None = None) -> tuple[Hyperparamet
         InvalidHyperparameter: naming the field.
     """
     parser = _Parser(description="Fine-tune the text classifier", allow_abbrev=False)
-    kinds = {"float": float, "int": int, "str": str}
     for item in fields(Hyperparameters):
-        parser.add_argument(f"--{item.name}", type=kinds[str(item.type)], default=item.default)
+        parser.add_argument(f"--{item.name}", default=item.default)
     for name, fallback in (("base", "base"), ("train", "train"), ("validation", "validation"), ("parent", "")):
         default = os.environ.get(f"SM_CHANNEL_{name.upper()}", f"/opt/ml/input/data/{fallback}" if fallback else "")
         parser.add_argument(f"--{name}", default=default)
@@ -93,7 +103,9 @@ def read_arguments(arguments: Sequence[str] | None = None) -> tuple[Hyperparamet
     parser.add_argument("--checkpoint-dir", default=os.environ.get("SM_CHECKPOINT_DIR", "/opt/ml/checkpoints"))
     known, _ = parser.parse_known_args(arguments)
     values = vars(known)
-    hyperparameters = Hyperparameters(**{item.name: values[item.name] for item in fields(Hyperparameters)})
+    hyperparameters = Hyperparameters(
+        **{item.name: _value(item.name, str(item.type), values[item.name]) for item in fields(Hyperparameters)}
+    )
     folders = Folders(
         base=Path(known.base),
         train=Path(known.train),
@@ -103,3 +115,10 @@ def read_arguments(arguments: Sequence[str] | None = None) -> tuple[Hyperparamet
         parent=Path(known.parent) if known.parent else None,
     )
     return hyperparameters, folders
+
+
+def _value(name: str, kind: str, text: Any) -> Any:
+    try:
+        return {"float": float, "int": int, "str": str}[kind](text)
+    except ValueError:
+        raise _refusal(name, text, f"a number, {_BOUNDS[name]}") from None

@@ -29,8 +29,10 @@ def fit_temperature(logits: Floats, truth: NDArray[np.int64]) -> float:
 
 
 def review_threshold(confidence: Floats, share: float) -> float:
-    """The confidence below which ``share`` of these texts lie: those are sent to people."""
-    return float(np.quantile(confidence, share)) if share > 0 else 0.0
+    """The confidence below which ``share`` of these texts lie: those are sent to people. With 1 all are, with 0 none."""
+    if share in (0, 1):
+        return float(share)
+    return float(np.quantile(confidence, share))
 
 
 def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int = 15) -> float:

@@ -7,18 +7,28 @@ whose text names the field path, the value, what is allowed and what to do.
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from model_code import bounds
+from stacks import instance_types
+from stacks.reserved_names import reserved
+from stacks.settings_file import SettingsError, read_mapping, refusal
+
+__all__ = ["Settings", "SettingsError", "load_settings"]
 
 # Human task UI and workforce exist in these CloudFormation regions (registry schema 2026-10).
 Region = Literal[
     "us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-west-1", "eu-west-2", "eu-central-1",
     "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2",
 ]  # fmt: skip
-InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+_INSTANCE = StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
+TrainingType = Annotated[str, _INSTANCE, AfterValidator(partial(instance_types.checked, "training"))]
+ProcessingType = Annotated[str, _INSTANCE, AfterValidator(partial(instance_types.checked, "processing"))]
+HostingType = Annotated[str, _INSTANCE, AfterValidator(partial(instance_types.checked, "hosting"))]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 S3Uri = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}/.+$")]
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+$")]
@@ -28,12 +38,8 @@ _LONGEST_BUCKET_PURPOSE = "access-logs"
 _SHARED_CONCURRENCY = 900
 
 
-class SettingsError(ValueError):
-    """The settings cannot be used; the text says which field, why, and what is allowed."""
-
-
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NetworkSettings(_Section):
@@ -77,10 +83,10 @@ class DatasetSettings(_Section):
 
 
 class FloatRange(_Section):
-    """A continuous tunable range; SageMaker takes the bounds as strings."""
+    """The continuous range of the learning rate; SageMaker takes its ends as strings."""
 
-    low: float = Field(gt=0)
-    high: float = Field(gt=0)
+    low: float = Field(gt=bounds.LEARNING_RATE.low, le=bounds.LEARNING_RATE.high)
+    high: float = Field(gt=bounds.LEARNING_RATE.low, le=bounds.LEARNING_RATE.high)
     scaling: Literal["Linear", "Logarithmic"] = "Logarithmic"
 
     @model_validator(mode="after")
@@ -92,7 +98,8 @@ class FloatRange(_Section):
 
 TrainedLayers = Annotated[tuple[Annotated[str, Field(pattern=r"^([1-9]|all)$")], ...], Field(min_length=1, max_length=10)]
 """How many of the last layers are trained, or ``all``."""
-Epochs = Annotated[tuple[Annotated[int, Field(ge=1, le=20)], ...], Field(min_length=1, max_length=30)]
+_Epochs = Annotated[int, Field(ge=int(bounds.EPOCHS.low), le=int(bounds.EPOCHS.high))]
+Epochs = Annotated[tuple[_Epochs, ...], Field(min_length=1, max_length=30)]
 
 
 class RetrainingSearch(_Section):
@@ -112,8 +119,8 @@ class TuningSettings(_Section):
     """The hyper-parameter tuning job and what its training jobs run on."""
 
     strategy: Literal["Random", "Bayesian", "Hyperband", "Grid"] = "Bayesian"
-    instance_type: InstanceType = "ml.g4dn.xlarge"
-    evaluation_instance_type: InstanceType = "ml.g4dn.xlarge"
+    instance_type: TrainingType = "ml.g4dn.xlarge"
+    evaluation_instance_type: ProcessingType = "ml.g4dn.xlarge"
     max_jobs: int = Field(default=6, ge=1, le=100)
     max_parallel_jobs: int = Field(default=2, ge=1, le=10)
     max_runtime_seconds: int = Field(default=3_600, ge=60, le=86_400)
@@ -125,8 +132,8 @@ class TuningSettings(_Section):
     epochs: Epochs = (2, 3, 4)
     retraining: RetrainingSearch = RetrainingSearch()
     soft_labels: bool = True
-    max_length: int = Field(default=64, ge=8, le=512)
-    seed: int = Field(default=20_240_601, ge=0, le=2**31 - 1)
+    max_length: int = Field(default=64, ge=int(bounds.MAX_LENGTH.low), le=int(bounds.MAX_LENGTH.high))
+    seed: int = Field(default=20_240_601, ge=int(bounds.SEED.low), le=int(bounds.SEED.high))
     extra_fields: tuple[ExtraField, ...] = Field(default=(), max_length=4)
 
     @model_validator(mode="after")
@@ -202,7 +209,7 @@ class FleetShiftSettings(_Section):
 class HostingSettings(_Section):
     """The A/B endpoint. Variant names are always ``champion`` and ``challenger`` and cannot be set."""
 
-    instance_type: InstanceType = "ml.m5.large"
+    instance_type: HostingType = "ml.m5.large"
     initial_instance_count: int = Field(default=2, ge=1, le=100)
     initial_weights: dict[Literal["champion", "challenger"], Annotated[float, Field(ge=0, le=1_000)]] = {
         "champion": 0.9, "challenger": 0.1,
@@ -359,7 +366,7 @@ class ReviewSettings(_Section):
     backend: Literal["a2i", "none"] = "a2i"
     workforce: WorkforceSettings = WorkforceSettings()
     threshold: Literal["model"] | Share = "model"
-    target_share: Share = 0.20
+    target_share: float = Field(default=0.20, ge=bounds.REVIEW_SHARE.low, le=bounds.REVIEW_SHARE.high)
     audit_share: Share = 0.02
     workers_per_task: int = Field(default=3, ge=1, le=3)
     task_time_limit_seconds: int = Field(default=3_600, ge=30, le=28_800)
@@ -457,7 +464,7 @@ class RetrainingSettings(_Section):
     min_new_labels: int = Field(default=200, ge=20, le=1_000_000)
     check_minutes: int = Field(default=60, ge=5, le=1_440)
     holdout_share: float = Field(default=0.2, ge=0.0, le=0.5)
-    replay_rows: int = Field(default=500, ge=0, le=1_000_000)
+    replay_rows: int = Field(default=500, ge=int(bounds.REPLAY_ROWS.low), le=int(bounds.REPLAY_ROWS.high))
 
 
 class RolloutSettings(_Section):
@@ -507,6 +514,14 @@ class Settings(_Section):
     retraining: RetrainingSettings = RetrainingSettings()
     rollout: RolloutSettings = RolloutSettings()
     retention: RetentionSettings = RetentionSettings()
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Settings:
+        has_user_pool = self.review.asks_people and self.review.workforce.mode == "create"
+        problem = reserved(self.name, self.stage, has_user_pool=has_user_pool)
+        if problem:
+            raise ValueError(problem)
+        return self
 
     @model_validator(mode="after")
     def _bucket_names_fit(self) -> Settings:
@@ -602,23 +617,10 @@ def load_settings(path: Path) -> Settings:
     """Read one YAML file into :class:`Settings`.
 
     Raises:
-        SettingsError: the file is missing, is not a YAML mapping, or a field is out of bounds.
+        SettingsError: the file cannot be read (:mod:`stacks.settings_file`), or a field is out of bounds.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
-        raise SettingsError(f"settings file {path} does not exist; stages with a file: {known}") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"settings file {path} is not valid YAML: {error}") from None
-    if not isinstance(raw, dict):
-        raise SettingsError(f"settings file {path} must hold a mapping of sections, not {type(raw).__name__}")
+    raw = read_mapping(path)
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
-        lines = [f"settings file {path} cannot be used:"]
-        for item in error.errors():
-            where = ".".join(str(part) for part in item["loc"]) or "(whole file)"
-            value = "" if isinstance(item["input"], dict | BaseModel) else f" = {item['input']!r}"
-            lines.append(f"  {where}{value}: {item['msg'].removeprefix('Value error, ')}")
-        raise SettingsError("\n".join(lines)) from None
+        raise refusal(path, error) from None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from model_code.arguments import InvalidHyperparameter, read_arguments
+from model_code.calibration import review_threshold
 from model_code.data import Row
 from model_code.train import METRIC_LINE
 from model_code.trainer import targets
@@ -20,12 +22,26 @@ def test_strings_are_converted_and_foreign_flags_ignored() -> None:
     assert folders.parent is None
 
 
-@pytest.mark.parametrize(
-    ("flag", "value"), [("learning_rate", "0"), ("layers", "0"), ("trained_layers", "some"), ("soft_labels", "2"), ("replay_rows", "-1")]
-)
+BAD = [
+    ("learning_rate", "0.0"), ("learning_rate", "0.11"), ("learning_rate", "nan"), ("learning_rate", "fast"), ("layers", "0"),
+    ("layers", "25"),
+    ("layers", "3.5"), ("trained_layers", "some"), ("trained_layers", "0"), ("trained_layers", "25"), ("epochs", "0"), ("epochs", "21"),
+    ("epochs", "two"), ("batch_size", "0"), ("soft_labels", "2"), ("seed", "-1"), ("max_length", "7"), ("max_length", "513"),
+    ("review_share", "1.01"), ("review_share", "-0.1"), ("review_share", "nan"), ("patience", "-1"), ("replay_rows", "-1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flag", "value"), BAD)
 def test_value_out_of_range_is_named(flag: str, value: str) -> None:
-    with pytest.raises(InvalidHyperparameter, match=f"{flag}.*allowed"):
-        read_arguments([f"--{flag}", value])
+    with pytest.raises(InvalidHyperparameter, match=f"hyper-parameter {flag} = '?{value}'?: allowed is") as caught:
+        read_arguments([f"--{flag}={value}"])
+    assert str(caught.value).partition("allowed is ")[2]
+
+
+def test_everything_may_go_to_people() -> None:
+    settings, _ = read_arguments(["--review_share", "1.0"])
+    confidence = np.array([0.5, 0.9, 0.99])
+    assert [review_threshold(confidence, share) for share in (0.0, settings.review_share)] == [0.0, 1.0]
 
 
 def test_metric_line_matches_the_regex_of_the_tuning_job() -> None:

@@ -73,7 +73,50 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"rollout": {"weight_steps": [0.0]}}, "rollout.weight_steps.0", "0.0", "greater than 0"),
     ({"rollout": {"without_reviews": "promote"}}, "rollout.without_reviews", "promote", "'advance' or 'hold'"),
     ({"retention": {"log_days": 2}}, "retention.log_days", "2", "365"),
+    ({"tuning": {"learning_rate": {"low": 1e-4, "high": 0.5}}}, "tuning.learning_rate.high", "0.5", "less than or equal to 0.1"),
+    ({"tuning": {"learning_rate": {"low": 1e-4, "high": float("inf")}}}, "tuning.learning_rate.high", "inf", "finite number"),
+    ({"gates": {"min_macro_f1": float("nan")}}, "gates.min_macro_f1", "nan", "finite number"),
+    ({"tuning": {"instance_type": "ml.g4dn.huge"}}, "tuning.instance_type", "ml.g4dn.huge", "such as ml.g4dn."),
+    ({"tuning": {"instance_type": "ml.m5.large"}}, "tuning.instance_type", "ml.m5.large", "GPUs only"),
+    ({"tuning": {"instance_type": "ml.trn1.2xlarge"}}, "tuning.instance_type", "ml.trn1.2xlarge", "CPU or GPU type"),
+    ({"tuning": {"evaluation_instance_type": "ml.p4d.24xlarge"}}, "tuning.evaluation_instance_type", "p4d", "no such instance type"),
+    ({"tuning": {"evaluation_instance_type": "ml.t3.large"}}, "tuning.evaluation_instance_type", "ml.t3.large", "GPUs only"),
+    ({"hosting": {"instance_type": "ml.m6g.large"}}, "hosting.instance_type", "ml.m6g.large", "ARM"),
+    ({"hosting": {"instance_type": "ml.r8g.large"}}, "hosting.instance_type", "ml.r8g.large", "ARM"),
+    ({"hosting": {"instance_type": "ml.c6gn.large"}}, "hosting.instance_type", "ml.c6gn.large", "ARM"),
+    ({"hosting": {"instance_type": "ml.inf2.xlarge"}}, "hosting.instance_type", "ml.inf2.xlarge", "CPU or GPU type"),
+    ({"hosting": {"instance_type": "ml.dl1.24xlarge"}}, "hosting.instance_type", "ml.dl1.24xlarge", "CPU or GPU type"),
+    ({"hosting": {"instance_type": "ml.t3.large"}}, "hosting.instance_type", "ml.t3.large", "no such instance type for hosting"),
+    ({"dataset": {"labels": [True, False]}}, "dataset.labels.0", "True", "YAML reads yes, on or true without quotation marks as true"),
+    ({"dataset": {"labels": ["a", False]}}, "dataset.labels.1", "False", "no, off or false"),
+    ({"dataset": {"labels": [1, 2]}}, "dataset.labels.1", "2", "write it as '2'"),
+    ({"dataset": {"labels": ["a", None]}}, "dataset.labels.1", "None", "write the text in quotation marks"),
+    ({"tuning": {"trained_layers": [2, "all"]}}, "tuning.trained_layers.0", "2", "write it as '2'"),
+    ({"name": 7}, "name", "7", "write it as '7'"),
 ]  # fmt: skip
+
+RESERVED: list[tuple[dict[str, Any], list[str]]] = [
+    ({"name": "awstexts"}, ["name 'awstexts' begins with 'aws'", "SSM"]),
+    ({"name": "ssm"}, ["name 'ssm' begins with 'ssm'", "SSM"]),
+    ({"name": "sthree"}, ["buckets that begin with 'sthree-'", "S3"]),
+    ({"name": "lawsuits"}, ["name 'lawsuits' has 'aws' in it", "Cognito"]),
+    ({"name": "myamazon"}, ["name 'myamazon' has 'amazon' in it", "Cognito"]),
+    ({"name": "incognito"}, ["name 'incognito' has 'cognito' in it", "choose a name without it"]),
+    ({"stage": "awsdev"}, ["stage 'awsdev' has 'aws' in it", "choose a stage without it"]),
+]
+
+
+@pytest.mark.parametrize(("sections", "fragments"), RESERVED, ids=[fragments[0] for _, fragments in RESERVED])
+def test_a_word_that_aws_keeps_for_itself_is_named(tmp_path: Path, sections: dict[str, Any], fragments: list[str]) -> None:
+    (line,) = problems(tmp_path, sections)[1:]
+    assert [fragment for fragment in fragments if fragment not in line] == []
+
+
+def test_a_word_is_reserved_only_where_it_is_used(tmp_path: Path) -> None:
+    """Without a user pool there is no sign-in domain."""
+    alone = {"review": {"backend": "none"}, "labeling": {"enabled": False}}
+    assert load_settings(write(tmp_path, name="lawsuits", **alone)).name == "lawsuits"
+
 
 BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     # sections; then section, values and what is allowed, all of which the message has
@@ -320,9 +363,55 @@ def test_missing_file_lists_the_stages_that_exist() -> None:
         load_settings(SETTINGS / "staging.yaml")
 
 
-@pytest.mark.parametrize("text", ["just words", "- a\n- b", "stage: [unclosed"])
-def test_file_that_is_not_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"just words", "must hold a mapping of sections, not str"),
+        (b"- a\n- b", "must hold a mapping of sections, not list"),
+        (b"", "must hold a mapping of sections, not NoneType"),
+        (b"stage: [unclosed", "is not valid YAML"),
+        (b"stage: test\nname: a\nname: b\n", "the key 'name' stands twice, on lines 2 and 3: keep one of them"),
+        (
+            b"stage: test\nreview:\n  audit_share: 0.1\n  threshold: model\n  audit_share: 0.2\n",
+            "'audit_share' stands twice, on lines 3 and 5",
+        ),
+        (b"stage: test\nhosting: {scaling: null, scaling: {}}\n", "'scaling' stands twice, on lines 2 and 2"),
+        ("stage: test\nname: schön\n".encode("latin-1"), "is not UTF-8: byte 0xF6 on line 2; save it as UTF-8"),
+        (b"stage: a\x00b", "is not valid YAML"),
+        (b"stage: !!python/object:os.system {}", "is not valid YAML"),
+        (b"stage: 2026-13-45", "reads as a date or number and cannot be one"),
+        (b"[" * 5_000, "is not valid YAML: it is nested too deep"),
+        (b"stage: test\n? [a]\n: b\n", "is not valid YAML"),
+    ],
+    ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else None,
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "x.yaml"
-    path.write_text(text)
-    with pytest.raises(SettingsError, match=r"x\.yaml"):
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"x\.yaml") as caught:
         load_settings(path)
+    assert said in str(caught.value)
+
+
+def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").mkdir()
+    with pytest.raises(SettingsError, match=r"x\.yaml cannot be read: Is a directory"):
+        load_settings(tmp_path / "x.yaml")
+
+
+def test_a_value_that_aliases_blow_up_is_shown_in_part(tmp_path: Path) -> None:
+    lines = ["stage: test", "a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]" for before, name in zip("abcdefg", "bcdefgh", strict=True)]
+    path = tmp_path / "x.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    assert len(str(caught.value)) < 100_000
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod", "newacct"])
+def test_words_in_quotation_marks_are_labels(tmp_path: Path, stage: str) -> None:
+    content = (SETTINGS / f"{stage}.yaml").read_text(encoding="utf-8") + '\ndataset: {labels: ["yes", "no", "on"]}\n'
+    path = tmp_path / "x.yaml"
+    path.write_text(content, encoding="utf-8")
+    assert load_settings(path).dataset.labels == ("yes", "no", "on")
