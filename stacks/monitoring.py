@@ -307,7 +307,7 @@ class MonitoringStack(Stack):
                 )
                 for variant in VARIANTS
             ]
-            for name, statistic in (("Invocations", "Sum"), ("ModelLatency", "p90"), ("Invocation4XXErrors", "Sum"))
+            for name, statistic in (("Invocations", "Sum"), ("ModelLatency", "p90"), ("InvocationModelErrors", "Sum"))
         }
         board = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=self.names.prefix)
         board.add_widgets(

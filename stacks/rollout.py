@@ -51,9 +51,10 @@ class RolloutStack(Stack):
             "PlanRollout",
             shared=self.shared,
             folder="plan_rollout",
-            description="Checks a rollout's input against the record, the model packages and other rollouts",
+            description="Checks a rollout's input against the record, the model packages, the endpoint and other rollouts",
             environment={
                 "RELEASE_PARAMETER": names.parameter("release"),
+                "ENDPOINT_NAME": names.endpoint,
                 "FIRST_SHARE": str(self.settings.rollout.weight_steps[0]),
             },
         )
@@ -61,6 +62,7 @@ class RolloutStack(Stack):
         packages = names.arn("sagemaker", f"model-package/{names.model_package_group}/*")
         function.allow(["sagemaker:DescribeModelPackage"], [packages], because="The service numbers our own group's packages")
         function.allow(["states:ListExecutions"], [names.arn("states", f"stateMachine:{names.state_machine('rollout')}")])
+        self._allow_reading_endpoint(function)
         return function
 
     def _apply_function(self) -> PythonFunction:
@@ -81,10 +83,11 @@ class RolloutStack(Stack):
         )
         function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self._record()])
         function.allow(["ssm:GetParameters"], self.update_role.parameters)
-        function.allow(["cloudformation:DescribeStacks"], [self._endpoint_stack()], because=_STACK_ID)
+        reads = ["cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents"]
+        function.allow(reads, [self._endpoint_stack()], because=_STACK_ID)
         function.allow(["sagemaker:DescribeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
         function.allow(
-            ["cloudformation:UpdateStack"],
+            ["cloudformation:UpdateStack", "cloudformation:ContinueUpdateRollback"],
             [self._endpoint_stack()],
             {"StringEquals": {"cloudformation:RoleArn": self.update_role.role.role_arn}},
         )
@@ -105,11 +108,16 @@ class RolloutStack(Stack):
         )
         reads = ["cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents"]
         function.allow(reads, [self._endpoint_stack()], because=_STACK_ID)
+        self._allow_reading_endpoint(function)
+        return function
+
+    def _allow_reading_endpoint(self, function: PythonFunction) -> None:
+        """What the variants run: the endpoint, its configuration, its models."""
+        names = self.names
         function.allow(["sagemaker:DescribeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
         for action, resource in (("DescribeEndpointConfig", "endpoint-config/*"), ("DescribeModel", "model/*")):
             described = [names.arn("sagemaker", resource)]
             function.allow([f"sagemaker:{action}"], described, because="CloudFormation names it; the call only reads")
-        return function
 
     def _shift_function(self) -> PythonFunction:
         names = self.names
@@ -176,6 +184,10 @@ class RolloutStack(Stack):
         )
         experiment = self._experiment(promote, withdraw)
         first = self._put_in_place("First", "target", then=finish["Released"], otherwise=self._undo_first(failed))
+        rebuild = self._put_in_place("Clear", "withdrawn", then=first, otherwise=failed)
+        replace = self._put_in_place(
+            "Replace", "target", then=self._shift("GiveReplacement", share=0.0).next(finish["Replaced"]), otherwise=withdraw
+        )
 
         who = sfn.TaskInput.from_object(
             {
@@ -185,10 +197,18 @@ class RolloutStack(Stack):
             }
         )
         plan = invoke(steps, "Plan", self.plan, payload=who, result_path="$.plan")
+        # A withdrawal may come in the middle of a fleet shift.
+        plan.add_retry(errors=["EndpointUpdating"], **self._patience())
         lay_out = sfn.Pass(steps, "LayOut", parameters={"plan.$": "$.plan", "progress.$": "$.plan.progress"})
         kind = sfn.Choice(steps, "Kind")
-        kind.when(sfn.Condition.string_equals("$.plan.kind", "first"), first)
-        kind.when(sfn.Condition.string_equals("$.plan.kind", "experiment"), experiment)
+        for name, following in (
+            ("first", first),
+            ("experiment", experiment),
+            ("replacement", replace),
+            ("withdrawal", self._asked().next(withdraw)),
+            ("rebuild", rebuild),
+        ):
+            kind.when(sfn.Condition.string_equals("$.plan.kind", name), following)
         kind.otherwise(finish["Unchanged"])
         self.machine = StateMachine(
             self,
@@ -225,10 +245,16 @@ class RolloutStack(Stack):
         release = self._put_in_place("Challenge", "target", then=step, otherwise=withdraw)
         return self._shift("OpenCanary", share_path="$.progress.share", otherwise=withdraw).next(release)
 
+    def _asked(self) -> sfn.Pass:
+        """Somebody wants the rollout withdrawn: a verdict like the judge's."""
+        verdict = {"decision": "withdraw", "reason.$": "$.plan.why"}
+        return sfn.Pass(self.steps, "Asked", parameters={"plan.$": "$.plan", "progress.$": "$.progress", "verdict": verdict})
+
     def _withdraw(self, finish: dict[str, sfn.IChainable], failed: sfn.Fail) -> Any:
         """Champion alone at once by weights, then by release; the verdict's outcome stays."""
         outcome = sfn.Choice(self.steps, "Outcome")
         outcome.when(sfn.Condition.string_equals("$.verdict.decision", "inconclusive"), finish["Inconclusive"])
+        outcome.when(sfn.Condition.string_equals("$.verdict.decision", "withdraw"), finish["Withdrawn"])
         outcome.otherwise(finish["RolledBack"])
         withdraw = self._put_in_place("Withdraw", "withdrawn", then=outcome, otherwise=failed)
         take_away = self._shift("TakeAll", share=0.0)
@@ -273,6 +299,8 @@ class RolloutStack(Stack):
         release = sfn.JsonPath.string_at(f"$.plan.{record}")
         content = {"release": release, "execution_arn": sfn.JsonPath.execution_id, "record_first": record_first}
         task = invoke(self.steps, name, self.apply, payload=sfn.TaskInput.from_object(content), result_path=result_path)
+        if record_first:
+            task.add_retry(errors=["RollbackContinued"], interval=Duration.seconds(self._poll_seconds), max_attempts=2, backoff_rate=1)
         # A cdk deploy may hold the stack for as long as a fleet shift takes.
         return task.add_retry(errors=["StackBusy"], **self._patience())
 
@@ -323,6 +351,8 @@ _ENDINGS = {
     "Promoted": ("promoted", "$.verdict.reason", "promoted"),
     "RolledBack": ("rolled_back", "$.verdict.reason", "withdrawn"),
     "Inconclusive": ("inconclusive", "$.verdict.reason", "withdrawn"),
+    "Withdrawn": ("withdrawn", "$.verdict.reason", "withdrawn"),
+    "Replaced": ("released", "the champion is replaced, without an experiment", "target"),
     "Released": ("released", "nothing served before: champion and challenger are released as they are", "target"),
     "Unchanged": ("released", "champion and challenger serve already: nothing to do", "target"),
 }

@@ -12,7 +12,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.apply_release.request import StackBusy, StackUnusable, refusal, update_request
+from lambdas.apply_release.request import (
+    RollbackContinued,
+    StackBusy,
+    StackUnusable,
+    continued,
+    is_stuck,
+    refusal,
+    to_be_skipped,
+    update_request,
+)
 from lambdas.common.clients import client
 from lambdas.common.endpoint import describe
 from lambdas.common.environment import read_environment
@@ -38,10 +47,12 @@ def _environment() -> Environment:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """``{"release": "<champion>,<challenger>", "execution_arn", "record_first"}`` -> ``{"release", "updating"}``.
 
-    ``record_first`` (default false): the release is what serves anyhow, so the record shall say so even if the stack takes no update.
+    ``record_first`` (default false) takes a release back: the record is written before the stack is checked, so that it is right even if
+    the stack takes no update, and a stack whose own rollback has failed is made to go on with it.
 
     Raises:
         InvalidRelease: not a release record.
+        RollbackContinued: the stack's rollback had failed and is tried again: the state machine comes back.
         StackBusy: another operation runs on the stack or the endpoint: the state machine tries again.
         StackUnusable: the stack is in a state that no update leaves.
     """
@@ -49,7 +60,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event.get("record_first"):
         _write_record(release)
     stack = client("cloudformation").describe_stacks(StackName=environment.stack_name)["Stacks"][0]
-    problem = refusal(environment.stack_name, stack["StackStatus"], describe(client("sagemaker"), environment.endpoint_name))
+    endpoint = describe(client("sagemaker"), environment.endpoint_name)
+    if event.get("record_first") and is_stuck(stack["StackStatus"]):
+        raise _continue_rollback(endpoint)
+    problem = refusal(environment.stack_name, stack["StackStatus"], endpoint)
     if problem is not None:
         raise problem
     _write_record(release)
@@ -64,6 +78,16 @@ def _write_record(release: Release) -> None:
     ssm, name = client("ssm"), _environment().release_parameter
     if ssm.get_parameter(Name=name)["Parameter"]["Value"] != release.format():
         ssm.put_parameter(Name=name, Value=release.format(), Overwrite=True)
+
+
+def _continue_rollback(endpoint: dict[str, Any] | None) -> RollbackContinued:
+    cloudformation, environment = client("cloudformation"), _environment()
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=environment.stack_name)
+    skipped = to_be_skipped(environment.stack_name, (event for page in pages for event in page["StackEvents"]), endpoint)
+    request = {"ResourcesToSkip": skipped} if skipped else {}
+    cloudformation.continue_update_rollback(StackName=environment.stack_name, RoleARN=environment.stack_role_arn, **request)
+    logger.warning("stuck rollback continued", extra={"stack": environment.stack_name, "skipped": skipped})
+    return continued(environment.stack_name, environment.stack_role_arn)
 
 
 def _update(request: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lambdas.common.endpoint import CHANGING
@@ -13,6 +13,10 @@ _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", 
 
 class StackBusy(RuntimeError):
     """Another operation runs on the stack or its endpoint, such as a ``cdk deploy`` or the autoscaler: worth another try later."""
+
+
+class RollbackContinued(RuntimeError):
+    """The stack's own rollback had failed and is tried again: the state machine comes back a few times."""
 
 
 class StackUnusable(RuntimeError):
@@ -34,6 +38,39 @@ def refusal(stack: str, status: str, endpoint: Mapping[str, Any] | None) -> Runt
     if status.endswith("_IN_PROGRESS"):
         return StackBusy(f"stack {stack} is {status}")
     return StackUnusable(f"stack {stack} is {status}: repair it (continue its rollback, or delete and deploy it), then start again")
+
+
+def is_stuck(status: str) -> bool:
+    """A rollback that failed: only ContinueUpdateRollback leaves this state (CloudFormation user guide, "Continue rolling back")."""
+    return status == "UPDATE_ROLLBACK_FAILED"
+
+
+def to_be_skipped(stack: str, events: Iterable[Mapping[str, Any]], endpoint: Mapping[str, Any] | None) -> list[str]:
+    """Logical ids that a stuck rollback shall leave as they are; none while the endpoint could still go back.
+
+    An endpoint that has failed takes no update any more, so a rollback of it never ends. It is deleted afterwards anyhow.
+
+    Args:
+        events: DescribeStackEvents, newest first.
+        endpoint: DescribeEndpoint, None when there is none.
+    """
+    if endpoint is None or endpoint["EndpointStatus"] not in ("Failed", "OutOfService"):
+        return []
+    latest: dict[str, str] = {}
+    for event in events:
+        if event["LogicalResourceId"] == stack and event["ResourceStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS":
+            break
+        latest.setdefault(event["LogicalResourceId"], event["ResourceStatus"])
+    return sorted(name for name, status in latest.items() if status == "UPDATE_FAILED")
+
+
+def continued(stack: str, role_arn: str) -> RollbackContinued:
+    """Of a stack whose rollback has just been continued."""
+    return RollbackContinued(
+        f"stack {stack} was UPDATE_ROLLBACK_FAILED, and its rollback was continued. If it fails again, look at the stack's events and "
+        f"leave out what cannot go back: aws cloudformation continue-update-rollback --stack-name {stack} --role-arn {role_arn} "
+        "--resources-to-skip <logical id>; then withdraw again"
+    )
 
 
 def update_request(stack: Mapping[str, Any], role_arn: str, token: str) -> dict[str, Any]:

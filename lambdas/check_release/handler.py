@@ -8,7 +8,7 @@ from typing import Any
 
 from lambdas.check_release.running import Verdict, of_endpoint, of_stack, settled
 from lambdas.common.clients import client
-from lambdas.common.endpoint import describe
+from lambdas.common.endpoint import describe, running_packages
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
@@ -57,9 +57,4 @@ def _endpoint_verdict(wanted: Release) -> Verdict:
     endpoint = describe(sagemaker, _environment().endpoint_name)
     if endpoint is None:
         return of_endpoint(None, {}, wanted)
-    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
-    packages = {}
-    for variant in config["ProductionVariants"]:
-        container = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
-        packages[variant["VariantName"]] = container.get("ModelPackageName", container.get("ModelDataUrl", ""))
-    return of_endpoint(endpoint, packages, wanted)
+    return of_endpoint(endpoint, running_packages(sagemaker, endpoint), wanted)

@@ -9,12 +9,13 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """How a rollout ended. ``RELEASED``: a first release, or nothing to change, so no experiment."""
+    """How a rollout ended. ``RELEASED``: without an experiment, or nothing to change. ``WITHDRAWN``: somebody asked for it."""
 
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled_back"
     INCONCLUSIVE = "inconclusive"
     RELEASED = "released"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True)

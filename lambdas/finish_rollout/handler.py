@@ -14,6 +14,7 @@ _METRIC_NAMES = {
     Outcome.ROLLED_BACK: "RolloutsRolledBack",
     Outcome.INCONCLUSIVE: "RolloutsInconclusive",
     Outcome.RELEASED: "FirstReleases",
+    Outcome.WITHDRAWN: "RolloutsWithdrawn",
 }
 
 

@@ -1,4 +1,7 @@
-"""What a rollout will do: a first release, an experiment, or nothing. Pure, and refuses what must not be released."""
+"""What a rollout will do: a first release, an experiment, a replacement, or nothing. Pure, and refuses what must not be released.
+
+Taking a stopped rollout back is planned in ``withdrawal.py``.
+"""
 
 from __future__ import annotations
 
@@ -17,60 +20,92 @@ class InvalidRollout(ValueError):
 
 
 class Kind(StrEnum):
-    """``UNCHANGED``: champion and challenger serve already. ``FIRST``: nothing serves yet. ``EXPERIMENT``: step by step."""
+    """Which branch of the state machine a plan takes.
+
+    ``UNCHANGED``: champion and challenger serve already. ``FIRST``: nothing serves yet. ``EXPERIMENT``: step by step. ``REPLACEMENT``:
+    another champion at once. ``WITHDRAWAL``: the champion alone again. ``REBUILD``: the same, of an endpoint that takes no update.
+    """
 
     UNCHANGED = "unchanged"
     FIRST = "first"
     EXPERIMENT = "experiment"
+    REPLACEMENT = "replacement"
+    WITHDRAWAL = "withdrawal"
+    REBUILD = "rebuild"
+
+
+_OWN_FIELDS = ("champion", "challenger", "reason", "replace", "withdraw")
+_STEP_FUNCTIONS_FIELD = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 
 
 @dataclass(frozen=True)
 class RolloutInput:
-    """The state machine's input."""
+    """The state machine's input; ``release`` is None when a rollout shall be withdrawn, ``replace`` that no experiment is wanted."""
 
-    release: Release
+    release: Release | None
     reason: str
+    replace: bool = False
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> RolloutInput:
         """Raises InvalidRollout naming the field; unknown fields are refused, but for Step Functions' own."""
-        known = {"champion", "challenger", "reason", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"}
-        unknown = sorted(set(raw) - known)
+        unknown = sorted(set(raw) - {*_OWN_FIELDS, _STEP_FUNCTIONS_FIELD})
         if unknown:
-            raise InvalidRollout(f"input field {unknown[0]!r} is unknown: give champion, challenger and, if you like, reason")
-        for field in ("champion", "challenger"):
-            if not isinstance(raw.get(field), str):
-                raise InvalidRollout(f"input.{field} {raw.get(field)!r} must be the ARN of a versioned model package")
-        release = Release(raw["champion"], raw["challenger"])
-        try:
-            release.check()
-        except ValueError as error:
-            raise InvalidRollout(f"input: {error}") from None
-        if not release.exists:
-            raise InvalidRollout("input.champion 'none' releases nothing: give the ARN of a versioned model package")
-        return cls(release, str(raw.get("reason") or "started by hand"))
+            raise InvalidRollout(f"input field {unknown[0]!r} is unknown: known are {', '.join(_OWN_FIELDS)}")
+        for field in ("replace", "withdraw"):
+            if raw.get(field, True) is not True:
+                raise InvalidRollout(f"input.{field} {raw[field]!r} must be true, or be left out")
+        reason = str(raw.get("reason") or "started by hand")
+        if "withdraw" in raw:
+            others = [field for field in ("champion", "challenger", "replace") if field in raw]
+            if others:
+                raise InvalidRollout(f"input.{others[0]} is not allowed beside withdraw: what serves as champion goes on alone")
+            return cls(None, reason)
+        replace = "replace" in raw
+        return cls(_release({"challenger": raw.get("champion"), **raw} if replace else raw, replace=replace), reason, replace)
+
+
+def _release(raw: Mapping[str, Any], *, replace: bool) -> Release:
+    for field in ("champion", "challenger"):
+        if not isinstance(raw.get(field), str):
+            raise InvalidRollout(f"input.{field} {raw.get(field)!r} must be the ARN of a versioned model package")
+    release = Release(raw["champion"], raw["challenger"])
+    try:
+        release.check()
+    except ValueError as error:
+        raise InvalidRollout(f"input: {error}") from None
+    if not release.exists:
+        raise InvalidRollout("input.champion 'none' releases nothing: give the ARN of a versioned model package")
+    if replace and release.has_challenger:
+        raise InvalidRollout(f"input.challenger {release.challenger} is not allowed beside replace: the champion is released alone")
+    return release
 
 
 @dataclass(frozen=True)
 class RolloutPlan:
-    """``target`` is put in place first; ``promoted`` follows when the challenger wins, ``withdrawn`` when it does not."""
+    """``target`` is put in place first; ``promoted`` follows when the challenger wins, ``withdrawn`` when it does not.
+
+    A withdrawal has only ``withdrawn``, and a rebuild ``withdrawn`` before ``target``. ``why`` is the reason of either.
+    """
 
     kind: Kind
     target: Release
     promoted: Release
     withdrawn: Release
+    why: str = ""
 
     def as_json(self) -> dict[str, str]:
         records = {name: getattr(self, name).format() for name in ("target", "promoted", "withdrawn")}
-        return {"kind": self.kind.value, **records}
+        return {"kind": self.kind.value, **records, "why": self.why}
 
 
-def plan(wanted: Release, current: Release, approval: Mapping[str, str]) -> RolloutPlan:
+def plan(wanted: Release, current: Release, approval: Mapping[str, str], *, replace: bool = False) -> RolloutPlan:
     """Which records a rollout writes when it begins, when the challenger wins and when it does not.
 
     Args:
         current: the release record as it is.
         approval: ``ModelApprovalStatus`` of the wanted packages.
+        replace: release the champion alone in place of the running one, without comparing the two.
 
     Raises:
         InvalidRollout: a package is not approved, or the wanted champion is not the running one.
@@ -84,16 +119,27 @@ def plan(wanted: Release, current: Release, approval: Mapping[str, str]) -> Roll
         return RolloutPlan(Kind.FIRST, wanted, wanted, current)
     if wanted == current:
         return RolloutPlan(Kind.UNCHANGED, wanted, wanted, wanted)
+    if replace:
+        return RolloutPlan(Kind.REPLACEMENT, wanted, wanted, current.without_challenger())
     if wanted.champion != current.champion:
         raise InvalidRollout(
-            f"input.champion {wanted.champion} is not the running champion {current.champion}: "
-            "release a new model as challenger of the running champion"
+            f"input.champion {wanted.champion} is not the running champion {current.champion}: release a new model as challenger of the "
+            'running champion, or at once and without comparing them: {"champion": ..., "replace": true}'
         )
     if not wanted.has_challenger:
         raise InvalidRollout(
-            f"input.challenger {wanted.challenger} is the running champion itself: give the model package that shall challenge it"
+            f"input.challenger {wanted.challenger} is the running champion itself: give the model package that shall challenge it; "
+            'or, to take a stopped rollout back, give {"withdraw": true}'
         )
     return RolloutPlan(Kind.EXPERIMENT, wanted, wanted.promoted(), wanted.without_challenger())
+
+
+def missing(package: str, current: Release) -> str:
+    """What is told of a package that does not exist."""
+    told = f"model package {package} does not exist in this account and region"
+    if package == current.champion:
+        return f'{told}, although it is the champion: release another one in its place, {{"champion": "<ARN>", "replace": true}}'
+    return f"{told}: list the group's packages"
 
 
 def earlier(executions: list[Mapping[str, Any]], own_arn: str) -> str | None:

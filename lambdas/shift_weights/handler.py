@@ -10,10 +10,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lambdas.common.clients import client
+from lambdas.common.endpoint import EndpointUpdating
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.rollout import Progress
-from lambdas.shift_weights.weights import EndpointUpdating, change
+from lambdas.shift_weights.weights import change
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lambdas.common.endpoint import CHANGING
+from lambdas.common.endpoint import CHANGING, EndpointUpdating
 
 VARIANTS = ("champion", "challenger")
 _CLOSE = 1e-6
-
-
-class EndpointUpdating(RuntimeError):
-    """The endpoint takes no change at the moment, or has not finished the last one: the state machine asks again."""
 
 
 class EndpointUnusable(RuntimeError):

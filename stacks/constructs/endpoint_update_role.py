@@ -13,6 +13,8 @@ from constructs import Construct
 
 from stacks.constructs import findings
 from stacks.constructs.shared import SharedResources
+from stacks.endpoint_alarms import green_alarm_prefix
+from stacks.names import VARIANTS
 
 _MADE = {"model": "Model", "endpoint-config": "EndpointConfig"}
 
@@ -21,6 +23,7 @@ class EndpointUpdateRole(Construct):
     """Assumed by CloudFormation only, for the one stack that ``apply_release`` may update.
 
     Models and configurations are named by CloudFormation: they are told apart by the tags that every resource of the app carries.
+    The conditions on tags are those of AWS's own policy AmazonSageMakerHyperPodInferenceAccess (version 3).
 
     The trust has no condition on the source account: AWS documents none for a service role, CDK's own has none, and a role cannot be
     passed from another account anyhow.
@@ -50,14 +53,21 @@ class EndpointUpdateRole(Construct):
         if shared.settings.hosting.scaling:
             self._allow_scaling()
 
+    @property
+    def _tags(self) -> dict[str, str]:
+        """Those that every resource of this stage carries (``stacks/application.py``)."""
+        return {"application": self._shared.settings.name, "stage": self._shared.settings.stage}
+
     def _allow_models(self) -> None:
-        names, key = self._shared.names, self._shared.key.key_arn
-        tags = {"application": self._shared.settings.name, "stage": self._shared.settings.stage}
+        names, key, tags = self._shared.names, self._shared.key.key_arn, self._tags
         for resource, kind in _MADE.items():
             arn, because = names.arn("sagemaker", f"{resource}/*"), "CloudFormation names them; the tags of this stage are required"
             requested = {"StringEquals": {f"aws:RequestTag/{tag}": value for tag, value in tags.items()}}
             tagged = {"StringEquals": {f"aws:ResourceTag/{tag}": value for tag, value in tags.items()}}
-            self._allow([f"sagemaker:Create{kind}", "sagemaker:AddTags"], [arn], requested, because=because)
+            self._allow([f"sagemaker:Create{kind}"], [arn], requested, because=because)
+            # With the creation only: by itself AddTags would make any model of the account one of ours, to be deleted or served.
+            created = {"StringEquals": {**requested["StringEquals"], "sagemaker:TaggingAction": f"Create{kind}"}}
+            self._allow(["sagemaker:AddTags"], [arn], created)
             self._allow([f"sagemaker:Delete{kind}", "sagemaker:ListTags"], [arn], tagged)
             self._allow([f"sagemaker:Describe{kind}"], [arn])  # Application Auto Scaling reads the configuration as its caller
         role = f"arn:aws:iam::{Aws.ACCOUNT_ID}:role/{names.endpoint_role}"
@@ -73,9 +83,11 @@ class EndpointUpdateRole(Construct):
     def _allow_endpoint(self) -> None:
         names = self._shared.names
         endpoint = names.arn("sagemaker", f"endpoint/{names.endpoint}")
-        # Creating and updating an endpoint is checked on the configuration as well, which is only read here.
+        # Creating and updating an endpoint is checked on the configuration as well: it must be one of this stage.
         changes = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
-        self._allow(changes, [endpoint, names.arn("sagemaker", "endpoint-config/*")])
+        self._allow(changes, [endpoint])
+        tagged = {"StringEquals": {f"aws:ResourceTag/{tag}": value for tag, value in self._tags.items()}}
+        self._allow(changes, [names.arn("sagemaker", "endpoint-config/*")], tagged)
         self._allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"], [endpoint])
 
     def _allow_alarms(self) -> None:
@@ -83,8 +95,8 @@ class EndpointUpdateRole(Construct):
         verbs = ["PutMetricAlarm", "DescribeAlarms", "DeleteAlarms", "ListTagsForResource", "TagResource"]
         self._allow(
             [f"cloudwatch:{verb}" for verb in verbs],
-            [names.arn("cloudwatch", f"alarm:{names.prefix}-*")],
-            because="The rollback alarms follow the new configuration; all have this prefix",
+            [names.arn("cloudwatch", f"alarm:{green_alarm_prefix(names, variant)}*") for variant in VARIANTS],
+            because="The rollback alarms follow the new configuration; no other alarm of the stage changes with a release",
         )
 
     def _allow_scaling(self) -> None:

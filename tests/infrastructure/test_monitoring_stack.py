@@ -200,7 +200,7 @@ def test_the_dashboard_shows_drift_reviews_and_both_variants(template: Template)
     for metric in widgets["Open reviews"]:
         assert metric[:4] == ["ReviewLoop/reviewloop/dev", metric[1], "service", "reviewloop-dev-reconcile"]
         assert f'"{metric[1]}"' in source
-    for name in ("Invocations", "ModelLatency", "Invocation4XXErrors"):
+    for name in ("Invocations", "ModelLatency", "InvocationModelErrors"):
         assert [metric[:6] for metric in widgets[f"{name} by variant"]] == [
             ["AWS/SageMaker", name, "EndpointName", "reviewloop-dev", "VariantName", variant] for variant in ("champion", "challenger")
         ]

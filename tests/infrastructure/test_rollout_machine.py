@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 from aws_cdk import App
 from aws_cdk.assertions import Template
-from deployed_definition import arn, definition, grants
-from endpoint_choices import DEV, hosting, stack_of
+from deployed_definition import arn, definition, grants, resolve, statements
+from endpoint_choices import DEV, hosting, stack_of, variant_alarms
 
+from lambdas.common.rollout import Outcome
+from lambdas.plan_rollout.plan import Kind
 from stacks.application import FEATURE_FLAGS
 from stacks.rollout import RolloutStack
 from stacks.settings import Settings
@@ -33,7 +36,30 @@ def template() -> Template:
 def test_only_what_takes_a_release_back_is_recorded_first(template: Template) -> None:
     states: dict[str, Any] = definition(template)["States"]
     first = {name: state["Parameters"]["record_first"] for name, state in states.items() if "record_first" in state.get("Parameters", {})}
-    assert first == {"FirstApply": False, "ChallengeApply": False, "PromoteApply": False, "UndoFirst": True, "WithdrawApply": True}
+    forth, back = ("FirstApply", "ChallengeApply", "PromoteApply", "ReplaceApply"), ("UndoFirst", "WithdrawApply", "ClearApply")
+    assert first == {**dict.fromkeys(forth, False), **dict.fromkeys(back, True)}
+    for name in (*forth, *back):  # a rollback that fails again and again is not tried for ever
+        retries = {error: retry["MaxAttempts"] for retry in states[name]["Retry"] for error in retry["ErrorEquals"]}
+        assert retries.get("RollbackContinued") == (2 if name in back else None)
+
+
+def test_every_kind_of_plan_has_its_branch_and_every_outcome_its_end(template: Template) -> None:
+    states: dict[str, Any] = definition(template)["States"]
+    branches = {choice["StringEquals"]: choice["Next"] for choice in states["Kind"]["Choices"]}
+    assert branches | {Kind.UNCHANGED: states["Kind"]["Default"]} == {
+        Kind.FIRST: "FirstApply", Kind.EXPERIMENT: "OpenCanary", Kind.REPLACEMENT: "ReplaceApply", Kind.WITHDRAWAL: "Asked",
+        Kind.REBUILD: "ClearApply", Kind.UNCHANGED: "Unchanged",
+    }  # fmt: skip
+    assert states["Asked"]["Next"] == "TakeAll", "the challenger loses its callers first"
+    told = {state["Parameters"]["outcome"] for state in states.values() if "outcome" in state.get("Parameters", {})}
+    assert told == set(Outcome)
+    (patience,) = (retry for retry in states["Plan"]["Retry"] if "EndpointUpdating" in retry["ErrorEquals"])
+    assert patience["MaxAttempts"] * patience["IntervalSeconds"] >= DEV.hosting.fleet_shift.max_execution_seconds
+
+
+def test_a_stuck_rollback_is_continued_under_the_narrow_role_alone(template: Template) -> None:
+    (grant,) = (one for one in statements(template, "ApplyReleaseRole") if "cloudformation:ContinueUpdateRollback" in one["Action"])
+    assert grant["Condition"]["StringEquals"].keys() == {"cloudformation:RoleArn"}
 
 
 def test_apply_release_sees_the_one_endpoint(template: Template) -> None:
@@ -68,3 +94,29 @@ def test_three_fleet_shifts_fit_the_history_and_are_waited_for_to_their_end(seco
     for name, error in (("ChallengeApply", "StackBusy"), ("OpenCanary", "EndpointUpdating")):
         (patience,) = (retry for retry in states[name]["Retry"] if error in retry["ErrorEquals"])
         assert patience["MaxAttempts"] * patience["IntervalSeconds"] >= seconds
+
+
+def test_a_release_changes_its_rollback_alarms_and_none_that_watches_the_stage(template: Template) -> None:
+    """Whoever could delete the stage's alarms could hide what a bad release does."""
+    endpoint = Template.from_stack(stack_of(DEV))
+    ours = [name for name in grants(template, "EndpointUpdateRole")["cloudwatch:DeleteAlarms"] if "TargetTracking" not in name]
+    assert sorted(ours) == [arn("cloudwatch", f"alarm:reviewloop-dev-{variant}-green-*") for variant in ("challenger", "champion")]
+    names = [str(resolve(endpoint.to_json(), item["Properties"]["AlarmName"])) for item in variant_alarms(endpoint, green=True).values()]
+    assert all(any(fnmatchcase(arn("cloudwatch", f"alarm:{name}"), one) for one in ours) for name in names)
+
+
+def test_only_what_a_release_creates_gets_its_tags_and_only_configurations_with_them_are_served(template: Template) -> None:
+    """By AddTags alone any model of the account could be made one of this stage, and then be deleted or served."""
+    ours = {"application": "reviewloop", "stage": "dev"}
+    kinds = {arn("sagemaker", "model/*"): "CreateModel", arn("sagemaker", "endpoint-config/*"): "CreateEndpointConfig"}
+    granted = statements(template, "EndpointUpdateRole")
+    tagging = [one for one in granted if "sagemaker:AddTags" in one["Action"] and one["Resource"] in kinds]
+    assert {one["Resource"]: one["Condition"] for one in tagging} == {
+        resource: {"StringEquals": {f"aws:RequestTag/{key}": value for key, value in ours.items()} | {"sagemaker:TaggingAction": action}}
+        for resource, action in kinds.items()
+    }
+    serving = [one for one in granted if "sagemaker:UpdateEndpoint" in one["Action"]]
+    assert {one["Resource"]: one.get("Condition") for one in serving} == {
+        arn("sagemaker", "endpoint/reviewloop-dev"): None,
+        arn("sagemaker", "endpoint-config/*"): {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in ours.items()}},
+    }

@@ -320,6 +320,28 @@ def test_nothing_was_denied_to_the_apps_own_roles(released: ReleasedApp) -> None
     assert ours == []
 
 
+def test_an_endpoint_that_the_function_may_not_call_is_told_by_action_and_resource(
+    released: ReleasedApp, wait_until: Callable[..., Any]
+) -> None:
+    """It is a fault of the stack, so no "busy" that callers wait for, and an alarm of its own."""
+    iam, action = released.client("iam"), "sagemaker:InvokeEndpoint"
+    (role,) = (one["RoleName"] for one in iam.list_roles()["Roles"] if "PredictionsPredictRole" in one["RoleName"])
+    (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    whole = json.dumps(iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"])
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=whole.replace(action, "sagemaker:ListEndpoints"))
+    try:
+        answer = released.predict("a positive text")
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=whole)
+    assert (answer.status, "retry-after" in answer.headers) == (500, False)
+    group = {"logGroupName": f"/aws/lambda/{released.prefix}-predict"}
+    lines = [event["message"] for event in released.client("logs").filter_log_events(**group)["events"]]
+    told = [json.loads(line) for line in lines if '"access denied"' in line]
+    endpoint = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/{released.prefix}"
+    assert [(one["level"], one["action"], one["resource"]) for one in told] == [("ERROR", action, endpoint)]
+    wait_until(lambda: f"{released.prefix}-endpoint-access-denied" in ringing_alarms(released))
+
+
 # -- an update that fails ------------------------------------------------------------------------------
 
 

@@ -58,17 +58,28 @@ def _alone_again(app: ReleasedApp, champion: str) -> Iterator[None]:
     yield
 
 
-def roll_out(app: ReleasedApp, champion: str, challenger: str, seconds: float = 240) -> dict[str, Any]:
-    functions = app.client("stepfunctions")
+def start(app: ReleasedApp, content: dict[str, Any]) -> str:
     machine = f"arn:aws:states:{app.settings.region}:000000000000:stateMachine:{app.prefix}-rollout"
-    content = json.dumps({"champion": champion, "challenger": challenger, "reason": "a test"})
-    arn = functions.start_execution(stateMachineArn=machine, input=content)["executionArn"]
+    arn: str = app.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(content))["executionArn"]
+    return arn
+
+
+def finished(app: ReleasedApp, arn: str, seconds: float = 240) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
-    while (described := functions.describe_execution(executionArn=arn))["status"] == "RUNNING":
+    while (described := app.client("stepfunctions").describe_execution(executionArn=arn))["status"] == "RUNNING":
         assert time.monotonic() < deadline, f"the rollout still runs after {seconds:.0f} s"
         time.sleep(0.2)
     found: dict[str, Any] = described
     return found
+
+
+def roll_out(app: ReleasedApp, champion: str, challenger: str) -> dict[str, Any]:
+    return finished(app, start(app, {"champion": champion, "challenger": challenger, "reason": "a test"}))
+
+
+def withdraw(app: ReleasedApp) -> dict[str, Any]:
+    """The one action of the operations page."""
+    return finished(app, start(app, {"withdraw": True}))
 
 
 def outcome(ended: dict[str, Any]) -> dict[str, Any]:
@@ -114,13 +125,13 @@ def test_what_serves_already_is_left_alone(app: ReleasedApp, champion: str) -> N
 
 
 @pytest.mark.parametrize("model", [TinyModel("bad-1", fail_share=0.5), TinyModel("crashing-1", crash_share=0.5)], ids=lambda m: m.version)
-def test_a_bad_challenger_is_rolled_back_by_alarm_and_told_so(app: ReleasedApp, champion: str, model: TinyModel) -> None:
+def test_a_bad_challenger_is_rolled_back_by_alarm_or_judge_and_told_so(app: ReleasedApp, champion: str, model: TinyModel) -> None:
     """A container that crashes gives no status code: only InvocationModelErrors sees it."""
     bad = app.register(model)
     with traffic(app) as statuses:
         ended = outcome(roll_out(app, champion, bad))
     assert ended["outcome"] == "rolled_back"
-    assert "alarm" in ended["reason"].lower()
+    assert "alarm" in ended["reason"].lower() or "calls failed" in ended["reason"]
     assert {502, 503} & set(statuses)  # callers did meet the bad model
     assert 500 not in statuses
     assert app.running() == {"champion": champion, "challenger": champion}
@@ -163,6 +174,67 @@ def test_an_unapproved_package_is_not_released(app: ReleasedApp, champion: str) 
     assert record(app) == f"{champion},{champion}"
 
 
+# -- withdrawing -----------------------------------------------------------------------------------
+
+
+def stop_when(app: ReleasedApp, arn: str, reached: Callable[[], bool], wait_until: Callable[..., Any]) -> None:
+    wait_until(reached, seconds=120)
+    app.client("stepfunctions").stop_execution(executionArn=arn)
+
+
+@pytest.mark.parametrize("moment", ["in the middle of the fleet shift", "at a weight step"])
+def test_a_stopped_rollout_is_withdrawn(app: ReleasedApp, champion: str, moment: str, wait_until: Callable[..., Any]) -> None:
+    challenger = app.register(TinyModel(f"stopped-{moment.rsplit(maxsplit=1)[-1]}"))
+    arn = start(app, {"champion": champion, "challenger": challenger})
+    reached = {
+        "in the middle of the fleet shift": lambda: "PendingDeploymentSummary" in app.endpoint(),
+        "at a weight step": lambda: app.endpoint()["EndpointStatus"] == "InService" and app.running()["challenger"] == challenger,
+    }
+    stop_when(app, arn, reached[moment], wait_until)
+    assert record(app) == f"{champion},{challenger}"
+    ended = outcome(withdraw(app))
+    assert ended["outcome"] == "withdrawn"
+    assert f"{champion} goes on alone, {challenger} taken back" in ended["reason"]
+    assert app.running() == {"champion": champion, "challenger": champion}
+    assert (record(app), weights(app)) == (f"{champion},{champion}", {"champion": 1.0, "challenger": 0.0})
+
+
+def test_a_rollout_that_runs_must_be_stopped_before_it_is_withdrawn(app: ReleasedApp, champion: str) -> None:
+    arn = start(app, {"champion": champion, "challenger": app.register(TinyModel("running-1"))})
+    refused = withdraw(app)
+    assert (refused["error"], "stop it" in refused["cause"]) == ("AnotherRolloutRuns", True)
+    app.client("stepfunctions").stop_execution(executionArn=arn)
+    assert outcome(withdraw(app))["outcome"] == "withdrawn"
+    assert outcome(withdraw(app))["outcome"] == "withdrawn"  # once more does no harm
+
+
+def test_an_endpoint_that_failed_is_made_anew_with_the_champion(app: ReleasedApp, champion: str, wait_until: Callable[..., Any]) -> None:
+    """It takes no update any more: the worst that a stopped rollout can leave behind."""
+    old = app.endpoint()["EndpointConfigName"]
+    arn = start(app, {"champion": champion, "challenger": app.register(TinyModel("fatal-1"))})
+    stop_when(app, arn, lambda: "PendingDeploymentSummary" in app.endpoint(), wait_until)
+    app.client("sagemaker").delete_endpoint_config(EndpointConfigName=old)
+    wait_until(lambda: app.endpoint()["EndpointStatus"] == "Failed")
+    assert outcome(withdraw(app))["outcome"] == "released"
+    assert app.endpoint()["EndpointStatus"] == "InService"
+    assert record(app) == f"{champion},{champion}"
+
+
+def test_a_champion_whose_package_was_deleted_is_replaced_at_once(app: ReleasedApp, champion: str) -> None:
+    lost, better = app.register(TinyModel("lost-1")), app.register(TinyModel("better-0"))
+    assert outcome(finished(app, start(app, {"champion": lost, "replace": True})))["outcome"] == "released"
+    assert app.running() == {"champion": lost, "challenger": lost}
+    app.client("sagemaker").delete_model_package(ModelPackageName=lost)
+    refused = roll_out(app, lost, better)
+    assert refused["error"] == "InvalidRollout"
+    assert '"replace": true' in json.loads(refused["cause"])["errorMessage"]
+    assert outcome(finished(app, start(app, {"champion": champion, "replace": True})))["outcome"] == "released"
+    assert (record(app), weights(app)) == (f"{champion},{champion}", {"champion": 1.0, "challenger": 0.0})
+
+
+# -- roles -----------------------------------------------------------------------------------------
+
+
 def test_a_role_without_one_action_fails_the_rollout_by_its_name(app: ReleasedApp, champion: str) -> None:
     iam, action = app.client("iam"), "sagemaker:UpdateEndpointWeightsAndCapacities"
     (role,) = (one["RoleName"] for one in iam.list_roles()["Roles"] if "ShiftWeights" in one["RoleName"])
@@ -180,17 +252,23 @@ def test_a_role_without_one_action_fails_the_rollout_by_its_name(app: ReleasedAp
     assert [one for one in app.denied() if action in one and role in one]
 
 
-def test_the_service_role_of_the_update_is_needed_too(app: ReleasedApp, champion: str) -> None:
-    iam, action = app.client("iam"), "sagemaker:CreateEndpointConfig"
+@contextmanager
+def update_role_without(app: ReleasedApp, action: str) -> Iterator[None]:
+    iam = app.client("iam")
     (role,) = (one["RoleName"] for one in iam.list_roles()["Roles"] if "EndpointUpdateRole" in one["RoleName"])
     (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    whole = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-    less = json.dumps(whole).replace(action, "sagemaker:ListEndpointConfigs")
-    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=less)
+    whole = json.dumps(iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"])
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=whole.replace(f'"{action}"', '"sagemaker:ListEndpoints"'))
     try:
-        ended = outcome(roll_out(app, champion, app.register(TinyModel("locked-out-2"))))
+        yield
     finally:
-        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(whole))
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=whole)
+
+
+def test_the_service_role_of_the_update_is_needed_too(app: ReleasedApp, champion: str) -> None:
+    action = "sagemaker:CreateEndpointConfig"
+    with update_role_without(app, action):
+        ended = outcome(roll_out(app, champion, app.register(TinyModel("locked-out-2"))))
     assert ended["outcome"] == "rolled_back"
     assert action in ended["reason"]
     assert record(app) == f"{champion},{champion}"

@@ -86,6 +86,19 @@ def test_nothing_is_asked_that_the_properties_do_not_need() -> None:
     assert needed("AWS::Lambda::Function", change("create", new={"Role": ROLE})) == []
 
 
+@pytest.mark.parametrize("kind", ["Model", "EndpointConfig", "Endpoint"])
+def test_tags_that_come_with_a_creation_say_so(kind: str) -> None:
+    """So a role can be kept from tagging what it did not create."""
+    tags = {"Tags": [{"Key": "application", "Value": "reviewloop"}]}
+
+    def tagging(verb: Any, **sides: Any) -> list[Any]:
+        checks = needed(f"AWS::SageMaker::{kind}", change(verb, **sides))
+        return [check.context.get("sagemaker:TaggingAction") for check in checks if check.action == "sagemaker:AddTags"]
+
+    assert tagging("create", new=tags) == [f"Create{kind}"]
+    assert tagging("update", old={}, new=tags) == [None]
+
+
 def test_resources_are_the_arns_of_the_service_authorization_reference() -> None:
     checks = needed("AWS::SageMaker::Endpoint", change("create", new={"EndpointConfigName": "Config-A"}))
     assert [c.resource.rsplit(":", 1)[-1] for c in checks] == ["endpoint/thing", "endpoint-config/config-a", "endpoint/thing"]

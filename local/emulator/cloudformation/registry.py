@@ -6,6 +6,7 @@ Everything registered here runs on a worker thread, because it calls services of
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -67,6 +68,9 @@ def register(type_name: str, resource_type: ResourceType, *, name_length: int = 
     schema = SCHEMAS[type_name]
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, Any]]:
+        # As in AWS a resource made anew has another name, or it would meet one that was kept. The seed travels with the resource.
+        if not provisioners._NAME_SEED.get():
+            provisioners._NAME_SEED.set(uuid.uuid4().hex[:8])
         name = provisioners._physical_name(stack_name, logical_id, max_len=name_length, lowercase=lower_case)
 
         def step() -> Resource:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextvars
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ministack.core import responses
@@ -28,6 +29,7 @@ from local.emulator.api import ApiError
 from local.emulator.cloudformation.stack_role_needs import LINKED_ROLE_NAME, Change, Properties, Verb, needed
 from local.emulator.iam.requests import Check
 from local.emulator.role_decisions import Denied, may_be_assumed_by, require
+from local.emulator.sagemaker import hosting_tags
 
 HttpResponse = tuple[int, dict[str, str], bytes]
 Handler = Callable[[dict[str, Any]], HttpResponse]
@@ -70,8 +72,10 @@ def guarded(type_name: str, verb: Verb, name: str, *, old: Properties | None = N
     for check in needed(type_name, change):
         if check.action == "iam:CreateServiceLinkedRole" and LINKED_ROLE_NAME in ministack_iam._roles:
             continue
+        # What is only used, such as an endpoint's configuration, has its tags in the service.
+        used = {f"aws:ResourceTag/{key}": value for key, value in hosting_tags.of(check.resource).items()}
         try:
-            require(role, SESSION, check)
+            require(role, SESSION, replace(check, context={**used, **check.context}))
         except Denied as denied:
             raise ApiError("AccessDeniedException", str(denied), 403) from None
 

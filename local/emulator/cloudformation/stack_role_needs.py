@@ -55,13 +55,17 @@ def _own_tags(properties: Properties) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in properties.get("Tags", []) if not tag["Key"].startswith("aws:")}
 
 
-def _tagging(change: Change, resource: str, add: str, remove: str, *, system_tags: bool) -> Iterator[Check]:
-    """``system_tags``: CloudFormation tags every resource of this type, so creating one always takes ``add``."""
+def _tagging(change: Change, resource: str, add: str, remove: str, *, system_tags: bool, created_by: str = "") -> Iterator[Check]:
+    """``system_tags``: CloudFormation tags every resource of this type, so creating one always takes ``add``.
+
+    ``created_by``: SageMaker's operation that sets the tags with the resource, its condition key ``sagemaker:TaggingAction``.
+    """
     if change.verb == "delete":
         return
     before, after = _own_tags(change.old), _own_tags(change.new)
     if any(before.get(key) != value for key, value in after.items()) or (system_tags and change.verb == "create"):
-        yield Check(add, resource, change.tag_keys())
+        tagging = {"sagemaker:TaggingAction": created_by} if created_by and change.verb == "create" else {}
+        yield Check(add, resource, {**change.tag_keys(), **tagging})
     if before.keys() - after.keys():
         yield Check(remove, resource)
 
@@ -81,7 +85,7 @@ def _model(change: Change) -> Iterator[Check]:
         yield from _passed(change.new.get("ExecutionRoleArn"), "sagemaker.amazonaws.com")
     elif change.verb == "delete":
         yield Check("sagemaker:DeleteModel", arn, change.tag_keys())
-    yield from _tagging(change, arn, "sagemaker:AddTags", "sagemaker:DeleteTags", system_tags=True)
+    yield from _tagging(change, arn, "sagemaker:AddTags", "sagemaker:DeleteTags", system_tags=True, created_by="CreateModel")
 
 
 def _endpoint_config(change: Change) -> Iterator[Check]:
@@ -94,7 +98,8 @@ def _endpoint_config(change: Change) -> Iterator[Check]:
             yield Check("kms:DescribeKey", str(key) if str(key).startswith("arn:") else change.arn("kms", f"key/{key}"))
     elif change.verb == "delete":
         yield Check("sagemaker:DeleteEndpointConfig", arn, change.tag_keys())
-    yield from _tagging(change, arn, "sagemaker:AddTags", "sagemaker:DeleteTags", system_tags=False)
+    created_by = "CreateEndpointConfig"
+    yield from _tagging(change, arn, "sagemaker:AddTags", "sagemaker:DeleteTags", system_tags=False, created_by=created_by)
 
 
 def _endpoint(change: Change) -> Iterator[Check]:
@@ -108,7 +113,7 @@ def _endpoint(change: Change) -> Iterator[Check]:
         yield Check(action, arn)
         yield Check(action, change.arn("sagemaker", f"endpoint-config/{str(change.new.get('EndpointConfigName', '')).lower()}"))
         yield Check("sagemaker:DescribeEndpoint", arn)
-    yield from _tagging(change, arn, "sagemaker:AddTags", "sagemaker:DeleteTags", system_tags=False)
+    yield from _tagging(change, arn, "sagemaker:AddTags", "sagemaker:DeleteTags", system_tags=False, created_by="CreateEndpoint")
 
 
 # -- Application Auto Scaling ----------------------------------------------------------------------

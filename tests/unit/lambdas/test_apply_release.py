@@ -12,7 +12,7 @@ import pytest
 from botocore.stub import Stubber
 
 from lambdas.apply_release import handler as entry
-from lambdas.apply_release.request import StackBusy, StackUnusable, refusal, update_request
+from lambdas.apply_release.request import RollbackContinued, StackBusy, StackUnusable, refusal, to_be_skipped, update_request
 
 
 def test_everything_but_the_record_stays_as_it_was() -> None:
@@ -57,6 +57,28 @@ def test_any_other_endpoint_is_left_to_cloudformation(status: str) -> None:
     assert refusal("s", "UPDATE_COMPLETE", {"EndpointName": "e", "EndpointStatus": status}) is None
 
 
+def event(resource: str, status: str) -> dict[str, str]:
+    return {"LogicalResourceId": resource, "ResourceStatus": status}
+
+
+EVENTS = [
+    event("s", "UPDATE_ROLLBACK_FAILED"),
+    event("Endpoint", "UPDATE_FAILED"),
+    event("Alarm", "UPDATE_COMPLETE"),
+    event("Alarm", "UPDATE_FAILED"),
+    event("s", "UPDATE_ROLLBACK_IN_PROGRESS"),
+    event("Model", "UPDATE_FAILED"),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "skipped"), [("Failed", ["Endpoint"]), ("OutOfService", ["Endpoint"]), ("InService", []), ("Updating", []), (None, [])]
+)
+def test_only_of_a_failed_endpoint_is_left_out_what_cannot_go_back(status: str | None, skipped: list[str]) -> None:
+    """Anything else would leave CloudFormation with another picture of the endpoint than what runs."""
+    assert to_be_skipped("s", EVENTS, {"EndpointName": "e", "EndpointStatus": status} if status else None) == skipped
+
+
 # -- the record -------------------------------------------------------------------------------------
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/reviewloop-dev/1"
@@ -96,10 +118,19 @@ def record_is_written(stubs: dict[str, Stubber]) -> None:
     stubs["ssm"].add_response("put_parameter", {"Version": 2}, {"Name": "/release", "Value": RECORD, "Overwrite": True})
 
 
-def test_a_release_that_is_taken_back_leaves_the_record_even_of_a_stuck_stack(stubs: dict[str, Stubber]) -> None:
+def test_a_release_that_is_taken_back_leaves_the_record_even_of_an_unusable_stack(stubs: dict[str, Stubber]) -> None:
+    record_is_written(stubs)
+    stack_is(stubs, "ROLLBACK_FAILED")
+    with pytest.raises(StackUnusable):
+        applied(record_first=True)
+
+
+def test_a_stack_whose_rollback_failed_goes_on_with_it_under_the_same_narrow_role(stubs: dict[str, Stubber]) -> None:
     record_is_written(stubs)
     stack_is(stubs, "UPDATE_ROLLBACK_FAILED")
-    with pytest.raises(StackUnusable):
+    role = "arn:aws:iam::123456789012:role/update"
+    stubs["cloudformation"].add_response("continue_update_rollback", {}, {"StackName": "stack", "RoleARN": role})
+    with pytest.raises(RollbackContinued, match=rf"continue-update-rollback --stack-name stack --role-arn {role}"):
         applied(record_first=True)
 
 

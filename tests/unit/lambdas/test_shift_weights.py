@@ -13,9 +13,10 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.common.endpoint import EndpointUpdating
 from lambdas.common.rollout import Progress
 from lambdas.shift_weights import handler as entry
-from lambdas.shift_weights.weights import EndpointUnusable, EndpointUpdating, change, weights_of
+from lambdas.shift_weights.weights import EndpointUnusable, change, weights_of
 
 
 def endpoint(champion: float, challenger: float, status: str = "InService") -> dict[str, Any]:
