@@ -46,7 +46,7 @@ def _check(uri: str) -> int:
 
 def _lay_inputs(page: str, labels: list[str]) -> dict[str, str]:
     """Write page and label category file; an equal pair is written over itself."""
-    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": label} for label in labels]})
+    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": label} for label in labels]}, allow_nan=False)
     digest = hashlib.sha256(f"{page}\0{categories}".encode()).hexdigest()[:16]
     uris = {}
     for field, name, content in (("page_uri", "worker-template.liquid", page), ("categories_uri", "categories.json", categories)):

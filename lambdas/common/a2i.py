@@ -46,7 +46,7 @@ class A2iBackend:
             self._client.start_human_loop(
                 HumanLoopName=request.review_id,
                 FlowDefinitionArn=self._flow_definition_arn,
-                HumanLoopInput={"InputContent": json.dumps(content, ensure_ascii=False)},
+                HumanLoopInput={"InputContent": json.dumps(content, ensure_ascii=False, allow_nan=False)},
             )
         except ClientError as error:
             problem = error.response["Error"]

@@ -36,7 +36,7 @@ def answer(event: Mapping[str, Any], act: Callable[[Mapping[str, Any]], Resource
         logger.exception("custom resource failed", extra={"request_type": event.get("RequestType")})
         body |= {"Status": "FAILED", "PhysicalResourceId": physical_id, "Reason": f"{type(error).__name__}: {error}"[:_REASON_LIMIT]}
     request = urllib.request.Request(  # noqa: S310  (CloudFormation's own pre-signed https URL)
-        event["ResponseURL"], data=json.dumps(body).encode(), method="PUT", headers={"Content-Type": ""}
+        event["ResponseURL"], data=json.dumps(body, allow_nan=False).encode(), method="PUT", headers={"Content-Type": ""}
     )
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310  (the same URL)
         return body

@@ -33,4 +33,4 @@ def ground_truth_line(prediction_id: str, label: str) -> bytes:
         "eventMetadata": {"eventId": prediction_id},
         "eventVersion": "0",
     }
-    return json.dumps(record).encode() + b"\n"
+    return json.dumps(record, allow_nan=False).encode() + b"\n"

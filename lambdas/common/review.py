@@ -93,7 +93,7 @@ class ReviewRequest:
         return replace(self, attempt=self.attempt + 1)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False)
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, body: str) -> ReviewRequest:

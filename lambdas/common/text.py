@@ -123,7 +123,7 @@ def json_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 def kind(value: Any) -> str:
     """What a value of a JSON document is, in JSON's words."""
     if value is None or isinstance(value, bool):
-        return json.dumps(value)
+        return json.dumps(value, allow_nan=False)
     if isinstance(value, int | float):
         return f"the number {value!r}"[:60]
     names: dict[type, str] = {str: "a string", list: "a list", dict: "an object"}

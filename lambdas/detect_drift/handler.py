@@ -118,7 +118,9 @@ def _publish(report: DriftReport, left_out: int) -> None:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Returns ``{"status": "no_release" | "window_not_full" | "assessed", "predictions", "left_out", "values", "scores", "score"}``."""
+    """Returns ``{"status": "no_release" | "window_not_full" | "assessed", "predictions", "left_out", "values", "scores", "score",
+    "unusable"}``: of each statistic that cannot speak, the reason.
+    """
     record = client("ssm").get_parameter(Name=_environment().release_parameter)["Parameter"]["Value"]
     release = Release.parse(record)
     if not release.exists:
@@ -131,6 +133,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     _publish(report, recent.left_out)
     if recent.left_out:
         logger.warning("captured answers could not be used: drift left them out", extra={"left_out": recent.left_out})
+    unusable = dict(report.unusable)
+    if unusable:
+        logger.warning("statistics cannot speak: drift left them out", extra={"unusable": unusable})
     logger.info("drift assessed", extra={"predictions": report.predictions, "values": report.values, "scores": report.scores})
     return {
         "status": "assessed" if report.score is not None else "window_not_full",
@@ -140,4 +145,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "values": dict(report.values),
         "scores": dict(report.scores),
         "score": report.score,
+        "unusable": unusable,
     }

@@ -184,7 +184,7 @@ def creation_request(properties: Mapping[str, Any], human_task_ui_arn: str) -> d
         "HumanLoopConfig": {**human_loop, "HumanTaskUiArn": human_task_ui_arn},
         "OutputConfig": {"S3OutputPath": properties["S3OutputPath"], "KmsKeyId": properties["KmsKeyId"]},
     }
-    return {"FlowDefinitionName": f"{properties['BaseName']}-{_digest(json.dumps(content, sort_keys=True))}", **content}
+    return {"FlowDefinitionName": f"{properties['BaseName']}-{_digest(json.dumps(content, sort_keys=True, allow_nan=False))}", **content}
 
 
 def _digest(content: str) -> str:

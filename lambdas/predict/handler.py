@@ -83,7 +83,7 @@ def _ask_model(prediction_id: str, text: str) -> tuple[ModelAnswer, str]:
             "ContentType": "application/json",
             "Accept": "application/json",
             "InferenceId": prediction_id,
-            "Body": json.dumps({"inputs": text}).encode(),
+            "Body": json.dumps({"inputs": text}, allow_nan=False).encode(),
         }
         response = invoke(_runtime, request, deadline=_environment().model_deadline_seconds)
         return ModelAnswer.parse(response["Body"].read()), response["InvokedProductionVariant"]
@@ -167,7 +167,7 @@ def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     if status == 503:
         headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    return {"statusCode": status, "headers": headers, "body": json.dumps(body)}
+    return {"statusCode": status, "headers": headers, "body": json.dumps(body, allow_nan=False)}
 
 
 @logger.inject_lambda_context

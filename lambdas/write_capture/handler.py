@@ -79,5 +79,5 @@ def _captured(items: list[dict[str, Any]]) -> Iterator[CapturedPrediction]:
         except UnusableRecord as error:
             prediction_id = str(item.get("prediction_id"))
             logger.error("no captured line can be made of a record", extra={"prediction_id": prediction_id, "error": str(error)})
-            letter = json.dumps({"prediction_id": prediction_id, "reason": str(error)})
+            letter = json.dumps({"prediction_id": prediction_id, "reason": str(error)}, allow_nan=False)
             client("sqs").send_message(QueueUrl=_environment().dead_letters_url, MessageBody=letter)

@@ -65,7 +65,7 @@ def captured(item: Mapping[str, Any]) -> CapturedPrediction:
         "eventMetadata": {"eventId": prediction_id, "inferenceId": prediction_id, "inferenceTime": f"{at:%Y-%m-%dT%H:%M:%SZ}"},
         "eventVersion": "0",
     }
-    return CapturedPrediction(at, prediction_id, variant, json.dumps(document, ensure_ascii=False))
+    return CapturedPrediction(at, prediction_id, variant, json.dumps(document, ensure_ascii=False, allow_nan=False))
 
 
 def objects(predictions: Iterable[CapturedPrediction], endpoint: str) -> dict[str, bytes]:
@@ -87,7 +87,12 @@ def _name(inside: list[CapturedPrediction]) -> str:
 
 
 def _side(mode: str, data: Any) -> dict[str, str]:
-    return {"observedContentType": "application/json", "mode": mode, "data": json.dumps(data, ensure_ascii=False), "encoding": "JSON"}
+    return {
+        "observedContentType": "application/json",
+        "mode": mode,
+        "data": json.dumps(data, ensure_ascii=False, allow_nan=False),
+        "encoding": "JSON",
+    }
 
 
 def _text(item: Mapping[str, Any], field: str) -> str:
