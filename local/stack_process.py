@@ -12,7 +12,7 @@ import urllib.request
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from local import processes
+from local import plain_path, processes
 
 ROOT = Path(__file__).resolve().parent.parent
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
@@ -115,6 +115,7 @@ class Emulator:
             for pid, identity in children.items():
                 processes.end(pid, identity, grace_seconds=0)
         shutil.rmtree(self.run_dir / "tmp", ignore_errors=True)
+        plain_path.forget(self.run_dir)
         (self.run_dir / RECORD).unlink(missing_ok=True)
 
 

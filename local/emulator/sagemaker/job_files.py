@@ -18,6 +18,7 @@ from local.emulator import sessions
 from local.emulator.api import ApiError, Records
 from local.emulator.background import RUN_DIR
 from local.emulator.sagemaker.service_output import SAGEMAKER, split_s3_uri
+from local.plain_path import plain
 
 log = logging.getLogger("reviewloop.emulator")
 
@@ -162,8 +163,9 @@ def pack(folder: Path, target: Path) -> None:
 
 
 def rewrite(values: Sequence[str], root: Path) -> list[str]:
-    """The container's ``/opt/ml`` as the job's folder: without Docker nothing can be mounted there."""
-    return [value.replace(PREFIX, str(root)) for value in values]
+    """The container's ``/opt/ml`` as the job's folder: without Docker nothing can be mounted there. A value may be a shell script."""
+    folder = str(plain(root, RUN_DIR))
+    return [value.replace(PREFIX, folder) for value in values]
 
 
 def algorithm_error(root: Path, log_file: Path, returncode: int) -> JobFailed:
