@@ -58,6 +58,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, review: Review) -> Iterator[Page]:
     context = browser.new_context(base_url=review.emulator.url, viewport={"width": 1100, "height": 800})
     context.set_default_timeout(15_000)
+    expect.set_options(timeout=15_000)
     yield context.new_page()
     context.close()
 
