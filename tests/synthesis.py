@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from stacks import home
+
 ROOT = Path(__file__).resolve().parents[1]
-UNPACKED = Path.home() / ".cache" / "aws" / "jsii" / "package-cache"
+home.ensure()
+UNPACKED = Path(os.environ["HOME"]) / ".cache" / "aws" / "jsii" / "package-cache"
 """Where the CDK's libraries are unpacked once, 200 MB of them, for every home folder."""
 
 
