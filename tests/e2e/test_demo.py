@@ -93,8 +93,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, str]
     It runs where little can be taken for granted: in a folder with a space, ``&`` and a letter beyond ASCII, without a home folder that
     could be written to or made, with a profile of AWS that is not there.
     """
-    base = tmp_path_factory.mktemp("whole")
-    demo = Demo(base, copy_to(base / "plät form & x"))
+    project = copy_to(tmp_path_factory.mktemp("whole") / "plät form & x")
+    demo = Demo(project, project)
     code, said = demo.run("--quick", "--seed", "2", "--keep", HOME="/dev/null/home", AWS_PROFILE="of-a-real-account")
     try:
         assert code == 0, said
