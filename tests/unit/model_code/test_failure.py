@@ -59,5 +59,5 @@ def test_what_is_interrupted_is_no_failure(tmp_path: Path) -> None:
 
 
 def test_a_value_of_another_type_is_an_error_by_name() -> None:
-    with pytest.raises(InvalidHyperparameter, match="hyper-parameters: argument --epochs: invalid int value: 'many'"):
+    with pytest.raises(InvalidHyperparameter, match="hyper-parameter epochs = 'many': allowed is a number, 1 to 20"):
         read_arguments(["--epochs", "many"])
