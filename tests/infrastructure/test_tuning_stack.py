@@ -4,59 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
 from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, definition, fill_in, problems, resolve
+from tuning_choices import CHAMPION, DEV, HYPERBAND, PROD, VARIANTS, granted, planned, resources_of, stack_of
 
-from lambdas.plan_tuning.plan import channels, job_name, read_input
-from lambdas.plan_tuning.warm_start import Following, WarmStart, choose
+from lambdas.plan_tuning.plan import job_name
+from lambdas.plan_tuning.warm_start import Following, choose
 from lambdas.register_candidates.registration import package_request
 from lambdas.select_candidates.selection import evaluation_job_name, processing_inputs
 from local.emulator.step_functions_fields import refused
-from stacks.application import FEATURE_FLAGS
-from stacks.constructs import model_code_asset
 from stacks.constructs.state_machine import CRASHES, LAMBDA_FAULTS
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
-from stacks.settings import DatasetSettings, NetworkSettings, RetrainingSearch, Settings, load_settings
-from stacks.tuning import TuningStack
-from stacks.tuning_jobs import OBJECTIVE, longest_hours, search_parameters
-
-SETTINGS = Path(__file__).resolve().parents[2] / "settings"
-DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
-TEAM_KEY = "arn:aws:kms:us-east-1:999999999999:key/0a1b2c3d"
-VPC = NetworkSettings(mode="vpc", subnet_ids=("subnet-0a1b",), security_group_ids=("sg-0c2d",))
-CHAMPION = "s3://reviewloop-dev-models-123456789012-us-east-1/training/old-001/output/model.tar.gz"
-
-
-def changed(settings: Settings, **parts: dict[str, Any]) -> Settings:
-    return settings.model_copy(update={name: getattr(settings, name).model_copy(update=values) for name, values in parts.items()})
-
-
-HYPERBAND = changed(DEV, tuning={"strategy": "Hyperband", "early_stopping": "Off"})
-EXTRA = ("MaxRuntimeInSeconds", "RandomSeed", "RetryStrategy", "StrategyConfig")
-VARIANTS = {
-    "dev": DEV,
-    "prod": PROD,
-    "vpc": DEV.model_copy(update={"network": VPC}),
-    "cpu-free volume": changed(DEV, tuning={"instance_type": "ml.p3.2xlarge", "evaluation_instance_type": "ml.p3.2xlarge"}),
-    "hyperband": HYPERBAND,
-    "extra fields": changed(DEV, tuning={"extra_fields": EXTRA}),
-    "hyperband with extra fields": changed(HYPERBAND, tuning={"extra_fields": EXTRA}),
-    "shortest": changed(
-        DEV, tuning={"max_runtime_seconds": 60, "max_jobs": 1, "max_parallel_jobs": 1, "retraining": RetrainingSearch(max_jobs=1)}
-    ),
-    "longest name": DEV.model_copy(update={"name": "abcdefghijklmno", "stage": "abcdefgh"}),
-    "own dataset": DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-data/texts/v1", kms_key_arn=TEAM_KEY)}),
-}
-
-
-def stack_of(settings: Settings) -> TuningStack:
-    return TuningStack(App(context=FEATURE_FLAGS), settings)
+from stacks.settings import Settings
+from stacks.tuning_jobs import OBJECTIVE, longest_hours
 
 
 @pytest.fixture(scope="module")
@@ -69,49 +33,7 @@ def template(templates: dict[str, Template]) -> Template:
     return templates["dev"]
 
 
-def statements(template: Template, role: str) -> list[dict[str, Any]]:
-    """The statements of the role whose logical id begins so, resolved."""
-    document = template.to_json()
-    found = [
-        resolve(document, statement)
-        for policy in template.find_resources("AWS::IAM::Policy").values()
-        if any(item["Ref"].startswith(role) for item in policy["Properties"]["Roles"])
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-    ]
-    assert found, f"no policy for {role}"
-    return found
-
-
-def granted(template: Template, role: str, action: str) -> list[dict[str, Any]]:
-    return [
-        item for item in statements(template, role) if action in ([item["Action"]] if isinstance(item["Action"], str) else item["Action"])
-    ]
-
-
-def resources_of(found: list[dict[str, Any]]) -> set[str]:
-    return {arn for item in found for arn in ([item["Resource"]] if isinstance(item["Resource"], str) else item["Resource"])}
-
-
 # -- requests ----------------------------------------------------------------------------------------
-
-
-def planned(settings: Settings, *, parents: list[str], again: bool) -> dict[str, Any]:
-    """What the plan function hands to the next state."""
-    prefix = f"{settings.name}-{settings.stage}"
-    raw = {"warm_start_parents": parents, "continue_from_champion": again}
-    tuning = read_input(raw, current_dataset="s3://data-1/datasets/0123456789abcdef", default_jobs=settings.tuning.max_jobs)
-    return {
-        "tuning_job_name": job_name(prefix, f"arn:aws:states:us-east-1:{ACCOUNT}:execution:{prefix}-tuning:run-1"),
-        "checkpoint_uri": "s3://models-1/checkpoints/reviewloop-dev-0a1b2c3d",
-        "max_jobs": tuning.max_jobs,
-        "max_parallel_jobs": settings.tuning.max_parallel_jobs,
-        "input_data_config": channels(
-            tuning, code_uri="s3://assets/c.gz", base_model_uri="s3://data-1/base-model/", champion_model_uri=CHAMPION
-        ),
-        "warm_start": WarmStart(tuning.warm_start_parents, "").config,
-        "continues_champion": again,
-        "search": search_parameters(settings, retraining=again),
-    }
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -332,91 +254,7 @@ def test_a_network_of_the_team_reaches_every_job_and_its_role(templates: dict[st
         assert not granted(templates["dev"], role, "ec2:CreateNetworkInterface")
 
 
-# -- grants ------------------------------------------------------------------------------------------
-
-
-def test_job_roles_read_and_write_their_own_prefixes_only(template: Template) -> None:
-    models, data = (f"arn:aws:s3:::reviewloop-dev-{purpose}-{ACCOUNT}-us-east-1" for purpose in ("models", "data"))
-    expected = {
-        "TrainingRole": (
-            {f"{data}/datasets/*", f"{data}/base-model/*", f"{models}/training/*", f"{models}/checkpoints/*", f"{models}/code/*"},
-            {f"{models}/training/*", f"{models}/checkpoints/*"},
-        ),
-        "EvaluationRole": ({f"{data}/datasets/*", f"{models}/training/*", f"{models}/code/*"}, {f"{models}/evaluations/*"}),
-    }
-    for role, (read, written) in expected.items():
-        assert resources_of(granted(template, role, "s3:GetObject")) == read
-        assert resources_of(granted(template, role, "s3:PutObject")) == written
-        for statement in granted(template, role, "s3:ListBucket"):
-            below = {f"{statement['Resource']}/{prefix}" for prefix in statement["Condition"]["StringLike"]["s3:prefix"]}
-            assert below <= read, "a bucket is listed where it may be read, and nowhere else"
-
-
-DOCUMENTED = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
-              "kms:ReEncryptFrom", "kms:ReEncryptTo"}  # fmt: skip
-"""Source: stacks/constructs/job_role.py."""
-
-
-@pytest.mark.parametrize("role", ["TrainingRole", "EvaluationRole"])
-def test_jobs_may_use_the_key_as_aws_documents_it_and_a_teams_key_to_decrypt_only(templates: dict[str, Template], role: str) -> None:
-    found = [
-        (actions if isinstance(actions, list) else [actions], item["Resource"], item.get("Condition"))
-        for item in statements(templates["own dataset"], role)
-        if "kms:" in json.dumps(actions := item["Action"])
-    ]
-    uses: dict[str, set[str]] = {}
-    for actions, resource, condition in found:
-        assert isinstance(resource, str), "one key a statement"
-        if actions == ["kms:CreateGrant"]:
-            assert condition == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
-        else:
-            uses.setdefault(resource, set()).update(actions)
-    assert uses.pop(TEAM_KEY) == {"kms:Decrypt"}
-    assert list(uses.values()) == [DOCUMENTED]
-
-
-def test_the_code_of_every_deploy_stays_readable_and_only_the_deploy_writes_it(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_code_asset, "model_code_archive", lambda: b"other code")
-    later = Template.from_stack(stack_of(DEV))
-    keys = [code_uri(template).rsplit("/", 1)[-1], code_uri(later).rsplit("/", 1)[-1]]
-    assert keys[0] != keys[1]
-    code = f"arn:aws:s3:::reviewloop-dev-models-{ACCOUNT}-us-east-1/code"
-    for role in ("TrainingRole", "EvaluationRole"):
-        assert f"{code}/*" in resources_of(granted(later, role, "s3:GetObject")), "the key of the deploy before as well"
-        assert not [arn for arn in resources_of(granted(later, role, "s3:GetObject")) if ":cdk-" in arn]
-        assert not [arn for arn in resources_of(granted(later, role, "s3:PutObject")) if arn.startswith(code)]
-    assert resources_of(granted(later, "PublishCodeRole", "s3:PutObject")) == {f"{code}/*"}
-    (source,) = resources_of(granted(later, "PublishCodeRole", "s3:GetObject"))
-    assert source.endswith(f"/{keys[1]}"), "the one asset, not its whole bucket"
-
-
-def code_uri(template: Template) -> str:
-    uri: str = definition(template)["States"]["Plan"]["Parameters"]["code_uri"]
-    return uri
-
-
-def test_the_code_is_there_before_a_definition_names_it(template: Template) -> None:
-    ((published, made),) = template.find_resources("Custom::PublishedCode").items()
-    (machine,) = template.find_resources("AWS::StepFunctions::StateMachine").values()
-    assert published in machine["DependsOn"]
-    assert any(name.startswith("PublishCodeRoleDefaultPolicy") for name in made["DependsOn"])
-    assert resolve(template.to_json(), made["Properties"]["Target"]) == code_uri(template)
-    assert made["Properties"]["ServiceTimeout"] == "360"
-
-
-def test_an_execution_goes_on_with_the_code_that_it_was_started_with(template: Template) -> None:
-    """The code stands in the definition, which an execution keeps, and in no function's variables, which a deploy changes at once."""
-    states = definition(template)["States"]
-    static = states["Tune"]["Parameters"]["TrainingJobDefinition"]["StaticHyperParameters"]
-    assert static["sagemaker_submit_directory"].rsplit("/", 1)[-1] == code_uri(template).rsplit("/", 1)[-1]
-    for function in template.find_resources("AWS::Lambda::Function").values():
-        assert ".gz" not in json.dumps(function["Properties"].get("Environment"))
-
-
-def test_a_dataset_in_the_teams_own_bucket_is_readable_below_its_prefix(templates: dict[str, Template]) -> None:
-    for role in ("TrainingRole", "EvaluationRole"):
-        assert "arn:aws:s3:::team-data/texts/v1/*" in resources_of(granted(templates["own dataset"], role, "s3:GetObject"))
-        assert not [arn for arn in resources_of(granted(templates["own dataset"], role, "s3:PutObject")) if "team-data" in arn]
+# -- warm start ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["dev", "extra fields"])
@@ -430,33 +268,6 @@ def test_a_warm_start_is_possible_after_a_tuning_job_of_this_very_stage(template
         for kind in ("first", "retraining"):
             following = Following(idea["strategy"], idea["objective"], idea["ranges"][kind], idea["definition"], max_jobs=2)
             assert choose({"t": parent}, following).parents == ("t",)
-
-
-def test_sync_jobs_can_be_watched_stopped_and_tagged_and_roles_passed_to_sagemaker_only(template: Template) -> None:
-    for job, kind in (("HyperParameterTuningJob", "hyper-parameter-tuning-job"), ("ProcessingJob", "processing-job")):
-        for verb in ("Create", "Describe", "Stop"):
-            found = resources_of(granted(template, "MachineRole", f"sagemaker:{verb}{job}"))
-            assert any(arn.endswith(f":{kind}/reviewloop-dev-*") for arn in found), verb
-            assert "*" not in found
-    (passed,) = granted(template, "MachineRole", "iam:PassRole")
-    assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-    assert {arn.rsplit("/", 1)[-1][:8] for arn in resources_of([passed])} == {"Training", "Evaluati"}
-    rules = {arn.rsplit("/", 1)[-1] for arn in resources_of(granted(template, "MachineRole", "events:PutRule"))}
-    assert rules == {"StepFunctionsGetEventsForSageMakerTuningJobsRule", "StepFunctionsGetEventsForSageMakerProcessingJobsRule"}
-    (grant,) = granted(template, "MachineRole", "kms:CreateGrant")
-    assert grant["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
-
-
-def test_the_machine_invokes_these_four_functions_and_nothing_else(template: Template) -> None:
-    called = {arn.rsplit("/", 1)[-1] for arn in resources_of(granted(template, "MachineRole", "lambda:InvokeFunction"))}
-    named = {
-        name
-        for prefix in ("PlanTuning", "SelectCandidates", "CheckGates", "RegisterCandidates")
-        for name in called
-        if name.startswith(prefix)
-    }
-    assert called == named
-    assert len(called) == 4
 
 
 # -- paths -------------------------------------------------------------------------------------------
