@@ -104,7 +104,7 @@ def _exists(examination: Examination, kind: str, name: str) -> bool:
 
 def dataset_key(examination: Examination) -> Iterator[Finding]:
     """A key of a team's own dataset, and once deployed the app's own key: enabled, and open for this account's policies."""
-    keys = {"dataset.kms_key_arn": getattr(examination.settings.dataset, "kms_key_arn", None)}
+    keys = {"dataset.kms_key_arn": examination.settings.dataset.kms_key_arn}
     keys[examination.account.parameter_name("key-arn")] = examination.account.parameter("key-arn")
     looked = False
     for source, arn in keys.items():

@@ -73,7 +73,7 @@ def closed_services(examination: Examination) -> Iterator[Finding]:
     )
     yield _closed(
         "Endpoint data capture (on the notice of Model Monitor's closing)",
-        getattr(settings.hosting, "capture", "endpoint") == "endpoint",
+        settings.hosting.capture == "endpoint",
         len(sagemaker.list_monitoring_schedules(MaxResults=10)["MonitoringScheduleSummaries"]),
         "monitoring schedules",
         "hosting: {capture: app}",

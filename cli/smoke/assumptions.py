@@ -21,8 +21,10 @@ ASSUMPTIONS = (
     Assumption("training-image", "The training image runs the code archive from its channel, without network.", ("tuning",)),
     Assumption("inference-image", "The inference image loads the artifact and answers in the contract's form.", ("endpoint",)),
     Assumption("endpoint-role", "The endpoint's role reads artifact, image and key, and writes its log.", ("endpoint",)),
-    Assumption("endpoint-capture", "Endpoint data capture writes lines in the form that the drift query reads.", ("capture",)),
     Assumption("api-chain", "API Gateway, the function and its role answer a signed request.", ("prediction",)),
+    Assumption(
+        "capture", "Captured lines arrive in S3 by the way that `hosting.capture` names, in the form that drift reads.", ("capture",)
+    ),
     Assumption("human-loops", "StartHumanLoop is allowed as granted, and a stopped loop's event arrives.", ("review",)),
     Assumption("athena-query", "Athena reads the capture table by its partitions, under the workgroup's own key.", ("drift",)),
     Assumption("fleet-rollback", "An alarm on the new fleet alone rolls an endpoint update back."),

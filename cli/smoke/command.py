@@ -13,16 +13,17 @@ from rich.markup import escape
 from cli.account import Account, NoAccount
 from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
 from cli.smoke.assumptions import proven
+from cli.smoke.capture_leg import capture
 from cli.smoke.cost import estimate, list_price
-from cli.smoke.model_legs import capture, endpoint, tuning
+from cli.smoke.model_legs import endpoint, tuning
 from cli.smoke.run import Leg, Outcome, Run, run_legs
 from cli.smoke.traffic_legs import drift, prediction, review
 
 LEGS = (
     Leg("tuning", "one training job, its evaluation and the gates", tuning),
     Leg("endpoint", "one instance with that model", endpoint),
-    Leg("capture", "captured data", capture),
     Leg("prediction", "a signed request to the API", prediction),
+    Leg("capture", "captured data", capture),
     Leg("review", "a review, asked for and stopped", review),
     Leg("drift", "the drift check", drift),
 )

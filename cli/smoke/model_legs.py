@@ -167,19 +167,19 @@ def endpoint(run: Run) -> str:
     return f"{hosting.instance_type} answered {answer['label']} at confidence {answer['confidence']:.2f}"
 
 
-def _capture_prefix(run: Run) -> str:
+def capture_prefix(run: Run) -> str:
     """Below the stage's own endpoint, where its role may write; no partition of the drift query's table."""
     return f"capture/{run.account.prefix}/smoke"
 
 
 def _capture(run: Run) -> dict[str, Any]:
-    if getattr(run.settings.hosting, "capture", "endpoint") != "endpoint":
+    if run.settings.hosting.capture != "endpoint":
         return {}
     return {
         "DataCaptureConfig": {
             "EnableCapture": True,
             "InitialSamplingPercentage": 100,
-            "DestinationS3Uri": f"s3://{run.account.bucket('capture')}/{_capture_prefix(run)}",
+            "DestinationS3Uri": f"s3://{run.account.bucket('capture')}/{capture_prefix(run)}",
             "KmsKeyId": run.account.parameter("key-arn"),
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
@@ -196,19 +196,3 @@ def _delete_endpoint(run: Run, name: str) -> None:
     sagemaker = run.account.client("sagemaker")
     run.wait(f"the endpoint {name} to settle", lambda: _settled(sagemaker, name))
     sagemaker.delete_endpoint(EndpointName=name)
-
-
-def capture(run: Run) -> str:
-    """A captured line of the leg ``endpoint`` in S3; the service writes it within minutes."""
-    if getattr(run.settings.hosting, "capture", "endpoint") != "endpoint":
-        raise LegSkipped(f"hosting.capture is {getattr(run.settings.hosting, 'capture', 'endpoint')}: the endpoint captures nothing")
-    if "endpoint" not in run.made:
-        raise LegSkipped("the leg endpoint left nothing to capture")
-    s3, bucket, prefix = run.account.client("s3"), run.account.bucket("capture"), f"{_capture_prefix(run)}/{run.made['endpoint']}/"
-    run.undo(f"s3://{bucket}/{prefix}", lambda: remove_objects(run, bucket, prefix))
-    found = run.wait("captured data (minutes on AWS)", lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents"))
-    lines = s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read().decode().split("\n")
-    document = json.loads(lines[0])
-    if document["eventMetadata"].get("inferenceId") != f"smoke{run.id}":
-        raise LegFailed(f"s3://{bucket}/{found[0]['Key']} holds another line than the one that was sent: {lines[0][:300]}")
-    return f"s3://{bucket}/{found[0]['Key']} holds the request and the answer"

@@ -55,6 +55,11 @@ class Run:
         """Of the resources of this run: ``<prefix>-smoke-<id>``."""
         return f"{self.account.prefix}-smoke-{self.id}"
 
+    def table(self) -> Any:
+        """The prediction table as a boto3 resource."""
+        resource = self.account.session.resource("dynamodb", endpoint_url=self.account.client("dynamodb").meta.endpoint_url)
+        return resource.Table(f"{self.account.prefix}-predictions")
+
     def undo(self, what: str, remove: Callable[[], None]) -> None:
         """Promise to remove something; called right before it is made, so that nothing is forgotten when a call fails half-way."""
         self._undo.append((what, remove))

@@ -26,11 +26,12 @@ def prediction(run: Run) -> str:
     """``POST /predict``, signed. Without a release the API says so, which proves the way to it."""
     status, body = _call(run, {"text": _TEXT})
     if status == 200:
-        name, table = body["prediction_id"], _table(run)
+        name, table = body["prediction_id"], run.table()
         run.undo(f"the prediction {name}", lambda: table.delete_item(Key={"prediction_id": name}))
         stored = table.get_item(Key={"prediction_id": name}, ConsistentRead=True).get("Item")
         if stored is None:
             raise LegFailed(f"the API answered prediction {name}, and the table {table.name} has no such item")
+        run.made["prediction"] = (name, body["variant"])
         return f"the API answered {body['label']} by {body['variant']}, and the prediction is stored"
     if status == 503 and "no model is released" in json.dumps(body).lower():
         return "the API answered 503, no model is released yet: run smoke again after the first release"
@@ -62,17 +63,11 @@ def _reachable(run: Run, url: str) -> str:
     return f"{base}/_aws/execute-api/{match[1]}{address.path}"
 
 
-def _table(run: Run) -> Any:
-    account = run.account
-    resource = account.session.resource("dynamodb", endpoint_url=account.client("dynamodb").meta.endpoint_url)
-    return resource.Table(f"{account.prefix}-predictions")
-
-
 def review(run: Run) -> str:
     """A review is asked for through the queue, seen in review, stopped, and seen to end among the dead letters, as a stopped one must."""
     if run.settings.review.backend != "a2i":
         raise LegSkipped(f"review.backend is {run.settings.review.backend}: nobody is asked")
-    name, table, sqs = f"smoke{run.id}", _table(run), run.account.client("sqs")
+    name, table, sqs = f"smoke{run.id}", run.table(), run.account.client("sqs")
     request = _request(run, name)
     queue, dead = (sqs.get_queue_url(QueueName=f"{run.account.prefix}-review-requests{end}")["QueueUrl"] for end in ("", "-dlq"))
     run.undo(f"the record of {name}", lambda: table.delete_item(Key={"prediction_id": name}))

@@ -74,7 +74,7 @@ def test_every_leg_passes_and_nothing_is_left(emulator: stack_process.Emulator) 
     done = run(emulator, "--yes", "--json")
     report = json.loads(done.stdout)
     assert {leg["leg"]: leg["status"] for leg in report["legs"]} == dict.fromkeys(
-        ("tuning", "endpoint", "capture", "prediction", "review", "drift"), "passed"
+        ("tuning", "endpoint", "prediction", "capture", "review", "drift"), "passed"
     ), report["legs"]
     assert done.exit_code == 0
     assert report["left"] == []
@@ -97,6 +97,16 @@ def test_a_leg_that_fails_is_told_and_the_rest_is_still_removed(emulator: stack_
     assert "athena-query" in done.stdout.partition("Still open")[2]
     assert contents(emulator) == before
     iam.delete_role_policy(RoleName=role, PolicyName="broken")
+
+
+def test_a_new_account_s_stage_captures_by_its_own_function(emulator: stack_process.Emulator, synthesised: Callable[[str], Path]) -> None:
+    deploy(synthesised("newacct"), emulator.url)
+    done = run(emulator, "--stage", "newacct", "--yes", "--json", "--only", "capture", "--only", "review")
+    report = json.loads(done.stdout)
+    assert {leg["leg"]: leg["status"] for leg in report["legs"]} == {"capture": "passed", "review": "skipped"}, report["legs"]
+    assert (report["left"], report["proven"]) == ([], ["capture"])
+    s3 = client_of(emulator, "s3")
+    assert "Contents" not in s3.list_objects_v2(Bucket=f"reviewloop-newacct-capture-{ACCOUNT}-{REGION}", Prefix="capture/")
 
 
 def test_it_says_what_it_can_cost_and_asks(emulator: stack_process.Emulator) -> None:
