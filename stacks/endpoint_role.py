@@ -49,7 +49,8 @@ class EndpointRole(Construct):
         models, capture = (f"arn:aws:s3:::{names.bucket(purpose)}" for purpose in ("models", "capture"))
         captured = f"capture/{names.endpoint}/*"
         self._allow(["s3:GetObject"], [f"{models}/training/*"], because="Artifacts are named by the jobs that make them")
-        self._allow(["s3:ListBucket"], [models], {"StringLike": {"s3:prefix": ["training/*"]}})
+        # Without a condition on the prefix, as in the developer guide's execution roles: the service chooses how it lists.
+        self._allow(["s3:ListBucket"], [models])
         if self._shared.settings.hosting.capture == "endpoint":
             self._allow(["s3:PutObject"], [f"{capture}/{captured}"], because="SageMaker names capture files by hour")
         self._allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [key])

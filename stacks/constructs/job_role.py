@@ -73,7 +73,8 @@ class JobRole(Construct):
     def _allow_files(self, reads: Sequence[tuple[str, str]], writes: Sequence[tuple[str, str]]) -> None:
         for bucket, prefix in reads:
             self._allow(["s3:GetObject"], [f"{self._bucket(bucket)}/{prefix}*"])
-            self._allow(["s3:ListBucket"], [self._bucket(bucket)], {"StringLike": {"s3:prefix": [f"{prefix}*"]}})
+        # Without a condition on the prefix, as in the developer guide's execution roles: the service chooses how it lists.
+        self._allow(["s3:ListBucket"], sorted({self._bucket(bucket) for bucket, _ in reads}))
         for bucket, prefix in writes:
             self._allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{self._bucket(bucket)}/{prefix}*"])
         objects = [f"{self._bucket(bucket)}/{prefix}*" for bucket, prefix in sorted({*reads, *writes})]

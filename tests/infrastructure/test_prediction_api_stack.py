@@ -48,7 +48,6 @@ def test_models_read_artifacts_write_captures_and_see_their_rollback_alarms(temp
     }
     conditions = {item["Action"]: item["Condition"] for item in statements(template, "EndpointRole") if "Condition" in item}
     assert conditions == {
-        "s3:ListBucket": {"StringLike": {"s3:prefix": ["training/*"]}},
         "kms:CreateGrant": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
         "cloudwatch:PutMetricData": {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}},
     }
