@@ -25,7 +25,8 @@ from stacks.endpoint_role import EndpointRole
 from stacks.images import has_local_storage
 from stacks.names import CHALLENGER, CHAMPION, NO_RELEASE, VARIANTS, Names
 from stacks.prediction_api import PredictionApi
-from stacks.settings import ScalingSettings, Settings
+from stacks.settings import Settings
+from stacks.settings_serving import ScalingSettings
 
 SCALABLE_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 

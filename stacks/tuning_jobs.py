@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stacks.images import volume_key
-from stacks.settings import NetworkSettings, Settings
+from stacks.settings import Settings
+from stacks.settings_training import NetworkSettings
 
 OBJECTIVE = "validation:macro_f1"
 METRICS = (OBJECTIVE, "validation:accuracy", "train:loss")

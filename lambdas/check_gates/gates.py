@@ -19,7 +19,7 @@ UNSURE = "recent-unsure"
 
 @dataclass(frozen=True)
 class GatePolicy:
-    """``gates`` of the settings; see stacks/settings.py for bounds and meaning."""
+    """``gates`` of the settings; docs/settings.md has bounds and meaning."""
 
     min_macro_f1: float
     min_gain_over_majority: float

@@ -13,7 +13,7 @@ from lambdas.common.environment import read_environment
 from lambdas.predict.handler import Environment
 from local.emulator.alarms import expressions
 from stacks.names import Names
-from stacks.settings import ApiSettings
+from stacks.settings_serving import ApiSettings
 
 
 @pytest.fixture(scope="module")

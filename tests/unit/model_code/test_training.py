@@ -76,7 +76,7 @@ def test_a_stopped_job_resumes_and_ends_as_if_it_had_not_been_stopped(
             if saved == 2:
                 stop()
 
-        patch.setattr("model_code.train._save_atomically", save_once)
+        patch.setattr("model_code.checkpoint.save", save_once)
         train(base, channels, stopped, *flags)
     capsys.readouterr()
     resumed = train(base, channels, stopped, *flags)

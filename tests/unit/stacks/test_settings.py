@@ -11,7 +11,9 @@ import yaml
 from lambdas.predict.model import read_timeouts
 from local.emulator.sagemaker.traffic import shift_steps
 from stacks.names import BUCKET_PURPOSES
-from stacks.settings import _LONGEST_BUCKET_PURPOSE, DatasetSettings, FleetShiftSettings, SettingsError, load_settings
+from stacks.settings import _LONGEST_BUCKET_PURPOSE, SettingsError, load_settings
+from stacks.settings_serving import FleetShiftSettings
+from stacks.settings_training import DatasetSettings
 
 SETTINGS = Path(__file__).resolve().parents[3] / "settings"
 WORKTEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/reviewers"
