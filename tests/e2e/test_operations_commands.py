@@ -28,8 +28,7 @@ BLOCKS = operations_page.read(PAGE)
 ONLY_ON_AWS = {"aws pricing": "the embedded AWS has no price list"}
 """Blocks that need a real account."""
 INLINE_ONLY_ON_AWS = {
-    "aws service-quotas list-service-quotas": "the embedded AWS has no quotas",
-    "aws service-quotas request-service-quota-increase": "the embedded AWS has no quotas",
+    "aws service-quotas request-service-quota-increase": "asks people for more, who take days",
     "aws apigateway update-account": "names a role that the reader has",
 }
 LONGEST_SECONDS = 900
