@@ -10,7 +10,9 @@ from aws_cdk.assertions import Template
 
 from stacks.application import FEATURE_FLAGS
 from stacks.endpoint import EndpointStack
-from stacks.settings import ApiSettings, NetworkSettings, Settings, load_settings
+from stacks.settings import Settings, load_settings
+from stacks.settings_serving import ApiSettings
+from stacks.settings_training import NetworkSettings
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))

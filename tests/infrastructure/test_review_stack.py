@@ -15,7 +15,8 @@ from cdk_nag import AwsSolutionsChecks
 from stacks.application import FEATURE_FLAGS
 from stacks.constructs.flow_definition import TEMPLATE
 from stacks.review import ReviewStack
-from stacks.settings import Settings, WorkforceSettings, load_settings
+from stacks.settings import Settings, load_settings
+from stacks.settings_people import WorkforceSettings
 
 DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml")
 TEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/ours"

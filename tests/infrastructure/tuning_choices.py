@@ -12,7 +12,8 @@ from deployed_definition import ACCOUNT, resolve
 from lambdas.plan_tuning.plan import channels, job_name, read_input
 from lambdas.plan_tuning.warm_start import WarmStart
 from stacks.application import FEATURE_FLAGS
-from stacks.settings import DatasetSettings, NetworkSettings, RetrainingSearch, Settings, load_settings
+from stacks.settings import Settings, load_settings
+from stacks.settings_training import DatasetSettings, NetworkSettings, RetrainingSearch
 from stacks.tuning import TuningStack
 from stacks.tuning_jobs import search_parameters
 
