@@ -7,7 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from synthesis import synth
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")  # a timing is a benchmark, never a test
 
 
 @pytest.fixture(scope="session")

@@ -173,6 +173,7 @@ def code() -> Template:
             Description="answers CloudFormation",
             Environment={"Variables": {"A": "1"}},
             MemorySize=256,
+            ReservedConcurrentExecutions=7,
             Timeout=30,
             TracingConfig={"Mode": "Active"},
             LoggingConfig={"LogGroup": ref("Logs")},

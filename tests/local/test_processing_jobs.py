@@ -201,7 +201,7 @@ def test_an_output_that_the_role_may_not_write_fails_the_job(jobs: Jobs, aws: Cl
     [
         ({"ProcessingJobName": "a_b"}, "regular expression pattern"),
         ({"RoleArn": "arn:aws:iam::000000000000:role/nowhere"}, "the role does not exist"),
-        ({"inputs": [{"InputName": "table", "DatasetDefinition": {}}]}, "table must have an S3Input"),
+        ({"inputs": [{"InputName": "table", "DatasetDefinition": {}}]}, "DatasetDefinition is not emulated: inputs come from S3 here"),
         ({"AppSpecification": {"ImageUri": job_setup.IMAGE, "ContainerEntrypoint": ["a\nb"]}}, "regular expression pattern"),
     ],
 )

@@ -21,7 +21,7 @@ COUNTS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "Invocati
 
 @pytest.fixture(scope="module")
 def hosting(aws: Any, make_role: Any) -> support.Hosting:
-    return support.prepare(aws, make_role, "silent-tests")
+    return support.prepare(aws, make_role, "unanswered-tests")
 
 
 def counts(hosting: support.Hosting, name: str, config: str | None = None) -> dict[str, float]:

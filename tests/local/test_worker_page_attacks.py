@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import secrets
@@ -185,9 +186,12 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(connection: http.c
 
 
 def test_a_body_of_unknown_length_is_cut_at_the_limit(connection: http.client.HTTPConnection) -> None:
-    connection.request("POST", "/worker/answers", body=(b" " * 32_768 for _ in range(4)), encode_chunked=True)
+    # The server answers at the limit and closes: whatever the client still sends may find the connection gone.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.request("POST", "/worker/answers", body=(b" " * 32_768 for _ in range(4)), encode_chunked=True)
+    answer = connection.sock.recv(64)
 
-    assert connection.getresponse().status == 413
+    assert answer.startswith(b"HTTP/1.1 413")
 
 
 @pytest.mark.parametrize("path", ["/worker/answers", "/_reviewloop/raters"])

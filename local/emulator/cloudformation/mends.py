@@ -225,6 +225,16 @@ def _stage(name: str, old: Properties, new: Properties) -> None:
     )
 
 
+def _function(name: str, old: Properties, new: Properties) -> None:
+    reserved = new.get("ReservedConcurrentExecutions")
+    if not _changed("ReservedConcurrentExecutions", old, new):
+        return
+    if reserved is None:
+        root_client("lambda").delete_function_concurrency(FunctionName=name)
+    else:
+        root_client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=int(reserved))
+
+
 def install() -> None:
     mend("AWS::S3::Bucket", _bucket)
     mend("AWS::DynamoDB::Table", _table)
@@ -233,6 +243,7 @@ def install() -> None:
     mend("AWS::ApiGateway::RestApi", prepare=_rest_api)
     mend("AWS::ApiGateway::Method", _method)
     mend("AWS::ApiGateway::Stage", _stage)
+    mend("AWS::Lambda::Function", _function)
     mend("AWS::Lambda::EventSourceMapping", _event_source)
     mend("AWS::Lambda::EventInvokeConfig", _async_configuration)
     guard("AWS::CloudWatch::Alarm", "AlarmName", name_length=255)
