@@ -111,7 +111,8 @@ class Bash:
         watchdog = threading.Timer(LONGEST_SECONDS, self._process.kill)
         watchdog.start()
         try:
-            self._process.stdin.write(f"{script}\necho '--- ended'\n")
+            # A block's last line may come without its end, as an answer that curl prints.
+            self._process.stdin.write(f"{script}\nprintf '\\n--- ended\\n'\n")
             self._process.stdin.flush()
             said = []
             for line in self._process.stdout:
