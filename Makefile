@@ -27,7 +27,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export npm_config_cache := $(CURDIR)/.cache/npm
 endif
 
-.PHONY: help install layer lock demo up aws down bench test test-unit test-demo test-operations lint synth clean check-tools
+.PHONY: help install layer lock demo up aws down bench test test-unit test-slow test-demo test-operations lint synth clean check-tools
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -93,8 +93,11 @@ browser: # the worker page is tested in Debian's chromium
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
 	  || { echo "error: chromium is missing: install it (Debian: apt-get install chromium)" >&2; exit 2; }
 
-test: install browser ## Every test but the demo's own and the operations page's (under ten minutes)
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo and not operations"
+test: install browser ## Every test but those with a command of their own below (under ten minutes)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo and not operations and not slow"
+
+test-slow: install ## The tests that work through a whole deployed app: doctor, alarms, capture, tuning (six minutes)
+	@$(BIN)/pytest -n 2 --dist loadfile -m slow tests/local
 
 test-demo: install ## A quick run of the demo to its end, and one with shuffled labels (four minutes)
 	@$(BIN)/pytest -m demo

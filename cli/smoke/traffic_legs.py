@@ -142,6 +142,8 @@ def _read_table(run: Run) -> str:
         return status if status["State"] in ("SUCCEEDED", "FAILED", "CANCELLED") else None
 
     status = run.wait("Athena", ended)
+    result = urlsplit(athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["ResultConfiguration"]["OutputLocation"])
+    run.undo(result.geturl(), lambda: remove_objects(run, result.netloc, result.path.lstrip("/")))
     if status["State"] != "SUCCEEDED":
         raise LegFailed(f"Athena's query {query} {status['State']}: {status.get('StateChangeReason', 'no reason given')}")
     rows = athena.get_query_results(QueryExecutionId=query)["ResultSet"]["Rows"]

@@ -13,6 +13,8 @@ from released_app import ReleasedApp, TinyModel, deploy
 
 from local.stack_process import ROOT
 
+pytestmark = pytest.mark.slow
+
 TIME_SCALE = 0.01
 """A minute of an alarm takes 0.6 seconds, a quarter of an hour nine."""
 

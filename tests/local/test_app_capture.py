@@ -20,6 +20,8 @@ from lambdas.freeze_dataset.served import CapturedData
 from local import processes, stack_process
 from stacks.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 NEW_ACCOUNT = load_settings(stack_process.ROOT / "settings" / "newacct.yaml")
 MODEL = "champion-1"
 TEXTS = [

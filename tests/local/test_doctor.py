@@ -16,6 +16,8 @@ from cli.main import app
 from local import stack_process
 from local.deployer import deploy
 
+pytestmark = pytest.mark.slow
+
 REGION, ACCOUNT = "us-east-1", "000000000000"
 PREFIX = "reviewloop-dev"
 ROLE_OF_CDK = f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}"

@@ -38,6 +38,8 @@ from local import stack_process
 TRAIN = """
 import argparse, json, os, pathlib
 import beside
+
+pytestmark = pytest.mark.slow
 parser = argparse.ArgumentParser()
 parser.add_argument("--epochs", type=int)
 parser.add_argument("--note")

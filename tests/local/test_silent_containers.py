@@ -15,6 +15,8 @@ import hosting_setup as support
 import pytest
 from botocore.exceptions import ClientError
 
+pytestmark = pytest.mark.slow
+
 CANARY = {"Type": "CANARY", "WaitIntervalInSeconds": 3_000, "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50}}
 COUNTS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "InvocationModelErrors")
 

@@ -43,6 +43,8 @@ print("epoch=1 train:loss=0.5 validation:accuracy=0.8 validation:macro_f1=0.75")
 """
 EVALUATE = """
 import pathlib, sys
+
+pytestmark = pytest.mark.slow
 pathlib.Path(sys.argv[sys.argv.index("--output-dir") + 1], "evaluation.json").write_text({report!r})
 """
 

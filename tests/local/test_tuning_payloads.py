@@ -14,6 +14,8 @@ from lambdas.common import clients
 from lambdas.register_candidates.registration import GatesRefused, passing
 from local import stack_process
 
+pytestmark = pytest.mark.slow
+
 MOST_BYTES = 262_144
 LONGEST_CAUSE = 32_768
 """Characters of a failed task's cause that Step Functions keeps (botocore's model, SensitiveCause)."""
