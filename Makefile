@@ -96,7 +96,7 @@ browser: # the worker page is tested in Debian's chromium
 test: install browser ## Every test but those with a command of their own below (under ten minutes)
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo and not operations and not slow"
 
-test-slow: install ## The tests that work through a whole deployed app: doctor, alarms, capture, tuning (six minutes)
+test-slow: install ## The tests that work through a whole deployed app: doctor, alarms, capture, tuning (some minutes)
 	@$(BIN)/pytest -n 2 --dist loadfile -m slow tests/local
 
 test-demo: install ## A quick run of the demo to its end, and one with shuffled labels (four minutes)
