@@ -18,6 +18,7 @@ def copy_to(folder: Path) -> Path:
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT), symlinks=True)
     for path in folder.rglob("*"):
         os.utime(path, (_LONG_AGO, _LONG_AGO))
+    (ROOT / ".cache").mkdir(exist_ok=True)  # a fresh clone has none, and nothing can be made below a link to nowhere
     for name in INSTALLED:
         link = folder / name
         link.parent.mkdir(exist_ok=True)
