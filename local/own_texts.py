@@ -123,7 +123,7 @@ def _row(fields: Mapping[str, Any], labels: Sequence[str], source: str) -> Row:
         text=text,
         label=label,
         votes=_votes(fields.get("votes", {}), labels) or {},
-        # As lambdas/freeze_dataset names the groups of new labels: a caller's ``subject`` finds its texts of before.
+        # As lambdas/retraining/freeze_dataset names the groups of new labels: a caller's ``subject`` finds its texts of before.
         group=f"subject:{checked_text('group', fields['group'])}" if fields.get("group") else f"text:{digest}",
         slice=checked_text("slice", fields.get("slice", "all")),
         source=f"file:{source}",

@@ -182,7 +182,7 @@ class FoundationStack(Stack):
             self,
             "SeedParameter",
             shared=shared,
-            folder="seed_parameter",
+            folder="custom_resources/seed_parameter",
             description="Creates a parameter that the running system owns, once",
         )
         for name, kind, value, description in (

@@ -131,7 +131,7 @@ class MonitoringStack(Stack):
             self,
             "DetectDrift",
             shared=self.shared,
-            folder="detect_drift",
+            folder="monitoring/detect_drift",
             description="Compares the last served texts with the champion's own baseline",
             timeout=180,
             environment={
@@ -178,7 +178,7 @@ class MonitoringStack(Stack):
             self,
             "Reconcile",
             shared=self.shared,
-            folder="reconcile",
+            folder="review/reconcile",
             description="Accounts for every open review and sends lost requests again",
             timeout=120,
             environment={

@@ -15,7 +15,7 @@ from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
 
 TIMEOUT_SECONDS = 29
-"""API Gateway waits for an integration no longer than this; the function's own tries are shorter (``lambdas/predict``)."""
+"""API Gateway waits for an integration no longer than this; the function's own tries are shorter (``lambdas/prediction/predict``)."""
 
 
 class PredictionApi(Construct):
@@ -36,7 +36,7 @@ class PredictionApi(Construct):
             self,
             "Predict",
             shared=self._shared,
-            folder="predict",
+            folder="prediction/predict",
             description="Answers POST /predict and sends what the model is unsure of to people",
             timeout=TIMEOUT_SECONDS,
             memory=512,

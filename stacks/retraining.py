@@ -54,7 +54,7 @@ class RetrainingStack(Stack):
             self,
             "PlanRetraining",
             shared=self.shared,
-            folder="plan_retraining",
+            folder="retraining/plan_retraining",
             description="Finds the champion and the tuning job to learn from",
             environment={"RELEASE_PARAMETER": names.parameter("release")},
         )
@@ -70,7 +70,7 @@ class RetrainingStack(Stack):
             self,
             "FreezeDataset",
             shared=self.shared,
-            folder="freeze_dataset",
+            folder="retraining/freeze_dataset",
             description="Makes a dataset version of the current one and new human labels",
             timeout=FREEZE_TIMEOUT_SECONDS,
             memory=FREEZE_MEMORY_MIB,
@@ -104,7 +104,7 @@ class RetrainingStack(Stack):
             self,
             "DecideRetraining",
             shared=self.shared,
-            folder="decide_retraining",
+            folder="retraining/decide_retraining",
             description="Starts a retraining when there are new labels enough, once",
             timeout=120,
             environment={

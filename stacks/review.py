@@ -83,7 +83,7 @@ class ReviewStack(Stack):
             self,
             "StartReview",
             shared=self.shared,
-            folder="start_review",
+            folder="review/start_review",
             description="Asks people about an unsure prediction",
             timeout=CONSUMER_TIMEOUT,
             environment={
@@ -119,7 +119,7 @@ class ReviewStack(Stack):
             self,
             "CollectReview",
             shared=self.shared,
-            folder="collect_review",
+            folder="review/collect_review",
             description="Stores what people answered, once",
             timeout=CONSUMER_TIMEOUT,
             environment={

@@ -38,7 +38,11 @@ class RolloutStack(Stack):
         self.shift = self._shift_function()
         self.judge = self._judge_function()
         self.finish = PythonFunction(
-            self, "FinishRollout", shared=self.shared, folder="finish_rollout", description="Tells how a rollout ended, as a metric too"
+            self,
+            "FinishRollout",
+            shared=self.shared,
+            folder="rollout/finish_rollout",
+            description="Tells how a rollout ended, as a metric too",
         )
         self._state_machine()
 
@@ -50,7 +54,7 @@ class RolloutStack(Stack):
             self,
             "PlanRollout",
             shared=self.shared,
-            folder="plan_rollout",
+            folder="rollout/plan_rollout",
             description="Checks a rollout's input against the record, the model packages, the endpoint and other rollouts",
             environment={
                 "RELEASE_PARAMETER": names.parameter("release"),
@@ -71,7 +75,7 @@ class RolloutStack(Stack):
             self,
             "ApplyRelease",
             shared=self.shared,
-            folder="apply_release",
+            folder="rollout/apply_release",
             description="Writes the release record and updates the endpoint stack with its previous template",
             timeout=60,
             environment={
@@ -102,7 +106,7 @@ class RolloutStack(Stack):
             self,
             "CheckRelease",
             shared=self.shared,
-            folder="check_release",
+            folder="rollout/check_release",
             description="Compares what the endpoint's variants run with the release that was applied",
             environment={"STACK_NAME": names.stack("endpoint"), "ENDPOINT_NAME": names.endpoint},
         )
@@ -125,7 +129,7 @@ class RolloutStack(Stack):
             self,
             "ShiftWeights",
             shared=self.shared,
-            folder="shift_weights",
+            folder="rollout/shift_weights",
             description="Gives the challenger its share of the traffic",
             environment={"ENDPOINT_NAME": names.endpoint},
         )
@@ -142,7 +146,7 @@ class RolloutStack(Stack):
             self,
             "JudgeRollout",
             shared=self.shared,
-            folder="judge_rollout",
+            folder="rollout/judge_rollout",
             description="Judges the challenger at one weight: advance, hold, roll back or inconclusive, with the reason",
             timeout=60,
             unrestricted={"cloudwatch:GetMetricData": "no resource-level permissions (service authorization reference, Amazon CloudWatch)"},

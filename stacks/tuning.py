@@ -100,7 +100,7 @@ class TuningStack(Stack):
             self,
             "PlanTuning",
             shared=self.shared,
-            folder="plan_tuning",
+            folder="tuning/plan_tuning",
             description="Checks a tuning execution's input and decides what it will do",
             environment={
                 "PREFIX": names.prefix,
@@ -125,7 +125,7 @@ class TuningStack(Stack):
             self,
             "SelectCandidates",
             shared=self.shared,
-            folder="select_candidates",
+            folder="tuning/select_candidates",
             description="Picks the best two training jobs of a tuning job",
             environment={"EVALUATIONS_URI": self.evaluation.output_uri},
         )
@@ -144,7 +144,7 @@ class TuningStack(Stack):
             self,
             "CheckGates",
             shared=self.shared,
-            folder="check_gates",
+            folder="tuning/check_gates",
             description="Holds one evaluation against the gates",
             environment={name.upper(): str(value) for name, value in gates.items()},
         )
@@ -159,7 +159,7 @@ class TuningStack(Stack):
             self,
             "RegisterCandidates",
             shared=self.shared,
-            folder="register_candidates",
+            folder="tuning/register_candidates",
             description="Registers the candidates that passed as model packages",
             environment={
                 "MODEL_PACKAGE_GROUP": names.model_package_group,

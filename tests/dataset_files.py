@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lambdas.common.dataset import SPLITS, Manifest, ReferenceText, Row, parse_rows, write_version
+from lambdas.retraining.dataset import SPLITS, Manifest, ReferenceText, Row, parse_rows, write_version
 
 
 def render(

@@ -171,7 +171,7 @@ class Consolidated:
 
 
 class ReviewBackend(Protocol):
-    """The port: how people are asked. Adapter today: :class:`lambdas.common.a2i.A2iBackend`."""
+    """The port: how people are asked. Adapter today: :class:`lambdas.review.a2i.A2iBackend`."""
 
     def start(self, request: ReviewRequest) -> str:
         """Ask people; returns the review's id. Idempotent per (prediction_id, attempt).

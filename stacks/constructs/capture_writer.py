@@ -48,7 +48,7 @@ class CaptureWriter(Construct):
             self,
             "WriteCapture",
             shared=shared,
-            folder="write_capture",
+            folder="prediction/write_capture",
             description="Writes predictions from the table's stream as captured lines",
             timeout=120,
             memory=512,

@@ -21,7 +21,7 @@ TASK_DESCRIPTION = "Read one text and choose the label that fits it best."
 
 
 class FlowDefinition(Construct):
-    """Flow role and the custom resource ``Custom::FlowDefinition`` (``lambdas/flow_definition``).
+    """Flow role and the custom resource ``Custom::FlowDefinition`` (``lambdas/custom_resources/flow_definition``).
 
     Attributes:
         arn: of the flow; changes with its content.
@@ -78,7 +78,7 @@ class FlowDefinition(Construct):
             self,
             "Handler",
             shared=self._shared,
-            folder="flow_definition",
+            folder="custom_resources/flow_definition",
             description="Creates, replaces and deletes the A2I flow definition and makes its worker page",
             timeout=_HANDLER_TIMEOUT,
             unrestricted={"sagemaker:ListHumanLoops": "a list action, for which no resource type is documented"},

@@ -12,7 +12,8 @@ from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from stacks.constructs.python_function import ROOT, PythonFunction, staging_root
+from stacks.constructs.function_archive import ROOT, staging_root
+from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 
 PREFIX = "code/"
@@ -70,7 +71,7 @@ class ModelCodeAsset(Construct):
             scope,
             "PublishCode",
             shared=shared,
-            folder="publish_code",
+            folder="custom_resources/publish_code",
             description="Lays the training code where jobs read it, beside that of earlier deploys",
             timeout=_PUBLISH_SECONDS,
         )

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 
 from aws_cdk import Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_iam as iam
@@ -16,10 +11,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.constructs import findings
+from stacks.constructs.function_archive import ROOT, function_archive
 from stacks.constructs.own_role import OwnRole
 from stacks.constructs.shared import SharedResources
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LAYER_DIR = ROOT / ".build" / "layer"
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 _LOG_RETENTION = {
@@ -43,32 +38,6 @@ def log_retention(days: int) -> logs.RetentionDays:
     return _LOG_RETENTION[days]
 
 
-@cache
-def staging_root() -> Path:
-    """Where this process lays files that become assets; removed when it ends."""
-    root = Path(tempfile.mkdtemp(prefix="reviewloop-assets-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    return root
-
-
-def function_asset(folder: str) -> Path:
-    """A folder with ``lambdas/common`` and ``lambdas/<folder>`` only, so a function's hash changes with its own code.
-
-    Raises:
-        FileNotFoundError: there is no such function folder.
-    """
-    source = ROOT / "lambdas" / folder
-    if not (source / "handler.py").exists():
-        raise FileNotFoundError(f"{source / 'handler.py'} does not exist: every function folder has a handler.py")
-    target = staging_root() / folder
-    if not target.exists():
-        ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
-        for part in ("common", folder):
-            shutil.copytree(ROOT / "lambdas" / part, target / "lambdas" / part, ignore=ignore)
-        shutil.copy(ROOT / "lambdas" / "__init__.py", target / "lambdas" / "__init__.py")
-    return target
-
-
 def dependency_layer(stack: Stack) -> lambda_.LayerVersion:
     """The one layer (Powertools) of a stack; built beforehand by ``make layer``."""
     existing = stack.node.try_find_child("DependencyLayer")
@@ -90,7 +59,7 @@ class PythonFunction(OwnRole):
 
     Args:
         shared: the foundation's resources (key, names, settings).
-        folder: folder below ``lambdas/``; also the last part of the function's name, with ``-`` for ``_``.
+        folder: ``<process>/<function>``, a folder below ``lambdas/``; ``<function>`` with ``-`` for ``_`` ends the function's name.
         description: one sentence, shown in the console.
         environment: the variables that the function's environment dataclass reads.
         timeout: seconds, at most 900.
@@ -118,7 +87,7 @@ class PythonFunction(OwnRole):
         unrestricted: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.name = shared.names.function(name or folder.replace("_", "-"))
+        self.name = shared.names.function(name or folder.rpartition("/")[2].replace("_", "-"))
         self.timeout = timeout
         self.log_group = logs.LogGroup(
             self,
@@ -137,8 +106,8 @@ class PythonFunction(OwnRole):
             function_name=self.name,
             description=description,
             runtime=RUNTIME,
-            handler=f"lambdas.{folder}.handler.handler",
-            code=lambda_.Code.from_asset(str(function_asset(folder))),
+            handler=f"lambdas.{folder.replace('/', '.')}.handler.handler",
+            code=lambda_.Code.from_asset(str(function_archive(folder))),
             layers=[dependency_layer(Stack.of(self))],
             role=self.role.without_policy_updates(),
             log_group=self.log_group,

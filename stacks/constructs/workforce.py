@@ -124,7 +124,11 @@ class Workforce(Construct):
         A deployment that changes the client sets its call-back URLs back, so the client's properties are properties here too.
         """
         function = PythonFunction(
-            self, "PortalSignIn", shared=self._shared, folder="portal_sign_in", description="Lets reviewers sign in to the worker portal"
+            self,
+            "PortalSignIn",
+            shared=self._shared,
+            folder="custom_resources/portal_sign_in",
+            description="Lets reviewers sign in to the worker portal",
         )
         function.allow(["cognito-idp:DescribeUserPoolClient", "cognito-idp:UpdateUserPoolClient"], [pool.user_pool_arn])
         FunctionResource(

@@ -13,9 +13,9 @@ from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
 from endpoint_choices import DEV
 
 from lambdas.common.environment import read_environment
-from lambdas.freeze_dataset import handler as freeze
-from lambdas.write_capture import handler as write_capture
-from lambdas.write_capture.lines import VARIANTS as WRITTEN
+from lambdas.prediction.write_capture import handler as write_capture
+from lambdas.prediction.write_capture.lines import VARIANTS as WRITTEN
+from lambdas.retraining.freeze_dataset import handler as freeze
 from stacks import names
 from stacks.application import FEATURE_FLAGS
 from stacks.endpoint import EndpointStack

@@ -16,8 +16,8 @@ from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, each, fill_in, grants, properties
 
-from lambdas.check_manifest.handler import Environment
 from lambdas.common.environment import read_environment
+from lambdas.labeling.check_manifest.handler import Environment
 from stacks import labeling
 from stacks.application import FEATURE_FLAGS
 from stacks.labeling import TEMPLATE, LabelingStack

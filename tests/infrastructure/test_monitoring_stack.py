@@ -14,8 +14,8 @@ from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
 
 from lambdas.common.environment import read_environment
-from lambdas.detect_drift import handler as drift
-from lambdas.reconcile import handler as reconcile
+from lambdas.monitoring.detect_drift import handler as drift
+from lambdas.review.reconcile import handler as reconcile
 from stacks.application import FEATURE_FLAGS
 from stacks.endpoint import EndpointStack
 from stacks.monitoring import MonitoringStack

@@ -10,7 +10,7 @@ from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve,
 from endpoint_choices import CHOICES, DEV, stack_of, variant_alarms
 
 from lambdas.common.environment import read_environment
-from lambdas.predict.handler import Environment
+from lambdas.prediction.predict.handler import Environment
 from local.emulator.alarms import expressions
 from stacks.names import Names
 from stacks.settings_serving import ApiSettings

@@ -12,8 +12,8 @@ from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, definition, resolve
 
 from lambdas.common.environment import read_environment
-from lambdas.freeze_dataset import handler as freeze_handler
-from lambdas.plan_tuning.plan import read_input
+from lambdas.retraining.freeze_dataset import handler as freeze_handler
+from lambdas.tuning.plan_tuning.plan import read_input
 from stacks.application import FEATURE_FLAGS
 from stacks.names import PREDICTION_INDEXES
 from stacks.retraining import LABELS_INDEX, RetrainingStack

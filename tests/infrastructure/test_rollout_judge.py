@@ -10,8 +10,8 @@ from aws_cdk.assertions import Template
 from deployed_definition import arn, grants, properties
 
 from lambdas.common.environment import read_environment
-from lambdas.judge_rollout import handler as judge
-from lambdas.judge_rollout.policy import Policy, WithoutReviews
+from lambdas.rollout.judge_rollout import handler as judge
+from lambdas.rollout.judge_rollout.policy import Policy, WithoutReviews
 from stacks.application import FEATURE_FLAGS
 from stacks.rollout import RolloutStack
 from stacks.settings import load_settings

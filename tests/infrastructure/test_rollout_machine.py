@@ -11,8 +11,8 @@ from aws_cdk.assertions import Template
 from deployed_definition import arn, definition, grants, resolve, statements
 from endpoint_choices import DEV, hosting, stack_of, variant_alarms
 
-from lambdas.common.rollout import Outcome
-from lambdas.plan_rollout.plan import Kind
+from lambdas.rollout.plan_rollout.plan import Kind
+from lambdas.rollout.progress import Outcome
 from stacks.application import FEATURE_FLAGS
 from stacks.rollout import RolloutStack
 from stacks.settings import Settings

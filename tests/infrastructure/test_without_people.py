@@ -13,7 +13,7 @@ from test_alarm_page import deployed
 from test_security_page import written
 
 from lambdas.common.environment import read_environment
-from lambdas.predict.handler import Environment
+from lambdas.prediction.predict.handler import Environment
 
 STAGE = "newacct"
 STACKS = {"foundation", "tuning", "endpoint", "monitoring", "rollout", "retraining"}

@@ -9,8 +9,8 @@ from aws_cdk import App
 from aws_cdk.assertions import Template
 from deployed_definition import ACCOUNT, resolve
 
-from lambdas.plan_tuning.plan import channels, job_name, read_input
-from lambdas.plan_tuning.warm_start import WarmStart
+from lambdas.tuning.plan_tuning.plan import channels, job_name, read_input
+from lambdas.tuning.plan_tuning.warm_start import WarmStart
 from stacks.application import FEATURE_FLAGS
 from stacks.settings import Settings, load_settings
 from stacks.settings_training import DatasetSettings, NetworkSettings, RetrainingSearch

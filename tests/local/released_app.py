@@ -44,7 +44,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from lambdas.register_candidates.registration import package_request
+from lambdas.tuning.register_candidates.registration import package_request
 from local import deployer, stack_process
 from stacks.images import inference_image
 from stacks.settings import Settings, load_settings

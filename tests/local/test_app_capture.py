@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from released_app import ReleasedApp, TinyModel, deploy
 
-from lambdas.detect_drift.handler import QUERY
-from lambdas.freeze_dataset.served import CapturedData
+from lambdas.monitoring.detect_drift.handler import QUERY
+from lambdas.retraining.freeze_dataset.served import CapturedData
 from local import processes, stack_process
 from stacks.settings import load_settings
 

@@ -16,7 +16,7 @@ from aws_cdk import App
 from aws_cdk.assertions import Template
 from botocore.exceptions import ClientError
 
-from lambdas.detect_drift.handler import QUERY
+from lambdas.monitoring.detect_drift.handler import QUERY
 from local.stack_process import EMULATOR_PYTHON, ROOT
 from stacks.application import FEATURE_FLAGS
 from stacks.monitoring import MonitoringStack

@@ -17,16 +17,16 @@ import pytest
 import yaml
 from bad_inputs import LABELS, LONGEST, Case, captured_lines, cases
 
-from lambdas.check_manifest.check import InvalidInput, check_rows
 from lambdas.common.consolidation import Plurality
-from lambdas.common.dataset import InvalidDataset, parse_rows
 from lambdas.common.observability import metrics
 from lambdas.common.s3_uri import newline_ended
-from lambdas.consolidate_annotations.annotations import consolidate_objects
-from lambdas.freeze_dataset.served import CapturedData
-from lambdas.import_labels.manifest import RowWithoutLabel, read_rows
-from lambdas.pre_annotation.task import UnusableRow, worker_task
-from lambdas.predict import handler as predict
+from lambdas.labeling.check_manifest.check import InvalidInput, check_rows
+from lambdas.labeling.consolidate_annotations.annotations import consolidate_objects
+from lambdas.labeling.import_labels.manifest import RowWithoutLabel, read_rows
+from lambdas.labeling.pre_annotation.task import UnusableRow, worker_task
+from lambdas.prediction.predict import handler as predict
+from lambdas.retraining.dataset import InvalidDataset, parse_rows
+from lambdas.retraining.freeze_dataset.served import CapturedData
 from local.first_upload import main as first_upload
 from model_code import data as container
 from model_code.data import Manifest

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cli.console import FAILED, WRONG_OPTIONS
 from cli.main import app
-from lambdas.register_candidates.registration import package_request
+from lambdas.tuning.register_candidates.registration import package_request
 from local import stack_process
 from stacks.images import inference_image
 

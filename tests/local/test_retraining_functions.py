@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from lambdas.common import clients
-from lambdas.common.dataset import InvalidDataset, Row, write_version
-from lambdas.decide_retraining import handler as decide
-from lambdas.decide_retraining.decision import execution_name
-from lambdas.freeze_dataset.freeze import Frozen, LabelCounts
-from lambdas.freeze_dataset.versions import DatasetVersions
+from lambdas.retraining.dataset import InvalidDataset, Row, write_version
+from lambdas.retraining.decide_retraining import handler as decide
+from lambdas.retraining.decide_retraining.decision import execution_name
+from lambdas.retraining.freeze_dataset.freeze import Frozen, LabelCounts
+from lambdas.retraining.freeze_dataset.versions import DatasetVersions
 from local import stack_process
 
 WATERMARK = "2020-01-01T00:00:00+00:00"

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from released_app import ReleasedApp, TinyModel, deploy
 
-from lambdas.common.rollout import Progress
+from lambdas.rollout.progress import Progress
 from local import deployer, stack_process
 from stacks.application import build_app
 from stacks.settings import load_settings

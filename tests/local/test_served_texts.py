@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.freeze_dataset.served import CapturedData, captured_texts
+from lambdas.retraining.freeze_dataset.served import CapturedData, captured_texts
 
 NOW = dt.datetime(2026, 11, 23, 10, 30, tzinfo=dt.UTC)
 

@@ -21,7 +21,7 @@ from aws_cdk import App
 from botocore.config import Config
 from released_app import TinyModel, evaluation
 
-from lambdas.plan_tuning.plan import job_name
+from lambdas.tuning.plan_tuning.plan import job_name
 from local import deployer, stack_process
 from stacks.application import FEATURE_FLAGS
 from stacks.constructs import model_code_asset

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from lambdas.check_gates import handler as check_gates
 from lambdas.common import clients
-from lambdas.register_candidates.registration import GatesRefused, passing
+from lambdas.tuning.check_gates import handler as check_gates
+from lambdas.tuning.register_candidates.registration import GatesRefused, passing
 from local import stack_process
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from dataset_files import render, rows_of
 
-from lambdas.common import dataset as functions_form
 from lambdas.common import dataset_form as functions_rule
+from lambdas.retraining import dataset as functions_form
 from model_code import data as container_form
 from model_code import dataset_form as containers_rule
 from model_code.drift_baseline import read_reference

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from dataset_files import rows_of
 
-from lambdas.common import dataset as functions_form
+from lambdas.retraining import dataset as functions_form
 from model_code.data import InvalidDataset, Row, read_manifest, read_rows, write_dataset
 
 

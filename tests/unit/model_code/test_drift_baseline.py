@@ -13,9 +13,9 @@ from dataset_files import render
 from numpy.typing import NDArray
 from toy_training import read, toy_rows, train, write_split
 
-from lambdas.common.dataset import ReferenceText
-from lambdas.common.dataset import Row as FunctionsRow
-from lambdas.detect_drift.statistics import LabelCounts, assess
+from lambdas.monitoring.detect_drift.statistics import LabelCounts, assess
+from lambdas.retraining.dataset import ReferenceText
+from lambdas.retraining.dataset import Row as FunctionsRow
 from model_code import evaluate
 from model_code.data import InvalidDataset, Manifest
 from model_code.drift_baseline import (

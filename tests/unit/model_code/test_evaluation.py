@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lambdas.common.evaluation import Evaluation
+from lambdas.tuning.evaluation import Evaluation
 from model_code.data import Row
 from model_code.evaluate import evaluate
 from model_code.references import label_indices, people, tfidf

@@ -1,0 +1,70 @@
+"""First step of the ``labeling`` state machine: is everything right that people will be paid for (see :mod:`.check`)?
+
+It also lays the worker page and the categories where the job reads them, under the digest of both. The content comes with the execution,
+so a deploy in the meantime changes nothing for a job that runs or is tried again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from lambdas.common.clients import client
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, tracer
+from lambdas.common.s3_uri import read_lines, split_uri
+from lambdas.labeling.check_manifest.check import InvalidInput, check_rows, job_name
+
+
+@dataclass(frozen=True)
+class Environment:
+    job_prefix: str
+    label_attribute: str
+    max_text_chars: int
+    inputs_uri: str
+    """S3 prefix, with ``/`` at its end, that the jobs' pages and categories lie below."""
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+def _check(uri: str) -> int:
+    s3 = client("s3")
+    try:
+        lines = read_lines(s3, uri)
+    except s3.exceptions.NoSuchKey:
+        raise InvalidInput(f"manifest_uri {uri} does not exist: upload the manifest there, or name the one that is meant") from None
+    except ValueError as error:
+        raise InvalidInput(f"manifest_uri {error}") from None
+    return check_rows(lines, _environment().label_attribute, longest=_environment().max_text_chars)
+
+
+def _lay_inputs(page: str, labels: list[str]) -> dict[str, str]:
+    """Write page and label category file; an equal pair is written over itself."""
+    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": label} for label in labels]}, allow_nan=False)
+    digest = hashlib.sha256(f"{page}\0{categories}".encode()).hexdigest()[:16]
+    uris = {}
+    for field, name, content in (("page_uri", "worker-template.liquid", page), ("categories_uri", "categories.json", categories)):
+        uris[field] = f"{_environment().inputs_uri}{digest}/{name}"
+        bucket, key = split_uri(uris[field])
+        client("s3").put_object(Bucket=bucket, Key=key, Body=content.encode())
+    return uris
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """``{"name", "manifest_uri", "page", "labels"}`` -> ``{"job_name", "manifest_uri", "texts", "page_uri", "categories_uri"}``.
+
+    Raises:
+        InvalidInput: the name or the manifest cannot be used.
+    """
+    name = job_name(_environment().job_prefix, event["name"])
+    texts = _check(event["manifest_uri"])
+    logger.info("manifest checked", extra={"job_name": name, "texts": texts})
+    return {"job_name": name, "manifest_uri": event["manifest_uri"], "texts": texts, **_lay_inputs(event["page"], event["labels"])}

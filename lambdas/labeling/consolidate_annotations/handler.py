@@ -1,0 +1,30 @@
+"""Ground Truth hands over a file of annotations (see :mod:`lambdas.labeling.consolidate_annotations.annotations`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from lambdas.common.clients import client
+from lambdas.common.consolidation import Plurality
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger
+from lambdas.common.s3_uri import read_json
+from lambdas.labeling.consolidate_annotations.annotations import consolidate_objects
+
+
+@dataclass(frozen=True)
+class Environment:
+    labels: tuple[str, ...]
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
+    payload = read_json(client("s3"), event["payload"]["s3Uri"])
+    return consolidate_objects(payload, event["labelAttributeName"], Plurality(_environment().labels))

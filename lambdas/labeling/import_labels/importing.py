@@ -1,0 +1,110 @@
+"""Labels of a bulk job enter the prediction table, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from lambdas.common.ground_truth import ground_truth_key, ground_truth_line
+from lambdas.common.predictions import ImportedLabel
+from lambdas.common.review import Consolidated, HumanAnswer, ReviewState
+from lambdas.labeling.import_labels.manifest import LabeledRow, RowWithoutLabel
+
+NAMED_PROBLEMS = 20
+"""As many as the execution's output and the log name; the counts hold all."""
+
+
+class Store(Protocol):
+    """What is needed of :class:`lambdas.common.predictions.PredictionStore`."""
+
+    def get(self, prediction_id: str) -> Mapping[str, Any] | None: ...
+    def put_label(self, imported: ImportedLabel) -> bool: ...
+    def store_label(
+        self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
+    ) -> bool: ...
+
+
+@dataclass
+class Count:
+    """Rows by what became of them; ``problems`` names the first of those that gave no label, each with its line and reason."""
+
+    labels_stored: int = 0
+    undecided: int = 0
+    already_labeled: int = 0
+    failed: int = 0
+    """Ground Truth could not label them."""
+    unusable: int = 0
+    """They cannot be read, or no record can be made of them."""
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+    def without_label(self, row: RowWithoutLabel) -> None:
+        self.failed += row.failed
+        self.unusable += not row.failed
+        if len(self.problems) < NAMED_PROBLEMS:
+            self.problems.append({"line": row.line, "reason": row.reason})
+
+
+@dataclass(frozen=True)
+class LabelImport:
+    """Stores the labels of one labelling job, each once, with its ground-truth line.
+
+    Args:
+        source: ``ground-truth:<job>``.
+        clock: the time now, UTC; read for each row, because readers of new labels keep a watermark.
+    """
+
+    store: Store
+    write_ground_truth: Callable[[str, bytes], None]
+    source: str
+    retention: timedelta
+    clock: Callable[[], datetime]
+
+    def run(self, rows: Iterable[LabeledRow | RowWithoutLabel]) -> Count:
+        """Store every decided row, whatever the others are. A second run over the same manifest stores nothing more."""
+        count = Count()
+        for row in rows:
+            if isinstance(row, RowWithoutLabel):
+                count.without_label(row)
+            elif row.consolidated.label is None:
+                # An undecided row changes no record: a review of the same prediction may still be open.
+                count.undecided += 1
+            else:
+                self._take(row, row.consolidated.label, count)
+        return count
+
+    def _take(self, row: LabeledRow, label: str, count: Count) -> None:
+        try:
+            stored = self._store(row, label)
+        except ClientError as error:
+            problem = error.response["Error"]
+            if problem["Code"] != "ValidationException":
+                raise  # it may pass, and the whole import can be done again
+            count.without_label(RowWithoutLabel(row.line, f"the table refuses it: {problem['Message']}"[:300], failed=False))
+            return
+        count.labels_stored += stored
+        count.already_labeled += not stored
+
+    def _store(self, row: LabeledRow, label: str) -> bool:
+        item = self.store.get(row.prediction_id) if row.prediction_id else None
+        now = self.clock()
+        if item is None or row.prediction_id is None:
+            return self.store.put_label(
+                ImportedLabel(
+                    prediction_id=row.content_id,
+                    text=row.text,
+                    consolidated=row.consolidated,
+                    answers=row.answers,
+                    reviewed_at=now.isoformat(),
+                    source=self.source,
+                    expires_at=int((now + self.retention).timestamp()),
+                )
+            )
+        if item["review_state"] == ReviewState.REVIEWED.value:
+            return False
+        key = ground_truth_key(row.prediction_id, row.labelled_at)
+        self.write_ground_truth(key, ground_truth_line(row.prediction_id, label))
+        return self.store.store_label(row.prediction_id, row.consolidated, row.answers, reviewed_at=now.isoformat(), source=self.source)

@@ -1,0 +1,283 @@
+"""A new dataset version from its parent and new human labels: the same for the same input.
+
+Frozen stays frozen: the parent's test and validation rows are all kept, and nothing that a model was trained on enters
+them. A group (one subject, one text) lies on one side only, and always on the same one, since its hash decides. All of
+the parent's training rows stay too, so a version alone says what was ever trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lambdas.common.review import ReviewReason
+from lambdas.common.text import InvalidText, checked_text
+from lambdas.retraining.dataset import Manifest, ReferenceText, Row, normal_text, write_version
+from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
+
+RECENT, RECENT_UNSURE = "recent", "recent-unsure"
+"""Slices of rows that came from people after release. Those that the champion was unsure of lie apart: chosen for its own
+doubt, they say nothing fair about it."""
+MOST_NAMED_LABELS = 5
+LEAST_REFERENCE = 20
+"""Fewer served texts say too little of what is normal."""
+
+
+@dataclass(frozen=True)
+class FreezePolicy:
+    """``retraining`` of the settings: ``holdout_share`` of the new groups goes to the test set, half as much to validation."""
+
+    min_new_labels: int
+    holdout_share: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Texts (their keys) and groups of training rows."""
+
+    texts: frozenset[bytes]
+    groups: frozenset[str]
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> Trained:
+        return cls(frozenset(texts_of(entries)), frozenset(entry.group for entry in entries))
+
+
+@dataclass(frozen=True)
+class ServedText:
+    """A text that was answered lately, and whom or what its caller said it is about."""
+
+    text: str
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Nothing was frozen, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """What became of the new labels; the others add up to ``new``.
+
+    ``frozen``: their texts lie in validation or test already. ``unusable``: there is a newer label for the same text, the
+    dataset has no such label, the text may not enter, or its group is held out although the text was trained on.
+    """
+
+    new: int
+    trained_on: int
+    held_out: int
+    frozen: int
+    unusable: int
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A new version: manifest, files by name, what became of the labels, and the size of the reference sample."""
+
+    manifest: Manifest
+    files: Mapping[str, Path]
+    labels: LabelCounts
+    reference: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A row of the new version: where it is read from, and what is different about it."""
+
+    entry: Entry
+    source: RowFile
+    group: str
+    new: bool = False
+
+    def row(self) -> Row:
+        return replace(self.source.read(self.entry), group=self.group, new=self.new)
+
+
+@dataclass(frozen=True)
+class NewLabels:
+    """Labels that no version has decided on: how many, the row of each text, the newest time, and labels that the dataset lacks."""
+
+    count: int
+    rows: Sequence[Entry]
+    watermark: str
+    unknown: Mapping[str, int]
+
+
+def freeze(
+    parent: Version, items: Iterable[Mapping[str, Any]], policy: FreezePolicy, folder: Path, served: Iterable[ServedText] = ()
+) -> Frozen | Skipped:
+    """The next dataset version: all rows of the parent, new labels on the side of their group, and a reference sample.
+
+    Texts are on disk all the time, so the memory is that of the indices: about 300 bytes for each row.
+
+    Args:
+        items: prediction records with a human label.
+        folder: an empty folder for the new files.
+        served: of the newest traffic; the reference sample is drawn from them.
+    """
+    new_rows = RowFile(folder / "new.jsonl")
+    try:
+        labels = new_labels(parent, items, new_rows)
+        since = parent.manifest.watermark or "the first dataset"
+        if labels.count < policy.min_new_labels:
+            return Skipped(f"{labels.count} new labels since {since}: at least {policy.min_new_labels} are needed")
+        placed = place(labels.rows, parent, policy.holdout_share)
+        if not placed["train"]:
+            reason = f"none of the {labels.count} new labels is for a text that may be trained on"
+            return Skipped(reason + unknown_labels(labels.unknown, parent.manifest.labels))
+        train = merge(parent.splits["train"], placed["train"], new_rows)
+        splits = {"train": train}
+        for name in ("validation", "test"):
+            old = parent.splits[name]
+            kept = [Placed(entry, old, entry.group) for entry in old.entries]
+            splits[name] = [*kept, *(Placed(entry, new_rows, entry.group) for entry in placed[name])]
+        trained = Trained(frozenset(item.entry.text for item in train), frozenset(item.group for item in train))
+        reference = reference_of(served, trained, policy.holdout_share)
+        manifest, files = write_version(
+            folder,
+            {name: (item.row() for item in sorted(kept, key=lambda item: item.entry.id)) for name, kept in splits.items()},
+            parent.manifest.labels,
+            parent=parent.manifest.version,
+            watermark=max(labels.watermark, parent.manifest.watermark or ""),
+            reference=reference,
+        )
+        return Frozen(manifest, files, _count(labels, placed, parent), len(reference))
+    finally:
+        new_rows.remove()
+
+
+def new_labels(parent: Version, items: Iterable[Mapping[str, Any]], target: RowFile) -> NewLabels:
+    """Items that no version has decided on, each once, written to ``target``; of those for one text the newest counts.
+
+    Those around the watermark are read again, since an index lags: of a text that the parent holds, they had their turn.
+    """
+    entries = [entry for kept in parent.splits.values() for entry in kept.entries]
+    ids, texts = {entry.id for entry in entries}, texts_of(entries)
+    watermark, labels = parent.manifest.watermark, parent.manifest.labels
+    found: dict[str, tuple[str, Entry | None]] = {}
+    unknown: dict[str, int] = {}
+    for item in items:
+        reviewed_at = str(item["reviewed_at"])
+        late = watermark is not None and reviewed_at <= watermark
+        name = str(item["prediction_id"])
+        if name in found or row_id(item) in ids or (late and text_key(str(item["text"])) in texts):
+            continue
+        row = row_of(item, labels)
+        found[name] = (reviewed_at, target.append(row) if row is not None else None)
+        if (label := str(item["human_label"])) not in labels:
+            unknown[label] = unknown.get(label, 0) + 1
+    ordered = [entry for _, _, entry in sorted((at, name, entry) for name, (at, entry) in found.items() if entry is not None)]
+    newest = {entry.text: entry for entry in ordered}
+    return NewLabels(len(found), list(newest.values()), max((at for at, _ in found.values()), default=""), unknown)
+
+
+def unknown_labels(unknown: Mapping[str, int], known: Sequence[str]) -> str:
+    """Words for labels that people gave and the dataset does not know, the most frequent first; empty without any."""
+    if not unknown:
+        return ""
+    named = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))[:MOST_NAMED_LABELS]
+    said = ", ".join(f"{count} have the label {label!r}" for label, count in named)
+    return (
+        f"; {said}, but the dataset's labels are {', '.join(known)}: "
+        "a changed dataset.labels needs a new first dataset version with these labels (docs/operations.md)"
+    )
+
+
+def row_id(item: Mapping[str, Any]) -> str:
+    return f"prediction:{item['prediction_id']}"
+
+
+def row_of(item: Mapping[str, Any], labels: tuple[str, ...]) -> Row | None:
+    """A prediction record as a dataset row, or None when its label or text is not one to train on."""
+    label = str(item["human_label"])
+    try:
+        text = checked_text("text", item["text"])
+    except InvalidText:
+        return None
+    if label not in labels:
+        return None
+    return Row(
+        id=row_id(item),
+        text=text,
+        label=label,
+        votes={name: int(count) for name, count in sorted(item.get("votes", {}).items()) if name in labels},
+        group=group_of(text, item.get("subject")),
+        slice=RECENT_UNSURE if item.get("review_reason") == ReviewReason.LOW_CONFIDENCE else RECENT,
+        source=str(item.get("label_source") or f"review:{item['prediction_id']}"),
+    )
+
+
+def group_of(text: str, subject: str | None) -> str:
+    """What must not be split apart: all texts about one subject, else the text alone. ``local/own_texts.py`` names groups alike."""
+    return f"subject:{unicodedata.normalize('NFC', subject)}" if subject else f"text:{_digest(normal_text(text))[:16]}"
+
+
+def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[str, list[Entry]]:
+    """New rows by split; what is frozen already, or would leak, is in none."""
+    frozen, trained = {split: parent.splits[split].entries for split in ("test", "validation")}, Trained.of(parent.splits["train"].entries)
+    frozen_texts = {entry.text for split in frozen.values() for entry in split}
+    sides = {entry.group: split for split, kept in frozen.items() for entry in kept}
+    for row in rows:
+        if row.group not in sides and (row.group in trained.groups or row.text in trained.texts):
+            sides[row.group] = "train"
+    placed: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
+    for row in rows:
+        side = sides.get(row.group) or side_of(row.group, holdout_share)
+        leaks = side != "train" and row.text in trained.texts
+        if row.text not in frozen_texts and not leaks:
+            placed[side].append(row)
+    return placed
+
+
+def side_of(group: str, holdout_share: float) -> str:
+    """Where a group belongs, by its hash: test, validation (half as likely) or train."""
+    position = int(_digest(group)[:8], 16) / 2**32
+    if position < holdout_share:
+        return "test"
+    return "validation" if position < 1.5 * holdout_share else "train"
+
+
+def merge(old: RowFile, added: Iterable[Entry], new_rows: RowFile) -> list[Placed]:
+    """All training rows: a text with a new label has that one, in the group that it was trained in; only added rows are new."""
+    fresh = {entry.text: Placed(entry, new_rows, entry.group, new=True) for entry in added}
+    kept = []
+    for entry in old.entries:
+        newer = fresh.get(entry.text)
+        if newer is None:
+            kept.append(Placed(entry, old, entry.group))
+        elif not entry.group.startswith("text:"):
+            fresh[entry.text] = replace(newer, group=entry.group)
+    return [*kept, *fresh.values()]
+
+
+def reference_of(served: Iterable[ServedText], trained: Trained, holdout_share: float) -> list[ReferenceText]:
+    """Served texts that no model is trained on: those of held-out groups.
+
+    People are asked about what the champion is unsure of, so texts that just happen to have no label are the easy ones. The
+    hash of a group knows nothing of that: what it holds out is a random sample of the traffic, labelled or not.
+    """
+    texts = [ReferenceText(item.text, group_of(item.text, item.subject)) for item in served]
+    kept = [
+        item
+        for item in texts
+        if side_of(item.group, holdout_share) != "train" and item.group not in trained.groups and text_key(item.text) not in trained.texts
+    ]
+    return kept if len(kept) >= LEAST_REFERENCE else []
+
+
+def _count(labels: NewLabels, placed: Mapping[str, Sequence[Entry]], parent: Version) -> LabelCounts:
+    trained_on, held_out = len(placed["train"]), len(placed["validation"]) + len(placed["test"])
+    frozen_texts = {entry.text for split in ("validation", "test") for entry in parent.splits[split].entries}
+    frozen = sum(entry.text in frozen_texts for entry in labels.rows)
+    return LabelCounts(labels.count, trained_on, held_out, frozen, labels.count - trained_on - held_out - frozen)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

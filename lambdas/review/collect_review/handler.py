@@ -1,0 +1,111 @@
+"""Reads the queue ``review-results`` and stores what people answered (see :mod:`lambdas.review.collect_review.collect`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from lambdas.common.clients import client, prediction_store
+from lambdas.common.consolidation import Plurality
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, metrics, tracer
+from lambdas.common.review import ReviewRequest, UnreadableOutput
+from lambdas.common.s3_uri import split_uri
+from lambdas.common.text import InvalidJson, parse_json
+from lambdas.review.a2i import A2iBackend
+from lambdas.review.collect_review.collect import Collected, Outcome, OutputMissing, Ports, collect
+from lambdas.review.collect_review.result import InvalidEvent, LoopResult
+
+_METRIC = {
+    Outcome.STORED: "LabelsStored",
+    Outcome.UNDECIDED: "ReviewsUndecided",
+    Outcome.FAILED: "ReviewsFailed",
+    Outcome.DUPLICATE: "ReviewEventsDuplicate",
+    Outcome.UNKNOWN: "ReviewsUnknown",
+}
+
+
+@dataclass(frozen=True)
+class Environment:
+    predictions_table: str
+    dead_letter_queue_url: str
+    capture_bucket: str
+    labels: tuple[str, ...]
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@cache
+def _ports() -> Ports:
+    environment = _environment()
+    return Ports(
+        store=prediction_store(environment.predictions_table),
+        answers=A2iBackend.answers,
+        consolidation=Plurality(environment.labels),
+        read_output=_read_output,
+        write_ground_truth=_write_ground_truth,
+        send_dead_letter=_send_dead_letter,
+    )
+
+
+def _read_output(uri: str) -> Any:
+    s3 = client("s3")
+    try:
+        bucket, key = split_uri(uri)
+        return parse_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    except s3.exceptions.NoSuchKey:
+        raise OutputMissing(f"{uri} is not there yet") from None
+    except ValueError as error:
+        raise UnreadableOutput(str(error)) from None
+
+
+def _write_ground_truth(key: str, body: bytes) -> None:
+    client("s3").put_object(Bucket=_environment().capture_bucket, Key=key, Body=body, ContentType="application/jsonlines")
+
+
+def _send_dead_letter(request: ReviewRequest, reason: str) -> None:
+    client("sqs").send_message(
+        QueueUrl=_environment().dead_letter_queue_url,
+        MessageBody=request.to_json(),
+        MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1_000]}},
+    )
+
+
+def _handle(record: SQSRecord) -> None:
+    try:
+        result = LoopResult.of_event(parse_json(record.body))
+    except (InvalidJson, InvalidEvent) as error:
+        logger.error("message is no A2I event", extra={"message_id": record.message_id, "reason": str(error)})
+        raise
+    details = {"review_id": result.review_id, "status": result.status.value}
+    try:
+        collected = collect(result, _ports(), now=datetime.now(UTC).isoformat())
+    except Exception:
+        logger.exception("review not collected", extra=details)
+        raise
+    _count(collected)
+    logger.info("review collected", extra={**details, "outcome": collected.outcome.value, "reason": collected.reason})
+
+
+def _count(collected: Collected) -> None:
+    metrics.add_metric(_METRIC[collected.outcome], MetricUnit.Count, 1)
+    if collected.agreement is not None:
+        metrics.add_metric("HumanAgreement", MetricUnit.NoUnit, collected.agreement)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Returns ``{"batchItemFailures": [...]}``: those messages come back, the others are done."""
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event=event, record_handler=_handle, processor=processor, context=context)

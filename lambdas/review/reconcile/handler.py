@@ -1,0 +1,95 @@
+"""Checks the invariant on a schedule: every prediction sent to review is in review, reviewed, or dead-lettered.
+
+A request that never reached the queue (the answer to the caller came first) is sent again; a review past the
+backend's time limit is counted, and the alarm on that count asks an operator to look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import ClientError
+
+from lambdas.common.clients import client, prediction_store
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, metrics, tracer
+from lambdas.common.predictions import PredictionStore
+from lambdas.common.review import ReviewRequest, ReviewState
+from lambdas.review.reconcile.accounting import take_account
+
+
+@dataclass(frozen=True)
+class Environment:
+    predictions_table: str
+    review_queue_url: str
+    resend_after_seconds: int
+    overdue_after_seconds: int
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+class NotSentAgain(RuntimeError):
+    """Requests are still not in the queue; the next run tries again."""
+
+
+def _sent(request: ReviewRequest) -> bool:
+    details = {"prediction_id": request.prediction_id}
+    try:
+        client("sqs").send_message(QueueUrl=_environment().review_queue_url, MessageBody=request.to_json())
+    except ClientError:
+        logger.exception("review request not sent again", extra=details)
+        return False
+    logger.warning("review request sent again", extra=details)
+    return True
+
+
+def _store() -> PredictionStore:
+    return prediction_store(_environment().predictions_table)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Returns the account: ``{"requested", "in_review", "dead_lettered", "resent", "overdue", "unusable"}``.
+
+    Raises:
+        NotSentAgain: in the end, when a request could not be queued; the others are.
+    """
+    environment, store, now = _environment(), _store(), datetime.now(UTC)
+    account = take_account(
+        store.open_reviews(ReviewState.REQUESTED),
+        store.open_reviews(ReviewState.IN_REVIEW),
+        store.open_reviews(ReviewState.DEAD_LETTERED),
+        resend_before=(now - timedelta(seconds=environment.resend_after_seconds)).isoformat(),
+        overdue_before=(now - timedelta(seconds=environment.overdue_after_seconds)).isoformat(),
+    )
+    for problem in account.unusable:
+        logger.error("record makes no review request: mend or delete it", extra={"record": problem})
+    failed = [request.prediction_id for request in account.to_resend if not _sent(request)]
+    for name, value in (
+        ("ReviewsRequested", account.requested),
+        ("ReviewsOpen", account.in_review),
+        ("ReviewsDeadLettered", account.dead_lettered),
+        ("ReviewsResent", len(account.to_resend) - len(failed)),
+        ("ReviewRecordsUnusable", len(account.unusable)),
+        ("ReviewsOverdue", len(account.overdue)),
+    ):
+        metrics.add_metric(name, MetricUnit.Count, value)
+    if failed:
+        raise NotSentAgain(f"{len(failed)} of {len(account.to_resend)} requests could not be queued, first {failed[0]}: see the log")
+    return {
+        "requested": account.requested,
+        "in_review": account.in_review,
+        "dead_lettered": account.dead_lettered,
+        "resent": len(account.to_resend),
+        "overdue": len(account.overdue),
+        "unusable": len(account.unusable),
+    }

@@ -1,0 +1,92 @@
+"""Reads the queue ``review-requests`` and asks people (see :mod:`lambdas.review.start_review.start`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from lambdas.common.clients import client, prediction_store
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, metrics, tracer
+from lambdas.common.predictions import PredictionStore
+from lambdas.common.review import InvalidRequest, ReviewRequest, shown
+from lambdas.review.a2i import A2iBackend
+from lambdas.review.start_review.start import Outcome, give_up, start
+
+_METRIC = {Outcome.STARTED: "ReviewsStarted", Outcome.DROPPED: "ReviewRequestsDropped", Outcome.REFUSED: "ReviewsRefused"}
+
+
+@dataclass(frozen=True)
+class Environment:
+    predictions_table: str
+    dead_letter_queue_url: str
+    flow_definition_arn: str
+    labels: tuple[str, ...]
+    max_receives: int
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+def _store() -> PredictionStore:
+    return prediction_store(_environment().predictions_table)
+
+
+@cache
+def _backend() -> A2iBackend:
+    return A2iBackend(client("sagemaker-a2i-runtime"), _environment().flow_definition_arn, _environment().labels)
+
+
+def _send_dead_letter(request: ReviewRequest, reason: str) -> None:
+    client("sqs").send_message(
+        QueueUrl=_environment().dead_letter_queue_url,
+        MessageBody=request.to_json(),
+        MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1_000]}},
+    )
+
+
+def _set_aside(record: SQSRecord, reason: str) -> None:
+    """A message that is no review request never will be one: among the dead letters somebody sees it now, not after five tries."""
+    client("sqs").send_message(
+        QueueUrl=_environment().dead_letter_queue_url,
+        MessageBody=record.body,
+        MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1_000]}},
+    )
+    metrics.add_metric("ReviewRequestsInvalid", MetricUnit.Count, 1)
+    logger.error("message is no review request: it lies among the dead letters", extra={"message_id": record.message_id, "reason": reason})
+
+
+def _handle(record: SQSRecord) -> None:
+    try:
+        request = ReviewRequest.from_json(record.body)
+    except InvalidRequest as error:
+        _set_aside(record, shown(str(error), longest=1_000))
+        return
+    details = {"prediction_id": request.prediction_id, "attempt": request.attempt}
+    try:
+        now = datetime.now(UTC).isoformat()
+        outcome, reason = start(request, store=_store(), backend=_backend(), send_dead_letter=_send_dead_letter, now=now)
+    except Exception as error:
+        logger.exception("review not started", extra=details)
+        if int(record.attributes.approximate_receive_count or 1) >= _environment().max_receives:
+            give_up(request, f"not started after {_environment().max_receives} tries: {type(error).__name__}: {error}", _store())
+        raise
+    metrics.add_metric(_METRIC[outcome], MetricUnit.Count, 1)
+    logger.info("review request handled", extra={**details, "outcome": outcome.value, "reason": reason})
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Returns ``{"batchItemFailures": [...]}``: those messages come back, the others are done."""
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event=event, record_handler=_handle, processor=processor, context=context)

@@ -1,0 +1,99 @@
+"""First step of a rollout: check the input against the record, the packages, the endpoint and other rollouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.common.clients import client
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, tracer
+from lambdas.common.release import Release
+from lambdas.rollout.endpoint import describe, running_packages
+from lambdas.rollout.plan_rollout.plan import InvalidRollout, RolloutInput, RolloutPlan, earlier, missing, plan
+from lambdas.rollout.plan_rollout.withdrawal import withdrawal
+from lambdas.rollout.progress import Progress
+
+
+class AnotherRolloutRuns(RuntimeError):
+    """Two rollouts would undo each other."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    release_parameter: str
+    endpoint_name: str
+    first_share: float
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """``{"input", "execution_arn", "state_machine_arn"}`` -> the plan, the packages' model versions and the first progress.
+
+    Raises:
+        InvalidRollout: the input cannot be rolled out.
+        AnotherRolloutRuns: an earlier rollout is not finished.
+        EndpointUpdating: what shall be withdrawn is not settled yet: the state machine asks again.
+    """
+    wanted = RolloutInput.parse(event["input"])
+    running = client("stepfunctions").list_executions(stateMachineArn=event["state_machine_arn"], statusFilter="RUNNING")["executions"]
+    other = earlier(running, event["execution_arn"])
+    if other is not None:
+        raise AnotherRolloutRuns(f"rollout {other} is not finished: wait for its end, or stop it and start this one again")
+    current = Release.parse(client("ssm").get_parameter(Name=_environment().release_parameter)["Parameter"]["Value"])
+    decided, versions = _withdrawal(current) if wanted.release is None else _release(wanted.release, current, replace=wanted.replace)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    result = {
+        **decided.as_json(),
+        "reason": wanted.reason,
+        "model_versions": versions,
+        "progress": Progress.begin(_environment().first_share, now).as_json(),
+    }
+    logger.info("rollout planned", extra={"plan": result})
+    return result
+
+
+def _release(wanted: Release, current: Release, *, replace: bool) -> tuple[RolloutPlan, dict[str, str]]:
+    """The plan, and the model version of each variant."""
+    packages = {package: _package(package, current) for package in {wanted.champion, wanted.challenger}}
+    decided = plan(wanted, current, {name: package["ModelApprovalStatus"] for name, package in packages.items()}, replace=replace)
+    versions = {
+        variant: packages[getattr(wanted, variant)].get("CustomerMetadataProperties", {}).get("training_job", "unknown")
+        for variant in ("champion", "challenger")
+    }
+    return decided, versions
+
+
+def _withdrawal(current: Release) -> tuple[RolloutPlan, dict[str, str]]:
+    sagemaker = client("sagemaker")
+    endpoint = describe(sagemaker, _environment().endpoint_name)
+    packages: dict[str, str] = {}
+    if endpoint is not None:
+        try:
+            packages = running_packages(sagemaker, endpoint)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationException":
+                raise
+            logger.warning("the endpoint's configuration is gone", extra={"endpoint": endpoint["EndpointName"]})
+    return withdrawal(current, endpoint, packages), {}
+
+
+def _package(arn: str, current: Release) -> dict[str, Any]:
+    sagemaker = client("sagemaker")
+    try:
+        package: dict[str, Any] = sagemaker.describe_model_package(ModelPackageName=arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound"):
+            raise InvalidRollout(missing(arn, current)) from None
+        raise
+    return package

@@ -1,0 +1,75 @@
+"""After one evaluation: its report against the gates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from lambdas.common.clients import client
+from lambdas.common.environment import read_environment
+from lambdas.common.observability import logger, tracer
+from lambdas.common.s3_uri import read_json, split_uri
+from lambdas.tuning.check_gates.gates import GatePolicy, GateResult, check_gates, refusal, refusals
+from lambdas.tuning.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Environment(GatePolicy):
+    """The gate policy is the whole environment."""
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One candidate, with ``evaluation_error`` when its evaluation failed -> what registration needs: figures, ``passed``, ``refusals``.
+
+    Every gate with its value and limit is in ``gates_uri``: with many slices they would not fit into the state machine's payload.
+    """
+    candidate = {key: event[key] for key in ("training_job", "objective", "model_uri")}
+    if "evaluation_error" in event:
+        gates, figures = [refusal(failure_reason(event["evaluation_error"]))], dict[str, Any]()
+    else:
+        gates, figures = _judge(f"{event['output_uri']}/evaluation.json")
+    passed, gates_uri = all(gate.passed for gate in gates), f"{event['output_uri']}/gates.json"
+    _store(gates_uri, {"passed": passed, "gates": [asdict(gate) | {"passed": gate.passed, "reason": gate.reason} for gate in gates]})
+    result = {**candidate, **figures, "passed": passed, "gates_uri": gates_uri, "refusals": refusals(gates)}
+    logger.info("gates checked", extra={"candidate": result})
+    return result
+
+
+def _judge(evaluation_uri: str) -> tuple[list[GateResult], dict[str, Any]]:
+    evaluation = Evaluation.parse(read_json(client("s3"), evaluation_uri))
+    figures = {
+        "evaluation_uri": evaluation_uri,
+        "dataset_version": evaluation.dataset_version,
+        "accuracy": evaluation.overall.accuracy.value,
+        "macro_f1": evaluation.overall.macro_f1.value,
+    }
+    return check_gates(evaluation, _environment()), figures
+
+
+def _store(uri: str, content: dict[str, Any]) -> None:
+    bucket, key = split_uri(uri)
+    body = json.dumps(content, indent=1, allow_nan=False).encode()
+    client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+
+
+def failure_reason(error: Mapping[str, str]) -> str:
+    """What a failed ``.sync`` job says of itself: the container's exit message, else its FailureReason, else the whole cause.
+
+    A processing job's FailureReason often has an exit code only; what the container wrote to ``/opt/ml/output/message`` is its ExitMessage.
+    Source: SageMaker developer guide, "Save and Access Metadata Information About Your Processing Job".
+    """
+    try:
+        job = json.loads(error["Cause"])
+        return str(job.get("ExitMessage") or job["FailureReason"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return str(error.get("Cause") or error.get("Error"))

@@ -1,0 +1,102 @@
+"""Versions in S3: whole or not there, checked when read, remembered per execution."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lambdas.retraining.dataset import SPLITS, InvalidDataset, Manifest, ReferenceText, Row, write_version
+from lambdas.retraining.freeze_dataset.freeze import Frozen, LabelCounts
+from lambdas.retraining.freeze_dataset.row_files import Version
+from lambdas.retraining.freeze_dataset.versions import DatasetTooLarge, DatasetVersions
+
+LABELS = ("negative", "positive")
+
+
+class Bucket:
+    """The few S3 calls that are used; ``dies_after`` puts the writer's process dies."""
+
+    def __init__(self, dies_after: int | None = None) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.dies_after = dies_after
+
+    def put_object(self, *, Bucket: str, Key: str, Body: Any, ContentType: str) -> None:  # noqa: N803  (boto3's names)
+        if self.dies_after is not None and len(self.objects) >= self.dies_after:
+            raise KeyboardInterrupt
+        self.objects[Key] = Body if isinstance(Body, bytes) else Body.read()
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803  (boto3's names)
+        return {"Body": io.BytesIO(self.objects[Key]), "ContentLength": len(self.objects[Key])}
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803  (boto3's names)
+        return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)][:MaxKeys]}
+
+
+def row(name: str) -> Row:
+    return Row(id=name, text=f"text {name}", label="positive", votes={"positive": 1}, group=name, slice="s", source="x")
+
+
+def frozen(folder: Path, *names: str) -> Frozen:
+    splits = {"train": [row(n) for n in names], "validation": [], "test": []}
+    folder.mkdir()
+    manifest, files = write_version(folder, splits, LABELS, parent=None, watermark=None, reference=[ReferenceText("served", "text:1")])
+    return Frozen(manifest, files, LabelCounts(0, 0, 0, 0, 0), reference=0)
+
+
+def whole(version: Version) -> tuple[Manifest, dict[str, list[Row]]]:
+    """The manifest and every row, read back from disk."""
+    return version.manifest, {name: [file.read(entry) for entry in file.entries] for name, file in version.splits.items()}
+
+
+def expected(version: Frozen, *names: str) -> tuple[Manifest, dict[str, list[Row]]]:
+    return version.manifest, {**{split: [] for split in SPLITS}, "train": [row(name) for name in names]}
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    bucket, version = Bucket(), frozen(tmp_path / "made", "a", "b")
+    versions = DatasetVersions(bucket, "data")
+    uri = versions.write(version)
+    assert uri == f"s3://data/datasets/{version.manifest.version}"
+    assert whole(versions.read(uri, tmp_path)) == expected(version, "a", "b")
+
+
+@pytest.mark.parametrize("puts", range(5))
+def test_a_writer_that_dies_leaves_no_version_and_its_repetition_completes_it(tmp_path: Path, puts: int) -> None:
+    bucket, version = Bucket(dies_after=puts), frozen(tmp_path / "made", "a", "b")
+    versions = DatasetVersions(bucket, "data")
+    with pytest.raises(KeyboardInterrupt):
+        versions.write(version)
+    assert not [key for key in bucket.objects if key.endswith("manifest.json")]
+    bucket.dies_after = None
+    assert whole(versions.read(versions.write(version), tmp_path)) == expected(version, "a", "b")
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    bucket, version = Bucket(), frozen(tmp_path / "made", "a")
+    versions = DatasetVersions(bucket, "data")
+    uri = versions.write(version)
+    bucket.objects[f"datasets/{version.manifest.version}/train/data.jsonl"] += b" "
+    with pytest.raises(InvalidDataset, match=version.manifest.version):
+        versions.read(uri, tmp_path)
+
+
+def test_a_version_that_does_not_fit_on_the_disk_twice_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, version = Bucket(), frozen(tmp_path / "made", "a")
+    versions = DatasetVersions(bucket, "data")
+    uri = versions.write(version)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=200))
+    with pytest.raises(
+        DatasetTooLarge, match=r"train/data\.jsonl has 0 MiB and needs twice that on disk, 0 MiB are free: raise FREEZE_DISK_MIB"
+    ):
+        versions.read(uri, tmp_path)
+
+
+def test_an_execution_finds_what_it_froze_and_only_that() -> None:
+    versions = DatasetVersions(Bucket(), "data")
+    versions.remember("arn:execution:1", {"dataset_uri": "s3://data/datasets/v"})
+    assert versions.recall("arn:execution:1") == {"dataset_uri": "s3://data/datasets/v"}
+    assert versions.recall("arn:execution:2") is None

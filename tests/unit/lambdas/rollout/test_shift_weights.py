@@ -1,0 +1,79 @@
+"""Weights are asked for only when the endpoint can take them and does not have them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.rollout.endpoint import EndpointUpdating
+from lambdas.rollout.progress import Progress
+from lambdas.rollout.shift_weights import handler as entry
+from lambdas.rollout.shift_weights.weights import EndpointUnusable, change, weights_of
+
+
+def endpoint(champion: float, challenger: float, status: str = "InService") -> dict[str, Any]:
+    variants = [{"VariantName": "champion", "CurrentWeight": champion}, {"VariantName": "challenger", "CurrentWeight": challenger}]
+    return {"EndpointName": "e", "EndpointStatus": status, "ProductionVariants": variants, "FailureReason": "no capacity"}
+
+
+@pytest.mark.parametrize(("champion", "challenger", "share"), [(0.9, 0.1, 0.1), (9, 1, 0.1), (1, 0, 0.0), (1, 1, 0.5)])
+def test_a_share_that_is_live_asks_for_nothing(champion: float, challenger: float, share: float) -> None:
+    assert change(endpoint(champion, challenger), share) is None
+
+
+def test_another_share_is_asked_for_in_both_weights() -> None:
+    assert change(endpoint(0.9, 0.1), 0.5) == {"champion": 0.5, "challenger": 0.5}
+    assert change(endpoint(0, 0), 0.0) == {"champion": 1.0, "challenger": 0.0}
+
+
+@pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack"])
+def test_a_busy_endpoint_is_asked_again_even_for_what_it_has(status: str) -> None:
+    with pytest.raises(EndpointUpdating, match=status):
+        change(endpoint(0.9, 0.1, status), 0.1)
+
+
+def test_a_failed_endpoint_is_given_up_with_its_reason() -> None:
+    with pytest.raises(EndpointUnusable, match="no capacity"):
+        change(endpoint(0.9, 0.1, "Failed"), 0.5)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_beyond_the_whole_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="within 0 and 1"):
+        weights_of(share)
+
+
+@given(st.floats(min_value=0, max_value=1))
+def test_weights_sum_to_one(share: float) -> None:
+    assert sum(weights_of(share).values()) == pytest.approx(1)
+
+
+def described(status: str) -> dict[str, Any]:
+    times = dict.fromkeys(("CreationTime", "LastModifiedTime"), datetime(2026, 11, 24, tzinfo=UTC))
+    return {**endpoint(0.9, 0.1, status), "EndpointArn": f"arn:aws:sagemaker:us-east-1:{'1' * 12}:endpoint/e", **times}
+
+
+@pytest.mark.parametrize(("status", "raised"), [("Updating", EndpointUpdating), ("InService", ClientError)])
+def test_a_refused_change_is_tried_again_only_when_another_one_was_quicker(
+    monkeypatch: pytest.MonkeyPatch, status: str, raised: type[Exception]
+) -> None:
+    """Autoscaling may begin between the look at the endpoint and the request; that is no reason to roll back."""
+    client = boto3.client("sagemaker", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("e"))
+    monkeypatch.setattr(entry, "client", lambda service: client)
+    context = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="1")
+    with Stubber(client) as stub:
+        stub.add_response("describe_endpoint", described("InService"))
+        stub.add_client_error("update_endpoint_weights_and_capacities", "ValidationException", 'Cannot update in-progress endpoint "e".')
+        stub.add_response("describe_endpoint", described(status))
+        with pytest.raises(raised):
+            entry.handler({"share": 0.5, "progress": Progress.begin(0.5, "2026-11-24T10:00:00+00:00").as_json()}, context)
+        stub.assert_no_pending_responses()
