@@ -17,9 +17,10 @@ from pathlib import Path
 
 from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedContentTypeError, UnsupportedRepoVersionError
 
+from contracts.dataset import Manifest, Row
+from contracts.dataset_files import write_dataset
 from local.rows import split_by_group
 from local.vader import LABELS, RatedText, read_domain, shuffle_labels
-from model_code.data import Manifest, Row, write_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"

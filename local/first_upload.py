@@ -17,10 +17,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from contracts.dataset import Row
+from contracts.dataset_files import read_rows, write_dataset
 from local import corpus, options
 from local.own_texts import InvalidTexts, missing_labels, read_texts
 from local.rows import split_by_group
-from model_code.data import Row, read_rows, write_dataset
 from stacks.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.dataset import Row, votes_problem
+from contracts.groups import group_of
+from contracts.text import InvalidJson, InvalidText, TextTooLong, checked_text, parse_json
 from local.text_files import UnreadableFile, UnreadableRecord, read_records
-from model_code.data import Row, votes_problem
-from model_code.text import InvalidJson, InvalidText, TextTooLong, checked_text, normal_text, parse_json
 
 FIELDS = ("text", "label", "group", "slice", "votes")
 REQUIRED = ("text", "label")
@@ -117,14 +117,12 @@ def _votes(value: Any, labels: Sequence[str]) -> dict[str, int] | None:
 def _row(fields: Mapping[str, Any], labels: Sequence[str], source: str) -> Row:
     """A record without a problem as a row, its texts in Unicode's normal form C."""
     text, label = checked_text("text", fields["text"]), str(fields["label"])
-    digest = hashlib.sha256(normal_text(text).encode()).hexdigest()[:16]
     return Row(
-        id=f"text:{digest}",
+        id=group_of(text, None),
         text=text,
         label=label,
         votes=_votes(fields.get("votes", {}), labels) or {},
-        # As lambdas/retraining/freeze_dataset names the groups of new labels: a caller's ``subject`` finds its texts of before.
-        group=f"subject:{checked_text('group', fields['group'])}" if fields.get("group") else f"text:{digest}",
+        group=group_of(text, checked_text("group", fields["group"]) if fields.get("group") else None),
         slice=checked_text("slice", fields.get("slice", "all")),
         source=f"file:{source}",
     )

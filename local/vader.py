@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model_code.data import Row
-from model_code.text import normal_text
+from contracts.dataset import Row
+from contracts.text import normal_text
 
 LABELS = ("negative", "neutral", "positive")
 DOMAINS = {"amazon": "amazonReviewSnippets", "movie": "movieReviewSnippets", "nyt": "nytEditorialSnippets", "tweets": "tweets"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model_code import bounds
+from contracts import bounds
 
 
 class InvalidHyperparameter(ValueError):

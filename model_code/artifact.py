@@ -26,7 +26,8 @@ def write_artifact(folder: Path, model: TextClassifier, tokenizer: Any, document
     for name, content in documents.items():
         (partial / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     source = Path(__file__).resolve().parent
-    shutil.copytree(source, partial / "code" / "model_code", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    for package in (source, source.parent / "contracts"):
+        shutil.copytree(package, partial / "code" / package.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     shutil.copy(source / "entrypoints" / "inference.py", partial / "code" / "inference.py")
     for path in [path for path in partial.rglob("*") if path.is_file()]:
         target = folder / path.relative_to(partial)

@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_code.data import Manifest
-from model_code.dataset_form import ReferenceText
-from model_code.text import json_lines
+from contracts.dataset import Manifest, ReferenceText
+from contracts.text import json_lines
 
 _WORD = re.compile(r"\w+")
 STATISTICS = {"oov_rate": "above", "mean_confidence": "below", "class_divergence": "above"}

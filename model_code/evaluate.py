@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.dataset import InvalidDataset, ReferenceText, Row
+from contracts.dataset_files import read_manifest, read_rows
+from contracts.names import RECENT_UNSURE
 from model_code.archive import unpacked
 from model_code.calibration import expected_calibration_error
-from model_code.data import InvalidDataset, Row, read_manifest, read_rows
-from model_code.dataset_form import ReferenceText
 from model_code.drift_baseline import baseline_of, read_reference, unusable
 from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
@@ -26,8 +27,6 @@ from model_code.scoring import Labels, Resamples, class_scores, paired_differenc
 
 SCHEMA_VERSION = 2
 RESAMPLES = 4_000
-UNSURE = "recent-unsure"
-"""Slice of the texts that were reviewed since the champion was unsure of them: chosen by its weakness, they cannot compare with it."""
 
 
 def answer_all(archive: Path, rows: Sequence[Row | ReferenceText]) -> tuple[list[dict[str, Any]], str]:
@@ -90,7 +89,7 @@ def evaluate(
     correct = predicted == truth
     threshold = float(candidate[0]["review_threshold"])
     alone = confidence >= threshold
-    comparable = slices != UNSURE
+    comparable = slices != RECENT_UNSURE
     return {
         "schema_version": SCHEMA_VERSION,
         "model_version": candidate[0]["model_version"],

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from contracts.text import InvalidJson, checked_text, kind, parse_json
 from model_code.archive import read_document
 from model_code.base_model import load_tokenizer
 from model_code.calibration import softmax
 from model_code.drift_baseline import WORDS, out_of_vocabulary
 from model_code.network import TextClassifier, Tokens, native_bf16, predict_logits
-from model_code.text import InvalidJson, checked_text, kind, parse_json
 
 MAX_TEXTS = 512
 ANSWERED = ("application/json", "*/*")

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from model_code.data import Row
+from contracts.dataset import Row
 from model_code.scoring import Labels
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model_code.data import Row
+from contracts.dataset import Row
 
 WEIGHT_BOUNDS = (0.1, 10.0)
 

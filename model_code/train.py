@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from contracts.dataset import InvalidDataset, Row
+from contracts.dataset_files import read_rows
 from model_code import checkpoint as checkpoints
 from model_code.archive import read_document, unpacked
 from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter, read_arguments
 from model_code.artifact import write_artifact
 from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
 from model_code.calibration import fit_temperature, review_threshold, softmax
-from model_code.data import InvalidDataset, Row, read_rows
 from model_code.drift_baseline import WORDS, units, vocabulary_basis
 from model_code.network import TextClassifier, Tokens
 from model_code.retraining import effective_size, replayed, training_shares

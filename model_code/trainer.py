@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from contracts.dataset import Row
 from model_code.activations import FrozenActivations
 from model_code.arguments import Hyperparameters
-from model_code.data import Row
 from model_code.network import TextClassifier, Tokens, autocast, native_bf16
 from model_code.scoring import Floats, Labels, accuracy, macro_f1
 

@@ -17,10 +17,11 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from contracts.names import NO_RELEASE
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
-from stacks.names import NO_RELEASE, PREDICTION_INDEXES, Names
+from stacks.names import PREDICTION_INDEXES, Names
 from stacks.settings import Settings
 
 _KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE

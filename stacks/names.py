@@ -10,20 +10,15 @@ from dataclasses import dataclass
 
 from aws_cdk import Aws
 
+from contracts.names import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from stacks.settings import Settings
 
-CHAMPION = "champion"
-CHALLENGER = "challenger"
-VARIANTS = (CHAMPION, CHALLENGER)
-NO_RELEASE = "none"
-"""What both fields of the release record hold until the first release."""
-
 PREDICTION_INDEXES = {
-    "open-reviews": ("open_state", "created_at"),
-    "labels-by-day": ("label_day", "reviewed_at"),
-    "reviewed-by-model": ("model_version", "reviewed_at"),
+    OPEN_REVIEWS: ("open_state", "created_at"),
+    LABELS_BY_DAY: ("label_day", "reviewed_at"),
+    REVIEWED_BY_MODEL: ("model_version", "reviewed_at"),
 }
-"""Index name -> (partition key, sort key), as ``lambdas/common/predictions.py`` queries them."""
+"""Index name -> (partition key, sort key); ``lambdas/common/predictions.py`` queries them."""
 
 BUCKET_PURPOSES = ("data", "capture", "review", "models", "access-logs")
 

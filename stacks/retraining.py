@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from contracts.names import LABELS_BY_DAY
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.scheduled_function import MAX_EVENT_AGE, MAX_RETRIES, ScheduledFunction
 from stacks.constructs.shared import SharedResources
@@ -22,7 +23,6 @@ from stacks.rollout import longest_rollout_hours
 from stacks.settings import Settings
 from stacks.tuning_jobs import longest_hours, outside_dataset
 
-LABELS_INDEX = "labels-by-day"
 EXECUTION_FAULTS = ["StepFunctions.AWSStepFunctionsException", "StepFunctions.ExecutionLimitExceededException"]
 """Faults of Step Functions itself when another execution is started, throttling among the first; the execution's own failure is neither."""
 FREEZE_TIMEOUT_SECONDS = 600
@@ -152,7 +152,7 @@ class RetrainingStack(Stack):
         alarm.add_alarm_action(actions.SnsAction(self.shared.alerts))
 
     def _allow_labels(self, function: PythonFunction) -> None:
-        function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{LABELS_INDEX}"])
+        function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{LABELS_BY_DAY}"])
 
     def _served_texts(self) -> dict[str, str]:
         """Where the newest served texts are: nothing where no answer is captured, and the test set is the baseline then."""

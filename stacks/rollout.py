@@ -9,17 +9,18 @@ from aws_cdk import Duration, Environment, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from contracts.names import CHALLENGER, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from stacks.constructs.endpoint_update_role import EndpointUpdateRole
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
-from stacks.names import CHALLENGER, Names
+from stacks.names import Names
 from stacks.settings import Settings
 
 SHORTEST_POLL_SECONDS = 15
 MOST_POLLS = 480
 """Of one fleet shift: the history of an execution holds 25,000 events, a poll is nine of them, and a rollout has three shifts."""
-REVIEW_INDEXES = ("open-reviews", "reviewed-by-model")
+REVIEW_INDEXES = (OPEN_REVIEWS, REVIEWED_BY_MODEL)
 _STACK_ID = "A stack's ARN ends in an id that CloudFormation gives it"
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from model_code import bounds
+from contracts import bounds
 from stacks.reserved_names import reserved
 from stacks.settings_fields import Section, Share
 from stacks.settings_file import SettingsError, read_mapping, refusal

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from model_code import bounds
+from contracts import bounds
 from stacks.settings_fields import KeyArn, LabelName, ProcessingType, S3Uri, Section, Share, TrainingType
 
 

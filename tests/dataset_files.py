@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lambdas.retraining.dataset import SPLITS, Manifest, ReferenceText, Row, parse_rows, write_version
+from contracts.dataset import SPLITS, Manifest, ReferenceText, Row
+from contracts.dataset_files import parse_rows, write_version
 
 
 def render(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.smoke.run import LegFailed, LegSkipped, Run
-from model_code.data import Row, write_dataset
+from contracts.dataset import Row
+from contracts.dataset_files import write_dataset
 from stacks.settings import Settings
 
 _WORDS = ("apple", "river", "stone", "cloud", "paper", "table", "green", "quick", "little", "window")

@@ -13,11 +13,9 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
+from contracts.names import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from lambdas.common.review import Consolidated, HumanAnswer, Origin, ReviewReason, ReviewRequest, ReviewState
 
-OPEN_REVIEWS = "open-reviews"
-LABELS_BY_DAY = "labels-by-day"
-REVIEWED_BY_MODEL = "reviewed-by-model"
 _MOST_KEYS = 100  # of one BatchGetItem
 
 

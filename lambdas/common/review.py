@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from lambdas.common.text import InvalidText, character_problem, checked_text, parse_json
+from contracts.text import InvalidText, character_problem, checked_text, parse_json
 
 _PREDICTION_ID = re.compile(r"[a-z0-9](-*[a-z0-9])*")
 _REVIEW_ID = re.compile(rf"(?P<prediction_id>{_PREDICTION_ID.pattern})-(?P<attempt>[1-9][0-9]*)")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from lambdas.common.text import InvalidJson, parse_json
+from contracts.text import InvalidJson, parse_json
 
 _CHUNK_BYTES = 1 << 16
 

@@ -15,13 +15,13 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from contracts.dataset_files import read_rows
 from local import corpus, deployer, earlier_run, iam_report, options, stack_process
 from local.demo import build, keep, loop, retraining
 from local.demo.budget import FULL, QUICK
 from local.demo.report import write_report
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Summary
-from model_code.data import read_rows
 from stacks.settings import SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from contracts.dataset_files import read_rows
 from local import corpus, deployer
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Score, Trial
-from model_code.data import read_rows
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from contracts.dataset import Row
 from local import corpus
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import DriftPoint
 from local.demo.traffic import send
 from local.vader import RatedText
-from model_code.data import Row
 
 REVIEW_SECONDS = 120
 ALARM_SECONDS = 200

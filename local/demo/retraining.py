@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.dataset import Row
+from contracts.dataset_files import write_dataset
 from local.demo.build import counted, raise_if_refused, trials_since
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Interval, WeightPoint
 from local.demo.traffic import BackgroundTraffic
 from local.vader import LABELS
-from model_code.data import Row, write_dataset
 
 RETRAINING_SECONDS = 900
 PATIENT_SECONDS, EAGER_SECONDS = 3.0, 0.15

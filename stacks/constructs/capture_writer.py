@@ -10,10 +10,10 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from contracts.names import VARIANTS
 from stacks.constructs.dead_letter import DeadLetterQueue
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
-from stacks.names import VARIANTS
 
 BATCH_SIZE = 10_000
 """Lambda's most; a batch ends at 6 MB before. Large ones make few objects, which are most of the cost (docs/architecture.md)."""

@@ -11,10 +11,10 @@ from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from contracts.names import VARIANTS
 from stacks.constructs import findings
 from stacks.constructs.shared import SharedResources
 from stacks.endpoint_alarms import green_alarm_prefix
-from stacks.names import VARIANTS
 
 _MADE = {"model": "Model", "endpoint-config": "EndpointConfig"}
 

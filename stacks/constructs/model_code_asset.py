@@ -23,14 +23,15 @@ _ANSWER_SECONDS = 300
 """How much longer than the function CloudFormation waits for its answer."""
 
 MODEL_CODE = ROOT / "model_code"
+CONTRACTS = ROOT / "contracts"
 
 
 def model_code_archive() -> bytes:
-    """``sourcedir.tar.gz``: the package ``model_code`` and, at the root, the entry points that import it.
+    """``sourcedir.tar.gz``: the packages ``model_code`` and ``contracts`` and, at the root, the entry points that import them.
 
     Sorted, without times and owners, so equal files give equal bytes.
     """
-    members = {f"model_code/{path.relative_to(MODEL_CODE)}": path for path in MODEL_CODE.rglob("*.py")}
+    members = {str(path.relative_to(ROOT)): path for package in (MODEL_CODE, CONTRACTS) for path in package.rglob("*.py")}
     members |= {path.name: path for path in (MODEL_CODE / "entrypoints").glob("*.py")}
     buffer = io.BytesIO()
     with (

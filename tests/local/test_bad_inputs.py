@@ -17,6 +17,8 @@ import pytest
 import yaml
 from bad_inputs import LABELS, LONGEST, Case, captured_lines, cases
 
+from contracts.dataset import InvalidDataset, Manifest
+from contracts.dataset_files import parse_rows, read_manifest
 from lambdas.common.consolidation import Plurality
 from lambdas.common.observability import metrics
 from lambdas.common.s3_uri import newline_ended
@@ -25,11 +27,8 @@ from lambdas.labeling.consolidate_annotations.annotations import consolidate_obj
 from lambdas.labeling.import_labels.manifest import RowWithoutLabel, read_rows
 from lambdas.labeling.pre_annotation.task import UnusableRow, worker_task
 from lambdas.prediction.predict import handler as predict
-from lambdas.retraining.dataset import InvalidDataset, parse_rows
 from lambdas.retraining.freeze_dataset.served import CapturedData
 from local.first_upload import main as first_upload
-from model_code import data as container
-from model_code.data import Manifest
 from model_code.drift_baseline import REFERENCE_FILE, read_reference
 from model_code.inference import input_fn
 from stacks.settings import SettingsError, load_settings
@@ -82,12 +81,12 @@ class Entries:
         return self.said()
 
     def _dataset(self, data: bytes) -> str | None:
-        """Both readers, which must say the same."""
+        """From a stream, as a function reads it, and from a folder, as a container does: both say the same."""
         (self.folder / "data.jsonl").write_bytes(data)
         with pytest.raises(InvalidDataset) as seen:
             list(parse_rows(newline_ended([data]), "data.jsonl"))
-        with pytest.raises(container.InvalidDataset) as caught:
-            container.read_rows(self.folder)
+        with pytest.raises(InvalidDataset) as caught:
+            read_rows(self.folder)
         assert str(seen.value) == str(caught.value)
         return str(caught.value)
 
@@ -96,14 +95,14 @@ class Entries:
         path.parent.mkdir()
         path.write_bytes(data)
         manifest = Manifest("0" * 16, None, LABELS, {}, {}, {}, {REFERENCE_FILE: "0" * 64})
-        with pytest.raises(container.InvalidDataset) as caught:
+        with pytest.raises(InvalidDataset) as caught:
             read_reference(self.folder, manifest)
         return str(caught.value)
 
     def _manifest(self, data: bytes) -> str | None:
         (self.folder / "manifest.json").write_bytes(data)
-        with pytest.raises(container.InvalidDataset) as caught:
-            container.read_manifest(self.folder)
+        with pytest.raises(InvalidDataset) as caught:
+            read_manifest(self.folder)
         return str(caught.value)
 
     def _labelling(self, data: bytes) -> str | None:

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from job_setup import archive
 
+from contracts.dataset import Row
 from local import corpus, processes
 from local.container.serving import make_server
 from local.rows import split_by_group
-from model_code.data import Row
 from model_code.inference import model_fn
 from stacks.constructs.model_code_asset import model_code_archive
 

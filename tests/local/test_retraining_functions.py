@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from contracts.dataset import InvalidDataset, Row
+from contracts.dataset_files import write_version
 from lambdas.common import clients
-from lambdas.retraining.dataset import InvalidDataset, Row, write_version
 from lambdas.retraining.decide_retraining import handler as decide
 from lambdas.retraining.decide_retraining.decision import execution_name
 from lambdas.retraining.freeze_dataset.freeze import Frozen, LabelCounts

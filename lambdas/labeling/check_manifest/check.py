@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from contracts.text import InvalidJson, InvalidText, checked_text, json_lines, kind, normal_text, parse_json
 from lambdas.common.review import PREDICTION_ID_FORM, is_prediction_id
-from lambdas.common.text import InvalidJson, InvalidText, checked_text, json_lines, kind, normal_text, parse_json
 
 PREDICTION_ID = "prediction-id"
 """Manifest field that ties a row to a prediction."""

@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.text import InvalidJson, kind, parse_json
 from lambdas.common.consolidation import Consolidation
 from lambdas.common.review import HumanAnswer
-from lambdas.common.text import InvalidJson, kind, parse_json
 from lambdas.common.worker_answer import chosen_label
 
 

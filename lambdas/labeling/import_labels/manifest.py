@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from contracts.text import checked_text, json_lines, kind, parse_json
 from lambdas.common.review import PREDICTION_ID_FORM, Consolidated, HumanAnswer, is_prediction_id, shown
-from lambdas.common.text import checked_text, json_lines, kind, parse_json
 
 PREDICTION_ID = "prediction-id"
 """Manifest field that ties a row to a prediction."""

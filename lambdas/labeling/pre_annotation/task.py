@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lambdas.common.text import InvalidText, checked_text, kind
+from contracts.text import InvalidText, checked_text, kind
 
 
 class UnusableRow(ValueError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.common.text import InvalidJson, InvalidText, TextTooLong, checked_text, kind, parse_json
+from contracts.text import InvalidJson, InvalidText, TextTooLong, checked_text, kind, parse_json
 
 MAX_SUBJECT_CHARS = 256
 _FIELDS = ("text", "subject")

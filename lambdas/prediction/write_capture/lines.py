@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-VARIANTS = ("champion", "challenger")
+from contracts.names import VARIANTS
+
 _DRAWS = 2**32
 
 

@@ -13,12 +13,12 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import ClientError
 
+from contracts.dataset import Manifest
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.predictions import PredictionStore
 from lambdas.common.s3_uri import read_bytes
-from lambdas.retraining.dataset import Manifest
 from lambdas.retraining.decide_retraining.decision import (
     Attempt,
     Decision,

@@ -8,20 +8,19 @@ the parent's training rows stay too, so a version alone says what was ever train
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from contracts.dataset import Manifest, ReferenceText, Row
+from contracts.dataset_files import write_version
+from contracts.groups import group_of
+from contracts.names import RECENT, RECENT_UNSURE
+from contracts.text import InvalidText, checked_text
 from lambdas.common.review import ReviewReason
-from lambdas.common.text import InvalidText, checked_text
-from lambdas.retraining.dataset import Manifest, ReferenceText, Row, normal_text, write_version
 from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
 
-RECENT, RECENT_UNSURE = "recent", "recent-unsure"
-"""Slices of rows that came from people after release. Those that the champion was unsure of lie apart: chosen for its own
-doubt, they say nothing fair about it."""
 MOST_NAMED_LABELS = 5
 LEAST_REFERENCE = 20
 """Fewer served texts say too little of what is normal."""
@@ -212,11 +211,6 @@ def row_of(item: Mapping[str, Any], labels: tuple[str, ...]) -> Row | None:
         slice=RECENT_UNSURE if item.get("review_reason") == ReviewReason.LOW_CONFIDENCE else RECENT,
         source=str(item.get("label_source") or f"review:{item['prediction_id']}"),
     )
-
-
-def group_of(text: str, subject: str | None) -> str:
-    """What must not be split apart: all texts about one subject, else the text alone. ``local/own_texts.py`` names groups alike."""
-    return f"subject:{unicodedata.normalize('NFC', subject)}" if subject else f"text:{_digest(normal_text(text))[:16]}"
 
 
 def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[str, list[Entry]]:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
 
-from lambdas.retraining.dataset import Manifest, Row, normal_text, parse_rows
+from contracts.dataset import Manifest, Row
+from contracts.dataset_files import parse_rows
+from contracts.text import normal_text
 
 _DIGEST_BYTES = 16
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from contracts.names import VARIANTS
+from contracts.text import InvalidText, checked_text, parse_json
 from lambdas.common.s3_uri import read_lines
-from lambdas.common.text import InvalidText, checked_text, parse_json
-
-VARIANTS = ("champion", "challenger")
 
 
 @dataclass(frozen=True, order=True)

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from contracts.dataset import SPLITS, InvalidDataset, Manifest
+from contracts.dataset_files import check_hash, file_name
 from lambdas.common.s3_uri import read_bytes, read_json, split_uri
-from lambdas.retraining.dataset import SPLITS, InvalidDataset, Manifest, check_hash, file_name
 from lambdas.retraining.freeze_dataset.freeze import Frozen
 from lambdas.retraining.freeze_dataset.row_files import RowFile, Version
 

@@ -11,13 +11,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from contracts.text import InvalidJson, parse_json
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.consolidation import Plurality
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.review import ReviewRequest, UnreadableOutput
 from lambdas.common.s3_uri import split_uri
-from lambdas.common.text import InvalidJson, parse_json
 from lambdas.review.a2i import A2iBackend
 from lambdas.review.collect_review.collect import Collected, Outcome, OutputMissing, Ports, collect
 from lambdas.review.collect_review.result import InvalidEvent, LoopResult

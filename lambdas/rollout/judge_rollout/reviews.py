@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from contracts.names import CHAMPION
 from lambdas.common.review import ReviewReason, ReviewState
 from lambdas.rollout.judge_rollout.agreement import Reviews, Sample
 from lambdas.rollout.progress import Progress
-
-CHAMPION = "champion"
 
 
 def reviews_of(

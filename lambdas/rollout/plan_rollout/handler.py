@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contracts.names import VARIANTS
 from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
@@ -69,7 +70,7 @@ def _release(wanted: Release, current: Release, *, replace: bool) -> tuple[Rollo
     decided = plan(wanted, current, {name: package["ModelApprovalStatus"] for name, package in packages.items()}, replace=replace)
     versions = {
         variant: packages[getattr(wanted, variant)].get("CustomerMetadataProperties", {}).get("training_job", "unknown")
-        for variant in ("champion", "challenger")
+        for variant in VARIANTS
     }
     return decided, versions
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.names import CHALLENGER, CHAMPION
 from lambdas.rollout.endpoint import CHANGING, EndpointUpdating
 
-VARIANTS = ("champion", "challenger")
 _CLOSE = 1e-6
 
 
@@ -19,7 +19,7 @@ def weights_of(share: float) -> dict[str, float]:
     """Weights for a challenger's share of 0..1. Raises ValueError outside of it."""
     if not 0 <= share <= 1:
         raise ValueError(f"share {share!r} must lie within 0 and 1: it is the challenger's part of the traffic")
-    return {"champion": round(1 - share, 6), "challenger": round(share, 6)}
+    return {CHAMPION: round(1 - share, 6), CHALLENGER: round(share, 6)}
 
 
 def change(endpoint: Mapping[str, Any], share: float) -> dict[str, float] | None:
@@ -39,6 +39,6 @@ def change(endpoint: Mapping[str, Any], share: float) -> dict[str, float] | None
         raise EndpointUnusable(f"endpoint {endpoint['EndpointName']} is {status}: {endpoint.get('FailureReason', 'no reason given')}")
     live = {variant["VariantName"]: float(variant["CurrentWeight"]) for variant in endpoint["ProductionVariants"]}
     total = sum(live.values())
-    if total > 0 and abs(live["challenger"] / total - share) < _CLOSE:
+    if total > 0 and abs(live[CHALLENGER] / total - share) < _CLOSE:
         return None
     return weights_of(share)

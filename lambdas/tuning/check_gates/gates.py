@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contracts.names import RECENT_UNSURE
 from lambdas.tuning.evaluation import Evaluation, SliceScore
 
 MOST_REASONS, LONGEST_REASON = 10, 400
@@ -13,8 +14,6 @@ MOST_REASONS, LONGEST_REASON = 10, 400
 LEAST_GROUPS_TO_JUDGE, LEAST_GROUPS_TO_COMPARE = 20, 30
 """Below, a bootstrap interval says too little: of a single group it has no width at all."""
 DIFFERENCE = "lower end of the macro_f1 difference to the champion"
-UNSURE = "recent-unsure"
-"""Slice of the texts that were reviewed since the champion was unsure of them: chosen by its weakness, they cannot compare with it."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,12 @@ def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
     if evaluation.difference_to_champion is not None:
         results.append(not_inferior(evaluation.difference_to_champion, policy.max_loss_to_champion))
     elif evaluation.champion is not None:
-        why = f"{DIFFERENCE} is undefined: every test text is in the slice {UNSURE}, which cannot compare the two; add other test texts"
+        why = f"{DIFFERENCE} is undefined: every test text is in the slice {RECENT_UNSURE}, which cannot compare the two; add other texts"
         results.append(GateResult(DIFFERENCE, None, -policy.max_loss_to_champion, why))
     results += [
         GateResult(f"upper end of the macro_f1 difference to the champion in slice {name}", one.macro_f1.high, -policy.max_loss_to_champion)
         for name, one in sorted(evaluation.difference_by_slice.items())
-        if one.groups >= LEAST_GROUPS_TO_COMPARE and name != UNSURE
+        if one.groups >= LEAST_GROUPS_TO_COMPARE and name != RECENT_UNSURE
     ]
     results += [recall_gate(label, value, policy.min_class_recall) for label, value in sorted(evaluation.class_recall.items())]
     results += [

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from contracts.dataset_files import read_rows
 from local import corpus
-from model_code.data import read_rows
 
 INNER = b"the inner archive"
 SDIST_NAME = f"{corpus.PROJECT}-{corpus.VERSION}.tar.gz"

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from dataset_files import rows_of
 
-from lambdas.retraining.dataset import Manifest
-from lambdas.retraining.freeze_dataset.freeze import group_of
+from contracts.dataset import SPLITS, Manifest
+from contracts.dataset_files import read_manifest, read_rows
+from contracts.groups import group_of
 from local.first_upload import main
 from local.own_texts import InvalidTexts, read_texts
-from model_code.data import SPLITS, read_manifest, read_rows
 
 LABELS = ("negative", "neutral", "positive")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.dataset import Row
 from local.rows import split_by_group
-from model_code.data import Row
 
 
 def rows(groups: list[int]) -> list[Row]:

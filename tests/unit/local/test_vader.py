@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from contracts.dataset import Row
 from local.vader import plurality, shuffle_labels
-from model_code.data import Row
 
 
 @pytest.mark.parametrize(

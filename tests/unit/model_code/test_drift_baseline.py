@@ -13,11 +13,9 @@ from dataset_files import render
 from numpy.typing import NDArray
 from toy_training import read, toy_rows, train, write_split
 
+from contracts.dataset import InvalidDataset, Manifest, ReferenceText, Row
 from lambdas.monitoring.detect_drift.statistics import LabelCounts, assess
-from lambdas.retraining.dataset import ReferenceText
-from lambdas.retraining.dataset import Row as FunctionsRow
 from model_code import evaluate
-from model_code.data import InvalidDataset, Manifest
 from model_code.drift_baseline import (
     CHARACTERS,
     STATISTICS,
@@ -208,9 +206,7 @@ def version(folder: Path, reference: list[ReferenceText]) -> Path:
     """A dataset version as a retraining freezes it."""
     labels = ("negative", "neutral", "positive")
     rows = [
-        FunctionsRow(
-            f"r{n}", f"{('bad', 'the', 'good')[n % 3]} phone {n}", labels[n % 3], {labels[n % 3]: 3}, f"g{n}", "toy", "test", n > 50
-        )
+        Row(f"r{n}", f"{('bad', 'the', 'good')[n % 3]} phone {n}", labels[n % 3], {labels[n % 3]: 3}, f"g{n}", "toy", "test", n > 50)
         for n in range(60)
     ]
     splits = {"train": rows, "validation": rows[:20], "test": rows[20:]}

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contracts.dataset import Row
 from lambdas.tuning.evaluation import Evaluation
-from model_code.data import Row
 from model_code.evaluate import evaluate
 from model_code.references import label_indices, people, tfidf
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_code.data import Row
+from contracts.dataset import Row
 from model_code.retraining import effective_size, replayed, training_shares
 
 

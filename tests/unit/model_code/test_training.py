@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy_training import LABELS, WORDS, read, toy_rows, train, write_split
 
+from contracts.dataset import InvalidDataset, Row
 from model_code.activations import FrozenActivations
 from model_code.arguments import InvalidHyperparameter
 from model_code.base_model import load_tokenizer
-from model_code.data import InvalidDataset, Row
 from model_code.inference import model_fn
 from model_code.network import TextClassifier, Tokens, native_bf16
 from model_code.train import METRIC_LINE

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
+from contracts.dataset import Row
 from model_code.arguments import InvalidHyperparameter, read_arguments
 from model_code.calibration import review_threshold
-from model_code.data import Row
 from model_code.train import METRIC_LINE
 from model_code.trainer import targets
 

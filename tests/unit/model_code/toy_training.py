@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from model_code.data import Row
+from contracts.dataset import Row
 from model_code.train import main
 
 WORDS = ("good", "bad", "so", "very", "the", "phone", "and", "screen")

@@ -1,4 +1,4 @@
-"""Whatever the settings allow, a training job takes: both read ``model_code/bounds.py``, and a job's own parser has the last word."""
+"""Whatever the settings allow, a training job takes: both read ``contracts/bounds.py``, and a job's own parser has the last word."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_code import bounds
+from contracts import bounds
 from model_code.arguments import read_arguments
 from stacks.settings import Settings
 from stacks.tuning_jobs import parameter_ranges, static_parameters

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.common.text import is_blank
+from contracts.text import is_blank
 from lambdas.prediction.predict.request import MAX_SUBJECT_CHARS, PredictRequest, RefusedRequest, read_request
 
 LIMIT = 50

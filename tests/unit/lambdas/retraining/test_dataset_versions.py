@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lambdas.retraining.dataset import SPLITS, InvalidDataset, Manifest, ReferenceText, Row, write_version
+from contracts.dataset import SPLITS, InvalidDataset, Manifest, ReferenceText, Row
+from contracts.dataset_files import write_version
 from lambdas.retraining.freeze_dataset.freeze import Frozen, LabelCounts
 from lambdas.retraining.freeze_dataset.row_files import Version
 from lambdas.retraining.freeze_dataset.versions import DatasetTooLarge, DatasetVersions

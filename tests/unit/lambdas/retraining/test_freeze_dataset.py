@@ -15,19 +15,13 @@ from dataset_files import render, rows_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.retraining.dataset import SPLITS, Manifest, Row, file_name, normal_text
+from contracts.dataset import SPLITS, Manifest, Row
+from contracts.dataset_files import file_name
+from contracts.groups import group_of
+from contracts.names import RECENT, RECENT_UNSURE
+from contracts.text import normal_text
 from lambdas.retraining.freeze_dataset import freeze as freezing
-from lambdas.retraining.freeze_dataset.freeze import (
-    LEAST_REFERENCE,
-    RECENT,
-    RECENT_UNSURE,
-    FreezePolicy,
-    LabelCounts,
-    ServedText,
-    Skipped,
-    group_of,
-    side_of,
-)
+from lambdas.retraining.freeze_dataset.freeze import LEAST_REFERENCE, FreezePolicy, LabelCounts, ServedText, Skipped, side_of
 from lambdas.retraining.freeze_dataset.row_files import RowFile, Version
 
 LABELS = ("negative", "neutral", "positive")

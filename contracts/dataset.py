@@ -1,7 +1,6 @@
 """What a dataset version consists of, and readers that name what is wrong (docs/contracts.md, "Dataset row").
 
-This file stands twice with the same bytes, in ``lambdas/common`` and in ``model_code``: a function and a container share no code,
-but must read and write the same versions. The relative import is what lets the bytes be the same.
+Functions and containers read and write the same versions through this one module.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from .text import InvalidJson, InvalidText, checked_text, kind, normal_text, parse_json
+from contracts.text import InvalidJson, InvalidText, checked_text, kind, normal_text, parse_json
 
 SPLITS = ("train", "validation", "test")
 MOST_VOTES = 1_000_000

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.common import text as functions_rule
-from lambdas.common.text import InvalidJson, InvalidText, TextTooLong, character_problem, checked_text, is_blank, normal_text, parse_json
-from model_code import text as containers_rule
-
-
-def test_functions_and_containers_have_the_same_rule() -> None:
-    one, other = (Path(str(module.__file__)).read_bytes() for module in (functions_rule, containers_rule))
-    assert one == other, "copy lambdas/common/text.py to model_code/text.py: the two are one rule"
+from contracts.text import InvalidJson, InvalidText, TextTooLong, character_problem, checked_text, is_blank, normal_text, parse_json
 
 
 @pytest.mark.parametrize("code", [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0x85), *range(0x86, 0xA0)])

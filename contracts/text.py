@@ -1,7 +1,5 @@
 """What text may enter, what counts as the same text, and how JSON is read: one rule for every entry.
 
-This file stands twice with the same bytes, in ``lambdas/common`` and in ``model_code``: a function and a container share no code.
-
 Allowed are all Unicode characters but these: halves of surrogate pairs (they have no UTF-8 form), noncharacters (Unicode
 standard, section 23.7; SQS refuses U+FFFE and U+FFFF) and control characters other than tab, line feed, carriage return and
 next line (U+0085). SQS refuses those below U+0020 ("SendMessage", after the production Char of XML 1.0).

@@ -1,4 +1,4 @@
-"""Functions and containers share no code, but they must read and write the same dataset versions."""
+"""The rows, manifests and files of a dataset version: what is written is read back, and what is wrong is named."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 from dataset_files import render, rows_of
 
-from lambdas.common import dataset_form as functions_rule
-from lambdas.retraining import dataset as functions_form
-from model_code import data as container_form
-from model_code import dataset_form as containers_rule
+from contracts.dataset import SPLITS, InvalidDataset, Manifest, ReferenceText, Row
+from contracts.dataset_files import check_hash, read_manifest, read_rows, write_dataset
 from model_code.drift_baseline import read_reference
 
 LABELS = ("negative", "positive")
@@ -36,29 +34,17 @@ def splits() -> dict[str, list[dict[str, Any]]]:
     return {"train": rows[:3], "validation": rows[3:5], "test": rows[5:]}
 
 
-def test_rows_and_manifests_have_one_form() -> None:
-    one, other = (Path(str(module.__file__)).read_bytes() for module in (functions_rule, containers_rule))
-    assert one == other, "copy lambdas/common/dataset_form.py to model_code/dataset_form.py: the two are one form"
-
-
-def test_both_write_the_same_bytes_and_so_the_same_version(tmp_path: Path) -> None:
-    written = container_form.write_dataset(
-        tmp_path, {name: [container_form.Row(**row) for row in rows] for name, rows in splits().items()}, LABELS, watermark="w"
-    )
-    manifest, files = render(
-        {name: [functions_form.Row(**row) for row in rows] for name, rows in splits().items()},
-        LABELS,
-        parent=None,
-        watermark="w",
-    )
-    assert manifest.version == written.version
+def test_a_version_in_a_folder_has_the_bytes_of_one_that_is_stored(tmp_path: Path) -> None:
+    rows = {name: [Row(**row) for row in rows] for name, rows in splits().items()}
+    written = write_dataset(tmp_path, rows, LABELS, watermark="w")
+    manifest, files = render(rows, LABELS, parent=None, watermark="w")
+    assert manifest == written
     assert {name: (tmp_path / name).read_bytes() for name in files} == files
-    assert dict(manifest.files) == dict(written.files)
 
 
 def test_a_container_reads_what_a_function_wrote(tmp_path: Path) -> None:
     manifest, files = render(
-        {name: [functions_form.Row(**row) for row in rows] for name, rows in splits().items()},
+        {name: [Row(**row) for row in rows] for name, rows in splits().items()},
         LABELS,
         parent="0123456789abcdef",
         watermark=None,
@@ -67,36 +53,35 @@ def test_a_container_reads_what_a_function_wrote(tmp_path: Path) -> None:
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(content)
-    read = container_form.read_manifest(tmp_path)
+    read = read_manifest(tmp_path)
     assert (read.version, read.parent, list(read.labels)) == (manifest.version, "0123456789abcdef", list(LABELS))
-    assert [row.text for row in container_form.read_rows(tmp_path / "train")] == TEXTS[:3]
+    assert [row.text for row in read_rows(tmp_path / "train")] == TEXTS[:3]
 
 
 def test_a_container_reads_a_version_with_new_rows_and_a_reference(tmp_path: Path) -> None:
-    rows = [functions_form.Row(**row, new=number > 0) for number, row in enumerate(splits()["train"])]  # type: ignore[arg-type]
-    reference = [functions_form.ReferenceText(text, f"text:{number}") for number, text in enumerate(TEXTS)]
+    rows = [Row(**row, new=number > 0) for number, row in enumerate(splits()["train"])]
+    reference = [ReferenceText(text, f"text:{number}") for number, text in enumerate(TEXTS)]
     manifest, files = render({"train": rows, "validation": rows, "test": rows}, LABELS, parent=None, watermark=None, reference=reference)
     for name, content in {**files, "manifest.json": manifest.to_json().encode()}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    assert [row.text for row in container_form.read_rows(tmp_path / "train")] == TEXTS[:3]
-    served = read_reference(tmp_path, container_form.read_manifest(tmp_path))
+    assert [row.text for row in read_rows(tmp_path / "train")] == TEXTS[:3]
+    served = read_reference(tmp_path, read_manifest(tmp_path))
     assert sorted((item.text, item.group) for item in served) == sorted((item.text, item.group) for item in reference)
 
 
 def test_whether_a_row_is_new_is_written_when_it_is_and_read_back() -> None:
-    plain, fresh = (functions_form.Row(**values(1, "x"), new=new) for new in (False, True))  # type: ignore[arg-type]
+    plain, fresh = (Row(**values(1, "x"), new=new) for new in (False, True))
     assert "new" not in plain.to_json()
-    assert [container_form.Row(**values(1, "x"), new=row.new).to_json() for row in (plain, fresh)] == [plain.to_json(), fresh.to_json()]  # type: ignore[arg-type]
     assert rows_of(f"{plain.to_json()}\n{fresh.to_json()}\n".encode(), "train") == (plain, fresh)
 
 
 @pytest.mark.parametrize("line", [b"not json", b"[1]", b'"x"', b'{"text": "caf\xe9"}', b"[" * 50_000])
-def test_a_line_that_is_no_row_is_named_by_both(tmp_path: Path, line: bytes) -> None:
-    good = functions_form.Row(**values(1, "x")).to_json().encode()
+def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: bytes) -> None:
+    good = Row(**values(1, "x")).to_json().encode()
     data = b"\n" + good + b"\n\n" + line + b"\n"
     (tmp_path / "data.jsonl").write_bytes(data)
-    for read in (lambda: rows_of(data, "data.jsonl"), lambda: container_form.read_rows(tmp_path)):
+    for read in (lambda: rows_of(data, "data.jsonl"), lambda: read_rows(tmp_path)):
         with pytest.raises(ValueError, match=r"^data\.jsonl:4: (is not JSON|must be an object|is not UTF-8|is nested deeper)"):
             read()
 
@@ -119,14 +104,14 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "problem"), BAD_FIELDS, ids=[str(change) for change, _ in BAD_FIELDS])
 def test_a_field_of_another_form_is_named(change: dict[str, Any], problem: str) -> None:
-    with pytest.raises(functions_form.InvalidDataset, match=f"^train:1: {problem}"):
+    with pytest.raises(InvalidDataset, match=f"^train:1: {problem}"):
         rows_of(json.dumps({**values(1, "x"), **change}).encode(), "train")
 
 
 @pytest.mark.parametrize("field", values(1, "x"))
 def test_a_field_that_is_missing_is_named(field: str) -> None:
     row = {name: value for name, value in values(1, "x").items() if name != field}
-    with pytest.raises(functions_form.InvalidDataset, match=f"^train:1: has no field '{field}': a row has id, text"):
+    with pytest.raises(InvalidDataset, match=f"^train:1: has no field '{field}': a row has id, text"):
         rows_of(json.dumps(row).encode(), "train")
 
 
@@ -148,18 +133,16 @@ MANIFEST: dict[str, Any] = {
     ],
 )  # fmt: skip
 def test_a_manifest_of_another_form_is_named(field: str, value: Any, allowed: str) -> None:
-    assert functions_form.Manifest.parse(json.dumps(MANIFEST), "manifest.json").labels == ("negative", "positive")
-    with pytest.raises(functions_form.InvalidDataset, match=rf"^manifest\.json: field '{field}' = .*allowed is .*{re.escape(allowed)}"):
-        functions_form.Manifest.parse(json.dumps({**MANIFEST, field: value}), "manifest.json")
-    with pytest.raises(functions_form.InvalidDataset, match=r"manifest\.json: has no field 'files'"):
-        functions_form.Manifest.parse(json.dumps({**MANIFEST, "files": None} | {"files": 1}).replace('"files"', '"file"'), "manifest.json")
+    assert Manifest.parse(json.dumps(MANIFEST), "manifest.json").labels == ("negative", "positive")
+    with pytest.raises(InvalidDataset, match=rf"^manifest\.json: field '{field}' = .*allowed is .*{re.escape(allowed)}"):
+        Manifest.parse(json.dumps({**MANIFEST, field: value}), "manifest.json")
+    with pytest.raises(InvalidDataset, match=r"manifest\.json: has no field 'files'"):
+        Manifest.parse(json.dumps({**MANIFEST, "files": None} | {"files": 1}).replace('"files"', '"file"'), "manifest.json")
 
 
 def test_an_accent_in_two_forms_is_read_as_one_text_and_one_group() -> None:
     rows = [
-        functions_form.Row(
-            **{**values(1, "x"), "text": unicodedata.normalize(form, "Café"), "group": unicodedata.normalize(form, "subject:é")}
-        )
+        Row(**{**values(1, "x"), "text": unicodedata.normalize(form, "Café"), "group": unicodedata.normalize(form, "subject:é")})
         for form in ("NFC", "NFD")
     ]
     read = rows_of("\n".join(row.to_json() for row in rows).encode(), "train")
@@ -167,7 +150,7 @@ def test_an_accent_in_two_forms_is_read_as_one_text_and_one_group() -> None:
 
 
 def test_a_changed_file_is_refused() -> None:
-    manifest, files = render({name: [] for name in functions_form.SPLITS}, LABELS, parent=None, watermark=None)
-    functions_form.check_hash(hashlib.sha256(files["test/data.jsonl"]).hexdigest(), "test/data.jsonl", manifest)
-    with pytest.raises(functions_form.InvalidDataset, match=manifest.version):
-        functions_form.check_hash(hashlib.sha256(b"changed").hexdigest(), "test/data.jsonl", manifest)
+    manifest, files = render({name: [] for name in SPLITS}, LABELS, parent=None, watermark=None)
+    check_hash(hashlib.sha256(files["test/data.jsonl"]).hexdigest(), "test/data.jsonl", manifest)
+    with pytest.raises(InvalidDataset, match=manifest.version):
+        check_hash(hashlib.sha256(b"changed").hexdigest(), "test/data.jsonl", manifest)

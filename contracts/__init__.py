@@ -1,0 +1,1 @@
+"""What functions, containers and stacks must agree on: pure types and rules, without AWS and without a dependency."""

@@ -1,0 +1,18 @@
+"""Groups of texts: a group is never split between training, validation and test."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+
+from contracts.text import normal_text
+
+
+def group_of(text: str, subject: str | None) -> str:
+    """``subject:<subject>`` where the subject is known, so all texts about it stay together; else ``text:<digest>``, the text alone."""
+    return f"subject:{unicodedata.normalize('NFC', subject)}" if subject else f"text:{text_digest(text)}"
+
+
+def text_digest(text: str) -> str:
+    """16 hexadecimal digits that are the same for texts which count as the same."""
+    return hashlib.sha256(normal_text(text).encode()).hexdigest()[:16]

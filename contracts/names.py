@@ -1,0 +1,21 @@
+"""Words that stacks, functions and containers write and read alike."""
+
+from __future__ import annotations
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+VARIANTS = (CHAMPION, CHALLENGER)
+"""Production variants of the endpoint; both always exist."""
+
+NO_RELEASE = "none"
+"""What both fields of the release record hold until the first release."""
+
+OPEN_REVIEWS = "open-reviews"
+LABELS_BY_DAY = "labels-by-day"
+REVIEWED_BY_MODEL = "reviewed-by-model"
+"""Indexes of the predictions table; their keys are in ``stacks/names.py``."""
+
+RECENT = "recent"
+RECENT_UNSURE = "recent-unsure"
+"""Slices of labels that came from reviews. ``recent-unsure`` has the texts that people saw because the champion was unsure of them.
+These texts were chosen by the champion's weakness, so they cannot compare another model with it."""
