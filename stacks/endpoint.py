@@ -76,7 +76,7 @@ class EndpointStack(Stack):
 
         An update that an alarm rolled back leaves the endpoint InService on its *old* configuration, and CloudFormation
         reports success: cleaning up, it would delete that configuration and its models. No UpdateEndpoint works after
-        that, and no instance can be added (tests/local/test_cloudformation_types.py shows it). They cost nothing.
+        that, and no instance can be added (embedded_aws/tests/test_cloudformation_types.py shows it). They cost nothing.
         """
         resource.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
         resource.cfn_options.deletion_policy = CfnDeletionPolicy.DELETE

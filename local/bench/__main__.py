@@ -19,15 +19,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local import corpus, deployer, options, stack_process
+from embedded_aws.tools import deployer, launcher
+from local import options
 from local.bench import containers, report, seeds, synthesis
 from local.bench.measure import FEWEST_ROUNDS, Comparison, compare, measure
 from local.demo.build import GatesRefused
 from local.demo.session import DemoFailed
+from local.texts import corpus
 
-OUTPUT = stack_process.ROOT / "out" / "bench"
+OUTPUT = launcher.ROOT / "out" / "bench"
 EXPECTED = (
-    DemoFailed, GatesRefused, containers.NotReady, corpus.CorpusUnavailable, stack_process.EmulatorError, deployer.DeployError,
+    DemoFailed, GatesRefused, containers.NotReady, corpus.CorpusUnavailable, launcher.EmulatorError, deployer.DeployError,
     subprocess.CalledProcessError, OSError, BotoCoreError, ClientError,
 )  # fmt: skip
 
@@ -147,7 +149,7 @@ def run_seeds(numbers: Sequence[int], output: Path, console: Console, *, quick: 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, 1 when something failed, 2 for wrong options, 130 when interrupted."""
     chosen, console = parse(arguments), Console()
-    stack_process.leave_real_accounts()
+    launcher.leave_real_accounts()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read by transformers, which is imported when it is needed
     output = chosen.output.resolve()

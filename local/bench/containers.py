@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from embedded_aws.tools.launcher import IMAGE_MODULES
 from local.bench.measure import Comparison, Way
-from local.emulator.container_python import IMPORTED
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTAINER = ROOT / "local" / "container"
+CONTAINER = ROOT / "embedded_aws" / "containers"
 PROGRAM = ("-m", "model_code.train", "--layers", "0")
 """Imports everything a training job does, and then refuses its own arguments: what is left is the start."""
 READY_SECONDS = 60
@@ -28,7 +28,9 @@ class NotReady(RuntimeError):
 def start(folder: Path) -> Iterator[Comparison]:
     """With a fork server of its own, whose socket is in ``folder``, an empty one. Raises NotReady."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    server = subprocess.Popen([sys.executable, "-I", str(CONTAINER / "fork_server.py"), "socket", *IMPORTED], cwd=folder, env=environment)
+    server = subprocess.Popen(
+        [sys.executable, "-I", str(CONTAINER / "fork_server.py"), "socket", *IMAGE_MODULES], cwd=folder, env=environment
+    )
 
     def run(*python: str) -> None:
         done = subprocess.run([*python, *PROGRAM], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

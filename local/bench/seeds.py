@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.stack_process import ROOT, free_port
+from embedded_aws.tools.launcher import ROOT, free_port
 
 COLUMNS = ("seed", "tweets before", "after", "change (95 %)", "reviews, change (95 %)", "drift of tweets before", "after")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local import stack_process
+from embedded_aws.tools import launcher
 from local.bench.measure import Comparison, Way
 from local.demo import build
 from local.demo.budget import QUICK
@@ -50,9 +50,9 @@ def released(folder: Path, console: Console) -> Iterator[Released]:
     Raises:
         What the demo's steps raise.
     """
-    settings = QUICK.apply(load_settings(stack_process.ROOT / "settings" / "dev.yaml"))
-    emulator = stack_process.launch(
-        folder / "run", port=stack_process.free_port(), time_scale=TIME_SCALE, region=settings.region, shared_imports=True
+    settings = QUICK.apply(load_settings(launcher.ROOT / "settings" / "dev.yaml"))
+    emulator = launcher.launch(
+        folder / "run", port=launcher.free_port(), time_scale=TIME_SCALE, region=settings.region, preload=launcher.IMAGE_MODULES
     )
     session = Session(emulator, settings, folder, Summary(seed=1, quick=True), console, QUICK)
     try:

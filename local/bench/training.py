@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from local import corpus
 from local.bench.measure import Comparison, Way
-from local.vader import LABELS
+from local.texts import corpus
+from local.texts.vader import LABELS
 from model_code.activations import FrozenActivations
 from model_code.arguments import Hyperparameters
 from model_code.base_model import load_tokenizer

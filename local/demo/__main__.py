@@ -16,12 +16,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from contracts.dataset_files import read_rows
-from local import corpus, deployer, earlier_run, iam_report, options, stack_process
+from embedded_aws import options as account_options
+from embedded_aws.tools import deployer, earlier_run, iam_report, launcher
+from local import options
 from local.demo import build, keep, loop, retraining
 from local.demo.budget import FULL, QUICK
 from local.demo.report import write_report
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Summary
+from local.texts import corpus
 from stacks.settings import SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -29,7 +32,7 @@ RUN_DIR = ROOT / ".run"
 EXPECTED = (
     DemoFailed,
     corpus.CorpusUnavailable,
-    stack_process.EmulatorError,
+    launcher.EmulatorError,
     deployer.DeployError,
     deployer.InvalidAssembly,
     SettingsError,
@@ -61,11 +64,11 @@ def parse() -> argparse.Namespace:
         "--capture", choices=("endpoint", "app"), default="endpoint", help="who captures answers for the drift check (hosting.capture)"
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running and print the URLs; stop it with `make down`")
-    options.add_port(parser)
-    options.add_time_scale(parser)
+    account_options.add_port(parser)
+    account_options.add_time_scale(parser)
     parser.add_argument("--output", type=Path, default=ROOT / "out" / "demo", help="folder of report.html and summary.json")
     parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="folder of the embedded AWS; emptied at the start (default: .run)")
-    options.add_replace(parser)
+    account_options.add_replace(parser)
     return parser.parse_args()
 
 
@@ -112,7 +115,7 @@ def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
 
 def main() -> int:
     arguments, console = parse(), Console(soft_wrap=not sys.stdout.isatty())  # lines of a file are as long as they are
-    stack_process.leave_real_accounts()
+    launcher.leave_real_accounts()
     _end_in_order()
     try:
         earlier_run.make_room(arguments.run_dir.resolve(), replace=arguments.replace, say=console.print)
@@ -183,11 +186,11 @@ def _start(arguments: argparse.Namespace, summary: Summary, console: Console) ->
         budget = replace(budget, overrides=(*budget.overrides, ("hosting", "capture", arguments.capture)))
     settings = budget.apply(load_settings(ROOT / "settings" / "dev.yaml"))
     run_dir, output = arguments.run_dir.resolve(), arguments.output.resolve()
-    stack_process.require_own(run_dir)
+    launcher.require_own(run_dir)
     summary.write(output / "summary.json")
     (output / "report.html").unlink(missing_ok=True)
-    emulator = stack_process.launch(
-        run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region, shared_imports=True,
+    emulator = launcher.launch(
+        run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region, preload=launcher.IMAGE_MODULES,
         command="make up" if arguments.keep else "make demo",
     )  # fmt: skip
     return Session(emulator, settings, output, summary, console, budget)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from contracts.dataset_files import read_rows
-from local import corpus, deployer
+from embedded_aws.tools import deployer
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Score, Trial
+from local.texts import corpus
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from contracts.dataset import Row
-from local import corpus
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import DriftPoint
 from local.demo.traffic import send
-from local.vader import RatedText
+from local.texts import corpus
+from local.texts.vader import RatedText
 
 REVIEW_SECONDS = 120
 ALARM_SECONDS = 200
@@ -28,7 +28,7 @@ def load_raters(session: Session, rated: Sequence[RatedText], *, seed: int) -> N
     """Give the replayed raters their recorded votes: one list a text, drawn without replacement."""
     votes = {item.row.text: list(item.raters) for item in rated}
     body = json.dumps({"votes": votes, "seed": seed, "delay_seconds": 0}).encode()
-    request = urllib.request.Request(f"{session.emulator.url}/_reviewloop/raters", data=body, method="POST")  # noqa: S310
+    request = urllib.request.Request(f"{session.emulator.url}/_embedded/raters", data=body, method="POST")  # noqa: S310
     with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
         known = json.loads(response.read())["texts"]
     session.say(f"replayed raters know the recorded votes of {known} texts")

@@ -15,7 +15,7 @@ from local.demo.build import counted, raise_if_refused, trials_since
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Interval, WeightPoint
 from local.demo.traffic import BackgroundTraffic
-from local.vader import LABELS
+from local.texts.vader import LABELS
 
 RETRAINING_SECONDS = 900
 PATIENT_SECONDS, EAGER_SECONDS = 3.0, 0.15

@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from embedded_aws.tools.launcher import Emulator
 from local.demo.budget import FULL, Budget
 from local.demo.summary import Summary
-from local.stack_process import Emulator
 from stacks.settings import Settings
 
 ACCOUNT = "000000000000"

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from working_copy import copy_to
 
-from local import aws, stack_process
-from local.stack_process import Emulator
+from embedded_aws import __main__ as aws
+from embedded_aws.tools import launcher
+from embedded_aws.tools.launcher import Emulator
 
 NO_HOME = "/dev/null/home"
 """Not even root can make this folder."""
@@ -25,12 +26,12 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.port = stack_process.free_port()
+        self.port = launcher.free_port()
 
     @property
     def variables(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MAKE"))}
-        return {**kept, "HOME": NO_HOME, "REVIEWLOOP_PORT": str(self.port), "AWS_PROFILE": "of-a-real-account", "COLUMNS": "400"}
+        return {**kept, "HOME": NO_HOME, "EMBEDDED_AWS_PORT": str(self.port), "AWS_PROFILE": "of-a-real-account", "COLUMNS": "400"}
 
     def bash(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -45,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
     try:
         yield made
     finally:
-        running = stack_process.find(made.path / ".run")
+        running = launcher.find(made.path / ".run")
         if running is not None:
             running.stop()
 
@@ -97,9 +98,9 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
 def test_a_wrong_port_of_the_environment_is_named_by_its_variable(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REVIEWLOOP_PORT", "70000")
+    monkeypatch.setenv("EMBEDDED_AWS_PORT", "70000")
     said = refused(command, [], capsys, monkeypatch)
-    assert "REVIEWLOOP_PORT: '70000'" in said
+    assert "EMBEDDED_AWS_PORT: '70000'" in said
     assert "from 1 to 65535" in said
 
 
@@ -131,19 +132,19 @@ def refused(command: str, arguments: list[str], capsys: pytest.CaptureFixture[st
 @pytest.fixture
 def in_use(tmp_path: Path) -> Iterator[Emulator]:
     """What ``make up`` leaves, for who looks into the folder: alive, and kept for its user."""
-    running = stack_process.start(tmp_path / "run", port=stack_process.free_port(), command="make up").keep()
+    running = launcher.start(tmp_path / "run", port=launcher.free_port(), command="make up").keep()
     yield running
     running.stop()
 
 
 def demo_at_a_terminal(running: Emulator, answer: str) -> tuple[int, str]:
     """A demo in the same folder, whose user answers its question; without Node.js it ends as soon as it begins."""
-    port = str(stack_process.free_port())
+    port = str(launcher.free_port())
     command = [sys.executable, "-m", "local.demo", "--quick", "--run-dir", str(running.run_dir), "--port", port]
     command += ["--output", str(running.run_dir.parent / "out")]
     screen, terminal = pty.openpty()
     process = subprocess.Popen(
-        command, cwd=stack_process.ROOT, env={**os.environ, "PATH": "/nowhere"}, stdin=terminal, stdout=terminal, stderr=terminal
+        command, cwd=launcher.ROOT, env={**os.environ, "PATH": "/nowhere"}, stdin=terminal, stdout=terminal, stderr=terminal
     )
     os.close(terminal)
     said = ""
@@ -165,7 +166,7 @@ def test_a_demo_asks_before_it_ends_make_up(in_use: Emulator) -> None:
     code, said = demo_at_a_terminal(in_use, "n")
     assert code == 2
     assert f"`make up` is up (port {in_use.port})" in said
-    assert stack_process.find(in_use.run_dir) == in_use
+    assert launcher.find(in_use.run_dir) == in_use
     assert not (in_use.run_dir.parent / "out").exists(), "the report of the other run is left alone"
     code, said = demo_at_a_terminal(in_use, "y")
     assert (code, "starting clean" in said) == (1, True), "node is not on the PATH"
@@ -174,14 +175,12 @@ def test_a_demo_asks_before_it_ends_make_up(in_use: Emulator) -> None:
 
 def test_where_nobody_can_be_asked_a_demo_says_how_to_end_it(in_use: Emulator) -> None:
     where = ["--run-dir", str(in_use.run_dir), "--output", str(in_use.run_dir.parent / "out")]
-    command = [sys.executable, "-m", "local.demo", "--quick", *where, "--port", str(stack_process.free_port())]
-    done = subprocess.run(command, cwd=stack_process.ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    command = [sys.executable, "-m", "local.demo", "--quick", *where, "--port", str(launcher.free_port())]
+    done = subprocess.run(command, cwd=launcher.ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 2
     assert re.search(r"make down.*--replace", done.stdout, re.DOTALL)
     assert in_use.is_alive()
     command.append("--replace")
-    done = subprocess.run(
-        command, cwd=stack_process.ROOT, env={**os.environ, "PATH": "/nowhere"}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=launcher.ROOT, env={**os.environ, "PATH": "/nowhere"}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert not in_use.is_alive()

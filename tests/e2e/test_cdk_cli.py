@@ -14,8 +14,8 @@ from typing import Any
 import boto3
 import pytest
 
-from local import deployer, stack_process
-from local.read_back import read_back
+from embedded_aws.tools import deployer, launcher
+from embedded_aws.tools.read_back.comparison import read_back
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
@@ -70,7 +70,7 @@ class Cdk:
 def cdk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cdk]:
     """The CLI and an emulator that it has bootstrapped."""
     folder = tmp_path_factory.mktemp("cdk")
-    emulator = stack_process.start(folder / "run", port=stack_process.free_port(), time_scale=0.02, region=REGION)
+    emulator = launcher.start(folder / "run", port=launcher.free_port(), time_scale=0.02, region=REGION)
     try:
         cli = Cdk(emulator.url, folder)
         cli("bootstrap", f"aws://{deployer.ACCOUNT}/{REGION}", "--app", "")

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from working_copy import copy_to
 
-from local import processes, stack_process
+from embedded_aws.tools import launcher, processes
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = [
@@ -41,7 +41,7 @@ class Demo:
     project: Path = ROOT
 
     def start(self, *options: str, nohup: bool = False, **variables: str) -> subprocess.Popen[str]:
-        port = [] if "--port" in options else ["--port", str(stack_process.free_port())]
+        port = [] if "--port" in options else ["--port", str(launcher.free_port())]
         where = ["--output", str(self.folder / "out"), "--run-dir", str(self.folder / "run")]
         return subprocess.Popen(
             [*(["nohup"] if nohup else []), str(self.project / ".venv" / "bin" / "python"), "-m", "local.demo", *where, *port, *options],
@@ -100,7 +100,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, str]
         assert code == 0, said
         yield demo, said
     finally:
-        emulator = stack_process.find(demo.folder / "run")
+        emulator = launcher.find(demo.folder / "run")
         if emulator is not None:
             emulator.stop()
         assert demo.leftovers() == []
@@ -253,7 +253,7 @@ def test_a_run_that_was_killed_is_started_clean_and_says_so(demo: Demo) -> None:
 
 
 def test_a_closed_terminal_leaves_nothing_running_and_says_so_in_the_summary(demo: Demo) -> None:
-    where = ["--output", str(demo.folder / "out"), "--run-dir", str(demo.folder / "run"), "--port", str(stack_process.free_port())]
+    where = ["--output", str(demo.folder / "out"), "--run-dir", str(demo.folder / "run"), "--port", str(launcher.free_port())]
     screen, terminal = pty.openpty()
     own_it = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     process = subprocess.Popen(
@@ -288,7 +288,7 @@ def test_a_taken_port_is_named_with_what_to_do(demo: Demo) -> None:
         code, said = demo.run("--quick", "--port", str(port))
     assert code == 1
     assert f"port {port} is taken" in said
-    assert "REVIEWLOOP_PORT" in said
+    assert "EMBEDDED_AWS_PORT" in said
     assert demo.leftovers() == []
 
 

@@ -21,7 +21,8 @@ import pytest
 import yaml
 from working_copy import copy_to
 
-from local import corpus, stack_process
+from embedded_aws.tools import launcher
+from local.texts import corpus
 
 PAGE = operations_page.PAGE.read_text(encoding="utf-8")
 BLOCKS = operations_page.read(PAGE)
@@ -138,7 +139,7 @@ class Operator:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = stack_process.free_port()
+        self.port = launcher.free_port()
         settings = folder / "settings" / "dev.yaml"
         content = yaml.safe_load(settings.read_text(encoding="utf-8"))
         for section, fields in SMALL.items():
@@ -147,8 +148,8 @@ class Operator:
         (folder / "texts.csv").write_text(_texts(), encoding="utf-8")
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         variables = {
-            **kept, "EMBEDDED": "1", "REVIEWLOOP_PORT": str(self.port), "CDK_REQUIRE_APPROVAL": "never", "CDK_FORCE": "true", "CI": "true",
-            "CDK_DISABLE_VERSION_CHECK": "1", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
+            **kept, "EMBEDDED": "1", "EMBEDDED_AWS_PORT": str(self.port), "CDK_REQUIRE_APPROVAL": "never", "CDK_FORCE": "true",
+            "CI": "true", "CDK_DISABLE_VERSION_CHECK": "1", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
         }  # fmt: skip
         self.bash = Bash(folder, variables)
 
@@ -158,7 +159,7 @@ class Operator:
 
     def end(self) -> None:
         self.bash.close()
-        running = stack_process.find(self.folder / ".run")
+        running = launcher.find(self.folder / ".run")
         if running is not None:
             running.stop()
 

@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.smoke.assumptions import ASSUMPTIONS
-from local import corpus, stack_process
-from local.deployer import deploy
+from embedded_aws.tools import launcher
+from embedded_aws.tools.deployer import deploy
+from local.texts import corpus
 
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(900)]  # real training and a real endpoint on two cores
 
@@ -22,9 +23,9 @@ PREFIX, ACCOUNT, REGION = "reviewloop-dev", "000000000000", "us-east-1"
 
 
 @pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], Path]) -> Iterator[stack_process.Emulator]:
+def emulator(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], Path]) -> Iterator[launcher.Emulator]:
     """The dev stage as an operator has it after the deploy and the upload of the base model; nothing is released."""
-    running = stack_process.start(tmp_path_factory.mktemp("smoke") / "run", port=stack_process.free_port(), time_scale=0.02, region=REGION)
+    running = launcher.start(tmp_path_factory.mktemp("smoke") / "run", port=launcher.free_port(), time_scale=0.02, region=REGION)
     try:
         deploy(synthesised("dev"), running.url)
         s3 = client_of(running, "s3")
@@ -35,11 +36,11 @@ def emulator(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[st
         running.stop()
 
 
-def client_of(emulator: stack_process.Emulator, service: str) -> Any:
+def client_of(emulator: launcher.Emulator, service: str) -> Any:
     return boto3.client(service, endpoint_url=emulator.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
 
 
-def run(emulator: stack_process.Emulator, *options: str, answer: str = "") -> Result:
+def run(emulator: launcher.Emulator, *options: str, answer: str = "") -> Result:
     environment: dict[str, str | None] = {
         "AWS_ENDPOINT_URL": emulator.url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -50,7 +51,7 @@ def run(emulator: stack_process.Emulator, *options: str, answer: str = "") -> Re
     return CliRunner().invoke(app, ["smoke", "--minutes", "12", *options], env=environment, input=answer)
 
 
-def contents(emulator: stack_process.Emulator) -> dict[str, Any]:
+def contents(emulator: launcher.Emulator) -> dict[str, Any]:
     """What a run could leave behind: objects of every bucket, endpoints, models, configurations, packages, records, messages."""
     s3, sagemaker, sqs = (client_of(emulator, service) for service in ("s3", "sagemaker", "sqs"))
     buckets = [f"{PREFIX}-{purpose}-{ACCOUNT}-{REGION}" for purpose in ("data", "models", "capture", "review")]
@@ -69,7 +70,7 @@ def contents(emulator: stack_process.Emulator) -> dict[str, Any]:
     }
 
 
-def test_every_leg_passes_and_nothing_is_left(emulator: stack_process.Emulator) -> None:
+def test_every_leg_passes_and_nothing_is_left(emulator: launcher.Emulator) -> None:
     before = contents(emulator)
     done = run(emulator, "--yes", "--json")
     report = json.loads(done.stdout)
@@ -82,7 +83,7 @@ def test_every_leg_passes_and_nothing_is_left(emulator: stack_process.Emulator) 
     assert contents(emulator) == before
 
 
-def test_a_leg_that_fails_is_told_and_the_rest_is_still_removed(emulator: stack_process.Emulator) -> None:
+def test_a_leg_that_fails_is_told_and_the_rest_is_still_removed(emulator: launcher.Emulator) -> None:
     before = contents(emulator)
     iam, stack = client_of(emulator, "iam"), client_of(emulator, "cloudformation")
     resources = stack.list_stack_resources(StackName=f"{PREFIX}-monitoring")["StackResourceSummaries"]
@@ -99,7 +100,7 @@ def test_a_leg_that_fails_is_told_and_the_rest_is_still_removed(emulator: stack_
     iam.delete_role_policy(RoleName=role, PolicyName="broken")
 
 
-def test_a_new_account_s_stage_captures_by_its_own_function(emulator: stack_process.Emulator, synthesised: Callable[[str], Path]) -> None:
+def test_a_new_account_s_stage_captures_by_its_own_function(emulator: launcher.Emulator, synthesised: Callable[[str], Path]) -> None:
     deploy(synthesised("newacct"), emulator.url)
     done = run(emulator, "--stage", "newacct", "--yes", "--json", "--only", "capture", "--only", "review")
     report = json.loads(done.stdout)
@@ -109,7 +110,7 @@ def test_a_new_account_s_stage_captures_by_its_own_function(emulator: stack_proc
     assert "Contents" not in s3.list_objects_v2(Bucket=f"reviewloop-newacct-capture-{ACCOUNT}-{REGION}", Prefix="capture/")
 
 
-def test_it_says_what_it_can_cost_and_asks(emulator: stack_process.Emulator) -> None:
+def test_it_says_what_it_can_cost_and_asks(emulator: launcher.Emulator) -> None:
     done = run(emulator, answer="n\n")
     assert done.exit_code == 2
     assert "one training job on ml.g4dn.xlarge: some 6 minutes (price unknown)" in done.stdout
@@ -124,7 +125,7 @@ def test_it_says_what_it_can_cost_and_asks(emulator: stack_process.Emulator) -> 
         (["--minutes", "0"], "--minutes"),
     ],
 )
-def test_what_cannot_start_says_why(emulator: stack_process.Emulator, options: list[str], words: str) -> None:
+def test_what_cannot_start_says_why(emulator: launcher.Emulator, options: list[str], words: str) -> None:
     done = run(emulator, *options)
     assert done.exit_code == 2
     assert words in done.stderr

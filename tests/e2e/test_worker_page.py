@@ -16,9 +16,9 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "local"))
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from review_setup import LABELS, PASSWORD, Review, wait_for
 
-from local import stack_process
+from embedded_aws.testing.reviews import LABELS, PASSWORD, Review, wait_for
+from embedded_aws.tools import launcher
 
 CHROMIUM = Path(os.environ.get("REVIEWLOOP_CHROMIUM", "/usr/bin/chromium"))
 TEXTS = {
@@ -34,7 +34,7 @@ HOSTILE = """</classification-target></crowd-classifier><img src=x onerror="docu
 
 @pytest.fixture(scope="module")
 def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
-    running = stack_process.start(tmp_path_factory.mktemp("page") / "run", port=stack_process.free_port(), time_scale=0.1)
+    running = launcher.start(tmp_path_factory.mktemp("page") / "run", port=launcher.free_port(), time_scale=0.1)
     try:
         prepared = Review(running).set_up()
         prepared.add_worker("reviewer")
@@ -188,7 +188,7 @@ ATTACK = """async (url) => {
     fetch(`${url}/`, {method: "POST", mode: "no-cors", body: form}),
     fetch(`${url}/?${query}`, {mode: "no-cors"}),
     fetch(`${url}/_ministack/reset`, {method: "POST", mode: "no-cors"}),
-    fetch(`${url}/_reviewloop/raters`, {method: "POST", body: '{"votes": {"smuggled": ["positive"]}}'}),
+    fetch(`${url}/_embedded/raters`, {method: "POST", body: '{"votes": {"smuggled": ["positive"]}}'}),
     new Promise((done) => { const image = new Image(); image.onload = image.onerror = done; image.src = `${url}/?${query}`; }),
     new Promise((done) => { const socket = new WebSocket(url.replace("http", "ws")); socket.onclose = done; }),
   ];

@@ -11,7 +11,7 @@ from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, arn, problems, properties, resolve
 from endpoint_choices import CHOICES, DEV, NEW_FLEET, stack_of, variant_alarms
 
-from local.emulator.alarms import expressions
+from embedded_aws.cloudwatch.alarms import expressions
 from stacks.names import Names
 
 

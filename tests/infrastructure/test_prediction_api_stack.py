@@ -9,9 +9,9 @@ from aws_cdk.assertions import Match, Template
 from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve, statements
 from endpoint_choices import CHOICES, DEV, stack_of, variant_alarms
 
+from embedded_aws.cloudwatch.alarms import expressions
 from lambdas.common.environment import read_environment
 from lambdas.prediction.predict.handler import Environment
-from local.emulator.alarms import expressions
 from stacks.names import Names
 from stacks.settings_serving import ApiSettings
 

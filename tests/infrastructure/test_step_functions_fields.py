@@ -13,7 +13,7 @@ from botocore.model import Shape
 from botocore.session import get_session
 from deployed_definition import definition
 
-from local.emulator.step_functions_fields import ACCEPTED, Tree, invalid_definition, refused
+from embedded_aws.step_functions.fields import ACCEPTED, Tree, invalid_definition, refused
 
 TUNING = "arn:aws:states:::sagemaker:createHyperParameterTuningJob.sync"
 

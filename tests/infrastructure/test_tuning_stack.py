@@ -12,11 +12,11 @@ from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, definition, fill_in, problems, resolve
 from tuning_choices import CHAMPION, DEV, HYPERBAND, PROD, VARIANTS, granted, planned, resources_of, stack_of
 
+from embedded_aws.step_functions.fields import refused
 from lambdas.tuning.plan_tuning.plan import job_name
 from lambdas.tuning.plan_tuning.warm_start import Following, choose
 from lambdas.tuning.register_candidates.registration import package_request
 from lambdas.tuning.select_candidates.selection import evaluation_job_name, processing_inputs
-from local.emulator.step_functions_fields import refused
 from stacks.constructs.state_machine import CRASHES, LAMBDA_FAULTS
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
 from stacks.settings import Settings

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = {
     "requirements.lock": ("requirements.txt", "model_code/requirements.txt", "tests/requirements.txt"),
-    "local/requirements.lock": ("local/requirements.txt",),
+    "embedded_aws/requirements.lock": ("embedded_aws/requirements.txt",),
     "lambdas/layer/requirements.lock": ("lambdas/layer/requirements.txt",),
     "model_code/base-model.lock": ("model_code/base-model.txt",),
 }

@@ -32,7 +32,7 @@ def prediction(state: ReviewState = ReviewState.REQUESTED, attempt: int = 1) -> 
 
 @dataclass
 class FakeStore:
-    """The transitions that ``PredictionStore`` promises (``tests/local/test_prediction_store.py`` holds it to them)."""
+    """The transitions that ``PredictionStore`` promises (``tests/app/test_prediction_store.py`` holds it to them)."""
 
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     writes: int = 0

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from contracts.dataset_files import read_rows
-from local import corpus
+from local.texts import corpus
 
 INNER = b"the inner archive"
 SDIST_NAME = f"{corpus.PROJECT}-{corpus.VERSION}.tar.gz"

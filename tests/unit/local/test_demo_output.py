@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from embedded_aws.tools.launcher import Emulator
 from local.demo.session import Session
 from local.demo.summary import Summary
-from local.stack_process import Emulator
 from stacks.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from embedded_aws.tools.launcher import Emulator
 from local.demo.build import GatesRefused, raise_if_refused
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Summary
-from local.stack_process import Emulator
 from stacks.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,8 +13,8 @@ from dataset_files import rows_of
 from contracts.dataset import SPLITS, Manifest
 from contracts.dataset_files import read_manifest, read_rows
 from contracts.groups import group_of
-from local.first_upload import main
-from local.own_texts import InvalidTexts, read_texts
+from local.texts.own_texts import InvalidTexts, read_texts
+from local.upload.__main__ import main
 
 LABELS = ("negative", "neutral", "positive")
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.dataset import Row
-from local.rows import split_by_group
+from local.texts.splitting import split_by_group
 
 
 def rows(groups: list[int]) -> list[Row]:

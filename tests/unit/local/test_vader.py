@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.dataset import Row
-from local.vader import plurality, shuffle_labels
+from local.texts.vader import plurality, shuffle_labels
 
 
 @pytest.mark.parametrize(

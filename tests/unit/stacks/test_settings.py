@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from embedded_aws.sagemaker.hosting.traffic import shift_steps
 from lambdas.prediction.predict.model import read_timeouts
-from local.emulator.sagemaker.traffic import shift_steps
 from stacks.names import BUCKET_PURPOSES
 from stacks.settings import _LONGEST_BUCKET_PURPOSE, SettingsError, load_settings
 from stacks.settings_serving import FleetShiftSettings

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from service_models import problems
 
-from lambdas.custom_resources import response as custom_resource
+from lambdas.custom_resources import response
 from lambdas.custom_resources.flow_definition.definition import FlowDefinitionFailed, FlowDefinitions, creation_request
 
 ACCOUNT = "arn:aws:sagemaker:us-east-1:123456789012"
@@ -301,7 +301,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         bodies.append(json.loads(request.data))
         return Response()
 
-    monkeypatch.setattr(custom_resource.urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(response.urllib.request, "urlopen", urlopen)
     return bodies
 
 
@@ -318,7 +318,7 @@ def test_cloudformation_is_always_answered(
     sent: list[dict[str, Any]], sagemaker: FakeSageMaker, kind: str, status: str, physical_id: str
 ) -> None:
     request = event(kind, None if kind == "Create" else "old-flow")
-    custom_resource.answer(request, flows(sagemaker).handle)
+    response.answer(request, flows(sagemaker).handle)
     [body] = sent
     assert (body["Status"], body["PhysicalResourceId"]) == (status, physical_id)
     assert (body["StackId"], body["RequestId"], body["LogicalResourceId"]) == ("stack", "request", "FlowA74D6E88")

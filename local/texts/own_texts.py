@@ -1,0 +1,128 @@
+"""A team's own labelled texts, from CSV or JSON lines, as dataset rows: every problem named with its line, nothing guessed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.dataset import Row, votes_problem
+from contracts.groups import group_of
+from contracts.text import InvalidJson, InvalidText, TextTooLong, checked_text, parse_json
+from local.texts.files import UnreadableFile, UnreadableRecord, read_records
+
+FIELDS = ("text", "label", "group", "slice", "votes")
+REQUIRED = ("text", "label")
+MOST_PROBLEMS = 20
+
+
+class InvalidTexts(ValueError):
+    """The file cannot be used; the text names every problem (twenty at most) with its line, the value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class OwnTexts:
+    """Rows in the file's order; ``repeated`` counts lines whose text had come before with the same label."""
+
+    rows: list[Row]
+    repeated: int
+
+
+def read_texts(path: Path, labels: Sequence[str], *, longest: int) -> OwnTexts:
+    """Read ``.csv`` (with a header) or ``.jsonl`` (an object a line), UTF-8.
+
+    Fields: ``text`` and ``label``; optionally ``group`` (what must not be split apart: a document, a customer; what callers of the
+    API will send as ``subject``), ``slice`` (what evaluation reports by) and ``votes`` (raters per label, a JSON object).
+
+    Args:
+        labels: ``dataset.labels`` of the settings.
+        longest: ``dataset.max_text_chars`` of the settings.
+
+    Raises:
+        InvalidTexts: the file is missing, of another kind, or has a line that cannot be used.
+    """
+    rows: dict[str, tuple[int, Row]] = {}
+    problems: list[str] = []
+    repeated = 0
+    try:
+        for line, record in read_records(path, FIELDS, REQUIRED):
+            found = [str(record)] if isinstance(record, UnreadableRecord) else list(_problems(record, labels, longest))
+            if found or isinstance(record, UnreadableRecord):
+                problems += [f"line {line}: {problem}" for problem in found]
+            else:
+                row = _row(record, labels, path.name)
+                first_line, first = rows.setdefault(row.id, (line, row))
+                repeated += first_line != line
+                if first.label != row.label:
+                    problems.append(
+                        f"line {line}: label = {row.label!r}: line {first_line} has the same text as {first.label!r}; keep one of them"
+                    )
+            if len(problems) >= MOST_PROBLEMS:
+                break
+    except UnreadableFile as error:
+        raise InvalidTexts(f"{path} {error}") from None
+    if not rows and not problems:
+        problems.append("there is no line with a text")
+    if problems:
+        raise InvalidTexts(f"{path} cannot be used:\n  " + "\n  ".join(problems[:MOST_PROBLEMS]))
+    return OwnTexts([row for _, row in rows.values()], repeated)
+
+
+def missing_labels(splits: Mapping[str, Sequence[Row]], labels: Sequence[str]) -> list[str]:
+    """``"split: label"`` for each label without a text in a split: it could be neither learnt nor measured there."""
+    return [f"{split}: {label}" for split, rows in splits.items() for label in labels if label not in Counter(row.label for row in rows)]
+
+
+def _problems(fields: Mapping[str, Any], labels: Sequence[str], longest: int) -> Iterator[str]:
+    unknown = [name for name in fields if name not in FIELDS]
+    if unknown:
+        yield f"field {unknown[0][:80]!r} is unknown: allowed are {', '.join(FIELDS)}"
+    for name in ("text", "group", "slice"):
+        if name in fields or name in REQUIRED:
+            try:
+                checked_text(name, fields.get(name), longest=longest if name == "text" else None)
+            except TextTooLong as error:
+                yield f"{error} (dataset.max_text_chars)"
+            except InvalidText as error:
+                yield str(error) if name in REQUIRED else f"{error}, or leave it out"
+    label = fields.get("label")
+    if label not in labels:
+        yield f"label = {_shown(label)}: allowed are {', '.join(labels)} (dataset.labels)"
+    votes = _votes(fields.get("votes", {}), labels)
+    if votes is None:
+        example = f"{{{json.dumps(labels[0])}: 2}}"
+        yield f"votes = {_shown(fields['votes'])}: a JSON object of whole numbers per label, such as {example}, or leave it out"
+    elif label in labels and (problem := votes_problem(str(label), votes)):
+        yield problem
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:200]
+
+
+def _votes(value: Any, labels: Sequence[str]) -> dict[str, int] | None:
+    """Votes per label from an object or its JSON; None when it is neither."""
+    try:
+        votes = parse_json(value) if isinstance(value, str) else value
+    except InvalidJson:
+        return None
+    if not isinstance(votes, dict) or not all(type(count) is int and count >= 0 for count in votes.values()):
+        return None
+    return votes if set(votes) <= set(labels) else None
+
+
+def _row(fields: Mapping[str, Any], labels: Sequence[str], source: str) -> Row:
+    """A record without a problem as a row, its texts in Unicode's normal form C."""
+    text, label = checked_text("text", fields["text"]), str(fields["label"])
+    return Row(
+        id=group_of(text, None),
+        text=text,
+        label=label,
+        votes=_votes(fields.get("votes", {}), labels) or {},
+        group=group_of(text, checked_text("group", fields["group"]) if fields.get("group") else None),
+        slice=checked_text("slice", fields.get("slice", "all")),
+        source=f"file:{source}",
+    )

@@ -1,0 +1,347 @@
+"""The whole app deployed in an emulator of its own, with tiny models that a test can tell how to behave.
+
+``deploy(folder, assembly=...)`` deploys every synthesised stack unchanged; ``register(TinyModel(...))`` makes an approved
+model package as the tuning does; ``release(champion, challenger)`` writes the release record and updates the endpoint stack
+with its previous template, as an operator or a rollout does. IAM is enforced; ``denied()`` lists what a role was refused.
+
+Share one deployment a module (it takes about a minute on two cores)::
+
+    @pytest.fixture(scope="module")
+    def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], Path]) -> Iterator[ReleasedApp]:
+        with deploy(tmp_path_factory.mktemp("app"), assembly=synthesised("dev")) as deployed:
+            champion = deployed.register(TinyModel("champion-1"))
+            deployed.release(champion, deployed.register(TinyModel("challenger-1", fail_share=0.5)))
+            yield deployed
+
+Everything of a model is decided by the text alone, so a test knows the answers beforehand:
+
+- the label is the first of the dataset's labels that the text has as a word, else ``neutral``;
+- ``fail_share``, ``crash_share`` and ``wrong_share`` of a model fail, end it, or get the next label, by a hash of text and version;
+- ``[break]`` in a text makes every model fail, ``[slow]`` takes two seconds, ``[unsure]`` has a confidence of 0.4, below every
+  review threshold, ``[garbage]`` answers with something that is not the contract's form, and ``[crash]`` ends the container.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+from embedded_aws.tools import deployer, launcher
+from lambdas.tuning.register_candidates.registration import package_request
+from stacks.images import inference_image
+from stacks.settings import Settings, load_settings
+
+ACCOUNT = "000000000000"
+ROOT = Credentials("test", "test")
+TIME_SCALE = 0.02
+DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
+INFERENCE = """
+import hashlib, json, os, re, time
+
+def model_fn(model_dir):
+    with open(os.path.join(model_dir, "tiny.json")) as stream:
+        return json.load(stream)
+
+def input_fn(body, content_type):
+    document = json.loads(body)
+    given = document["inputs"]
+    return [given] if isinstance(given, str) else given
+
+def draw(model, purpose, text):
+    digest = hashlib.sha256(f"{model['version']} {purpose} {text}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
+
+def answer(text, model):
+    if "[crash]" in text or draw(model, "crash", text) < model["crash_share"]:
+        os._exit(1)
+    if "[break]" in text or draw(model, "fail", text) < model["fail_share"]:
+        raise ValueError("this model fails on this text")
+    time.sleep(2 if "[slow]" in text else model["seconds"])
+    if "[garbage]" in text:
+        return {"verdict": "what?"}
+    labels = model["labels"]
+    words = re.findall(r"\\w+", text.lower())
+    label = next((word for word in words if word in labels), "neutral")
+    if draw(model, "wrong", text) < model["wrong_share"]:
+        label = labels[(labels.index(label) + 1) % len(labels)]
+    confidence = 0.4 if "[unsure]" in text else model["confidence"]
+    rest = (1 - confidence) / (len(labels) - 1)
+    return {
+        "label": label, "confidence": confidence, "probabilities": {name: confidence if name == label else rest for name in labels},
+        "model_version": model["version"], "review_threshold": model["review_threshold"], "tokens": len(words), "oov_tokens": 0,
+        "truncated": False,
+    }
+
+def predict_fn(data, model):
+    return [answer(text, model) for text in data]
+
+def output_fn(prediction, accept):
+    return json.dumps(prediction)
+"""
+
+
+@dataclass(frozen=True)
+class TinyModel:
+    """How a model behaves; shares are of all texts, ``seconds`` is what an answer takes."""
+
+    version: str
+    fail_share: float = 0.0
+    crash_share: float = 0.0
+    wrong_share: float = 0.0
+    seconds: float = 0.0
+    confidence: float = 0.9
+    review_threshold: float = 0.6
+    labels: tuple[str, ...] = ("negative", "neutral", "positive")
+
+    def artifact(self) -> bytes:
+        """A model.tar.gz with these handlers, which need nothing but the standard library."""
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+            for path, text in (("code/inference.py", INFERENCE), ("tiny.json", json.dumps(asdict(self)))):
+                entry = tarfile.TarInfo(path)
+                entry.size = len(text.encode())
+                tar.addfile(entry, io.BytesIO(text.encode()))
+        return stream.getvalue()
+
+    def fails_on(self, text: str) -> bool:
+        """Whether this model fails on a text without markers; for a test that needs to know beforehand."""
+        digest = hashlib.sha256(f"{self.version} fail {text}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") / 2**32 < self.fail_share
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over HTTP; ``headers`` in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def body(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.text)
+        return document
+
+
+@dataclass
+class ReleasedApp:
+    """Every stack of one stage, deployed."""
+
+    emulator: launcher.Emulator
+    settings: Settings
+    assembly: Path
+    outputs: dict[str, dict[str, str]]
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.settings.name}-{self.settings.stage}"
+
+    def bucket(self, purpose: str) -> str:
+        return f"{self.prefix}-{purpose}-{ACCOUNT}-{self.settings.region}"
+
+    def client(self, service: str, credentials: Credentials = ROOT) -> Any:
+        """A boto3 client: the account's root by default, and then shared."""
+        if credentials is ROOT and service in self._clients:
+            return self._clients[service]
+        made = boto3.client(
+            service,
+            endpoint_url=self.emulator.url,
+            region_name=self.settings.region,
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            aws_session_token=credentials.token,
+            config=Config(retries={"max_attempts": 1}, read_timeout=120, max_pool_connections=16, s3={"addressing_style": "path"}),
+        )
+        return self._clients.setdefault(service, made) if credentials is ROOT else made
+
+    # -- models and releases -----------------------------------------------------------------------
+
+    def register(self, model: TinyModel, *, approval: str = "Approved") -> str:
+        """A model package of the app's own group, in the form that the tuning registers; returns its ARN."""
+        models = self.bucket("models")
+        artifact = f"training/{model.version}/output/model.tar.gz"
+        self.client("s3").put_object(Bucket=models, Key=artifact, Body=model.artifact())
+        report = f"evaluations/{model.version}/evaluation.json"
+        self.client("s3").put_object(Bucket=models, Key=report, Body=json.dumps(evaluation(model)).encode())
+        request = package_request(
+            {
+                "training_job": model.version, "objective": 0.7, "macro_f1": 0.7, "dataset_version": "0123456789abcdef",
+                "model_uri": f"s3://{models}/{artifact}", "evaluation_uri": f"s3://{models}/{report}",
+            },
+            group=self.prefix,
+            image=inference_image(self.settings.region, self.settings.hosting.instance_type),
+            tuning_job="tiny",
+            approval=approval,
+        )  # fmt: skip
+        arn: str = self.client("sagemaker").create_model_package(**request)["ModelPackageArn"]
+        return arn
+
+    def release(self, champion: str, challenger: str | None = None, *, seconds: float = 120) -> None:
+        """Make a release and wait until the stack has settled. An update rolled back by an alarm ends well too: ask ``running()``.
+
+        Raises:
+            AssertionError: the stack's update failed, with the first reason.
+        """
+        self.apply(champion, challenger)
+        self.settled(seconds)
+
+    def apply(self, champion: str, challenger: str | None = None) -> None:
+        """Write the record and start the update of the endpoint stack, without waiting."""
+        name = f"/{self.settings.name}/{self.settings.stage}/release"
+        self.client("ssm").put_parameter(Name=name, Value=f"{champion},{challenger or champion}", Overwrite=True)
+        stacks, stack = self.client("cloudformation"), f"{self.prefix}-endpoint"
+        given = stacks.describe_stacks(StackName=stack)["Stacks"][0].get("Parameters", [])
+        stacks.update_stack(
+            StackName=stack,
+            UsePreviousTemplate=True,
+            Parameters=[{"ParameterKey": item["ParameterKey"], "UsePreviousValue": True} for item in given],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+        )
+
+    def settled(self, seconds: float = 120) -> None:
+        """Wait for the endpoint stack.
+
+        Raises:
+            AssertionError: its update failed, with the first reason.
+        """
+        stacks, stack, deadline = self.client("cloudformation"), f"{self.prefix}-endpoint", time.monotonic() + seconds
+        while (status := stacks.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]).endswith("_IN_PROGRESS"):
+            assert time.monotonic() < deadline, f"{stack} is still {status} after {seconds:.0f} s"
+            time.sleep(0.1)
+        if status != "UPDATE_COMPLETE":
+            events = stacks.describe_stack_events(StackName=stack)["StackEvents"]
+            failed = [
+                f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason')}" for e in events if e["ResourceStatus"].endswith("FAILED")
+            ]
+            raise AssertionError(f"{stack} is {status}: {failed[-1:]}")
+
+    def endpoint(self) -> dict[str, Any]:
+        described: dict[str, Any] = self.client("sagemaker").describe_endpoint(EndpointName=self.prefix)
+        return described
+
+    def running(self) -> dict[str, str]:
+        """Variant name -> ARN of the model package that the endpoint really serves."""
+        sagemaker = self.client("sagemaker")
+        config = sagemaker.describe_endpoint_config(EndpointConfigName=self.endpoint()["EndpointConfigName"])
+        return {
+            variant["VariantName"]: sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]["ModelPackageName"]
+            for variant in config["ProductionVariants"]
+        }
+
+    # -- predictions -------------------------------------------------------------------------------
+
+    @cached_property
+    def predict_url(self) -> str:
+        """The API on this machine: the emulator serves every API below one path."""
+        address = urlsplit(self.outputs[f"{self.prefix}-endpoint"]["PredictUrl"])
+        api = address.netloc.split(".")[0]
+        return f"{self.emulator.url}/_aws/execute-api/{api}{address.path}"
+
+    def post(self, body: bytes, *, credentials: Credentials | None = ROOT, content_type: str = "application/json") -> Answer:
+        """``POST /predict`` with these bytes, signed by ``credentials``, or not at all."""
+        headers = {"Content-Type": content_type}
+        if credentials is not None:
+            request = AWSRequest("POST", self.predict_url, data=body, headers=headers)
+            SigV4Auth(credentials, "execute-api", self.settings.region).add_auth(request)
+            headers = dict(request.headers)
+        call = urllib.request.Request(self.predict_url, data=body, headers=headers, method="POST")  # noqa: S310  (the emulator on 127.0.0.1)
+        try:
+            with urllib.request.urlopen(call, timeout=60) as response:  # noqa: S310  (the emulator on 127.0.0.1)
+                return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, response.read().decode())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read().decode())
+
+    def predict(self, text: str, **fields: Any) -> Answer:
+        """``POST /predict`` of one text, signed by root."""
+        return self.post(json.dumps({"text": text, **fields}).encode())
+
+    def record(self, prediction_id: str) -> dict[str, Any]:
+        """The prediction's item, numbers as Decimal; empty when there is none."""
+        table = boto3.resource(
+            "dynamodb",
+            endpoint_url=self.emulator.url,
+            region_name=self.settings.region,
+            aws_access_key_id=ROOT.access_key,
+            aws_secret_access_key=ROOT.secret_key,
+        ).Table(f"{self.prefix}-predictions")
+        found: dict[str, Any] = table.get_item(Key={"prediction_id": prediction_id}).get("Item", {})
+        return found
+
+    # -- access ------------------------------------------------------------------------------------
+
+    def role(self, name: str, *statements: dict[str, Any]) -> Credentials:
+        """Credentials of a new role with exactly these statements."""
+        iam = self.client("iam")
+        trust = [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}]
+        document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        if statements:
+            policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+            iam.put_role_policy(RoleName=name, PolicyName="grants", PolicyDocument=policy)
+        granted = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        return Credentials(granted["AccessKeyId"], granted["SecretAccessKey"], granted["SessionToken"])
+
+    def denied(self) -> list[str]:
+        """Every refused call so far, as ``principal action resource``."""
+        decisions = (json.loads(line) for line in self.emulator.audit_file.read_text().splitlines())
+        return [f"{one['principal']} {one['action']} {one['resource']}" for one in decisions if not one["allowed"]]
+
+
+def evaluation(model: TinyModel) -> dict[str, Any]:
+    """An evaluation report of the contract's form; its baseline lets any traffic pass as undrifted."""
+    interval = {"value": 0.7, "low": 0.65, "high": 0.75}
+    score = {"accuracy": interval, "macro_f1": interval}
+    lower = {name: {key: number - 0.2 for key, number in interval.items()} for name in score}
+    measure = {"precision": 0.7, "recall": 0.7, "f1": 0.7, "support": 100}
+    share = 1 / len(model.labels)
+    return {
+        "schema_version": 2, "model_version": model.version, "champion_version": None, "dataset_version": "0123456789abcdef",
+        "rows": 300, "groups": 120, "overall": {**score, "ece": 0.03}, "by_class": dict.fromkeys(model.labels, measure),
+        "by_slice": {"amazon": {"rows": 300, "groups": 120, **score}}, "confusion": {"labels": list(model.labels), "matrix": []},
+        "references": {"majority": lower, "tfidf": lower, "human_1": score, "human_3": score, "champion": None},
+        "difference_to_champion": None, "difference_by_slice": None,
+        "review": {"threshold": model.review_threshold, "share": 0.2, "auto_accuracy": 0.8},
+        "drift_baseline": {
+            "source": "test", "window": 250, "alpha": 0.01, "windows": 3_000, "texts": 300,
+            "oov_rate": {"mean": 0.0, "threshold": 1.0, "direction": "above"},
+            "mean_confidence": {"mean": 0.9, "threshold": 0.0, "direction": "below"},
+            "class_divergence": {"mean": 0.0, "threshold": 1.0, "direction": "above"},
+            "class_share": dict.fromkeys(model.labels, share),
+        },
+    }  # fmt: skip
+
+
+@contextmanager
+def deploy(folder: Path, *, assembly: Path, settings: Settings = DEV, time_scale: float = TIME_SCALE) -> Iterator[ReleasedApp]:
+    """Every stack of the app in a new emulator, before any release; stopped in the end.
+
+    Args:
+        folder: an empty folder, for the emulator's files.
+        assembly: what is deployed: of the fixture ``synthesised``, or of ``build_app`` with settings of the test's own.
+        settings: those that the assembly was made with.
+        time_scale: real seconds of a declared one.
+    """
+    emulator = launcher.start(folder / "run", port=launcher.free_port(), time_scale=time_scale, region=settings.region)
+    try:
+        yield ReleasedApp(emulator, settings, assembly, deployer.deploy(assembly, emulator.url))
+    finally:
+        emulator.stop()

@@ -1,0 +1,198 @@
+"""The tuning machine as it is deployed, with code that a test can hold back: what happens around it while it runs.
+
+The code of a deploy is two programs of a few lines. ``train.py`` waits until its gate is opened, then reports and leaves a model;
+``evaluate.py`` writes a report whose dataset version says which code it is of.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from aws_cdk import App
+from botocore.config import Config
+from released_app import TinyModel, evaluation
+
+from embedded_aws.tools import deployer, launcher
+from lambdas.tuning.plan_tuning.plan import job_name
+from stacks.application import FEATURE_FLAGS
+from stacks.constructs import model_code_asset
+from stacks.foundation import FoundationStack
+from stacks.settings import load_settings
+from stacks.settings_training import RetrainingSearch
+from stacks.tuning import TuningStack
+
+REGION, ACCOUNT = "us-east-1", "000000000000"
+DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
+ONE_JOB = {"max_jobs": 1, "max_parallel_jobs": 1, "retraining": RetrainingSearch(max_jobs=1)}
+SETTINGS = DEV.model_copy(update={"tuning": DEV.tuning.model_copy(update=ONE_JOB)})
+TRAIN = """
+import os, pathlib, time
+while not pathlib.Path({gate!r}).exists():
+    time.sleep(0.05)
+pathlib.Path(os.environ["SM_MODEL_DIR"], "weights").write_text("of a model")
+print("epoch=1 train:loss=0.5 validation:accuracy=0.8 validation:macro_f1=0.75")
+"""
+EVALUATE = """
+import pathlib, sys
+
+pytestmark = pytest.mark.slow
+pathlib.Path(sys.argv[sys.argv.index("--output-dir") + 1], "evaluation.json").write_text({report!r})
+"""
+
+
+def code(version: str, gate: Path) -> bytes:
+    """An archive as ``model_code_archive`` makes it."""
+    report = json.dumps({**evaluation(TinyModel("tiny")), "dataset_version": version})
+    programs = {"train.py": TRAIN.format(gate=str(gate)), "evaluate.py": EVALUATE.format(report=report)}
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for name, text in programs.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return stream.getvalue()
+
+
+@dataclass
+class Deployed:
+    """The foundation and the tuning stack in an emulator of their own."""
+
+    emulator: launcher.Emulator
+    folder: Path
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service, endpoint_url=self.emulator.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test",
+            config=Config(s3={"addressing_style": "path"}),
+        )  # fmt: skip
+
+    @property
+    def gate(self) -> Path:
+        """Training ends when this file is there."""
+        return self.folder / "gate"
+
+    def deploy(self, version: str) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(model_code_asset, "model_code_archive", lambda: code(version, self.gate))
+            output = self.folder / f"cdk.out-{version}"
+            app = App(outdir=str(output), context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
+            foundation, tuning = FoundationStack(app, SETTINGS), TuningStack(app, SETTINGS)
+            tuning.add_stack_dependency(foundation)
+            app.synth()
+        deployer.deploy(output, self.emulator.url)
+
+    def put_inputs(self) -> None:
+        bucket = f"reviewloop-dev-data-{ACCOUNT}-{REGION}"
+        for key in (
+            "base-model/config.json",
+            "datasets/v/train/data.jsonl",
+            "datasets/v/validation/data.jsonl",
+            "datasets/v/manifest.json",
+        ):
+            self.client("s3").put_object(Bucket=bucket, Key=key, Body=b"{}\n")
+        uri = f"s3://{bucket}/datasets/v"
+        self.client("ssm").put_parameter(Name="/reviewloop/dev/dataset", Value=uri, Type="String", Overwrite=True)
+
+    def start(self, name: str, **content: Any) -> str:
+        machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:reviewloop-dev-tuning"
+        started = self.client("stepfunctions").start_execution(stateMachineArn=machine, name=name, input=json.dumps(content))
+        return str(started["executionArn"])
+
+    def tuning_job(self, execution: str) -> dict[str, Any] | None:
+        """The execution's tuning job once it has a training job."""
+        sagemaker, name = self.client("sagemaker"), job_name("reviewloop-dev", execution)
+        if not sagemaker.list_hyper_parameter_tuning_jobs(NameContains=name)["HyperParameterTuningJobSummaries"]:
+            return None
+        described: dict[str, Any] = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+        return described if described["TrainingJobStatusCounters"]["InProgress"] else None
+
+    def output(self, execution: str, seconds: float = 180) -> dict[str, Any]:
+        deadline, steps = time.monotonic() + seconds, self.client("stepfunctions")
+        while (described := steps.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            assert time.monotonic() < deadline, f"{execution} still runs"
+            time.sleep(0.1)
+        assert described["status"] == "SUCCEEDED", (described.get("error"), described.get("cause"))
+        found: dict[str, Any] = json.loads(described["output"])
+        return found
+
+    def waited(self, probe: Any, seconds: float = 120) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (value := probe()):
+            assert time.monotonic() < deadline, "nothing came"
+            time.sleep(0.1)
+        return value
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    folder = tmp_path_factory.mktemp("tuning-machine")
+    emulator = launcher.start(folder / "run", port=launcher.free_port(), time_scale=0.02, region=REGION)
+    try:
+        app = Deployed(emulator, folder)
+        app.deploy("first")
+        app.put_inputs()
+        yield app
+    finally:
+        emulator.stop()
+
+
+@pytest.fixture(scope="module")
+def first(deployed: Deployed) -> dict[str, Any]:
+    """The output of an execution during which other code was deployed; the gate stays open."""
+    execution = deployed.start("first", warm_start_parents=["reviewloop-dev-gone"])
+    deployed.waited(lambda: deployed.tuning_job(execution))
+    deployed.deploy("second")
+    deployed.gate.touch()
+    return deployed.output(execution)
+
+
+def test_an_execution_ends_well_with_its_own_code_when_other_code_is_deployed_meanwhile(first: dict[str, Any]) -> None:
+    """Its training jobs have read the code already, its evaluation has not: both are of the deploy before."""
+    assert first["dataset_version"] == "first"
+    assert len(first["packages"]) == 1
+
+
+def test_a_new_execution_has_the_new_code_and_learns_from_the_one_before(deployed: Deployed, first: dict[str, Any]) -> None:
+    second = deployed.output(deployed.start("second", warm_start_parents=[first["tuning_job"]]))
+    assert second["dataset_version"] == "second"
+    assert second["warm_start"] == f"learns from the trials of {first['tuning_job']}"
+
+
+def test_a_parent_that_cannot_be_learnt_from_is_left_out_and_the_output_says_why(first: dict[str, Any]) -> None:
+    assert first["warm_start"].startswith("not from reviewloop-dev-gone: ")
+
+
+def test_a_repeated_start_waits_for_the_job_of_the_first(deployed: Deployed, first: dict[str, Any]) -> None:
+    """As after a fault that hid the answer of CreateHyperParameterTuningJob: the job is there, and its name is taken."""
+    sagemaker = deployed.client("sagemaker")
+    earlier = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=first["tuning_job"])
+    machine = "arn:aws:states:us-east-1:000000000000:execution:reviewloop-dev-tuning"
+    name = job_name("reviewloop-dev", f"{machine}:repeated")
+    deployed.gate.unlink()
+    parts = {key: earlier[key] for key in ("HyperParameterTuningJobConfig", "TrainingJobDefinition")}
+    sagemaker.create_hyper_parameter_tuning_job(HyperParameterTuningJobName=name, **parts)
+    execution = deployed.start("repeated")
+
+    def looked_at() -> bool:
+        history = deployed.client("stepfunctions").get_execution_history(executionArn=execution, maxResults=1000)["events"]
+        return any(event.get("taskFailedEventDetails", {}).get("error") == "TuningUnfinished" for event in history)
+
+    deployed.waited(looked_at)
+    deployed.gate.touch()
+    output = deployed.output(execution)
+    assert output["tuning_job"] == name
+    assert output["packages"][0]["training_job"].startswith(name)
+
+
+def test_the_deployed_roles_were_refused_nothing(deployed: Deployed, first: dict[str, Any]) -> None:
+    decisions = (json.loads(line) for line in deployed.emulator.audit_file.read_text(encoding="utf-8").splitlines())
+    assert [one for one in decisions if not one["allowed"]] == []
