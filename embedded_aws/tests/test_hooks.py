@@ -158,4 +158,4 @@ def test_another_version_is_refused() -> None:
 
 def test_the_installed_version_is_the_pinned_one() -> None:
     assert in_emulator("from embedded_aws.server import pinned\npinned.require_pinned_version()").returncode == 0
-    assert "ministack==1.5.33" in (ROOT / "local" / "requirements.lock").read_text()
+    assert "ministack==1.5.33" in (ROOT / "embedded_aws" / "requirements.lock").read_text()

@@ -22,7 +22,7 @@ from contracts.dataset_files import write_dataset
 from local.texts.splitting import split_by_group
 from local.texts.vader import LABELS, RatedText, read_domain, shuffle_labels
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 PROJECT, VERSION = "vaderSentiment", "3.2.1"
 SDIST_SHA256 = "5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803"

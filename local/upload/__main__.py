@@ -25,7 +25,7 @@ from local.texts.own_texts import InvalidTexts, missing_labels, read_texts
 from local.texts.splitting import split_by_group
 from stacks.settings import Settings, SettingsError, load_settings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class CannotPrepare(ValueError):

@@ -311,7 +311,7 @@ def test_the_folder_of_the_project_may_have_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "plät form & ada's [1] *"
     folder.mkdir()
     code = """
-from embedded_aws import athena
+from embedded_aws.athena import queries as athena
 athena.rows_of = lambda _: [{"text": "I love it"}]
 athena._columns = lambda _: "{'text': 'VARCHAR'}"
 athena._serde = lambda *_: "false"
