@@ -100,9 +100,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_rounds, help=f"of every comparison, at least {FEWEST_ROUNDS} (default: each comparison's own)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
     commands = parser.add_subparsers(dest="command", metavar="seeds")
-    several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the README's table")
+    several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the table of docs/benchmarks.md")
     several.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
-    several.add_argument("--quick", action="store_true", help="quick demos: other figures than the README's")
+    several.add_argument("--quick", action="store_true", help="quick demos: other figures than those of docs/benchmarks.md")
     return parser.parse_args(arguments)
 
 

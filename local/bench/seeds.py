@@ -1,4 +1,4 @@
-"""The demo with several seeds: what each gains from one retraining. Makes the table of the README."""
+"""The demo with several seeds: what each gains from one retraining. Makes the table of docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def points(gain: dict[str, float]) -> str:
 
 
 def markdown(runs: Sequence[SeedRun]) -> str:
-    """The table as the README has it."""
+    """The table as docs/benchmarks.md has it."""
     head, *rows = (f"| {' | '.join(row)} |\n" for row in [COLUMNS, *(run.row() for run in runs)])
     return "".join([head, "|" + "---|" * len(COLUMNS) + "\n", *rows])
 
