@@ -19,7 +19,8 @@ from embedded_aws.cloudformation.shapes import coerce
 from embedded_aws.testing import platform_template as platform
 from embedded_aws.testing.hosting import IMAGE, artifact
 from embedded_aws.tools import launcher
-from embedded_aws.tools.read_back.comparison import Anything, compare, read_back
+from embedded_aws.tools.read_back.comparison import compare, read_back
+from embedded_aws.tools.read_back.template import Anything
 
 ClientFactory = Callable[..., Any]
 REGISTRY = Path(cfnlint.__file__).parent / "data" / "schemas"

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from embedded_aws.tools.read_back.comparison import Session, parsed
+from embedded_aws.tools.read_back.template import Session, parsed
 
 
 @dataclass(frozen=True)

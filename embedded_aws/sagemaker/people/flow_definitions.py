@@ -7,7 +7,7 @@ tried by really writing an object under it (and with the KMS key), so a missing 
 from __future__ import annotations
 
 import datetime as dt
-import time
+from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
@@ -21,7 +21,8 @@ from embedded_aws.sagemaker.service_output import OutputRefused, RoleOutput, spl
 FLOW_DEFINITIONS = Records("flow-definition")
 INITIALIZING_SECONDS = 10
 """Declared time from Initializing to Active."""
-_POLL_SECONDS = 0.1
+on_delete: list[Callable[[str], None]] = []
+"""Called with the ARN of a workflow that is Deleting; returns when nothing of the workflow is left (its human loops end)."""
 
 
 def need_flow_definition(name: str) -> Request:
@@ -117,11 +118,7 @@ def delete_flow_definition(request: Request) -> Response:
 
 
 def _delete(record: Request) -> None:
-    """Loops that no worker has started are stopped and deleted; the others finish first."""
-    from embedded_aws.sagemaker.people import human_loops
-
-    while human_loops.stop_unstarted(record["FlowDefinitionArn"]):
-        time.sleep(_POLL_SECONDS)
-    human_loops.forget(record["FlowDefinitionArn"])
+    for listener in on_delete:
+        listener(record["FlowDefinitionArn"])
     if FLOW_DEFINITIONS.find(record["FlowDefinitionName"]) is record:
         FLOW_DEFINITIONS.remove(record["FlowDefinitionName"])

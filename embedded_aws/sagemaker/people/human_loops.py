@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from embedded_aws.core.api import (
     validation_error,
 )
 from embedded_aws.eventbridge import service_events
+from embedded_aws.sagemaker.people import flow_definitions
 from embedded_aws.sagemaker.people.flow_definitions import find_by_arn, output_of
 from embedded_aws.sagemaker.people.human_task_ui import read_access, template_of
 from embedded_aws.sagemaker.people.task_queue import QUEUE, Answer, Ending, Task
@@ -41,6 +43,7 @@ MAX_INPUT_BYTES = 3_145_728
 DEFAULT_LIFETIME_SECONDS = 864_000
 """Ten days: what a task of a private workforce gets without TaskAvailabilityLifetimeInSeconds."""
 FINAL = ("Completed", "Failed", "Stopped")
+_POLL_SECONDS = 0.1
 
 
 def need_loop(name: str) -> Request:
@@ -269,7 +272,19 @@ def delete_human_loop(http: HttpRequest) -> HttpResponse:
     return answer({})
 
 
-def stop_unstarted(flow_arn: str) -> int:
+def _end_loops_of(flow_arn: str) -> None:
+    """Loops that no worker has started are stopped, the others finish first; then their records go. Files of answers stay."""
+    while _stop_unstarted(flow_arn):
+        time.sleep(_POLL_SECONDS)
+    for name, loop in HUMAN_LOOPS.items():
+        if loop["FlowDefinitionArn"] == flow_arn:
+            HUMAN_LOOPS.remove(name)
+
+
+flow_definitions.on_delete.append(_end_loops_of)
+
+
+def _stop_unstarted(flow_arn: str) -> int:
     """Stop the flow's loops that no worker has started; returns how many of its loops are not over yet."""
     active = [loop for _, loop in HUMAN_LOOPS.items() if loop["FlowDefinitionArn"] == flow_arn and loop["HumanLoopStatus"] not in FINAL]
     for loop in active:
@@ -277,13 +292,6 @@ def stop_unstarted(flow_arn: str) -> int:
             if not task.started:
                 QUEUE.stop(task)
     return len(active)
-
-
-def forget(flow_arn: str) -> None:
-    """Drop the records of a deleted flow's loops; files of answers stay."""
-    for name, loop in HUMAN_LOOPS.items():
-        if loop["FlowDefinitionArn"] == flow_arn:
-            HUMAN_LOOPS.remove(name)
 
 
 def end_now(name: str, status: str, failure: dict[str, Any] | None = None) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
 from ministack.core import responses
 
 from embedded_aws.core import sessions
-from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
+from embedded_aws.core.api import Records, Request, Response, operation, validation_error
 from embedded_aws.sagemaker.listing import page
 
 WORKFORCES = Records("workforce")
+on_delete: list[Callable[[str], None]] = []
+"""Called with the workforce's name before it is deleted; one that raises ApiError refuses the deletion (its work teams must go first)."""
 
 
 def only_workforce() -> Request | None:
@@ -114,11 +117,8 @@ def list_workforces(request: Request) -> Response:
 
 @operation("sagemaker", "DeleteWorkforce")
 def delete_workforce(request: Request) -> Response:
-    from embedded_aws.sagemaker.people.workteams import WORKTEAMS
-
     WORKFORCES.need(request["WorkforceName"])
-    teams = [name for name, _ in WORKTEAMS.items()]
-    if teams:
-        raise ApiError("ResourceInUse", f"The workforce has work teams ({', '.join(sorted(teams))}): delete them first.")
+    for listener in on_delete:
+        listener(request["WorkforceName"])
     WORKFORCES.remove(request["WorkforceName"])
     return {}

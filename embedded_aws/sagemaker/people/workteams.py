@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
 from embedded_aws.sagemaker.listing import page
+from embedded_aws.sagemaker.people import workforce as workforces
 from embedded_aws.sagemaker.people.workforce import cognito, need_workforce
 
 WORKTEAMS = Records("workteam/private-crowd")
@@ -111,3 +112,12 @@ def list_workteams(request: Request) -> Response:
 def delete_workteam(request: Request) -> Response:
     WORKTEAMS.remove(request["WorkteamName"])
     return {"Success": True}
+
+
+def _refuse_while_teams_exist(_workforce: str) -> None:
+    teams = [name for name, _ in WORKTEAMS.items()]
+    if teams:
+        raise ApiError("ResourceInUse", f"The workforce has work teams ({', '.join(sorted(teams))}): delete them first.")
+
+
+workforces.on_delete.append(_refuse_while_teams_exist)

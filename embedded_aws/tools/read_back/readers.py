@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from embedded_aws.tools.read_back.comparison import Session, named, parsed
+from embedded_aws.tools.read_back.template import Session, named, parsed
 
 Properties = dict[str, Any]
 

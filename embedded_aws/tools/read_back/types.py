@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from embedded_aws.tools.read_back import readers
-from embedded_aws.tools.read_back.comparison import named
 from embedded_aws.tools.read_back.readers import Clients, Properties, Reader, described, tag_list, upper_keys
+from embedded_aws.tools.read_back.template import named
 
 UNREADABLE: dict[str, str] = {
     "AWS::CDK::Metadata": "describes the CDK app, not a resource",
