@@ -8,14 +8,14 @@ import pytest
 from botocore.session import Session
 
 from stacks.images import inference_image, training_image
-from stacks.instance_types import LIST, SHAPES, by_family, checked, known
+from stacks.settings.instance_types import LIST, SHAPES, by_family, checked, known
 
 MODEL = Session().get_service_model("sagemaker")
 
 
 def test_the_lists_are_the_services_own() -> None:
     own = {use: by_family(MODEL.shape_for(shape).enum) for use, shape in SHAPES.items()}
-    assert json.loads(LIST.read_text(encoding="utf-8")) == own, "write it anew: .venv/bin/python -m stacks.instance_types"
+    assert json.loads(LIST.read_text(encoding="utf-8")) == own, "write it anew: .venv/bin/python -m stacks.settings.instance_types"
     for use, shape in SHAPES.items():
         assert known(use) == set(MODEL.shape_for(shape).enum)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts import bounds
-from stacks.settings_fields import Section, Share
+from stacks.settings.fields import Section, Share
 
 _PRIVATE_TEAM = re.compile(r"workteam/private-crowd/[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 

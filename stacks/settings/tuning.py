@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts import bounds
-from stacks.settings_fields import KeyArn, LabelName, ProcessingType, S3Uri, Section, Share, TrainingType
+from stacks.settings.fields import KeyArn, LabelName, ProcessingType, S3Uri, Section, Share, TrainingType
 
 
 class NetworkSettings(Section):

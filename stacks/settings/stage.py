@@ -12,14 +12,12 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from contracts import bounds
-from stacks.reserved_names import reserved
-from stacks.settings_fields import Section, Share
-from stacks.settings_file import SettingsError, read_mapping, refusal
-from stacks.settings_people import LabelingSettings, ReviewSettings
-from stacks.settings_serving import ApiSettings, HostingSettings
-from stacks.settings_training import DatasetSettings, GateSettings, NetworkSettings, TuningSettings
-
-__all__ = ["Settings", "SettingsError", "load_settings"]
+from stacks.settings.fields import Section, Share
+from stacks.settings.file import read_mapping, refusal
+from stacks.settings.hosting import ApiSettings, HostingSettings
+from stacks.settings.reserved_names import reserved
+from stacks.settings.review import LabelingSettings, ReviewSettings
+from stacks.settings.tuning import DatasetSettings, GateSettings, NetworkSettings, TuningSettings
 
 # Human task UI and workforce exist in these CloudFormation regions (registry schema 2026-10).
 Region = Literal[
@@ -223,7 +221,7 @@ def load_settings(path: Path) -> Settings:
     """Read one YAML file into :class:`Settings`.
 
     Raises:
-        SettingsError: the file cannot be read (:mod:`stacks.settings_file`), or a field is out of bounds.
+        SettingsError: the file cannot be read (:mod:`stacks.settings.file`), or a field is out of bounds.
     """
     raw = read_mapping(path)
     try:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stacks.settings_fields import HostingType, Section, Share
+from stacks.settings.fields import HostingType, Section, Share
 
 _SHARED_CONCURRENCY = 900
 

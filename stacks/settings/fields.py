@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from stacks import instance_types
+from stacks.settings import instance_types
 
 _INSTANCE = StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
 TrainingType = Annotated[str, _INSTANCE, AfterValidator(partial(instance_types.checked, "training"))]

@@ -1,7 +1,7 @@
 """Instance types by what they are used for, as the service lists them, and those that AWS builds an image for.
 
 ``instance_types.json`` is the service's own list, taken from botocore's model of SageMaker: botocore is no part of synthesis. A test
-holds the two together; ``.venv/bin/python -m stacks.instance_types`` writes the file anew.
+holds the two together; ``.venv/bin/python -m stacks.settings.instance_types`` writes the file anew.
 """
 
 from __future__ import annotations
