@@ -27,7 +27,7 @@ from stacks.images import has_local_storage
 from stacks.names import Names
 from stacks.prediction_api import PredictionApi
 from stacks.settings import Settings
-from stacks.settings.hosting import ScalingSettings
+from stacks.settings.scaling import ScalingSettings
 
 SCALABLE_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from stacks.images import volume_key
 from stacks.settings import Settings
-from stacks.settings.tuning import NetworkSettings
+from stacks.settings.network import NetworkSettings
 
 OBJECTIVE = "validation:macro_f1"
 METRICS = (OBJECTIVE, "validation:accuracy", "train:loss")

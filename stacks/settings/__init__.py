@@ -1,6 +1,10 @@
-"""The one settings object: everything a team may choose, typed and bounded."""
+"""The one settings object: everything a team may choose, typed and bounded.
 
-from stacks.settings.file import SettingsError
-from stacks.settings.stage import Region, Settings, load_settings
+``settings/<stage>.yaml`` is read by :func:`load_settings`; a bad value raises :class:`SettingsError`
+whose text names the field path, the value, what is allowed and what to do.
+"""
+
+from stacks.settings.file import SettingsError, load_settings
+from stacks.settings.stage import Region, Settings
 
 __all__ = ["Region", "Settings", "SettingsError", "load_settings"]

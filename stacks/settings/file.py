@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from stacks.settings.stage import Settings
+
 _SHOWN = reprlib.Repr()
 _SHOWN.maxlevel, _SHOWN.maxlist, _SHOWN.maxdict, _SHOWN.maxstring, _SHOWN.maxother = 2, 30, 10, 200, 200
 """Of a value: a file of a few lines with aliases may stand for gigabytes."""
@@ -18,6 +20,19 @@ _NO_TEXT = (bool, int, float, dt.date, type(None))
 
 class SettingsError(ValueError):
     """The settings cannot be used; the text says which field, why, and what is allowed."""
+
+
+def load_settings(path: Path) -> Settings:
+    """Read one YAML file into :class:`Settings`.
+
+    Raises:
+        SettingsError: the file cannot be read, or a field is out of bounds.
+    """
+    raw = read_mapping(path)
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise refusal(path, error) from None
 
 
 class _Loader(yaml.SafeLoader):

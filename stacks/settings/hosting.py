@@ -1,4 +1,4 @@
-"""How the model is served: instances, fleet shifts, capture, the API in front."""
+"""How the model is served."""
 
 from __future__ import annotations
 
@@ -6,44 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stacks.settings.fields import HostingType, Section, Share
-
-_SHARED_CONCURRENCY = 900
-
-
-class ScalingSettings(Section):
-    """Target tracking of one variant's instances."""
-
-    min_instances: int = Field(default=2, ge=1, le=100)
-    max_instances: int = Field(default=4, ge=1, le=100)
-    invocations_per_instance_per_minute: int = Field(default=600, ge=1, le=100_000)
-    scale_in_cooldown_seconds: int = Field(default=300, ge=0, le=3_600)
-    scale_out_cooldown_seconds: int = Field(default=60, ge=0, le=3_600)
-
-
-class FleetShiftSettings(Section):
-    """Blue/green shift of a fleet when the endpoint configuration changes (layer one of traffic shifting)."""
-
-    type: Literal["ALL_AT_ONCE", "CANARY", "LINEAR"] = "CANARY"
-    step_percent: int = Field(default=50, ge=10, le=50)
-    wait_seconds: int = Field(default=300, ge=0, le=3_600)
-    termination_wait_seconds: int = Field(default=120, ge=0, le=3_600)
-    max_execution_seconds: int = Field(default=3_600, ge=600, le=28_800)
-    alarm_period_seconds: Literal[60, 120, 300] = 60  # hosting publishes its invocation metrics once a minute
-    alarm_evaluation_periods: int = Field(default=2, ge=1, le=10)
-    max_error_rate: Share = 0.05
-    max_latency_ms: int = Field(default=2_000, ge=1, le=17_000)
-
-    @property
-    def alarm_window_seconds(self) -> int:
-        """How long something must be wrong before an alarm goes off."""
-        return self.alarm_period_seconds * self.alarm_evaluation_periods
-
-    def steps(self, fewest: int, most: int) -> int:
-        """Steps of a shift at worst, with any number of instances in between; a step is a whole number of instances."""
-        if self.type == "LINEAR":
-            return max(-(-count // max(1, count * self.step_percent // 100)) for count in range(fewest, most + 1))
-        return 2 if self.type == "CANARY" else 1
+from stacks.settings.fields import HostingType, Section
+from stacks.settings.fleet_shift import FleetShiftSettings
+from stacks.settings.scaling import ScalingSettings
 
 
 class HostingSettings(Section):
@@ -134,31 +99,3 @@ class HostingSettings(Section):
         if self.scaling is None:
             return self.initial_instance_count, self.initial_instance_count
         return self.scaling.min_instances, self.scaling.max_instances
-
-
-class ApiSettings(Section):
-    """The REST API in front of the endpoint, and how much of the account's Lambda concurrency it may take."""
-
-    manage_account_role: bool = True
-    rate_limit: int = Field(default=100, ge=1, le=10_000)
-    burst_limit: int = Field(default=200, ge=1, le=5_000)
-    model_deadline_seconds: int = Field(default=8, ge=4, le=18)
-    reserved_concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = 200
-    max_failed_share: Share = 0.05
-
-    @property
-    def most_in_flight(self) -> int:
-        """Calls that wait at once when the endpoint hangs: a burst, and what the rate lets in until the first ones give up."""
-        return self.burst_limit + self.rate_limit * self.model_deadline_seconds
-
-    @model_validator(mode="after")
-    def _leaves_others_their_concurrency(self) -> ApiSettings:
-        """Lambda's default quota is 1,000 concurrent executions, 100 of which stay unreserved (Lambda developer guide, quotas)."""
-        if self.reserved_concurrency is None and self.most_in_flight > _SHARED_CONCURRENCY:
-            raise ValueError(
-                f"reserved_concurrency null with burst_limit {self.burst_limit} + rate_limit {self.rate_limit} x model_deadline_seconds "
-                f"{self.model_deadline_seconds} = {self.most_in_flight} calls that wait at once when the endpoint hangs: more than "
-                f"{_SHARED_CONCURRENCY} leave too little of the account's Lambda concurrency for the functions that roll it back; "
-                "lower the limits, or reserve concurrency"
-            )
-        return self

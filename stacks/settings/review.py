@@ -1,52 +1,14 @@
-"""What people are asked, and how: review, workforce, bulk labelling."""
+"""What people are asked, and how."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from contracts import bounds
 from stacks.settings.fields import Section, Share
-
-_PRIVATE_TEAM = re.compile(r"workteam/private-crowd/[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-
-
-class WorkforceSettings(Section):
-    """One private workforce per account and region: create it here, or import the workteam that exists."""
-
-    mode: Literal["create", "import"] = "create"
-    workteam_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:workteam/.+$")] | None = None
-
-    @model_validator(mode="after")
-    def _import_needs_arn(self) -> WorkforceSettings:
-        if (self.mode == "import") != (self.workteam_arn is not None):
-            raise ValueError("workforce.workteam_arn is required with mode 'import' and not allowed with mode 'create'")
-        return self
-
-    @model_validator(mode="after")
-    def _team_is_private(self) -> WorkforceSettings:
-        """A task of the public crowd needs a price (PublicWorkforceTaskPrice), which the app sets nowhere."""
-        if self.workteam_arn is None:
-            return self
-        if self.workteam_arn.split(":")[1] != "aws":
-            raise ValueError(
-                f"workforce.workteam_arn {self.workteam_arn} is of the partition {self.workteam_arn.split(':')[1]}: every region that "
-                "the settings allow is of the partition aws, so the ARN must begin with arn:aws:"
-            )
-        if not _PRIVATE_TEAM.fullmatch(self.workteam_arn.split(":", 5)[5]):
-            raise ValueError(
-                f"workforce.workteam_arn {self.workteam_arn} is no private work team: the tasks of public-crowd and vendor-crowd have a "
-                "price that the app does not set; name a team of the form workteam/private-crowd/<name>, as `aws sagemaker "
-                "list-workteams` shows it"
-            )
-        return self
-
-    @property
-    def team_region(self) -> str | None:
-        """Region of the imported team."""
-        return self.workteam_arn.split(":")[3] if self.workteam_arn else None
+from stacks.settings.workforce import WorkforceSettings
 
 
 class ReviewSettings(Section):
@@ -102,11 +64,3 @@ class ReviewSettings(Section):
     def audited_share(self) -> float:
         """The share of confident answers that people really see."""
         return self.audit_share if self.asks_people else 0.0
-
-
-class LabelingSettings(Section):
-    """Bulk labelling with Ground Truth (closed to new AWS customers since 2026-07-30)."""
-
-    enabled: bool = True
-    workers_per_object: int = Field(default=3, ge=1, le=9)
-    task_time_limit_seconds: int = Field(default=3_600, ge=30, le=28_800)

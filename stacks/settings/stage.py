@@ -1,23 +1,25 @@
-"""The one settings object: everything a team may choose, typed and bounded.
-
-``settings/<stage>.yaml`` is read by :func:`load_settings`; a bad value raises :class:`SettingsError`
-whose text names the field path, the value, what is allowed and what to do.
-"""
+"""All settings of one stage, and the rules that concern more than one section."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import StringConstraints, model_validator
 
-from contracts import bounds
-from stacks.settings.fields import Section, Share
-from stacks.settings.file import read_mapping, refusal
-from stacks.settings.hosting import ApiSettings, HostingSettings
+from stacks.settings.api import ApiSettings
+from stacks.settings.dataset import DatasetSettings
+from stacks.settings.drift import DriftSettings
+from stacks.settings.fields import Section
+from stacks.settings.gates import GateSettings
+from stacks.settings.hosting import HostingSettings
+from stacks.settings.labeling import LabelingSettings
+from stacks.settings.network import NetworkSettings
 from stacks.settings.reserved_names import reserved
-from stacks.settings.review import LabelingSettings, ReviewSettings
-from stacks.settings.tuning import DatasetSettings, GateSettings, NetworkSettings, TuningSettings
+from stacks.settings.retention import RetentionSettings
+from stacks.settings.retraining import RetrainingSettings
+from stacks.settings.review import ReviewSettings
+from stacks.settings.rollout import RolloutSettings
+from stacks.settings.tuning import TuningSettings
 
 # Human task UI and workforce exist in these CloudFormation regions (registry schema 2026-10).
 Region = Literal[
@@ -25,78 +27,6 @@ Region = Literal[
     "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2",
 ]  # fmt: skip
 _LONGEST_BUCKET_PURPOSE = "access-logs"
-
-
-class DriftSettings(Section):
-    """Drift of the served texts against the champion's own baseline."""
-
-    window_predictions: int = Field(default=250, ge=50, le=10_000)
-    schedule_minutes: int = Field(default=60, ge=5, le=1_440)
-    false_alarm_rate: float = Field(default=0.01, ge=0.001, le=0.2)
-    reference_predictions: int = Field(default=1_000, ge=100, le=20_000)
-    datapoints_to_alarm: int = Field(default=1, ge=1, le=10)
-    evaluation_periods: int = Field(default=1, ge=1, le=10)
-    unassessed_hours: int = Field(default=24, ge=1, le=168)
-
-    @model_validator(mode="after")
-    def _a_check_within_its_hours(self) -> DriftSettings:
-        least = -(-min(2 * self.schedule_minutes, 1_440) // 60)
-        if self.unassessed_hours < least:
-            raise ValueError(
-                f"unassessed_hours {self.unassessed_hours} holds less than two checks of schedule_minutes {self.schedule_minutes}: "
-                f"use at least {least}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _m_of_n(self) -> DriftSettings:
-        if self.datapoints_to_alarm > self.evaluation_periods:
-            raise ValueError(f"datapoints_to_alarm {self.datapoints_to_alarm} must be at most evaluation_periods {self.evaluation_periods}")
-        longest = 7 * 1_440 if self.schedule_minutes >= 60 else 1_440
-        if self.schedule_minutes * self.evaluation_periods > longest:
-            raise ValueError(
-                f"schedule_minutes {self.schedule_minutes} x evaluation_periods {self.evaluation_periods} is longer than the {longest} "
-                "minutes that a CloudWatch alarm looks back (a day for periods below an hour, else a week): lower one of them"
-            )
-        return self
-
-
-class RetrainingSettings(Section):
-    """What starts a retraining, and how its dataset is made."""
-
-    on_drift: bool = True
-    min_new_labels: int = Field(default=200, ge=20, le=1_000_000)
-    check_minutes: int = Field(default=60, ge=5, le=1_440)
-    holdout_share: float = Field(default=0.2, ge=0.0, le=0.5)
-    replay_rows: int = Field(default=500, ge=int(bounds.REPLAY_ROWS.low), le=int(bounds.REPLAY_ROWS.high))
-
-
-class RolloutSettings(Section):
-    """Champion against challenger: weights step by step (layer two of traffic shifting)."""
-
-    weight_steps: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(0.1, 0.3, 0.5), min_length=1, max_length=10)
-    step_seconds: int = Field(default=600, ge=60, le=86_400)
-    min_invocations: int = Field(default=50, ge=1, le=1_000_000)
-    max_error_rate: Share = 0.05
-    max_agreement_loss: Share = 0.10
-    max_holds: int = Field(default=6, ge=0, le=100)
-    min_reviewed: int = Field(default=20, ge=1, le=100_000)
-    without_reviews: Literal["advance", "hold"] = "advance"
-
-    @model_validator(mode="after")
-    def _steps_rise(self) -> RolloutSettings:
-        if list(self.weight_steps) != sorted(set(self.weight_steps)):
-            raise ValueError(f"weight_steps {list(self.weight_steps)} must rise from step to step")
-        return self
-
-
-class RetentionSettings(Section):
-    """How long data stays, in days."""
-
-    capture_days: int = Field(default=90, ge=1, le=3_650)
-    review_days: int = Field(default=365, ge=1, le=3_650)
-    prediction_days: int = Field(default=365, ge=1, le=3_650)
-    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 90
 
 
 class Settings(Section):
@@ -215,16 +145,3 @@ class Settings(Section):
                 "(hosting.fleet_shift alarm_period_seconds x alarm_evaluation_periods): a step would be judged before it could go off"
             )
         return self
-
-
-def load_settings(path: Path) -> Settings:
-    """Read one YAML file into :class:`Settings`.
-
-    Raises:
-        SettingsError: the file cannot be read (:mod:`stacks.settings.file`), or a field is out of bounds.
-    """
-    raw = read_mapping(path)
-    try:
-        return Settings.model_validate(raw)
-    except ValidationError as error:
-        raise refusal(path, error) from None

@@ -27,7 +27,7 @@ from stacks.application import FEATURE_FLAGS
 from stacks.constructs import model_code_asset
 from stacks.foundation import FoundationStack
 from stacks.settings import load_settings
-from stacks.settings.tuning import RetrainingSearch
+from stacks.settings.search import RetrainingSearch
 from stacks.tuning import TuningStack
 
 REGION, ACCOUNT = "us-east-1", "000000000000"

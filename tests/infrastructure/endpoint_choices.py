@@ -11,8 +11,8 @@ from aws_cdk.assertions import Template
 from stacks.application import FEATURE_FLAGS
 from stacks.endpoint import EndpointStack
 from stacks.settings import Settings, load_settings
-from stacks.settings.hosting import ApiSettings
-from stacks.settings.tuning import NetworkSettings
+from stacks.settings.api import ApiSettings
+from stacks.settings.network import NetworkSettings
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))

@@ -13,7 +13,7 @@ from embedded_aws.cloudwatch.alarms import expressions
 from lambdas.common.environment import read_environment
 from lambdas.prediction.predict.handler import Environment
 from stacks.names import Names
-from stacks.settings.hosting import ApiSettings
+from stacks.settings.api import ApiSettings
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from stacks.application import FEATURE_FLAGS
 from stacks.names import PREDICTION_INDEXES
 from stacks.retraining import LABELS_INDEX, RetrainingStack
 from stacks.settings import Settings, load_settings
-from stacks.settings.tuning import DatasetSettings
+from stacks.settings.dataset import DatasetSettings
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))

@@ -16,7 +16,7 @@ from stacks.application import FEATURE_FLAGS
 from stacks.constructs.flow_definition import TEMPLATE
 from stacks.review import ReviewStack
 from stacks.settings import Settings, load_settings
-from stacks.settings.review import WorkforceSettings
+from stacks.settings.workforce import WorkforceSettings
 
 DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml")
 TEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/ours"

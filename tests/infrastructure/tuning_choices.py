@@ -13,7 +13,9 @@ from lambdas.tuning.plan_tuning.plan import channels, job_name, read_input
 from lambdas.tuning.plan_tuning.warm_start import WarmStart
 from stacks.application import FEATURE_FLAGS
 from stacks.settings import Settings, load_settings
-from stacks.settings.tuning import DatasetSettings, NetworkSettings, RetrainingSearch
+from stacks.settings.dataset import DatasetSettings
+from stacks.settings.network import NetworkSettings
+from stacks.settings.search import RetrainingSearch
 from stacks.tuning import TuningStack
 from stacks.tuning_jobs import search_parameters
 

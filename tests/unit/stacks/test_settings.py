@@ -12,9 +12,9 @@ from embedded_aws.sagemaker.hosting.traffic import shift_steps
 from lambdas.prediction.predict.model import read_timeouts
 from stacks.names import BUCKET_PURPOSES
 from stacks.settings import SettingsError, load_settings
-from stacks.settings.hosting import FleetShiftSettings
+from stacks.settings.dataset import DatasetSettings
+from stacks.settings.fleet_shift import FleetShiftSettings
 from stacks.settings.stage import _LONGEST_BUCKET_PURPOSE
-from stacks.settings.tuning import DatasetSettings
 
 SETTINGS = Path(__file__).resolve().parents[3] / "settings"
 WORKTEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/reviewers"
