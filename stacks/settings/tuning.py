@@ -17,7 +17,7 @@ ExtraField = Literal["MaxRuntimeInSeconds", "RandomSeed", "RetryStrategy", "Stra
 class TuningSettings(Section):
     """The hyper-parameter tuning job and what its training jobs run on."""
 
-    strategy: Literal["Random", "Bayesian", "Hyperband", "Grid"] = "Bayesian"
+    strategy: Literal["Random", "Bayesian", "Hyperband"] = "Bayesian"
     instance_type: TrainingType = "ml.g4dn.xlarge"
     evaluation_instance_type: ProcessingType = "ml.g4dn.xlarge"
     max_jobs: int = Field(default=6, ge=1, le=100)
@@ -47,8 +47,4 @@ class TuningSettings(Section):
             raise ValueError(f"max_parallel_jobs {self.max_parallel_jobs} must be at most max_jobs {self.max_jobs}")
         if self.strategy == "Hyperband" and self.early_stopping != "Off":
             raise ValueError("strategy 'Hyperband' stops jobs itself: set tuning.early_stopping to 'Off'")
-        if self.strategy == "Grid":
-            raise ValueError(
-                "strategy 'Grid' takes categorical ranges only, and learning_rate is continuous: use Random, Bayesian or Hyperband"
-            )
         return self
