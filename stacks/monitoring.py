@@ -242,9 +242,7 @@ class MonitoringStack(Stack):
             description="Served texts are unlike those of the champion's baseline; with retraining.on_drift a retraining starts by itself",
         )
         self._alarm_on_errors(function, "detect-drift-errors")
-        # Two checks in a period: a schedule is no clock, and a period without one would count as a full window. Periods of an hour or more,
-        # since an alarm looks back a day otherwise.
-        minutes = min(max(60, 2 * drift.schedule_minutes), 1_440)
+        minutes = drift.unassessed_period_minutes
         periods = max(1, drift.unassessed_hours * 60 // minutes)
         self._alarm(
             "DriftUnassessed",

@@ -10,11 +10,10 @@ from typing import Any
 from cli.doctor.examination import Examination
 from cli.findings import Finding, Level
 from stacks.settings import Settings
+from stacks.settings.limits import UNRESERVED_CONCURRENCY
 
 SAGEMAKER, LAMBDA = "sagemaker", "lambda"
 CONCURRENT_EXECUTIONS = "Concurrent executions"
-UNRESERVED = 100
-"""Lambda keeps so many concurrent executions of an account unreserved. Source: Lambda developer guide, "Reserved concurrency"."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +86,12 @@ def _concurrency(examination: Examination, values: dict[str, tuple[float, str]])
         yield Finding("quotas", Level.UNKNOWN, f"Service Quotas lists no Lambda quota '{CONCURRENT_EXECUTIONS}'")
         return
     value, code = found
-    needed = reserved + UNRESERVED
+    needed = reserved + UNRESERVED_CONCURRENCY
     if value >= needed:
         yield Finding("quotas", Level.OK, f"Lambda concurrent executions: {value:g}, needed {needed} ({reserved} reserved by functions)")
         return
     ask = f"aws service-quotas request-service-quota-increase --service-code lambda --quota-code {code} --desired-value {max(1000, needed)}"
-    parts = f"{reserved} reserved by functions, {UNRESERVED} for the rest"
+    parts = f"{reserved} reserved by functions, {UNRESERVED_CONCURRENCY} for the rest"
     message = f"Lambda concurrent executions: the account has {value:g} and needs {needed}: {parts}"
     yield Finding("quotas", Level.FAILURE, message, f"Ask for more: `{ask}`. Or reserve less.", "api: {reserved_concurrency: ...}")
 

@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from stacks.settings.fields import Section, Share
-
-_SHARED_CONCURRENCY = 900
+from stacks.settings.limits import LONGEST_MODEL_DEADLINE_SECONDS, RESERVABLE_CONCURRENCY
 
 
 class ApiSettings(Section):
@@ -17,7 +16,7 @@ class ApiSettings(Section):
     manage_account_role: bool = True
     rate_limit: int = Field(default=100, ge=1, le=10_000)
     burst_limit: int = Field(default=200, ge=1, le=5_000)
-    model_deadline_seconds: int = Field(default=8, ge=4, le=18)
+    model_deadline_seconds: int = Field(default=8, ge=4, le=LONGEST_MODEL_DEADLINE_SECONDS)
     reserved_concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = 200
     max_failed_share: Share = 0.05
 
@@ -28,12 +27,11 @@ class ApiSettings(Section):
 
     @model_validator(mode="after")
     def _leaves_others_their_concurrency(self) -> ApiSettings:
-        """Lambda's default quota is 1,000 concurrent executions, 100 of which stay unreserved (Lambda developer guide, quotas)."""
-        if self.reserved_concurrency is None and self.most_in_flight > _SHARED_CONCURRENCY:
+        if self.reserved_concurrency is None and self.most_in_flight > RESERVABLE_CONCURRENCY:
             raise ValueError(
                 f"reserved_concurrency null with burst_limit {self.burst_limit} + rate_limit {self.rate_limit} x model_deadline_seconds "
                 f"{self.model_deadline_seconds} = {self.most_in_flight} calls that wait at once when the endpoint hangs: more than "
-                f"{_SHARED_CONCURRENCY} leave too little of the account's Lambda concurrency for the functions that roll it back; "
+                f"{RESERVABLE_CONCURRENCY} leave too little of the account's Lambda concurrency for the functions that roll it back; "
                 "lower the limits, or reserve concurrency"
             )
         return self

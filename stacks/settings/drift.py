@@ -5,22 +5,32 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from stacks.settings.fields import Section
+from stacks.settings.limits import MINUTES_OF_A_DAY, AlarmPeriods, ScheduleMinutes
 
 
 class DriftSettings(Section):
     """Drift of the served texts against the champion's own baseline."""
 
     window_predictions: int = Field(default=250, ge=50, le=10_000)
-    schedule_minutes: int = Field(default=60, ge=5, le=1_440)
+    schedule_minutes: ScheduleMinutes = 60
     false_alarm_rate: float = Field(default=0.01, ge=0.001, le=0.2)
     reference_predictions: int = Field(default=1_000, ge=100, le=20_000)
-    datapoints_to_alarm: int = Field(default=1, ge=1, le=10)
-    evaluation_periods: int = Field(default=1, ge=1, le=10)
+    datapoints_to_alarm: AlarmPeriods = 1
+    evaluation_periods: AlarmPeriods = 1
     unassessed_hours: int = Field(default=24, ge=1, le=168)
+
+    @property
+    def unassessed_period_minutes(self) -> int:
+        """Period of the alarm that says that drift is not assessed.
+
+        It holds two checks: a schedule is no clock, and a period without a check would count as a full window.
+        It is an hour or more, because an alarm with a shorter one looks back a day only.
+        """
+        return min(max(60, 2 * self.schedule_minutes), MINUTES_OF_A_DAY)
 
     @model_validator(mode="after")
     def _a_check_within_its_hours(self) -> DriftSettings:
-        least = -(-min(2 * self.schedule_minutes, 1_440) // 60)
+        least = -(-self.unassessed_period_minutes // 60)
         if self.unassessed_hours < least:
             raise ValueError(
                 f"unassessed_hours {self.unassessed_hours} holds less than two checks of schedule_minutes {self.schedule_minutes}: "
@@ -32,7 +42,7 @@ class DriftSettings(Section):
     def _m_of_n(self) -> DriftSettings:
         if self.datapoints_to_alarm > self.evaluation_periods:
             raise ValueError(f"datapoints_to_alarm {self.datapoints_to_alarm} must be at most evaluation_periods {self.evaluation_periods}")
-        longest = 7 * 1_440 if self.schedule_minutes >= 60 else 1_440
+        longest = 7 * MINUTES_OF_A_DAY if self.schedule_minutes >= 60 else MINUTES_OF_A_DAY
         if self.schedule_minutes * self.evaluation_periods > longest:
             raise ValueError(
                 f"schedule_minutes {self.schedule_minutes} x evaluation_periods {self.evaluation_periods} is longer than the {longest} "

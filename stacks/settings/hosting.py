@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from stacks.settings.fields import HostingType, Section
 from stacks.settings.fleet_shift import FleetShiftSettings
+from stacks.settings.limits import LARGEST_STEP_PERCENT, Instances
 from stacks.settings.scaling import ScalingSettings
 
 
@@ -15,7 +16,7 @@ class HostingSettings(Section):
     """The A/B endpoint. Variant names are always ``champion`` and ``challenger`` and cannot be set."""
 
     instance_type: HostingType = "ml.m5.large"
-    initial_instance_count: int = Field(default=2, ge=1, le=100)
+    initial_instance_count: Instances = 2
     initial_weights: dict[Literal["champion", "challenger"], Annotated[float, Field(ge=0, le=1_000)]] = Field(
         default={"champion": 0.9, "challenger": 0.1}
     )
@@ -71,7 +72,7 @@ class HostingSettings(Section):
             return self
         field = "scaling.min_instances" if self.scaling and self.scaling.min_instances == fewest else "initial_instance_count"
         larger = -(-100 // fewest)
-        alternative = f"step_percent of at least {larger}, or " if larger <= 50 else ""
+        alternative = f"step_percent of at least {larger}, or " if larger <= LARGEST_STEP_PERCENT else ""
         raise ValueError(
             f"fleet_shift.step_percent {shift.step_percent} of {field} {fewest} is less than one instance, which fleet_shift.type "
             f"{shift.type} needs for a step: use {alternative}{field} of at least {-(-100 // shift.step_percent)}, or ALL_AT_ONCE"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from stacks.settings.fields import Section
+from stacks.settings.limits import TaskSeconds
 
 
 class LabelingSettings(Section):
@@ -12,4 +13,4 @@ class LabelingSettings(Section):
 
     enabled: bool = True
     workers_per_object: int = Field(default=3, ge=1, le=9)
-    task_time_limit_seconds: int = Field(default=3_600, ge=30, le=28_800)
+    task_time_limit_seconds: TaskSeconds = 3_600

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from model_code import bounds
 from stacks.settings.fields import Section
+from stacks.settings.limits import ScheduleMinutes
 
 
 class RetrainingSettings(Section):
@@ -13,6 +14,6 @@ class RetrainingSettings(Section):
 
     on_drift: bool = True
     min_new_labels: int = Field(default=200, ge=20, le=1_000_000)
-    check_minutes: int = Field(default=60, ge=5, le=1_440)
+    check_minutes: ScheduleMinutes = 60
     holdout_share: float = Field(default=0.2, ge=0.0, le=0.5)
     replay_rows: int = Field(default=500, ge=int(bounds.REPLAY_ROWS.low), le=int(bounds.REPLAY_ROWS.high))

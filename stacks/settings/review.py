@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from contracts import bounds
 from stacks.settings.fields import Section, Share
+from stacks.settings.limits import TaskSeconds
 from stacks.settings.workforce import WorkforceSettings
 
 
@@ -20,7 +21,7 @@ class ReviewSettings(Section):
     target_share: float = Field(default=0.20, ge=bounds.REVIEW_SHARE.low, le=bounds.REVIEW_SHARE.high)
     audit_share: Share = 0.02
     workers_per_task: int = Field(default=3, ge=1, le=3)
-    task_time_limit_seconds: int = Field(default=3_600, ge=30, le=28_800)
+    task_time_limit_seconds: TaskSeconds = 3_600
     task_availability_seconds: int = Field(default=86_400 * 3, ge=3_600, le=864_000)
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from model_code import bounds
 from stacks.settings.fields import Section
+from stacks.settings.limits import TrainingJobs
 
 
 class FloatRange(Section):
@@ -33,7 +34,7 @@ Epochs = Annotated[tuple[_Epochs, ...], Field(min_length=1, max_length=30)]
 class RetrainingSearch(Section):
     """The search of a retraining: the champion goes on learning with the layers it has, so less is varied in fewer jobs."""
 
-    max_jobs: int = Field(default=2, ge=1, le=100)
+    max_jobs: TrainingJobs = 2
     learning_rate: FloatRange = FloatRange(low=5e-5, high=2e-4)
     trained_layers: TrainedLayers = ("3", "all")
     epochs: Epochs = (2, 3)

@@ -13,6 +13,7 @@ from stacks.settings.fields import Section
 from stacks.settings.gates import GateSettings
 from stacks.settings.hosting import HostingSettings
 from stacks.settings.labeling import LabelingSettings
+from stacks.settings.limits import slowest_answer_ms
 from stacks.settings.network import NetworkSettings
 from stacks.settings.reserved_names import reserved
 from stacks.settings.retention import RetentionSettings
@@ -70,7 +71,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _api_waits_for_slow_answers(self) -> Settings:
         api, latency = self.api, self.hosting.fleet_shift.max_latency_ms
-        longest = (api.model_deadline_seconds - 1) * 1_000
+        longest = slowest_answer_ms(api.model_deadline_seconds)
         if latency > longest:
             raise ValueError(
                 f"hosting.fleet_shift.max_latency_ms {latency} must be at most {longest}: with api.model_deadline_seconds "

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from contracts import bounds
 from stacks.settings.fields import ProcessingType, Section, TrainingType
+from stacks.settings.limits import TrainingJobs
 from stacks.settings.search import Epochs, FloatRange, RetrainingSearch, TrainedLayers
 
 ExtraField = Literal["MaxRuntimeInSeconds", "RandomSeed", "RetryStrategy", "StrategyConfig"]
@@ -20,7 +21,7 @@ class TuningSettings(Section):
     strategy: Literal["Random", "Bayesian", "Hyperband"] = "Bayesian"
     instance_type: TrainingType = "ml.g4dn.xlarge"
     evaluation_instance_type: ProcessingType = "ml.g4dn.xlarge"
-    max_jobs: int = Field(default=6, ge=1, le=100)
+    max_jobs: TrainingJobs = 6
     max_parallel_jobs: int = Field(default=2, ge=1, le=10)
     max_runtime_seconds: int = Field(default=3_600, ge=60, le=86_400)
     volume_gb: int = Field(default=30, ge=1, le=500)
