@@ -8,12 +8,38 @@ from stacks.settings.fields import KeyArn, LabelName, S3Uri, Section
 
 
 class DatasetSettings(Section):
-    """Where the labelled texts come from. With no ``uri`` the corpus that ships with the project is used."""
+    """Where the labelled texts come from. Without ``uri``, the app uses the corpus that ships with the project."""
 
-    uri: S3Uri | None = None
-    kms_key_arn: KeyArn | None = None
-    labels: tuple[LabelName, ...] = Field(default=("negative", "neutral", "positive"), min_length=2, max_length=20)
-    max_text_chars: int = Field(default=5_000, ge=100, le=90_000)  # four bytes each at most: an item of the table holds 400 KB
+    uri: S3Uri | None = Field(
+        default=None,
+        description=(
+            "S3 prefix of a first dataset version in a bucket of your own. Jobs may then read what lies below it. `null`: "
+            "the first version is uploaded to the stage's data bucket."
+        ),
+    )
+    kms_key_arn: KeyArn | None = Field(
+        default=None,
+        description=(
+            "ARN of the customer managed KMS key of the bucket in `uri`. Leave it out if the bucket has no such key. The "
+            "roles that read the dataset may then decrypt with the key, and do nothing else with it. The key's policy must "
+            "allow this account's roles to decrypt."
+        ),
+    )
+    labels: tuple[LabelName, ...] = Field(
+        default=("negative", "neutral", "positive"),
+        min_length=2,
+        max_length=20,
+        description="The classes, spelled as in the dataset. No class may stand twice.",
+    )
+    # A character has at most four bytes in UTF-8, and an item of the prediction table holds 400 KB.
+    max_text_chars: int = Field(
+        default=5_000,
+        ge=100,
+        le=90_000,
+        description=(
+            "Longest text, in characters. The API refuses a longer text with HTTP status 400. Labelling jobs have the same limit."
+        ),
+    )
 
     @model_validator(mode="after")
     def _labels_differ(self) -> DatasetSettings:

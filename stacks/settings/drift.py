@@ -9,15 +9,55 @@ from stacks.settings.limits import MINUTES_OF_A_DAY, AlarmPeriods, ScheduleMinut
 
 
 class DriftSettings(Section):
-    """Drift of the served texts against the champion's own baseline."""
+    """The drift check compares the served texts with the champion's own baseline.
 
-    window_predictions: int = Field(default=250, ge=50, le=10_000)
-    schedule_minutes: ScheduleMinutes = 60
-    false_alarm_rate: float = Field(default=0.01, ge=0.001, le=0.2)
-    reference_predictions: int = Field(default=1_000, ge=100, le=20_000)
-    datapoints_to_alarm: AlarmPeriods = 1
-    evaluation_periods: AlarmPeriods = 1
-    unassessed_hours: int = Field(default=24, ge=1, le=168)
+    With ``hosting.capture: off`` there is no drift check. Then only ``window_predictions`` and ``false_alarm_rate`` may be
+    set: the evaluation of a candidate computes its baseline with them.
+    """
+
+    window_predictions: int = Field(
+        default=250, ge=50, le=10_000, description="Number of predictions that one check looks at, the newest ones."
+    )
+    schedule_minutes: ScheduleMinutes = Field(
+        default=60, description="Minutes between two checks. This is also the period of the drift alarm."
+    )
+    false_alarm_rate: float = Field(
+        default=0.01,
+        ge=0.001,
+        le=0.2,
+        description=(
+            "Nominal probability that one check reports drift although there is none. It is the rate for windows of whole "
+            "groups from the baseline's texts."
+        ),
+    )
+    reference_predictions: int = Field(
+        default=1_000,
+        ge=100,
+        le=20_000,
+        description=(
+            "Number of predictions that a retraining looks at, the newest ones. Those of held-out groups, 1.5 x "
+            "`retraining.holdout_share` of them, become the new model's baseline. This is a number of texts, not a time span."
+        ),
+    )
+    datapoints_to_alarm: AlarmPeriods = Field(
+        default=1,
+        description="Number of periods above the threshold after which the alarm goes off. It must be at most `evaluation_periods`.",
+    )
+    evaluation_periods: AlarmPeriods = Field(
+        default=1,
+        description=(
+            "Number of periods that the alarm looks at, the newest ones. "
+            "Together they may be a day long, or with `schedule_minutes` of 60 or more a week."
+        ),
+    )
+    unassessed_hours: int = Field(
+        default=24,
+        ge=1,
+        le=168,
+        description=(
+            "Hours without a full window after which an alarm says that drift is not assessed. They must be long enough for two checks."
+        ),
+    )
 
     @property
     def unassessed_period_minutes(self) -> int:

@@ -10,16 +10,36 @@ from stacks.settings.fields import Section, Share
 
 
 class GateSettings(Section):
-    """What a candidate must show on the frozen test set before it may be registered.
+    """What a candidate must show on the frozen test set before it is registered.
 
-    ``max_loss_to_champion`` is held against the lower end of the difference's 95 % interval: a smaller loss must be shown, not just seen.
-    ``min_slice_accuracy`` is held against the upper end of each slice's: a slice of few texts refuses nothing by chance.
+    Two gates use 95 % intervals. ``max_loss_to_champion`` is compared with the lower end of the interval of the difference
+    to the champion, so the candidate must prove that its loss is smaller. ``min_slice_accuracy`` is compared with the upper
+    end of each slice's interval, so a slice of few texts refuses no candidate by chance.
     """
 
-    min_macro_f1: Share = 0.60
-    min_gain_over_majority: Share = 0.10
-    min_gain_over_tfidf: float = Field(default=0.0, ge=-0.5, le=0.5)
-    max_loss_to_champion: Share = 0.05
-    min_class_recall: Share = 0.20
-    min_slice_accuracy: Share = 0.50
-    approval: Literal["automatic", "manual"] = "automatic"
+    min_macro_f1: Share = Field(default=0.60, description="Lowest macro-F1.")
+    min_gain_over_majority: Share = Field(
+        default=0.10, description="Smallest gain in macro-F1 over a baseline that always answers the largest class."
+    )
+    min_gain_over_tfidf: float = Field(
+        default=0.0,
+        ge=-0.5,
+        le=0.5,
+        description="Smallest gain in macro-F1 over a baseline of TF-IDF with logistic regression. A negative number allows a loss.",
+    )
+    max_loss_to_champion: Share = Field(
+        default=0.05,
+        description=(
+            "Largest loss in macro-F1 compared with the champion. The candidate must show with 97.5 % confidence that it "
+            "loses less. On a slice it is refused only if a larger loss is shown."
+        ),
+    )
+    min_class_recall: Share = Field(default=0.20, description="Lowest recall of every class.")
+    min_slice_accuracy: Share = Field(default=0.50, description="Lowest accuracy of every slice with at least 20 groups.")
+    approval: Literal["automatic", "manual"] = Field(
+        default="automatic",
+        description=(
+            "`automatic`: a candidate that passes the gates is approved at once. `manual`: its model package waits for a "
+            "person, and a retraining ends there."
+        ),
+    )

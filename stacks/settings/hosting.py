@@ -13,16 +13,41 @@ from stacks.settings.scaling import ScalingSettings
 
 
 class HostingSettings(Section):
-    """The A/B endpoint. Variant names are always ``champion`` and ``challenger`` and cannot be set."""
+    """The A/B endpoint. Its two variants are always called ``champion`` and ``challenger``."""
 
-    instance_type: HostingType = "ml.m5.large"
-    initial_instance_count: Instances = 2
-    initial_weights: dict[Literal["champion", "challenger"], Annotated[float, Field(ge=0, le=1_000)]] = Field(
-        default={"champion": 0.9, "challenger": 0.1}
+    instance_type: HostingType = Field(
+        default="ml.m5.large",
+        description=(
+            "Instance type of both variants. It must be on SageMaker's list for hosting and have an x86 processor. A change "
+            "after the first release takes three deploys "
+            "([operations.md](operations.md#changes-that-take-more-than-one-deploy))."
+        ),
     )
-    capture: Literal["endpoint", "app", "off"] = "endpoint"
-    capture_percent: int = Field(default=100, ge=1, le=100)
-    scaling: ScalingSettings | None = ScalingSettings()
+    initial_instance_count: Instances = Field(
+        default=2, description="Instances of each variant in the first release. Every later deploy keeps the number that is running."
+    )
+    initial_weights: dict[Literal["champion", "challenger"], Annotated[float, Field(ge=0, le=1_000)]] = Field(
+        default={"champion": 0.9, "challenger": 0.1},
+        description=(
+            "Traffic weights of the variants in the first release. Every later deploy keeps the weights in use. The "
+            "champion's weight must be above 0."
+        ),
+    )
+    capture: Literal["endpoint", "app", "off"] = Field(
+        default="endpoint",
+        description=(
+            "Who captures the requests and answers that the drift check and the reference of a retraining read. `endpoint`: "
+            "SageMaker's data capture, which is closed to new customers together with Model Monitor. `app`: a function that "
+            "follows the prediction table ([architecture.md](architecture.md#who-captures)). `off`: nobody."
+        ),
+    )
+    capture_percent: int = Field(
+        default=100,
+        ge=1,
+        le=100,
+        description="Percentage of requests and answers that is captured. Athena bills the captured data that a drift check scans.",
+    )
+    scaling: ScalingSettings | None = Field(default=ScalingSettings(), description="`hosting.scaling: null` switches autoscaling off.")
     fleet_shift: FleetShiftSettings = FleetShiftSettings()
 
     @model_validator(mode="after")

@@ -10,11 +10,21 @@ from stacks.settings.fields import Section
 
 
 class NetworkSettings(Section):
-    """Where jobs and endpoints run. ``isolated`` needs no VPC; ``vpc`` attaches the given subnets."""
+    """Where jobs and endpoints run."""
 
-    mode: Literal["isolated", "vpc"] = "isolated"
-    subnet_ids: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(default=(), max_length=16)
-    security_group_ids: tuple[Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")], ...] = Field(default=(), max_length=5)
+    mode: Literal["isolated", "vpc"] = Field(
+        default="isolated",
+        description=(
+            "`isolated`: jobs and models have no network at all. `vpc`: they are attached to the given subnets, and network "
+            "isolation stays on."
+        ),
+    )
+    subnet_ids: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(
+        default=(), max_length=16, description="IDs of the subnets. Mode `vpc` needs at least one; mode `isolated` allows none."
+    )
+    security_group_ids: tuple[Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")], ...] = Field(
+        default=(), max_length=5, description="IDs of the security groups. Mode `vpc` needs at least one; mode `isolated` allows none."
+    )
 
     @model_validator(mode="after")
     def _vpc_needs_subnets(self) -> NetworkSettings:

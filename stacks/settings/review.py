@@ -13,16 +13,42 @@ from stacks.settings.workforce import WorkforceSettings
 
 
 class ReviewSettings(Section):
-    """What is sent to people, and how they are asked. With ``backend: none`` nobody is asked and the review stack is not made."""
+    """What is sent to people, and how they are asked. With ``backend: none`` nobody is asked, and there is no review stack."""
 
-    backend: Literal["a2i", "none"] = "a2i"
+    backend: Literal["a2i", "none"] = Field(
+        default="a2i",
+        description=(
+            "Who asks people. `a2i`: Amazon A2I. `none`: nobody (`settings/newacct.yaml`). With `none`, leave `threshold` "
+            "and `audit_share` out or set them to 0, set `rollout.without_reviews` to `advance`, and set `labeling.enabled` "
+            "to `false`."
+        ),
+    )
     workforce: WorkforceSettings = WorkforceSettings()
-    threshold: Literal["model"] | Share = "model"
-    target_share: float = Field(default=0.20, ge=bounds.REVIEW_SHARE.low, le=bounds.REVIEW_SHARE.high)
-    audit_share: Share = 0.02
-    workers_per_task: int = Field(default=3, ge=1, le=3)
-    task_time_limit_seconds: TaskSeconds = 3_600
-    task_availability_seconds: int = Field(default=86_400 * 3, ge=3_600, le=864_000)
+    threshold: Literal["model"] | Share = Field(
+        default="model",
+        description=(
+            "Confidence below which people are asked. `model`: every model has its own threshold, which follows from "
+            "`target_share`. A number: one threshold for all models."
+        ),
+    )
+    target_share: float = Field(
+        default=0.20,
+        ge=bounds.REVIEW_SHARE.low,
+        le=bounds.REVIEW_SHARE.high,
+        description="Share of the validation texts that the model's own threshold would send to people.",
+    )
+    audit_share: Share = Field(
+        default=0.02,
+        description="Share of the other answers that people review at random. With 0 a rollout cannot judge agreement with people.",
+    )
+    workers_per_task: int = Field(default=3, ge=1, le=3, description="Number of people who answer each text.")
+    task_time_limit_seconds: TaskSeconds = Field(default=3_600, description="Seconds that a person has for a task after opening it.")
+    task_availability_seconds: int = Field(
+        default=86_400 * 3,
+        ge=3_600,
+        le=864_000,
+        description="Seconds after which an unanswered task is given up. It must be at least `task_time_limit_seconds`.",
+    )
 
     @model_validator(mode="after")
     def _tasks_can_be_finished(self) -> ReviewSettings:

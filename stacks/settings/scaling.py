@@ -9,10 +9,12 @@ from stacks.settings.limits import Instances, UpToAnHour
 
 
 class ScalingSettings(Section):
-    """Target tracking of one variant's instances."""
+    """Autoscaling: the number of each variant's instances follows its number of invocations."""
 
-    min_instances: Instances = 2
-    max_instances: Instances = 4
-    invocations_per_instance_per_minute: int = Field(default=600, ge=1, le=100_000)
-    scale_in_cooldown_seconds: UpToAnHour = 300
-    scale_out_cooldown_seconds: UpToAnHour = 60
+    min_instances: Instances = Field(default=2, description="Fewest instances of each variant.")
+    max_instances: Instances = Field(default=4, description="Most instances of each variant.")
+    invocations_per_instance_per_minute: int = Field(
+        default=600, ge=1, le=100_000, description="Invocations per instance and minute that autoscaling aims at."
+    )
+    scale_in_cooldown_seconds: UpToAnHour = Field(default=300, description="Seconds after a removal of instances before more are removed.")
+    scale_out_cooldown_seconds: UpToAnHour = Field(default=60, description="Seconds after an addition of instances before more are added.")

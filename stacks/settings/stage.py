@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from stacks.settings.api import ApiSettings
 from stacks.settings.dataset import DatasetSettings
@@ -31,12 +31,29 @@ _LONGEST_BUCKET_PURPOSE = "access-logs"
 
 
 class Settings(Section):
-    """All settings of one stage."""
+    """All settings of one stage. The fields in this table belong to no section."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,14}$")] = "reviewloop"
-    stage: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,7}$")]
-    region: Region = "us-east-1"
-    alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,14}$")] = Field(
+        default="reviewloop",
+        description=(
+            "First part of every resource's name. It must not begin with `aws` or `ssm`, because SSM parameters cannot, and "
+            "it must not be `sthree`, because S3 reserves it. Where the app creates the reviewers' sign-in, it must not "
+            "contain `aws`, `amazon` or `cognito`, because Cognito reserves them."
+        ),
+    )
+    stage: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,7}$")] = Field(
+        description=(
+            "Second part of every resource's name. The settings file is `settings/<stage>.yaml`. Where the app creates the "
+            "reviewers' sign-in, it must not contain `aws`, `amazon` or `cognito`, because Cognito reserves them."
+        )
+    )
+    region: Region = Field(default="us-east-1", description="AWS region of every stack.")
+    alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = Field(
+        default=None,
+        description=(
+            "Address that gets the alarms by mail. `null`: the app subscribes nobody. You can subscribe others to the alert topic."
+        ),
+    )
     dataset: DatasetSettings = DatasetSettings()
     network: NetworkSettings = NetworkSettings()
     tuning: TuningSettings = TuningSettings()

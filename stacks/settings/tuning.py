@@ -16,25 +16,94 @@ ExtraField = Literal["MaxRuntimeInSeconds", "RandomSeed", "RetryStrategy", "Stra
 
 
 class TuningSettings(Section):
-    """The hyper-parameter tuning job and what its training jobs run on."""
+    """The hyper-parameter tuning job, and the instances that its training and evaluation jobs run on."""
 
-    strategy: Literal["Random", "Bayesian", "Hyperband"] = "Bayesian"
-    instance_type: TrainingType = "ml.g4dn.xlarge"
-    evaluation_instance_type: ProcessingType = "ml.g4dn.xlarge"
-    max_jobs: TrainingJobs = 6
-    max_parallel_jobs: int = Field(default=2, ge=1, le=10)
-    max_runtime_seconds: int = Field(default=3_600, ge=60, le=86_400)
-    volume_gb: int = Field(default=30, ge=1, le=500)
-    early_stopping: Literal["Off", "Auto"] = "Auto"
-    learning_rate: FloatRange = FloatRange(low=4e-5, high=4e-4)
-    layers: tuple[Literal[3, 4, 6], ...] = Field(default=(3, 4, 6), min_length=1)
-    trained_layers: TrainedLayers = ("2", "all")
-    epochs: Epochs = (2, 3, 4)
+    strategy: Literal["Random", "Bayesian", "Hyperband"] = Field(
+        default="Bayesian",
+        description=(
+            "How the tuning job proposes hyper-parameters. SageMaker's grid search is not offered: it takes categorical "
+            "values only, and the learning rate is continuous."
+        ),
+    )
+    instance_type: TrainingType = Field(
+        default="ml.g4dn.xlarge",
+        description=(
+            "Instance type of every training job. It must be on SageMaker's list for training and have a GPU, because AWS "
+            "builds the training image for GPUs only."
+        ),
+    )
+    evaluation_instance_type: ProcessingType = Field(
+        default="ml.g4dn.xlarge",
+        description=(
+            "Instance type of every evaluation job. It must be on SageMaker's list for processing and have a GPU, because an "
+            "evaluation uses the training image."
+        ),
+    )
+    max_jobs: TrainingJobs = Field(
+        default=6, description="Most training jobs in one tuning job. A retraining has its own number, `tuning.retraining.max_jobs`."
+    )
+    max_parallel_jobs: int = Field(
+        default=2, ge=1, le=10, description="Most training jobs that run at the same time. It must be at most `max_jobs`."
+    )
+    max_runtime_seconds: int = Field(
+        default=3_600,
+        ge=60,
+        le=86_400,
+        description="Longest time of one training or evaluation job, in seconds. The time limit of the whole execution follows from it.",
+    )
+    volume_gb: int = Field(default=30, ge=1, le=500, description="Disk of one job, in GB.")
+    early_stopping: Literal["Off", "Auto"] = Field(
+        default="Auto",
+        description=(
+            "`Auto`: SageMaker stops training jobs that fall behind. `Off`: every training job runs to its end. Hyperband "
+            "needs `Off`, because it stops jobs itself."
+        ),
+    )
+    learning_rate: FloatRange = Field(
+        default=FloatRange(low=4e-5, high=4e-4),
+        description="The search of a first training may try any learning rate from `low` to `high`.",
+    )
+    layers: tuple[Literal[3, 4, 6], ...] = Field(
+        default=(3, 4, 6),
+        min_length=1,
+        description="Choices for the number of the base model's layers that the model keeps. A retraining keeps the champion's number.",
+    )
+    trained_layers: TrainedLayers = Field(
+        default=("2", "all"),
+        description=(
+            "Choices for how many of the kept layers are trained, counted from the last one. `all`: every layer is trained. "
+            "Write numbers in quotation marks."
+        ),
+    )
+    epochs: Epochs = Field(default=(2, 3, 4), description="Choices for the number of passes over the training set.")
     retraining: RetrainingSearch = RetrainingSearch()
-    soft_labels: bool = True
-    max_length: int = Field(default=64, ge=int(bounds.MAX_LENGTH.low), le=int(bounds.MAX_LENGTH.high))
-    seed: int = Field(default=20_240_601, ge=int(bounds.SEED.low), le=int(bounds.SEED.high))
-    extra_fields: tuple[ExtraField, ...] = Field(default=(), max_length=4)
+    soft_labels: bool = Field(
+        default=True,
+        description=(
+            "`true`: the model learns from the share of votes for each label, which calibrates its confidence. `false`: it "
+            "learns from the winning label alone."
+        ),
+    )
+    max_length: int = Field(
+        default=64,
+        ge=int(bounds.MAX_LENGTH.low),
+        le=int(bounds.MAX_LENGTH.high),
+        description="Most word pieces of a text that the model reads. A longer text is cut there, and the model's answer says so.",
+    )
+    seed: int = Field(
+        default=20_240_601,
+        ge=int(bounds.SEED.low),
+        le=int(bounds.SEED.high),
+        description="Random seed of training and evaluation. The search uses it only with `RandomSeed` in `extra_fields`.",
+    )
+    extra_fields: tuple[ExtraField, ...] = Field(
+        default=(),
+        max_length=4,
+        description=(
+            "Fields of the tuning job that Step Functions may refuse, but your account takes "
+            "([below](#fields-that-step-functions-may-refuse))."
+        ),
+    )
 
     @model_validator(mode="after")
     def _extra_fields_differ(self) -> TuningSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from stacks.settings.fields import Section
 
@@ -13,10 +13,20 @@ _PRIVATE_TEAM = re.compile(r"workteam/private-crowd/[a-zA-Z0-9](-*[a-zA-Z0-9]){0
 
 
 class WorkforceSettings(Section):
-    """One private workforce per account and region: create it here, or import the workteam that exists."""
+    """Who is asked. An account has one private workforce per region. The app creates it, or imports a work team that exists."""
 
-    mode: Literal["create", "import"] = "create"
-    workteam_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:workteam/.+$")] | None = None
+    mode: Literal["create", "import"] = Field(
+        default="create",
+        description="`create`: the app creates the workforce and its sign-in. `import`: the app uses the work team in `workteam_arn`.",
+    )
+    workteam_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:workteam/.+$")] | None = Field(
+        default=None,
+        description=(
+            "ARN of the work team. Mode `import` needs it; mode `create` does not allow it. It must be a private team "
+            "(`workteam/private-crowd/<name>`) in the stage's region. Public and vendor teams have prices, which the app "
+            "does not set."
+        ),
+    )
 
     @model_validator(mode="after")
     def _import_needs_arn(self) -> WorkforceSettings:
