@@ -150,7 +150,9 @@ queues._queues._data.clear()
 
 
 def test_another_version_is_refused() -> None:
-    code = "from ministack import app\napp._version = lambda: '9.9.9'\nfrom embedded_aws.server import pinned\npinned.require_pinned_version()"
+    code = (
+        "from ministack import app\napp._version = lambda: '9.9.9'\nfrom embedded_aws.server import pinned\npinned.require_pinned_version()"
+    )
     done = in_emulator(code)
     assert done.returncode != 0
     assert "extends ministack 1.5.33, but 9.9.9 is installed" in done.stderr

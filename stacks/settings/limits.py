@@ -1,6 +1,6 @@
 """Bounds that more than one field, rule or stack needs, so that each number is written once.
 
-Bounds of hyper-parameters are in ``model_code/bounds.py``, because the training container reads them too.
+Bounds of hyper-parameters are in ``contracts/bounds.py``, because the training container reads them too.
 """
 
 from __future__ import annotations

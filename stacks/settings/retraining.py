@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from model_code import bounds
+from contracts import bounds
 from stacks.settings.fields import Section
 from stacks.settings.limits import ScheduleMinutes
 

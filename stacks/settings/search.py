@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from model_code import bounds
+from contracts import bounds
 from stacks.settings.fields import Section
 from stacks.settings.limits import TrainingJobs
 
