@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ from embedded_aws.tools import plain_path, processes
 
 ROOT = Path(__file__).resolve().parents[2]
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
-CONTAINER_PYTHON = ROOT / ".venv" / "bin" / "python"
+CONTAINER_PYTHON = Path(sys.executable)
+"""What starts the embedded AWS also runs its containers: the environment with torch, where there is one."""
 DEFAULT_PORT = 4566
 RECORD = "emulator.json"
 _MODULE = "embedded_aws.server"

@@ -48,7 +48,7 @@ TAGS: Final = Ignored("tags are listed with what ListTags knows; no policy here 
 ONE_INSTANCE: Final = Only("every job runs as one process here: 1", 1)
 INSTANCE_TYPE: Final = Ignored("processes share the machine's cores and memory whatever the type")
 VOLUME: Final = Ignored("a job's folder is on the machine's own disk")
-NETWORK: Final = Ignored("processes have the machine's network (docs/architecture.md says what that does not prove)")
+NETWORK: Final = Ignored("processes have the machine's network (README.md says what that does not prove)")
 NOT_HERE: Final = Refused("leave it out, or run it on AWS")
 IMAGE: Final = Only(
     "processes stand for AWS's PyTorch images here: <registry>/{pytorch,huggingface-pytorch}-{training,inference}:<tag>",

@@ -1,0 +1,87 @@
+"""Imports point one way: settings -> stacks; contracts below everything; nothing imports ``local``; one process never imports another."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ALLOWED = {
+    "contracts": set(),
+    "review_page": {"contracts"},
+    "lambdas": {"contracts"},
+    "model_code": {"contracts"},
+    "stacks": {"contracts"},
+    "embedded_aws": {"review_page"},
+    "cli": {"contracts", "stacks", "lambdas"},
+    "local": {"contracts", "stacks", "lambdas", "model_code", "embedded_aws"},
+}
+"""Package -> packages of this project that it may import, besides itself. Tests may import everything."""
+PURE = ("contracts", "review_page", "model_code")
+AWS = {"boto3", "botocore", "aws_lambda_powertools", "aws_cdk", "ministack"}
+_OF_THE_PROJECT = {*ALLOWED, "tests"}
+
+
+def modules(package: str) -> list[Path]:
+    found = sorted((ROOT / package).rglob("*.py"))
+    return [path for path in found if "tests" not in path.relative_to(ROOT).parts and "testing" not in path.relative_to(ROOT).parts]
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """Every module that is imported anywhere in a file, also within functions."""
+    return frozenset(_imported(ast.parse(path.read_bytes())))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    may = ALLOWED[package] | {package}
+    found = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules(package)
+        for name in imported(path)
+        if name.split(".")[0] in _OF_THE_PROJECT - may
+    }
+    assert not found
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_a_pure_package_knows_no_aws(package: str) -> None:
+    found = {
+        f"{path.relative_to(ROOT)} imports {name}" for path in modules(package) for name in imported(path) if name.split(".")[0] in AWS
+    }
+    assert not found
+
+
+def test_one_process_never_imports_another() -> None:
+    processes = {path.name for path in (ROOT / "lambdas").iterdir() if path.is_dir()} - {"common", "layer", "__pycache__"}
+    for path in modules("lambdas"):
+        own = path.relative_to(ROOT / "lambdas").parts[0]
+        for name in imported(path):
+            first, *rest = name.split(".")
+            if first == "lambdas" and rest:
+                assert rest[0] in {own, "common"} or rest[0] not in processes, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_common_imports_no_process() -> None:
+    assert not [
+        f"{path.name} imports {name}"
+        for path in modules("lambdas")
+        if path.parent.name == "common"
+        for name in imported(path)
+        if name.startswith("lambdas.") and not name.startswith("lambdas.common")
+    ]
