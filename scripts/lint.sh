@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# ruff, mypy --strict, synthesis of every stage (which runs the audit rules), and cfn-lint over the templates for every region
+# that the settings allow.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+rm -rf .build/lint
+for settings in settings/*.yaml; do
+  stage=$(basename "$settings" .yaml)
+  .venv/bin/python app.py --stage "$stage" --output ".build/lint/$stage"
+done
+mapfile -t regions < <(.venv/bin/python -c 'from typing import get_args; from stacks.settings import Region; print(*get_args(Region), sep="\n")')
+.venv/bin/cfn-lint --regions "${regions[@]}" -- .build/lint/*/*.template.json
