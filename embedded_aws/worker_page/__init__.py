@@ -17,7 +17,7 @@ from ministack import app
 from embedded_aws.sagemaker.people.replayed_raters import RATERS
 from embedded_aws.sagemaker.people.task_queue import QUEUE
 from embedded_aws.worker_page import admin, browsers, pages, sign_in
-from embedded_aws.worker_page.http import PageError, PageRequest, PageResponse, at_origin, json_response
+from review_page.http import PageError, PageRequest, PageResponse, at_origin, json_response
 
 log = logging.getLogger("embedded_aws")
 

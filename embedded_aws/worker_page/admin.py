@@ -26,7 +26,7 @@ from embedded_aws.sagemaker.people import human_loops
 from embedded_aws.sagemaker.people.human_task_ui import need_human_task_ui
 from embedded_aws.sagemaker.people.replayed_raters import RATERS
 from embedded_aws.sagemaker.people.task_queue import QUEUE
-from embedded_aws.worker_page.http import PageError, PageRequest, PageResponse, asset_response, json_response
+from review_page.http import PageError, PageRequest, PageResponse, asset_response, json_response
 
 MAX_DELIVERIES = 20
 

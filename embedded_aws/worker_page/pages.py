@@ -23,12 +23,12 @@ from string import Template
 from typing import Any
 
 from embedded_aws.sagemaker.people.task_queue import QUEUE, Task, TaskRefused
-from embedded_aws.sagemaker.people.worker_template import TemplateError
 from embedded_aws.worker_page import sign_in
 from embedded_aws.worker_page.attempts import TooManyAttempts
 from embedded_aws.worker_page.challenges import CHALLENGES, Challenge, Challenged, SignInRefused
-from embedded_aws.worker_page.http import PageError, PageRequest, PageResponse, asset_response, html_response, json_response, redirect
 from embedded_aws.worker_page.sign_in import Session
+from review_page.http import PageError, PageRequest, PageResponse, asset_response, html_response, json_response, redirect
+from review_page.questions import TemplateError
 
 ASSETS = Path(__file__).parent / "assets"
 CONTENT_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}

@@ -25,11 +25,11 @@ from botocore.exceptions import ClientError
 from ministack.core import responses
 
 from embedded_aws.core import clock, sessions
-from embedded_aws.sagemaker.people.task_queue import Worker
 from embedded_aws.sagemaker.people.workforce import cognito, only_workforce
 from embedded_aws.sagemaker.people.workteams import teams_of
 from embedded_aws.worker_page.attempts import ATTEMPTS
 from embedded_aws.worker_page.challenges import CHALLENGES, Challenge, Challenged, SignInRefused
+from review_page.answers import Worker
 
 SESSION_SECONDS = 8 * 3_600
 _WRONG = ("NotAuthorizedException", "UserNotFoundException", "CodeMismatchException", "ExpiredCodeException")

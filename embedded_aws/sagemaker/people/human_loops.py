@@ -31,10 +31,11 @@ from embedded_aws.eventbridge import service_events
 from embedded_aws.sagemaker.people import flow_definitions
 from embedded_aws.sagemaker.people.flow_definitions import find_by_arn, output_of
 from embedded_aws.sagemaker.people.human_task_ui import read_access, template_of
-from embedded_aws.sagemaker.people.task_queue import QUEUE, Answer, Ending, Task
-from embedded_aws.sagemaker.people.worker_answers import answer_document, timestamp
-from embedded_aws.sagemaker.people.worker_template import TemplateError, classifiers, render
+from embedded_aws.sagemaker.people.task_queue import QUEUE, Ending, Task
 from embedded_aws.sagemaker.service_output import OutputRefused
+from review_page.answers import Answer, answer_document, timestamp
+from review_page.questions import TemplateError, classifiers
+from review_page.templates import render
 
 HUMAN_LOOPS = Records("human-loop")
 A2I = "sagemaker-a2i-runtime"

@@ -12,7 +12,8 @@ import json
 from embedded_aws.core import sessions
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
 from embedded_aws.sagemaker.listing import page
-from embedded_aws.sagemaker.people.worker_template import GrantReadAccess, TemplateError, render
+from review_page.questions import TemplateError
+from review_page.templates import GrantReadAccess, render
 
 HUMAN_TASK_UIS = Records("human-task-ui")
 READ_ACCESS_SECONDS = 3_600

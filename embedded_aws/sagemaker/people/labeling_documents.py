@@ -9,8 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from embedded_aws.sagemaker.people.task_queue import Answer
-from embedded_aws.sagemaker.people.worker_answers import answer_document
+from review_page.answers import Answer, answer_document
 
 VERSION = "2018-10-16"
 

@@ -18,9 +18,11 @@ from embedded_aws.eventbridge import service_events
 from embedded_aws.sagemaker.people import labeling_documents as documents
 from embedded_aws.sagemaker.people.human_task_ui import read_access, template_of
 from embedded_aws.sagemaker.people.labeling_documents import DocumentError
-from embedded_aws.sagemaker.people.task_queue import QUEUE, Answer, Ending, Task
-from embedded_aws.sagemaker.people.worker_template import TemplateError, classifiers, render
+from embedded_aws.sagemaker.people.task_queue import QUEUE, Ending, Task
 from embedded_aws.sagemaker.service_output import OutputRefused, RoleOutput
+from review_page.answers import Answer
+from review_page.questions import TemplateError, classifiers
+from review_page.templates import render
 
 EVENT = "SageMaker Ground Truth Labeling Job State Change"
 DEFAULT_LIFETIME_SECONDS = 864_000

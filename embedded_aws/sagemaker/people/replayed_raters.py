@@ -17,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from embedded_aws.core import background, clock
-from embedded_aws.sagemaker.people.task_queue import QUEUE, Task, TaskRefused, Worker, text_sha256
-from embedded_aws.sagemaker.people.worker_template import TemplateError
+from embedded_aws.sagemaker.people.task_queue import QUEUE, Task, TaskRefused, text_sha256
+from review_page.answers import Worker
+from review_page.questions import TemplateError
 
 POLL_SECONDS = 0.05
 _SHA256 = re.compile("[0-9a-f]{64}")

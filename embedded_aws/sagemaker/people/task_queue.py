@@ -22,7 +22,8 @@ from enum import StrEnum
 from typing import Any
 
 from embedded_aws.core import clock
-from embedded_aws.sagemaker.people.worker_template import Classifier, check_answer
+from review_page.answers import Answer, Worker
+from review_page.questions import Classifier, check_answer
 
 log = logging.getLogger("embedded_aws")
 
@@ -44,24 +45,6 @@ class TaskRefused(Exception):
 def text_sha256(text: str) -> str:
     """Hex; also of a text with half a surrogate pair, which JSON can carry and UTF-8 cannot."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-@dataclass(frozen=True)
-class Worker:
-    """``worker_id`` is SageMaker's own id; ``identity`` is ``identityData`` of the worker's answers."""
-
-    worker_id: str
-    identity: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One worker's answer; times in epoch seconds."""
-
-    worker: Worker
-    content: Mapping[str, Any]
-    accepted_at: float
-    submitted_at: float
 
 
 @dataclass(frozen=True)

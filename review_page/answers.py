@@ -1,4 +1,4 @@
-"""How SageMaker writes workers' answers down, in A2I's ``output.json`` and in Ground Truth's worker responses.
+"""Workers and their answers, and how SageMaker writes these down: in A2I's ``output.json`` and in Ground Truth's worker responses.
 
 Source: SageMaker developer guide, "Amazon A2I Output Data" and "Output Data" of labelling jobs.
 """
@@ -6,9 +6,27 @@ Source: SageMaker developer guide, "Amazon A2I Output Data" and "Output Data" of
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from embedded_aws.sagemaker.people.task_queue import Answer
+
+@dataclass(frozen=True)
+class Worker:
+    """``worker_id`` is SageMaker's own id; ``identity`` is ``identityData`` of the worker's answers."""
+
+    worker_id: str
+    identity: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One worker's answer; times in epoch seconds."""
+
+    worker: Worker
+    content: Mapping[str, Any]
+    accepted_at: float
+    submitted_at: float
 
 
 def timestamp(epoch_seconds: float) -> str:
