@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,17 +21,14 @@ class PageError(Exception):
 
 @dataclass(frozen=True)
 class PageRequest:
-    """``headers`` are lower case; ``query`` holds the first value of each parameter."""
+    """``headers`` are lower case; ``query`` holds the first value of each parameter; ``origin`` is the page's, as the browser knows it."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
     query: Mapping[str, str]
-
-    @property
-    def origin(self) -> str:
-        return f"http://{self.headers.get('host', '')}"
+    origin: str
 
     def json(self) -> Any:
         """Raises PageError (400) when the body is no JSON object."""
@@ -66,6 +64,11 @@ class PageResponse:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def is_secret(given: str | None, secret: str) -> bool:
+    """In constant time. Bytes, since a text that is not ASCII has no such comparison."""
+    return hmac.compare_digest((given or "").encode(errors="replace"), secret.encode())
+
+
 MOST_FIELDS = 20
 _ASSETS = "{origin}/worker/assets/"
 SHELL_POLICY = (
@@ -73,7 +76,7 @@ SHELL_POLICY = (
     "frame-src {origin}/worker/tasks/; form-action {origin}/worker/; base-uri 'none'; frame-ancestors 'none'"
 )
 """Content security policy of the page around a task: no inline script or style, and nothing but the page's own paths. 'self' would be too
-wide: S3's objects have the same origin here. ``{origin}`` is filled in by :func:`at_origin`."""
+wide: in the embedded AWS S3's objects have the same origin. ``{origin}`` is filled in by :func:`at_origin`."""
 
 
 def at_origin(response: PageResponse, origin: str) -> PageResponse:

@@ -16,29 +16,24 @@ from ministack import app
 
 from embedded_aws.sagemaker.people.replayed_raters import RATERS
 from embedded_aws.sagemaker.people.task_queue import QUEUE
-from embedded_aws.worker_page import admin, browsers, pages, sign_in
-from review_page.http import PageError, PageRequest, PageResponse, at_origin, json_response
+from embedded_aws.worker_page import admin, browsers, sign_in
+from embedded_aws.worker_page.forms import BRAND, PasswordSignIn
+from review_page.http import PageError, PageRequest, PageResponse, json_response
+from review_page.pages import ReviewPage
 
 log = logging.getLogger("embedded_aws")
 
 WORKER_PREFIX = "/worker"
 ADMIN_PREFIX = "/_embedded"
+PAGE = ReviewPage(QUEUE, PasswordSignIn(), brand=BRAND)
 
 
 def handle(request: PageRequest) -> PageResponse:
     """Answer one request under either prefix."""
-    return at_origin(_answer(request), request.origin)
-
-
-def _answer(request: PageRequest) -> PageResponse:
     try:
-        if request.path.startswith(ADMIN_PREFIX):
-            return admin.handle(request)
-        return pages.handle(request)
+        return admin.handle(request) if request.path.startswith(ADMIN_PREFIX) else PAGE.handle(request)
     except PageError as error:
-        if "text/html" in request.headers.get("accept", ""):
-            return pages.error_page(error)
-        return json_response({"message": error.message}, error.status)
+        return PAGE.refusal(request, error)
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         return json_response({"message": "The worker page failed; see the emulator's log."}, 500)
@@ -58,7 +53,8 @@ def install() -> None:
     ) -> Any:
         if not _is_ours(path):
             return await shortcuts(method, path, headers, body, query, request_id)
-        request = PageRequest(method, path, headers, body, {key: values[0] for key, values in query.items()})
+        origin = f"http://{headers.get('host', '')}"
+        request = PageRequest(method, path, headers, body, {key: values[0] for key, values in query.items()}, origin)
         response = await asyncio.to_thread(partial(handle, request))
         return response.status, response.headers, response.body
 

@@ -50,8 +50,12 @@ class Session:
     answered: int = 0
     expires_at: float = field(default_factory=lambda: time.monotonic() + clock.for_people(SESSION_SECONDS))
 
-    def team_arns(self) -> set[str]:
+    def teams(self) -> set[str]:
+        """ARNs of the work teams."""
         return {team["WorkteamArn"] for team in teams_of(self.user_pool, self.groups)}
+
+    def count_answer(self) -> None:
+        self.answered += 1
 
 
 _sessions: dict[str, Session] = {}

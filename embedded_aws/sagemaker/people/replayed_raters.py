@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from embedded_aws.core import background, clock
-from embedded_aws.sagemaker.people.task_queue import QUEUE, Task, TaskRefused, text_sha256
+from embedded_aws.sagemaker.people.task_queue import QUEUE, Task, text_sha256
 from review_page.answers import Worker
-from review_page.questions import TemplateError
+from review_page.tasks import TaskRefused
 
 POLL_SECONDS = 0.05
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -120,7 +120,7 @@ class ReplayedRaters:
             try:
                 QUEUE.submit(item.task_id, item.worker, item.content)
                 self.answered += 1
-            except (TaskRefused, TemplateError):
+            except TaskRefused:
                 background.log.warning("a replayed rater's answer to task %s came too late", item.task_id)
 
 

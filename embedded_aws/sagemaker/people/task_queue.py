@@ -14,7 +14,6 @@ import hashlib
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,8 +21,9 @@ from enum import StrEnum
 from typing import Any
 
 from embedded_aws.core import clock
+from review_page import tasks
 from review_page.answers import Answer, Worker
-from review_page.questions import Classifier, check_answer
+from review_page.tasks import NO_LONGER_YOURS, TaskRefused, Workload
 
 log = logging.getLogger("embedded_aws")
 
@@ -36,10 +36,6 @@ class Ending(StrEnum):
     ANSWERED = "answered"
     EXPIRED = "expired"
     STOPPED = "stopped"
-
-
-class TaskRefused(Exception):
-    """The worker may not take or answer the task (any more); the text says why, for the worker to read."""
 
 
 def text_sha256(text: str) -> str:
@@ -56,24 +52,18 @@ class Assignment:
 
 
 @dataclass(kw_only=True)
-class Task:
+class Task(tasks.Task):
     """One object that ``wanted`` different workers are to answer."""
 
     source: str
     """ARN of the human loop or labelling job."""
-    title: str
-    description: str
     workteam_arn: str
     input: Mapping[str, Any]
     wanted: int
     time_limit_seconds: float
     lifetime_seconds: float
-    classifiers: list[Classifier]
-    render: Callable[[], str]
-    """The task's HTML, made when a worker opens it (pre-signed URLs in it must be fresh)."""
     finished: Callable[[Task, Ending], None]
     """Called once, in the account and region of the request that made the task."""
-    task_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     created_at: float = field(default_factory=clock.now)
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     answers: list[Answer] = field(default_factory=list)
@@ -105,16 +95,8 @@ class Task:
         return len(self.answers) + len(self.assignments) < self.wanted
 
 
-@dataclass(frozen=True)
-class Workload:
-    """What a worker still has before them: tasks to take, and tasks that they have skipped."""
-
-    waiting: int
-    skipped: int
-
-
 class TaskQueue:
-    """Thread-safe; oldest task first."""
+    """The page's ``TaskStore``, in memory; thread-safe, oldest task first. Teams are named by their ARNs."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
@@ -141,11 +123,11 @@ class TaskQueue:
     def of_source(self, source: str) -> list[Task]:
         return [task for task in self.open_tasks() if task.source == source]
 
-    def next_for(self, worker: Worker, team_arns: Collection[str], *, with_skipped: bool = False) -> Task | None:
+    def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Task | None:
         """Give the worker the task that they hold, else the oldest one that is open to them."""
         with self._lock:
             self._expire_assignments()
-            mine = [task for task in self._tasks.values() if task.workteam_arn in team_arns]
+            mine = [task for task in self._tasks.values() if task.workteam_arn in teams]
             held = next((task for task in mine if worker.worker_id in task.assignments), None)
             if held is not None:
                 return held
@@ -155,12 +137,12 @@ class TaskQueue:
                     return task
             return None
 
-    def workload(self, worker: Worker, team_arns: Collection[str]) -> Workload:
+    def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
         with self._lock:
             mine = [
                 task
                 for task in self._tasks.values()
-                if task.workteam_arn in team_arns and (task.is_offered_to(worker.worker_id) or worker.worker_id in task.assignments)
+                if task.workteam_arn in teams and (task.is_offered_to(worker.worker_id) or worker.worker_id in task.assignments)
             ]
             skipped = sum(worker.worker_id in task.skipped_by for task in mine)
             return Workload(len(mine) - skipped, skipped)
@@ -176,22 +158,31 @@ class TaskQueue:
             task.assignments[worker.worker_id] = Assignment(now, now + clock.for_people(task.time_limit_seconds))
             return task.assignments[worker.worker_id]
 
-    def submit(self, task_id: str, worker: Worker, content: Any) -> None:
-        """Store the worker's answer; the last one that is wanted ends the task.
+    def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> Task | None:
+        """The task if the worker holds it for one of the teams; who has left the task's team gives it back."""
+        with self._lock:
+            task = self._tasks.get(task_id)
+            if task is None or worker.worker_id not in task.assignments:
+                return None
+            if task.workteam_arn in teams:
+                return task
+            self.skip(task_id, worker)
+            return None
+
+    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
+        """Store the worker's answer, which fits the task's classifiers; the last one that is wanted ends the task.
 
         Raises:
             TaskRefused: the worker does not hold the task (time is up, stopped, already answered).
-            TemplateError: the answer does not fit the template's classifiers.
         """
         with self._lock:
             self._expire_assignments()
             task = self._tasks.get(task_id)
             assignment = task.assignments.get(worker.worker_id) if task else None
             if task is None or assignment is None:
-                raise TaskRefused("This task is no longer yours: its time was up, it was stopped, or you have answered it.")
-            stored = check_answer(task.classifiers, content)
+                raise TaskRefused(NO_LONGER_YOURS)
             del task.assignments[worker.worker_id]
-            task.answers.append(Answer(worker, stored, assignment.accepted_at, clock.now()))
+            task.answers.append(Answer(worker, content, assignment.accepted_at, clock.now()))
             if len(task.answers) >= task.wanted:
                 self._end(task, Ending.ANSWERED)
             elif task.closing and not task.assignments:

@@ -1,0 +1,235 @@
+"""The page's routes over a small store: who gets which task, what is refused, what a browser may load."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from memory_store import HeaderSignIn, MemoryStore, task
+
+from review_page.http import PageRequest, PageResponse
+from review_page.pages import ASSETS, ReviewPage
+from review_page.questions import TemplateError
+
+ORIGIN = "https://reviews.example"
+POSITIVE = {"category": {"label": "positive"}}
+
+
+class Browser:
+    """One person at the page."""
+
+    def __init__(self, page: ReviewPage, user: str = "ann") -> None:
+        self._page, self._user = page, user
+
+    def send(self, method: str, path: str, body: bytes = b"", *, query: dict[str, str] | None = None, **headers: str) -> PageResponse:
+        sent = {"user": self._user, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return self._page.handle(PageRequest(method, path, sent, body, query or {}, ORIGIN))
+
+    def next(self, **query: str) -> Any:
+        return json.loads(self.send("GET", "/worker/next", query=query).body)
+
+    def post(self, path: str, body: dict[str, Any], csrf: str = "secret") -> tuple[int, Any]:
+        response = self.send("POST", path, json.dumps(body).encode(), x_csrf_token=csrf)
+        return response.status, json.loads(response.body)
+
+    def take(self) -> str:
+        return str(self.next()["task"]["id"])
+
+
+def page(store: MemoryStore, sign_in: HeaderSignIn | None = None, brand: str = "Reviews") -> ReviewPage:
+    return ReviewPage(store, sign_in or HeaderSignIn("ann", "bob"), brand=brand)
+
+
+def policy(response: PageResponse) -> dict[str, str]:
+    parts = (directive.strip().partition(" ") for directive in response.headers["Content-Security-Policy"].split(";"))
+    return {name: value for name, _, value in parts}
+
+
+# -- tasks -----------------------------------------------------------------------------------------
+
+
+def test_one_task_at_a_time_until_nothing_is_left() -> None:
+    store = MemoryStore(task("first"), task("second"))
+    ann = Browser(page(store))
+
+    first = ann.next()
+    assert (first["task"]["title"], first["waiting"], first["skipped"], first["answered"]) == ("Judge a text", 2, 0, 0)
+    assert ann.next() == first, "a task stays until it is answered"
+    status, second = ann.post("/worker/answers", {"task": first["task"]["id"], "answer": POSITIVE})
+    assert (status, second["waiting"], second["answered"]) == (200, 1, 1)
+    _, last = ann.post("/worker/answers", {"task": second["task"]["id"], "answer": POSITIVE})
+
+    assert last == {"task": None, "waiting": 0, "skipped": 0, "answered": 2}
+    assert [one.answer for one in store.tasks.values()] == [POSITIVE, POSITIVE]
+
+
+def test_a_skipped_task_is_offered_to_others_and_again_on_request() -> None:
+    served = page(MemoryStore(task("only")))
+    ann, bob = Browser(served), Browser(served, "bob")
+    taken = ann.take()
+
+    assert ann.post("/worker/skips", {"task": taken})[1] == {"task": None, "waiting": 0, "skipped": 1, "answered": 0}
+    assert ann.next(skipped="1")["task"]["id"] == taken
+    assert bob.next()["task"] is None, "ann holds it again"
+    ann.post("/worker/skips", {"task": taken})
+    assert bob.take() == taken
+
+
+def test_a_task_of_another_team_is_neither_offered_nor_shown() -> None:
+    store = MemoryStore(task("secret", team="others"))
+    ann = Browser(page(store))
+
+    assert ann.next()["task"] is None
+    assert ann.send("GET", f"/worker/tasks/{next(iter(store.tasks))}").status == 404
+
+
+def test_who_leaves_the_team_gives_the_task_back() -> None:
+    store, sign_in = MemoryStore(task("text")), HeaderSignIn("ann", "bob")
+    served = page(store, sign_in)
+    ann, bob = Browser(served), Browser(served, "bob")
+    taken = ann.take()
+
+    sign_in.sessions["ann"].team_names.clear()
+
+    assert ann.post("/worker/answers", {"task": taken, "answer": POSITIVE})[0] == 409
+    assert bob.take() == taken
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], "positive", {}, {"category": "positive"}, {"category": {"label": "great"}}, {"category": {"label": None}}]
+)
+def test_an_answer_that_does_not_fit_is_refused_and_the_task_stays(answer: object) -> None:
+    store = MemoryStore(task("text"))
+    ann = Browser(page(store))
+    taken = ann.take()
+
+    status, refusal = ann.post("/worker/answers", {"task": taken, "answer": answer})
+
+    assert status == 400
+    assert refusal["message"]
+    assert (store.tasks[taken].answer, ann.take(), ann.next()["answered"]) == (None, taken, 0)
+
+
+def test_a_task_that_somebody_else_holds_cannot_be_answered_or_seen() -> None:
+    served = page(MemoryStore(task("text")))
+    ann, bob = Browser(served), Browser(served, "bob")
+    taken = ann.take()
+
+    assert bob.post("/worker/answers", {"task": taken, "answer": POSITIVE})[0] == 409
+    assert bob.send("GET", f"/worker/tasks/{taken}").status == 404
+
+
+# -- sessions --------------------------------------------------------------------------------------
+
+
+def test_without_a_session_the_page_asks_to_sign_in_and_everything_else_is_refused() -> None:
+    nobody = Browser(page(MemoryStore(task("text"))), "nobody")
+
+    assert nobody.send("GET", "/worker").body == b"Sign in, please"
+    refused = [nobody.send("GET", path) for path in ("/worker/next", f"/worker/tasks/{'0' * 32}", "/worker/nowhere")]
+    refused += [nobody.send("POST", path, b"{}") for path in ("/worker/answers", "/worker/skips", "/worker/sign-out")]
+    assert [one.status for one in refused] == [401] * 6
+
+
+def test_signing_in_has_routes_of_its_own() -> None:
+    nobody = Browser(page(MemoryStore()), "nobody")
+
+    assert nobody.send("POST", "/worker/sign-in", b"token=right").headers["Location"] == "/worker"
+    assert nobody.send("POST", "/worker/sign-in", b"token=guessed").status == 403
+
+
+@pytest.mark.parametrize("csrf", ["", "guessed", "\u00e4"])
+def test_what_changes_something_needs_the_sessions_token(csrf: str) -> None:
+    store, sign_in = MemoryStore(task("text")), HeaderSignIn("ann")
+    ann = Browser(page(store, sign_in))
+    taken = ann.take()
+
+    assert ann.post("/worker/answers", {"task": taken, "answer": POSITIVE}, csrf)[0] == 403
+    assert ann.post("/worker/skips", {"task": taken}, csrf)[0] == 403
+    assert ann.send("POST", "/worker/sign-out", f"csrf={csrf}".encode()).status == 403
+    assert (store.tasks[taken].answer, store.tasks[taken].holder, list(sign_in.sessions)) == (None, "ann", ["ann"])
+
+
+def test_signing_out_ends_the_session() -> None:
+    ann = Browser(page(MemoryStore()))
+
+    assert ann.send("POST", "/worker/sign-out", b"csrf=secret").status == 303
+    assert ann.send("GET", "/worker/next").status == 401
+
+
+# -- what a browser gets ---------------------------------------------------------------------------
+
+
+def test_the_page_has_the_name_that_its_server_gives_it() -> None:
+    shell = Browser(page(MemoryStore(), brand="Texts & more")).send("GET", "/worker").body.decode()
+
+    assert "<title>Texts &amp; more</title>" in shell
+    assert "<span>Texts &amp; more</span>" in shell
+    assert "$" not in shell, "every place is filled in"
+
+
+def test_a_refusal_is_a_page_for_a_person_and_json_for_a_script() -> None:
+    ann = Browser(page(MemoryStore(), brand="Reviews"))
+
+    shown, told = ann.send("GET", "/worker/nowhere", accept="text/html"), ann.send("GET", "/worker/nowhere")
+
+    assert (shown.status, told.status) == (404, 404)
+    assert "There is no such page." in shown.body.decode()
+    assert "<title>Not possible - Reviews</title>" in shown.body.decode()
+    assert json.loads(told.body) == {"message": "There is no such page."}
+
+
+def test_every_page_loads_from_its_own_origin_only() -> None:
+    ann = Browser(page(MemoryStore(task("text"))))
+    shell, frame = ann.send("GET", "/worker"), ann.send("GET", f"/worker/tasks/{ann.take()}")
+    refused = ann.send("GET", "/worker/nowhere", accept="text/html")
+
+    for response in (shell, refused):
+        assert {policy(response)[kind] for kind in ("script-src", "style-src")} == {f"{ORIGIN}/worker/assets/"}
+        assert (policy(response)["default-src"], policy(response)["frame-ancestors"]) == ("'none'", "'none'")
+    assert policy(frame)["sandbox"] == "allow-scripts"
+    assert policy(frame)["script-src"] == f"{ORIGIN}/worker/assets/crowd-elements.js"
+    assert "{origin}" not in "".join(one.headers["Content-Security-Policy"] for one in (shell, frame, refused))
+    assert {one.headers["Cache-Control"] for one in (shell, frame, refused)} == {"no-store"}
+
+
+def test_a_tasks_frame_holds_its_template_with_the_local_elements() -> None:
+    content = '<script src="https://assets.crowd.aws/crowd-html-elements.js"></script><p>$text {origin}</p>'
+    ann = Browser(page(MemoryStore(task("", title="<Judge>", render=lambda: content))))
+
+    shown = ann.send("GET", f"/worker/tasks/{ann.take()}").body.decode()
+
+    assert '<script src="/worker/assets/crowd-elements.js"></script><p>$text {origin}</p>' in shown
+    assert "<title>&lt;Judge&gt;</title>" in shown
+
+
+def test_a_template_that_cannot_be_rendered_is_told_to_the_person() -> None:
+    def broken() -> str:
+        raise TemplateError("the worker template cannot be rendered: line 3")
+
+    ann = Browser(page(MemoryStore(task("", render=broken))))
+
+    shown = ann.send("GET", f"/worker/tasks/{ann.take()}", accept="text/html")
+
+    assert (shown.status, "line 3" in shown.body.decode()) == (500, True)
+
+
+def test_assets_need_no_session_and_nothing_else_is_one() -> None:
+    nobody = Browser(page(MemoryStore()), "nobody")
+
+    scripts = [path for path in ASSETS.iterdir() if path.suffix in (".js", ".css", ".svg")]
+    assert len(scripts) == 5
+    for path in scripts:
+        served = nobody.send("GET", f"/worker/assets/{path.name}")
+        assert (served.status, served.body) == (200, path.read_bytes())
+        assert served.headers["Cache-Control"] == "private, max-age=300"
+    for name in ("shell.html", "../pages.py", "nothing.js", "..%2fpages.py", ""):
+        assert nobody.send("GET", f"/worker/assets/{name}").status in (401, 404)
+
+
+@pytest.mark.parametrize("body", [b"[" * 20_000, b"{", b"\xff", b"[]", b"3"], ids=["deep", "cut", "no text", "a list", "a number"])
+def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+    response = Browser(page(MemoryStore())).send("POST", "/worker/answers", body, x_csrf_token="secret")
+
+    assert (response.status, "JSON" in json.loads(response.body)["message"]) == (400, True)
