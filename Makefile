@@ -19,7 +19,7 @@ endif
 
 .PHONY: help install layer lock docs demo up aws down bench test test-unit test-slow test-demo test-operations lint synth clean check-tools browser
 
-help: ## Show the commands
+help: ## Show these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 check-tools:
@@ -37,55 +37,55 @@ check-tools:
 node_modules/.installed: package-lock.json
 	@scripts/install.sh node
 
-install: check-tools .venv/.installed .venv-emulator/.installed .build/layer/.installed node_modules/.installed ## Install everything (also done by the other commands)
+install: check-tools .venv/.installed .venv-emulator/.installed .build/layer/.installed node_modules/.installed ## Install everything. The other commands do it, too
 
-layer: .build/layer/.installed ## Build the Lambda layer that synth hashes
+layer: .build/layer/.installed ## Build the layer with the packages of the Lambda functions
 
-synth: install ## Synthesise every stack into cdk.out (STAGE=dev|prod|newacct)
+synth: install ## Write the templates of every stack to cdk.out (STAGE=dev, prod or newacct)
 	@$(BIN)/python app.py --stage $(STAGE) --output cdk.out
 
-lint: install ## ruff, mypy --strict, and cfn-lint over every stage's templates (audited as they are synthesised), for every region
+lint: install ## Run ruff and mypy --strict, synthesise and audit every stage, and run cfn-lint for every region
 	@scripts/lint.sh
 
-test-unit: install ## The fast tests (under a minute)
+test-unit: install ## Run the fast tests (under a minute)
 	@$(BIN)/pytest tests/unit
 
 browser:
 	@scripts/install.sh browser
 
-test: install browser ## Every test but those with a command of their own below (under ten minutes)
+test: install browser ## Run the tests, except those of the three commands below (under ten minutes)
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo and not operations and not slow"
 
-test-slow: install ## The tests that work through a whole deployed app: doctor, alarms, capture, tuning (some minutes)
+test-slow: install ## Run the tests of a whole deployed app: doctor, alarms, capture, tuning (some minutes)
 	@$(BIN)/pytest -n 2 --dist loadfile -m slow
 
-test-demo: install ## A quick run of the demo to its end, and one with shuffled labels (four minutes)
+test-demo: install ## Run a quick demo to its end, and one with shuffled labels (four minutes)
 	@$(BIN)/pytest -m demo
 
-test-operations: install ## The commands of docs/operations.md as written, with the AWS CLI and the CDK, against make aws (five minutes)
+test-operations: install ## Run the commands of docs/operations.md against the embedded AWS (five minutes)
 	@$(BIN)/pytest -m operations
 
-demo: install ## Run the whole loop on this machine; ends with out/demo/report.html (ARGS="--seed 2", ARGS=--help)
+demo: install ## Run the whole loop on this machine and write out/demo/report.html (ARGS="--seed 2", ARGS=--help)
 	@$(BIN)/python -m local.demo $(ARGS)
 
-up: install ## Run the loop and leave it running; prints its URLs (ARGS as for demo)
+up: install ## Run the demo, leave everything running and print the URLs (ARGS as for demo)
 	@$(BIN)/python -m local.demo --keep $(ARGS)
 
 aws: install ## Start an empty embedded AWS and print its variables: eval "$(make -s aws)" (ARGS=--help)
 	@$(BIN)/python -m embedded_aws start $(ARGS)
 
-down: ## Stop every process that make up, make aws or make demo left
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m embedded_aws stop; else echo "nothing runs: nothing is installed"; fi
+down: ## Stop what make up, make aws or make demo left running
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m embedded_aws stop; else echo "nothing runs, because nothing is installed"; fi
 
-lock: check-tools ## Renew every *.lock from its requirements; pins stay where they can (ARGS="--upgrade-package idna" lifts one)
+lock: check-tools ## Renew every *.lock from its requirements. Pins stay where they can (ARGS="--upgrade-package idna" lifts one)
 	@scripts/lock.sh $(ARGS)
 
-docs: install ## Write the generated pages anew: docs/settings.md and embedded_aws/COVERAGE.md
+docs: install ## Write the generated pages: docs/settings.md and embedded_aws/COVERAGE.md
 	@$(BIN)/python -m stacks.settings
 	@.venv-emulator/bin/python -m embedded_aws.tools.coverage
 
-bench: install ## Ratios of ways side by side (five minutes); ARGS="--help" has more, such as ARGS="seeds"
+bench: install ## Compare the times of ways of doing one thing (five minutes; ARGS=seeds: what a retraining gains; ARGS=--help)
 	@$(BIN)/python -m local.bench $(ARGS)
 
-clean: down ## Remove every environment, cache and output
+clean: down ## Remove all environments, caches and outputs
 	@rm -rf .venv .venv-emulator .build node_modules cdk.out out .run .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
