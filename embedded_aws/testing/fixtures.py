@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-import boto3
 import pytest
-from botocore.config import Config
+from botocore.credentials import Credentials
 
 from embedded_aws.testing.reviews import PEOPLE_TIME_SCALE, Review
 from embedded_aws.tools import launcher
+from embedded_aws.tools.clients import Clients
 
 REGION = "us-east-1"
 TIME_SCALE = 0.02
@@ -43,23 +43,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[launcher.Emul
 @pytest.fixture(scope="session")
 def aws(emulator: launcher.Emulator) -> ClientFactory:
     """boto3 clients of the emulator: root by default."""
-    clients: dict[str, Any] = {}
+    clients = Clients(emulator.url, REGION)
 
     def client(service: str, credentials: dict[str, Any] | None = None) -> Any:
-        if credentials is None and service in clients:
-            return clients[service]
-        made = boto3.client(
-            service,
-            endpoint_url=emulator.url,
-            region_name=REGION,
-            aws_access_key_id=credentials["AccessKeyId"] if credentials else "test",
-            aws_secret_access_key=credentials["SecretAccessKey"] if credentials else "test",
-            aws_session_token=credentials["SessionToken"] if credentials else None,
-            config=Config(retries={"max_attempts": 1}, read_timeout=120, s3={"addressing_style": "path"}),
-        )
         if credentials is None:
-            clients[service] = made
-        return made
+            return clients(service)
+        return clients(service, Credentials(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]))
 
     return client
 

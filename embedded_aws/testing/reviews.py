@@ -10,15 +10,15 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from embedded_aws.tools import launcher
+from embedded_aws.tools.clients import Clients
 
 REGION = "us-east-1"
 PASSWORD = "Correct-horse-7"
@@ -45,21 +45,13 @@ class Review:
     """Everything that a human review needs, in one emulator."""
 
     emulator: launcher.Emulator
-    clients: dict[str, Any] = field(default_factory=dict)
     bucket: str = "review-answers"
     group: str = "reviewers"
 
-    def client(self, service: str) -> Any:
-        if service not in self.clients:
-            self.clients[service] = boto3.client(
-                service,
-                endpoint_url=self.emulator.url,
-                region_name=REGION,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-                config=Config(retries={"max_attempts": 1}, read_timeout=60, s3={"addressing_style": "path"}),
-            )
-        return self.clients[service]
+    @cached_property
+    def client(self) -> Clients:
+        """``review.client("sagemaker")``: boto3 clients of root."""
+        return Clients(self.emulator.url, REGION)
 
     def set_up(self) -> Review:
         """Pool, domain, client, group, workforce, team, bucket, event queue, template and role."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,22 +15,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
-from botocore.credentials import Credentials
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from embedded_aws.tools.clients import ACCOUNT, ROOT, Clients
 from embedded_aws.tools.launcher import Emulator
 from local.demo.budget import FULL, Budget
 from local.demo.summary import Summary
 from stacks.settings import Settings
 
-ACCOUNT = "000000000000"
-ROOT_CREDENTIALS = Credentials("test", "test")
 _EXECUTE_API = re.compile(r"^([a-z0-9]+)\.execute-api\.")
 
 
@@ -59,8 +54,6 @@ class Session:
     console: Console
     budget: Budget = FULL
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
-    _clients: dict[str, Any] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def prefix(self) -> str:
@@ -69,19 +62,10 @@ class Session:
     def bucket(self, purpose: str) -> str:
         return f"{self.prefix}-{purpose}-{ACCOUNT}-{self.settings.region}"
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of the embedded AWS with the account's root credentials; clients are thread-safe and shared."""
-        with self._lock:
-            if service not in self._clients:
-                self._clients[service] = boto3.client(
-                    service,
-                    endpoint_url=self.emulator.url,
-                    region_name=self.settings.region,
-                    aws_access_key_id=ROOT_CREDENTIALS.access_key,
-                    aws_secret_access_key=ROOT_CREDENTIALS.secret_key,
-                    config=Config(retries={"mode": "standard"}, read_timeout=120, max_pool_connections=16, s3={"addressing_style": "path"}),
-                )
-            return self._clients[service]
+    @cached_property
+    def client(self) -> Clients:
+        """``session.client("s3")``: boto3 clients of the embedded AWS with the account's root credentials."""
+        return Clients(self.emulator.url, self.settings.region, attempts=3)
 
     def parameter(self, path: str) -> str:
         name = f"/{self.settings.name}/{self.settings.stage}/{path}"
@@ -108,7 +92,7 @@ class Session:
         """
         body = json.dumps({"text": text}).encode()
         request = AWSRequest("POST", self.predict_url, data=body, headers={"Content-Type": "application/json"})
-        SigV4Auth(ROOT_CREDENTIALS, "execute-api", self.settings.region).add_auth(request)
+        SigV4Auth(ROOT, "execute-api", self.settings.region).add_auth(request)
         try:
             call = urllib.request.Request(self.predict_url, data=body, headers=dict(request.headers), method="POST")  # noqa: S310  (http on 127.0.0.1)
             with urllib.request.urlopen(call, timeout=60) as response:  # noqa: S310  (the emulator on 127.0.0.1)

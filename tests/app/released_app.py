@@ -32,27 +32,23 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
+from deployed_app import DEV, TIME_SCALE, DeployedApp
 
 from embedded_aws.tools import deployer, launcher
+from embedded_aws.tools.clients import ACCOUNT, ROOT
 from lambdas.tuning.register_candidates.registration import package_request
 from stacks.images import inference_image
-from stacks.settings import Settings, load_settings
+from stacks.settings import Settings
 
-ACCOUNT = "000000000000"
-ROOT = Credentials("test", "test")
-TIME_SCALE = 0.02
-DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
 INFERENCE = """
 import hashlib, json, os, re, time
 
@@ -141,37 +137,8 @@ class Answer:
         return document
 
 
-@dataclass
-class ReleasedApp:
-    """Every stack of one stage, deployed."""
-
-    emulator: launcher.Emulator
-    settings: Settings
-    assembly: Path
-    outputs: dict[str, dict[str, str]]
-    _clients: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def prefix(self) -> str:
-        return f"{self.settings.name}-{self.settings.stage}"
-
-    def bucket(self, purpose: str) -> str:
-        return f"{self.prefix}-{purpose}-{ACCOUNT}-{self.settings.region}"
-
-    def client(self, service: str, credentials: Credentials = ROOT) -> Any:
-        """A boto3 client: the account's root by default, and then shared."""
-        if credentials is ROOT and service in self._clients:
-            return self._clients[service]
-        made = boto3.client(
-            service,
-            endpoint_url=self.emulator.url,
-            region_name=self.settings.region,
-            aws_access_key_id=credentials.access_key,
-            aws_secret_access_key=credentials.secret_key,
-            aws_session_token=credentials.token,
-            config=Config(retries={"max_attempts": 1}, read_timeout=120, max_pool_connections=16, s3={"addressing_style": "path"}),
-        )
-        return self._clients.setdefault(service, made) if credentials is ROOT else made
+class ReleasedApp(DeployedApp):
+    """Every stack of one stage, deployed, with models that a test makes and releases."""
 
     # -- models and releases -----------------------------------------------------------------------
 
@@ -274,18 +241,6 @@ class ReleasedApp:
         """``POST /predict`` of one text, signed by root."""
         return self.post(json.dumps({"text": text, **fields}).encode())
 
-    def record(self, prediction_id: str) -> dict[str, Any]:
-        """The prediction's item, numbers as Decimal; empty when there is none."""
-        table = boto3.resource(
-            "dynamodb",
-            endpoint_url=self.emulator.url,
-            region_name=self.settings.region,
-            aws_access_key_id=ROOT.access_key,
-            aws_secret_access_key=ROOT.secret_key,
-        ).Table(f"{self.prefix}-predictions")
-        found: dict[str, Any] = table.get_item(Key={"prediction_id": prediction_id}).get("Item", {})
-        return found
-
     # -- access ------------------------------------------------------------------------------------
 
     def role(self, name: str, *statements: dict[str, Any]) -> Credentials:
@@ -299,11 +254,6 @@ class ReleasedApp:
             iam.put_role_policy(RoleName=name, PolicyName="grants", PolicyDocument=policy)
         granted = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
         return Credentials(granted["AccessKeyId"], granted["SecretAccessKey"], granted["SessionToken"])
-
-    def denied(self) -> list[str]:
-        """Every refused call so far, as ``principal action resource``."""
-        decisions = (json.loads(line) for line in self.emulator.audit_file.read_text().splitlines())
-        return [f"{one['principal']} {one['action']} {one['resource']}" for one in decisions if not one["allowed"]]
 
 
 def evaluation(model: TinyModel) -> dict[str, Any]:

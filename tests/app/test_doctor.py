@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import boto3
 import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
 from embedded_aws.tools import launcher
+from embedded_aws.tools.clients import Clients
 from embedded_aws.tools.deployer import deploy
 
 pytestmark = pytest.mark.slow
@@ -62,11 +62,8 @@ def doctor(environment: dict[str, str | None], synthesised: Callable[[str], Path
 
 
 @pytest.fixture
-def client(emulator: launcher.Emulator) -> Callable[[str], Any]:
-    def make(service: str) -> Any:
-        return boto3.client(service, endpoint_url=emulator.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
-
-    return make
+def client(emulator: launcher.Emulator) -> Clients:
+    return Clients(emulator.url, REGION)
 
 
 def failures(findings: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-import boto3
 import pytest
 
+from embedded_aws.tools.clients import Clients
 from lambdas.common.predictions import ImportedLabel, Prediction, PredictionStore
 from lambdas.common.review import Consolidated, HumanAnswer, ReviewReason, ReviewState
 from stacks.names import PREDICTION_INDEXES
@@ -22,9 +22,7 @@ ANSWERS = [HumanAnswer("w1", "positive", 1.5), HumanAnswer("w2", None, 0.0)]
 
 @pytest.fixture(scope="module")
 def store(emulator: Any) -> Iterator[PredictionStore]:
-    resource = boto3.resource(
-        "dynamodb", endpoint_url=emulator.url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
-    )
+    resource = Clients(emulator.url).resource("dynamodb")
     attributes = {"prediction_id", *(name for keys in PREDICTION_INDEXES.values() for name in keys)}
 
     def keys(partition: str, *sort: str) -> list[dict[str, str]]:

@@ -11,14 +11,12 @@ import json
 import tarfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from aws_cdk import App
-from botocore.config import Config
+from deployed_app import DeployedApp
 from released_app import TinyModel, evaluation
 
 from embedded_aws.tools import deployer, launcher
@@ -62,28 +60,18 @@ def code(version: str, gate: Path) -> bytes:
     return stream.getvalue()
 
 
-@dataclass
-class Deployed:
-    """The foundation and the tuning stack in an emulator of their own."""
-
-    emulator: launcher.Emulator
-    folder: Path
-
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service, endpoint_url=self.emulator.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test",
-            config=Config(s3={"addressing_style": "path"}),
-        )  # fmt: skip
+class Deployed(DeployedApp):
+    """The foundation and the tuning stack; ``assembly`` is a folder for one assembly per deploy."""
 
     @property
     def gate(self) -> Path:
         """Training ends when this file is there."""
-        return self.folder / "gate"
+        return self.assembly / "gate"
 
     def deploy(self, version: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(model_code_asset, "model_code_archive", lambda: code(version, self.gate))
-            output = self.folder / f"cdk.out-{version}"
+            output = self.assembly / f"cdk.out-{version}"
             app = App(outdir=str(output), context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
             foundation, tuning = FoundationStack(app, SETTINGS), TuningStack(app, SETTINGS)
             tuning.add_stack_dependency(foundation)
@@ -91,7 +79,7 @@ class Deployed:
         deployer.deploy(output, self.emulator.url)
 
     def put_inputs(self) -> None:
-        bucket = f"reviewloop-dev-data-{ACCOUNT}-{REGION}"
+        bucket = self.bucket("data")
         for key in (
             "base-model/config.json",
             "datasets/v/train/data.jsonl",
@@ -137,7 +125,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("tuning-machine")
     emulator = launcher.start(folder / "run", port=launcher.free_port(), time_scale=0.02, region=REGION)
     try:
-        app = Deployed(emulator, folder)
+        app = Deployed(emulator, SETTINGS, folder, {})
         app.deploy("first")
         app.put_inputs()
         yield app

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from embedded_aws.tools import deployer, launcher
+from embedded_aws.tools.clients import Clients
 from embedded_aws.tools.read_back.comparison import read_back
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ class Cdk:
         return done.stdout + done.stderr
 
     def client(self, service: str) -> Any:
-        return boto3.Session("test", "test", region_name=REGION).client(service, endpoint_url=self.url)
+        return Clients(self.url, REGION)(service)
 
 
 @pytest.fixture(scope="module")

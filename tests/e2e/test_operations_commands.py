@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import operations_page
 import pytest
 import yaml
 from working_copy import copy_to
 
 from embedded_aws.tools import launcher
+from embedded_aws.tools.clients import Clients
 from local.texts import corpus
 
 PAGE = operations_page.PAGE.read_text(encoding="utf-8")
@@ -154,8 +154,7 @@ class Operator:
         self.bash = Bash(folder, variables)
 
     def client(self, service: str) -> Any:
-        url = f"http://127.0.0.1:{self.port}"
-        return boto3.client(service, endpoint_url=url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+        return Clients(f"http://127.0.0.1:{self.port}", REGION)(service)
 
     def end(self) -> None:
         self.bash.close()

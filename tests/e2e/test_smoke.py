@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.smoke.assumptions import ASSUMPTIONS
 from embedded_aws.tools import launcher
+from embedded_aws.tools.clients import Clients
 from embedded_aws.tools.deployer import deploy
 from local.texts import corpus
 
@@ -28,16 +28,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[st
     running = launcher.start(tmp_path_factory.mktemp("smoke") / "run", port=launcher.free_port(), time_scale=0.02, region=REGION)
     try:
         deploy(synthesised("dev"), running.url)
-        s3 = client_of(running, "s3")
+        s3 = Clients(running.url, REGION)("s3")
         for path in corpus.base_model_files():
             s3.upload_file(str(path), f"{PREFIX}-data-{ACCOUNT}-{REGION}", f"base-model/{path.name}")
         yield running
     finally:
         running.stop()
-
-
-def client_of(emulator: launcher.Emulator, service: str) -> Any:
-    return boto3.client(service, endpoint_url=emulator.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
 
 
 def run(emulator: launcher.Emulator, *options: str, answer: str = "") -> Result:
@@ -53,7 +49,8 @@ def run(emulator: launcher.Emulator, *options: str, answer: str = "") -> Result:
 
 def contents(emulator: launcher.Emulator) -> dict[str, Any]:
     """What a run could leave behind: objects of every bucket, endpoints, models, configurations, packages, records, messages."""
-    s3, sagemaker, sqs = (client_of(emulator, service) for service in ("s3", "sagemaker", "sqs"))
+    clients = Clients(emulator.url, REGION)
+    s3, sagemaker, sqs = (clients(service) for service in ("s3", "sagemaker", "sqs"))
     buckets = [f"{PREFIX}-{purpose}-{ACCOUNT}-{REGION}" for purpose in ("data", "models", "capture", "review")]
     queues = [sqs.get_queue_url(QueueName=f"{PREFIX}-review-requests{end}")["QueueUrl"] for end in ("", "-dlq")]
     counts = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"] for url in queues]
@@ -65,7 +62,7 @@ def contents(emulator: launcher.Emulator) -> dict[str, Any]:
         "models": sagemaker.list_models()["Models"],
         "configurations": sagemaker.list_endpoint_configs()["EndpointConfigs"],
         "packages": sagemaker.list_model_packages(ModelPackageGroupName=PREFIX)["ModelPackageSummaryList"],
-        "records": client_of(emulator, "dynamodb").scan(TableName=f"{PREFIX}-predictions")["Count"],
+        "records": Clients(emulator.url, REGION)("dynamodb").scan(TableName=f"{PREFIX}-predictions")["Count"],
         "messages": [int(count["ApproximateNumberOfMessages"]) for count in counts],
     }
 
@@ -85,7 +82,7 @@ def test_every_leg_passes_and_nothing_is_left(emulator: launcher.Emulator) -> No
 
 def test_a_leg_that_fails_is_told_and_the_rest_is_still_removed(emulator: launcher.Emulator) -> None:
     before = contents(emulator)
-    iam, stack = client_of(emulator, "iam"), client_of(emulator, "cloudformation")
+    iam, stack = Clients(emulator.url, REGION)("iam"), Clients(emulator.url, REGION)("cloudformation")
     resources = stack.list_stack_resources(StackName=f"{PREFIX}-monitoring")["StackResourceSummaries"]
     roles = [item["PhysicalResourceId"] for item in resources if item["ResourceType"] == "AWS::IAM::Role"]
     (role,) = (name for name in roles if "DetectDrift" in name)
@@ -106,7 +103,7 @@ def test_a_new_account_s_stage_captures_by_its_own_function(emulator: launcher.E
     report = json.loads(done.stdout)
     assert {leg["leg"]: leg["status"] for leg in report["legs"]} == {"capture": "passed", "review": "skipped"}, report["legs"]
     assert (report["left"], report["proven"]) == ([], ["capture"])
-    s3 = client_of(emulator, "s3")
+    s3 = Clients(emulator.url, REGION)("s3")
     assert "Contents" not in s3.list_objects_v2(Bucket=f"reviewloop-newacct-capture-{ACCOUNT}-{REGION}", Prefix="capture/")
 
 

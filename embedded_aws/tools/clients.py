@@ -1,0 +1,50 @@
+"""boto3 clients of an embedded AWS, made once each: the account's root by default, or a role's credentials."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+ACCOUNT = "000000000000"
+ROOT = Credentials("test", "test")
+
+
+class Clients:
+    """``clients("s3")`` is a shared client of root; ``clients("s3", credentials)`` is a new one of somebody else.
+
+    Args:
+        url: of the embedded AWS, ``http://127.0.0.1:<port>``.
+        region: that it was started with.
+        attempts: tries per call, the first one included.
+        read_timeout: seconds that a call waits for an answer.
+    """
+
+    def __init__(self, url: str, region: str = "us-east-1", *, attempts: int = 2, read_timeout: float = 120) -> None:
+        self.url, self.region = url, region
+        self._config = Config(
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            read_timeout=read_timeout,
+            max_pool_connections=16,
+            s3={"addressing_style": "path"},
+        )
+        self._shared: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, service: str, credentials: Credentials = ROOT) -> Any:
+        if credentials is not ROOT:
+            return self._session(credentials).client(service, endpoint_url=self.url, config=self._config)
+        with self._lock:
+            if service not in self._shared:
+                self._shared[service] = self._session(ROOT).client(service, endpoint_url=self.url, config=self._config)
+            return self._shared[service]
+
+    def resource(self, service: str) -> Any:
+        """A new boto3 resource of root, such as ``dynamodb``; resources are not thread-safe, so none is shared."""
+        return self._session(ROOT).resource(service, endpoint_url=self.url, config=self._config)
+
+    def _session(self, credentials: Credentials) -> Any:
+        return boto3.Session(credentials.access_key, credentials.secret_key, credentials.token, region_name=self.region)

@@ -1,0 +1,56 @@
+"""An app, or some of its stacks, deployed in an embedded AWS of its own: what every test of one asks and looks at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from embedded_aws.tools import launcher
+from embedded_aws.tools.clients import ACCOUNT, Clients
+from stacks.settings import Settings, load_settings
+
+DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
+TIME_SCALE = 0.02
+
+
+@dataclass
+class DeployedApp:
+    """Stacks of one stage; ``outputs`` are theirs, by stack and output."""
+
+    emulator: launcher.Emulator
+    settings: Settings
+    assembly: Path
+    outputs: dict[str, dict[str, str]]
+
+    @cached_property
+    def client(self) -> Clients:
+        """``app.client("s3")``: boto3 clients of root; ``app.client("s3", credentials)``: of a role."""
+        return Clients(self.emulator.url, self.settings.region)
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.settings.name}-{self.settings.stage}"
+
+    def bucket(self, purpose: str) -> str:
+        return f"{self.prefix}-{purpose}-{ACCOUNT}-{self.settings.region}"
+
+    def record(self, prediction_id: str) -> dict[str, Any]:
+        """The prediction's item, numbers as Decimal; empty when there is none."""
+        table = self.client.resource("dynamodb").Table(f"{self.prefix}-predictions")
+        found: dict[str, Any] = table.get_item(Key={"prediction_id": prediction_id}).get("Item", {})
+        return found
+
+    def dead_letters(self, queue: str) -> int:
+        """How many messages lie in the dead-letter queue of ``queue``."""
+        sqs = self.client("sqs")
+        url = sqs.get_queue_url(QueueName=f"{self.prefix}-{queue}-dlq")["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"])
+
+    def denied(self) -> list[str]:
+        """Every refused call so far, as ``principal action resource``."""
+        decisions = (json.loads(line) for line in self.emulator.audit_file.read_text().splitlines())
+        return [f"{one['principal']} {one['action']} {one['resource']}" for one in decisions if not one["allowed"]]
