@@ -1,7 +1,8 @@
 """Worker task templates: Liquid as SageMaker renders it.
 
 Source: SageMaker developer guide, "Add automation with Liquid". Values are auto-escaped; ``skip_autoescape`` turns that off for one
-value; ``grant_read_access`` turns an S3 URI into a pre-signed HTTPS URL.
+value; ``grant_read_access`` turns an S3 URI into a pre-signed HTTPS URL. MarkupSafe, which python-liquid needs, also runs without its
+compiled part.
 """
 
 from __future__ import annotations

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import logging
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,9 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from embedded_aws.core import sessions
-from embedded_aws.core.api import ApiError, Records
 from embedded_aws.core.background import RUN_DIR
 from embedded_aws.sagemaker.service_output import SAGEMAKER, split_s3_uri
 from embedded_aws.tools.plain_path import plain
-
-log = logging.getLogger("embedded_aws")
 
 PREFIX = "/opt/ml"
 _OF_THE_HOST = ("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
@@ -118,26 +114,6 @@ def relative_path(key: str, prefix: str) -> str | None:
         return key.rsplit("/", 1)[-1]
     below = prefix and f"{prefix}/"
     return key.removeprefix(below) if key.startswith(below) else None
-
-
-def add(records: Records, word: str, name: str, record: dict[str, Any]) -> None:
-    """Raises ApiError (ResourceInUse): a job's name is taken for ever."""
-    if records.find(name) is not None:
-        raise ApiError(
-            "ResourceInUse", f"{word} names must be unique within an AWS account and region, and {records.arn(name)} already exists."
-        )
-    records.add(name, record)
-
-
-def run_to_the_end(body: Callable[[], None], fail: Callable[[str], None]) -> None:
-    """Run a job's thread; whatever goes wrong becomes the job's failure reason, so that no job is under way for ever."""
-    try:
-        body()
-    except JobFailed as error:
-        fail(str(error)[:REASON_LIMIT])
-    except Exception as error:
-        log.exception("a job failed by a fault of the embedded AWS")
-        fail(f"InternalServerError: {type(error).__name__}: {error}"[:REASON_LIMIT])
 
 
 def container_environment(given: Mapping[str, str], *, isolated: bool) -> dict[str, str]:

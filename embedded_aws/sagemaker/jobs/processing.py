@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,54 +11,49 @@ from embedded_aws.containers import image_python
 from embedded_aws.core import background
 from embedded_aws.core.api import Records, Request, Response, operation, validation_error
 from embedded_aws.core.clock import now
-from embedded_aws.eventbridge import service_events
 from embedded_aws.sagemaker import container_logs
+from embedded_aws.sagemaker.jobs.job import Job
 from embedded_aws.sagemaker.jobs.job_files import (
     PREFIX,
     REASON_LIMIT,
     JobFailed,
     JobStorage,
-    add,
     algorithm_error,
     container_environment,
     job_folder,
-    public,
     rewrite,
-    run_to_the_end,
 )
 from embedded_aws.sagemaker.listing import page
 
-JOBS = Records("processing-job")
-TERMINAL = ("Completed", "Failed", "Stopped")
 POLL_SECONDS = 0.1
 _DAY_SECONDS = 86_400
+
+
+class ProcessingJob(Job):
+    """A processing job."""
+
+    records = Records("processing-job")
+    prefix = "ProcessingJob"
+    word = "processing job"
+    ended_at = "ProcessingEndTime"
+    event = "SageMaker Processing Job State Change"
+    event_members = ("ProcessingJobName", "ProcessingJobArn", "ProcessingJobStatus", "FailureReason", "ExitMessage")
 
 
 @operation("sagemaker", "CreateProcessingJob")
 def create_processing_job(request: Request) -> Response:
     """Checks the role at once, as the service does, then runs in the background."""
-    name = request["ProcessingJobName"]
     unknown = [item["InputName"] for item in request.get("ProcessingInputs", []) if "S3Input" not in item]
     if unknown:
         raise validation_error(f"The embedded AWS takes S3 inputs only: {', '.join(unknown)} must have an S3Input.")
-    storage = JobStorage(request["RoleArn"], name)
-    record: dict[str, Any] = {
-        **request,
-        "ProcessingJobArn": JOBS.arn(name),
-        "ProcessingJobStatus": "InProgress",
-        "CreationTime": now(),
-        "LastModifiedTime": now(),
-        "_stop": threading.Event(),
-        "_lock": threading.RLock(),
-    }
-    add(JOBS, "Processing job", name, record)
-    _set_status(record, "InProgress")
-    background.start(lambda: run_to_the_end(lambda: _run(record, storage), lambda reason: _fail(record, reason)), f"processing-{name}")
-    return {"ProcessingJobArn": record["ProcessingJobArn"]}
+    storage = JobStorage(request["RoleArn"], request["ProcessingJobName"])
+    job = ProcessingJob(request)
+    job.begin(lambda: _run(job, storage))
+    return {"ProcessingJobArn": job.arn}
 
 
-def _run(record: dict[str, Any], storage: JobStorage) -> None:
-    root = job_folder("processing", record["ProcessingJobName"])
+def _run(job: ProcessingJob, storage: JobStorage) -> None:
+    record, root = job.record, job_folder("processing", job.name)
     for item in record.get("ProcessingInputs", []):
         storage.download(item["S3Input"]["S3Uri"], _local(item["S3Input"], root))
     outputs = record.get("ProcessingOutputConfig", {}).get("Outputs", [])
@@ -67,17 +61,11 @@ def _run(record: dict[str, Any], storage: JobStorage) -> None:
         _local(item["S3Output"], root).mkdir(parents=True, exist_ok=True)
     _describe_to_the_container(record, root)
     record["ProcessingStartTime"] = now()
-    completed = _execute(record, root)
+    completed = _execute(job, root)
     key = record.get("ProcessingOutputConfig", {}).get("KmsKeyId")
     for item in outputs:
         storage.upload_folder(_local(item["S3Output"], root), item["S3Output"]["S3Uri"], key)
-    record["ProcessingEndTime"] = now()
-    _set_status(record, "Completed" if completed else "Stopped")
-
-
-def _fail(record: dict[str, Any], reason: str) -> None:
-    record |= {"FailureReason": reason, "ProcessingEndTime": now()}
-    _set_status(record, "Failed")
+    job.change("Completed" if completed else "Stopped")
 
 
 def _local(place: dict[str, Any], root: Path) -> Path:
@@ -97,10 +85,11 @@ def _describe_to_the_container(record: dict[str, Any], root: Path) -> None:
         (root / "config" / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def _execute(record: dict[str, Any], root: Path) -> bool:
+def _execute(job: ProcessingJob, root: Path) -> bool:
     """Run the entry point; False when it was stopped, by request or at MaxRuntimeInSeconds. Raises JobFailed with what it said."""
-    if record["_stop"].is_set():
+    if job.is_stopping:
         return False
+    record = job.record
     specification = record["AppSpecification"]
     command = [*specification.get("ContainerEntrypoint", []), *specification.get("ContainerArguments", [])]
     if not command:
@@ -118,9 +107,9 @@ def _execute(record: dict[str, Any], root: Path) -> bool:
     except FileNotFoundError:
         raise JobFailed(f"AlgorithmError: the container has no program {command[0]}, exit code: 127") from None
     deadline = time.monotonic() + record.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY_SECONDS)
-    with container_logs.of_job("ProcessingJobs", record["ProcessingJobName"], record["RoleArn"], log_file).following():
+    with container_logs.of_job("ProcessingJobs", job.name, record["RoleArn"], log_file).following():
         while process.poll() is None:
-            if record["_stop"].is_set() or time.monotonic() > deadline:
+            if job.is_stopping or time.monotonic() > deadline:
                 background.stop(process)
                 return False
             time.sleep(POLL_SECONDS)
@@ -146,20 +135,9 @@ def _read_exit_message(record: dict[str, Any], path: Path) -> None:
     record["ExitMessage"] = content[:REASON_LIMIT].decode(errors="ignore")
 
 
-def _set_status(record: dict[str, Any], status: str) -> None:
-    """One that has ended stays so."""
-    with record["_lock"]:
-        if record["ProcessingJobStatus"] in TERMINAL:
-            return
-        record |= {"ProcessingJobStatus": status, "LastModifiedTime": now()}
-    keys = ("ProcessingJobName", "ProcessingJobArn", "ProcessingJobStatus", "FailureReason", "ExitMessage")
-    detail = {key: record[key] for key in keys if key in record}
-    service_events.emit("aws.sagemaker", "SageMaker Processing Job State Change", detail, [record["ProcessingJobArn"]])
-
-
 @operation("sagemaker", "DescribeProcessingJob")
 def describe_processing_job(request: Request) -> Response:
-    return public(JOBS.need(request["ProcessingJobName"]))
+    return ProcessingJob.need(request["ProcessingJobName"]).describe()
 
 
 @operation("sagemaker", "ListProcessingJobs")
@@ -173,18 +151,11 @@ def list_processing_jobs(request: Request) -> Response:
         "ProcessingJobStatus",
         "FailureReason",
     )
-    rows = [{key: record[key] for key in keys if key in record} for _, record in JOBS.items()]
+    rows = [job.members(keys) for job in ProcessingJob.all()]
     return page(rows, request, "ProcessingJobSummaries", name="ProcessingJobName", status="ProcessingJobStatus")
 
 
 @operation("sagemaker", "StopProcessingJob")
 def stop_processing_job(request: Request) -> Response:
-    record = JOBS.need(request["ProcessingJobName"])
-    with record["_lock"]:
-        if record["ProcessingJobStatus"] in TERMINAL:
-            raise validation_error(f"The processing job is in status {record['ProcessingJobStatus']} and cannot be stopped.")
-        asked_before = record["_stop"].is_set()
-        record["_stop"].set()
-    if not asked_before:
-        _set_status(record, "Stopping")
+    ProcessingJob.need(request["ProcessingJobName"]).stop()
     return {}

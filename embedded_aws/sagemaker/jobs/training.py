@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,34 +12,52 @@ from typing import Any
 from embedded_aws.core import background
 from embedded_aws.core.api import Records, Request, Response, operation, validation_error
 from embedded_aws.core.clock import now, scaled
-from embedded_aws.eventbridge import service_events
 from embedded_aws.sagemaker import container_logs
 from embedded_aws.sagemaker.jobs import entry_point
+from embedded_aws.sagemaker.jobs.job import Job
 from embedded_aws.sagemaker.jobs.job_files import (
     PREFIX,
     JobFailed,
     JobStorage,
-    add,
     algorithm_error,
     container_environment,
     job_folder,
     pack,
-    public,
-    run_to_the_end,
 )
 from embedded_aws.sagemaker.listing import page
 
-JOBS = Records("training-job")
 POLL_SECONDS = 0.1
-TERMINAL = ("Completed", "Failed", "Stopped")
 _NEEDED = ("AlgorithmSpecification", "ResourceConfig")
 _DAY_SECONDS = 86_400
+
+
+class TrainingJob(Job):
+    """A training job.
+
+    Attributes:
+        series: every value of every metric so far, in the order of the log: ``(metric, value)``.
+        log_size: bytes of the log that the metrics were read from.
+    """
+
+    records = Records("training-job")
+    prefix = "TrainingJob"
+    word = "training job"
+    has_secondary_status = True
+    ended_at = "TrainingEndTime"
+    event = "SageMaker Training Job State Change"
+    event_members = ("TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "SecondaryStatus", "FailureReason")
+    cannot_stop = "The request was rejected because the {word} is in status {status}."
+
+    def __init__(self, members: Request) -> None:
+        super().__init__({"StoppingCondition": {"MaxRuntimeInSeconds": _DAY_SECONDS}, "FinalMetricDataList": [], **members})
+        self.series: list[tuple[str, float]] = []
+        self.log_size = 0
 
 
 @operation("sagemaker", "CreateTrainingJob")
 def create_training_job(request: Request) -> Response:
     """Checks the role at once, as the service does, then runs in the background."""
-    return {"TrainingJobArn": start(request)["TrainingJobArn"]}
+    return {"TrainingJobArn": start(request).arn}
 
 
 def check(request: Request) -> None:
@@ -64,40 +81,23 @@ def check(request: Request) -> None:
             raise validation_error(f"Invalid regular expression {definition['Regex']!r} of metric {definition['Name']}: {error}") from None
 
 
-def start(request: Request, **extra: Any) -> dict[str, Any]:
-    """Create the record and its thread. ``extra`` is merged into the record (a tuning job names itself there)."""
+def start(request: Request, **extra: Any) -> TrainingJob:
+    """Create the job and its thread. ``extra`` is merged into the record (a tuning job names itself there)."""
     check(request)
-    name = request["TrainingJobName"]
-    storage = JobStorage(request["RoleArn"], name)
-    record: dict[str, Any] = {
-        "StoppingCondition": {"MaxRuntimeInSeconds": _DAY_SECONDS},
-        **request,
-        **extra,
-        "TrainingJobArn": JOBS.arn(name),
-        "TrainingJobStatus": "InProgress",
-        "SecondaryStatus": "Starting",
-        "SecondaryStatusTransitions": [],
-        "CreationTime": now(),
-        "FinalMetricDataList": [],
-        "_metrics": [],
-        "_log_size": 0,
-        "_stop": threading.Event(),
-        "_lock": threading.RLock(),
-    }
-    add(JOBS, "Training job", name, record)
-    _transition(record, "InProgress", "Starting")
-    background.start(lambda: run_to_the_end(lambda: _run(record, storage), lambda reason: _fail(record, reason)), f"training-{name}")
-    return record
+    storage = JobStorage(request["RoleArn"], request["TrainingJobName"])
+    job = TrainingJob({**request, **extra})
+    job.begin(lambda: _run(job, storage), "Starting")
+    return job
 
 
-def _run(record: dict[str, Any], storage: JobStorage) -> None:
-    root = job_folder("training", record["TrainingJobName"])
-    _transition(record, "InProgress", "Downloading")
+def _run(job: TrainingJob, storage: JobStorage) -> None:
+    record, root = job.record, job_folder("training", job.name)
+    job.change("InProgress", "Downloading")
     _prepare(record, storage, root)
-    _transition(record, "InProgress", "Training")
+    job.change("InProgress", "Training")
     record["TrainingStartTime"] = now()
     try:
-        ended = _execute(record, root)
+        ended = _execute(job, root)
     except JobFailed:
         with contextlib.suppress(JobFailed):  # the program's failure is the one to tell
             _upload_what_is_left(record, storage, root)
@@ -105,16 +105,10 @@ def _run(record: dict[str, Any], storage: JobStorage) -> None:
     finally:
         record["TrainingEndTime"] = now()
         record["TrainingTimeInSeconds"] = record["BillableTimeInSeconds"] = round(record["TrainingEndTime"] - record["TrainingStartTime"])
-    _transition(record, "InProgress", "Uploading")
+    job.change("InProgress", "Uploading")
     _upload_what_is_left(record, storage, root)
     _upload_model(record, storage, root)
-    _transition(record, "Completed" if ended == "Completed" else "Stopped", ended)
-
-
-def _fail(record: dict[str, Any], reason: str) -> None:
-    record.setdefault("TrainingEndTime", now())
-    record["FailureReason"] = reason
-    _transition(record, "Failed", "Failed")
+    job.change("Completed" if ended == "Completed" else "Stopped", ended)
 
 
 def _prepare(record: dict[str, Any], storage: JobStorage, root: Path) -> None:
@@ -161,53 +155,54 @@ def _checkpoint_folder(record: dict[str, Any], root: Path) -> Path:
     return Path(record["CheckpointConfig"].get("LocalPath", f"{PREFIX}/checkpoints").replace(PREFIX, str(root)))
 
 
-def _execute(record: dict[str, Any], root: Path) -> str:
+def _execute(job: TrainingJob, root: Path) -> str:
     """Run the container to its end: ``Completed``, ``Stopped`` or ``MaxRuntimeExceeded``.
 
     Raises:
         JobFailed: the program failed.
     """
-    if record["_stop"].is_set():
+    if job.is_stopping:
         return "Stopped"
+    record = job.record
     environment = {
         **container_environment(record.get("Environment", {}), isolated=bool(record.get("EnableNetworkIsolation"))),
-        "TRAINING_JOB_NAME": record["TrainingJobName"],
-        "TRAINING_JOB_ARN": record["TrainingJobArn"],
+        "TRAINING_JOB_NAME": job.name,
+        "TRAINING_JOB_ARN": job.arn,
     }
     log_file = root / "container.log"
     process = entry_point.start(record["AlgorithmSpecification"], root, environment, log_file)
     deadline = time.monotonic() + record["StoppingCondition"].get("MaxRuntimeInSeconds", _DAY_SECONDS)
     ended = "Completed"
-    with container_logs.of_job("TrainingJobs", record["TrainingJobName"], record["RoleArn"], log_file).following():
+    with container_logs.of_job("TrainingJobs", job.name, record["RoleArn"], log_file).following():
         while process.poll() is None:
-            _read_metrics(record, log_file)
-            if record["_stop"].is_set() or time.monotonic() > deadline:
-                ended = "Stopped" if record["_stop"].is_set() else "MaxRuntimeExceeded"
+            _read_metrics(job, log_file)
+            if job.is_stopping or time.monotonic() > deadline:
+                ended = "Stopped" if job.is_stopping else "MaxRuntimeExceeded"
                 background.stop(process, grace_seconds=max(1.0, scaled(120)))
             time.sleep(POLL_SECONDS)
         background.stop(process)  # what the container has left running
     entry_point.clean(root)
-    _read_metrics(record, log_file)
+    _read_metrics(job, log_file)
     if ended == "Completed" and process.returncode:
         raise algorithm_error(root, log_file, process.returncode)
     return ended
 
 
-def _read_metrics(record: dict[str, Any], log_file: Path) -> None:
+def _read_metrics(job: TrainingJob, log_file: Path) -> None:
     """Every number that a metric's regex finds so far; the last one is the final value, as the service takes it."""
     size = log_file.stat().st_size if log_file.exists() else 0
-    if size == record["_log_size"]:
+    if size == job.log_size:
         return
-    record["_log_size"] = size
+    job.log_size = size
     text = log_file.read_text(errors="replace")
     final = []
     series: list[tuple[str, float]] = []
-    for definition in record["AlgorithmSpecification"].get("MetricDefinitions", []):
+    for definition in job.record["AlgorithmSpecification"].get("MetricDefinitions", []):
         values = [value for value in map(_number, re.finditer(definition["Regex"], text)) if value is not None]
         series += [(definition["Name"], value) for value in values]
         if values:
             final.append({"MetricName": definition["Name"], "Value": values[-1], "Timestamp": now()})
-    record["FinalMetricDataList"], record["_metrics"] = final, series
+    job.record["FinalMetricDataList"], job.series = final, series
 
 
 def _number(match: re.Match[str]) -> float | None:
@@ -243,53 +238,19 @@ def _upload_archive(record: dict[str, Any], storage: JobStorage, folder: Path, n
     return uri
 
 
-def _transition(record: dict[str, Any], status: str, secondary: str) -> None:
-    """A job that is asked to stop is ``Stopping`` until it has ended; one that has ended stays so."""
-    with record["_lock"]:
-        if record["TrainingJobStatus"] in TERMINAL:
-            return
-        if status == "InProgress" and record["_stop"].is_set():
-            status = "Stopping"
-        transitions = record["SecondaryStatusTransitions"]
-        if transitions:
-            transitions[-1]["EndTime"] = now()
-        transitions.append({"Status": secondary, "StartTime": now(), "StatusMessage": record.get("FailureReason", secondary)})
-        changed = status != record["TrainingJobStatus"] or len(transitions) == 1
-        record |= {"TrainingJobStatus": status, "SecondaryStatus": secondary, "LastModifiedTime": now()}
-    if changed:
-        keys = ("TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "SecondaryStatus", "FailureReason")
-        detail = {key: record[key] for key in keys if key in record}
-        service_events.emit("aws.sagemaker", "SageMaker Training Job State Change", detail, [record["TrainingJobArn"]])
-
-
 @operation("sagemaker", "DescribeTrainingJob")
 def describe_training_job(request: Request) -> Response:
-    return public(JOBS.need(request["TrainingJobName"]))
+    return TrainingJob.need(request["TrainingJobName"]).describe()
 
 
 @operation("sagemaker", "StopTrainingJob")
 def stop_training_job(request: Request) -> Response:
-    stop(JOBS.need(request["TrainingJobName"]))
+    TrainingJob.need(request["TrainingJobName"]).stop()
     return {}
-
-
-def stop(record: dict[str, Any]) -> None:
-    """Ask a running job to end; what it has written so far is uploaded.
-
-    Raises:
-        ApiError: it has ended already.
-    """
-    with record["_lock"]:
-        if record["TrainingJobStatus"] in TERMINAL:
-            raise validation_error(f"The request was rejected because the training job is in status {record['TrainingJobStatus']}.")
-        asked_before = record["_stop"].is_set()
-        record["_stop"].set()
-    if not asked_before:
-        _transition(record, "Stopping", "Stopping")
 
 
 @operation("sagemaker", "ListTrainingJobs")
 def list_training_jobs(request: Request) -> Response:
     keys = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus")
-    rows = [{key: record[key] for key in keys if key in record} for _, record in JOBS.items()]
+    rows = [job.members(keys) for job in TrainingJob.all()]
     return page(rows, request, "TrainingJobSummaries", name="TrainingJobName", status="TrainingJobStatus")

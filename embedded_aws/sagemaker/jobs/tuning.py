@@ -5,26 +5,70 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import statistics
-import threading
 import time
 from collections import Counter
 from typing import Any
 
-from embedded_aws.core import background
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
-from embedded_aws.core.clock import now
-from embedded_aws.eventbridge import service_events
 from embedded_aws.sagemaker.jobs import training, warm_start
-from embedded_aws.sagemaker.jobs.job_files import REASON_LIMIT, JobStorage, add, public, run_to_the_end
+from embedded_aws.sagemaker.jobs.job import TERMINAL, Job
+from embedded_aws.sagemaker.jobs.job_files import REASON_LIMIT, JobFailed, JobStorage
+from embedded_aws.sagemaker.jobs.training import TrainingJob
 from embedded_aws.sagemaker.jobs.tuning_search import Search
 from embedded_aws.sagemaker.listing import page
 
-JOBS = Records("hyper-parameter-tuning-job")
 POLL_SECONDS = 0.2
-TERMINAL = ("Completed", "Failed", "Stopped")
 _EARLY_STOP_AFTER = 3
 _EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
 _METRIC = "FinalHyperParameterTuningJobObjectiveMetric"
+
+
+class TuningJob(Job):
+    """A hyper-parameter tuning job.
+
+    Attributes:
+        children: its training jobs, in the order of their start.
+    """
+
+    records = Records("hyper-parameter-tuning-job")
+    prefix = "HyperParameterTuningJob"
+    word = "hyper-parameter tuning job"
+    ended_at = "HyperParameterTuningEndTime"
+    event = "SageMaker HyperParameter Tuning Job State Change"
+    event_members = ("HyperParameterTuningJobName", "HyperParameterTuningJobArn", "HyperParameterTuningJobStatus")
+
+    def __init__(self, members: Request) -> None:
+        super().__init__(members)
+        self.children: list[TrainingJob] = []
+
+    @property
+    def objective(self) -> dict[str, Any]:
+        """``{"Type", "MetricName"}``"""
+        found: dict[str, Any] = self.record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+        return found
+
+    @property
+    def maximises(self) -> bool:
+        return bool(self.objective["Type"] == "Maximize")
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """How many of its training jobs are where, and how many have given an objective's value."""
+        statuses = Counter(child.status for child in self.children)
+        ended = [child for child in self.children if child.is_over]
+        found = sum(_objective_value(child, self.objective["MetricName"]) is not None for child in ended)
+        return {
+            "TrainingJobStatusCounters": {
+                "Completed": statuses["Completed"],
+                "InProgress": statuses["InProgress"] + statuses["Stopping"],
+                "RetryableError": 0,
+                "NonRetryableError": statuses["Failed"],
+                "Stopped": statuses["Stopped"],
+            },
+            "ObjectiveStatusCounters": {"Succeeded": found, "Pending": len(self.children) - len(ended), "Failed": len(ended) - found},
+        }
+
+    def event_detail(self) -> dict[str, Any]:
+        return {**super().event_detail(), **self.counters()}
 
 
 @operation("sagemaker", "CreateHyperParameterTuningJob")
@@ -43,24 +87,13 @@ def create_tuning_job(request: Request) -> Response:
     search = Search(config)
     _require_resource(config, definition)
     for parent in _parents(request):
-        for child in parent["_children"]:
+        for child in parent.children:
             value = _objective_value(child, objective)
             if value is not None:
-                search.warm_start(child["TunedHyperParameters"], value)
-    record: dict[str, Any] = {
-        **request,
-        "HyperParameterTuningJobArn": JOBS.arn(name),
-        "HyperParameterTuningJobStatus": "InProgress",
-        "CreationTime": now(),
-        "LastModifiedTime": now(),
-        "_children": [],
-        "_stop": threading.Event(),
-        "_lock": threading.RLock(),
-    }
-    add(JOBS, "Hyper-parameter tuning job", name, record)
-    _emit(record)
-    background.start(lambda: run_to_the_end(lambda: _run(record, search), lambda reason: _fail(record, reason)), f"tuning-{name}")
-    return {"HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"]}
+                search.warm_start(child.record["TunedHyperParameters"], value)
+    job = TuningJob(request)
+    job.begin(lambda: _run(job, search))
+    return {"HyperParameterTuningJobArn": job.arn}
 
 
 def _require_resource(config: dict[str, Any], definition: dict[str, Any]) -> None:
@@ -71,7 +104,7 @@ def _require_resource(config: dict[str, Any], definition: dict[str, Any]) -> Non
         raise validation_error(f"Hyperband needs MaxResource, or one of the static hyperparameters {', '.join(_EPOCHS)} to infer it from.")
 
 
-def _parents(request: Request) -> list[dict[str, Any]]:
+def _parents(request: Request) -> list[TuningJob]:
     """The tuning jobs to start warm from."""
     warm = request.get("WarmStartConfig")
     if not warm:
@@ -79,41 +112,41 @@ def _parents(request: Request) -> list[dict[str, Any]]:
     parents = []
     for item in warm["ParentHyperParameterTuningJobs"]:
         name = item["HyperParameterTuningJobName"]
-        parent = JOBS.need(name)
-        if parent["HyperParameterTuningJobStatus"] not in TERMINAL:
+        parent = TuningJob.need(name)
+        if not parent.is_over:
             raise validation_error(f"Parent tuning job {name} is not in a terminal state.")
-        warm_start.require_comparable(name, parent, request)
+        warm_start.require_comparable(name, parent.record, request)
         if warm["WarmStartType"] == "IdenticalDataAndAlgorithm":
-            warm_start.require_identical(name, parent["TrainingJobDefinition"], request["TrainingJobDefinition"])
+            warm_start.require_identical(name, parent.record["TrainingJobDefinition"], request["TrainingJobDefinition"])
         parents.append(parent)
     return parents
 
 
-def _run(record: dict[str, Any], search: Search) -> None:
-    config = record["HyperParameterTuningJobConfig"]
+def _run(job: TuningJob, search: Search) -> None:
+    config = job.record["HyperParameterTuningJobConfig"]
     limits = config["ResourceLimits"]
     most = limits.get("MaxNumberOfTrainingJobs") or search.grid_size or 1
     if search.grid_size is not None:
         most = min(most, search.grid_size)
     deadline = time.monotonic() + limits.get("MaxRuntimeInSeconds", 30 * 86_400)
-    objective = config["HyperParameterTuningJobObjective"]["MetricName"]
-    running: list[tuple[Any, dict[str, Any]]] = []
+    objective = job.objective["MetricName"]
+    running: list[tuple[Any, TrainingJob]] = []
     started = 0
     while True:
-        over = record["_stop"].is_set() or time.monotonic() > deadline
+        over = job.is_stopping or time.monotonic() > deadline
         for pair in list(running):
             trial, child = pair
             if over:
                 _stop_child(child)
-            if child["TrainingJobStatus"] in training.TERMINAL:
+            if child.is_over:
                 running.remove(pair)
                 search.tell(trial, _objective_value(child, objective))
         if config.get("TrainingJobEarlyStoppingType") == "Auto":
-            _stop_hopeless(record, objective, maximise=config["HyperParameterTuningJobObjective"]["Type"] == "Maximize")
+            _stop_hopeless(job)
         while not over and started < most and len(running) < limits["MaxParallelTrainingJobs"]:
             started += 1
             trial, parameters = search.ask()
-            begun = _start_child(record, started, parameters)
+            begun = _start_child(job, started, parameters)
             if begun is None:
                 search.tell(trial, None)
                 continue
@@ -121,146 +154,100 @@ def _run(record: dict[str, Any], search: Search) -> None:
         if not running and (over or started >= most):
             break
         time.sleep(POLL_SECONDS)
-    _finish(record)
+    _finish(job)
 
 
-def _start_child(record: dict[str, Any], number: int, parameters: dict[str, str]) -> dict[str, Any] | None:
-    name = record["HyperParameterTuningJobName"]
-    definition = record["TrainingJobDefinition"]
-    digest = hashlib.sha256(f"{name}-{number}-{sorted(parameters.items())}".encode()).hexdigest()[:8]
-    objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
+def _start_child(job: TuningJob, number: int, parameters: dict[str, str]) -> TrainingJob | None:
+    definition = job.record["TrainingJobDefinition"]
+    digest = hashlib.sha256(f"{job.name}-{number}-{sorted(parameters.items())}".encode()).hexdigest()[:8]
     request = {key: value for key, value in definition.items() if key not in ("StaticHyperParameters", "DefinitionName", "TuningObjective")}
     request |= {
-        "TrainingJobName": f"{name}-{number:03d}-{digest}",
-        "HyperParameters": {**definition.get("StaticHyperParameters", {}), **parameters, "_tuning_objective_metric": objective},
+        "TrainingJobName": f"{job.name}-{number:03d}-{digest}",
+        "HyperParameters": {
+            **definition.get("StaticHyperParameters", {}),
+            **parameters,
+            "_tuning_objective_metric": job.objective["MetricName"],
+        },
     }
     try:
-        child = training.start(request, TuningJobArn=record["HyperParameterTuningJobArn"], TunedHyperParameters=parameters)
+        child = training.start(request, TuningJobArn=job.arn, TunedHyperParameters=parameters)
     except ApiError as error:
-        record["FailureReason"] = str(error)[:REASON_LIMIT]
+        job.record["FailureReason"] = str(error)[:REASON_LIMIT]
         return None
-    record["_children"].append(child)
+    job.children.append(child)
     return child
 
 
-def _objective_value(child: dict[str, Any], objective: str) -> float | None:
-    if child["TrainingJobStatus"] == "Failed":
+def _objective_value(child: TrainingJob, objective: str) -> float | None:
+    if child.status == "Failed":
         return None
-    return next((float(m["Value"]) for m in child["FinalMetricDataList"] if m["MetricName"] == objective), None)
+    return next((float(m["Value"]) for m in child.record["FinalMetricDataList"] if m["MetricName"] == objective), None)
 
 
-def _stop_hopeless(record: dict[str, Any], objective: str, *, maximise: bool) -> None:
+def _stop_hopeless(job: TuningJob) -> None:
     """Stop a job whose objective is worse than the median of running averages of the others at the same epoch.
 
     Source: SageMaker developer guide, "Stop Training Jobs Early" (median rule).
     """
-    series = {child["TrainingJobName"]: [value for name, value in child["_metrics"] if name == objective] for child in record["_children"]}
-    for child in record["_children"]:
-        mine = series[child["TrainingJobName"]]
-        if child["TrainingJobStatus"] != "InProgress" or not mine:
+    objective = job.objective["MetricName"]
+    series = {child.name: [value for name, value in child.series if name == objective] for child in job.children}
+    for child in job.children:
+        mine = series[child.name]
+        if child.status != "InProgress" or not mine:
             continue
         epoch = len(mine)
-        others = [values for name, values in series.items() if name != child["TrainingJobName"] and len(values) >= epoch]
+        others = [values for name, values in series.items() if name != child.name and len(values) >= epoch]
         if len(others) < _EARLY_STOP_AFTER:
             continue
         median = statistics.median(sum(values[:epoch]) / epoch for values in others)
-        if (mine[-1] < median) if maximise else (mine[-1] > median):
+        if (mine[-1] < median) if job.maximises else (mine[-1] > median):
             _stop_child(child)
 
 
-def _stop_child(child: dict[str, Any]) -> None:
+def _stop_child(child: TrainingJob) -> None:
     with contextlib.suppress(ApiError):  # it has ended meanwhile
-        training.stop(child)
+        child.stop()
 
 
-def _finish(record: dict[str, Any]) -> None:
-    children = record["_children"]
-    if not record["_stop"].is_set() and all(child["TrainingJobStatus"] == "Failed" for child in children):
-        reasons = "; ".join(child.get("FailureReason", "") for child in children)[:800]
-        _fail(record, record.get("FailureReason") or f"All training jobs failed: {reasons}")
-        return
-    record["HyperParameterTuningEndTime"] = now()
-    _set_status(record, "Stopped" if record["_stop"].is_set() else "Completed")
-
-
-def _fail(record: dict[str, Any], reason: str) -> None:
-    record |= {"FailureReason": reason, "HyperParameterTuningEndTime": now()}
-    _set_status(record, "Failed")
-
-
-def _set_status(record: dict[str, Any], status: str) -> None:
-    """One that has ended stays so."""
-    with record["_lock"]:
-        if record["HyperParameterTuningJobStatus"] in TERMINAL:
-            return
-        record |= {"HyperParameterTuningJobStatus": status, "LastModifiedTime": now()}
-    _emit(record)
-
-
-def _emit(record: dict[str, Any]) -> None:
-    detail = {
-        "HyperParameterTuningJobName": record["HyperParameterTuningJobName"],
-        "HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"],
-        "HyperParameterTuningJobStatus": record["HyperParameterTuningJobStatus"],
-        **_counters(record),
-    }
-    service_events.emit("aws.sagemaker", "SageMaker HyperParameter Tuning Job State Change", detail, [record["HyperParameterTuningJobArn"]])
-
-
-def _counters(record: dict[str, Any]) -> dict[str, dict[str, int]]:
-    statuses = Counter(child["TrainingJobStatus"] for child in record["_children"])
-    objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
-    ended = [child for child in record["_children"] if child["TrainingJobStatus"] in training.TERMINAL]
-    found = sum(_objective_value(child, objective) is not None for child in ended)
-    return {
-        "TrainingJobStatusCounters": {
-            "Completed": statuses["Completed"],
-            "InProgress": statuses["InProgress"] + statuses["Stopping"],
-            "RetryableError": 0,
-            "NonRetryableError": statuses["Failed"],
-            "Stopped": statuses["Stopped"],
-        },
-        "ObjectiveStatusCounters": {"Succeeded": found, "Pending": len(record["_children"]) - len(ended), "Failed": len(ended) - found},
-    }
+def _finish(job: TuningJob) -> None:
+    if not job.is_stopping and all(child.status == "Failed" for child in job.children):
+        reasons = "; ".join(child.record.get("FailureReason", "") for child in job.children)[:800]
+        raise JobFailed(job.record.get("FailureReason") or f"All training jobs failed: {reasons}")
+    job.change("Stopped" if job.is_stopping else "Completed")
 
 
 @operation("sagemaker", "DescribeHyperParameterTuningJob")
 def describe_tuning_job(request: Request) -> Response:
-    record = JOBS.need(request["HyperParameterTuningJobName"])
-    summaries = _summaries(record)
-    best = _ranked(record, summaries)
-    response = {**public(record), **_counters(record)}
+    job = TuningJob.need(request["HyperParameterTuningJobName"])
+    best = _ranked(job, _summaries(job))
+    response = {**job.describe(), **job.counters()}
     if best:
         response["BestTrainingJob"] = best[0]
     return response
 
 
-def _summaries(record: dict[str, Any]) -> list[dict[str, Any]]:
-    objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+def _summaries(job: TuningJob) -> list[dict[str, Any]]:
+    keys = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingJobStatus", "TunedHyperParameters", "TrainingStartTime",
+            "TrainingEndTime", "FailureReason")  # fmt: skip
     rows = []
-    for child in record["_children"]:
-        row = {
-            key: child[key] for key in ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingJobStatus", "TunedHyperParameters")
-        }
-        row |= {key: child[key] for key in ("TrainingStartTime", "TrainingEndTime", "FailureReason") if key in child}
-        value = _objective_value(child, objective["MetricName"])
-        ended = child["TrainingJobStatus"] in training.TERMINAL
+    for child in job.children:
+        row = child.members(keys)
+        value = _objective_value(child, job.objective["MetricName"])
+        ended = row["TrainingJobStatus"] in TERMINAL
         row["ObjectiveStatus"] = "Succeeded" if ended and value is not None else "Failed" if ended else "Pending"
         if ended and value is not None:
-            row[_METRIC] = {"Type": objective["Type"], "MetricName": objective["MetricName"], "Value": value}
+            row[_METRIC] = {"Type": job.objective["Type"], "MetricName": job.objective["MetricName"], "Value": value}
         rows.append(row)
     return rows
 
 
-def _ranked(record: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    maximise = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["Type"] == "Maximize"
-    return sorted((row for row in rows if _METRIC in row), key=lambda row: row[_METRIC]["Value"], reverse=maximise)
+def _ranked(job: TuningJob, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted((row for row in rows if _METRIC in row), key=lambda row: row[_METRIC]["Value"], reverse=job.maximises)
 
 
 @operation("sagemaker", "ListTrainingJobsForHyperParameterTuningJob")
 def list_children(request: Request) -> Response:
-    record = JOBS.need(request["HyperParameterTuningJobName"])
-    rows = _summaries(record)
+    rows = _summaries(TuningJob.need(request["HyperParameterTuningJobName"]))
     names = {"name": "TrainingJobName", "status": "TrainingJobStatus"}
     own = ["HyperParameterTuningJobName"]
     if request.get("SortBy") == "FinalObjectiveMetricValue":
@@ -282,16 +269,10 @@ def list_tuning_jobs(request: Request) -> Response:
         "LastModifiedTime",
     )
     rows = []
-    for _, record in JOBS.items():
-        config = record["HyperParameterTuningJobConfig"]
-        rows.append(
-            {
-                **{key: record[key] for key in keys},
-                "Strategy": config["Strategy"],
-                "ResourceLimits": config["ResourceLimits"],
-                **_counters(record),
-            }
-        )
+    for job in TuningJob.all():
+        config = job.record["HyperParameterTuningJobConfig"]
+        limits = {"Strategy": config["Strategy"], "ResourceLimits": config["ResourceLimits"]}
+        rows.append({**job.members(keys), **limits, **job.counters()})
     return page(
         rows,
         request,
@@ -304,12 +285,5 @@ def list_tuning_jobs(request: Request) -> Response:
 
 @operation("sagemaker", "StopHyperParameterTuningJob")
 def stop_tuning_job(request: Request) -> Response:
-    record = JOBS.need(request["HyperParameterTuningJobName"])
-    with record["_lock"]:
-        if record["HyperParameterTuningJobStatus"] in TERMINAL:
-            raise validation_error(f"The tuning job is in status {record['HyperParameterTuningJobStatus']} and cannot be stopped.")
-        asked_before = record["_stop"].is_set()
-        record["_stop"].set()
-    if not asked_before:
-        _set_status(record, "Stopping")
+    TuningJob.need(request["HyperParameterTuningJobName"]).stop()
     return {}

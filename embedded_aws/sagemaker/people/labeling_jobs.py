@@ -6,19 +6,17 @@ manifest with own pre-annotation and consolidation functions run here: AWS's bui
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
+from typing import Self
 
-from embedded_aws.core import background
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
+from embedded_aws.sagemaker.jobs.job import TERMINAL, Job
 from embedded_aws.sagemaker.listing import page
 from embedded_aws.sagemaker.people import labeling_run
 from embedded_aws.sagemaker.people.human_task_ui import template_of
 from embedded_aws.sagemaker.people.workteams import need_workteam_arn
 from embedded_aws.sagemaker.service_output import RoleOutput, split_s3_uri
 
-LABELING_JOBS = Records("labeling-job")
-FINAL = ("Completed", "Failed", "Stopped")
 MAX_TIME_LIMIT_SECONDS = 28_800
 """TaskTimeLimitInSeconds of text tasks."""
 _KEPT = (
@@ -27,12 +25,27 @@ _KEPT = (
 )  # fmt: skip
 
 
-def need_job(name: str) -> Request:
-    """Raises ApiError (ResourceNotFound)."""
-    job = LABELING_JOBS.find(name)
-    if job is None:
-        raise ApiError("ResourceNotFound", f'Could not find labeling job "{LABELING_JOBS.arn(name)}".')
-    return job
+class LabelingJob(Job):
+    """A labelling job."""
+
+    records = Records("labeling-job")
+    prefix = "LabelingJob"
+    word = "labeling job"
+    first_status = "Initializing"
+    event = "SageMaker Ground Truth Labeling Job State Change"
+    event_members = ("LabelingJobStatus",)
+    event_statuses = TERMINAL
+
+    @classmethod
+    def need(cls, name: str) -> Self:
+        """Raises ApiError (ResourceNotFound)."""
+        if cls.records.find(name) is None:
+            raise ApiError("ResourceNotFound", f'Could not find labeling job "{cls.records.arn(name)}".')
+        return super().need(name)
+
+    def describe(self) -> Response:
+        """Unlike those of other jobs with its tags."""
+        return dict(self.record)
 
 
 def _check(request: Request) -> None:
@@ -67,57 +80,46 @@ def _check_task(task: Request) -> None:
 
 @operation("sagemaker", "CreateLabelingJob")
 def create_labeling_job(request: Request) -> Response:
-    name = request["LabelingJobName"]
     _check(request)
     output = RoleOutput(request["RoleArn"], request["OutputConfig"].get("KmsKeyId"))
-    now = dt.datetime.now(dt.UTC)
-    job = {
-        **{key: request[key] for key in _KEPT if key in request},
-        "LabelingJobArn": LABELING_JOBS.arn(name),
-        "LabelingJobStatus": "Initializing",
-        "LabelCounters": labeling_run.counters(0, labeled=0, failed=0),
-        "JobReferenceCode": hashlib.sha256(LABELING_JOBS.arn(name).encode()).hexdigest()[:16],
-        "CreationTime": now,
-        "LastModifiedTime": now,
-    }
-    with LABELING_JOBS.lock:
-        if LABELING_JOBS.find(name) is not None:
-            raise ApiError("ResourceInUse", f'Cannot create already existing labeling job "{LABELING_JOBS.arn(name)}".')
-        LABELING_JOBS.add(name, job)
-    background.start(labeling_run.LabelingRun(job, output).run, f"labeling-job-{name}")
-    return {"LabelingJobArn": job["LabelingJobArn"]}
+    reference = hashlib.sha256(LabelingJob.records.arn(request["LabelingJobName"]).encode()).hexdigest()[:16]
+    job = LabelingJob(
+        {
+            **{key: request[key] for key in _KEPT if key in request},
+            "LabelCounters": labeling_run.counters(0, labeled=0, failed=0),
+            "JobReferenceCode": reference,
+        }
+    )
+    job.begin(labeling_run.LabelingRun(job, output).run)
+    return {"LabelingJobArn": job.arn}
 
 
 @operation("sagemaker", "DescribeLabelingJob")
 def describe_labeling_job(request: Request) -> Response:
-    return need_job(request["LabelingJobName"])
+    return LabelingJob.need(request["LabelingJobName"]).describe()
 
 
 @operation("sagemaker", "StopLabelingJob")
 def stop_labeling_job(request: Request) -> Response:
     """Tasks that nobody holds are withdrawn; what is labelled by then is written."""
-    job = need_job(request["LabelingJobName"])
-    if job["LabelingJobStatus"] in FINAL:
-        raise validation_error(f"The labeling job {job['LabelingJobName']} is {job['LabelingJobStatus']} and cannot be stopped.")
-    job["LabelingJobStatus"] = "Stopping"
-    job["LastModifiedTime"] = dt.datetime.now(dt.UTC)
+    LabelingJob.need(request["LabelingJobName"]).stop()
     return {}
 
 
 @operation("sagemaker", "ListLabelingJobs")
 def list_labeling_jobs(request: Request) -> Response:
-    rows = [_summary(job) for _, job in LABELING_JOBS.items()]
+    rows = [_summary(job) for job in LabelingJob.all()]
     return page(rows, request, "LabelingJobSummaryList", name="LabelingJobName", status="LabelingJobStatus")
 
 
-def _summary(job: Request) -> Response:
+def _summary(job: LabelingJob) -> Response:
     keys = (
         "LabelingJobName", "LabelingJobArn", "CreationTime", "LastModifiedTime", "LabelingJobStatus", "LabelCounters", "FailureReason",
         "LabelingJobOutput", "InputConfig",
     )  # fmt: skip
-    task = job["HumanTaskConfig"]
+    task = job.record["HumanTaskConfig"]
     return {
-        **{key: job[key] for key in keys if key in job},
+        **job.members(keys),
         "WorkteamArn": task["WorkteamArn"],
         "PreHumanTaskLambdaArn": task["PreHumanTaskLambdaArn"],
         "AnnotationConsolidationLambdaArn": task["AnnotationConsolidationConfig"]["AnnotationConsolidationLambdaArn"],

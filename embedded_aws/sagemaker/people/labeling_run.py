@@ -12,9 +12,10 @@ import json
 import threading
 from typing import Any
 
-from embedded_aws.core import background, clock
-from embedded_aws.core.api import ApiError, Request
-from embedded_aws.eventbridge import service_events
+from embedded_aws.core import clock
+from embedded_aws.core.api import ApiError
+from embedded_aws.sagemaker.jobs.job import Job
+from embedded_aws.sagemaker.jobs.job_files import JobFailed
 from embedded_aws.sagemaker.people import labeling_documents as documents
 from embedded_aws.sagemaker.people.human_task_ui import read_access, template_of
 from embedded_aws.sagemaker.people.labeling_documents import DocumentError
@@ -24,7 +25,6 @@ from review_page.answers import Answer
 from review_page.questions import TemplateError, classifiers
 from review_page.templates import render
 
-EVENT = "SageMaker Ground Truth Labeling Job State Change"
 DEFAULT_LIFETIME_SECONDS = 864_000
 DEFAULT_CONCURRENT_TASKS = 1_000
 CONSOLIDATION_BATCH = 100
@@ -48,13 +48,13 @@ class _EmulatorReset(Exception):
 
 
 class LabelingRun:
-    """The run of one job, in a thread of its own; ``job`` is the record that DescribeLabelingJob shows."""
+    """The run of one job, in a thread of its own."""
 
-    def __init__(self, job: Request, output: RoleOutput) -> None:
-        self._job, self._output = job, output
-        self._task = job["HumanTaskConfig"]
-        self._attribute: str = job["LabelAttributeName"]
-        self._root = f"{job['OutputConfig']['S3OutputPath'].rstrip('/')}/{job['LabelingJobName']}"
+    def __init__(self, job: Job, output: RoleOutput) -> None:
+        self._job, self._record, self._output = job, job.record, output
+        self._task = self._record["HumanTaskConfig"]
+        self._attribute: str = self._record["LabelAttributeName"]
+        self._root = f"{self._record['OutputConfig']['S3OutputPath'].rstrip('/')}/{job.name}"
         self._objects: list[dict[str, Any]] = []
         self._categories: list[str] = []
         self._open: dict[int, Task] = {}
@@ -65,51 +65,48 @@ class LabelingRun:
         self._generation = QUEUE.generation
 
     def run(self) -> None:
-        """Work until a final status; every failure of the job's inputs, role or functions ends as Failed with its reason."""
+        """Work until a final status.
+
+        Raises:
+            JobFailed: the job's inputs, role or functions fail; the text is the reason.
+        """
         try:
             clock.sleep(INITIALIZING_SECONDS)
             template = self._read_inputs()
-            self._set_status("InProgress")
+            self._job.change("InProgress")
             self._ask_people(template)
             self._consolidate()
-            status = self._write_manifest()
+            self._job.change(self._write_manifest())
         except (OutputRefused, DocumentError, TemplateError, ApiError) as error:
             self._withdraw()
-            self._job["FailureReason"] = f"ClientError: {error.message if isinstance(error, ApiError) else error}"[:1024]
-            status = "Failed"
+            raise JobFailed(f"ClientError: {error.message if isinstance(error, ApiError) else error}") from None
         except _EmulatorReset:
             return
         except Exception:
-            background.log.exception("labeling job %s failed", self._job["LabelingJobName"])
             self._withdraw()
-            self._job["FailureReason"] = "InternalServerError: see the emulator's log"
-            status = "Failed"
-        self._set_status(status, final=True)
-        service_events.emit("aws.sagemaker", EVENT, {"LabelingJobStatus": status}, [self._job["LabelingJobArn"]])
+            raise
 
     # -- inputs ----------------------------------------------------------------------------------------
 
     def _read_inputs(self) -> str:
-        self._objects = documents.read_manifest(self._output.read(self._job["InputConfig"]["DataSource"]["S3DataSource"]["ManifestS3Uri"]))
-        if "LabelCategoryConfigS3Uri" in self._job:
-            self._categories = documents.read_categories(self._output.read(self._job["LabelCategoryConfigS3Uri"]))
+        self._objects = documents.read_manifest(
+            self._output.read(self._record["InputConfig"]["DataSource"]["S3DataSource"]["ManifestS3Uri"])
+        )
+        if "LabelCategoryConfigS3Uri" in self._record:
+            self._categories = documents.read_categories(self._output.read(self._record["LabelCategoryConfigS3Uri"]))
         self._count()
         ui = self._task["UiConfig"]
         return self._output.read(ui["UiTemplateS3Uri"]) if "UiTemplateS3Uri" in ui else template_of(ui["HumanTaskUiArn"])
 
     def _allowed(self) -> int:
         """How many objects people may label, by the stopping conditions."""
-        limits: dict[str, int] = self._job.get("StoppingConditions", {})
+        limits: dict[str, int] = self._record.get("StoppingConditions", {})
         allowed = len(self._objects)
         if "MaxPercentageOfInputDatasetLabeled" in limits:
             allowed = min(allowed, allowed * limits["MaxPercentageOfInputDatasetLabeled"] // 100)
         return min(allowed, limits.get("MaxHumanLabeledObjectCount", allowed))
 
     # -- people ----------------------------------------------------------------------------------------
-
-    @property
-    def _stopping(self) -> bool:
-        return bool(self._job["LabelingJobStatus"] == "Stopping")
 
     def _ask_people(self, template: str) -> None:
         """Send objects while there is room, until every sent one is over; a stopped job withdraws what nobody holds."""
@@ -118,10 +115,10 @@ class LabelingRun:
         while unsent or self._open:
             if QUEUE.generation != self._generation:
                 raise _EmulatorReset
-            if self._stopping:
+            if self._job.is_stopping:
                 unsent.clear()
                 self._withdraw()
-            while unsent and len(self._open) < room and not self._stopping:
+            while unsent and len(self._open) < room and not self._job.is_stopping:
                 self._send(unsent.pop(0), template)
             with self._changed:
                 if self._open:
@@ -134,7 +131,7 @@ class LabelingRun:
     def _send(self, index: int, template: str) -> None:
         data = self._objects[index]
         try:
-            request = documents.pre_annotation_request(self._job["LabelingJobArn"], data)
+            request = documents.pre_annotation_request(self._job.arn, data)
             task_input = documents.read_pre_annotation(self._output.invoke(self._task["PreHumanTaskLambdaArn"], request))
         except (OutputRefused, DocumentError) as error:
             self._fail(index, str(error))
@@ -146,7 +143,7 @@ class LabelingRun:
             return render(template, task_input, read_access(self._output.session))
 
         task = Task(
-            source=self._job["LabelingJobArn"],
+            source=self._job.arn,
             title=self._task["TaskTitle"],
             description=self._task["TaskDescription"],
             workteam_arn=self._task["WorkteamArn"],
@@ -194,7 +191,7 @@ class LabelingRun:
         payload = documents.consolidation_payload({str(index): (self._objects[index], self._answers[index]) for index in batch})
         uri = f"{self._root}/annotations/consolidation-request/iteration-1/{_stamp()}.json"
         self._output.write(uri, json.dumps(payload, ensure_ascii=False))
-        request = documents.consolidation_request(self._job, self._categories, uri)
+        request = documents.consolidation_request(self._record, self._categories, uri)
         function = self._task["AnnotationConsolidationConfig"]["AnnotationConsolidationLambdaArn"]
         contents = documents.read_consolidation(self._output.invoke(function, request), self._attribute)
         for index in batch:
@@ -203,35 +200,27 @@ class LabelingRun:
                 self._fail(index, "The consolidation function returned nothing for this object.")
             else:
                 created = dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat()
-                self._lines[index] = documents.labeled_line(
-                    self._objects[index], content, self._attribute, self._job["LabelingJobName"], created
-                )
+                self._lines[index] = documents.labeled_line(self._objects[index], content, self._attribute, self._job.name, created)
         self._count()
 
     def _write_manifest(self) -> str:
         """Write the output manifest; returns the job's final status."""
         created = dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat()
         for index, reason in self._failures.items():
-            self._lines[index] = documents.failed_line(self._objects[index], reason, self._attribute, self._job["LabelingJobName"], created)
+            self._lines[index] = documents.failed_line(self._objects[index], reason, self._attribute, self._job.name, created)
         lines = [json.dumps(self._lines[index], ensure_ascii=False) for index in sorted(self._lines)]
         uri = f"{self._root}/manifests/output/output.manifest"
         self._output.write(uri, "".join(f"{line}\n" for line in lines))
-        self._job["LabelingJobOutput"] = {"OutputDatasetS3Uri": uri}
+        self._record["LabelingJobOutput"] = {"OutputDatasetS3Uri": uri}
         if self._failures and len(self._failures) == len(self._objects):
             raise DocumentError(f"no object could be labeled; the first failure: {next(iter(self._failures.values()))}")
         limited = self._allowed() < len(self._objects)
-        return "Stopped" if self._stopping or limited else "Completed"
+        return "Stopped" if self._job.is_stopping or limited else "Completed"
 
     # -- the record ------------------------------------------------------------------------------------
 
     def _count(self) -> None:
-        self._job["LabelCounters"] = counters(len(self._objects), labeled=len(self._lines), failed=len(self._failures))
-
-    def _set_status(self, status: str, *, final: bool = False) -> None:
-        """A stop that came meanwhile stays until the run has ended."""
-        if final or not self._stopping:
-            self._job["LabelingJobStatus"] = status
-        self._job["LastModifiedTime"] = dt.datetime.now(dt.UTC)
+        self._record["LabelCounters"] = counters(len(self._objects), labeled=len(self._lines), failed=len(self._failures))
 
 
 def _stamp() -> str:
