@@ -16,7 +16,7 @@ _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_
 
 
 class NoAccount(RuntimeError):
-    """AWS could not be reached, or took no credentials; the text says which and what to do."""
+    """AWS is out of reach, or refuses the credentials. The text says which, and what to do."""
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Account:
         return f"arn:{self.partition}:{service}:{self.settings.region}:{self.id}:{resource}"
 
     def stack(self, name: str) -> dict[str, Any] | None:
-        """DescribeStacks of one stack; None when there is none."""
+        """What DescribeStacks says about one stack; None when the stack does not exist."""
         try:
             found: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
             return found

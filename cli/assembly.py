@@ -31,16 +31,16 @@ _NAME_PROPERTIES = frozenset(
 
 
 class CannotSynthesise(RuntimeError):
-    """``app.py`` refused; the text is its own."""
+    """``app.py`` failed. The text is its own message."""
 
 
 @dataclass(frozen=True)
 class StackTemplate:
-    """One stack: its name, its template, and what stands for what it refers to.
+    """One stack: its name, its template, and the values that its references resolve to.
 
     Args:
         pseudo: values of the pseudo parameters (``AWS::AccountId`` ...).
-        physical: logical id -> physical id, of a stack that is deployed; empty before that.
+        physical: logical id -> physical id, once the stack is deployed; empty before.
         values: parameter name -> value, of what the account already knows (SSM parameters).
     """
 
@@ -57,7 +57,7 @@ class StackTemplate:
                 yield logical, resource
 
     def resolve(self, value: Any) -> Any:
-        """``value`` with intrinsic functions filled in; a resource that does not exist yet gets a name of the right form."""
+        """``value`` with its intrinsic functions resolved. A resource that does not exist yet gets a made-up name of the right form."""
         if isinstance(value, list):
             return [self.resolve(item) for item in value if not _is_no_value(item)]
         if not isinstance(value, dict):
@@ -95,7 +95,7 @@ class StackTemplate:
         return value.split(",") if "List" in declared["Type"] else value
 
     def _example(self, parameter: str) -> str:
-        """What an SSM parameter of the stage will hold, in form: most hold ARNs of what another stack makes."""
+        """An example of what an SSM parameter of the stage will hold. Most parameters hold ARNs of what another stack makes."""
         last = parameter.rsplit("/", 1)[-1]
         arn = f"arn:{self.pseudo['AWS::Partition']}:{{}}:{self.pseudo['AWS::Region']}:{self.pseudo['AWS::AccountId']}:{{}}"
         examples = {

@@ -32,7 +32,7 @@ def stop(message: str, code: int) -> NoReturn:
 
 
 def settings_of(stage: str) -> Settings:
-    """The settings of a stage; ends with exit code 2 when they cannot be used."""
+    """The settings of a stage. Settings that cannot be used end the command with exit code 2."""
     try:
         return load_settings(ROOT / "settings" / f"{stage}.yaml")
     except SettingsError as error:
@@ -44,7 +44,7 @@ def print_json(document: Any) -> None:
 
 
 def show(findings: Sequence[Finding], console: Console, *, everything: bool) -> None:
-    """Findings under their checks; what is well in one line a check unless ``everything`` is wanted."""
+    """Print the findings under their checks. A check without problems gets one line, unless ``everything`` is wanted."""
     for check in dict.fromkeys(finding.check for finding in findings):
         of_check = [finding for finding in findings if finding.check == check]
         quiet = [finding for finding in of_check if finding.level is Level.OK]
@@ -67,7 +67,7 @@ def _show_one(finding: Finding, console: Console) -> None:
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """``12 ok, 1 failure``, leaving out what does not occur."""
+    """``12 ok, 1 failure``: only the levels that occur."""
     words = {level: number for level, number in counts(findings).items() if number}
     plural = ("failure", "warning")
     return ", ".join(f"{number} {level}{'s' if number > 1 and level in plural else ''}" for level, number in words.items())

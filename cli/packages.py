@@ -25,7 +25,7 @@ _INSTANCE_TYPES = ("SupportedRealtimeInferenceInstanceTypes", "SupportedTransfor
 
 
 def with_image(package: Mapping[str, Any], image: str) -> dict[str, Any]:
-    """CreateModelPackage of the same model with another image. A repeated call makes no second package, by its token.
+    """The request that registers the same model with another image. Its token keeps a repeated call from making a second package.
 
     Args:
         package: DescribeModelPackage's answer.
@@ -49,7 +49,7 @@ def with_image(package: Mapping[str, Any], image: str) -> dict[str, Any]:
 
 
 def of_image(sagemaker: Any, arn: str, image: str) -> str:
-    """ARN of the package with this image: itself when it has it already, else a new version in its group."""
+    """ARN of the package with this image: the same package if it has the image already, else a new version in its group."""
     package = sagemaker.describe_model_package(ModelPackageName=arn)
     if all(container["Image"] == image for container in package["InferenceSpecification"]["Containers"]):
         return arn

@@ -60,7 +60,7 @@ def _execution_role(examination: Examination, command: str) -> Iterator[Finding]
 
 
 def names_free(examination: Examination) -> Iterator[Finding]:
-    """Literal names that something else has already: CloudFormation would fail at the first of them."""
+    """Find literal names that are taken already. CloudFormation would fail at the first of them."""
     for template in examination.templates:
         if template.name in examination.physical:
             continue
@@ -103,7 +103,7 @@ def _exists(examination: Examination, kind: str, name: str) -> bool:
 
 
 def dataset_key(examination: Examination) -> Iterator[Finding]:
-    """A key of a team's own dataset, and once deployed the app's own key: enabled, and open for this account's policies."""
+    """Check the key of a team's own dataset and, once it exists, the app's key: enabled, and open for this account's IAM policies."""
     keys = {"dataset.kms_key_arn": examination.settings.dataset.kms_key_arn}
     keys[examination.account.parameter_name("key-arn")] = examination.account.parameter("key-arn")
     looked = False

@@ -28,7 +28,7 @@ class Need:
 
 
 def needs(settings: Settings) -> list[Need]:
-    """What the largest moment of a stage needs: a tuning at its widest, and an endpoint whose fleet is being replaced."""
+    """What a stage needs at most: a tuning with all its parallel jobs, and an endpoint while one fleet replaces the other."""
     tuning, hosting = settings.tuning, settings.hosting
     most = hosting.scaling.max_instances if hosting.scaling else hosting.initial_instance_count
     parallel = max(tuning.max_parallel_jobs, 1)

@@ -66,7 +66,7 @@ class Check:
 
 
 def run_checks(examination: Examination, checks: Iterable[Check], on_start: Callable[[Check], None] | None = None) -> Iterator[Finding]:
-    """Every finding of every check. A call that the caller may not make becomes ``unknown``, and the other checks go on."""
+    """Run every check and return all findings. A call that the caller may not make becomes ``unknown``; the other checks go on."""
     for check in checks:
         if on_start is not None:
             on_start(check)

@@ -43,7 +43,7 @@ def roles(examination: Examination) -> Iterator[Finding]:
 
 
 def policies_of(template: StackTemplate, role: str) -> list[dict[str, Any]]:
-    """The policy documents of a role, resolved: inline ones and those of ``AWS::IAM::Policy`` that name it."""
+    """The resolved policy documents of a role: the inline ones, and those of each ``AWS::IAM::Policy`` that names the role."""
     found = [policy["PolicyDocument"] for policy in template.document["Resources"][role]["Properties"].get("Policies", [])]
     for _, policy in template.resources("AWS::IAM::Policy"):
         if {"Ref": role} in policy["Properties"].get("Roles", []):
@@ -52,7 +52,7 @@ def policies_of(template: StackTemplate, role: str) -> list[dict[str, Any]]:
 
 
 def grants_of(documents: list[dict[str, Any]]) -> list[Grant]:
-    """Every Allow statement as calls: wildcards in a resource get an example, actions with a wildcard are left out."""
+    """Turn every Allow statement into calls. A wildcard in a resource becomes an example; an action with a wildcard is left out."""
     found = []
     for document in documents:
         for statement in _listed(document["Statement"]):
@@ -67,7 +67,7 @@ def grants_of(documents: list[dict[str, Any]]) -> list[Grant]:
 
 
 def _satisfying(conditions: dict[str, dict[str, Any]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """A request's context under which the conditions hold; negated ones hold without any."""
+    """A request context that meets the conditions. Negated conditions are met without any context."""
     context = {}
     for operator, keys in conditions.items():
         plain = operator.split(":")[-1].removesuffix("IfExists")

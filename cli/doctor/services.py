@@ -55,7 +55,7 @@ def _imported_team(sagemaker: Any, arn: str) -> Finding:
 
 
 def closed_services(examination: Examination) -> Iterator[Finding]:
-    """A2I, Ground Truth and data capture are closed to new customers. No call says whether an account is one: what it has used does."""
+    """A2I, Ground Truth and data capture are closed to new customers. No call says whether an account is one, so its past use decides."""
     settings, sagemaker = examination.settings, examination.account.client("sagemaker")
     yield _closed(
         "Amazon A2I",
@@ -107,7 +107,7 @@ def api_log_role(examination: Examination) -> Iterator[Finding]:
 
 
 def images(examination: Examination) -> Iterator[Finding]:
-    """Every container image that a template names, asked for as a pull would."""
+    """Ask for every container image that a template names, as a pull would."""
     found = sorted({match.group(0) for template in examination.templates for match in _IMAGE.finditer(str(_strings(template.document)))})
     if not found:
         yield Finding("images", Level.FAILURE, "No template names a container image: the templates are not those of this app")

@@ -14,7 +14,7 @@ _NEWEST = 50
 
 
 def capture(run: Run) -> str:
-    """A captured line in S3; AWS writes it within minutes."""
+    """Wait for a captured line in S3. AWS writes it within minutes."""
     by = run.settings.hosting.capture
     if by == "off":
         raise LegSkipped("hosting.capture is off: nothing is captured")
@@ -34,7 +34,7 @@ def _by_endpoint(run: Run) -> str:
 
 
 def _by_app(run: Run) -> str:
-    """The stored prediction of the leg prediction; before a release a record of its own, whose line is removed again."""
+    """Use the prediction of the leg ``prediction``. Before a release, store a record of this leg's own and remove its line later."""
     bucket = run.account.bucket("capture")
     name, variant = run.made.get("prediction") or _own_record(run)
     key = run.wait("the captured line (a minute or two on AWS)", lambda: _object_with(run, bucket, variant, name))
@@ -44,7 +44,7 @@ def _by_app(run: Run) -> str:
 
 
 def _own_record(run: Run) -> tuple[str, str]:
-    """(prediction id, variant) of a record that is put into the table as the API would."""
+    """Put a record into the table as the API would; returns its prediction id and its variant."""
     name, variant, now = f"smoke{run.id}c", "challenger", datetime.now(UTC)
     table = run.table()
     item: dict[str, Any] = {

@@ -69,7 +69,7 @@ def smoke(  # noqa: PLR0917  (typer passes every option by its name)
 
 
 def _run(run: Run, legs: list[Leg], console: Console) -> tuple[list[Outcome], list[str]]:
-    """The legs, then the removal, which an interruption does not skip."""
+    """Run the legs, then remove what they made, even after an interruption."""
 
     def ended(outcome: Outcome) -> None:
         console.print(

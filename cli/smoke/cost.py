@@ -47,7 +47,7 @@ def estimate(settings: Settings, minutes: float, price: Callable[[str, str], flo
 
 
 def list_price(session: Any, region: str) -> Callable[[str, str], float | None]:
-    """On-demand prices from AWS's price list, which answers in us-east-1; None for what it does not tell."""
+    """On-demand prices from AWS's price list, whose API is in us-east-1; None where the list has no price."""
     client = session.client("pricing", region_name="us-east-1")
 
     def price(instance_type: str, component: str) -> float | None:

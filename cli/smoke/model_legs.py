@@ -20,7 +20,7 @@ _ROWS = {"train": 30, "validation": 12, "test": 24}
 
 
 def tuning(run: Run) -> str:
-    """The deployed tuning machine with one training job. A refusal by the gates is a good end: the texts are made up."""
+    """Run the deployed tuning machine with one training job. The gates may refuse the model, because the texts are made up."""
     account = run.account
     if not account.parameter("base-model"):
         raise LegFailed("the parameter base-model does not exist: deploy the stacks first (`npx cdk deploy --all`)")
@@ -102,7 +102,7 @@ def _training_job(run: Run, states: Any, execution: str) -> dict[str, Any] | Non
 
 
 def _remove_later(run: Run, job: dict[str, Any]) -> None:
-    """Artifact, checkpoints and evaluations of the run. Jobs themselves cannot be deleted; they cost nothing."""
+    """Note the run's artifact, checkpoints and evaluations for removal. SageMaker cannot delete jobs; they cost nothing."""
     bucket, name = run.account.bucket("models"), job["TrainingJobName"]
     for prefix in (f"training/{name}/", f"checkpoints/{run.made['tuning_job']}/"):
         run.undo(f"s3://{bucket}/{prefix}", partial(remove_objects, run, bucket, prefix))
@@ -127,7 +127,7 @@ def remove_objects(run: Run, bucket: str, prefix: str) -> None:
 
 
 def endpoint(run: Run) -> str:
-    """One instance of the stage's type with the model that the tuning left, under the endpoint's own role."""
+    """Serve the model of the leg ``tuning`` on one instance of the stage's type, under the endpoint's role."""
     job = run.made.get("training_job")
     if job is None or job["TrainingJobStatus"] != "Completed":
         raise LegSkipped("the leg tuning left no model to serve")
@@ -169,7 +169,7 @@ def endpoint(run: Run) -> str:
 
 
 def capture_prefix(run: Run) -> str:
-    """Below the stage's own endpoint, where its role may write; no partition of the drift query's table."""
+    """A prefix where the endpoint's role may write, and that is no partition of the drift query's table."""
     return f"capture/{run.account.prefix}/smoke"
 
 

@@ -23,7 +23,7 @@ class LegSkipped(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one leg. ``status`` is ``passed``, ``failed`` or ``skipped``; ``seconds`` of wall time."""
+    """How one leg ended. ``status`` is ``passed``, ``failed`` or ``skipped``; ``seconds`` are wall time."""
 
     leg: str
     status: str
@@ -52,7 +52,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of the resources of this run: ``<prefix>-smoke-<id>``."""
+        """The name of this run's resources: ``<prefix>-smoke-<id>``."""
         return f"{self.account.prefix}-smoke-{self.id}"
 
     def table(self) -> Any:
@@ -61,7 +61,7 @@ class Run:
         return resource.Table(f"{self.account.prefix}-predictions")
 
     def undo(self, what: str, remove: Callable[[], None]) -> None:
-        """Promise to remove something; called right before it is made, so that nothing is forgotten when a call fails half-way."""
+        """Note something for removal. Call this right before making the thing, so that nothing is left over when a call fails half-way."""
         self._undo.append((what, remove))
 
     def wait(self, what: str, probe: Callable[[], Any]) -> Any:
@@ -103,7 +103,7 @@ class Leg:
 
 
 def run_legs(run: Run, legs: Iterable[Leg], on_end: Callable[[Outcome], None]) -> list[Outcome]:
-    """Every leg's outcome; a failed one does not keep the others from running."""
+    """Run every leg and return the outcomes. A failed leg does not keep the others from running."""
     outcomes = []
     for leg in legs:
         began = time.monotonic()

@@ -23,7 +23,7 @@ _EXECUTE_API = re.compile(r"^([a-z0-9]+)\.execute-api\.")
 
 
 def prediction(run: Run) -> str:
-    """``POST /predict``, signed. Without a release the API says so, which proves the way to it."""
+    """Send a signed ``POST /predict``. Without a release the API must say so, which also proves the way to it."""
     status, body = _call(run, {"text": _TEXT})
     if status == 200:
         name, table = body["prediction_id"], run.table()
@@ -55,7 +55,7 @@ def _call(run: Run, document: dict[str, Any]) -> tuple[int, Any]:
 
 
 def _reachable(run: Run, url: str) -> str:
-    """Behind ``AWS_ENDPOINT_URL`` every API is below one path of the embedded AWS; the name of the API has no address there."""
+    """The API's address: with ``AWS_ENDPOINT_URL`` every API is below one path, because its own name has no address there."""
     base, address = run.account.client("sts").meta.endpoint_url, urlsplit(url)
     match = _EXECUTE_API.match(address.netloc)
     if match is None or urlsplit(base).hostname not in ("127.0.0.1", "localhost"):
@@ -64,7 +64,7 @@ def _reachable(run: Run, url: str) -> str:
 
 
 def review(run: Run) -> str:
-    """A review is asked for through the queue, seen in review, stopped, and seen to end among the dead letters, as a stopped one must."""
+    """Ask for a review through the queue, see it in review, stop it, and wait until it is a dead letter, as a stopped one must be."""
     if run.settings.review.backend != "a2i":
         raise LegSkipped(f"review.backend is {run.settings.review.backend}: nobody is asked")
     name, table, sqs = f"smoke{run.id}", run.table(), run.account.client("sqs")
@@ -101,7 +101,7 @@ def _request(run: Run, name: str) -> ReviewRequest:
 
 
 def _take_dead_letter(run: Run, queue: str, name: str) -> None:
-    """Delete this run's message and leave every other one visible again at once."""
+    """Delete this run's message. Every other message is visible again at once."""
     sqs, deadline = run.account.client("sqs"), time.monotonic() + 60
     while time.monotonic() < deadline:
         messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1, VisibilityTimeout=20).get("Messages", [])
@@ -115,7 +115,7 @@ def _take_dead_letter(run: Run, queue: str, name: str) -> None:
 
 
 def drift(run: Run) -> str:
-    """The drift function as the schedule invokes it; without a release, Athena reads the capture table by itself."""
+    """Invoke the drift function as the schedule does. Without a release, only query the capture table with Athena."""
     account = run.account
     function = f"{account.prefix}-detect-drift"
     answer = account.client("lambda").invoke(FunctionName=function, Payload=b"{}")

@@ -1,4 +1,4 @@
-"""What starting a container's program costs: a Python of its own, or one forked from a process that has torch already."""
+"""What starting a container's program costs: as a Python process of its own, or forked from a process that has imported torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NotReady(RuntimeError):
 
 @contextmanager
 def start(folder: Path) -> Iterator[Comparison]:
-    """With a fork server of its own, whose socket is in ``folder``, an empty one. Raises NotReady."""
+    """Compare both ways, with a fork server of its own. ``folder`` is empty and gets the server's socket. Raises NotReady."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     server = subprocess.Popen(
         [sys.executable, "-I", str(CONTAINER / "fork_server.py"), "socket", *IMAGE_MODULES], cwd=folder, env=environment

@@ -48,7 +48,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of two values or more."""
+        """The spread of two values or more."""
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(median, low, high)
 
@@ -70,7 +70,7 @@ def measure(
     on_round: Callable[[], None] = nothing,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Seconds a unit by way, one per round, after one round that does not count (imports, caches).
+    """Seconds per unit of each way, one number per round. A first round for imports and caches does not count.
 
     The order moves on by one in each round: none always runs after the same other.
     """

@@ -25,11 +25,11 @@ class SeedRun:
 
     @property
     def ended(self) -> bool:
-        """Whether the loop came to an end; that the gates refuse every model is one."""
+        """Whether the loop came to an end. A refusal of every model by the gates is an end, too."""
         return self.code in (0, 3)
 
     def row(self) -> tuple[str, ...]:
-        """A cell for each of COLUMNS; a run without a comparison says why in place of its figures."""
+        """A cell for each of COLUMNS. A run without a comparison has the reason in place of its figures."""
         compared = self.summary.get("before_after") or {}
         if {"tweets", "amazon"} - set(compared):
             return (str(self.seed), "", "", str(self.summary.get("outcome", "no summary")), str(self.summary.get("reason", "")), "", "")
@@ -57,7 +57,7 @@ def markdown(runs: Sequence[SeedRun]) -> str:
 
 
 def run_demo(seed: int, folder: Path, *, quick: bool) -> SeedRun:
-    """One demo to its end, with an embedded AWS and the output folder ``seed-<seed>`` of its own; interrupted, it stops the demo too."""
+    """Run one demo to its end, with its own embedded AWS and output folder ``seed-<seed>``. An interruption stops the demo, too."""
     output = folder / f"seed-{seed}"
     output.mkdir(parents=True, exist_ok=True)
     summary = output / "summary.json"

@@ -77,7 +77,7 @@ def _load(session: Session, package: str, folder: Path) -> LoadedModel:
 
 
 def path(app: Released) -> Comparison:
-    """The same texts, one at a time, by each way in."""
+    """Compare the ways in, with the same texts, one at a time."""
     texts = app.texts[:CALLS]
     return Comparison(
         "path",
@@ -92,7 +92,7 @@ def path(app: Released) -> Comparison:
 
 
 def batch(app: Released) -> Comparison:
-    """InvokeEndpoint with one text a call, and with more."""
+    """Compare InvokeEndpoint with one text per call and with several."""
     texts = app.texts[:64]
     ways = [Way(f"{size} a call", partial(_in_calls, app, texts, size), len(texts)) for size in (1, 16, 64)]
     return Comparison("batch", f"{len(texts)} texts through InvokeEndpoint", "text", ways)
@@ -104,7 +104,7 @@ def _in_calls(app: Released, texts: Sequence[str], size: int) -> None:
 
 
 def cold(app: Released) -> Comparison:
-    """A call of a function that has just been configured anew, which ends its processes, and of one that was called before."""
+    """Compare a function's first call after a new configuration, which ends its processes, with a later call."""
     function, functions, text = f"{app.session.prefix}-predict", app.session.client("lambda"), app.texts[0]
     memory = functions.get_function_configuration(FunctionName=function)["MemorySize"]
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def synth(folder: Path) -> Comparison:
-    """In processes of their own; the assembly goes to ``folder``."""
+    """Time synthesis and its imports in processes of their own. The assembly goes to ``folder``."""
 
     def run(*arguments: str) -> None:
         subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, capture_output=True)

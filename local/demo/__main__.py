@@ -163,7 +163,7 @@ def main() -> int:
 
 
 def _end_in_order() -> None:
-    """SIGTERM and a closed terminal end a run as Ctrl-C does: nothing is left running. Under ``nohup`` a closed terminal does not."""
+    """Make SIGTERM and a closed terminal end a run as Ctrl-C does. Under ``nohup`` a closed terminal ends nothing."""
     terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def hang_up(number: int, frame: FrameType | None) -> NoReturn:
@@ -179,7 +179,7 @@ def _end_in_order() -> None:
 
 
 def _start(arguments: argparse.Namespace, summary: Summary, console: Console) -> Session:
-    """An embedded AWS with an empty state, on its way up."""
+    """Start an embedded AWS with an empty state. It is not up yet when this returns."""
     build.require_node()
     budget = QUICK if arguments.quick else FULL
     if arguments.capture != "endpoint":
@@ -197,7 +197,7 @@ def _start(arguments: argparse.Namespace, summary: Summary, console: Console) ->
 
 
 def _in_words(error: Exception, arguments: argparse.Namespace) -> str:
-    """What happened and what to do. A full disk shows in many ways, in other processes too, so it is looked at."""
+    """What happened, and what to do. A full disk causes many different errors, also in other processes, so the free space is checked."""
     text = str(error)
     if isinstance(error, OSError):
         text = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
@@ -210,7 +210,7 @@ def _in_words(error: Exception, arguments: argparse.Namespace) -> str:
 
 
 def _free_bytes(folder: Path) -> int:
-    """On the file system of a folder that may not exist yet."""
+    """Free bytes on the file system of a folder that may not exist yet."""
     existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
     return shutil.disk_usage(existing).free
 

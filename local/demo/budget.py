@@ -1,4 +1,4 @@
-"""How much a run does: the whole loop, or a quick one that goes the same way with less of everything."""
+"""How much a run does: the whole loop, or a quick one with the same steps and less of everything."""
 
 from __future__ import annotations
 

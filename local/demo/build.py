@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class GatesRefused(RuntimeError):
-    """No candidate of a tuning passed the gates: an outcome of the demo, with the reasons, not a fault of it."""
+    """No candidate of a tuning passed the gates. This is an outcome of the demo, not a fault. The text has the reasons."""
 
 
 def make_dataset(session: Session, *, seed: int, labels_shuffled: bool) -> Path:
@@ -39,7 +39,7 @@ def make_dataset(session: Session, *, seed: int, labels_shuffled: bool) -> Path:
 
 
 def require_node() -> None:
-    """Raises DemoFailed when the CDK could not run; asked before anything is started."""
+    """Check, before anything starts, that the CDK can run. Raises DemoFailed."""
     if shutil.which("node") is None:
         raise DemoFailed("node is not on the PATH: synthesis (AWS CDK) needs Node.js 22, or 20 at least; install it, then start again")
 
@@ -88,7 +88,7 @@ def _running_total(sizes: list[int]) -> list[int]:
 
 
 def upload(session: Session, dataset: Path) -> None:
-    """What an operator does once: the dataset version and the base model into the data bucket, and the parameter."""
+    """Upload the dataset version and the base model to the data bucket and set the parameter, as an operator does once."""
     s3, bucket = session.client("s3"), session.bucket("data")
     prefix = f"datasets/{session.summary.dataset['version']}"
     files = {f"{prefix}/{path.relative_to(dataset)}": path for path in sorted(dataset.rglob("*")) if path.is_file()}
@@ -187,7 +187,7 @@ def read_scores(session: Session, packages: list[dict[str, Any]]) -> None:
 
 
 def release(session: Session, packages: list[dict[str, Any]]) -> None:
-    """First release, by the rollout state machine: the best candidate as champion, the second best as challenger beside it.
+    """Make the first release with the rollout state machine: the best candidate as champion, the second best as challenger.
 
     Raises:
         DemoFailed: the release did not come into place, with the reason.

@@ -67,7 +67,7 @@ def count_states(session: Session) -> dict[str, int]:
 
 
 def wait_for_reviews(session: Session) -> None:
-    """Wait until no review is open; what stays open counts as it is."""
+    """Wait until no review is open. Reviews that stay open are counted as open."""
     deadline = time.monotonic() + REVIEW_SECONDS
     states = count_states(session)
     total = states.get("requested", 0) + states.get("in_review", 0)
@@ -113,7 +113,7 @@ def assess_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
 
 
 def assess_quiet(session: Session, answers: Sequence[dict[str, Any]]) -> None:
-    """The drift check before any drift; waits for capture to store as many of the champion's answers as a window needs, if there are."""
+    """Run the drift check before any drift. If the champion has answered enough texts for a window, wait until capture has stored them."""
     by_champion = sum(answer["variant"] == "champion" for answer in answers)
     if by_champion >= session.settings.drift.window_predictions:
         session.summary.drift.append(_scored(session, "reviews", len(answers)))
@@ -149,7 +149,7 @@ def _alarm_state(session: Session) -> str:
 
 
 def drift_to_tweets(session: Session, tweets: Sequence[str]) -> int:
-    """Tweets instead of reviews, a batch at a time, until drift is found and enough labels are there; returns how many.
+    """Send tweets instead of reviews, in batches, until drift is found and there are enough labels; returns how many were sent.
 
     The alarm looks at whole periods of the check's schedule (in scaled time), so it rings some batches after the score that it is about.
 
@@ -206,7 +206,7 @@ def _wait_for_alarm(session: Session, sent: int) -> None:
 
 
 def drift_after_retraining(session: Session, tweets: Sequence[str]) -> int:
-    """The same kind of texts to the promoted model, until its own window is full; returns how many were sent.
+    """Send the same kind of texts to the promoted model until its own window is full; returns how many were sent.
 
     Raises:
         DemoFailed: the window did not fill.
@@ -237,7 +237,7 @@ def alarm_after_retraining(session: Session) -> None:
 
 
 def account(session: Session, answered: int) -> None:
-    """Every answered prediction against the states in the table: nothing may be unaccounted for."""
+    """Reconcile the answered predictions with the states in the table. Every prediction must be in one state."""
     states = count_states(session)
     known = ("not_required", "requested", "in_review", "reviewed", "dead_lettered")
     predictions = {"accepted": answered, **{state: states.get(state, 0) for state in known}}
@@ -247,7 +247,7 @@ def account(session: Session, answered: int) -> None:
 
 
 def tweets_by_use(seed: int, held_out: int) -> tuple[list[RatedText], list[Row]]:
-    """Tweets to send, and held-out ones that are neither sent nor trained on: disjoint, drawn at random."""
+    """Draw two disjoint random sets of tweets: those to send, and held-out ones that are neither sent nor trained on."""
     rated = corpus.rated_texts("tweets")
     random.Random(seed).shuffle(rated)  # noqa: S311  (a repeatable draw)
     return rated[held_out:], [item.row for item in rated[:held_out]]

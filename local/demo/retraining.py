@@ -1,4 +1,4 @@
-"""The last part of the demo: retraining on people's labels, the rollout of the new model, and both models on held-out texts."""
+"""The last part of the demo: retraining on people's labels, the new model's rollout, and a comparison on held-out texts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def what_became_of(labels: Mapping[str, int]) -> str:
 
 
 def _start(session: Session) -> str:
-    """The execution that the alarm or the labels' schedule has started already, or that asking as the schedule does starts now."""
+    """The execution that the alarm or the schedule has started already. If there is none, ask for one as the schedule does."""
     running = _newest_execution(session)
     if running is None:
         response = session.client("lambda").invoke(FunctionName=f"{session.prefix}-decide-retraining", Payload=b"{}")
@@ -140,7 +140,7 @@ class ModelPair:
 
 
 def compare_models(session: Session, models: ModelPair, domains: Mapping[str, Sequence[Row]], train: Sequence[Row], seed: int) -> None:
-    """Old and new model on the same held-out texts of each domain: one evaluation job a domain, as the tuning runs them."""
+    """Compare the old and the new model on the same held-out texts. Each domain has one evaluation job, as in a tuning."""
     jobs = {}
     for domain, rows in domains.items():
         folder = session.output / "comparison" / domain
@@ -162,7 +162,7 @@ def compare_models(session: Session, models: ModelPair, domains: Mapping[str, Se
 
 
 def _start_evaluation(session: Session, folder: Path, name: str, models: ModelPair, seed: int) -> str:
-    """An evaluation job with the definition of the last one that the tuning ran, on other texts and models; returns its name."""
+    """Start an evaluation job like the last one of the tuning, on other texts and models; returns its name."""
     sagemaker, s3 = session.client("sagemaker"), session.client("s3")
     prefix = f"datasets/comparison-{name}"
     for path in folder.rglob("*"):

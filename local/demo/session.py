@@ -1,4 +1,4 @@
-"""What every step of the demo works with: the emulator, clients, the console, and the summary it fills in."""
+"""What every step of the demo works with: the embedded AWS, clients, the console, and the summary."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Session:
 
     @cached_property
     def predict_url(self) -> str:
-        """The prediction API on this machine: the emulator serves every API below one path."""
+        """The prediction API on this machine. The embedded AWS serves every API below one path."""
         address = urlsplit(self.outputs[f"{self.prefix}-endpoint"]["PredictUrl"])
         match = _EXECUTE_API.match(address.netloc)
         if match is None:
@@ -156,7 +156,7 @@ class Session:
             self.summary.write(self.output / "summary.json")
 
     def say(self, text: str) -> None:
-        """A line of the running step: wrapped under its title on a terminal, whole in a file."""
+        """Print a line of the running step. A terminal gets it wrapped under the step's title, a file in one piece."""
         self.console.print(Padding(text, (0, 0, 0, 2)) if self.console.is_terminal else f"  {text}", highlight=False)
 
     @contextmanager

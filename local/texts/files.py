@@ -33,7 +33,7 @@ Record = dict[str, Any] | UnreadableRecord
 
 
 def read_records(path: Path, allowed: Sequence[str], required: Sequence[str]) -> Iterator[tuple[int, Record]]:
-    """(line on which it begins, fields by name) of every record; a record that cannot be read is its problem.
+    """Yield each record's first line number with its fields by name, or with an UnreadableRecord.
 
     Args:
         allowed, required: names of columns. Of a CSV record, an empty field that is not required is left out.

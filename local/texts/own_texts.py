@@ -1,4 +1,4 @@
-"""A team's own labelled texts, from CSV or JSON lines, as dataset rows: every problem named with its line, nothing guessed."""
+"""A team's own labelled texts, from CSV or JSON lines, as dataset rows. Every problem is named with its line; nothing is guessed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def read_texts(path: Path, labels: Sequence[str], *, longest: int) -> OwnTexts:
 
 
 def missing_labels(splits: Mapping[str, Sequence[Row]], labels: Sequence[str]) -> list[str]:
-    """``"split: label"`` for each label without a text in a split: it could be neither learnt nor measured there."""
+    """``"split: label"`` for each label that has no text in a split, and so could not be learnt or measured there."""
     return [f"{split}: {label}" for split, rows in splits.items() for label in labels if label not in Counter(row.label for row in rows)]
 
 

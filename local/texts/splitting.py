@@ -9,7 +9,7 @@ from contracts.dataset import Row
 
 
 def split_by_group(rows: Iterable[Row], *, seed: int, test: float = 0.25, validation: float = 0.15) -> dict[str, list[Row]]:
-    """Split whole groups at random, so that sentences of one review never stand on both sides.
+    """Split whole groups at random, so that the sentences of one review are all in the same split.
 
     Args:
         test: share of the groups, 0..1, as ``validation``; the rest is for training.

@@ -44,7 +44,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def prepare(texts: Path | None, settings: Settings, output: Path, *, seed: int) -> tuple[str, Mapping[str, Sequence[Row]], int]:
-    """Write ``datasets/<version>/`` and ``base-model/`` below ``output``, all of it or nothing.
+    """Write ``datasets/<version>/`` and ``base-model/`` below ``output``: both, or nothing.
 
     Returns:
         The version, its rows by split, and how many repeated lines were left out.
