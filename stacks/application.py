@@ -13,7 +13,7 @@ from stacks.labeling import LabelingStack
 from stacks.monitoring import MonitoringStack
 from stacks.retraining import RetrainingStack
 from stacks.review import ReviewStack
-from stacks.rollout import RolloutStack
+from stacks.rollout.stack import RolloutStack
 from stacks.settings import Settings
 from stacks.tuning import TuningStack
 

@@ -20,12 +20,12 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from contracts.names import CHALLENGER, CHAMPION, NO_RELEASE, VARIANTS
+from stacks.constructs.endpoint_alarms import VariantAlarms, green_alarm_prefix
+from stacks.constructs.endpoint_role import EndpointRole
+from stacks.constructs.prediction_api import PredictionApi
 from stacks.constructs.shared import SharedResources
-from stacks.endpoint_alarms import VariantAlarms, green_alarm_prefix
-from stacks.endpoint_role import EndpointRole
 from stacks.images import has_local_storage
 from stacks.names import Names
-from stacks.prediction_api import PredictionApi
 from stacks.settings import Settings
 from stacks.settings.scaling import ScalingSettings
 

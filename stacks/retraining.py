@@ -19,7 +19,7 @@ from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.monitoring import LOOKBACK_HOURS
 from stacks.names import Names
-from stacks.rollout import longest_rollout_hours
+from stacks.rollout.stack import longest_rollout_hours
 from stacks.settings import Settings
 from stacks.tuning_jobs import longest_hours, outside_dataset
 

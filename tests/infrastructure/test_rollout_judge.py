@@ -13,7 +13,7 @@ from lambdas.common.environment import read_environment
 from lambdas.rollout.judge_rollout import handler as judge
 from lambdas.rollout.judge_rollout.policy import Policy, WithoutReviews
 from stacks.application import FEATURE_FLAGS
-from stacks.rollout import RolloutStack
+from stacks.rollout.stack import RolloutStack
 from stacks.settings import load_settings
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"

@@ -14,7 +14,7 @@ from endpoint_choices import DEV, hosting, stack_of, variant_alarms
 from lambdas.rollout.plan_rollout.plan import Kind
 from lambdas.rollout.progress import Outcome
 from stacks.application import FEATURE_FLAGS
-from stacks.rollout import RolloutStack
+from stacks.rollout.stack import RolloutStack
 from stacks.settings import Settings
 
 EVENTS_OF_A_POLL = 9

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from lambdas.prediction.predict.handler import SIDE
 from lambdas.prediction.predict.model import CONNECT_SECONDS, client_config, invoke, read_timeouts
-from stacks.prediction_api import TIMEOUT_SECONDS
+from stacks.constructs.prediction_api import TIMEOUT_SECONDS
 from stacks.settings.api import ApiSettings
 
 DEADLINES = range(4, 19)

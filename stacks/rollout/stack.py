@@ -10,11 +10,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contracts.names import CHALLENGER, OPEN_REVIEWS, REVIEWED_BY_MODEL
-from stacks.constructs.endpoint_update_role import EndpointUpdateRole
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.names import Names
+from stacks.rollout.update_role import EndpointUpdateRole
 from stacks.settings import Settings
 
 SHORTEST_POLL_SECONDS = 15

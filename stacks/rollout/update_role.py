@@ -13,8 +13,8 @@ from constructs import Construct
 
 from contracts.names import VARIANTS
 from stacks.constructs import findings
+from stacks.constructs.endpoint_alarms import green_alarm_prefix
 from stacks.constructs.shared import SharedResources
-from stacks.endpoint_alarms import green_alarm_prefix
 
 _MADE = {"model": "Model", "endpoint-config": "EndpointConfig"}
 
