@@ -12,6 +12,7 @@ from aws_cdk import aws_glue as glue
 from constructs import Construct
 
 from contracts.names import VARIANTS
+from stacks.bounds import LOOKBACK_HOURS
 from stacks.constructs.capture_writer import CaptureWriter
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import LONGEST_TRIES_SECONDS
@@ -20,7 +21,6 @@ from stacks.constructs.shared import SharedResources
 from stacks.names import Names
 from stacks.settings import Settings
 
-LOOKBACK_HOURS = 24 * 7
 RESEND_AFTER_SECONDS = 2 * LONGEST_TRIES_SECONDS
 """A request that old was lost: it has had time to wait for its turn and for every try; one sent again sooner would be asked twice."""
 QUERY_LIMIT_BYTES = 10 * 1024**3

@@ -13,15 +13,14 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contracts.names import LABELS_BY_DAY
+from stacks.bounds import LOOKBACK_HOURS, longest_rollout_hours, longest_tuning_hours
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.scheduled_function import MAX_EVENT_AGE, MAX_RETRIES, ScheduledFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
-from stacks.monitoring import LOOKBACK_HOURS
 from stacks.names import Names
-from stacks.rollout.stack import longest_rollout_hours
 from stacks.settings import Settings
-from stacks.tuning_jobs import longest_hours, outside_dataset
+from stacks.tuning_jobs import outside_dataset
 
 EXECUTION_FAULTS = ["StepFunctions.AWSStepFunctionsException", "StepFunctions.ExecutionLimitExceededException"]
 """Faults of Step Functions itself when another execution is started, throttling among the first; the execution's own failure is neither."""
@@ -239,7 +238,7 @@ class RetrainingStack(Stack):
             shared=self.shared,
             part="retraining",
             definition=definition,
-            timeout=Duration.hours(longest_hours(self.settings) + longest_rollout_hours(self.settings)),
+            timeout=Duration.hours(longest_tuning_hours(self.settings) + longest_rollout_hours(self.settings)),
         )
         machine.allow_invoke(self.plan, self.freeze)
         machine.allow_execution_sync("tuning", *([] if self._manual else ["rollout"]))

@@ -10,6 +10,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from stacks.bounds import longest_tuning_hours
 from stacks.constructs.job_role import JobRole
 from stacks.constructs.model_code_asset import ModelCodeAsset
 from stacks.constructs.python_function import PythonFunction
@@ -22,7 +23,6 @@ from stacks.tuning_jobs import (
     JobEnvironment,
     evaluation_parameters,
     following,
-    longest_hours,
     outside_dataset,
     search_parameters,
     tuning_parameters,
@@ -209,7 +209,7 @@ class TuningStack(Stack):
         select.add_retry(
             errors=["TuningUnfinished"],
             interval=LOOK_AGAIN,
-            max_attempts=math.ceil(longest_hours(self.settings) * 3_600 / LOOK_AGAIN.to_seconds()),
+            max_attempts=math.ceil(longest_tuning_hours(self.settings) * 3_600 / LOOK_AGAIN.to_seconds()),
             backoff_rate=1,
         )
         select.add_catch(self._refusal("NoCandidate"), errors=["NoCandidate"], result_path="$.error")
@@ -219,7 +219,7 @@ class TuningStack(Stack):
             shared=self.shared,
             part="tuning",
             definition=plan.next(self._ranges(self._tune(select.next(self._evaluate_each()).next(self._register())))),
-            timeout=Duration.hours(longest_hours(self.settings)),
+            timeout=Duration.hours(longest_tuning_hours(self.settings)),
         )
         # A new definition names the code, so that must be there before.
         machine.state_machine.node.add_dependency(self.code.published)

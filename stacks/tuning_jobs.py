@@ -7,11 +7,11 @@ aws/aws-step-functions-data-science-sdk-python issues 15 and 200. docs/settings.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from stacks.bounds import most_tuning_jobs
 from stacks.images import volume_key
 from stacks.settings import Settings
 from stacks.settings.network import NetworkSettings
@@ -118,7 +118,7 @@ def tuning_parameters(settings: Settings, environment: JobEnvironment, code_file
     tuning = settings.tuning
     limits: dict[str, Any] = {"MaxNumberOfTrainingJobs.$": "$.max_jobs", "MaxParallelTrainingJobs.$": "$.max_parallel_jobs"}
     if "MaxRuntimeInSeconds" in tuning.extra_fields:
-        limits["MaxRuntimeInSeconds"] = max(LEAST_RUNTIME_SECONDS, tuning.max_runtime_seconds * _most_jobs(settings))
+        limits["MaxRuntimeInSeconds"] = max(LEAST_RUNTIME_SECONDS, tuning.max_runtime_seconds * most_tuning_jobs(settings))
     config: dict[str, Any] = {
         "Strategy": tuning.strategy,
         "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": OBJECTIVE},
@@ -229,17 +229,6 @@ def vpc_config(network: NetworkSettings) -> dict[str, Any]:
     if network.mode != "vpc":
         return {}
     return {"VpcConfig": {"SecurityGroupIds": list(network.security_group_ids), "Subnets": list(network.subnet_ids)}}
-
-
-def longest_hours(settings: Settings) -> int:
-    """Upper bound of one execution: every wave of training jobs, the evaluations, and an hour of slack."""
-    tuning = settings.tuning
-    waves = math.ceil(_most_jobs(settings) / tuning.max_parallel_jobs)
-    return math.ceil((waves + 1) * tuning.max_runtime_seconds / 3_600) + 1
-
-
-def _most_jobs(settings: Settings) -> int:
-    return max(settings.tuning.max_jobs, settings.tuning.retraining.max_jobs)
 
 
 def outside_dataset(uri: str | None) -> list[tuple[str, str]]:

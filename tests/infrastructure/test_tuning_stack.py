@@ -17,10 +17,11 @@ from lambdas.tuning.plan_tuning.plan import job_name
 from lambdas.tuning.plan_tuning.warm_start import Following, choose
 from lambdas.tuning.register_candidates.registration import package_request
 from lambdas.tuning.select_candidates.selection import evaluation_job_name, processing_inputs
+from stacks.bounds import longest_tuning_hours
 from stacks.constructs.state_machine import CRASHES, LAMBDA_FAULTS
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
 from stacks.settings import Settings
-from stacks.tuning_jobs import OBJECTIVE, longest_hours
+from stacks.tuning_jobs import OBJECTIVE
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +287,7 @@ def test_a_tuning_job_that_nobody_waits_for_is_looked_at_until_it_ends(template:
     """Its start may be repeated: the second CreateHyperParameterTuningJob is refused, and the job of the first still runs."""
     (retry,) = (rule for rule in definition(template)["States"]["Select"]["Retry"] if rule["ErrorEquals"] == ["TuningUnfinished"])
     assert retry["BackoffRate"] == 1
-    assert retry["IntervalSeconds"] * retry["MaxAttempts"] >= longest_hours(DEV) * 3_600
+    assert retry["IntervalSeconds"] * retry["MaxAttempts"] >= longest_tuning_hours(DEV) * 3_600
 
 
 def test_a_repeated_or_redriven_evaluation_has_a_name_of_its_own(template: Template) -> None:
@@ -334,7 +335,7 @@ def test_the_machine_is_traced_logged_encrypted_and_its_failure_reaches_people(t
 
 @pytest.mark.parametrize(("settings", "hours"), [(DEV, 4), (PROD, 7)])
 def test_an_execution_may_take_as_long_as_its_jobs(settings: Settings, hours: int) -> None:
-    assert longest_hours(settings) == hours
+    assert longest_tuning_hours(settings) == hours
 
 
 def test_approval_follows_the_settings(templates: dict[str, Template]) -> None:

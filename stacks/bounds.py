@@ -1,0 +1,29 @@
+"""Numbers that one stack sets and another one reads."""
+
+from __future__ import annotations
+
+import math
+
+from stacks.settings import Settings
+
+LOOKBACK_HOURS = 24 * 7
+"""How far back the drift check, and the reference of a new champion, look for served texts."""
+
+
+def longest_rollout_hours(settings: Settings) -> int:
+    """Upper bound of a rollout in whole hours: every step held as often as allowed, and three fleet shifts."""
+    rollout, shift = settings.rollout, settings.hosting.fleet_shift
+    steps = len(rollout.weight_steps) * (rollout.max_holds + 1) * rollout.step_seconds
+    return math.ceil((steps + 3 * shift.max_execution_seconds) / 3_600) + 1
+
+
+def longest_tuning_hours(settings: Settings) -> int:
+    """Upper bound of one tuning execution: every wave of training jobs, the evaluations, and an hour of slack."""
+    tuning = settings.tuning
+    waves = math.ceil(most_tuning_jobs(settings) / tuning.max_parallel_jobs)
+    return math.ceil((waves + 1) * tuning.max_runtime_seconds / 3_600) + 1
+
+
+def most_tuning_jobs(settings: Settings) -> int:
+    """Training jobs of the larger of the two kinds of tuning."""
+    return max(settings.tuning.max_jobs, settings.tuning.retraining.max_jobs)

@@ -1,0 +1,160 @@
+"""The functions of a rollout, each with the grants that it uses."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from contracts.names import CHALLENGER, OPEN_REVIEWS, REVIEWED_BY_MODEL
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.shared import SharedResources
+from stacks.rollout.update_role import EndpointUpdateRole
+
+REVIEW_INDEXES = (OPEN_REVIEWS, REVIEWED_BY_MODEL)
+_STACK_ID = "A stack's ARN ends in an id that CloudFormation gives it"
+
+
+class RolloutFunctions:
+    """One attribute per function; all of them are constructs of ``stack``."""
+
+    def __init__(self, stack: Construct, *, shared: SharedResources, update_role: EndpointUpdateRole) -> None:
+        self._stack, self._shared, self._update_role = stack, shared, update_role
+        self._names, self._settings = shared.names, shared.settings
+        self.plan = self._plan()
+        self.apply = self._apply()
+        self.check = self._check()
+        self.shift = self._shift()
+        self.judge = self._judge()
+        self.finish = PythonFunction(
+            stack,
+            "FinishRollout",
+            shared=shared,
+            folder="rollout/finish_rollout",
+            description="Tells how a rollout ended, as a metric too",
+        )
+
+    def _plan(self) -> PythonFunction:
+        names = self._names
+        function = PythonFunction(
+            self._stack,
+            "PlanRollout",
+            shared=self._shared,
+            folder="rollout/plan_rollout",
+            description="Checks a rollout's input against the record, the model packages, the endpoint and other rollouts",
+            environment={
+                "RELEASE_PARAMETER": names.parameter("release"),
+                "ENDPOINT_NAME": names.endpoint,
+                "FIRST_SHARE": str(self._settings.rollout.weight_steps[0]),
+            },
+        )
+        function.allow(["ssm:GetParameter"], [self._record()])
+        packages = names.arn("sagemaker", f"model-package/{names.model_package_group}/*")
+        function.allow(["sagemaker:DescribeModelPackage"], [packages], because="The service numbers our own group's packages")
+        function.allow(["states:ListExecutions"], [names.arn("states", f"stateMachine:{names.state_machine('rollout')}")])
+        self._allow_reading_endpoint(function)
+        return function
+
+    def _apply(self) -> PythonFunction:
+        names, stack = self._names, self._names.stack("endpoint")
+        function = PythonFunction(
+            self._stack,
+            "ApplyRelease",
+            shared=self._shared,
+            folder="rollout/apply_release",
+            description="Writes the release record and updates the endpoint stack with its previous template",
+            timeout=60,
+            environment={
+                "RELEASE_PARAMETER": names.parameter("release"),
+                "ENDPOINT_NAME": names.endpoint,
+                "STACK_NAME": stack,
+                "STACK_ROLE_ARN": self._update_role.role.role_arn,
+            },
+        )
+        function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self._record()])
+        function.allow(["ssm:GetParameters"], self._update_role.parameters)
+        reads = ["cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents"]
+        function.allow(reads, [self._endpoint_stack()], because=_STACK_ID)
+        function.allow(["sagemaker:DescribeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
+        function.allow(
+            ["cloudformation:UpdateStack", "cloudformation:ContinueUpdateRollback"],
+            [self._endpoint_stack()],
+            {"StringEquals": {"cloudformation:RoleArn": self._update_role.role.role_arn}},
+        )
+        function.allow(
+            ["iam:PassRole"], [self._update_role.role.role_arn], {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+        )
+        return function
+
+    def _check(self) -> PythonFunction:
+        names = self._names
+        function = PythonFunction(
+            self._stack,
+            "CheckRelease",
+            shared=self._shared,
+            folder="rollout/check_release",
+            description="Compares what the endpoint's variants run with the release that was applied",
+            environment={"STACK_NAME": names.stack("endpoint"), "ENDPOINT_NAME": names.endpoint},
+        )
+        reads = ["cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents"]
+        function.allow(reads, [self._endpoint_stack()], because=_STACK_ID)
+        self._allow_reading_endpoint(function)
+        return function
+
+    def _allow_reading_endpoint(self, function: PythonFunction) -> None:
+        """What the variants run: the endpoint, its configuration, its models."""
+        names = self._names
+        function.allow(["sagemaker:DescribeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
+        for action, resource in (("DescribeEndpointConfig", "endpoint-config/*"), ("DescribeModel", "model/*")):
+            described = [names.arn("sagemaker", resource)]
+            function.allow([f"sagemaker:{action}"], described, because="CloudFormation names it; the call only reads")
+
+    def _shift(self) -> PythonFunction:
+        names = self._names
+        function = PythonFunction(
+            self._stack,
+            "ShiftWeights",
+            shared=self._shared,
+            folder="rollout/shift_weights",
+            description="Gives the challenger its share of the traffic",
+            environment={"ENDPOINT_NAME": names.endpoint},
+        )
+        function.allow(
+            ["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"],
+            [names.arn("sagemaker", f"endpoint/{names.endpoint}")],
+        )
+        return function
+
+    def _judge(self) -> PythonFunction:
+        names, rollout = self._names, self._settings.rollout
+        alarms = names.operating_alarms(CHALLENGER)
+        function = PythonFunction(
+            self._stack,
+            "JudgeRollout",
+            shared=self._shared,
+            folder="rollout/judge_rollout",
+            description="Judges the challenger at one weight: advance, hold, roll back or inconclusive, with the reason",
+            timeout=60,
+            unrestricted={"cloudwatch:GetMetricData": "no resource-level permissions (service authorization reference, Amazon CloudWatch)"},
+            environment={
+                "ENDPOINT_NAME": names.endpoint,
+                "PREDICTIONS_TABLE": names.predictions_table,
+                "CHALLENGER_ALARMS": ",".join(alarms),
+                "WEIGHT_STEPS": ",".join(str(step) for step in rollout.weight_steps),
+                "MIN_INVOCATIONS": str(rollout.min_invocations),
+                "MAX_ERROR_RATE": str(rollout.max_error_rate),
+                "MAX_AGREEMENT_LOSS": str(rollout.max_agreement_loss),
+                "MAX_HOLDS": str(rollout.max_holds),
+                "MIN_REVIEWED": str(rollout.min_reviewed),
+                "WITHOUT_REVIEWS": rollout.without_reviews,
+                "AUDIT_SHARE": str(self._settings.review.audited_share),
+            },
+        )
+        function.allow(["cloudwatch:DescribeAlarms"], [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in alarms])
+        function.allow(["dynamodb:Query"], [f"{self._shared.predictions.table_arn}/index/{index}" for index in REVIEW_INDEXES])
+        function.allow(["kms:Decrypt"], [self._shared.key.key_arn])
+        return function
+
+    def _record(self) -> str:
+        return self._names.arn("ssm", f"parameter{self._names.parameter('release')}")
+
+    def _endpoint_stack(self) -> str:
+        return self._names.arn("cloudformation", f"stack/{self._names.stack('endpoint')}/*")

@@ -1,0 +1,317 @@
+"""The state machine of a rollout: tables that say what follows what, and the builder that makes states of them.
+
+docs/rollout.md has a picture of it. A state is named in the tables before or after it is made; the builder connects all of them at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from stacks.bounds import longest_rollout_hours
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.shared import SharedResources
+from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.rollout.functions import RolloutFunctions
+from stacks.settings import Settings
+
+SHORTEST_POLL_SECONDS = 15
+MOST_POLLS = 480
+"""Of one fleet shift: the history of an execution holds 25,000 events, a poll is nine of them, and a rollout has three shifts."""
+
+Record = Literal["target", "promoted", "withdrawn"]
+"""The release records that ``plan_rollout`` lays out: with the challenger, with the challenger as champion, without it."""
+
+NOT_IN_PLACE = "ReleaseNotInPlace"
+"""The failed end: nothing is left that could be taken back."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A decision on one word of the execution's state."""
+
+    name: str
+    word: str
+    """JSON path of the word."""
+    cases: Mapping[str, str]
+    """Word -> the state that follows."""
+    otherwise: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One record is put in place: ``<name>Apply``, ``<name>Wait``, ``<name>Check`` and ``<name>Status``, until the stack has an answer."""
+
+    name: str
+    record: Record
+    success: str
+    """The state that follows when the endpoint runs the record."""
+    failure: str
+    """The state that follows when it does not. It finds ``$.problem``, and in ``$.verdict`` the verdict to roll back."""
+
+    @property
+    def takes_back(self) -> bool:
+        """Such a record is written before the stack is looked at, so it does not name the release any more even if the stack is stuck."""
+        return self.record == "withdrawn"
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The challenger gets a share of the traffic."""
+
+    name: str
+    share: float | str
+    """A number, or the JSON path of one."""
+    success: str
+    failure: str | None = None
+    """The state that follows an error; None: the execution fails."""
+    keeps_verdict: bool = False
+    """An error does not become the verdict: there is one already, and it stands."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The rollout ends well or is taken back; ``finish_rollout`` tells so."""
+
+    name: str
+    outcome: str
+    reason: str
+    """A sentence, or the JSON path of one."""
+    record: Record
+    """What is in place then."""
+
+
+BRANCHES = (
+    Branch(
+        "Kind",
+        "$.plan.kind",
+        {
+            "first": "FirstApply",
+            "experiment": "OpenCanary",
+            "replacement": "ReplaceApply",
+            "withdrawal": "Asked",
+            "rebuild": "ClearApply",
+        },
+        otherwise="Unchanged",
+    ),
+    Branch(
+        "Verdict",
+        "$.verdict.decision",
+        {"advance": "ShiftWeights", "hold": "WaitStep", "promote": "PromoteApply"},
+        otherwise="TakeAll",
+    ),
+    Branch("Outcome", "$.verdict.decision", {"inconclusive": "Inconclusive", "withdraw": "Withdrawn"}, otherwise="RolledBack"),
+)
+
+PHASES = (
+    Phase("First", "target", success="Released", failure="KeepReason"),
+    Phase("Challenge", "target", success="ShiftWeights", failure="TakeAll"),
+    Phase("Promote", "promoted", success="GiveAll", failure="TakeAll"),
+    Phase("Replace", "target", success="GiveReplacement", failure="TakeAll"),
+    Phase("Clear", "withdrawn", success="FirstApply", failure=NOT_IN_PLACE),
+    Phase("Withdraw", "withdrawn", success="Outcome", failure=NOT_IN_PLACE),
+)
+
+SHIFTS = (
+    # The first share comes before the new fleet, so that the fleet's canary serves traffic.
+    Shift("OpenCanary", "$.progress.share", success="ChallengeApply", failure="TakeAll"),
+    Shift("ShiftWeights", "$.progress.share", success="WaitStep", failure="TakeAll"),
+    Shift("GiveAll", 0.0, success="Promoted"),
+    Shift("GiveReplacement", 0.0, success="Replaced"),
+    # The champion alone at once, by weights; then by release, whether that worked or not.
+    Shift("TakeAll", 0.0, success="WithdrawApply", failure="WithdrawApply", keeps_verdict=True),
+)
+
+ENDINGS = (
+    Ending("Promoted", "promoted", "$.verdict.reason", "promoted"),
+    Ending("RolledBack", "rolled_back", "$.verdict.reason", "withdrawn"),
+    Ending("Inconclusive", "inconclusive", "$.verdict.reason", "withdrawn"),
+    Ending("Withdrawn", "withdrawn", "$.verdict.reason", "withdrawn"),
+    Ending("Replaced", "released", "the champion is replaced, without an experiment", "target"),
+    Ending("Released", "released", "nothing served before: champion and challenger are released as they are", "target"),
+    Ending("Unchanged", "released", "champion and challenger serve already: nothing to do", "target"),
+)
+
+
+def rollout_machine(stack: Stack, *, shared: SharedResources, functions: RolloutFunctions) -> StateMachine:
+    """The machine ``<prefix>-rollout``, what it may call, and who hears of its failure."""
+    machine = StateMachine(
+        stack,
+        "Machine",
+        shared=shared,
+        part="rollout",
+        definition=_States(stack, shared.settings, functions).first,
+        timeout=Duration.hours(longest_rollout_hours(shared.settings)),
+    )
+    machine.allow_invoke(functions.plan, functions.apply, functions.check, functions.shift, functions.judge, functions.finish)
+    machine.alert_on_failure("A rollout ended without a verdict: compare the release record with what the endpoint runs")
+    return machine
+
+
+class _States:
+    """Every state of the machine; ``first`` is where an execution starts."""
+
+    def __init__(self, stack: Stack, settings: Settings, functions: RolloutFunctions) -> None:
+        # States live in a scope of their own, so that their names stay short in the definition.
+        self._scope = Construct(stack, "Steps")
+        self._settings, self._functions = settings, functions
+        self._by_name: dict[str, sfn.IChainable] = {}
+        self._connections: list[tuple[Callable[[sfn.IChainable], object], str]] = []
+        self.first = self._plan()
+        for branch in BRANCHES:
+            self._branch(branch)
+        for phase in PHASES:
+            self._phase(phase)
+        for shift in SHIFTS:
+            self._shift(shift)
+        self._judgement()
+        self._asked()
+        self._undo_first()
+        for ending in ENDINGS:
+            self._ending(ending)
+        for connect, following in self._connections:
+            connect(self._by_name[following])
+
+    # -- the beginning -----------------------------------------------------------------------------
+
+    def _plan(self) -> sfn.IChainable:
+        who = {
+            "input": sfn.JsonPath.object_at("$"),
+            "execution_arn": sfn.JsonPath.execution_id,
+            "state_machine_arn": sfn.JsonPath.state_machine_id,
+        }
+        plan = self._task("Plan", self._functions.plan, who, result_path="$.plan", success="LayOut")
+        # A withdrawal may come in the middle of a fleet shift.
+        plan.add_retry(errors=["EndpointUpdating"], **self._patience())
+        self._pass("LayOut", {"plan.$": "$.plan", "progress.$": "$.plan.progress"}, following="Kind")
+        return plan
+
+    def _asked(self) -> None:
+        """Somebody wants the rollout withdrawn: a verdict like the judge's."""
+        verdict = {"decision": "withdraw", "reason.$": "$.plan.why"}
+        self._pass("Asked", {"plan.$": "$.plan", "progress.$": "$.progress", "verdict": verdict}, following="TakeAll")
+
+    # -- rows of the tables ------------------------------------------------------------------------
+
+    def _branch(self, branch: Branch) -> None:
+        choice = sfn.Choice(self._scope, branch.name)
+        self._by_name[branch.name] = choice
+        for word, following in branch.cases.items():
+            self._when(choice, branch.word, word, following)
+        self._connections.append((choice.otherwise, branch.otherwise))
+
+    def _phase(self, phase: Phase) -> None:
+        apply, wait, check, status = (f"{phase.name}{step}" for step in ("Apply", "Wait", "Check", "Status"))
+        applied = self._apply(apply, phase.record, success=wait, takes_back=phase.takes_back)
+        if phase.failure != NOT_IN_PLACE:
+            self._error_as_verdict(f"{phase.name}Refused", of=applied, following=phase.failure)
+        self._wait(wait, self._poll_seconds, following=check)
+        release = {"release": sfn.JsonPath.string_at(f"$.plan.{phase.record}")}
+        self._task(check, self._functions.check, release, result_path="$.check", success=status)
+        lost = f"{phase.name}Lost"
+        self._branch(Branch(status, "$.check.status", {"in_place": phase.success, "updating": wait}, otherwise=lost))
+        reason = {"problem.$": "$.check.reason", "verdict": {"decision": "roll_back", "reason.$": "$.check.reason"}}
+        self._pass(lost, {"plan.$": "$.plan", "progress.$": "$.progress", **reason}, following=phase.failure)
+
+    def _shift(self, shift: Shift) -> None:
+        share = sfn.JsonPath.number_at(shift.share) if isinstance(shift.share, str) else shift.share
+        content = {"share": share, "progress": sfn.JsonPath.object_at("$.progress")}
+        task = self._task(shift.name, self._functions.shift, content, result_path="$.progress", success=shift.success)
+        task.add_retry(errors=["EndpointUpdating"], **self._patience())
+        if shift.failure is None:
+            return
+        if shift.keeps_verdict:
+            self._catch(task, shift.failure)
+        else:
+            self._error_as_verdict(f"{shift.name}Failed", of=task, following=shift.failure)
+
+    def _ending(self, ending: Ending) -> None:
+        content = {
+            "outcome": ending.outcome,
+            "reason": sfn.JsonPath.string_at(ending.reason) if ending.reason.startswith("$") else ending.reason,
+            "release": sfn.JsonPath.string_at(f"$.plan.{ending.record}"),
+            "progress": sfn.JsonPath.object_at("$.progress"),
+        }
+        self._task(ending.name, self._functions.finish, content)
+
+    # -- one step of the experiment, and a first release that failed ---------------------------------
+
+    def _judgement(self) -> None:
+        """At one weight: wait, judge, and go where the verdict says."""
+        self._wait("WaitStep", self._settings.rollout.step_seconds, following="Judge")
+        evidence = {"progress": sfn.JsonPath.object_at("$.progress"), "model_versions": sfn.JsonPath.object_at("$.plan.model_versions")}
+        judge = self._task("Judge", self._functions.judge, evidence, result_path="$.verdict", success="NoteVerdict")
+        judge.add_retry(errors=["MetricsUnreadable"], interval=Duration.seconds(30), max_attempts=5, backoff_rate=1)
+        self._error_as_verdict("JudgeFailed", of=judge, following="TakeAll")
+        self._pass("NoteVerdict", {"plan.$": "$.plan", "progress.$": "$.verdict.progress", "verdict.$": "$.verdict"}, following="Verdict")
+
+    def _undo_first(self) -> None:
+        """A first release that failed leaves no record behind, or the next ``cdk deploy`` would try it again."""
+        self._pass("KeepReason", {"problem.$": "$.verdict.reason", "plan.$": "$.plan"}, following="UndoFirst")
+        self._apply("UndoFirst", "withdrawn", success=NOT_IN_PLACE, takes_back=True, result_path=sfn.JsonPath.DISCARD)
+        self._by_name[NOT_IN_PLACE] = sfn.Fail(self._scope, NOT_IN_PLACE, error=NOT_IN_PLACE, cause_path="$.problem")
+
+    # -- single states -----------------------------------------------------------------------------
+
+    def _apply(self, name: str, record: Record, *, success: str, takes_back: bool, result_path: str = "$.applied") -> tasks.LambdaInvoke:
+        release = sfn.JsonPath.string_at(f"$.plan.{record}")
+        content = {"release": release, "execution_arn": sfn.JsonPath.execution_id, "record_first": takes_back}
+        task = self._task(name, self._functions.apply, content, result_path=result_path, success=success)
+        if takes_back:
+            task.add_retry(errors=["RollbackContinued"], interval=Duration.seconds(self._poll_seconds), max_attempts=2, backoff_rate=1)
+        # A cdk deploy may hold the stack for as long as a fleet shift takes.
+        task.add_retry(errors=["StackBusy"], **self._patience())
+        return task
+
+    def _task(
+        self, name: str, function: PythonFunction, content: Mapping[str, Any], *, result_path: str | None = None, success: str | None = None
+    ) -> tasks.LambdaInvoke:
+        task = invoke(self._scope, name, function, payload=sfn.TaskInput.from_object(dict(content)), result_path=result_path)
+        self._by_name[name] = task
+        if success is not None:
+            self._connections.append((task.next, success))
+        return task
+
+    def _wait(self, name: str, seconds: int, *, following: str) -> None:
+        wait = sfn.Wait(self._scope, name, time=sfn.WaitTime.duration(Duration.seconds(seconds)))
+        self._by_name[name] = wait
+        self._connections.append((wait.next, following))
+
+    def _pass(self, name: str, parameters: Mapping[str, Any], *, following: str) -> None:
+        state = sfn.Pass(self._scope, name, parameters=dict(parameters))
+        self._by_name[name] = state
+        self._connections.append((state.next, following))
+
+    def _error_as_verdict(self, name: str, *, of: tasks.LambdaInvoke, following: str) -> None:
+        """A task's own error is a verdict to roll back."""
+        self._catch(of, name)
+        error = {
+            "problem.$": "$.error.Cause",
+            "verdict": {"decision": "roll_back", "reason.$": "States.Format('{}: {}', $.error.Error, $.error.Cause)"},
+        }
+        self._pass(name, {"plan.$": "$.plan", "progress.$": "$.progress", **error}, following=following)
+
+    def _catch(self, task: tasks.LambdaInvoke, following: str) -> None:
+        self._connections.append((lambda handler: task.add_catch(handler, result_path="$.error"), following))
+
+    def _when(self, choice: sfn.Choice, path: str, word: str, following: str) -> None:
+        condition = sfn.Condition.string_equals(path, word)
+        self._connections.append((lambda state: choice.when(condition, state), following))
+
+    # -- patience ----------------------------------------------------------------------------------
+
+    @property
+    def _poll_seconds(self) -> int:
+        return max(SHORTEST_POLL_SECONDS, self._settings.hosting.fleet_shift.max_execution_seconds // MOST_POLLS)
+
+    def _patience(self) -> dict[str, Any]:
+        """Retries for as long as a fleet shift may take."""
+        attempts = math.ceil(self._settings.hosting.fleet_shift.max_execution_seconds / self._poll_seconds)
+        return {"interval": Duration.seconds(self._poll_seconds), "max_attempts": attempts, "backoff_rate": 1}
