@@ -12,12 +12,12 @@ from aws_cdk import aws_glue as glue
 from constructs import Construct
 
 from contracts.names import VARIANTS
-from stacks.bounds import LOOKBACK_HOURS
 from stacks.constructs.capture_writer import CaptureWriter
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import LONGEST_TRIES_SECONDS
 from stacks.constructs.scheduled_function import ScheduledFunction
 from stacks.constructs.shared import SharedResources
+from stacks.durations import LOOKBACK_HOURS
 from stacks.names import Names
 from stacks.settings import Settings
 

@@ -13,11 +13,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contracts.names import LABELS_BY_DAY
-from stacks.bounds import LOOKBACK_HOURS, longest_rollout_hours, longest_tuning_hours
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.scheduled_function import MAX_EVENT_AGE, MAX_RETRIES, ScheduledFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.durations import LOOKBACK_HOURS, longest_rollout_hours, longest_tuning_hours
 from stacks.names import Names
 from stacks.settings import Settings
 from stacks.tuning_jobs import outside_dataset

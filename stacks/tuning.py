@@ -10,12 +10,12 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.bounds import longest_tuning_hours
 from stacks.constructs.job_role import JobRole
 from stacks.constructs.model_code_asset import ModelCodeAsset
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.durations import longest_tuning_hours
 from stacks.images import inference_image, training_image
 from stacks.names import Names
 from stacks.settings import Settings

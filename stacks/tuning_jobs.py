@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from stacks.bounds import most_tuning_jobs
+from stacks.durations import most_tuning_jobs
 from stacks.images import volume_key
 from stacks.settings import Settings
 from stacks.settings.network import NetworkSettings

@@ -15,10 +15,10 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.bounds import longest_rollout_hours
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.durations import longest_rollout_hours
 from stacks.rollout.functions import RolloutFunctions
 from stacks.settings import Settings
 

@@ -11,12 +11,13 @@ from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, definition, resolve
 
+from contracts.names import LABELS_BY_DAY
 from lambdas.common.environment import read_environment
 from lambdas.retraining.freeze_dataset import handler as freeze_handler
 from lambdas.tuning.plan_tuning.plan import read_input
 from stacks.application import FEATURE_FLAGS
 from stacks.names import PREDICTION_INDEXES
-from stacks.retraining import LABELS_INDEX, RetrainingStack
+from stacks.retraining import RetrainingStack
 from stacks.settings import Settings, load_settings
 from stacks.settings.dataset import DatasetSettings
 
@@ -223,9 +224,9 @@ def test_the_functions_get_the_variables_they_read(settings: Settings) -> None:
 
 @pytest.mark.parametrize("role", ["FreezeDatasetRole", "DecideRetrainingRole"])
 def test_labels_are_read_through_their_index_only(template: Template, role: str) -> None:
-    assert LABELS_INDEX in PREDICTION_INDEXES
+    assert LABELS_BY_DAY in PREDICTION_INDEXES
     (resource,) = grants(template, role)["dynamodb:Query"]
-    assert resource.endswith(f":table/reviewloop-dev-predictions/index/{LABELS_INDEX}")
+    assert resource.endswith(f":table/reviewloop-dev-predictions/index/{LABELS_BY_DAY}")
 
 
 def test_deciding_reads_and_starts_this_machine_and_changes_nothing(template: Template) -> None:

@@ -17,8 +17,8 @@ from lambdas.tuning.plan_tuning.plan import job_name
 from lambdas.tuning.plan_tuning.warm_start import Following, choose
 from lambdas.tuning.register_candidates.registration import package_request
 from lambdas.tuning.select_candidates.selection import evaluation_job_name, processing_inputs
-from stacks.bounds import longest_tuning_hours
 from stacks.constructs.state_machine import CRASHES, LAMBDA_FAULTS
+from stacks.durations import longest_tuning_hours
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
 from stacks.settings import Settings
 from stacks.tuning_jobs import OBJECTIVE

@@ -1,4 +1,4 @@
-"""Numbers that one stack sets and another one reads."""
+"""How long the processes of one stack may take and look back, where another stack needs it too."""
 
 from __future__ import annotations
 
