@@ -18,7 +18,7 @@ PREDICTION_INDEXES = {
     LABELS_BY_DAY: ("label_day", "reviewed_at"),
     REVIEWED_BY_MODEL: ("model_version", "reviewed_at"),
 }
-"""Index name -> (partition key, sort key); ``lambdas/common/predictions.py`` queries them."""
+"""Index name -> (partition key, sort key); ``lambdas/common/prediction_store.py`` queries them."""
 
 BUCKET_PURPOSES = ("data", "capture", "review", "models", "access-logs")
 

@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 from lambdas.common.denials import log_denials
-from lambdas.common.predictions import PredictionStore
+from lambdas.common.prediction_store import PredictionStore
 
 RETRIES = Config(retries={"mode": "standard"})
 

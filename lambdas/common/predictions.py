@@ -1,27 +1,23 @@
-"""The prediction table: one item a prediction, and the only transitions that its review may take.
-
-Every write is conditional, so events that arrive twice or out of order change nothing (see docs/contracts.md).
-"""
+"""The records of the prediction table as types, and the conversions between record, prediction and review request."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
-from boto3.dynamodb.conditions import Attr, Key
-from botocore.exceptions import ClientError
-
-from contracts.names import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from lambdas.common.review import Consolidated, HumanAnswer, Origin, ReviewReason, ReviewRequest, ReviewState
 
-_MOST_KEYS = 100  # of one BatchGetItem
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answered prediction. Times are ISO 8601 UTC; ``expires_at`` is epoch seconds; ``tokens`` and ``oov_tokens`` count words."""
+    """One answered prediction. Times are ISO 8601 UTC; ``expires_at`` is epoch seconds; ``tokens`` and ``oov_tokens`` count words.
+
+    ``review_threshold`` is the threshold that the confidence was compared with: the model's own, or the one of the settings.
+    """
 
     prediction_id: str
     text: str
@@ -39,18 +35,30 @@ class Prediction:
     tokens: int | None = None
     oov_tokens: int | None = None
 
+    def item(self) -> dict[str, Any]:
+        """The item of the table, with numbers as Decimal and without the fields that are None."""
+        item: dict[str, Any] = {key: value for key, value in vars(self).items() if value is not None}
+        item["confidence"] = decimal(self.confidence)
+        item["review_threshold"] = decimal(self.review_threshold)
+        item["review_state"] = self.review_state.value
+        if self.review_state is ReviewState.REQUESTED:
+            item["open_state"] = ReviewState.REQUESTED.value
+        return item
+
     def review_request(self) -> ReviewRequest:
-        """The question to people about this prediction; it carries all that the record holds.
+        """The question to people about this prediction, at its attempt; it carries all that the record holds.
+
+        A prediction that the review policy did not choose has no reason. When an operator asks about it, it counts as unsure.
 
         Raises:
-            ValueError: no review was asked for (``review_reason`` is missing).
+            ValueError: ``review_reason`` is none of :class:`ReviewReason`, or the text has a character that is not allowed.
         """
         return ReviewRequest(
             prediction_id=self.prediction_id,
             text=self.text,
             predicted_label=self.label,
             confidence=self.confidence,
-            reason=ReviewReason(self.review_reason or ""),
+            reason=ReviewReason(self.review_reason or ReviewReason.LOW_CONFIDENCE),
             attempt=self.attempt,
             origin=Origin(
                 variant=self.variant,
@@ -66,7 +74,7 @@ class Prediction:
 
     @classmethod
     def of_request(cls, request: ReviewRequest) -> Prediction | None:
-        """The record that a request is about, as far as the request carries it; None without an origin."""
+        """The prediction that a request is about, as far as the request carries it; None without an origin."""
         origin = request.origin
         if origin is None:
             return None
@@ -89,16 +97,128 @@ class Prediction:
         )
 
 
-def request_of_item(item: Mapping[str, Any]) -> ReviewRequest:
-    """The review request of a stored item, at the item's attempt; used to ask again."""
-    return ReviewRequest(
-        prediction_id=item["prediction_id"],
-        text=item["text"],
-        predicted_label=item["label"],
-        confidence=float(item["confidence"]),
-        reason=ReviewReason(item.get("review_reason", ReviewReason.LOW_CONFIDENCE)),
-        attempt=int(item.get("attempt", 1)),
-    )
+class InvalidPrediction(ValueError):
+    """A record of the table cannot be used. The text names the prediction, the field and what is wrong with it."""
+
+    def __init__(self, prediction_id: Any, field: str, problem: str) -> None:
+        super().__init__(f"prediction {prediction_id}: {field} {problem}")
+        self.prediction_id, self.field, self.problem = str(prediction_id), field, problem
+
+
+@dataclass(frozen=True)
+class StoredPrediction:
+    """One record of the table, as the functions read it. A field is None where the record does not have it.
+
+    A text that people labelled in bulk has a record too, and no model answered it: it has no ``label``, ``confidence``,
+    ``review_threshold``, ``variant`` and ``model_version``. The fields from ``review_outcome`` on come with the end of a review.
+    """
+
+    prediction_id: str
+    text: str
+    created_at: str
+    expires_at: int
+    review_state: ReviewState
+    attempt: int
+    subject: str | None = None
+    label: str | None = None
+    confidence: float | None = None
+    review_threshold: float | None = None
+    variant: str | None = None
+    model_version: str | None = None
+    tokens: int | None = None
+    oov_tokens: int | None = None
+    review_reason: str | None = None
+    review_id: str | None = None
+    asked_at: str | None = None
+    review_outcome: str | None = None
+    human_label: str | None = None
+    votes: Mapping[str, int] | None = None
+    agreement: float | None = None
+    reviewed_at: str | None = None
+    label_source: str | None = None
+
+    @classmethod
+    def parse(cls, item: Mapping[str, Any]) -> StoredPrediction:
+        """An item of the table, whose numbers are Decimal.
+
+        Raises:
+            InvalidPrediction: a field is missing or has another form.
+        """
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            value = item.get(field.name)
+            if value is not None:
+                values[field.name] = _read(item, field.name, _READ.get(field.name, _text))
+            elif field.default is MISSING:
+                raise InvalidPrediction(item.get("prediction_id"), field.name, "is missing")
+        return cls(**values)
+
+    def prediction(self) -> Prediction:
+        """What the model answered, with the record's attempt and state.
+
+        Raises:
+            InvalidPrediction: the record has no answer of a model; the text names the first field that is missing.
+        """
+        return Prediction(
+            prediction_id=self.prediction_id,
+            text=self.text,
+            label=self.given("label", self.label),
+            confidence=self.given("confidence", self.confidence),
+            review_threshold=self.given("review_threshold", self.review_threshold),
+            variant=self.given("variant", self.variant),
+            model_version=self.given("model_version", self.model_version),
+            created_at=self.created_at,
+            expires_at=self.expires_at,
+            review_state=self.review_state,
+            review_reason=self.review_reason,
+            subject=self.subject,
+            attempt=self.attempt,
+            tokens=self.tokens,
+            oov_tokens=self.oov_tokens,
+        )
+
+    def given(self, field: str, value: T | None) -> T:
+        """``value``, which is that of ``field``.
+
+        Raises:
+            InvalidPrediction: it is None.
+        """
+        if value is None:
+            raise InvalidPrediction(self.prediction_id, field, "is missing")
+        return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    return value
+
+
+def _votes(value: Any) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must be an object of label and count")
+    return {_text(label): int(count) for label, count in value.items()}
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "expires_at": int,
+    "attempt": int,
+    "tokens": int,
+    "oov_tokens": int,
+    "confidence": float,
+    "review_threshold": float,
+    "agreement": float,
+    "review_state": ReviewState,
+    "votes": _votes,
+}
+"""How each field is read; the others are texts."""
+
+
+def _read(item: Mapping[str, Any], field: str, read: Callable[[Any], T]) -> T:
+    try:
+        return read(item[field])
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise InvalidPrediction(item.get("prediction_id"), field, f"{item[field]!r}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -114,168 +234,6 @@ class ImportedLabel:
     expires_at: int
 
 
-class PredictionStore:
-    """DynamoDB implementation; ``table`` is a boto3 Table resource."""
-
-    def __init__(self, table: Any) -> None:
-        self._table = table
-
-    def put(self, prediction: Prediction) -> bool:
-        """Store a new prediction; False when it is already there (a retry)."""
-        item: dict[str, Any] = {key: value for key, value in vars(prediction).items() if value is not None}
-        item["confidence"] = _decimal(prediction.confidence)
-        item["review_threshold"] = _decimal(prediction.review_threshold)
-        item["review_state"] = prediction.review_state.value
-        if prediction.review_state is ReviewState.REQUESTED:
-            item["open_state"] = ReviewState.REQUESTED.value
-        return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
-
-    def get(self, prediction_id: str) -> dict[str, Any] | None:
-        """The item, numbers as Decimal, or None."""
-        item: dict[str, Any] | None = self._table.get_item(Key={"prediction_id": prediction_id}, ConsistentRead=True).get("Item")
-        return item
-
-    def subjects(self, prediction_ids: Collection[str]) -> dict[str, str]:
-        """The subject of each prediction that is there and has one."""
-        name, ids = self._table.name, sorted(prediction_ids)
-        found: dict[str, str] = {}
-        for start in range(0, len(ids), _MOST_KEYS):
-            request = {
-                "Keys": [{"prediction_id": prediction_id} for prediction_id in ids[start : start + _MOST_KEYS]],
-                "ProjectionExpression": "prediction_id, #subject",
-                "ExpressionAttributeNames": {"#subject": "subject"},
-            }
-            unread = {name: request}
-            while unread:
-                page = self._table.meta.client.batch_get_item(RequestItems=unread)
-                found |= {item["prediction_id"]: item["subject"] for item in page["Responses"].get(name, ()) if "subject" in item}
-                unread = page.get("UnprocessedKeys", {})
-        return found
-
-    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:
-        """Any open state -> in_review, for this or a newer attempt; False when a result (or a later attempt) was quicker.
-
-        ``not_required`` counts as open here: an operator may ask people about any prediction.
-        """
-        waiting = [ReviewState.REQUESTED.value, ReviewState.DEAD_LETTERED.value, ReviewState.NOT_REQUIRED.value]
-        return self._update(
-            prediction_id,
-            {
-                "review_state": ReviewState.IN_REVIEW.value,
-                "open_state": ReviewState.IN_REVIEW.value,
-                "review_id": review_id,
-                "attempt": attempt,
-                "asked_at": asked_at,
-            },
-            condition=(Attr("review_state").is_in(waiting) & Attr("attempt").lte(attempt))
-            | (Attr("review_state").eq(ReviewState.IN_REVIEW.value) & Attr("attempt").lt(attempt)),
-            remove=("review_outcome",),
-        )
-
-    def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool:
-        """requested | in_review, of this attempt or an older one -> dead_lettered, with the reason; False when already
-        final or retried since.
-
-        ``next_attempt`` is the attempt of the request that lies in the dead-letter queue; recording it here makes a late
-        event about ``attempt`` harmless.
-        """
-        return self._update(
-            prediction_id,
-            {
-                "review_state": ReviewState.DEAD_LETTERED.value,
-                "open_state": ReviewState.DEAD_LETTERED.value,
-                "review_outcome": reason,
-                "attempt": next_attempt,
-            },
-            condition=Attr("review_state").is_in([ReviewState.REQUESTED.value, ReviewState.IN_REVIEW.value]) & Attr("attempt").lte(attempt),
-        )
-
-    def store_label(
-        self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
-    ) -> bool:
-        """Any other state -> reviewed, once; an undecided review has no ``human_label``. False when already reviewed."""
-        return self._update(
-            prediction_id,
-            _label_attributes(consolidated, answers, reviewed_at, source),
-            condition=Attr("prediction_id").exists() & Attr("review_state").ne(ReviewState.REVIEWED.value),
-            remove=("open_state",),
-        )
-
-    def put_label(self, imported: ImportedLabel) -> bool:
-        """Store a labelled text that no prediction is behind; False when this text already has its record."""
-        item = {
-            "prediction_id": imported.prediction_id,
-            "text": imported.text,
-            "created_at": imported.reviewed_at,
-            "expires_at": imported.expires_at,
-            "attempt": 1,
-            **_label_attributes(imported.consolidated, imported.answers, imported.reviewed_at, imported.source),
-        }
-        return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
-
-    def open_reviews(self, state: ReviewState, *, since: str | None = None) -> Iterator[dict[str, Any]]:
-        """Items whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first; ``since`` bounds created_at."""
-        key = Key("open_state").eq(state.value)
-        yield from self._query(OPEN_REVIEWS, key & Key("created_at").gte(since) if since else key)
-
-    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[dict[str, Any]]:
-        """Items with a human label reviewed on ``day`` (yyyy-mm-dd), after the time stamp ``after``."""
-        key = Key("label_day").eq(day)
-        yield from self._query(LABELS_BY_DAY, key & Key("reviewed_at").gt(after) if after else key)
-
-    def reviewed_by_model(self, model_version: str, *, after: str) -> Iterator[dict[str, Any]]:
-        """Reviewed items that ``model_version`` had answered, reviewed after ``after``."""
-        yield from self._query(REVIEWED_BY_MODEL, Key("model_version").eq(model_version) & Key("reviewed_at").gt(after))
-
-    def _query(self, index: str, condition: Any) -> Iterator[dict[str, Any]]:
-        arguments: dict[str, Any] = {"IndexName": index, "KeyConditionExpression": condition}
-        while True:
-            page = self._table.query(**arguments)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-    def _update(self, prediction_id: str, values: Mapping[str, Any], *, condition: Any, remove: tuple[str, ...] = ()) -> bool:
-        names = {f"#{key}": key for key in (*values, *remove)}
-        expression = "SET " + ", ".join(f"#{key} = :{key}" for key in values)
-        if remove:
-            expression += " REMOVE " + ", ".join(f"#{key}" for key in remove)
-        return self._write(
-            lambda: self._table.update_item(
-                Key={"prediction_id": prediction_id},
-                UpdateExpression=expression,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues={f":{key}": value for key, value in values.items()},
-                ConditionExpression=condition,
-            )
-        )
-
-    @staticmethod
-    def _write(write: Any) -> bool:
-        try:
-            write()
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
-
-
-def _label_attributes(consolidated: Consolidated, answers: Sequence[HumanAnswer], reviewed_at: str, source: str) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "review_state": ReviewState.REVIEWED.value,
-        "review_outcome": consolidated.reason,
-        "votes": dict(consolidated.votes),
-        "agreement": _decimal(consolidated.agreement),
-        "answers": [{"worker_id": a.worker_id, "label": a.label, "seconds": _decimal(a.seconds)} for a in answers],
-        "reviewed_at": reviewed_at,
-        "label_source": source,
-    }
-    if consolidated.label is not None:
-        values |= {"human_label": consolidated.label, "label_day": reviewed_at[:10]}
-    return values
-
-
-def _decimal(value: float) -> Decimal:
+def decimal(value: float) -> Decimal:
+    """A number as the table takes it, with six digits after the point."""
     return Decimal(repr(round(float(value), 6)))

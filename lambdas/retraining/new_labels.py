@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
+
+from lambdas.common.predictions import StoredPrediction
 
 OVERLAP = timedelta(minutes=10)
 """An index is a little behind its table, so labels stored just before the watermark may have been missed: read them again."""
 
 
 class LabelIndex(Protocol):
-    """What is needed of :class:`lambdas.common.predictions.PredictionStore`."""
+    """What is needed of :class:`lambdas.common.prediction_store.PredictionStore`."""
 
-    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[dict[str, Any]]: ...
+    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]: ...
 
 
-def labels_since(store: LabelIndex, watermark: str | None, *, now: datetime, lookback_days: int) -> Iterator[Mapping[str, Any]]:
-    """Items with a human label stored after ``watermark`` (less a short overlap), day by day up to ``now``.
+def labels_since(store: LabelIndex, watermark: str | None, *, now: datetime, lookback_days: int) -> Iterator[StoredPrediction]:
+    """Records with a human label stored after ``watermark`` (less a short overlap), day by day up to ``now``.
 
     Args:
         watermark: ISO 8601 with zone, or None for everything of the last ``lookback_days``.

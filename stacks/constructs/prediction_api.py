@@ -45,10 +45,10 @@ class PredictionApi(Construct):
                 "ENDPOINT_NAME": names.endpoint,
                 "PREDICTIONS_TABLE": names.predictions_table,
                 "MAX_TEXT_CHARS": str(settings.dataset.max_text_chars),
-                "AUDIT_SHARE": str(settings.review.audited_share),
+                "AUDIT_SHARE": str(settings.review.audit_share),
                 "RETENTION_DAYS": str(settings.retention.prediction_days),
                 "MODEL_DEADLINE_SECONDS": str(settings.api.model_deadline_seconds),
-                "REVIEW_THRESHOLD": str(settings.review.asked_below),
+                "REVIEW_THRESHOLD": str(settings.review.threshold),
                 **({"REVIEW_QUEUE_URL": queue_url} if settings.review.asks_people else {}),
             },
         )

@@ -145,7 +145,7 @@ class RolloutFunctions:
                 "MAX_HOLDS": str(rollout.max_holds),
                 "MIN_REVIEWED": str(rollout.min_reviewed),
                 "WITHOUT_REVIEWS": rollout.without_reviews,
-                "AUDIT_SHARE": str(self._settings.review.audited_share),
+                "AUDIT_SHARE": str(self._settings.review.audit_share),
             },
         )
         function.allow(["cloudwatch:DescribeAlarms"], [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in alarms])

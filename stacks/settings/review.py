@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -39,7 +39,7 @@ class ReviewSettings(Section):
     )
     audit_share: Share = Field(
         default=0.02,
-        description="Share of the other answers that people review at random. With 0 a rollout cannot judge agreement with people.",
+        description="Share of the confident answers that people review at random. With 0 a rollout cannot judge agreement with people.",
     )
     workers_per_task: int = Field(default=3, ge=1, le=3, description="Number of people who answer each text.")
     task_time_limit_seconds: TaskSeconds = Field(default=3_600, description="Seconds that a person has for a task after opening it.")
@@ -59,13 +59,21 @@ class ReviewSettings(Section):
             )
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nobody_is_asked_by_default(cls, given: Any) -> Any:
+        """With ``backend: none`` the two fields that send predictions to people are 0 unless they are given."""
+        if isinstance(given, dict) and given.get("backend") == "none":
+            return {"threshold": 0.0, "audit_share": 0.0, **given}
+        return given
+
     @model_validator(mode="after")
     def _nobody_is_asked(self) -> ReviewSettings:
         if self.backend != "none":
             return self
         for field in ("threshold", "audit_share"):
             value = getattr(self, field)
-            if field in self.model_fields_set and value != 0:
+            if value != 0:
                 raise ValueError(
                     f"review.{field} {value} sends predictions to people, and review.backend 'none' asks nobody: leave {field} out "
                     "(or set it to 0), or use review.backend 'a2i'"
@@ -81,13 +89,3 @@ class ReviewSettings(Section):
     def asks_people(self) -> bool:
         """Whether there is a review stack: a queue of requests, and people behind it."""
         return self.backend != "none"
-
-    @property
-    def asked_below(self) -> Literal["model"] | float:
-        """The threshold that predictions are compared with; 0.0, below which no confidence is, where nobody is asked."""
-        return self.threshold if self.asks_people else 0.0
-
-    @property
-    def audited_share(self) -> float:
-        """The share of confident answers that people really see."""
-        return self.audit_share if self.asks_people else 0.0

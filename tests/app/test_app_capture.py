@@ -211,13 +211,17 @@ def test_a_record_that_makes_no_line_is_a_dead_letter_and_the_others_are_capture
     sqs, table = app.client("sqs"), f"{app.prefix}-predictions"
     queue = sqs.get_queue_url(QueueName=f"{app.prefix}-write-capture-dlq")["QueueUrl"]
     now = {"S": datetime.now(UTC).isoformat()}
-    bad = {"prediction_id": {"S": "bad-1"}, "text": {"S": "x"}, "variant": {"S": "champion"}, "created_at": now, "label": {"S": "positive"}}
+    bad = {
+        "prediction_id": {"S": "bad-1"}, "text": {"S": "x"}, "variant": {"S": "champion"}, "created_at": now, "label": {"S": "positive"},
+        "review_state": {"S": "not_required"}, "attempt": {"N": "1"}, "expires_at": {"N": "1900000000"},
+    }  # fmt: skip
     app.client("dynamodb").put_item(TableName=table, Item=bad)
     app.client("dynamodb").put_item(TableName=table, Item={"prediction_id": {"S": "text-1"}, "text": {"S": "x"}, "created_at": now})
     (good,) = send(app, ["good is positive"])
     wait_until(lambda: good in captured.ids())
     letters = wait_until(lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0, MaxNumberOfMessages=10).get("Messages"))
-    assert [json.loads(letter["Body"]) for letter in letters] == [{"prediction_id": "bad-1", "reason": "confidence None must be a number"}]
+    reason = "prediction bad-1: confidence is missing"
+    assert [json.loads(letter["Body"]) for letter in letters] == [{"prediction_id": "bad-1", "reason": reason}]
     assert not {"bad-1", "text-1"} & set(captured.ids())
     alarm = f"{app.prefix}-write-capture-dlq-not-empty"
     wait_until(lambda: app.client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"] == "ALARM")

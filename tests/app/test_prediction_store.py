@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from embedded_aws.tools.clients import Clients
-from lambdas.common.predictions import ImportedLabel, Prediction, PredictionStore
+from lambdas.common.prediction_store import PredictionStore
+from lambdas.common.predictions import ImportedLabel, Prediction
 from lambdas.common.review import Consolidated, HumanAnswer, ReviewReason, ReviewState
 from stacks.names import PREDICTION_INDEXES
 
@@ -63,8 +64,8 @@ def put(store: PredictionStore, state: ReviewState = ReviewState.REQUESTED, atte
 
 
 def item(store: PredictionStore, prediction_id: str) -> dict[str, Any]:
-    found = store.get(prediction_id)
-    assert found is not None
+    """The item as the table holds it."""
+    found: dict[str, Any] = store._table.get_item(Key={"prediction_id": prediction_id}, ConsistentRead=True)["Item"]
     return found
 
 
@@ -166,18 +167,18 @@ def test_an_imported_text_is_stored_once_and_found_by_day(store: PredictionStore
     assert store.put_label(imported) is True
     assert store.put_label(imported) is False
     [found] = store.labels_of_day("2025-05-05")
-    assert (found["text"], found["human_label"], found["label_source"], found["expires_at"]) == ("a text", "positive", "ground-truth:j", 99)
+    assert (found.text, found.human_label, found.label_source, found.expires_at) == ("a text", "positive", "ground-truth:j", 99)
     assert list(store.labels_of_day("2025-05-05", after="2025-05-05T01:00:00+00:00")) == []
 
 
 def test_open_reviews_are_listed_by_state_and_leave_the_list_with_their_label(store: PredictionStore) -> None:
     prediction_id = put(store, ReviewState.IN_REVIEW)
-    assert prediction_id in [one["prediction_id"] for one in store.open_reviews(ReviewState.IN_REVIEW)]
+    assert prediction_id in [one.prediction_id for one in store.open_reviews(ReviewState.IN_REVIEW)]
     store.store_label(prediction_id, POSITIVE, [], reviewed_at="2024-01-01T00:00:00", source="s")
-    assert prediction_id not in [one["prediction_id"] for one in store.open_reviews(ReviewState.IN_REVIEW)]
+    assert prediction_id not in [one.prediction_id for one in store.open_reviews(ReviewState.IN_REVIEW)]
 
 
 def test_open_reviews_since_a_time_include_that_time(store: PredictionStore) -> None:
     made = [put(store, ReviewState.DEAD_LETTERED) for _ in range(3)]
     since = item(store, made[1])["created_at"]
-    assert [one["prediction_id"] for one in store.open_reviews(ReviewState.DEAD_LETTERED, since=since)] == made[1:]
+    assert [one.prediction_id for one in store.open_reviews(ReviewState.DEAD_LETTERED, since=since)] == made[1:]

@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
-from lambdas.common.predictions import PredictionStore
+from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.s3_uri import read_lines
 from lambdas.labeling.import_labels.importing import LabelImport
 from lambdas.labeling.import_labels.manifest import read_rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from lambdas.common.ground_truth import ground_truth_key, ground_truth_line
-from lambdas.common.predictions import ImportedLabel
+from lambdas.common.predictions import ImportedLabel, InvalidPrediction, StoredPrediction
 from lambdas.common.review import Consolidated, HumanAnswer, ReviewState
 from lambdas.labeling.import_labels.manifest import LabeledRow, RowWithoutLabel
 
@@ -19,9 +19,9 @@ NAMED_PROBLEMS = 20
 
 
 class Store(Protocol):
-    """What is needed of :class:`lambdas.common.predictions.PredictionStore`."""
+    """What is needed of :class:`lambdas.common.prediction_store.PredictionStore`."""
 
-    def get(self, prediction_id: str) -> Mapping[str, Any] | None: ...
+    def get(self, prediction_id: str) -> StoredPrediction | None: ...
     def put_label(self, imported: ImportedLabel) -> bool: ...
     def store_label(
         self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
@@ -85,13 +85,16 @@ class LabelImport:
                 raise  # it may pass, and the whole import can be done again
             count.without_label(RowWithoutLabel(row.line, f"the table refuses it: {problem['Message']}"[:300], failed=False))
             return
+        except InvalidPrediction as error:
+            count.without_label(RowWithoutLabel(row.line, f"its record cannot be used: {error}"[:300], failed=False))
+            return
         count.labels_stored += stored
         count.already_labeled += not stored
 
     def _store(self, row: LabeledRow, label: str) -> bool:
-        item = self.store.get(row.prediction_id) if row.prediction_id else None
+        stored = self.store.get(row.prediction_id) if row.prediction_id else None
         now = self.clock()
-        if item is None or row.prediction_id is None:
+        if stored is None or row.prediction_id is None:
             return self.store.put_label(
                 ImportedLabel(
                     prediction_id=row.content_id,
@@ -103,7 +106,7 @@ class LabelImport:
                     expires_at=int((now + self.retention).timestamp()),
                 )
             )
-        if item["review_state"] == ReviewState.REVIEWED.value:
+        if stored.review_state is ReviewState.REVIEWED:
             return False
         key = ground_truth_key(row.prediction_id, row.labelled_at)
         self.write_ground_truth(key, ground_truth_line(row.prediction_id, label))

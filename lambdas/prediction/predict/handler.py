@@ -17,12 +17,13 @@ from lambdas.common.clients import client, prediction_store
 from lambdas.common.denials import CODES as DENIED
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
-from lambdas.common.predictions import Prediction, PredictionStore
+from lambdas.common.prediction_store import PredictionStore
+from lambdas.common.predictions import Prediction
 from lambdas.common.review import ReviewState
 from lambdas.prediction.predict.answer import InvalidAnswer, ModelAnswer
 from lambdas.prediction.predict.model import client_config, invoke
 from lambdas.prediction.predict.request import PredictRequest, RefusedRequest, read_request
-from lambdas.prediction.predict.review_policy import review_reason
+from lambdas.prediction.predict.review_policy import review_reason, review_threshold
 
 # The model's deadline and then two tries each of table and queue stay below what API Gateway waits
 # (tests/unit/lambdas/prediction/test_predict_model.py adds them up): a caller gets our answer with its reason, never the gateway's.
@@ -108,20 +109,15 @@ def _ask_model(prediction_id: str, text: str) -> tuple[ModelAnswer, str]:
 
 def _record(prediction_id: str, request: PredictRequest, answer: ModelAnswer, variant: str) -> Prediction:
     environment, now = _environment(), datetime.now(UTC)
-    reason = review_reason(
-        prediction_id,
-        answer.confidence,
-        model_threshold=answer.review_threshold,
-        fixed_threshold=environment.fixed_threshold,
-        audit_share=environment.audit_share,
-    )
+    threshold = review_threshold(answer.review_threshold, environment.fixed_threshold)
+    reason = review_reason(prediction_id, answer.confidence, threshold=threshold, audit_share=environment.audit_share)
     return Prediction(
         prediction_id=prediction_id,
         text=request.text,
         subject=request.subject,
         label=answer.label,
         confidence=answer.confidence,
-        review_threshold=answer.review_threshold,
+        review_threshold=threshold,
         variant=variant,
         model_version=answer.model_version,
         created_at=now.isoformat(timespec="milliseconds"),

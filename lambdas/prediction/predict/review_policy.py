@@ -9,18 +9,24 @@ from lambdas.common.review import ReviewReason
 _DRAWS = 2**32
 
 
-def review_reason(
-    prediction_id: str, confidence: float, *, model_threshold: float, fixed_threshold: float | None, audit_share: float
-) -> ReviewReason | None:
-    """Why this prediction goes to people, or None when it does not.
+def review_threshold(model_threshold: float, fixed_threshold: float | None) -> float:
+    """The confidence below which people are asked.
 
     Args:
         model_threshold: the serving model's own threshold, from its validation confidences.
         fixed_threshold: ``review.threshold`` of the settings when it is a number; it then replaces the model's.
-        audit_share: share of all predictions drawn at random, whatever their confidence, so that labels also say how
-            good the confident answers are. The draw is a hash of the id, so it can be checked afterwards.
     """
-    threshold = model_threshold if fixed_threshold is None else fixed_threshold
+    return model_threshold if fixed_threshold is None else fixed_threshold
+
+
+def review_reason(prediction_id: str, confidence: float, *, threshold: float, audit_share: float) -> ReviewReason | None:
+    """Why this prediction goes to people, or None when it does not.
+
+    Args:
+        threshold: see :func:`review_threshold`.
+        audit_share: share of the confident answers that is drawn at random, so that labels also say how good these are.
+            The draw is a hash of the id alone, so it can be checked afterwards.
+    """
     if confidence < threshold:
         return ReviewReason.LOW_CONFIDENCE
     draw = int.from_bytes(hashlib.sha256(prediction_id.encode()).digest()[:4], "big")

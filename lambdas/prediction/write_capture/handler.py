@@ -19,7 +19,8 @@ from boto3.dynamodb.types import TypeDeserializer
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
-from lambdas.prediction.write_capture.lines import CapturedPrediction, UnusableRecord, captured, is_sampled, objects
+from lambdas.common.predictions import InvalidPrediction, StoredPrediction
+from lambdas.prediction.write_capture.lines import CapturedPrediction, captured, is_sampled, objects
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
 
     By hand it reads the table: for dead letters whose cause is mended, and for what the stream has lost after its day.
     """
-    items = list(_from_table(event["prediction_ids"]) if "prediction_ids" in event else _from_stream(event["Records"]))
-    sampled = [item for item in items if is_sampled(str(item.get("prediction_id")), _environment().capture_percent)]
+    found = list(_from_table(event["prediction_ids"]) if "prediction_ids" in event else _from_stream(event["Records"]))
+    sampled = [one for one in found if is_sampled(one.prediction_id, _environment().capture_percent)]
     usable = list(_captured(sampled))
     written = objects(usable, _environment().endpoint_name)
     for key, body in written.items():
@@ -53,31 +54,40 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     unusable = len(sampled) - len(usable)
     metrics.add_metric("PredictionsCaptured", MetricUnit.Count, len(usable))
     metrics.add_metric("PredictionsNotCapturable", MetricUnit.Count, unusable)
-    told = {"captured": len(usable), "not_sampled": len(items) - len(sampled), "unusable": unusable, "objects": len(written)}
+    told = {"captured": len(usable), "not_sampled": len(found) - len(sampled), "unusable": unusable, "objects": len(written)}
     logger.info("predictions captured", extra=told)
     return told
 
 
-def _from_stream(records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _from_stream(records: list[dict[str, Any]]) -> Iterator[StoredPrediction | InvalidPrediction]:
     """New items only: a review that goes on changes its record, and that is no prediction."""
     read = TypeDeserializer()
     for record in records:
         if record.get("eventName") == "INSERT":
-            yield {name: read.deserialize(value) for name, value in record["dynamodb"]["NewImage"].items()}
+            item = {name: read.deserialize(value) for name, value in record["dynamodb"]["NewImage"].items()}
+            try:
+                yield StoredPrediction.parse(item)
+            except InvalidPrediction as error:
+                yield error  # one record that cannot be read keeps no other from being written
 
 
-def _from_table(prediction_ids: list[str]) -> Iterator[dict[str, Any]]:
+def _from_table(prediction_ids: list[str]) -> Iterator[StoredPrediction | InvalidPrediction]:
     store = prediction_store(_environment().predictions_table)
     for prediction_id in prediction_ids:
-        yield store.get(prediction_id) or {"prediction_id": prediction_id}
-
-
-def _captured(items: list[dict[str, Any]]) -> Iterator[CapturedPrediction]:
-    for item in items:
         try:
-            yield captured(item)
-        except UnusableRecord as error:
-            prediction_id = str(item.get("prediction_id"))
-            logger.error("no captured line can be made of a record", extra={"prediction_id": prediction_id, "error": str(error)})
-            letter = json.dumps({"prediction_id": prediction_id, "reason": str(error)}, allow_nan=False)
+            yield store.get(prediction_id) or InvalidPrediction(prediction_id, "record", "is missing")
+        except InvalidPrediction as error:
+            yield error
+
+
+def _captured(found: list[StoredPrediction | InvalidPrediction]) -> Iterator[CapturedPrediction]:
+    for one in found:
+        try:
+            if isinstance(one, InvalidPrediction):
+                raise one
+            yield captured(one)
+        except InvalidPrediction as error:
+            extra = {"prediction_id": error.prediction_id, "error": str(error)}
+            logger.error("no captured line can be made of a record", extra=extra)
+            letter = json.dumps({"prediction_id": error.prediction_id, "reason": str(error)}, allow_nan=False)
             client("sqs").send_message(QueueUrl=_environment().dead_letters_url, MessageBody=letter)

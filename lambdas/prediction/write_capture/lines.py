@@ -8,18 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from contracts.names import VARIANTS
+from lambdas.common.predictions import InvalidPrediction, StoredPrediction
 
 _DRAWS = 2**32
-
-
-class UnusableRecord(ValueError):
-    """The record makes no captured line; the text names the field, its value and what is allowed."""
 
 
 @dataclass(frozen=True, order=True)
@@ -41,32 +38,36 @@ def is_sampled(prediction_id: str, percent: int) -> bool:
     return draw * 100 < percent * _DRAWS
 
 
-def captured(item: Mapping[str, Any]) -> CapturedPrediction:
-    """The captured line of one item of the prediction table, whose numbers are Decimal.
+def captured(stored: StoredPrediction) -> CapturedPrediction:
+    """The captured line of one record.
 
     ``tokens`` and ``oov_tokens`` are left out where the model gave none: the drift check counts such an answer as left out.
 
     Raises:
-        UnusableRecord: a field is missing or of another form.
+        InvalidPrediction: a field is missing, or is not one to capture.
     """
-    prediction_id, text = _text(item, "prediction_id"), _text(item, "text")
-    variant = _text(item, "variant")
-    if variant not in VARIANTS:
-        raise UnusableRecord(f"variant {variant!r} is unknown: allowed are {' and '.join(VARIANTS)}")
-    at = _moment(_text(item, "created_at"))
+    prediction, at = stored.prediction(), _moment(stored)
+    if prediction.variant not in VARIANTS:
+        problem = f"{prediction.variant!r} is unknown: allowed are {' and '.join(VARIANTS)}"
+        raise InvalidPrediction(stored.prediction_id, "variant", problem)
+    for field in ("text", "label", "model_version"):
+        if not getattr(prediction, field):
+            raise InvalidPrediction(stored.prediction_id, field, "is empty")
+    counts = {"tokens": prediction.tokens, "oov_tokens": prediction.oov_tokens}
     answer = {
-        "label": _text(item, "label"),
-        "confidence": _number(item, "confidence"),
-        "model_version": _text(item, "model_version"),
-        "review_threshold": _number(item, "review_threshold"),
-        **{name: int(_number(item, name)) for name in ("tokens", "oov_tokens") if item.get(name) is not None},
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "model_version": prediction.model_version,
+        "review_threshold": prediction.review_threshold,
+        **{name: count for name, count in counts.items() if count is not None},
     }
+    prediction_id = prediction.prediction_id
     document = {
-        "captureData": {"endpointInput": _side("INPUT", {"inputs": text}), "endpointOutput": _side("OUTPUT", [answer])},
+        "captureData": {"endpointInput": _side("INPUT", {"inputs": prediction.text}), "endpointOutput": _side("OUTPUT", [answer])},
         "eventMetadata": {"eventId": prediction_id, "inferenceId": prediction_id, "inferenceTime": f"{at:%Y-%m-%dT%H:%M:%SZ}"},
         "eventVersion": "0",
     }
-    return CapturedPrediction(at, prediction_id, variant, json.dumps(document, ensure_ascii=False, allow_nan=False))
+    return CapturedPrediction(at, prediction_id, prediction.variant, json.dumps(document, ensure_ascii=False, allow_nan=False))
 
 
 def objects(predictions: Iterable[CapturedPrediction], endpoint: str) -> dict[str, bytes]:
@@ -96,25 +97,12 @@ def _side(mode: str, data: Any) -> dict[str, str]:
     }
 
 
-def _text(item: Mapping[str, Any], field: str) -> str:
-    value = item.get(field)
-    if not isinstance(value, str) or not value:
-        raise UnusableRecord(f"{field} {value!r} must be a text that is not empty")
-    return value
-
-
-def _number(item: Mapping[str, Any], field: str) -> float:
+def _moment(stored: StoredPrediction) -> datetime:
     try:
-        return float(item[field])
-    except (KeyError, TypeError, ValueError):
-        raise UnusableRecord(f"{field} {item.get(field)!r} must be a number") from None
-
-
-def _moment(value: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(stored.created_at)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise UnusableRecord(f"created_at {value!r} must be a time in ISO 8601 with its offset")
+        problem = f"{stored.created_at!r} must be a time in ISO 8601 with its offset"
+        raise InvalidPrediction(stored.prediction_id, "created_at", problem)
     return moment.astimezone(UTC)

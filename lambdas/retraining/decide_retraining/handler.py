@@ -17,7 +17,7 @@ from contracts.dataset import Manifest
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
-from lambdas.common.predictions import PredictionStore
+from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.s3_uri import read_bytes
 from lambdas.retraining.decide_retraining.decision import (
     Attempt,
@@ -78,7 +78,11 @@ def _decide(event: dict[str, Any]) -> Decision:
         logger.error("the label set has changed", extra={"reason": changed.reason})
         return changed
     labels = labels_since(_store(), watermark, now=datetime.now(UTC), lookback_days=environment.lookback_days)
-    counts = Counter(str(item["human_label"]) for item in labels if watermark is None or item["reviewed_at"] > watermark)
+    counts = Counter(
+        stored.given("human_label", stored.human_label)
+        for stored in labels
+        if watermark is None or stored.given("reviewed_at", stored.reviewed_at) > watermark
+    )
     count = sum(counts[label] for label in manifest.labels)
     unknown = {label: number for label, number in counts.most_common(MOST_NAMED) if label not in manifest.labels}
     refusal = enough(count, environment.min_new_labels, watermark, unknown) or one_at_a_time(_running())

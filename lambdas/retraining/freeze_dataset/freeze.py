@@ -11,13 +11,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from contracts.dataset import Manifest, ReferenceText, Row
 from contracts.dataset_files import write_version
 from contracts.groups import group_of
 from contracts.names import RECENT, RECENT_UNSURE
 from contracts.text import InvalidText, checked_text
+from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewReason
 from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
 
@@ -110,20 +110,20 @@ class NewLabels:
 
 
 def freeze(
-    parent: Version, items: Iterable[Mapping[str, Any]], policy: FreezePolicy, folder: Path, served: Iterable[ServedText] = ()
+    parent: Version, labelled: Iterable[StoredPrediction], policy: FreezePolicy, folder: Path, served: Iterable[ServedText] = ()
 ) -> Frozen | Skipped:
     """The next dataset version: all rows of the parent, new labels on the side of their group, and a reference sample.
 
     Texts are on disk all the time, so the memory is that of the indices: about 300 bytes for each row.
 
     Args:
-        items: prediction records with a human label.
+        labelled: records with a human label.
         folder: an empty folder for the new files.
         served: of the newest traffic; the reference sample is drawn from them.
     """
     new_rows = RowFile(folder / "new.jsonl")
     try:
-        labels = new_labels(parent, items, new_rows)
+        labels = new_labels(parent, labelled, new_rows)
         since = parent.manifest.watermark or "the first dataset"
         if labels.count < policy.min_new_labels:
             return Skipped(f"{labels.count} new labels since {since}: at least {policy.min_new_labels} are needed")
@@ -152,8 +152,8 @@ def freeze(
         new_rows.remove()
 
 
-def new_labels(parent: Version, items: Iterable[Mapping[str, Any]], target: RowFile) -> NewLabels:
-    """Items that no version has decided on, each once, written to ``target``; of those for one text the newest counts.
+def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: RowFile) -> NewLabels:
+    """Records that no version has decided on, each once, written to ``target``; of those for one text the newest counts.
 
     Those around the watermark are read again, since an index lags: of a text that the parent holds, they had their turn.
     """
@@ -162,15 +162,14 @@ def new_labels(parent: Version, items: Iterable[Mapping[str, Any]], target: RowF
     watermark, labels = parent.manifest.watermark, parent.manifest.labels
     found: dict[str, tuple[str, Entry | None]] = {}
     unknown: dict[str, int] = {}
-    for item in items:
-        reviewed_at = str(item["reviewed_at"])
+    for stored in labelled:
+        name, reviewed_at = stored.prediction_id, stored.given("reviewed_at", stored.reviewed_at)
         late = watermark is not None and reviewed_at <= watermark
-        name = str(item["prediction_id"])
-        if name in found or row_id(item) in ids or (late and text_key(str(item["text"])) in texts):
+        if name in found or row_id(stored) in ids or (late and text_key(stored.text) in texts):
             continue
-        row = row_of(item, labels)
+        row = row_of(stored, labels)
         found[name] = (reviewed_at, target.append(row) if row is not None else None)
-        if (label := str(item["human_label"])) not in labels:
+        if (label := stored.given("human_label", stored.human_label)) not in labels:
             unknown[label] = unknown.get(label, 0) + 1
     ordered = [entry for _, _, entry in sorted((at, name, entry) for name, (at, entry) in found.items() if entry is not None)]
     newest = {entry.text: entry for entry in ordered}
@@ -189,27 +188,27 @@ def unknown_labels(unknown: Mapping[str, int], known: Sequence[str]) -> str:
     )
 
 
-def row_id(item: Mapping[str, Any]) -> str:
-    return f"prediction:{item['prediction_id']}"
+def row_id(stored: StoredPrediction) -> str:
+    return f"prediction:{stored.prediction_id}"
 
 
-def row_of(item: Mapping[str, Any], labels: tuple[str, ...]) -> Row | None:
-    """A prediction record as a dataset row, or None when its label or text is not one to train on."""
-    label = str(item["human_label"])
+def row_of(stored: StoredPrediction, labels: tuple[str, ...]) -> Row | None:
+    """A labelled record as a dataset row, or None when its label or text is not one to train on."""
+    label = stored.given("human_label", stored.human_label)
     try:
-        text = checked_text("text", item["text"])
+        text = checked_text("text", stored.text)
     except InvalidText:
         return None
     if label not in labels:
         return None
     return Row(
-        id=row_id(item),
+        id=row_id(stored),
         text=text,
         label=label,
-        votes={name: int(count) for name, count in sorted(item.get("votes", {}).items()) if name in labels},
-        group=group_of(text, item.get("subject")),
-        slice=RECENT_UNSURE if item.get("review_reason") == ReviewReason.LOW_CONFIDENCE else RECENT,
-        source=str(item.get("label_source") or f"review:{item['prediction_id']}"),
+        votes={name: count for name, count in sorted((stored.votes or {}).items()) if name in labels},
+        group=group_of(text, stored.subject),
+        slice=RECENT_UNSURE if stored.review_reason == ReviewReason.LOW_CONFIDENCE else RECENT,
+        source=stored.label_source or f"review:{stored.prediction_id}",
     )
 
 

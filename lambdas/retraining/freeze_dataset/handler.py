@@ -12,7 +12,7 @@ from typing import Any
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
-from lambdas.common.predictions import PredictionStore
+from lambdas.common.prediction_store import PredictionStore
 from lambdas.retraining.freeze_dataset.freeze import FreezePolicy, ServedText, Skipped, freeze
 from lambdas.retraining.freeze_dataset.served import CapturedData
 from lambdas.retraining.freeze_dataset.versions import DatasetVersions
@@ -81,10 +81,10 @@ def _freeze(versions: DatasetVersions) -> dict[str, Any]:
     # On disk: a dataset is larger than a function's memory should be.
     with tempfile.TemporaryDirectory() as name:
         parent = versions.read(parent_uri, Path(name))
-        items = labels_since(_store(), parent.manifest.watermark, now=now, lookback_days=environment.lookback_days)
+        labelled = labels_since(_store(), parent.manifest.watermark, now=now, lookback_days=environment.lookback_days)
         made = Path(name) / "made"
         made.mkdir()
-        result = freeze(parent, items, environment, made, _served(now))
+        result = freeze(parent, labelled, environment, made, _served(now))
         for rows in parent.splits.values():
             rows.remove()
         if isinstance(result, Skipped):

@@ -7,14 +7,14 @@ conditional change of the record last. A kill half-way leaves the event in its q
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
 from lambdas.common.consolidation import Consolidation
 from lambdas.common.ground_truth import ground_truth_key, ground_truth_line
-from lambdas.common.predictions import request_of_item
+from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import Consolidated, HumanAnswer, ReviewRequest, ReviewState, UnreadableOutput, parse_review_id
 from lambdas.review.collect_review.result import LoopResult, LoopStatus
 
@@ -42,9 +42,9 @@ class OutputMissing(LookupError):
 
 
 class Store(Protocol):
-    """What is needed of :class:`lambdas.common.predictions.PredictionStore`."""
+    """What is needed of :class:`lambdas.common.prediction_store.PredictionStore`."""
 
-    def get(self, prediction_id: str) -> Mapping[str, Any] | None: ...
+    def get(self, prediction_id: str) -> StoredPrediction | None: ...
     def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool: ...
     def store_label(
         self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
@@ -81,18 +81,18 @@ def collect(result: LoopResult, ports: Ports, *, now: str) -> Collected:
     if named is None:
         return Collected(Outcome.UNKNOWN, f"human loop {result.review_id!r} was not started by this system")
     prediction_id, attempt = named
-    item = ports.store.get(prediction_id)
-    if item is None:
+    stored = ports.store.get(prediction_id)
+    if stored is None:
         return Collected(Outcome.UNKNOWN, f"no prediction {prediction_id!r}: expired, or never recorded")
     problem = _without_output(result)
-    if item["review_state"] == ReviewState.REVIEWED.value:
+    if stored.review_state is ReviewState.REVIEWED:
         if problem is None:
-            _agree_with_record(item, result, ports)
+            _agree_with_record(stored, result, ports)
         return Collected(Outcome.DUPLICATE, "already reviewed")
     answers: list[HumanAnswer] = []
     if problem is None:
         answers, problem = _answers(str(result.output_uri), ports)
-    return _dead_letter(item, attempt, problem, ports) if problem else _store(prediction_id, answers, result, ports, now)
+    return _dead_letter(stored, attempt, problem, ports) if problem else _store(prediction_id, answers, result, ports, now)
 
 
 def _answers(output_uri: str, ports: Ports) -> tuple[list[HumanAnswer], str | None]:
@@ -116,28 +116,26 @@ def _store(prediction_id: str, answers: list[HumanAnswer], result: LoopResult, p
     if consolidated.label is not None:
         _write_line(prediction_id, consolidated.label, result, ports)
     if not ports.store.store_label(prediction_id, consolidated, answers, reviewed_at=now, source=f"review:{prediction_id}"):
-        _agree_with_record(ports.store.get(prediction_id) or {}, result, ports)
+        _agree_with_record(ports.store.get(prediction_id), result, ports)
         return Collected(Outcome.DUPLICATE, "another event stored the label in the meantime")
     outcome = Outcome.UNDECIDED if consolidated.label is None else Outcome.STORED
     return Collected(outcome, consolidated.reason, consolidated.agreement)
 
 
-def _agree_with_record(item: Mapping[str, Any], result: LoopResult, ports: Ports) -> None:
+def _agree_with_record(stored: StoredPrediction | None, result: LoopResult, ports: Ports) -> None:
     """Of two attempts that ended at once one's label was stored: the other's line, perhaps of just before a kill, must say the same."""
-    if item.get("human_label") is not None:
-        _write_line(str(item["prediction_id"]), str(item["human_label"]), result, ports)
+    if stored is not None and stored.human_label is not None:
+        _write_line(stored.prediction_id, stored.human_label, result, ports)
 
 
 def _write_line(prediction_id: str, label: str, result: LoopResult, ports: Ports) -> None:
     ports.write_ground_truth(ground_truth_key(prediction_id, result.ended_at), ground_truth_line(prediction_id, label))
 
 
-def _dead_letter(item: Mapping[str, Any], attempt: int, reason: str, ports: Ports) -> Collected:
-    asked = int(item["attempt"])
-    if asked > attempt:
-        return Collected(Outcome.DUPLICATE, f"attempt {attempt} was dealt with: attempt {asked} is recorded")
-    prediction_id = str(item["prediction_id"])
-    retry = replace(request_of_item(item), attempt=attempt + 1)
+def _dead_letter(stored: StoredPrediction, attempt: int, reason: str, ports: Ports) -> Collected:
+    if stored.attempt > attempt:
+        return Collected(Outcome.DUPLICATE, f"attempt {attempt} was dealt with: attempt {stored.attempt} is recorded")
+    retry = replace(stored.prediction().review_request(), attempt=attempt + 1)
     ports.send_dead_letter(retry, reason)
-    ports.store.mark_dead_lettered(prediction_id, attempt, reason, next_attempt=retry.attempt)
+    ports.store.mark_dead_lettered(stored.prediction_id, attempt, reason, next_attempt=retry.attempt)
     return Collected(Outcome.FAILED, reason)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from lambdas.common.predictions import request_of_item
+from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewRequest
 
 
@@ -24,9 +23,9 @@ class Account:
 
 
 def take_account(
-    requested: Iterable[Mapping[str, Any]],
-    in_review: Iterable[Mapping[str, Any]],
-    dead_lettered: Iterable[Mapping[str, Any]],
+    requested: Iterable[StoredPrediction],
+    in_review: Iterable[StoredPrediction],
+    dead_lettered: Iterable[StoredPrediction],
     *,
     resend_before: str,
     overdue_before: str,
@@ -34,7 +33,7 @@ def take_account(
     """Count the open reviews.
 
     Args:
-        requested, in_review, dead_lettered: items of the prediction table.
+        requested, in_review, dead_lettered: records in that state.
         resend_before: ISO 8601 UTC; a request made before and still not started was lost on its way to the queue.
         overdue_before: ISO 8601 UTC; a review asked before should have ended by the backend's own time limit. A review of before
             ``asked_at`` was recorded counts from its prediction.
@@ -42,17 +41,17 @@ def take_account(
     waiting, asked, dead = list(requested), list(in_review), list(dead_lettered)
     to_resend: list[ReviewRequest] = []
     unusable: list[str] = []
-    for item in waiting:
-        if item["created_at"] < resend_before:
+    for stored in waiting:
+        if stored.created_at < resend_before:
             try:
-                to_resend.append(request_of_item(item))
-            except (KeyError, TypeError, ValueError) as error:
-                unusable.append(f"{item['prediction_id']}: {type(error).__name__}: {error}")
+                to_resend.append(stored.prediction().review_request())
+            except ValueError as error:
+                unusable.append(f"{stored.prediction_id}: {type(error).__name__}: {error}")
     return Account(
         requested=len(waiting),
         in_review=len(asked),
         dead_lettered=len(dead),
         to_resend=tuple(to_resend),
         unusable=tuple(unusable),
-        overdue=tuple(str(item["prediction_id"]) for item in asked if item.get("asked_at", item["created_at"]) < overdue_before),
+        overdue=tuple(stored.prediction_id for stored in asked if (stored.asked_at or stored.created_at) < overdue_before),
     )

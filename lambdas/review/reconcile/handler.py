@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
-from lambdas.common.predictions import PredictionStore
+from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.review import ReviewRequest, ReviewState
 from lambdas.review.reconcile.accounting import take_account
 

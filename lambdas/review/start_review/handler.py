@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
-from lambdas.common.predictions import PredictionStore
+from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.review import InvalidRequest, ReviewRequest, shown
 from lambdas.review.a2i import A2iBackend
 from lambdas.review.start_review.start import Outcome, give_up, start

@@ -6,11 +6,11 @@ follows from the request, and the state changes last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-from lambdas.common.predictions import Prediction
+from lambdas.common.predictions import Prediction, StoredPrediction
 from lambdas.common.review import ReviewBackend, ReviewRefused, ReviewRequest, ReviewState
 
 
@@ -27,9 +27,9 @@ class UnknownPrediction(LookupError):
 
 
 class Store(Protocol):
-    """What is needed of :class:`lambdas.common.predictions.PredictionStore`."""
+    """What is needed of :class:`lambdas.common.prediction_store.PredictionStore`."""
 
-    def get(self, prediction_id: str) -> Mapping[str, Any] | None: ...
+    def get(self, prediction_id: str) -> StoredPrediction | None: ...
     def put(self, prediction: Prediction) -> bool: ...
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool: ...
     def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool: ...
@@ -48,10 +48,8 @@ def start(
         UnknownPrediction: keep the message; the record may still come.
         Exception: whatever the backend or the store raised that may pass; keep the message.
     """
-    item = store.get(request.prediction_id)
-    if item is None:
-        item = _record(request, store)
-    superseded = _superseded(request, item)
+    stored = store.get(request.prediction_id) or _record(request, store)
+    superseded = _superseded(request, stored)
     if superseded:
         return Outcome.DROPPED, superseded
     try:
@@ -71,25 +69,24 @@ def give_up(request: ReviewRequest, reason: str, store: Store) -> bool:
     return store.mark_dead_lettered(request.prediction_id, request.attempt, reason, next_attempt=request.attempt)
 
 
-def _record(request: ReviewRequest, store: Store) -> Mapping[str, Any]:
+def _record(request: ReviewRequest, store: Store) -> StoredPrediction:
     """Write the record that the hot path could not write, from what the request carries."""
     prediction = Prediction.of_request(request)
     if prediction is None:
         raise UnknownPrediction(f"prediction {request.prediction_id} has no record, and its request carries no origin")
     store.put(prediction)
-    item = store.get(request.prediction_id)
-    if item is None:
+    stored = store.get(request.prediction_id)
+    if stored is None:
         raise UnknownPrediction(f"prediction {request.prediction_id} was recorded and is gone again")
-    return item
+    return stored
 
 
-def _superseded(request: ReviewRequest, item: Mapping[str, Any]) -> str | None:
+def _superseded(request: ReviewRequest, stored: StoredPrediction) -> str | None:
     """Why there is nothing to start, or None."""
-    state, attempt = ReviewState(item["review_state"]), int(item["attempt"])
-    if state is ReviewState.REVIEWED:
+    if stored.review_state is ReviewState.REVIEWED:
         return "already reviewed"
-    if attempt > request.attempt:
-        return f"attempt {attempt} has been made since"
-    if state is ReviewState.IN_REVIEW and attempt == request.attempt:
+    if stored.attempt > request.attempt:
+        return f"attempt {stored.attempt} has been made since"
+    if stored.review_state is ReviewState.IN_REVIEW and stored.attempt == request.attempt:
         return "already in review"
     return None

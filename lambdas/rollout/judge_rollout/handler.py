@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -11,7 +11,8 @@ from typing import Any
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
-from lambdas.common.predictions import PredictionStore
+from lambdas.common.prediction_store import PredictionStore
+from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewState
 from lambdas.rollout.judge_rollout.policy import Evidence, Judge, Policy, VariantEvidence, WithoutReviews, judge
 from lambdas.rollout.judge_rollout.progress import after
@@ -73,7 +74,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """``{"progress", "model_versions": {"champion", "challenger"}}`` -> ``{"decision", "reason", "evidence", "progress"}``."""
     progress, policy = Progress.parse(event["progress"]), _environment().policy
     versions = event["model_versions"]
-    unanswered = [item for state in _UNANSWERED for item in _store().open_reviews(state, since=progress.started)]
+    unanswered = [stored for state in _UNANSWERED for stored in _store().open_reviews(state, since=progress.started)]
     champion, challenger = (_of_variant(variant, versions[variant], unanswered, progress) for variant in ("champion", "challenger"))
     evidence = Evidence(champion, challenger, _alarming())
     verdict = JUDGE(evidence, progress, policy)
@@ -82,7 +83,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return result
 
 
-def _of_variant(variant: str, model_version: str, unanswered: Sequence[Mapping[str, Any]], progress: Progress) -> VariantEvidence:
+def _of_variant(variant: str, model_version: str, unanswered: Sequence[StoredPrediction], progress: Progress) -> VariantEvidence:
     counts = dict(zip(_COUNTS, _sums(variant, progress.since), strict=True))
     reviewed = _store().reviewed_by_model(model_version, after=progress.started)
     reviews = reviews_of(variant, model_version, unanswered, reviewed, progress=progress, audit_share=_environment().audit_share)

@@ -7,10 +7,10 @@ stand for the same texts, those that came while both served, in the mixture that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from contracts.names import CHAMPION
+from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewReason, ReviewState
 from lambdas.rollout.judge_rollout.agreement import Reviews, Sample
 from lambdas.rollout.progress import Progress
@@ -19,8 +19,8 @@ from lambdas.rollout.progress import Progress
 def reviews_of(
     variant: str,
     model_version: str,
-    unanswered: Iterable[Mapping[str, Any]],
-    reviewed: Iterable[Mapping[str, Any]],
+    unanswered: Iterable[StoredPrediction],
+    reviewed: Iterable[StoredPrediction],
     *,
     progress: Progress,
     audit_share: float,
@@ -31,24 +31,24 @@ def reviews_of(
     ``audit_share`` of 0 nobody sees a confident answer, so nothing can be said of the variant's traffic: the sample is empty.
 
     Args:
-        unanswered, reviewed: items of the prediction table, of any variant and time; the first read before the second, so that an
+        unanswered, reviewed: records of any variant and time; the first read before the second, so that an
             answer that comes in between is in both, and not in neither.
         audit_share: share of the confident answers that is reviewed, 0..1.
     """
-    found = {item["prediction_id"]: item for item in (*unanswered, *reviewed)}
+    found = {stored.prediction_id: stored for stored in (*unanswered, *reviewed)}
     mine = [
-        item
-        for item in found.values()
-        if item.get("variant") == variant
-        and item.get("model_version") == model_version
-        and item.get("review_reason")
-        and item["created_at"] >= progress.started
+        stored
+        for stored in found.values()
+        if stored.variant == variant
+        and stored.model_version == model_version
+        and stored.review_reason
+        and stored.created_at >= progress.started
     ]
-    states = [ReviewState(item["review_state"]) for item in mine]
-    labelled = [item for item in mine if item.get("human_label")]
+    states = [stored.review_state for stored in mine]
+    labelled = [stored for stored in mine if stored.human_label]
     return Reviews(
         labelled=len(labelled),
-        agreed=sum(_agrees(item) for item in labelled),
+        agreed=sum(_agrees(stored) for stored in labelled),
         waiting=sum(state in (ReviewState.REQUESTED, ReviewState.IN_REVIEW) for state in states),
         undecided=states.count(ReviewState.REVIEWED) - len(labelled),
         dead_lettered=states.count(ReviewState.DEAD_LETTERED),
@@ -56,14 +56,14 @@ def reviews_of(
     )
 
 
-def _sample(variant: str, labelled: list[Mapping[str, Any]], progress: Progress, audit_share: float) -> Sample:
-    served = [(item, _traffic(variant, item["created_at"], progress)) for item in labelled]
-    counted = [(item, traffic) for item, traffic in served if traffic > 0]
+def _sample(variant: str, labelled: list[StoredPrediction], progress: Progress, audit_share: float) -> Sample:
+    served = [(stored, _traffic(variant, stored.created_at, progress)) for stored in labelled]
+    counted = [(stored, traffic) for stored, traffic in served if traffic > 0]
     if not counted or audit_share <= 0:
         return Sample()
     probability = {ReviewReason.LOW_CONFIDENCE: 1.0, ReviewReason.AUDIT_SAMPLE: audit_share}
     return Sample.of(
-        ((traffic / probability[ReviewReason(item["review_reason"])], _agrees(item)) for item, traffic in counted),
+        ((traffic / probability[ReviewReason(stored.review_reason or "")], _agrees(stored)) for stored, traffic in counted),
         heaviest=max(traffic for _, traffic in counted) / audit_share,
     )
 
@@ -76,5 +76,5 @@ def _traffic(variant: str, at: str, progress: Progress) -> float:
     return live.challenger / live.champion if variant == CHAMPION else 1.0
 
 
-def _agrees(item: Mapping[str, Any]) -> bool:
-    return bool(item["human_label"] == item["label"])
+def _agrees(stored: StoredPrediction) -> bool:
+    return stored.human_label == stored.label

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas.common.predictions import ImportedLabel, Prediction
+from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction
 from lambdas.common.review import Consolidated, HumanAnswer, ReviewReason, ReviewRequest, ReviewState
 
 PREDICTION_ID = "0123456789abcdef0123456789abcdef"
@@ -45,20 +45,22 @@ class FakeStore:
             store.items[one.prediction_id].update(changes)
         return store
 
-    def get(self, prediction_id: str) -> dict[str, Any] | None:
+    def get(self, prediction_id: str) -> StoredPrediction | None:
         item = self.items.get(prediction_id)
-        return dict(item) if item else None
+        return StoredPrediction.parse(item) if item else None
 
     def put(self, one: Prediction) -> bool:
         if one.prediction_id in self.items:
             return False
-        self.items[one.prediction_id] = {**vars(one), "review_state": one.review_state.value}
+        self.items[one.prediction_id] = one.item()
         return True
 
     def put_label(self, imported: ImportedLabel) -> bool:
         if imported.prediction_id in self.items:
             return False
-        self.items[imported.prediction_id] = {"text": imported.text, "attempt": 1}
+        names = ("prediction_id", "text", "expires_at")
+        self.items[imported.prediction_id] = {name: getattr(imported, name) for name in names}
+        self.items[imported.prediction_id].update(attempt=1, created_at=imported.reviewed_at)
         return self._label(imported.prediction_id, imported.consolidated, imported.answers, imported.reviewed_at, imported.source)
 
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:

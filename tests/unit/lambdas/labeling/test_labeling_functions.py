@@ -290,6 +290,13 @@ def test_a_row_that_the_table_refuses_is_named_and_one_that_may_pass_stops_the_i
         Import(throttled).run(*lines)
 
 
+def test_a_row_about_a_record_that_cannot_be_read_is_named_and_the_others_are_stored() -> None:
+    one = Import(FakeStore.holding(prediction(), created_at=None))
+    count = one.run(line(own("positive", positive=1), **{"prediction-id": PREDICTION_ID}), line(own("positive", positive=1), text="good"))
+    assert (count.labels_stored, count.unusable) == (1, 1)
+    assert count.problems == [{"line": 1, "reason": f"its record cannot be used: prediction {PREDICTION_ID}: created_at is missing"}]
+
+
 def test_labels_carry_the_time_of_their_own_storing() -> None:
     """A reader's watermark may pass during a long import; a label stamped with its start would lie behind it."""
     one = Import()

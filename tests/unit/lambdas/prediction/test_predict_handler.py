@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -137,6 +137,17 @@ def test_an_unsure_answer_goes_to_people_with_all_that_its_record_holds(function
     assert request == stored.review_request()
     assert Prediction.of_request(request) == stored
     assert function.counted == {"Requests": 1.0, "Predictions": 1.0, "ReviewsAskedFor": 1.0}
+
+
+@pytest.mark.parametrize(("setting", "stored"), [("model", 0.62), ("0.95", 0.95), ("0.1", 0.1)])
+def test_the_stored_threshold_is_the_one_that_was_applied(
+    function: Function, monkeypatch: pytest.MonkeyPatch, setting: str, stored: float
+) -> None:
+    environment = replace(entry._environment(), review_threshold=setting)
+    monkeypatch.setattr(entry, "_environment", lambda: environment)
+    _, body, _ = function.model_answers(ANSWER).call()
+    assert [one.review_threshold for one in function.store.stored] == [stored]
+    assert (body["review"]["status"] == "requested") is (ANSWER["confidence"] < stored)
 
 
 def test_the_record_expires_after_the_retention(function: Function) -> None:

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.common.review import ReviewReason
-from lambdas.prediction.predict.review_policy import review_reason
+from lambdas.prediction.predict.review_policy import review_reason, review_threshold
 
 IDS = st.uuids(version=4).map(lambda value: value.hex)
 SHARES = st.floats(0, 1)
 
 
 def reason(prediction_id: str = "0" * 32, confidence: float = 0.9, **changes: Any) -> ReviewReason | None:
-    arguments: dict[str, Any] = {"model_threshold": 0.6, "fixed_threshold": None, "audit_share": 0.0, **changes}
+    arguments: dict[str, Any] = {"threshold": 0.6, "audit_share": 0.0, **changes}
     return review_reason(prediction_id, confidence, **arguments)
 
 
@@ -35,14 +35,14 @@ def reason(prediction_id: str = "0" * 32, confidence: float = 0.9, **changes: An
     ],
 )
 def test_below_the_threshold_people_are_asked(confidence: float, model: float, fixed: float | None, asks: bool) -> None:
-    found = reason(confidence=confidence, model_threshold=model, fixed_threshold=fixed)
+    found = reason(confidence=confidence, threshold=review_threshold(model, fixed))
     assert found is (ReviewReason.LOW_CONFIDENCE if asks else None)
 
 
 @given(IDS, SHARES, SHARES)
 def test_the_draw_depends_on_the_id_and_the_share_alone(prediction_id: str, share: float, confidence: float) -> None:
     drawn = reason(prediction_id, 0.9, audit_share=share) is ReviewReason.AUDIT_SAMPLE
-    again = reason(prediction_id, confidence, model_threshold=0.0, audit_share=share) is ReviewReason.AUDIT_SAMPLE
+    again = reason(prediction_id, confidence, threshold=0.0, audit_share=share) is ReviewReason.AUDIT_SAMPLE
     assert drawn == again
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from lambdas.common.predictions import Prediction
+from lambdas.common.predictions import InvalidPrediction, Prediction, StoredPrediction
 from lambdas.common.review import ReviewRequest, ReviewState
 from lambdas.prediction.predict.review_policy import review_reason
-from lambdas.prediction.write_capture.lines import UnusableRecord, captured, is_sampled, objects
+from lambdas.prediction.write_capture.lines import CapturedPrediction, is_sampled, objects
+from lambdas.prediction.write_capture.lines import captured as captured_line
 from lambdas.retraining.freeze_dataset.served import captured_texts
 
 ITEM: dict[str, Any] = {
@@ -21,6 +22,10 @@ ITEM: dict[str, Any] = {
     "variant": "champion", "review_threshold": Decimal("0.62"), "model_version": "job-1", "created_at": "2026-11-28T23:59:59.123+00:00",
     "tokens": Decimal(3), "oov_tokens": Decimal(1), "review_state": "not_required", "expires_at": Decimal(1), "attempt": Decimal(1),
 }  # fmt: skip
+
+
+def captured(item: dict[str, Any]) -> CapturedPrediction:
+    return captured_line(StoredPrediction.parse(item))
 
 
 def test_a_line_has_the_form_of_the_endpoints_capture() -> None:
@@ -54,16 +59,16 @@ def test_a_model_that_counts_no_words_is_captured_without_them() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("text", None, "text None must be a text"), ("text", "", "text '' must be a text"),
-        ("label", Decimal(1), r"label Decimal\('1'\) must be"),
-        ("confidence", None, "confidence None must be a number"), ("confidence", "high", "confidence 'high' must be a number"),
+        ("text", None, "prediction p1: text is missing"), ("text", "", "text is empty"),
+        ("label", Decimal(1), r"label Decimal\('1'\): must be a text"),
+        ("confidence", None, "confidence is missing"), ("confidence", "high", "confidence 'high': "),
         ("variant", "shadow", "variant 'shadow' is unknown: allowed are champion and challenger"),
-        ("model_version", None, "model_version None"),
+        ("model_version", None, "model_version is missing"),
         ("created_at", "yesterday", "created_at 'yesterday' must be a time"), ("created_at", "2026-11-28T10:00:00", "with its offset"),
     ],
 )  # fmt: skip
 def test_a_record_that_makes_no_line_is_refused_by_field(field: str, value: Any, said: str) -> None:
-    with pytest.raises(UnusableRecord, match=said):
+    with pytest.raises(InvalidPrediction, match=said):
         captured({**ITEM, field: value})
 
 
@@ -76,7 +81,7 @@ def test_a_record_that_its_review_request_writes_is_captured_like_any_other() ->
     )  # fmt: skip
     stored = Prediction.of_request(ReviewRequest.from_json(prediction.review_request().to_json()))
     assert stored == prediction
-    assert captured(vars(stored)) == captured({**ITEM, "confidence": Decimal("0.41")})
+    assert captured(stored.item()) == captured({**ITEM, "confidence": Decimal("0.41")})
 
 
 def some(*moments: str, variant: str = "champion") -> list[Any]:
@@ -119,7 +124,7 @@ def test_the_share_that_is_captured_holds_and_a_retry_decides_alike() -> None:
 
 def test_what_is_captured_says_nothing_about_what_is_audited() -> None:
     def audited(one: str) -> bool:
-        return review_reason(one, 1.0, model_threshold=0.5, fixed_threshold=None, audit_share=0.1) is not None
+        return review_reason(one, 1.0, threshold=0.5, audit_share=0.1) is not None
 
     ids = [f"{number:032x}" for number in range(20_000)]
     both = [one for one in ids if is_sampled(one, 10) and audited(one)]

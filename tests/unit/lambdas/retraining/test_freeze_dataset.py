@@ -20,6 +20,7 @@ from contracts.dataset_files import file_name
 from contracts.groups import group_of
 from contracts.names import RECENT, RECENT_UNSURE
 from contracts.text import normal_text
+from lambdas.common.predictions import StoredPrediction
 from lambdas.retraining.freeze_dataset import freeze as freezing
 from lambdas.retraining.freeze_dataset.freeze import LEAST_REFERENCE, FreezePolicy, LabelCounts, ServedText, Skipped, side_of
 from lambdas.retraining.freeze_dataset.row_files import RowFile, Version
@@ -80,7 +81,7 @@ def freeze(parent: Dataset, items: Iterable[dict[str, Any]], policy: FreezePolic
             path.write_text("".join(one.to_json() + "\n" for one in rows), encoding="utf-8")
             splits[split] = RowFile.of(path, split)
         (folder / "made").mkdir()
-        found = freezing.freeze(Version(parent.manifest, splits), items, policy, folder / "made", served)
+        found = freezing.freeze(Version(parent.manifest, splits), map(StoredPrediction.parse, items), policy, folder / "made", served)
         for file in splits.values():
             file.remove()
         if isinstance(found, Skipped):
@@ -92,6 +93,10 @@ def label(number: int, text: str | None = None, subject: str | None = None, **ch
     item: dict[str, Any] = {
         "prediction_id": f"p{number:04d}",
         "text": text or f"new text {number}",
+        "created_at": "2026-10-31T00:00:00+00:00",
+        "expires_at": 1_900_000_000,
+        "review_state": "reviewed",
+        "attempt": 1,
         "human_label": LABELS[number % 3],
         "votes": {LABELS[number % 3]: 2, "neutral": 1},
         "reviewed_at": f"2026-11-01T00:{number // 60:02d}:{number % 60:02d}+00:00",
@@ -312,7 +317,7 @@ def test_texts_are_never_all_in_memory(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     manifest = dataset().manifest
     tracemalloc.start()
-    result = freezing.freeze(Version(manifest, splits), (label(n) for n in range(50)), POLICY, tmp_path / "made")
+    result = freezing.freeze(Version(manifest, splits), (StoredPrediction.parse(label(n)) for n in range(50)), POLICY, tmp_path / "made")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert isinstance(result, freezing.Frozen)

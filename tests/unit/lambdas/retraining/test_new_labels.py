@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from review_fakes import prediction
 
+from lambdas.common.predictions import StoredPrediction
 from lambdas.retraining.new_labels import OVERLAP, labels_since
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -19,16 +20,17 @@ class Index:
     """Labels as the table's index answers: by day, above a sort key."""
 
     def __init__(self, *times: datetime) -> None:
-        self.items = [{"reviewed_at": time.isoformat()} for time in times]
+        self.labels = [StoredPrediction.parse(prediction().item() | {"reviewed_at": time.isoformat()}) for time in times]
         self.asked: list[str] = []
 
-    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[dict[str, Any]]:
+    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
         self.asked.append(day)
-        yield from (item for item in self.items if item["reviewed_at"][:10] == day and (after is None or item["reviewed_at"] > after))
+        times = [(one, one.reviewed_at or "") for one in self.labels]
+        yield from (one for one, time in times if time[:10] == day and (after is None or time > after))
 
 
-def read(index: Index, watermark: str | None) -> set[str]:
-    return {item["reviewed_at"] for item in labels_since(index, watermark, now=NOW, lookback_days=30)}
+def read(index: Index, watermark: str | None) -> set[str | None]:
+    return {one.reviewed_at for one in labels_since(index, watermark, now=NOW, lookback_days=30)}
 
 
 @given(st.lists(st.integers(0, 40 * 24 * 60), max_size=20), st.one_of(st.none(), st.integers(0, 29 * 24 * 60)))

@@ -18,6 +18,7 @@ from review_fakes import LABELS, PREDICTION_ID, DeadLetters, FakeStore, predicti
 
 from lambdas.common.consolidation import Plurality
 from lambdas.common.observability import metrics
+from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import UnreadableOutput
 from lambdas.review.a2i import A2iBackend
 from lambdas.review.collect_review import handler as entry
@@ -239,9 +240,9 @@ def test_a_kill_between_dead_letter_and_record_loses_nothing() -> None:
 
 def test_of_two_attempts_that_end_at_once_the_stored_label_is_the_line() -> None:
     world = answered("positive")
-    stale = dict(world.item)
+    stale = StoredPrediction.parse(world.item)
     world.item.update(review_state="reviewed", human_label="negative")
-    items = iter([stale, world.item])
+    items = iter([stale, StoredPrediction.parse(world.item)])
     store = SimpleNamespace(get=lambda _: next(items), store_label=world.store.store_label)
     collected = collect(LoopResult.of_event(event()), replace(world.ports, store=store), now=NOW)
     assert collected.outcome is Outcome.DUPLICATE
@@ -250,10 +251,10 @@ def test_of_two_attempts_that_end_at_once_the_stored_label_is_the_line() -> None
 
 def test_a_kill_between_the_line_and_its_correction_is_finished_by_the_retry() -> None:
     world = answered("positive")
-    stale = dict(world.item)
+    stale = StoredPrediction.parse(world.item)
     world.item.update(review_state="reviewed", human_label="negative")
 
-    def reads() -> Iterator[dict[str, Any]]:
+    def reads() -> Iterator[StoredPrediction]:
         yield stale
         raise OSError("killed")
 

@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from review_fakes import prediction
 
 from lambdas.common.observability import metrics
+from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewState
 from lambdas.review.reconcile import handler as entry
 
 CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=128, invoked_function_arn="arn:aws:lambda:x", aws_request_id="r")
 
 
-def item(prediction_id: str, **changes: Any) -> dict[str, Any]:
-    given = {"text": "t", "label": "positive", "confidence": 0.4, "review_reason": "low_confidence", "attempt": 1}
-    return {"prediction_id": prediction_id, "created_at": "2025-01-01T00:00:00+00:00", **given, **changes}
+def stored(prediction_id: str, **changes: Any) -> StoredPrediction:
+    given = {"prediction_id": prediction_id, "created_at": "2025-01-01T00:00:00+00:00", **changes}
+    return StoredPrediction.parse(prediction().item() | given)
 
 
 class Queue:
@@ -33,8 +35,8 @@ class Queue:
         self.sent.append(prediction_id)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, queue: Queue, *requested: dict[str, Any]) -> dict[str, Any]:
-    def open_reviews(state: ReviewState) -> Iterator[dict[str, Any]]:
+def run(monkeypatch: pytest.MonkeyPatch, queue: Queue, *requested: StoredPrediction) -> dict[str, Any]:
+    def open_reviews(state: ReviewState) -> Iterator[StoredPrediction]:
         yield from requested if state is ReviewState.REQUESTED else ()
 
     monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("table", "https://queue", 60, 60))
@@ -48,12 +50,12 @@ def run(monkeypatch: pytest.MonkeyPatch, queue: Queue, *requested: dict[str, Any
 
 def test_a_record_that_makes_no_request_is_counted_and_the_others_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue()
-    answer = run(monkeypatch, queue, item("one", review_reason="boredom"), item("two"))
+    answer = run(monkeypatch, queue, stored("one", review_reason="boredom"), stored("two"))
     assert (queue.sent, answer["resent"], answer["unusable"], answer["requested"]) == (["two"], 1, 1, 2)
 
 
 def test_a_request_that_the_queue_refuses_fails_the_run_after_the_others_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue("one")
     with pytest.raises(entry.NotSentAgain, match="1 of 2 requests could not be queued, first one"):
-        run(monkeypatch, queue, item("one"), item("two"))
+        run(monkeypatch, queue, stored("one"), stored("two"))
     assert queue.sent == ["two"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.common.predictions import StoredPrediction
 from lambdas.prediction.predict.review_policy import review_reason
 from lambdas.rollout.judge_rollout.agreement import Reviews, Sample, loss, standard_error
 from lambdas.rollout.judge_rollout.policy import FALSE_ROLLBACKS, Decision, Evidence, Policy, VariantEvidence, WithoutReviews, judge
@@ -39,6 +40,9 @@ def answer(number: int, variant: str, minute: float, **changes: Any) -> dict[str
     """A reviewed item of the prediction table, agreed with."""
     return {
         "prediction_id": f"{variant}-{number}",
+        "text": "a text",
+        "expires_at": 1_900_000_000,
+        "attempt": 1,
         "variant": variant,
         "model_version": f"model-of-{variant}",
         "created_at": at(minute),
@@ -51,7 +55,12 @@ def answer(number: int, variant: str, minute: float, **changes: Any) -> dict[str
 
 
 def taken_in(variant: str, *reviewed: dict[str, Any], unanswered: list[dict[str, Any]] | None = None) -> Reviews:
-    return reviews_of(variant, f"model-of-{variant}", unanswered or [], reviewed, progress=PROGRESS, audit_share=AUDIT_SHARE)
+    waiting, done = records(unanswered or []), records(reviewed)
+    return reviews_of(variant, f"model-of-{variant}", waiting, done, progress=PROGRESS, audit_share=AUDIT_SHARE)
+
+
+def records(items: Iterable[dict[str, Any]]) -> list[StoredPrediction]:
+    return [StoredPrediction.parse(item) for item in items]
 
 
 def served(
@@ -64,7 +73,7 @@ def served(
             minute = 120 * number / texts
             name = hashlib.sha256(f"{variant} {number}".encode()).hexdigest()[:32]
             uniform, confidence = (int(name[start : start + 8], 16) / 2**32 for start in (0, 8))
-            reason = review_reason(name, confidence, model_threshold=threshold, fixed_threshold=None, audit_share=AUDIT_SHARE)
+            reason = review_reason(name, confidence, threshold=threshold, audit_share=AUDIT_SHARE)
             if uniform < share(minute) and reason:
                 said = "positive" if agree(confidence, minute) else "negative"
                 yield answer(0, variant, minute, prediction_id=name, review_reason=reason.value, human_label=said)
@@ -142,7 +151,7 @@ def test_an_answer_weighs_what_it_stands_for() -> None:
 
 
 def test_without_an_audit_nothing_is_said_of_the_whole_traffic() -> None:
-    items = [answer(number, "champion", 10) for number in range(500)]
+    items = records(answer(number, "champion", 10) for number in range(500))
     found = reviews_of("champion", "model-of-champion", [], items, progress=PROGRESS, audit_share=0.0)
     assert (found.labelled, found.sample.effective) == (500, 0)
 
@@ -153,7 +162,7 @@ def test_unsure_answers_alone_are_few_reviews_of_the_whole_traffic() -> None:
 
 def test_after_the_champion_left_the_challengers_answers_have_nothing_to_be_compared_with() -> None:
     alone = replace(PROGRESS, step=2, share=1.0).shifted(1.0, at(90))
-    item = answer(1, "challenger", 100)
+    [item] = records([answer(1, "challenger", 100)])
     assert reviews_of("challenger", "model-of-challenger", [], [item], progress=alone, audit_share=0.05).sample == Sample()
 
 

@@ -1,0 +1,180 @@
+"""The prediction table: one item per prediction, and the only transitions that its review may take.
+
+Every write is conditional, so events that arrive twice or out of order change nothing (see docs/contracts.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
+
+from contracts.names import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
+from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction, decimal
+from lambdas.common.review import Consolidated, HumanAnswer, ReviewState
+
+_MOST_KEYS = 100  # of one BatchGetItem
+
+
+class PredictionStore:
+    """DynamoDB implementation; ``table`` is a boto3 Table resource."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def put(self, prediction: Prediction) -> bool:
+        """Store a new prediction; False when it is already there (a retry)."""
+        item = prediction.item()
+        return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
+
+    def get(self, prediction_id: str) -> StoredPrediction | None:
+        """The record, or None.
+
+        Raises:
+            InvalidPrediction: a field of the record is missing or cannot be read. The methods below raise it too.
+        """
+        item = self._table.get_item(Key={"prediction_id": prediction_id}, ConsistentRead=True).get("Item")
+        return None if item is None else StoredPrediction.parse(item)
+
+    def subjects(self, prediction_ids: Collection[str]) -> dict[str, str]:
+        """The subject of each prediction that is there and has one."""
+        name, ids = self._table.name, sorted(prediction_ids)
+        found: dict[str, str] = {}
+        for start in range(0, len(ids), _MOST_KEYS):
+            request = {
+                "Keys": [{"prediction_id": prediction_id} for prediction_id in ids[start : start + _MOST_KEYS]],
+                "ProjectionExpression": "prediction_id, #subject",
+                "ExpressionAttributeNames": {"#subject": "subject"},
+            }
+            unread = {name: request}
+            while unread:
+                page = self._table.meta.client.batch_get_item(RequestItems=unread)
+                found |= {item["prediction_id"]: item["subject"] for item in page["Responses"].get(name, ()) if "subject" in item}
+                unread = page.get("UnprocessedKeys", {})
+        return found
+
+    def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:
+        """Any open state -> in_review, for this or a newer attempt; False when a result (or a later attempt) was quicker.
+
+        ``not_required`` counts as open here: an operator may ask people about any prediction.
+        """
+        waiting = [ReviewState.REQUESTED.value, ReviewState.DEAD_LETTERED.value, ReviewState.NOT_REQUIRED.value]
+        return self._update(
+            prediction_id,
+            {
+                "review_state": ReviewState.IN_REVIEW.value,
+                "open_state": ReviewState.IN_REVIEW.value,
+                "review_id": review_id,
+                "attempt": attempt,
+                "asked_at": asked_at,
+            },
+            condition=(Attr("review_state").is_in(waiting) & Attr("attempt").lte(attempt))
+            | (Attr("review_state").eq(ReviewState.IN_REVIEW.value) & Attr("attempt").lt(attempt)),
+            remove=("review_outcome",),
+        )
+
+    def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool:
+        """requested | in_review, of this attempt or an older one -> dead_lettered, with the reason; False when already
+        final or retried since.
+
+        ``next_attempt`` is the attempt of the request that lies in the dead-letter queue; recording it here makes a late
+        event about ``attempt`` harmless.
+        """
+        return self._update(
+            prediction_id,
+            {
+                "review_state": ReviewState.DEAD_LETTERED.value,
+                "open_state": ReviewState.DEAD_LETTERED.value,
+                "review_outcome": reason,
+                "attempt": next_attempt,
+            },
+            condition=Attr("review_state").is_in([ReviewState.REQUESTED.value, ReviewState.IN_REVIEW.value]) & Attr("attempt").lte(attempt),
+        )
+
+    def store_label(
+        self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
+    ) -> bool:
+        """Any other state -> reviewed, once; an undecided review has no ``human_label``. False when already reviewed."""
+        return self._update(
+            prediction_id,
+            _label_attributes(consolidated, answers, reviewed_at, source),
+            condition=Attr("prediction_id").exists() & Attr("review_state").ne(ReviewState.REVIEWED.value),
+            remove=("open_state",),
+        )
+
+    def put_label(self, imported: ImportedLabel) -> bool:
+        """Store a labelled text that no prediction is behind; False when this text already has its record."""
+        item = {
+            "prediction_id": imported.prediction_id,
+            "text": imported.text,
+            "created_at": imported.reviewed_at,
+            "expires_at": imported.expires_at,
+            "attempt": 1,
+            **_label_attributes(imported.consolidated, imported.answers, imported.reviewed_at, imported.source),
+        }
+        return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
+
+    def open_reviews(self, state: ReviewState, *, since: str | None = None) -> Iterator[StoredPrediction]:
+        """Records whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first; ``since`` bounds created_at."""
+        key = Key("open_state").eq(state.value)
+        yield from self._query(OPEN_REVIEWS, key & Key("created_at").gte(since) if since else key)
+
+    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+        """Records with a human label reviewed on ``day`` (yyyy-mm-dd), after the time stamp ``after``."""
+        key = Key("label_day").eq(day)
+        yield from self._query(LABELS_BY_DAY, key & Key("reviewed_at").gt(after) if after else key)
+
+    def reviewed_by_model(self, model_version: str, *, after: str) -> Iterator[StoredPrediction]:
+        """Reviewed records that ``model_version`` had answered, reviewed after ``after``."""
+        yield from self._query(REVIEWED_BY_MODEL, Key("model_version").eq(model_version) & Key("reviewed_at").gt(after))
+
+    def _query(self, index: str, condition: Any) -> Iterator[StoredPrediction]:
+        arguments: dict[str, Any] = {"IndexName": index, "KeyConditionExpression": condition}
+        while True:
+            page = self._table.query(**arguments)
+            yield from map(StoredPrediction.parse, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _update(self, prediction_id: str, values: Mapping[str, Any], *, condition: Any, remove: tuple[str, ...] = ()) -> bool:
+        names = {f"#{key}": key for key in (*values, *remove)}
+        expression = "SET " + ", ".join(f"#{key} = :{key}" for key in values)
+        if remove:
+            expression += " REMOVE " + ", ".join(f"#{key}" for key in remove)
+        return self._write(
+            lambda: self._table.update_item(
+                Key={"prediction_id": prediction_id},
+                UpdateExpression=expression,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={f":{key}": value for key, value in values.items()},
+                ConditionExpression=condition,
+            )
+        )
+
+    @staticmethod
+    def _write(write: Any) -> bool:
+        try:
+            write()
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+
+def _label_attributes(consolidated: Consolidated, answers: Sequence[HumanAnswer], reviewed_at: str, source: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "review_state": ReviewState.REVIEWED.value,
+        "review_outcome": consolidated.reason,
+        "votes": dict(consolidated.votes),
+        "agreement": decimal(consolidated.agreement),
+        "answers": [{"worker_id": a.worker_id, "label": a.label, "seconds": decimal(a.seconds)} for a in answers],
+        "reviewed_at": reviewed_at,
+        "label_source": source,
+    }
+    if consolidated.label is not None:
+        values |= {"human_label": consolidated.label, "label_day": reviewed_at[:10]}
+    return values
