@@ -48,7 +48,7 @@ lint: install ## Run ruff and mypy --strict, synthesise and audit every stage, a
 	@scripts/lint.sh
 
 test-unit: install ## Run the fast tests (under a minute)
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest -n 2 --dist loadfile tests/unit
 
 browser:
 	@scripts/install.sh browser

@@ -55,8 +55,7 @@ def archive_files(folder: str, root: Path = ROOT) -> list[str]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += _packages_of(path, root)
-            waiting += _imported(path, root)
+            waiting += [*_packages_of(path, root), *_imported(path, root)]
     return sorted(str(path.relative_to(root)) for path in found)
 
 
@@ -66,9 +65,14 @@ def _packages_of(path: Path, root: Path) -> Iterator[Path]:
             yield root / parent / "__init__.py"
 
 
-def _imported(path: Path, root: Path) -> Iterator[Path]:
+@cache
+def _imported(path: Path, root: Path) -> tuple[Path, ...]:
     """The project's modules that the module at ``path`` imports anywhere, also within functions."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    return tuple(_modules(ast.parse(path.read_bytes()), root))
+
+
+def _modules(tree: ast.Module, root: Path) -> Iterator[Path]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
