@@ -35,11 +35,11 @@ from embedded_aws.testing.fixtures import REGION, ClientFactory, RoleFactory
 from embedded_aws.testing.jobs import Jobs
 from embedded_aws.tools import launcher
 
+pytestmark = pytest.mark.slow
 TRAIN = """
 import argparse, json, os, pathlib
 import beside
 
-pytestmark = pytest.mark.slow
 parser = argparse.ArgumentParser()
 parser.add_argument("--epochs", type=int)
 parser.add_argument("--note")

@@ -28,6 +28,7 @@ from stacks.settings import load_settings
 from stacks.settings.search import RetrainingSearch
 from stacks.tuning import TuningStack
 
+pytestmark = pytest.mark.slow
 REGION, ACCOUNT = "us-east-1", "000000000000"
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
 ONE_JOB = {"max_jobs": 1, "max_parallel_jobs": 1, "retraining": RetrainingSearch(max_jobs=1)}
@@ -42,7 +43,6 @@ print("epoch=1 train:loss=0.5 validation:accuracy=0.8 validation:macro_f1=0.75")
 EVALUATE = """
 import pathlib, sys
 
-pytestmark = pytest.mark.slow
 pathlib.Path(sys.argv[sys.argv.index("--output-dir") + 1], "evaluation.json").write_text({report!r})
 """
 
