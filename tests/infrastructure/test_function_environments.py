@@ -1,0 +1,68 @@
+"""Every function gets the variables that its handler reads, in every stage, and no other one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployed_definition import resolve
+
+from lambdas.common.environment import InvalidEnvironment, read_environment
+
+OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+"""Read by the library in the layer, for every function."""
+
+
+def functions(assembly: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Handler and resolved variables of every function of a stage."""
+    for path in sorted(assembly.glob("*.template.json")):
+        template: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::Lambda::Function":
+                properties = resource["Properties"]
+                yield properties["Handler"], resolve(template, properties["Environment"]["Variables"])
+
+
+def problem(handler: str, variables: dict[str, str]) -> str | None:
+    """What is wrong with the variables of one function, or None."""
+    assert set(variables) >= OF_POWERTOOLS, handler
+    own = {name: value for name, value in variables.items() if name not in OF_POWERTOOLS}
+    environment = getattr(import_module(handler.rpartition(".")[0]), "Environment", None)
+    known = set() if environment is None else {field.name.upper() for field in fields(environment)}
+    if unknown := sorted(set(own) - known):
+        return f"nothing reads {', '.join(unknown)}"
+    try:
+        if environment is not None:
+            read_environment(environment, own)
+    except InvalidEnvironment as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod", "newacct"])
+def test_every_function_gets_the_variables_that_it_reads_and_no_other(stage: str, synthesised: Callable[[str], Path]) -> None:
+    found = list(functions(synthesised(stage)))
+    assert len({handler for handler, _ in found}) == len(found) > 0
+    assert {handler: told for handler, variables in found if (told := problem(handler, variables))} == {}
+
+
+HANDLER = "lambdas.retraining.plan_retraining.handler.handler"
+POWERTOOLS = dict.fromkeys(OF_POWERTOOLS, "x")
+
+
+@pytest.mark.parametrize(
+    ("handler", "variables", "told"),
+    [
+        (HANDLER, {"RELEASE_PARAMETER": "/reviewloop/dev/release"}, None),
+        (HANDLER, {}, "Environment: RELEASE_PARAMETER is not set. The function's stack sets these variables."),
+        (HANDLER, {"RELEASE_PARAMETER": "/reviewloop/dev/release", "RELEASE": "x"}, "nothing reads RELEASE"),
+        ("lambdas.rollout.finish_rollout.handler.handler", {"RELEASE": "x"}, "nothing reads RELEASE"),
+    ],
+)
+def test_a_missing_and_an_unknown_variable_are_told(handler: str, variables: dict[str, str], told: str | None) -> None:
+    assert problem(handler, {**POWERTOOLS, **variables}) == told
