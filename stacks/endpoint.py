@@ -20,7 +20,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from contracts.names import CHALLENGER, CHAMPION, NO_RELEASE, VARIANTS
-from stacks.constructs.endpoint_alarms import VariantAlarms, green_alarm_prefix
+from stacks.constructs.endpoint_alarms import VariantAlarms
 from stacks.constructs.endpoint_role import EndpointRole
 from stacks.constructs.prediction_api import PredictionApi
 from stacks.constructs.shared import SharedResources
@@ -58,9 +58,7 @@ class EndpointStack(Stack):
         self.has_challenger = CfnCondition(
             self, "HasChallenger", expression=Fn.condition_not(Fn.condition_equals(packages[CHAMPION], packages[CHALLENGER]))
         )
-        self.role = EndpointRole(
-            self, "EndpointRole", shared=self.shared, green_alarms=[green_alarm_prefix(self.names, variant) for variant in VARIANTS]
-        )
+        self.role = EndpointRole(self, "EndpointRole", shared=self.shared)
         for variant in VARIANTS:
             VariantAlarms(self, f"Alarms-{variant}", shared=self.shared, variant=variant)
         self._hosting(packages)
@@ -200,7 +198,7 @@ class EndpointStack(Stack):
         policy = autoscaling.CfnScalingPolicy(
             self,
             f"ScalingPolicy-{variant}",
-            policy_name=f"{self.names.prefix}-{variant}",
+            policy_name=self.names.scaling_policy(variant),
             policy_type="TargetTrackingScaling",
             service_namespace="sagemaker",
             resource_id=resource_id,

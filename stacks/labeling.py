@@ -10,26 +10,19 @@ from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.constructs import findings
 from stacks.constructs.flow_definition import TASK_DESCRIPTION, TASK_TITLE, TEMPLATE
+from stacks.constructs.labeling_job_role import ANY_MANIFEST, JOB_INPUTS, MANIFESTS, OUTPUT, LabelingJobRole
 from stacks.constructs.python_function import PythonFunction
-from stacks.constructs.service_key_use import allow_key_use
 from stacks.constructs.shared import SharedResources
-from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.constructs.state_machine import StateMachine, invoke, sagemaker_job
 from stacks.names import Names
 from stacks.settings import Settings
 
 LABEL_ATTRIBUTE = "label"
-MANIFESTS = "manifests"
-OUTPUT = "labeling"
-JOB_INPUTS = "labeling-inputs"
-"""Prefix of the worker pages and label categories, by the digest of their content: a job reads what its execution was started with."""
 _TASK_LIFETIME = Duration.days(10)
 _EXECUTION_TIMEOUT = Duration.days(14)
 _CHECK_TIMEOUT = 300
 _IMPORT_TIMEOUT = 900
-_ANY_MANIFEST = "The operator names the manifest; all of them lie below this prefix"
-_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException", "ThrottlingException"]
 
 
 class LabelingStack(Stack):
@@ -43,14 +36,13 @@ class LabelingStack(Stack):
         self.check_manifest = self._check_function()
         self.pre_annotation, self.consolidation = self._job_functions()
         self.import_labels = self._import_function()
-        self.job_role = self._job_role()
+        self.job_role = LabelingJobRole(self, "JobRole", shared=self.shared, functions=(self.pre_annotation, self.consolidation)).role
         self.machine = self._machine()
         self.machine.alert_on_failure("A labelling execution ended without its labels")
 
     # -- functions ---------------------------------------------------------------------------------
 
     def _check_function(self) -> PythonFunction:
-        data = self.shared.bucket("data")
         function = PythonFunction(
             self,
             "CheckManifest",
@@ -66,11 +58,11 @@ class LabelingStack(Stack):
                 "INPUTS_URI": f"s3://{self.names.bucket('data')}/{JOB_INPUTS}/",
             },
         )
-        function.allow(["s3:GetObject"], [data.arn_for_objects(f"{MANIFESTS}/*")], because=_ANY_MANIFEST)
+        function.allow(["s3:GetObject"], [self.names.bucket_arn("data", f"{MANIFESTS}/*")], because=ANY_MANIFEST)
         # To those who may not list a bucket S3 answers 403, not 404, for an object that is not there: S3 API reference, GetObject.
-        function.allow(["s3:ListBucket"], [data.bucket_arn])
+        function.allow(["s3:ListBucket"], [self.names.bucket_arn("data")])
         function.allow(
-            ["s3:PutObject"], [data.arn_for_objects(f"{JOB_INPUTS}/*")], because="The inputs lie under a digest of their content"
+            ["s3:PutObject"], [self.names.bucket_arn("data", f"{JOB_INPUTS}/*")], because="The inputs lie under a digest of their content"
         )
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
         return function
@@ -99,7 +91,7 @@ class LabelingStack(Stack):
         )
         consolidation.allow(
             ["s3:GetObject"],
-            [self.shared.bucket("review").arn_for_objects(f"{OUTPUT}/*")],
+            [self.names.bucket_arn("review", f"{OUTPUT}/*")],
             because="Ground Truth writes the payload of each batch below this prefix",
         )
         consolidation.allow(["kms:Decrypt"], [self.shared.key.key_arn])
@@ -130,50 +122,20 @@ class LabelingStack(Stack):
         function.allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
         function.allow(
             ["s3:GetObject"],
-            [self.shared.bucket("review").arn_for_objects(f"{OUTPUT}/*")],
+            [self.names.bucket_arn("review", f"{OUTPUT}/*")],
             because="Each job writes its manifest in a folder of its own below this prefix",
         )
         # A job that failed may have left none: without this S3 answers 403, not 404 (S3 API reference, GetObject).
-        function.allow(["s3:ListBucket"], [self.shared.bucket("review").bucket_arn])
+        function.allow(["s3:ListBucket"], [self.names.bucket_arn("review")])
         function.allow(
             ["s3:PutObject"],
-            [self.shared.bucket("capture").arn_for_objects("ground-truth/*")],
+            [self.names.bucket_arn("capture", "ground-truth/*")],
             because="One object per labelled prediction, below this prefix",
         )
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
         return function
 
     # -- the job -----------------------------------------------------------------------------------
-
-    def _job_role(self) -> iam.Role:
-        role = iam.Role(
-            self, "JobRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"), description="Ground Truth labels texts with it"
-        )
-
-        def allow(actions: list[str], resources: list[str], because: str = "") -> None:
-            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
-            if because:
-                findings.acknowledge_resources(role, resources, because)
-
-        data, review = self.shared.bucket("data"), self.shared.bucket("review")
-        allow(["s3:GetObject"], [data.arn_for_objects(f"{MANIFESTS}/*")], _ANY_MANIFEST)
-        inputs = [data.arn_for_objects(f"{JOB_INPUTS}/*")]
-        allow(["s3:GetObject"], inputs, "Pages and categories lie under a digest of their content, those that running jobs still read too")
-        output = [review.arn_for_objects(f"{OUTPUT}/*")]
-        allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], output, "Each job has a folder of its own below this prefix")
-        # This and PutMetricData are in AWS's least policy for the role, both without a condition: by which prefix the service lists, and
-        # into which namespace it writes, is not documented (developer guide, sms-security-permission-execution-role). Manifest, page and
-        # categories lie in the one bucket, the output in the other.
-        allow(["s3:GetBucketLocation", "s3:ListBucket"], [data.bucket_arn, review.bucket_arn])
-        allow(["cloudwatch:PutMetricData"], ["*"], "PutMetricData takes no resource (service authorization reference, Amazon CloudWatch)")
-        allow_key_use(role, self.shared.key.key_arn)
-        allow(["lambda:InvokeFunction"], [function.function.function_arn for function in (self.pre_annotation, self.consolidation)])
-        allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [self.names.arn("logs", "log-group:/aws/sagemaker/LabelingJobs*")],
-            "SageMaker makes this log group itself",
-        )
-        return role
 
     def _job_parameters(self) -> dict[str, Any]:
         """CreateLabelingJob; fields ending in ``.$`` come from the check."""
@@ -240,22 +202,18 @@ class LabelingStack(Stack):
 
     def _job(self, steps: Construct) -> sfn.CustomState:
         """The job, then the import. A job that failed or was stopped leaves what it has got by then, which is imported before the end."""
-        job = sfn.CustomState(
+        job = sagemaker_job(
             steps,
             "LabelTexts",
-            state_json={
-                "Type": "Task",
-                "Resource": "arn:aws:states:::sagemaker:createLabelingJob.sync",
-                "Parameters": self._job_parameters(),
-                "ResultSelector": {
-                    "job_name.$": "$.LabelingJobName",
-                    "manifest_uri.$": "$.LabelingJobOutput.OutputDatasetS3Uri",
-                    "attribute.$": "$.LabelAttributeName",
-                },
-                "ResultPath": "$",
+            action="createLabelingJob",
+            parameters=self._job_parameters(),
+            result_path="$",
+            result_selector={
+                "job_name.$": "$.LabelingJobName",
+                "manifest_uri.$": "$.LabelingJobOutput.OutputDatasetS3Uri",
+                "attribute.$": "$.LabelAttributeName",
             },
         )
-        job.add_retry(errors=_FAULTS, interval=Duration.seconds(30), max_attempts=4, backoff_rate=2)
         output = f"s3://{self.names.bucket('review')}/{OUTPUT}/{{}}/manifests/output/output.manifest"
         rescue = invoke(
             steps,

@@ -7,11 +7,11 @@ from typing import Any
 from aws_cdk import Duration, Environment, Stack
 from aws_cdk import aws_athena as athena
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_glue as glue
 from constructs import Construct
 
-from contracts.names import VARIANTS
+from contracts.names import OPEN_REVIEWS, VARIANTS
+from stacks.constructs.alarm import BELOW, Alarm
 from stacks.constructs.capture_writer import CaptureWriter
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import LONGEST_TRIES_SECONDS
@@ -127,7 +127,7 @@ class MonitoringStack(Stack):
     # -- functions ---------------------------------------------------------------------------------
 
     def _detect_drift(self) -> PythonFunction:
-        names, region = self.names, self.settings.region
+        names = self.names
         function = PythonFunction(
             self,
             "DetectDrift",
@@ -143,10 +143,10 @@ class MonitoringStack(Stack):
             },
         )
         function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.parameter('release')}")])
-        function.allow(["sagemaker:DescribeModelPackage"], [names.arn("sagemaker", f"model-package/{names.model_package_group}/*")])
-        function.acknowledge(
-            f"Resource::arn:<AWS::Partition>:sagemaker:{region}:<AWS::AccountId>:model-package/{names.model_package_group}/*",
-            "The champion is whichever version of our own group is released",
+        function.allow(
+            ["sagemaker:DescribeModelPackage"],
+            [names.model_packages_arn],
+            because="The champion is whichever version of our own group is released",
         )
         function.allow(
             ["athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults", "athena:StopQueryExecution"],
@@ -154,18 +154,16 @@ class MonitoringStack(Stack):
         )
         catalog = ("catalog", f"database/{names.database}", f"table/{names.database}/capture")
         function.allow(["glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"], [names.arn("glue", part) for part in catalog])
-        self._allow_objects(
-            function, "capture", f"capture/{names.endpoint}/", ["s3:GetObject"], "Athena reads whichever hours the query asks for"
-        )
-        self._allow_objects(
-            function,
-            "capture",
-            "athena-results/",
+        captured = names.bucket_arn("capture", f"capture/{names.endpoint}/*")
+        function.allow(["s3:GetObject"], [captured], because="Athena reads whichever hours the query asks for")
+        function.allow(
             ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
-            "Athena names its result objects",
+            [names.bucket_arn("capture", "athena-results/*")],
+            because="Athena names its result objects",
         )
-        self._allow_objects(function, "models", "evaluations/", ["s3:GetObject"], "The champion's report is named by its evaluation job")
-        function.allow(["s3:ListBucket", "s3:GetBucketLocation"], [self._bucket_arn("capture")])
+        reports = names.bucket_arn("models", "evaluations/*")
+        function.allow(["s3:GetObject"], [reports], because="The champion's report is named by its evaluation job")
+        function.allow(["s3:ListBucket", "s3:GetBucketLocation"], [names.bucket_arn("capture")])
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
         ScheduledFunction(
             self, "DriftSchedule", shared=self.shared, function=function, name="detect-drift", minutes=self.settings.drift.schedule_minutes
@@ -174,7 +172,6 @@ class MonitoringStack(Stack):
 
     def _reconcile(self) -> PythonFunction:
         names, review = self.names, self.settings.review
-        queue = names.queue("review-requests")
         function = PythonFunction(
             self,
             "Reconcile",
@@ -184,24 +181,16 @@ class MonitoringStack(Stack):
             timeout=120,
             environment={
                 "PREDICTIONS_TABLE": names.predictions_table,
-                "REVIEW_QUEUE_URL": f"https://sqs.{self.region}.{self.url_suffix}/{self.account}/{queue}",
+                "REVIEW_QUEUE_URL": names.queue_url("review-requests"),
                 "RESEND_AFTER_SECONDS": str(RESEND_AFTER_SECONDS),
                 "OVERDUE_AFTER_SECONDS": str(review.task_availability_seconds + review.task_time_limit_seconds),
             },
         )
-        function.allow(["dynamodb:Query"], [names.arn("dynamodb", f"table/{names.predictions_table}/index/open-reviews")])
-        function.allow(["sqs:SendMessage"], [names.arn("sqs", queue)])
+        function.allow(["dynamodb:Query"], [names.arn("dynamodb", f"table/{names.predictions_table}/index/{OPEN_REVIEWS}")])
+        function.allow(["sqs:SendMessage"], [names.arn("sqs", names.queue("review-requests"))])
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
         ScheduledFunction(self, "ReconcileSchedule", shared=self.shared, function=function, name="reconcile", minutes=15)
         return function
-
-    def _bucket_arn(self, purpose: str) -> str:
-        return f"arn:{self.partition}:s3:::{self.names.bucket(purpose)}"
-
-    def _allow_objects(self, function: PythonFunction, purpose: str, prefix: str, verbs: list[str], reason: str) -> None:
-        function.allow(verbs, [f"{self._bucket_arn(purpose)}/{prefix}*"])
-        shown = f"{self.names.prefix}-{purpose}-<AWS::AccountId>-{self.settings.region}"
-        function.acknowledge(f"Resource::arn:aws:s3:::{shown}/{prefix}*", reason)
 
     # -- alarms and dashboard ------------------------------------------------------------------------
 
@@ -219,79 +208,57 @@ class MonitoringStack(Stack):
         if self.drift is not None:
             self._drift_alarms(self.drift)
         if self.reconcile is not None:
-            self._alarm(
+            Alarm(
+                self,
                 "ReviewsOverdue",
-                "reviews-overdue",
-                self._metric(self.reconcile, "ReviewsOverdue", 15),
-                threshold=0,
-                periods=1,
+                shared=self.shared,
+                name=self.names.alarm("reviews-overdue"),
+                metric=self._metric(self.reconcile, "ReviewsOverdue", 15),
                 datapoints=1,
-                description="Reviews are open past the backend's own time limit: compare the human loops with the prediction table",
+                meaning="Reviews are open past the backend's own time limit: compare the human loops with the prediction table",
             )
             self._alarm_on_errors(self.reconcile, "reconcile-errors")
 
     def _drift_alarms(self, function: PythonFunction) -> None:
         drift = self.settings.drift
-        self._alarm(
+        Alarm(
+            self,
             "Drift",
-            "drift",
-            self._metric(function, "DriftScore", drift.schedule_minutes),
+            shared=self.shared,
+            name=self.names.drift_alarm,
+            metric=self._metric(function, "DriftScore", drift.schedule_minutes),
             threshold=1,
             periods=drift.evaluation_periods,
             datapoints=drift.datapoints_to_alarm,
-            description="Served texts are unlike those of the champion's baseline; with retraining.on_drift a retraining starts by itself",
+            meaning="Served texts are unlike those of the champion's baseline; with retraining.on_drift a retraining starts by itself",
         )
         self._alarm_on_errors(function, "detect-drift-errors")
         minutes = drift.unassessed_period_minutes
         periods = max(1, drift.unassessed_hours * 60 // minutes)
-        self._alarm(
+        Alarm(
+            self,
             "DriftUnassessed",
-            "drift-unassessed",
-            self._metric(function, "DriftWindowFilled", minutes),
+            shared=self.shared,
+            name=self.names.alarm("drift-unassessed"),
+            metric=self._metric(function, "DriftWindowFilled", minutes),
             threshold=100,
             periods=periods,
             datapoints=periods,
-            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            description=f"For {drift.unassessed_hours} hours no window of the champion's answers was full, so drift was not assessed, "
+            comparison=BELOW,
+            meaning=f"For {drift.unassessed_hours} hours no window of the champion's answers was full, so drift was not assessed, "
             "whatever the drift alarm says: too few answers, or they are not captured",
         )
 
     def _alarm_on_errors(self, function: PythonFunction, name: str) -> None:
-        self._alarm(
-            f"Errors-{name}",
-            name,
-            function.function.metric_errors(period=Duration.minutes(15), statistic="Sum"),
-            threshold=0,
-            periods=1,
-            datapoints=1,
-            description=f"{function.name} failed: read its log",
-        )
-
-    def _alarm(
-        self,
-        construct_id: str,
-        name: str,
-        metric: cloudwatch.IMetric,
-        *,
-        threshold: float,
-        periods: int,
-        datapoints: int,
-        description: str,
-        comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-    ) -> None:
-        alarm = cloudwatch.Alarm(
+        Alarm(
             self,
-            construct_id,
-            alarm_name=f"{self.names.prefix}-{name}",
-            alarm_description=description,
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=periods,
-            datapoints_to_alarm=datapoints,
-            comparison_operator=comparison,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            f"Errors-{name}",
+            shared=self.shared,
+            name=self.names.alarm(name),
+            metric=function.function.metric_errors(period=Duration.minutes(15), statistic="Sum"),
+            datapoints=1,
+            meaning=f"{function.name} failed: read its log",
         )
-        alarm.add_alarm_action(actions.SnsAction(self.shared.alerts))
 
     def _dashboard(self) -> None:
         by_variant = {

@@ -20,12 +20,14 @@ PREDICTION_INDEXES = {
 }
 """Index name -> (partition key, sort key); ``lambdas/common/prediction_store.py`` queries them."""
 
+REVIEWERS = "reviewers"
+"""The user pool's group of people who are asked."""
 BUCKET_PURPOSES = ("data", "capture", "review", "models", "access-logs")
 
 
 @dataclass(frozen=True)
 class Names:
-    """Names of one stage. ``account`` defaults to the CloudFormation pseudo parameter."""
+    """Names of one stage; the account in them is the CloudFormation pseudo parameter."""
 
     settings: Settings
 
@@ -47,6 +49,14 @@ class Names:
             raise KeyError(f"bucket purpose {purpose!r} is unknown; known: {', '.join(BUCKET_PURPOSES)}")
         return f"{self.prefix}-{purpose}-{Aws.ACCOUNT_ID}-{self.settings.region}"
 
+    def bucket_arn(self, purpose: str, key: str = "") -> str:
+        """ARN of a bucket; with ``key`` of the object with that key, or of all that it fits (``datasets/*``).
+
+        Raises:
+            KeyError: ``purpose`` is not one of :data:`BUCKET_PURPOSES`.
+        """
+        return bucket_arn(self.bucket(purpose), key)
+
     def function(self, part: str) -> str:
         """Lambda function name. Ground Truth only invokes functions with ``SageMaker`` in the name."""
         return f"{self.prefix}-{part}"
@@ -56,6 +66,9 @@ class Names:
 
     def queue(self, part: str) -> str:
         return f"{self.prefix}-{part}"
+
+    def queue_url(self, part: str) -> str:
+        return f"https://sqs.{self.settings.region}.{Aws.URL_SUFFIX}/{Aws.ACCOUNT_ID}/{self.queue(part)}"
 
     def parameter(self, path: str) -> str:
         """SSM parameter name: ``release`` -> ``/reviewloop/dev/release``."""
@@ -71,13 +84,52 @@ class Names:
         """Name of the models' execution role; a literal one, so that a rollout's role may pass it and no other. IAM is global."""
         return f"{self.prefix}-endpoint-{self.settings.region}"
 
+    def scaling_policy(self, variant: str) -> str:
+        return f"{self.prefix}-{variant}"
+
+    def alarm(self, part: str) -> str:
+        return f"{self.prefix}-{part}"
+
+    @property
+    def drift_alarm(self) -> str:
+        """A rule starts a retraining when it rings."""
+        return self.alarm("drift")
+
     def operating_alarms(self, variant: str) -> tuple[str, str]:
         """Alarms on a variant's failures and latency, whatever fleet serves it."""
-        return f"{self.prefix}-{variant}-errors", f"{self.prefix}-{variant}-latency"
+        return self.alarm(f"{variant}-errors"), self.alarm(f"{variant}-latency")
+
+    def rollback_alarms(self, variant: str) -> str:
+        """How the names of a variant's rollback alarms begin; they end with the measure and the configuration that they watch."""
+        return self.alarm(f"{variant}-green-")
+
+    @property
+    def flow_definition(self) -> str:
+        """How the names of the flow definition and of its worker page begin; they end with a hash of their content."""
+        return f"{self.prefix}-review"
+
+    @property
+    def reviewers(self) -> str:
+        """The work team and the user pool of its members."""
+        return f"{self.prefix}-{REVIEWERS}"
+
+    @property
+    def sign_in_domain(self) -> str:
+        """Prefix of the user pool's domain: unique in the region over all accounts, without a lookup, since the account is part of it."""
+        return f"{self.prefix}-{Aws.ACCOUNT_ID}-{self.settings.region}"
+
+    def rule(self, part: str) -> str:
+        """EventBridge rule."""
+        return f"{self.prefix}-{part}"
 
     @property
     def model_package_group(self) -> str:
         return self.prefix
+
+    @property
+    def model_packages_arn(self) -> str:
+        """ARN of all packages of our group; the service numbers them."""
+        return self.arn("sagemaker", f"model-package/{self.model_package_group}/*")
 
     @property
     def predictions_table(self) -> str:
@@ -104,3 +156,8 @@ class Names:
 
     def arn(self, service: str, resource: str, *, account: str = Aws.ACCOUNT_ID) -> str:
         return f"arn:{Aws.PARTITION}:{service}:{self.settings.region}:{account}:{resource}"
+
+
+def bucket_arn(bucket: str, key: str = "") -> str:
+    """ARN of any bucket by its name, or of its objects."""
+    return f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"

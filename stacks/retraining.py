@@ -6,19 +6,19 @@ from typing import Any
 
 from aws_cdk import Duration, Environment, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contracts.names import LABELS_BY_DAY
+from stacks.constructs.alarm import Alarm
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.scheduled_function import MAX_EVENT_AGE, MAX_RETRIES, ScheduledFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.durations import LOOKBACK_HOURS, longest_rollout_hours, longest_tuning_hours
-from stacks.names import Names
+from stacks.names import Names, bucket_arn
 from stacks.settings import Settings
 from stacks.tuning_jobs import outside_dataset
 
@@ -58,9 +58,8 @@ class RetrainingStack(Stack):
             environment={"RELEASE_PARAMETER": names.parameter("release")},
         )
         function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.parameter('release')}")])
-        packages = f"model-package/{names.model_package_group}/*"
-        function.allow(["sagemaker:DescribeModelPackage"], [names.arn("sagemaker", packages)])
-        function.acknowledge(self._finding("sagemaker", packages), "The service numbers our own group's packages")
+        packages = [names.model_packages_arn]
+        function.allow(["sagemaker:DescribeModelPackage"], packages, because="The service numbers our own group's packages")
         return function
 
     def _freeze_function(self) -> PythonFunction:
@@ -84,12 +83,13 @@ class RetrainingStack(Stack):
                 **self._served_texts(),
             },
         )
-        bucket = f"arn:aws:s3:::{names.bucket('data')}"
         function.allow(["ssm:GetParameter", "ssm:PutParameter"], [names.arn("ssm", f"parameter{names.parameter('dataset')}")])
-        function.allow(["s3:GetObject", "s3:PutObject"], [f"{bucket}/datasets/*", f"{bucket}/freezes/*"])
-        function.allow(["s3:ListBucket"], [bucket], {"StringLike": {"s3:prefix": ["datasets/*", "freezes/*"]}})
-        for prefix in ("datasets", "freezes"):
-            function.acknowledge(self._objects(prefix), "A version's key is its content hash, a record's the execution's")
+        function.allow(
+            ["s3:GetObject", "s3:PutObject"],
+            [names.bucket_arn("data", "datasets/*"), names.bucket_arn("data", "freezes/*")],
+            because="A version's key is its content hash, a record's the execution's",
+        )
+        function.allow(["s3:ListBucket"], [names.bucket_arn("data")], {"StringLike": {"s3:prefix": ["datasets/*", "freezes/*"]}})
         self._allow_outside(function)
         if self.settings.hosting.captures:
             self._allow_served_texts(function)
@@ -117,15 +117,14 @@ class RetrainingStack(Stack):
         )
         self._label_alarm(function)
         function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.parameter('dataset')}")])
-        function.allow(["s3:GetObject"], [f"arn:aws:s3:::{names.bucket('data')}/datasets/*"])
-        function.acknowledge(self._objects("datasets"), "It reads the manifest of whichever version is current")
+        versions = names.bucket_arn("data", "datasets/*")
+        function.allow(["s3:GetObject"], [versions], because="It reads the manifest of whichever version is current")
         self._allow_outside(function)
         function.allow(["kms:Decrypt"], [self.shared.key.key_arn])
         self._allow_labels(function)
         function.allow(["states:StartExecution", "states:ListExecutions"], [self.machine.state_machine.state_machine_arn])
-        executions = f"execution:{self.machine.name}:labels-*"
-        function.allow(["states:DescribeExecution"], [names.arn("states", executions)])
-        function.acknowledge(self._finding("states", executions), "It names the executions itself, by the labels they are about")
+        executions = names.arn("states", f"execution:{self.machine.name}:labels-*")
+        function.allow(["states:DescribeExecution"], [executions], because="It names the executions itself, by the labels they are about")
         return function
 
     def _label_alarm(self, function: PythonFunction) -> None:
@@ -137,18 +136,14 @@ class RetrainingStack(Stack):
             period=Duration.minutes(self.settings.retraining.check_minutes),
             statistic="Maximum",
         )
-        alarm = cloudwatch.Alarm(
+        Alarm(
             self,
             "LabelsChanged",
-            alarm_name=f"{self.names.prefix}-labels-changed",
-            alarm_description=f"dataset.labels are not those of the current dataset version: the log of {function.name} names them",
+            shared=self.shared,
+            name=self.names.alarm("labels-changed"),
+            meaning=f"dataset.labels are not those of the current dataset version: the log of {function.name} names them",
             metric=metric,
-            threshold=0,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(self.shared.alerts))
 
     def _allow_labels(self, function: PythonFunction) -> None:
         function.allow(["dynamodb:Query"], [f"{self.shared.predictions.table_arn}/index/{LABELS_BY_DAY}"])
@@ -166,25 +161,18 @@ class RetrainingStack(Stack):
 
     def _allow_served_texts(self, function: PythonFunction) -> None:
         """The captured texts, and the subjects that their callers gave."""
-        bucket, prefix = f"arn:aws:s3:::{self.names.bucket('capture')}", f"capture/{self.names.endpoint}/"
-        function.allow(["s3:GetObject"], [f"{bucket}/{prefix}*"])
-        function.allow(["s3:ListBucket"], [bucket], {"StringLike": {"s3:prefix": [f"{prefix}*"]}})
-        capture = f"{self.names.prefix}-capture-<AWS::AccountId>-{self.region}"
-        function.acknowledge(f"Resource::arn:aws:s3:::{capture}/{prefix}*", "It reads whichever objects have the newest texts")
+        captured = f"capture/{self.names.endpoint}/*"
+        objects = self.names.bucket_arn("capture", captured)
+        function.allow(["s3:GetObject"], [objects], because="It reads whichever objects have the newest texts")
+        function.allow(["s3:ListBucket"], [self.names.bucket_arn("capture")], {"StringLike": {"s3:prefix": [captured]}})
         function.allow(["dynamodb:BatchGetItem"], [self.shared.predictions.table_arn])
 
     def _allow_outside(self, function: PythonFunction) -> None:
         for bucket, prefix in outside_dataset(self.settings.dataset.uri):
-            function.allow(["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"])
-            function.acknowledge(f"Resource::arn:aws:s3:::{bucket}/{prefix}*", "The first version lies in the team's own bucket")
+            first = bucket_arn(bucket, f"{prefix}*")
+            function.allow(["s3:GetObject"], [first], because="The first version lies in the team's own bucket")
         if self.settings.dataset.kms_key_arn:
             function.allow(["kms:Decrypt"], [self.settings.dataset.kms_key_arn])
-
-    def _objects(self, prefix: str) -> str:
-        return f"Resource::arn:aws:s3:::{self.names.prefix}-data-<AWS::AccountId>-{self.region}/{prefix}/*"
-
-    def _finding(self, service: str, resource: str) -> str:
-        return f"Resource::arn:<AWS::Partition>:{service}:{self.region}:<AWS::AccountId>:{resource}"
 
     # -- triggers ----------------------------------------------------------------------------------
 
@@ -200,13 +188,13 @@ class RetrainingStack(Stack):
         rule = events.CfnRule(
             self,
             "DriftRule",
-            name=f"{self.names.prefix}-retrain-on-drift",
+            name=self.names.rule("retrain-on-drift"),
             description="The drift alarm rings: retrain when there are labels enough",
             state="ENABLED",
             event_pattern={
                 "source": ["aws.cloudwatch"],
                 "detail-type": ["CloudWatch Alarm State Change"],
-                "detail": {"alarmName": [f"{self.names.prefix}-drift"], "state": {"value": ["ALARM"]}},
+                "detail": {"alarmName": [self.names.drift_alarm], "state": {"value": ["ALARM"]}},
             },
             targets=[
                 events.CfnRule.TargetProperty(

@@ -52,7 +52,7 @@ class ReviewStack(Stack):
 
     def _result_rule(self) -> events.CfnRule:
         """A2I's status changes of our own flow, of any generation of it, go to the results queue."""
-        name = f"{self.names.prefix}-review-results"
+        name = self.names.rule("review-results")
         arn = self.names.arn("events", f"rule/{name}")
         target = self.results.queue.queue_arn
         rule = events.CfnRule(
@@ -132,14 +132,14 @@ class ReviewStack(Stack):
         function.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
         function.allow(
             ["s3:GetObject"],
-            [self.shared.bucket("review").arn_for_objects(f"{OUTPUT_PREFIX}/*")],
+            [self.names.bucket_arn("review", f"{OUTPUT_PREFIX}/*")],
             because="A2I writes each review's answers below this prefix, by the second and the review's name",
         )
         # To those who may not list a bucket S3 answers 403, not 404, for an object that is not there (yet): S3 API reference, GetObject.
-        function.allow(["s3:ListBucket"], [self.shared.bucket("review").bucket_arn])
+        function.allow(["s3:ListBucket"], [self.names.bucket_arn("review")])
         function.allow(
             ["s3:PutObject"],
-            [self.shared.bucket("capture").arn_for_objects("ground-truth/*")],
+            [self.names.bucket_arn("capture", "ground-truth/*")],
             because="One object per labelled prediction, below this prefix",
         )
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])

@@ -14,7 +14,7 @@ from stacks.constructs.job_role import JobRole
 from stacks.constructs.model_code_asset import ModelCodeAsset
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
-from stacks.constructs.state_machine import StateMachine, invoke
+from stacks.constructs.state_machine import StateMachine, invoke, sagemaker_job
 from stacks.durations import longest_tuning_hours
 from stacks.images import inference_image, training_image
 from stacks.names import Names
@@ -28,12 +28,13 @@ from stacks.tuning_jobs import (
     tuning_parameters,
 )
 
-SAGEMAKER_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.ResourceLimitExceededException"]
-"""Throttling comes as the first or the second name; the third is an instance quota that another job may free again."""
 LOOK_AGAIN = Duration.minutes(5)
 """How often a tuning job is looked at that the execution does not wait for."""
 LONGEST_JOB_PREFIX = 23
 """``plan.job_name`` cuts here: SageMaker allows 32 characters, and nine are a dash and a digest."""
+
+_PACKAGES = "The service numbers our own group's packages"
+_JOBS = "The machine names its jobs with this prefix and a digest"
 
 
 class TuningStack(Stack):
@@ -113,11 +114,9 @@ class TuningStack(Stack):
             },
         )
         function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{name}") for name in parameters.values()])
-        function.allow(["sagemaker:DescribeModelPackage"], [self._packages()])
-        function.acknowledge(self._finding("sagemaker", self._package_pattern()), "The service numbers our own group's packages")
-        jobs = f"hyper-parameter-tuning-job/{self.job_prefix}*"
-        function.allow(["sagemaker:DescribeHyperParameterTuningJob"], [names.arn("sagemaker", jobs)])
-        function.acknowledge(self._finding("sagemaker", jobs), "The machine names its jobs with this prefix and a digest")
+        function.allow(["sagemaker:DescribeModelPackage"], [names.model_packages_arn], because=_PACKAGES)
+        jobs = names.arn("sagemaker", f"hyper-parameter-tuning-job/{self.job_prefix}*")
+        function.allow(["sagemaker:DescribeHyperParameterTuningJob"], [jobs], because=_JOBS)
         return function
 
     def _select_function(self) -> PythonFunction:
@@ -133,9 +132,8 @@ class TuningStack(Stack):
             (["DescribeTrainingJob"], "training-job"),
             (["DescribeHyperParameterTuningJob", "ListTrainingJobsForHyperParameterTuningJob"], "hyper-parameter-tuning-job"),
         ):
-            resource = f"{kind}/{self.job_prefix}*"
-            function.allow([f"sagemaker:{action}" for action in actions], [self.names.arn("sagemaker", resource)])
-            function.acknowledge(self._finding("sagemaker", resource), "The machine names its jobs with this prefix and a digest")
+            jobs = self.names.arn("sagemaker", f"{kind}/{self.job_prefix}*")
+            function.allow([f"sagemaker:{action}" for action in actions], [jobs], because=_JOBS)
         return function
 
     def _gates_function(self) -> PythonFunction:
@@ -168,27 +166,16 @@ class TuningStack(Stack):
             },
         )
         group = names.arn("sagemaker", f"model-package-group/{names.model_package_group}")
-        function.allow(["sagemaker:CreateModelPackage", "sagemaker:AddTags"], [self._packages(), group])
-        function.acknowledge(self._finding("sagemaker", self._package_pattern()), "The service numbers our own group's packages")
+        function.allow(["sagemaker:CreateModelPackage", "sagemaker:AddTags"], [names.model_packages_arn, group], because=_PACKAGES)
         # CreateModelPackage checks with the caller's rights that the artifact and the report are there.
         self._allow_model_files(function, ["s3:GetObject"], ("training", "evaluations"))
         return function
 
     def _allow_model_files(self, function: PythonFunction, actions: list[str], prefixes: tuple[str, ...]) -> None:
-        models = f"{self.names.prefix}-models-<AWS::AccountId>-{self.region}"
         for prefix in prefixes:
-            function.allow(actions, [f"arn:aws:s3:::{self.names.bucket('models')}/{prefix}/*"])
-            function.acknowledge(f"Resource::arn:aws:s3:::{models}/{prefix}/*", "Jobs name their files, all below this one prefix")
+            files = self.names.bucket_arn("models", f"{prefix}/*")
+            function.allow(actions, [files], because="Jobs name their files, all below this one prefix")
         function.allow(["kms:Decrypt"], [self.shared.key.key_arn])
-
-    def _package_pattern(self) -> str:
-        return f"model-package/{self.names.model_package_group}/*"
-
-    def _packages(self) -> str:
-        return self.names.arn("sagemaker", self._package_pattern())
-
-    def _finding(self, service: str, resource: str) -> str:
-        return f"Resource::arn:<AWS::Partition>:{service}:{self.region}:<AWS::AccountId>:{resource}"
 
     # -- state machine -----------------------------------------------------------------------------
 
@@ -251,7 +238,7 @@ class TuningStack(Stack):
         choice = sfn.Choice(self.steps, "ContinuesEarlierTuning")
         for name, warm in (("TuneFromParents", True), ("Tune", False)):
             parameters = tuning_parameters(self.settings, self.training, self.code.file_name, warm=warm)
-            job = self._job(name, "createHyperParameterTuningJob", parameters)
+            job = sagemaker_job(self.steps, name, action="createHyperParameterTuningJob", parameters=parameters)
             # A tuning job that failed or was stopped may still have left finished training jobs: the selection decides.
             job.add_catch(select.start_state, errors=["States.TaskFailed"], result_path="$.tuning_error")
             job.next(select)
@@ -262,7 +249,8 @@ class TuningStack(Stack):
         return sfn.Chain.start(choice)
 
     def _evaluate_each(self) -> sfn.Map:
-        evaluate = self._job("Evaluate", "createProcessingJob", evaluation_parameters(self.settings, self.evaluation))
+        parameters = evaluation_parameters(self.settings, self.evaluation)
+        evaluate = sagemaker_job(self.steps, "Evaluate", action="createProcessingJob", parameters=parameters)
         check = invoke(self.steps, "CheckGates", self.gates)
         # One candidate's failed evaluation refuses that candidate, not the other.
         evaluate.add_catch(check, errors=["States.ALL"], result_path="$.evaluation_error")
@@ -285,16 +273,3 @@ class TuningStack(Stack):
     def _refusal(self, error: str) -> sfn.Fail:
         """The end without a model: the function's own words are the cause."""
         return sfn.Fail(self.steps, error, error=error, cause_path="$.error.Cause")
-
-    def _job(self, name: str, action: str, parameters: dict[str, Any]) -> sfn.CustomState:
-        state = sfn.CustomState(
-            self.steps,
-            name,
-            state_json={
-                "Type": "Task",
-                "Resource": f"arn:aws:states:::sagemaker:{action}.sync",
-                "Parameters": parameters,
-                "ResultPath": sfn.JsonPath.DISCARD,
-            },
-        )
-        return state.add_retry(errors=SAGEMAKER_FAULTS, interval=Duration.seconds(30), max_attempts=4, backoff_rate=2)

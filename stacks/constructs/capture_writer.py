@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from aws_cdk import Acknowledgment, Duration, Validations
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from contracts.names import VARIANTS
+from stacks.constructs.alarm import Alarm
 from stacks.constructs.dead_letter import DeadLetterQueue
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
@@ -70,10 +69,8 @@ class CaptureWriter(Construct):
         names, function = self._shared.names, self.function
         function.allow(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], [self.stream])
         function.allow(["dynamodb:GetItem"], [self._shared.predictions.table_arn])
-        objects = f"{names.bucket('capture')}/capture/{names.endpoint}/*"
-        function.allow(["s3:PutObject"], [f"arn:aws:s3:::{objects}"])
-        shown = f"{names.prefix}-capture-<AWS::AccountId>-{self._shared.settings.region}/capture/{names.endpoint}/*"
-        function.acknowledge(f"Resource::arn:aws:s3:::{shown}", "An object is named by the hour and the predictions inside")
+        captured = names.bucket_arn("capture", f"capture/{names.endpoint}/*")
+        function.allow(["s3:PutObject"], [captured], because="An object is named by the hour and the predictions inside")
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._shared.key.key_arn])
         self.dead_letters.allow_send(function)
 
@@ -102,15 +99,12 @@ class CaptureWriter(Construct):
         mapping.node.add_dependency(self.function.role)
 
     def _alarm(self) -> None:
-        alarm = cloudwatch.Alarm(
+        Alarm(
             self,
             "Late",
-            alarm_name=f"{self._shared.names.prefix}-write-capture-late",
-            alarm_description=f"Captured answers are an hour behind: read the log of {self.function.name}; the stream keeps them for a day",
+            shared=self._shared,
+            name=self._shared.names.alarm("write-capture-late"),
+            meaning=f"Captured answers are an hour behind: read the log of {self.function.name}; the stream keeps them for a day",
             metric=self.function.function.metric("IteratorAge", period=Duration.minutes(15), statistic="Maximum"),
             threshold=LATE.to_milliseconds(),
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(self._shared.alerts))

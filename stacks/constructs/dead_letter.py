@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aws_cdk import Acknowledgment, Duration, Validations
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from stacks.constructs.alarm import AT_LEAST, Alarm
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 
@@ -47,18 +46,16 @@ class DeadLetterQueue(Construct):
         if not queues:
             reason = "It is itself a dead-letter queue, of a rule or a function instead of a queue"
             Validations.of(self.queue).acknowledge(Acknowledgment(id="AwsSolutions-SQS3", reason=reason))
-        self.alarm = cloudwatch.Alarm(
+        self.alarm = Alarm(
             self,
             "NotEmpty",
-            alarm_name=f"{shared.names.queue(name)}-not-empty",
-            alarm_description=holds,
+            shared=shared,
+            name=shared.names.alarm(f"{name}-not-empty"),
+            meaning=holds,
             metric=self.queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1), statistic="Maximum"),
             threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            comparison=AT_LEAST,
         )
-        self.alarm.add_alarm_action(cloudwatch_actions.SnsAction(shared.alerts))
 
     def allow_send(self, function: PythonFunction) -> None:
         """Let the function put messages here itself."""

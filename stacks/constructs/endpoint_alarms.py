@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from aws_cdk import CfnCondition, CfnResource, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from constructs import Construct
 
+from stacks.constructs.alarm import Alarm
 from stacks.constructs.shared import SharedResources
-from stacks.names import Names
-
-
-def green_alarm_prefix(names: Names, variant: str) -> str:
-    """How the names of a variant's rollback alarms begin; they end with the measure and the configuration that they watch."""
-    return f"{names.prefix}-{variant}-green-"
 
 
 class VariantAlarms(Construct):
@@ -48,16 +42,16 @@ class VariantAlarms(Construct):
         # Literal names: the endpoint refers to the alarms, so the alarms cannot refer to the endpoint.
         self._dimensions = {"EndpointName": names.endpoint, "VariantName": variant}
         if config_name is None:
-            begin, end, subject = f"{names.prefix}-{variant}-", "", f"variant {variant}"
+            (errors, latency), subject = names.operating_alarms(variant), f"variant {variant}"
         else:
             self._dimensions["EndpointConfigName"] = config_name
-            begin, end = green_alarm_prefix(names, variant), f"-{config_name}"
+            errors, latency = (f"{names.rollback_alarms(variant)}{measure}-{config_name}" for measure in ("errors", "latency"))
             subject = f"the new fleet of variant {variant}: the endpoint rolls its update back, and CloudFormation does not tell"
         self.errors = self._alarm(
-            "Errors", f"{begin}errors{end}", self._failed_share(variant), shift.max_error_rate, f"Share of failed invocations of {subject}"
+            "Errors", errors, self._failed_share(variant), shift.max_error_rate, f"Share of failed invocations of {subject}"
         )
         self.latency = self._alarm(
-            "Latency", f"{begin}latency{end}", self._metric("ModelLatency", "p90"), shift.max_latency_ms * 1_000, f"Latency of {subject}"
+            "Latency", latency, self._metric("ModelLatency", "p90"), shift.max_latency_ms * 1_000, f"Latency of {subject}"
         )
 
     @property
@@ -86,19 +80,11 @@ class VariantAlarms(Construct):
             period=self._period,
         )
 
-    def _alarm(self, construct_id: str, name: str, metric: cloudwatch.IMetric, threshold: float, description: str) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
-            self,
-            construct_id,
-            alarm_name=name,
-            alarm_description=description,
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=self._shared.settings.hosting.fleet_shift.alarm_evaluation_periods,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+    def _alarm(self, construct_id: str, name: str, metric: cloudwatch.IMetric, threshold: float, description: str) -> Alarm:
+        periods = self._shared.settings.hosting.fleet_shift.alarm_evaluation_periods
+        alarm = Alarm(
+            self, construct_id, shared=self._shared, name=name, meaning=description, metric=metric, threshold=threshold, periods=periods
         )
-        alarm.add_alarm_action(actions.SnsAction(self._shared.alerts))
         resource = alarm.node.default_child
         if self._condition is not None and isinstance(resource, CfnResource):
             resource.cfn_options.condition = self._condition

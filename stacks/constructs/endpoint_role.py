@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks.constructs import findings
+from contracts.names import VARIANTS
+from stacks.constructs.own_role import OwnRole
 from stacks.constructs.shared import SharedResources
 from stacks.images import inference_image, repository_arn
 
@@ -17,7 +16,7 @@ _NETWORK_READS = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:Desc
                   "ec2:DescribeSecurityGroups")  # fmt: skip
 
 
-class EndpointRole(Construct):
+class EndpointRole(OwnRole):
     """Always there, release or not: a rollout then updates the endpoint without any right to change roles.
 
     Attributes:
@@ -25,8 +24,7 @@ class EndpointRole(Construct):
         policy: its one policy, which the models depend on: CreateModel reads the artifact at once.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, shared: SharedResources, green_alarms: Sequence[str]) -> None:
-        """``green_alarms``: beginnings of the names of the rollback alarms."""
+    def __init__(self, scope: Construct, construct_id: str, *, shared: SharedResources) -> None:
         super().__init__(scope, construct_id)
         self._shared = shared
         names = shared.names
@@ -39,35 +37,34 @@ class EndpointRole(Construct):
         )
         self.policy = iam.Policy(self, "Policy", policy_name="models", roles=[self.role])
         self._allow_files()
-        self._allow_reporting(green_alarms)
+        self._allow_reporting()
         self._allow_image()
         if shared.settings.network.mode == "vpc":
             self._allow_network()
 
     def _allow_files(self) -> None:
         names, key = self._shared.names, self._shared.key.key_arn
-        models, capture = (f"arn:aws:s3:::{names.bucket(purpose)}" for purpose in ("models", "capture"))
-        captured = f"capture/{names.endpoint}/*"
-        self._allow(["s3:GetObject"], [f"{models}/training/*"], because="Artifacts are named by the jobs that make them")
+        self.allow(["s3:GetObject"], [names.bucket_arn("models", "training/*")], because="Artifacts are named by the jobs that make them")
         # Without a condition on the prefix, as in the developer guide's execution roles: the service chooses how it lists.
-        self._allow(["s3:ListBucket"], [models])
+        self.allow(["s3:ListBucket"], [names.bucket_arn("models")])
         if self._shared.settings.hosting.capture == "endpoint":
-            self._allow(["s3:PutObject"], [f"{capture}/{captured}"], because="SageMaker names capture files by hour")
-        self._allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [key])
-        self._allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
+            captured = names.bucket_arn("capture", f"capture/{names.endpoint}/*")
+            self.allow(["s3:PutObject"], [captured], because="SageMaker names capture files by hour")
+        self.allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], [key])
+        self.allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
 
-    def _allow_reporting(self, green_alarms: Sequence[str]) -> None:
+    def _allow_reporting(self) -> None:
         names = self._shared.names
-        alarms = [names.arn("cloudwatch", f"alarm:{beginning}*") for beginning in green_alarms]
+        alarms = [names.arn("cloudwatch", f"alarm:{names.rollback_alarms(variant)}*") for variant in VARIANTS]
         logs = names.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{names.endpoint}*")
-        self._allow(["cloudwatch:DescribeAlarms"], alarms, because="The names of rollback alarms end with the configuration they watch")
-        self._allow(
+        self.allow(["cloudwatch:DescribeAlarms"], alarms, because="The names of rollback alarms end with the configuration they watch")
+        self.allow(
             ["cloudwatch:PutMetricData"],
             ["*"],
             {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}},
             because="GetAuthorizationToken, PutMetricData (limited to one namespace) and EC2's describe actions take no resource",
         )
-        self._allow(
+        self.allow(
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
             [logs],
             because="SageMaker makes the endpoint's log group and streams itself",
@@ -76,20 +73,13 @@ class EndpointRole(Construct):
     def _allow_image(self) -> None:
         region = self._shared.settings.region
         image = inference_image(region, self._shared.settings.hosting.instance_type)
-        self._allow(["ecr:GetAuthorizationToken"], ["*"])
-        self._allow(["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"], [repository_arn(image, region)])
+        self.allow(["ecr:GetAuthorizationToken"], ["*"])
+        self.allow(["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"], [repository_arn(image, region)])
 
     def _allow_network(self) -> None:
         """Interfaces in the given subnets and security groups only; the describe actions take no resource."""
         network, names = self._shared.settings.network, self._shared.names
         parts = [f"subnet/{item}" for item in network.subnet_ids] + [f"security-group/{item}" for item in network.security_group_ids]
         resources = [names.arn("ec2", part) for part in (*parts, "network-interface/*")]
-        self._allow(list(_INTERFACES), resources, because="EC2 names an instance's network interfaces when it makes them")
-        self._allow(list(_NETWORK_READS), ["*"])
-
-    def _allow(
-        self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, object] | None = None, *, because: str = ""
-    ) -> None:
-        self.policy.add_statements(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
-        if because:
-            findings.acknowledge_resources(self.policy, resources, because)
+        self.allow(list(_INTERFACES), resources, because="EC2 names an instance's network interfaces when it makes them")
+        self.allow(list(_NETWORK_READS), ["*"])

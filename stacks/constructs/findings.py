@@ -9,17 +9,13 @@ from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import IConstruct
 
 
-def acknowledge_resources(holder: IConstruct, resources: Iterable[str], because: str) -> None:
-    """Say why a role or policy has the wildcards that are among its resources; those without one need no reason."""
-    for resource in resources:
-        text = _as_the_audit_writes(Stack.of(holder).resolve(resource))
-        if "*" in text:
-            acknowledge(holder, f"Resource::{text}", because)
-
-
-def acknowledge(holder: IConstruct, finding: str, reason: str) -> None:
-    """Acknowledge one exact finding (``Resource::<...>`` or ``Action::<...>``) of a role or policy."""
-    Validations.of(holder).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason))
+def acknowledge_wildcards(holder: IConstruct, actions: Iterable[str], resources: Iterable[str], because: str) -> None:
+    """Say why a role or policy has the wildcards that are among its actions and resources; those without one need no reason."""
+    found = [f"Action::{action}" for action in actions if "*" in action]
+    written = (_as_the_audit_writes(Stack.of(holder).resolve(resource)) for resource in resources)
+    found += [f"Resource::{resource}" for resource in written if "*" in resource]
+    for finding in found:
+        Validations.of(holder).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=because))
 
 
 def _as_the_audit_writes(value: Any) -> str:

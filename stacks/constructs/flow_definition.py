@@ -7,8 +7,8 @@ from pathlib import Path
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks.constructs import findings
 from stacks.constructs.function_resource import FunctionResource
+from stacks.constructs.own_role import OwnRole
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.service_key_use import allow_key_use
 from stacks.constructs.shared import SharedResources
@@ -20,7 +20,7 @@ TASK_TITLE = "Choose the label that fits a text"
 TASK_DESCRIPTION = "Read one text and choose the label that fits it best."
 
 
-class FlowDefinition(Construct):
+class FlowDefinition(OwnRole):
     """Flow role and the custom resource ``Custom::FlowDefinition`` (``lambdas/custom_resources/flow_definition``).
 
     Attributes:
@@ -33,9 +33,9 @@ class FlowDefinition(Construct):
         super().__init__(scope, construct_id)
         self._shared = shared
         names, review = shared.names, shared.settings.review
-        base_name = f"{names.prefix}-review"
+        base_name = names.flow_definition
         self.every_generation = names.arn("sagemaker", f"flow-definition/{base_name}-")
-        self.role = self._flow_role()
+        self._flow_role()
         resource = FunctionResource(
             self,
             "Resource",
@@ -61,17 +61,16 @@ class FlowDefinition(Construct):
         self.arn = resource.get_att_string("FlowDefinitionArn")
         self.human_task_ui_arn = resource.get_att_string("HumanTaskUiArn")
 
-    def _flow_role(self) -> iam.Role:
-        role = iam.Role(
+    def _flow_role(self) -> None:
+        self.role = iam.Role(
             self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"), description="A2I writes the reviews' answers with it"
         )
-        output = self._shared.bucket("review").arn_for_objects(f"{OUTPUT_PREFIX}/*")
-        role.add_to_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=[output]))
-        findings.acknowledge_resources(
-            role, [output], "A2I writes each review's answers below this one prefix, by the second and the review's name"
+        self.allow(
+            ["s3:PutObject"],
+            [self._shared.names.bucket_arn("review", f"{OUTPUT_PREFIX}/*")],
+            because="A2I writes each review's answers below this one prefix, by the second and the review's name",
         )
-        allow_key_use(role, self._shared.key.key_arn)
-        return role
+        allow_key_use(self, self._shared.key.key_arn)
 
     def _handler(self, base_name: str) -> PythonFunction:
         function = PythonFunction(

@@ -8,19 +8,17 @@ import io
 import tarfile
 from pathlib import Path
 
-from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from stacks.constructs.function_archive import ROOT, staging_root
+from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 
 PREFIX = "code/"
 """Of the published archives in the models bucket; a job may read all of them and write none."""
 _PUBLISH_SECONDS = 60
-_ANSWER_SECONDS = 300
-"""How much longer than the function CloudFormation waits for its answer."""
 
 MODEL_CODE = ROOT / "model_code"
 CONTRACTS = ROOT / "contracts"
@@ -77,15 +75,14 @@ class ModelCodeAsset(Construct):
             timeout=_PUBLISH_SECONDS,
         )
         publish.allow(["s3:GetObject"], [f"{self.asset.bucket.bucket_arn}/{self.asset.s3_object_key}"])
-        published = [f"arn:aws:s3:::{models}/{PREFIX}*"]
+        published = [shared.names.bucket_arn("models", f"{PREFIX}*")]
         publish.allow(["s3:PutObject"], published, because="A deploy's code is named by its own hash, all below this one prefix")
         publish.allow(["kms:Decrypt", "kms:GenerateDataKey"], [shared.key.key_arn])
-        self.published = CustomResource(
+        self.published = FunctionResource(
             self,
             "Published",
-            service_token=publish.function.function_arn,
+            function=publish,
             resource_type="Custom::PublishedCode",
-            service_timeout=Duration.seconds(_PUBLISH_SECONDS + _ANSWER_SECONDS),
             properties={"Source": self.asset.s3_object_url, "Target": self.s3_uri},
         )
         self.published.node.add_dependency(publish.role)  # its policy: without it the copy races IAM

@@ -11,9 +11,13 @@ from stacks.constructs import findings
 
 
 class OwnRole(Construct):
-    """Base of constructs that set ``role``."""
+    """Base of constructs that set ``role``.
+
+    A construct that also sets ``policy`` gets its grants there: something may then wait for the grants, which a role does not do.
+    """
 
     role: iam.Role
+    policy: iam.Policy | None = None
 
     def allow(
         self,
@@ -23,7 +27,11 @@ class OwnRole(Construct):
         *,
         because: str = "",
     ) -> None:
-        """Add one statement to the role; ``because`` is the reason of a wildcard among the resources."""
-        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
+        """Add one statement; ``because`` is the reason of every wildcard in it, among the actions or the resources."""
+        statement = iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {}))
+        if self.policy is None:
+            self.role.add_to_policy(statement)
+        else:
+            self.policy.add_statements(statement)
         if because:
-            findings.acknowledge_resources(self.role, resources, because)
+            findings.acknowledge_wildcards(self.policy or self.role, actions, resources, because)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
+from stacks.constructs.alarm import Alarm
 from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
 
@@ -29,9 +29,8 @@ class PredictionApi(Construct):
         self.url = self._api().url
 
     def _predict(self) -> PythonFunction:
-        names, settings, stack = self._shared.names, self._shared.settings, Stack.of(self)
-        queue = names.queue("review-requests")
-        queue_url = f"https://sqs.{stack.region}.{stack.url_suffix}/{stack.account}/{queue}"
+        names, settings = self._shared.names, self._shared.settings
+        queue_url = names.queue_url("review-requests")
         function = PythonFunction(
             self,
             "Predict",
@@ -55,7 +54,7 @@ class PredictionApi(Construct):
         function.allow(["sagemaker:InvokeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
         function.allow(["dynamodb:PutItem"], [names.arn("dynamodb", f"table/{names.predictions_table}")])
         if settings.review.asks_people:
-            function.allow(["sqs:SendMessage"], [names.arn("sqs", queue)])
+            function.allow(["sqs:SendMessage"], [names.arn("sqs", names.queue("review-requests"))])
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._shared.key.key_arn])
         return function
 
@@ -117,18 +116,8 @@ class PredictionApi(Construct):
         )
 
     def _alarm(self, construct_id: str, name: str, metric: cloudwatch.IMetric, description: str, *, threshold: float = 0) -> None:
-        alarm = cloudwatch.Alarm(
-            self,
-            construct_id,
-            alarm_name=f"{self._shared.names.prefix}-{name}",
-            alarm_description=description,
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        alarm.add_alarm_action(actions.SnsAction(self._shared.alerts))
+        shared, name = self._shared, self._shared.names.alarm(name)
+        Alarm(self, construct_id, shared=shared, name=name, meaning=description, metric=metric, threshold=threshold)
 
     def _api(self) -> apigateway.RestApi:
         names, limits = self._shared.names, self._shared.settings.api

@@ -10,7 +10,6 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.constructs import findings
 from stacks.constructs.function_archive import ROOT, function_archive
 from stacks.constructs.own_role import OwnRole
 from stacks.constructs.shared import SharedResources
@@ -126,7 +125,3 @@ class PythonFunction(OwnRole):
         self.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn])
         everywhere = {**_TRACING, **(unrestricted or {})}
         self.allow(list(everywhere), ["*"], because="; ".join(f"{action}: {reason}" for action, reason in everywhere.items()))
-
-    def acknowledge(self, finding: str, reason: str) -> None:
-        """Acknowledge one exact AwsSolutions-IAM5 finding (``Resource::<...>`` or ``Action::<...>``) of this role."""
-        findings.acknowledge(self.role, finding, reason)

@@ -17,7 +17,7 @@ MAX_EVENT_AGE = Duration.hours(1)
 
 
 class ScheduledFunction(Construct):
-    """Runs ``function`` every ``minutes``; rule ``<function name>-schedule``, dead letters ``<name>-dlq``.
+    """Runs ``function`` every ``minutes``; rule ``<name>-schedule``, dead letters ``<name>-dlq``.
 
     A rule invokes asynchronously: what the rule cannot deliver and what the function fails at both end in the queue.
     """
@@ -36,7 +36,7 @@ class ScheduledFunction(Construct):
         self.rule = events.CfnRule(
             self,
             "Rule",
-            name=f"{function.name}-schedule",
+            name=shared.names.rule(f"{name}-schedule"),
             description=f"Runs {function.name}",
             schedule_expression=f"rate({minutes} {'minute' if minutes == 1 else 'minutes'})",
             state="ENABLED",

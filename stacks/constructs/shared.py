@@ -6,7 +6,6 @@ from functools import cached_property
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
@@ -27,7 +26,6 @@ class SharedResources(Construct):
         self.settings = settings
         self.names = Names(settings)
         self._own_key = key
-        self._buckets: dict[str, s3.IBucket] = {}
 
     @cached_property
     def key(self) -> kms.IKey:
@@ -36,14 +34,6 @@ class SharedResources(Construct):
             return self._own_key
         arn = ssm.StringParameter.value_for_string_parameter(self, self.names.parameter("key-arn"))
         return kms.Key.from_key_arn(self, "Key", arn)
-
-    def bucket(self, purpose: str) -> s3.IBucket:
-        """One of :data:`stacks.names.BUCKET_PURPOSES`, encrypted with :attr:`key`."""
-        if purpose not in self._buckets:
-            self._buckets[purpose] = s3.Bucket.from_bucket_attributes(
-                self, f"Bucket-{purpose}", bucket_name=self.names.bucket(purpose), encryption_key=self.key
-            )
-        return self._buckets[purpose]
 
     @cached_property
     def predictions(self) -> dynamodb.ITable:

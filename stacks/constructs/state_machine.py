@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -19,6 +22,9 @@ LAMBDA_FAULTS = ("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda
 """Faults of the Lambda service itself: worth a retry, unlike the function's own errors."""
 CRASHES = ("Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout")
 """A function that was killed or ran out of time half-way: every function of a state machine may be called again."""
+SAGEMAKER_FAULTS = ("SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.ResourceLimitExceededException")
+"""Throttling comes as the first or the second name; the third is a quota that another job may free again. Step Functions puts the
+service's name before each error of a service that it calls, so ``ThrottlingException`` alone would never match."""
 
 TELL_WITHIN = Duration.hours(1)
 """EventBridge tries a target that refuses an event for this long; by itself it would for a day."""
@@ -102,7 +108,7 @@ class StateMachine(OwnRole):
         rule = events.CfnRule(
             self,
             "FailureRule",
-            name=f"{self.name}-failed",
+            name=self._shared.names.rule(f"{self._part}-failed"),
             description=meaning,
             state="ENABLED",
             event_pattern={
@@ -177,3 +183,31 @@ def invoke(
     )
     task.add_retry(errors=[*LAMBDA_FAULTS, *CRASHES], interval=Duration.seconds(2), max_attempts=5, backoff_rate=2)
     return task
+
+
+def sagemaker_job(
+    scope: Construct,
+    construct_id: str,
+    *,
+    action: str,
+    parameters: Mapping[str, Any],
+    result_path: str = sfn.JsonPath.DISCARD,
+    result_selector: Mapping[str, Any] | None = None,
+) -> sfn.CustomState:
+    """A task that starts a job and waits for its end; faults of the service and used-up quotas are retried, the job's failure is not.
+
+    Args:
+        action: ``create<job>``, such as ``createProcessingJob``.
+        parameters: the request; fields ending in ``.$`` come from the execution.
+        result_path: where the job's description goes; left out, nowhere.
+        result_selector: what of the description is kept.
+    """
+    state = {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::sagemaker:{action}.sync",
+        "Parameters": parameters,
+        **({} if result_selector is None else {"ResultSelector": result_selector}),
+        "ResultPath": result_path,
+    }
+    job = sfn.CustomState(scope, construct_id, state_json=state)
+    return job.add_retry(errors=list(SAGEMAKER_FAULTS), interval=Duration.seconds(30), max_attempts=4, backoff_rate=2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_cdk import Acknowledgment, Aws, Duration, RemovalPolicy, Validations
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -17,8 +17,8 @@ from constructs import Construct
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
+from stacks.names import REVIEWERS
 
-GROUP = "reviewers"
 _PASSWORD_LENGTH = 14
 _CLIENT: dict[str, Any] = {
     "client_name": "worker-portal",
@@ -51,9 +51,9 @@ class Workforce(Construct):
         names = self._shared.names
         self.user_pool = pool = self._pool()
         self.client = client = self._client(pool)
-        domain = cognito.CfnUserPoolDomain(self, "Domain", domain=self._domain_prefix(), user_pool_id=pool.user_pool_id)
+        domain = cognito.CfnUserPoolDomain(self, "Domain", domain=names.sign_in_domain, user_pool_id=pool.user_pool_id)
         group = cognito.CfnUserPoolGroup(
-            self, "Group", group_name=GROUP, user_pool_id=pool.user_pool_id, description="Members answer review and labelling tasks"
+            self, "Group", group_name=REVIEWERS, user_pool_id=pool.user_pool_id, description="Members answer review and labelling tasks"
         )
         workforce = sagemaker.CfnWorkforce(
             self,
@@ -68,13 +68,13 @@ class Workforce(Construct):
         workteam = sagemaker.CfnWorkteam(
             self,
             "Workteam",
-            workteam_name=f"{names.prefix}-{GROUP}",
+            workteam_name=names.reviewers,
             workforce_name=names.prefix,
             description=f"Reviews the predictions of {names.prefix} and labels its texts",
             member_definitions=[
                 sagemaker.CfnWorkteam.MemberDefinitionProperty(
                     cognito_member_definition=sagemaker.CfnWorkteam.CognitoMemberDefinitionProperty(
-                        cognito_user_pool=pool.user_pool_id, cognito_user_group=GROUP, cognito_client_id=client.ref
+                        cognito_user_pool=pool.user_pool_id, cognito_user_group=REVIEWERS, cognito_client_id=client.ref
                     )
                 )
             ],
@@ -87,7 +87,7 @@ class Workforce(Construct):
         pool = cognito.UserPool(
             self,
             "UserPool",
-            user_pool_name=f"{self._shared.names.prefix}-{GROUP}",
+            user_pool_name=self._shared.names.reviewers,
             self_sign_up_enabled=False,
             sign_in_aliases=cognito.SignInAliases(username=True, email=True),
             auto_verify=cognito.AutoVerifiedAttrs(email=True),
@@ -143,8 +143,3 @@ class Workforce(Construct):
                 "Client": json.dumps(_CLIENT, sort_keys=True),
             },
         )
-
-    def _domain_prefix(self) -> str:
-        """Unique in the region over all accounts, without a lookup: the account is part of it."""
-        names = self._shared.names
-        return f"{names.prefix}-{Aws.ACCOUNT_ID}-{self._shared.settings.region}"

@@ -47,8 +47,8 @@ class RolloutFunctions:
             },
         )
         function.allow(["ssm:GetParameter"], [self._record()])
-        packages = names.arn("sagemaker", f"model-package/{names.model_package_group}/*")
-        function.allow(["sagemaker:DescribeModelPackage"], [packages], because="The service numbers our own group's packages")
+        packages = [names.model_packages_arn]
+        function.allow(["sagemaker:DescribeModelPackage"], packages, because="The service numbers our own group's packages")
         function.allow(["states:ListExecutions"], [names.arn("states", f"stateMachine:{names.state_machine('rollout')}")])
         self._allow_reading_endpoint(function)
         return function

@@ -5,21 +5,18 @@ Anything else in the stack's template (roles, functions, the API) stays as it is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from contracts.names import VARIANTS
-from stacks.constructs import findings
-from stacks.constructs.endpoint_alarms import green_alarm_prefix
+from stacks.constructs.own_role import OwnRole
 from stacks.constructs.shared import SharedResources
 
 _MADE = {"model": "Model", "endpoint-config": "EndpointConfig"}
 
 
-class EndpointUpdateRole(Construct):
+class EndpointUpdateRole(OwnRole):
     """Assumed by CloudFormation only, for the one stack that ``apply_release`` may update.
 
     Models and configurations are named by CloudFormation: they are told apart by the tags that every resource of the app carries.
@@ -46,7 +43,7 @@ class EndpointUpdateRole(Construct):
         bootstrap = f"/cdk-bootstrap/{Stack.of(self).synthesizer.bootstrap_qualifier}/version"
         read = [names.parameter("release"), names.parameter("key-arn"), bootstrap]
         self.parameters = [names.arn("ssm", f"parameter{name}") for name in read]
-        self._allow(["ssm:GetParameter", "ssm:GetParameters"], self.parameters)
+        self.allow(["ssm:GetParameter", "ssm:GetParameters"], self.parameters)
         self._allow_models()
         self._allow_endpoint()
         self._allow_alarms()
@@ -64,38 +61,37 @@ class EndpointUpdateRole(Construct):
             arn, because = names.arn("sagemaker", f"{resource}/*"), "CloudFormation names them; the tags of this stage are required"
             requested = {"StringEquals": {f"aws:RequestTag/{tag}": value for tag, value in tags.items()}}
             tagged = {"StringEquals": {f"aws:ResourceTag/{tag}": value for tag, value in tags.items()}}
-            self._allow([f"sagemaker:Create{kind}"], [arn], requested, because=because)
+            self.allow([f"sagemaker:Create{kind}"], [arn], requested, because=because)
             # With the creation only: by itself AddTags would make any model of the account one of ours, to be deleted or served.
             created = {"StringEquals": {**requested["StringEquals"], "sagemaker:TaggingAction": f"Create{kind}"}}
-            self._allow(["sagemaker:AddTags"], [arn], created)
-            self._allow([f"sagemaker:Delete{kind}", "sagemaker:ListTags"], [arn], tagged)
-            self._allow([f"sagemaker:Describe{kind}"], [arn])  # Application Auto Scaling reads the configuration as its caller
+            self.allow(["sagemaker:AddTags"], [arn], created)
+            self.allow([f"sagemaker:Delete{kind}", "sagemaker:ListTags"], [arn], tagged)
+            self.allow([f"sagemaker:Describe{kind}"], [arn])  # Application Auto Scaling reads the configuration as its caller
         role = f"arn:aws:iam::{Aws.ACCOUNT_ID}:role/{names.endpoint_role}"
-        self._allow(["iam:PassRole"], [role], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
+        self.allow(["iam:PassRole"], [role], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
         # CreateModel is checked on the package as well: that is what a group's policy grants to another account that deploys from it
         # (SageMaker developer guide, "Deploy a model version from a different account").
-        packages = names.arn("sagemaker", f"model-package/{names.model_package_group}/*")
         read_and_deployed = ["sagemaker:DescribeModelPackage", "sagemaker:CreateModel"]
-        self._allow(read_and_deployed, [packages], because="The service numbers our own group's packages")
-        self._allow(["kms:DescribeKey"], [key])
-        self._allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
+        self.allow(read_and_deployed, [names.model_packages_arn], because="The service numbers our own group's packages")
+        self.allow(["kms:DescribeKey"], [key])
+        self.allow(["kms:CreateGrant"], [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
 
     def _allow_endpoint(self) -> None:
         names = self._shared.names
         endpoint = names.arn("sagemaker", f"endpoint/{names.endpoint}")
         # Creating and updating an endpoint is checked on the configuration as well: it must be one of this stage.
         changes = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
-        self._allow(changes, [endpoint])
+        self.allow(changes, [endpoint])
         tagged = {"StringEquals": {f"aws:ResourceTag/{tag}": value for tag, value in self._tags.items()}}
-        self._allow(changes, [names.arn("sagemaker", "endpoint-config/*")], tagged)
-        self._allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"], [endpoint])
+        self.allow(changes, [names.arn("sagemaker", "endpoint-config/*")], tagged)
+        self.allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"], [endpoint])
 
     def _allow_alarms(self) -> None:
         names = self._shared.names
         verbs = ["PutMetricAlarm", "DescribeAlarms", "DeleteAlarms", "ListTagsForResource", "TagResource"]
-        self._allow(
+        self.allow(
             [f"cloudwatch:{verb}" for verb in verbs],
-            [names.arn("cloudwatch", f"alarm:{green_alarm_prefix(names, variant)}*") for variant in VARIANTS],
+            [names.arn("cloudwatch", f"alarm:{names.rollback_alarms(variant)}*") for variant in VARIANTS],
             because="The rollback alarms follow the new configuration; no other alarm of the stage changes with a release",
         )
 
@@ -104,7 +100,7 @@ class EndpointUpdateRole(Construct):
         names = self._shared.names
         target = names.arn("application-autoscaling", "scalable-target/*")
         writes = ["RegisterScalableTarget", "DeregisterScalableTarget", "PutScalingPolicy", "DeleteScalingPolicy", "TagResource"]
-        self._allow(
+        self.allow(
             [f"application-autoscaling:{verb}" for verb in writes],
             [target],
             {"StringEqualsIfExists": {"application-autoscaling:service-namespace": "sagemaker"}},
@@ -112,23 +108,16 @@ class EndpointUpdateRole(Construct):
         )
         reads = ["DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions", "ListTagsForResource"]
         because = "Application Auto Scaling's describe actions take no resource"
-        self._allow([f"application-autoscaling:{verb}" for verb in reads], ["*"], because=because)
-        self._allow(["sagemaker:UpdateEndpointWeightsAndCapacities"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
-        self._allow(
+        self.allow([f"application-autoscaling:{verb}" for verb in reads], ["*"], because=because)
+        self.allow(["sagemaker:UpdateEndpointWeightsAndCapacities"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
+        self.allow(
             [f"cloudwatch:{verb}" for verb in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")],
             [names.arn("cloudwatch", f"alarm:TargetTracking-endpoint/{names.endpoint}/*")],
             because="Application Auto Scaling ends the names of its alarms with an id",
         )
         linked = "sagemaker.application-autoscaling.amazonaws.com"
-        self._allow(
+        self.allow(
             ["iam:CreateServiceLinkedRole"],
             [f"arn:aws:iam::{Aws.ACCOUNT_ID}:role/aws-service-role/{linked}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"],
             {"StringEquals": {"iam:AWSServiceName": linked}},
         )
-
-    def _allow(
-        self, actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, object] | None = None, *, because: str = ""
-    ) -> None:
-        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {})))
-        if because:
-            findings.acknowledge_resources(self.role, resources, because)

@@ -183,6 +183,13 @@ def test_a_job_that_does_not_complete_fails_with_its_own_words_after_its_labels_
     assert (end["Type"], end["ErrorPath"], end["CausePath"]) == ("Fail", "$.failure.Error", "$.failure.Cause")
 
 
+def test_a_throttled_start_of_the_job_is_tried_again_by_the_name_that_step_functions_gives_the_error(definition: dict[str, Any]) -> None:
+    """Step Functions puts the service's name before the error's; without it a name matches nothing."""
+    [retry] = definition["States"]["LabelTexts"]["Retry"]
+    assert "SageMaker.ThrottlingException" in retry["ErrorEquals"]
+    assert all(error.startswith("SageMaker.") for error in retry["ErrorEquals"])
+
+
 def test_the_labels_of_the_finished_job_are_imported(definition: dict[str, Any]) -> None:
     job = definition["States"]["LabelTexts"]
     assert job["Resource"] == "arn:aws:states:::sagemaker:createLabelingJob.sync"
