@@ -1,4 +1,4 @@
-"""Threads that keep the account and region of the request that started them, and child processes that never outlive the emulator."""
+"""Threads that keep the account and region of the request that started them, and child processes that never outlive the embedded AWS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from embedded_aws.tools import processes
 log = logging.getLogger("embedded_aws")
 
 RUN_DIR = Path(os.environ.get("EMBEDDED_AWS_RUN_DIR", ".run")).resolve()
-"""Where jobs, variants and logs of this emulator live; removed on a clean start."""
+"""Where jobs, variants and logs of this embedded AWS live; removed on a clean start."""
 
 _children: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
@@ -63,7 +63,7 @@ _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
 def spawn(arguments: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log_file: Path) -> subprocess.Popen[bytes]:
-    """Start a child process in its own session, logging to ``log_file``; it dies with the emulator.
+    """Start a child process in its own session, logging to ``log_file``; it dies with the embedded AWS.
 
     Raises:
         OSError: it cannot be started.

@@ -1,4 +1,4 @@
-"""boto3 sessions inside the emulator: a service that acts under a role does so with that role's session and real IAM checks.
+"""boto3 sessions inside the embedded AWS: a service that acts under a role does so with that role's session and real IAM checks.
 
 A training job that reads its channels, an endpoint that writes capture files, a flow definition that writes
 answers: each uses :func:`role_session`, so a missing grant on the execution role is a real AccessDenied.
@@ -36,7 +36,7 @@ _making = threading.Lock()
 
 
 class ServiceSession:
-    """Clients with one set of credentials, all pointing at this emulator; each is made once."""
+    """Clients with one set of credentials, all pointing at this embedded AWS; each is made once."""
 
     def __init__(self, region: str, **credentials: str) -> None:
         self._region, self._credentials = region, credentials
@@ -58,7 +58,7 @@ def root_session() -> ServiceSession:
 
 @functools.cache
 def _root_session(region: str) -> ServiceSession:
-    return ServiceSession(region, aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106  (the emulator's root, no secret)
+    return ServiceSession(region, aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106  (the embedded AWS's root, no secret)
 
 
 def role_session(role_arn: str, principal: str) -> ServiceSession:

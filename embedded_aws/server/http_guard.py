@@ -67,7 +67,7 @@ def _is_open_to_pages(target: SplitResult, given: dict[str, list[str]]) -> bool:
 
 
 def _is_granted_read(query: str) -> bool:
-    """A URL that ``grant_read_access`` made in a worker template: signed by a role's session, which only this emulator can do."""
+    """A URL that ``grant_read_access`` made in a worker template: signed by a role's session, which only this embedded AWS can do."""
     values = {name.lower(): given[0] for name, given in parse_qs(query).items()}
     if "x-amz-security-token" not in values:
         return False

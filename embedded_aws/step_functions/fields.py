@@ -23,7 +23,7 @@ Tree = Mapping[str, "Tree | None"]
 """Field -> its own fields; None for a value, a list of values or a map with keys of the caller's own."""
 
 _TAKEN_HERE = frozenset(filter(None, os.environ.get("EMBEDDED_AWS_STEP_FUNCTIONS_FIELDS", "").split(",")))
-"""Further field names that this emulator takes, as the account that it stands for does (setting ``tuning.extra_fields``)."""
+"""Further field names that this embedded AWS takes, as the account that it stands for does (setting ``tuning.extra_fields``)."""
 _SAGEMAKER = re.compile(r"arn:aws[a-z-]*:states:::sagemaker:(create\w+)(?:\.sync)?")
 
 

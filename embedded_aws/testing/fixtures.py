@@ -1,4 +1,4 @@
-"""A running emulator for the tests of ``local/``: one a session, with waits fifty times faster than declared."""
+"""A running embedded AWS for the tests of ``local/``: one a session, with waits fifty times faster than declared."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RoleFactory(Protocol):
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[launcher.Emulator]:
-    """An emulator of this test session with an empty state; names in tests must be unique to the test."""
+    """An embedded AWS of this test session with an empty state; names in tests must be unique to the test."""
     running = launcher.start(tmp_path_factory.mktemp("emulator") / "run", port=launcher.free_port(), time_scale=TIME_SCALE, region=REGION)
     try:
         yield running
@@ -42,7 +42,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[launcher.Emul
 
 @pytest.fixture(scope="session")
 def aws(emulator: launcher.Emulator) -> ClientFactory:
-    """boto3 clients of the emulator: root by default."""
+    """boto3 clients of the embedded AWS: root by default."""
     clients = Clients(emulator.url, REGION)
 
     def client(service: str, credentials: dict[str, Any] | None = None) -> Any:
@@ -55,7 +55,7 @@ def aws(emulator: launcher.Emulator) -> ClientFactory:
 
 @pytest.fixture(scope="session")
 def make_role(aws: ClientFactory) -> RoleFactory:
-    """Create IAM roles with exactly the given statements, which the emulator enforces."""
+    """Create IAM roles with exactly the given statements, which the embedded AWS enforces."""
 
     def make(name: str, statements: Sequence[dict[str, Any]], services: Sequence[str] = ("sagemaker.amazonaws.com",)) -> str:
         trust = {
@@ -102,7 +102,7 @@ def wait_until() -> Callable[..., Any]:
 
 @pytest.fixture(scope="module")
 def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
-    """An emulator with a workforce, a team, a template and a role, whose people are hurried too; one a module."""
+    """An embedded AWS with a workforce, a team, a template and a role, whose people are hurried too; one a module."""
     running = launcher.start(
         tmp_path_factory.mktemp("review") / "run",
         port=launcher.free_port(),

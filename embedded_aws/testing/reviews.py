@@ -172,13 +172,13 @@ class Review:
     def admin(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call an admin route of the embedded AWS."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.emulator.url}/_embedded/{path}", data=data)  # noqa: S310  (the emulator on 127.0.0.1)
-        with urllib.request.urlopen(request) as response:  # noqa: S310  (the emulator on 127.0.0.1)
+        request = urllib.request.Request(f"{self.emulator.url}/_embedded/{path}", data=data)  # noqa: S310  (the embedded AWS on 127.0.0.1)
+        with urllib.request.urlopen(request) as response:  # noqa: S310  (the embedded AWS on 127.0.0.1)
             return json.loads(response.read())
 
 
 class Served(Protocol):
-    """Whatever has an emulator, whose worker page is meant."""
+    """Whatever has an embedded AWS, whose worker page is meant."""
 
     @property
     def emulator(self) -> launcher.Emulator: ...
@@ -195,7 +195,7 @@ class Portal:
 
     def fetch(self, path: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], str]:
         """(status, lower-case headers, body), whatever the status."""
-        request = urllib.request.Request(f"{self._url}{path}", data=data, headers=headers or {})  # noqa: S310  (the emulator on 127.0.0.1)
+        request = urllib.request.Request(f"{self._url}{path}", data=data, headers=headers or {})  # noqa: S310  (the embedded AWS on 127.0.0.1)
         try:
             with self._opener.open(request) as response:
                 return response.status, {key.lower(): value for key, value in response.headers.items()}, response.read().decode()

@@ -81,7 +81,7 @@ def deploy(
 
     Args:
         cdk_out: folder that ``make synth`` (or ``app.synth()``) wrote.
-        url: the emulator, e.g. ``http://127.0.0.1:4566``.
+        url: the embedded AWS, e.g. ``http://127.0.0.1:4566``.
         stacks: names to deploy, in the assembly's order whatever the order here; all when not given.
         on_progress: called when something happened; never more often than the stack is polled.
 
@@ -207,7 +207,7 @@ def _ignore(_: Progress) -> None: ...
 
 
 class _Account:
-    """The emulator's account in one region, as its root."""
+    """The embedded AWS's account in one region, as its root."""
 
     def __init__(self, url: str, region: str) -> None:
         self.region = region

@@ -1,7 +1,7 @@
 """What each role was denied, and which of its grants nothing used: least privilege as a run shows it.
 
 Reads the embedded AWS's audit log (``iam-audit.jsonl``) and the roles' policies. A grant that a run never used is not
-proof that it is superfluous: services that act inside the emulator (log delivery, tracing) make no calls.
+proof that it is superfluous: services that act inside the embedded AWS (log delivery, tracing) make no calls.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def report(session: Session, audit_file: Path, *, prefix: str = "") -> list[Role
 
     Args:
         session: may read IAM.
-        audit_file: the emulator's ``iam-audit.jsonl``; a missing file means that nothing was called.
+        audit_file: the embedded AWS's ``iam-audit.jsonl``; a missing file means that nothing was called.
     """
     made = decisions(audit_file)
     iam = session.client("iam")

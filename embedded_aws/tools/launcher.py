@@ -1,4 +1,4 @@
-"""Start, find and stop the emulator process. Used by the commands and by the tests' fixtures."""
+"""Start, find and stop the embedded AWS process. Used by the commands and by the tests' fixtures."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _GRACE_SECONDS = 0.5
 
 
 class EmulatorError(RuntimeError):
-    """The emulator cannot be started or does not answer; the text says what to do."""
+    """The embedded AWS cannot be started or does not answer; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator: its port, process id and folder; ``identity`` tells it from a later process with the same id."""
+    """A running embedded AWS: its port, process id and folder; ``identity`` tells it from a later process with the same id."""
 
     port: int
     pid: int
@@ -77,7 +77,7 @@ class Emulator:
         return self.kept or bool(self.owner_identity and processes.identity(self.owner) == self.owner_identity)
 
     def keep(self) -> Emulator:
-        """Note that the command ends and its user goes on with the emulator."""
+        """Note that the command ends and its user goes on with the embedded AWS."""
         kept = replace(self, kept=True)
         kept.write()
         return kept
@@ -90,7 +90,7 @@ class Emulator:
         partial.replace(path)
 
     def wait(self) -> None:
-        """Wait until a launched emulator answers; one that does not come up is stopped.
+        """Wait until a launched embedded AWS answers; one that does not come up is stopped.
 
         Raises:
             EmulatorError: the process ended, or stayed silent; with the end of its log.
@@ -103,7 +103,7 @@ class Emulator:
             self.stop()
             raise
         self.stop()
-        raise EmulatorError(f"the emulator did not start; the end of {self.log_file}:\n{tail}")
+        raise EmulatorError(f"the embedded AWS did not start; the end of {self.log_file}:\n{tail}")
 
     def _answers(self) -> bool:
         deadline = time.monotonic() + _START_SECONDS
@@ -116,7 +116,7 @@ class Emulator:
         return False
 
     def stop(self) -> None:
-        """End the emulator and with it every job, variant and function process; takes a second at most."""
+        """End the embedded AWS and with it every job, variant and function process; takes a second at most."""
         if self.is_alive():
             children = processes.descendants(self.pid)
             processes.end(self.pid, self.identity, grace_seconds=_GRACE_SECONDS)
@@ -156,13 +156,13 @@ def free_port() -> int:
 
 
 def require_own(run_dir: Path) -> None:
-    """Raises EmulatorError when the folder holds something else than an earlier emulator's files, since a start empties it."""
+    """Raises EmulatorError when the folder holds something else than an earlier embedded AWS's files, since a start empties it."""
     if run_dir.exists() and any(run_dir.iterdir()) and not (run_dir / "emulator.log").exists():
         raise EmulatorError(f"--run-dir {run_dir} holds other files, and would be emptied: name an empty or a new folder")
 
 
 def find(run_dir: Path) -> Emulator | None:
-    """The emulator that an earlier command left running in ``run_dir``, if it still lives; also one without a record of it."""
+    """The embedded AWS that an earlier command left running in ``run_dir``, if it still lives; also one without a record of it."""
     emulator = _recorded(run_dir) or _unrecorded(run_dir)
     return emulator if emulator is not None and emulator.is_alive() else None
 
@@ -197,7 +197,7 @@ def start(
     preload: Sequence[str] = (),
     command: str = "",
 ) -> Emulator:
-    """Start an emulator with an empty state in ``run_dir`` and wait until it answers.
+    """Start an embedded AWS with an empty state in ``run_dir`` and wait until it answers.
 
     Raises:
         EmulatorError: as ``launch`` and ``Emulator.wait``.
@@ -227,7 +227,7 @@ def launch(
     preload: Sequence[str] = (),
     command: str = "",
 ) -> Emulator:
-    """Start an emulator's process; it answers after some seconds (``Emulator.wait``), in which other work can be done.
+    """Start an embedded AWS's process; it answers after some seconds (``Emulator.wait``), in which other work can be done.
 
     Args:
         preload: modules that containers find imported. It costs some seconds of a core once, and saves them for every job and instance

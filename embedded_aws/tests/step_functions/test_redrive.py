@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from test_stepfunctions import Machines, State
 
 from embedded_aws.testing.fixtures import ClientFactory, RoleFactory
+from embedded_aws.testing.state_machines import Machines, State
 
 GET, PUT = ("arn:aws:states:::aws-sdk:ssm:getParameter", "arn:aws:states:::aws-sdk:ssm:putParameter")
 ALLOWED = ["ssm:*"]
