@@ -1,4 +1,4 @@
-"""What is asked of people and what comes back: the types that cross the review port."""
+"""What is asked of people and what they answer: the types that several processes share (the port is ``lambdas/review/port.py``)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 from contracts.text import InvalidText, character_problem, checked_text, parse_json
 
 _PREDICTION_ID = re.compile(r"[a-z0-9](-*[a-z0-9])*")
 _REVIEW_ID = re.compile(rf"(?P<prediction_id>{_PREDICTION_ID.pattern})-(?P<attempt>[1-9][0-9]*)")
-_REVIEW_ID_LIMIT = 63  # a human loop's name
-_LONGEST_PREDICTION_ID = _REVIEW_ID_LIMIT - len("-1")
+_LONGEST_PREDICTION_ID = 100  # ours have 32; a review backend may take fewer, and then refuses the request
 _LONGEST_SECONDS = 10**9
 PREDICTION_ID_FORM = f"1 to {_LONGEST_PREDICTION_ID} lower-case letters, digits and inner hyphens"
 
@@ -70,8 +69,8 @@ class ReviewRequest:
     origin: Origin | None = None
 
     def __post_init__(self) -> None:
-        if not _PREDICTION_ID.fullmatch(self.prediction_id):
-            raise InvalidRequest(f"prediction_id {self.prediction_id!r} must be lower-case letters, digits and inner hyphens")
+        if not is_prediction_id(self.prediction_id):
+            raise InvalidRequest(f"prediction_id {self.prediction_id[:200]!r} must have {PREDICTION_ID_FORM}")
         if self.attempt < 1:
             raise InvalidRequest(f"attempt {self.attempt} must be at least 1")
         if not 0 <= self.confidence <= 1:
@@ -80,8 +79,6 @@ class ReviewRequest:
             checked_text("text", self.text)
         except InvalidText as error:
             raise InvalidRequest(str(error)) from None
-        if len(self.review_id) > _REVIEW_ID_LIMIT:
-            raise InvalidRequest(f"review id {self.review_id!r} is longer than {_REVIEW_ID_LIMIT} characters: shorten prediction_id")
 
     @property
     def review_id(self) -> str:
@@ -168,31 +165,3 @@ class Consolidated:
     votes: Mapping[str, int]
     agreement: float
     reason: str
-
-
-class ReviewBackend(Protocol):
-    """The port: how people are asked. Adapter today: :class:`lambdas.review.a2i.A2iBackend`."""
-
-    def start(self, request: ReviewRequest) -> str:
-        """Ask people; returns the review's id. Idempotent per (prediction_id, attempt).
-
-        Raises:
-            ReviewRefused: the backend will never take this request (bad input); do not retry.
-        """
-        ...
-
-    def answers(self, output: Mapping[str, Any]) -> list[HumanAnswer]:
-        """Parse the documented ``output.json`` of a finished review.
-
-        Raises:
-            UnreadableOutput: it has another form; reading it again would change nothing.
-        """
-        ...
-
-
-class UnreadableOutput(ValueError):
-    """A finished review has an ``output.json`` in which no answers can be found; the text says what is wrong with it."""
-
-
-class ReviewRefused(Exception):
-    """The backend refuses the request for good; the text says why."""

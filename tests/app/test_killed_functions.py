@@ -19,7 +19,9 @@ from released_app import Answer, ReleasedApp, TinyModel, deploy
 
 from embedded_aws.tools import processes
 
-VICTIMS = ("predict", "start-review", "collect-review")
+CONSUMERS = ("start-review", "a2i-ended", "collect-review")
+VICTIMS = ("predict", *CONSUMERS)
+QUEUES = ("review-requests", "a2i-ended", "review-results")
 CALLS, CALLERS = 40, 3
 VOTES = ["positive", "positive", "neutral"]
 """Made for this test: the same for every text."""
@@ -29,7 +31,7 @@ VOTES = ["positive", "positive", "neutral"]
 def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], Path]) -> Iterator[ReleasedApp]:
     with deploy(tmp_path_factory.mktemp("app"), assembly=synthesised("dev")) as deployed:
         deployed.release(deployed.register(TinyModel("champion-1")))
-        for queue in ("review-requests", "review-results"):
+        for queue in QUEUES:
             # A message that a dead function held comes back after six of its timeouts: minutes, which this test does not wait for.
             sqs = deployed.client("sqs")
             url = sqs.get_queue_url(QueueName=f"{deployed.prefix}-{queue}")["QueueUrl"]
@@ -87,7 +89,7 @@ def test_nothing_is_lost_while_functions_are_killed(app: ReleasedApp) -> None:
         with ThreadPoolExecutor(CALLERS) as callers:
             list(callers.map(lambda text: answers.append(app.predict(text)), texts))
         for _ in range(3):  # the consumers go on being killed while the first reviews end
-            for victim in ("start-review", "collect-review"):
+            for victim in CONSUMERS:
                 time.sleep(1)
                 killed[victim] += kill(app, victim)
     finally:
@@ -114,7 +116,7 @@ def settle(app: ReleasedApp) -> None:
     while waiting := [item for item in predictions(app) if item["review_state"]["S"] != "reviewed"]:
         assert time.monotonic() < deadline, f"{len(waiting)} reviews have not ended: {waiting[:2]}"
         app.client("lambda").invoke(FunctionName=f"{app.prefix}-reconcile", Payload=b"{}")
-        for queue in ("review-requests", "review-results"):
+        for queue in QUEUES:
             redrive(app, queue)
         time.sleep(2)
 

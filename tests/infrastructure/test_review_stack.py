@@ -12,6 +12,7 @@ from aws_cdk import App
 from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
 
+from lambdas.review.start_review.handler import STARTERS
 from stacks.application import FEATURE_FLAGS
 from stacks.constructs.flow_definition import TEMPLATE
 from stacks.review import ReviewStack
@@ -193,8 +194,15 @@ def test_the_flows_handler_passes_the_flows_role_to_sagemaker_only(template: Tem
         (
             "CollectReviewRole",
             {
-                "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:ListBucket",
-                "s3:PutObject", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
+                "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey", "s3:PutObject",
+                "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
+            },
+        ),
+        (
+            "A2iEndedRole",
+            {
+                "kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:ListBucket",
+                "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
             },
         ),
     ],
@@ -218,7 +226,23 @@ def test_dead_letters_are_sent_to_the_requests_dead_letter_queue_only(template: 
         assert "RequestsDeadLetters" in targets[0]
 
 
-@pytest.mark.parametrize("name", ["review-requests", "review-results"])
+def test_ended_reviews_are_sent_to_the_results_queue_only(template: Template) -> None:
+    [target] = [resource for actions, resource, _ in statements(template, "A2iEndedRole") if "sqs:SendMessage" in actions]
+    assert "ResultsQueue" in target
+    [ended] = [one for name, one in resources(template, "AWS::Lambda::Function").items() if name.startswith("A2iEnded")]
+    queues = {queue["QueueName"]: name for name, queue in resources(template, "AWS::SQS::Queue").items()}
+    assert ended["Environment"]["Variables"]["REVIEW_RESULTS_URL"] == {"Ref": queues["reviewloop-dev-review-results"]}
+
+
+def test_a_review_is_started_with_what_the_backend_gives(template: Template) -> None:
+    [start] = [one for name, one in resources(template, "AWS::Lambda::Function").items() if name.startswith("StartReview")]
+    [flow] = template.find_resources("Custom::FlowDefinition")
+    variables = start["Environment"]["Variables"]
+    assert variables["REVIEW_BACKEND"] in STARTERS
+    assert variables["REVIEW_TARGET"] == {"Fn::GetAtt": [flow, "FlowDefinitionArn"]}
+
+
+@pytest.mark.parametrize("name", ["review-requests", "review-results", "a2i-ended"])
 def test_queues_are_encrypted_and_give_up_after_five_tries_into_a_queue_with_an_alarm(template: Template, name: str) -> None:
     queues = {queue["QueueName"]: (logical, queue) for logical, queue in resources(template, "AWS::SQS::Queue").items()}
     _, work = queues[f"reviewloop-dev-{name}"]
@@ -245,7 +269,7 @@ def test_every_queue_refuses_plain_http(template: Template) -> None:
     assert sorted(refusing) == sorted(resources(template, "AWS::SQS::Queue"))
 
 
-def test_only_our_own_reviews_reach_the_results_queue(template: Template) -> None:
+def test_only_our_own_reviews_reach_the_queue_of_ended_ones(template: Template) -> None:
     template.has_resource_properties(
         "AWS::Events::Rule",
         {
@@ -265,12 +289,12 @@ def test_only_our_own_reviews_reach_the_results_queue(template: Template) -> Non
                     ]
                 },
             },
-            "Targets": [Match.object_like({"Arn": {"Fn::GetAtt": [Match.string_like_regexp("^ResultsQueue"), "Arn"]}})],
+            "Targets": [Match.object_like({"Arn": {"Fn::GetAtt": [Match.string_like_regexp("^EndedQueue"), "Arn"]}})],
         },
     )
 
 
-def test_the_rule_may_send_to_the_results_queue_and_its_dead_letters(template: Template) -> None:
+def test_the_rule_may_send_to_that_queue_and_its_dead_letters(template: Template) -> None:
     allowed = [
         policy["Queues"][0]["Ref"]
         for policy in resources(template, "AWS::SQS::QueuePolicy").values()
@@ -278,13 +302,14 @@ def test_the_rule_may_send_to_the_results_queue_and_its_dead_letters(template: T
         if statement.get("Principal") == {"Service": "events.amazonaws.com"}
         and json.dumps(statement["Condition"]["ArnEquals"]["aws:SourceArn"]).endswith(':rule/reviewloop-dev-review-results"]]}')
     ]
-    assert sorted(name[: len("ResultsQueue")] for name in allowed) == ["ResultsDeadL", "ResultsQueue"]
+    assert sorted(name[: len("EndedQueue")] for name in allowed) == ["EndedDeadL", "EndedQueue"]
 
 
 def test_nobody_is_asked_before_the_answers_are_listened_for(template: Template) -> None:
     mappings = template.find_resources("AWS::Lambda::EventSourceMapping")
     [starting] = [mapping for name, mapping in mappings.items() if name.startswith("Requests")]
-    assert next(iter(template.find_resources("AWS::Events::Rule"))) in starting["DependsOn"]
+    [reading] = [name for name in mappings if name.startswith("Ended")]
+    assert {next(iter(template.find_resources("AWS::Events::Rule"))), reading} <= set(starting["DependsOn"])
     assert all(mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings.values())
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from lambdas.common.consolidation import Consolidation
 from lambdas.common.ground_truth import ground_truth_key, ground_truth_line
 from lambdas.common.predictions import StoredPrediction
-from lambdas.common.review import Consolidated, HumanAnswer, ReviewRequest, ReviewState, UnreadableOutput, parse_review_id
-from lambdas.review.collect_review.result import LoopResult, LoopStatus
+from lambdas.common.review import Consolidated, HumanAnswer, ReviewRequest, ReviewState, parse_review_id
+from lambdas.review.port import ReviewEnded
 
 
 class Outcome(StrEnum):
@@ -37,10 +37,6 @@ class Collected:
     agreement: float | None = None
 
 
-class OutputMissing(LookupError):
-    """The event names an ``output.json`` that cannot be read yet; keep the event."""
-
-
 class Store(Protocol):
     """What is needed of :class:`lambdas.common.prediction_store.PredictionStore`."""
 
@@ -53,83 +49,57 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """The edges.
-
-    ``answers`` is the review backend's reader of ``output.json``; ``read_output`` takes its URI and raises
-    :class:`OutputMissing`; both raise :class:`~lambdas.common.review.UnreadableOutput`. ``write_ground_truth`` takes key and body.
-    """
+    """The edges. ``write_ground_truth`` takes key and body."""
 
     store: Store
-    answers: Callable[[Any], list[HumanAnswer]]
     consolidation: Consolidation
-    read_output: Callable[[str], Any]
     write_ground_truth: Callable[[str, bytes], None]
     send_dead_letter: Callable[[ReviewRequest, str], None]
 
 
-def collect(result: LoopResult, ports: Ports, *, now: str) -> Collected:
+def collect(ended: ReviewEnded, ports: Ports, *, now: str) -> Collected:
     """Take in one ended review.
 
     Args:
         now: ISO 8601 UTC. ``reviewed_at`` is the time of storing, not of answering: readers of new labels keep a
             watermark, and a label that arrives late must not lie behind it.
-
-    Raises:
-        OutputMissing: the answers are not readable yet.
     """
-    named = parse_review_id(result.review_id)
+    named = parse_review_id(ended.review_id)
     if named is None:
-        return Collected(Outcome.UNKNOWN, f"human loop {result.review_id!r} was not started by this system")
+        return Collected(Outcome.UNKNOWN, f"review {ended.review_id!r} was not started by this system")
     prediction_id, attempt = named
     stored = ports.store.get(prediction_id)
     if stored is None:
         return Collected(Outcome.UNKNOWN, f"no prediction {prediction_id!r}: expired, or never recorded")
-    problem = _without_output(result)
     if stored.review_state is ReviewState.REVIEWED:
-        if problem is None:
-            _agree_with_record(stored, result, ports)
+        if ended.answers is not None:
+            _agree_with_record(stored, ended, ports)
         return Collected(Outcome.DUPLICATE, "already reviewed")
-    answers: list[HumanAnswer] = []
-    if problem is None:
-        answers, problem = _answers(str(result.output_uri), ports)
-    return _dead_letter(stored, attempt, problem, ports) if problem else _store(prediction_id, answers, result, ports, now)
+    if not ended.answers:
+        why = " without an answer" if ended.failure is None else f": {ended.failure}"
+        return _dead_letter(stored, attempt, f"review {ended.status.value}{why}", ports)
+    return _store(prediction_id, ended.answers, ended, ports, now)
 
 
-def _answers(output_uri: str, ports: Ports) -> tuple[list[HumanAnswer], str | None]:
-    """(answers, None), or ([], why there are none). An output that cannot be read stays where it is, and its dead letter asks anew."""
-    try:
-        answers = ports.answers(ports.read_output(output_uri))
-    except UnreadableOutput as error:
-        return [], f"review Completed, but {output_uri} cannot be read: {error}"
-    return answers, None if answers else "review Completed without an answer"
-
-
-def _without_output(result: LoopResult) -> str | None:
-    """Why there are no answers to read, or None."""
-    if result.status is not LoopStatus.COMPLETED:
-        return f"review {result.status.value}: {result.failure or 'no reason given'}"
-    return "review Completed without an output" if result.output_uri is None else None
-
-
-def _store(prediction_id: str, answers: list[HumanAnswer], result: LoopResult, ports: Ports, now: str) -> Collected:
+def _store(prediction_id: str, answers: Sequence[HumanAnswer], ended: ReviewEnded, ports: Ports, now: str) -> Collected:
     consolidated = ports.consolidation.consolidate(answers)
     if consolidated.label is not None:
-        _write_line(prediction_id, consolidated.label, result, ports)
+        _write_line(prediction_id, consolidated.label, ended, ports)
     if not ports.store.store_label(prediction_id, consolidated, answers, reviewed_at=now, source=f"review:{prediction_id}"):
-        _agree_with_record(ports.store.get(prediction_id), result, ports)
+        _agree_with_record(ports.store.get(prediction_id), ended, ports)
         return Collected(Outcome.DUPLICATE, "another event stored the label in the meantime")
     outcome = Outcome.UNDECIDED if consolidated.label is None else Outcome.STORED
     return Collected(outcome, consolidated.reason, consolidated.agreement)
 
 
-def _agree_with_record(stored: StoredPrediction | None, result: LoopResult, ports: Ports) -> None:
+def _agree_with_record(stored: StoredPrediction | None, ended: ReviewEnded, ports: Ports) -> None:
     """Of two attempts that ended at once one's label was stored: the other's line, perhaps of just before a kill, must say the same."""
     if stored is not None and stored.human_label is not None:
-        _write_line(stored.prediction_id, stored.human_label, result, ports)
+        _write_line(stored.prediction_id, stored.human_label, ended, ports)
 
 
-def _write_line(prediction_id: str, label: str, result: LoopResult, ports: Ports) -> None:
-    ports.write_ground_truth(ground_truth_key(prediction_id, result.ended_at), ground_truth_line(prediction_id, label))
+def _write_line(prediction_id: str, label: str, ended: ReviewEnded, ports: Ports) -> None:
+    ports.write_ground_truth(ground_truth_key(prediction_id, ended.ended_at), ground_truth_line(prediction_id, label))
 
 
 def _dead_letter(stored: StoredPrediction, attempt: int, reason: str, ports: Ports) -> Collected:

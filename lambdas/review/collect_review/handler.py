@@ -11,16 +11,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from contracts.text import InvalidJson, parse_json
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.consolidation import Plurality
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
-from lambdas.common.review import ReviewRequest, UnreadableOutput
-from lambdas.common.s3_uri import split_uri
-from lambdas.review.a2i import A2iBackend
-from lambdas.review.collect_review.collect import Collected, Outcome, OutputMissing, Ports, collect
-from lambdas.review.collect_review.result import InvalidEvent, LoopResult
+from lambdas.common.review import ReviewRequest
+from lambdas.review.collect_review.collect import Collected, Outcome, Ports, collect
+from lambdas.review.port import InvalidMessage, ReviewEnded
 
 _METRIC = {
     Outcome.STORED: "LabelsStored",
@@ -49,23 +46,10 @@ def _ports() -> Ports:
     environment = _environment()
     return Ports(
         store=prediction_store(environment.predictions_table),
-        answers=A2iBackend.answers,
         consolidation=Plurality(environment.labels),
-        read_output=_read_output,
         write_ground_truth=_write_ground_truth,
         send_dead_letter=_send_dead_letter,
     )
-
-
-def _read_output(uri: str) -> Any:
-    s3 = client("s3")
-    try:
-        bucket, key = split_uri(uri)
-        return parse_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    except s3.exceptions.NoSuchKey:
-        raise OutputMissing(f"{uri} is not there yet") from None
-    except ValueError as error:
-        raise UnreadableOutput(str(error)) from None
 
 
 def _write_ground_truth(key: str, body: bytes) -> None:
@@ -82,13 +66,13 @@ def _send_dead_letter(request: ReviewRequest, reason: str) -> None:
 
 def _handle(record: SQSRecord) -> None:
     try:
-        result = LoopResult.of_event(parse_json(record.body))
-    except (InvalidJson, InvalidEvent) as error:
-        logger.error("message is no A2I event", extra={"message_id": record.message_id, "reason": str(error)})
+        ended = ReviewEnded.from_json(record.body)
+    except InvalidMessage as error:
+        logger.error("message does not say how a review ended", extra={"message_id": record.message_id, "reason": str(error)})
         raise
-    details = {"review_id": result.review_id, "status": result.status.value}
+    details = {"review_id": ended.review_id, "status": ended.status.value}
     try:
-        collected = collect(result, _ports(), now=datetime.now(UTC).isoformat())
+        collected = collect(ended, _ports(), now=datetime.now(UTC).isoformat())
     except Exception:
         logger.exception("review not collected", extra=details)
         raise

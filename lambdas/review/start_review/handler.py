@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -16,17 +17,24 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.review import InvalidRequest, ReviewRequest, shown
-from lambdas.review.a2i import A2iBackend
+from lambdas.review import a2i
+from lambdas.review.port import ReviewStarter
 from lambdas.review.start_review.start import Outcome, give_up, start
 
 _METRIC = {Outcome.STARTED: "ReviewsStarted", Outcome.DROPPED: "ReviewRequestsDropped", Outcome.REFUSED: "ReviewsRefused"}
+
+STARTERS: Mapping[str, Callable[[str, Sequence[str]], ReviewStarter]] = {"a2i": a2i.starter}
+"""Backend -> its starter, made of the target and of the labels that people choose from."""
 
 
 @dataclass(frozen=True)
 class Environment:
     predictions_table: str
     dead_letter_queue_url: str
-    flow_definition_arn: str
+    review_backend: str
+    """A key of :data:`STARTERS`."""
+    review_target: str
+    """What the backend is asked through; each backend has its own kind."""
     labels: tuple[str, ...]
     max_receives: int
 
@@ -41,8 +49,8 @@ def _store() -> PredictionStore:
 
 
 @cache
-def _backend() -> A2iBackend:
-    return A2iBackend(client("sagemaker-a2i-runtime"), _environment().flow_definition_arn, _environment().labels)
+def _starter() -> ReviewStarter:
+    return STARTERS[_environment().review_backend](_environment().review_target, _environment().labels)
 
 
 def _send_dead_letter(request: ReviewRequest, reason: str) -> None:
@@ -73,7 +81,7 @@ def _handle(record: SQSRecord) -> None:
     details = {"prediction_id": request.prediction_id, "attempt": request.attempt}
     try:
         now = datetime.now(UTC).isoformat()
-        outcome, reason = start(request, store=_store(), backend=_backend(), send_dead_letter=_send_dead_letter, now=now)
+        outcome, reason = start(request, store=_store(), starter=_starter(), send_dead_letter=_send_dead_letter, now=now)
     except Exception as error:
         logger.exception("review not started", extra=details)
         if int(record.attributes.approximate_receive_count or 1) >= _environment().max_receives:

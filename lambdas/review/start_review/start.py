@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from lambdas.common.predictions import Prediction, StoredPrediction
-from lambdas.common.review import ReviewBackend, ReviewRefused, ReviewRequest, ReviewState
+from lambdas.common.review import ReviewRequest, ReviewState
+from lambdas.review.port import ReviewRefused, ReviewStarter
 
 
 class Outcome(StrEnum):
@@ -36,7 +37,7 @@ class Store(Protocol):
 
 
 def start(
-    request: ReviewRequest, *, store: Store, backend: ReviewBackend, send_dead_letter: Callable[[ReviewRequest, str], None], now: str
+    request: ReviewRequest, *, store: Store, starter: ReviewStarter, send_dead_letter: Callable[[ReviewRequest, str], None], now: str
 ) -> tuple[Outcome, str]:
     """Start the review that ``request`` asks for; returns what happened and why.
 
@@ -46,22 +47,22 @@ def start(
 
     Raises:
         UnknownPrediction: keep the message; the record may still come.
-        Exception: whatever the backend or the store raised that may pass; keep the message.
+        Exception: whatever the starter or the store raised that may pass; keep the message.
     """
     stored = store.get(request.prediction_id) or _record(request, store)
     superseded = _superseded(request, stored)
     if superseded:
         return Outcome.DROPPED, superseded
     try:
-        review_id = backend.start(request)
+        starter.start(request)
     except ReviewRefused as refusal:
         retry = request.again()
         send_dead_letter(retry, str(refusal))
         store.mark_dead_lettered(request.prediction_id, request.attempt, str(refusal), next_attempt=retry.attempt)
         return Outcome.REFUSED, str(refusal)
-    if store.mark_in_review(request.prediction_id, review_id, request.attempt, asked_at=now):
-        return Outcome.STARTED, review_id
-    return Outcome.STARTED, f"{review_id} ended before it was recorded as started"
+    if store.mark_in_review(request.prediction_id, request.review_id, request.attempt, asked_at=now):
+        return Outcome.STARTED, request.review_id
+    return Outcome.STARTED, f"{request.review_id} ended before it was recorded as started"
 
 
 def give_up(request: ReviewRequest, reason: str, store: Store) -> bool:

@@ -1,9 +1,10 @@
-"""What the review functions meet at their ports, in memory: the prediction table's rules and a review backend."""
+"""What the review functions meet at their ports, in memory: the prediction table's rules and a way to start reviews."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction
@@ -11,6 +12,13 @@ from lambdas.common.review import Consolidated, HumanAnswer, ReviewReason, Revie
 
 PREDICTION_ID = "0123456789abcdef0123456789abcdef"
 LABELS = ("negative", "neutral", "positive")
+CONTEXT = SimpleNamespace(
+    function_name="f",
+    memory_limit_in_mb=128,
+    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:f",
+    aws_request_id="1",
+)
+"""Of a function's call."""
 
 
 def prediction(state: ReviewState = ReviewState.REQUESTED, attempt: int = 1) -> Prediction:
@@ -102,20 +110,16 @@ class FakeStore:
 
 
 @dataclass
-class FakeBackend:
+class FakeStarter:
     """Records what it was asked; ``problem`` is raised instead, when given."""
 
     problem: Exception | None = None
     started: list[str] = field(default_factory=list)
 
-    def start(self, request: ReviewRequest) -> str:
+    def start(self, request: ReviewRequest) -> None:
         if self.problem:
             raise self.problem
         self.started.append(request.review_id)
-        return request.review_id
-
-    def answers(self, output: Mapping[str, Any]) -> list[HumanAnswer]:
-        raise NotImplementedError("starting a review reads no answers")
 
 
 @dataclass

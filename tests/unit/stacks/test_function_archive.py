@@ -42,7 +42,8 @@ def test_a_change_in_one_process_redeploys_no_other() -> None:
     rollout = {function for function in FUNCTIONS if function.startswith("rollout/")}
     assert changed_by("lambdas/rollout/judge_rollout/policy.py") == {"rollout/judge_rollout"}
     assert {"rollout/judge_rollout", "rollout/shift_weights"} <= changed_by("lambdas/rollout/progress.py") <= rollout
-    assert changed_by("lambdas/review/a2i.py") == {"review/collect_review", "review/start_review"}
+    assert changed_by("lambdas/review/a2i.py") == {"review/start_review"}
+    assert changed_by("lambdas/review/port.py") == {"review/a2i_ended", "review/collect_review", "review/start_review"}
 
 
 def test_queries_and_packages_are_in_the_archive() -> None:

@@ -77,10 +77,10 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a byte order mark": (b"\xef\xbb\xbf" + row(source="b"), "byte order mark"),
     "upper-case id": (
         row(source="b", **{"prediction-id": "ABC"}),
-        "prediction-id 'ABC' is not the id of a prediction: allowed are 1 to 61",
+        "prediction-id 'ABC' is not the id of a prediction: allowed are 1 to 100",
     ),
     "id null": (row(source="b", **{"prediction-id": None}), "prediction-id"),
-    "id too long": (row(source="b", **{"prediction-id": "a" * 62}), "prediction-id"),
+    "id too long": (row(source="b", **{"prediction-id": "a" * 101}), "prediction-id"),
     "labelled": (row(source="b", label="positive"), "label is there already"),
     "labelled before": (row(source="b", **{"label-metadata": {}}), "label-metadata is there already"),
     "the same text": (row(source="A  TEXT"), "the same as line 1"),

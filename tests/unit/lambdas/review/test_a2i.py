@@ -1,8 +1,9 @@
-"""A2I as the review backend: requests that A2I takes, idempotent names, every answer read."""
+"""A2I as the review backend: requests that A2I takes, idempotent names."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -12,8 +13,9 @@ from botocore.stub import Stubber
 from review_fakes import LABELS, PREDICTION_ID, prediction
 from service_models import problems
 
-from lambdas.common.review import HumanAnswer, InvalidRequest, ReviewRefused, ReviewRequest, UnreadableOutput, parse_review_id
-from lambdas.review.a2i import A2iBackend
+from lambdas.common.review import InvalidRequest, ReviewRequest, parse_review_id
+from lambdas.review.a2i import LONGEST_NAME, A2iStarter
+from lambdas.review.port import ReviewRefused
 
 FLOW = "arn:aws:sagemaker:us-east-1:123456789012:flow-definition/reviewloop-dev-review-0123456789ab"
 LOOP = f"{PREDICTION_ID}-1"
@@ -34,16 +36,16 @@ DESCRIBED = {
 }
 
 
-def backend() -> tuple[A2iBackend, Stubber]:
+def backend() -> tuple[A2iStarter, Stubber]:
     client = boto3.client("sagemaker-a2i-runtime", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    return A2iBackend(client, FLOW, LABELS), Stubber(client)
+    return A2iStarter(client, FLOW, LABELS), Stubber(client)
 
 
 def test_a_loop_is_started_under_the_name_of_prediction_and_attempt() -> None:
     a2i, stub = backend()
     stub.add_response("start_human_loop", {"HumanLoopArn": DESCRIBED["HumanLoopArn"]}, EXPECTED)
     with stub:
-        assert a2i.start(REQUEST) == LOOP
+        a2i.start(REQUEST)
     stub.assert_no_pending_responses()
     assert problems("sagemaker-a2i-runtime", "StartHumanLoop", EXPECTED) == []
 
@@ -53,7 +55,7 @@ def test_a_conflict_is_the_loop_that_runs_already() -> None:
     stub.add_client_error("start_human_loop", "ConflictException")
     stub.add_response("describe_human_loop", DESCRIBED, {"HumanLoopName": LOOP})
     with stub:
-        assert a2i.start(REQUEST) == LOOP
+        a2i.start(REQUEST)
     stub.assert_no_pending_responses()
 
 
@@ -80,53 +82,12 @@ def test_what_may_pass_is_raised_as_it_is(code: str) -> None:
         a2i.start(REQUEST)
 
 
-def test_every_answer_is_read_and_an_unreadable_one_has_no_label() -> None:
-    def answer(worker: str, content: Any) -> dict[str, Any]:
-        return {"workerId": worker, "answerContent": content, "timeSpentInSeconds": 4.5}
-
-    output = {
-        "humanAnswers": [
-            answer("a", {"category": {"label": "positive"}}),
-            answer("b", {"category": {}}),
-            answer("c", {}),
-            answer("d", None),
-            answer("e", {"category": {"label": 3}}),
-            {"workerId": "f", "answerContent": {"category": {"label": "neutral"}}},
-        ]
-    }
-    read = A2iBackend.answers(output)
-    assert [(one.worker_id, one.label) for one in read] == [
-        ("a", "positive"), ("b", None), ("c", None), ("d", None), ("e", None), ("f", "neutral"),
-    ]  # fmt: skip
-    assert [one.seconds for one in read] == [4.5, 4.5, 4.5, 4.5, 4.5, 0.0]
-
-
-@pytest.mark.parametrize("output", [{}, {"humanAnswers": []}, {"humanAnswers": None}])
-def test_no_answers_are_no_answers(output: dict[str, Any]) -> None:
-    assert A2iBackend.answers(output) == []
-
-
-@pytest.mark.parametrize("output", [None, [], "x", 3, {"humanAnswers": "x"}, {"humanAnswers": {"a": 1}}, {"humanAnswers": 3}])
-def test_an_output_of_another_form_is_named(output: Any) -> None:
-    with pytest.raises(UnreadableOutput, match="humanAnswers"):
-        A2iBackend.answers(output)
-
-
-@pytest.mark.parametrize("answer", [
-    None, 3, "x", [], {}, {"answerContent": "x"}, {"answerContent": {"category": [1]}}, {"answerContent": {"category": {"label": ["a"]}}},
-    {"workerId": 3, "timeSpentInSeconds": "long"}, {"timeSpentInSeconds": -1}, {"timeSpentInSeconds": 10**400},
-    {"timeSpentInSeconds": True},
-])  # fmt: skip
-def test_an_odd_answer_is_counted_and_has_no_label(answer: Any) -> None:
-    good = {"workerId": "g", "answerContent": {"category": {"label": "positive"}}, "timeSpentInSeconds": 2}
-    assert A2iBackend.answers({"humanAnswers": [answer, good]}) == [HumanAnswer("unknown", None, 0.0), HumanAnswer("g", "positive", 2.0)]
-
-
-def test_what_is_kept_of_an_answer_fits_every_store() -> None:
-    odd = {"workerId": "w\ud800\0", "answerContent": {"category": {"label": "x\ud83d" + "y" * 10_000}}}
-    [read] = A2iBackend.answers({"humanAnswers": [odd]})
-    assert read.worker_id == "w\ufffd\ufffd"
-    assert read.label == "x\ufffd" + "y" * 198
+def test_a_name_that_a2i_would_not_take_is_refused_before_anybody_is_asked() -> None:
+    a2i, stub = backend()
+    with stub:
+        for prediction_id in ("a" * (LONGEST_NAME - len("-1") + 1), "a" * 100):
+            with pytest.raises(ReviewRefused, match="more than 63 characters"):
+                a2i.start(replace(REQUEST, prediction_id=prediction_id))
 
 
 # -- the request and its id ------------------------------------------------------------------------
@@ -143,7 +104,7 @@ def test_a_request_without_origin_is_valid() -> None:
     [
         ({"prediction_id": "UPPER"}, "prediction_id"),
         ({"prediction_id": "-a"}, "prediction_id"),
-        ({"prediction_id": "a" * 62}, "longer than 63"),
+        ({"prediction_id": "a" * 101}, "1 to 100 lower-case letters"),
         ({"attempt": 0}, "attempt 0"),
         ({"reason": "boredom"}, "boredom"),
         ({"confidence": "high"}, "high"),

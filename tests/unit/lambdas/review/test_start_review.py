@@ -8,10 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from review_fakes import PREDICTION_ID, DeadLetters, FakeBackend, FakeStore, prediction
+from review_fakes import CONTEXT, PREDICTION_ID, DeadLetters, FakeStarter, FakeStore, prediction
 
 from lambdas.common.observability import metrics
-from lambdas.common.review import ReviewRefused, ReviewRequest, ReviewState
+from lambdas.common.review import ReviewRequest, ReviewState
+from lambdas.review.port import ReviewRefused
 from lambdas.review.start_review import handler as entry
 from lambdas.review.start_review.start import Outcome, UnknownPrediction, start
 
@@ -19,17 +20,17 @@ REQUEST = prediction().review_request()
 NOW = "2026-11-24T10:00:00+00:00"
 
 
-def run(request: ReviewRequest, store: FakeStore, backend: FakeBackend | None = None) -> tuple[Outcome, FakeBackend, DeadLetters]:
-    backend, letters = backend or FakeBackend(), DeadLetters()
-    outcome, _ = start(request, store=store, backend=backend, send_dead_letter=letters, now=NOW)
-    return outcome, backend, letters
+def run(request: ReviewRequest, store: FakeStore, starter: FakeStarter | None = None) -> tuple[Outcome, FakeStarter, DeadLetters]:
+    starter, letters = starter or FakeStarter(), DeadLetters()
+    outcome, _ = start(request, store=store, starter=starter, send_dead_letter=letters, now=NOW)
+    return outcome, starter, letters
 
 
 def test_a_request_starts_a_review_and_the_record_says_so() -> None:
     store = FakeStore.holding(prediction())
-    outcome, backend, letters = run(REQUEST, store)
+    outcome, starter, letters = run(REQUEST, store)
     item = store.items[PREDICTION_ID]
-    assert (outcome, backend.started, letters.sent) == (Outcome.STARTED, [f"{PREDICTION_ID}-1"], [])
+    assert (outcome, starter.started, letters.sent) == (Outcome.STARTED, [f"{PREDICTION_ID}-1"], [])
     assert (item["review_state"], item["review_id"], item["attempt"], item["asked_at"]) == ("in_review", f"{PREDICTION_ID}-1", 1, NOW)
 
 
@@ -49,8 +50,8 @@ def test_a_request_starts_a_review_and_the_record_says_so() -> None:
 )
 def test_only_a_question_that_is_still_open_is_asked(state: ReviewState, recorded: int, asked: int, starts: bool) -> None:
     store = FakeStore.holding(prediction(), review_state=state.value, attempt=recorded)
-    outcome, backend, _ = run(replace(REQUEST, attempt=asked), store)
-    assert bool(backend.started) is starts
+    outcome, starter, _ = run(replace(REQUEST, attempt=asked), store)
+    assert bool(starter.started) is starts
     assert outcome is (Outcome.STARTED if starts else Outcome.DROPPED)
     assert store.items[PREDICTION_ID]["review_state"] == ("in_review" if starts else state.value)
 
@@ -70,30 +71,30 @@ def test_a_prediction_that_was_never_recorded_is_recorded_from_its_request() -> 
 
 
 def test_without_record_and_origin_the_message_is_kept_and_nobody_is_asked() -> None:
-    backend = FakeBackend()
+    starter = FakeStarter()
     with pytest.raises(UnknownPrediction, match=PREDICTION_ID):
-        start(replace(REQUEST, origin=None), store=FakeStore(), backend=backend, send_dead_letter=DeadLetters(), now=NOW)
-    assert backend.started == []
+        start(replace(REQUEST, origin=None), store=FakeStore(), starter=starter, send_dead_letter=DeadLetters(), now=NOW)
+    assert starter.started == []
 
 
 def test_a_refused_request_is_a_dead_letter_with_its_reason_and_can_be_asked_again() -> None:
     store = FakeStore.holding(prediction())
-    outcome, _, letters = run(REQUEST, store, FakeBackend(ReviewRefused("too large")))
+    outcome, _, letters = run(REQUEST, store, FakeStarter(ReviewRefused("too large")))
     item = store.items[PREDICTION_ID]
     assert outcome is Outcome.REFUSED
     assert [(one.attempt, reason) for one, reason in letters.sent] == [(2, "too large")]
     assert (item["review_state"], item["review_outcome"], item["attempt"]) == ("dead_lettered", "too large", 2)
-    again, backend, _ = run(letters.sent[0][0], store)
-    assert (again, backend.started) == (Outcome.STARTED, [f"{PREDICTION_ID}-2"])
+    again, starter, _ = run(letters.sent[0][0], store)
+    assert (again, starter.started) == (Outcome.STARTED, [f"{PREDICTION_ID}-2"])
 
 
 def test_a_result_that_is_quicker_than_the_record_stays() -> None:
     store = FakeStore.holding(prediction())
 
-    class Quick(FakeBackend):
-        def start(self, request: ReviewRequest) -> str:
+    class Quick(FakeStarter):
+        def start(self, request: ReviewRequest) -> None:
             store.items[PREDICTION_ID]["review_state"] = "reviewed"
-            return super().start(request)
+            super().start(request)
 
     outcome, _, _ = run(REQUEST, store, Quick())
     assert (outcome, store.items[PREDICTION_ID]["review_state"]) == (Outcome.STARTED, "reviewed")
@@ -103,10 +104,10 @@ def test_a_failure_that_is_quicker_than_the_record_stays() -> None:
     """Otherwise the prediction would wait for a review that has ended."""
     store = FakeStore.holding(prediction())
 
-    class QuickFailure(FakeBackend):
-        def start(self, request: ReviewRequest) -> str:
+    class QuickFailure(FakeStarter):
+        def start(self, request: ReviewRequest) -> None:
             store.mark_dead_lettered(PREDICTION_ID, 1, "expired", next_attempt=2)
-            return super().start(request)
+            super().start(request)
 
     run(REQUEST, store, QuickFailure())
     assert store.items[PREDICTION_ID]["review_state"] == "dead_lettered"
@@ -115,11 +116,11 @@ def test_a_failure_that_is_quicker_than_the_record_stays() -> None:
 def test_a_kill_between_asking_and_recording_is_finished_by_the_retry() -> None:
     store = FakeStore.holding(prediction())
     killed = SimpleNamespace(get=store.get, put=store.put, mark_in_review=lambda *_, **__: (_ for _ in ()).throw(OSError("killed")))
-    backend = FakeBackend()
+    starter = FakeStarter()
     with pytest.raises(OSError, match="killed"):
-        start(REQUEST, store=killed, backend=backend, send_dead_letter=DeadLetters(), now=NOW)
-    run(REQUEST, store, backend)
-    assert backend.started == [f"{PREDICTION_ID}-1"] * 2  # one name: A2I has one loop
+        start(REQUEST, store=killed, starter=starter, send_dead_letter=DeadLetters(), now=NOW)
+    run(REQUEST, store, starter)
+    assert starter.started == [f"{PREDICTION_ID}-1"] * 2  # one name: A2I has one loop
     assert store.items[PREDICTION_ID]["review_state"] == "in_review"
 
 
@@ -143,19 +144,13 @@ def message(number: int, body: str, receives: int = 1) -> dict[str, Any]:
 def deliver(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(metrics.provider, "namespace", "test")
     monkeypatch.setattr(metrics.provider, "service", "test")
-    environment = entry.Environment("table", "https://queue", "arn", ("negative", "positive"), max_receives=5)
+    environment = entry.Environment("table", "https://queue", "a2i", "arn", ("negative", "positive"), max_receives=5)
     monkeypatch.setattr(entry, "_environment", lambda: environment)
-    context = SimpleNamespace(
-        function_name="f",
-        memory_limit_in_mb=128,
-        invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:f",
-        aws_request_id="1",
-    )
 
-    def run_batch(store: FakeStore, backend: FakeBackend, *messages: dict[str, Any]) -> list[str]:
+    def run_batch(store: FakeStore, starter: FakeStarter, *messages: dict[str, Any]) -> list[str]:
         monkeypatch.setattr(entry, "_store", lambda: store)
-        monkeypatch.setattr(entry, "_backend", lambda: backend)
-        answer = entry.handler({"Records": list(messages)}, context)
+        monkeypatch.setattr(entry, "_starter", lambda: starter)
+        answer = entry.handler({"Records": list(messages)}, CONTEXT)
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     return run_batch
@@ -166,12 +161,12 @@ UNKNOWN = replace(REQUEST, prediction_id="unknown", origin=None).to_json()
 
 def test_only_the_messages_that_failed_come_back(deliver: Any) -> None:
     store = FakeStore.holding(prediction())
-    assert deliver(store, FakeBackend(), message(1, UNKNOWN), message(2, REQUEST.to_json())) == ["m1"]
+    assert deliver(store, FakeStarter(), message(1, UNKNOWN), message(2, REQUEST.to_json())) == ["m1"]
     assert store.items[PREDICTION_ID]["review_state"] == "in_review"
 
 
 def test_a_batch_that_fails_whole_comes_back_whole(deliver: Any) -> None:
-    assert deliver(FakeStore(), FakeBackend(), message(1, UNKNOWN), message(2, UNKNOWN)) == ["m1", "m2"]
+    assert deliver(FakeStore(), FakeStarter(), message(1, UNKNOWN), message(2, UNKNOWN)) == ["m1", "m2"]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +178,7 @@ def test_a_message_that_never_will_be_a_request_is_set_aside_at_once_with_its_re
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(entry, "client", lambda service: SimpleNamespace(send_message=lambda **arguments: sent.append(arguments)))
     store = FakeStore.holding(prediction())
-    assert deliver(store, FakeBackend(), message(1, body), message(2, REQUEST.to_json())) == []
+    assert deliver(store, FakeStarter(), message(1, body), message(2, REQUEST.to_json())) == []
     [letter] = sent
     assert (letter["QueueUrl"], letter["MessageBody"]) == ("https://queue", body)
     assert letter["MessageAttributes"]["reason"]["StringValue"]
@@ -193,17 +188,17 @@ def test_a_message_that_never_will_be_a_request_is_set_aside_at_once_with_its_re
 @pytest.mark.parametrize(("receives", "state"), [(4, "requested"), (5, "dead_lettered")])
 def test_the_last_try_marks_the_record_before_the_queue_moves_the_message(deliver: Any, receives: int, state: str) -> None:
     store = FakeStore.holding(prediction())
-    backend = FakeBackend(TimeoutError("A2I is away"))
-    assert deliver(store, backend, message(1, REQUEST.to_json(), receives)) == ["m1"]
+    starter = FakeStarter(TimeoutError("A2I is away"))
+    assert deliver(store, starter, message(1, REQUEST.to_json(), receives)) == ["m1"]
     assert store.items[PREDICTION_ID]["review_state"] == state
-    backend.problem = None  # the message, redriven as it is, still asks
-    assert deliver(store, backend, message(1, REQUEST.to_json())) == []
+    starter.problem = None  # the message, redriven as it is, still asks
+    assert deliver(store, starter, message(1, REQUEST.to_json())) == []
     assert store.items[PREDICTION_ID]["review_state"] == "in_review"
 
 
 def test_a_dead_letter_carries_the_request_and_the_reason(monkeypatch: pytest.MonkeyPatch, deliver: Any) -> None:
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(entry, "client", lambda service: SimpleNamespace(send_message=lambda **arguments: sent.append(arguments)))
-    assert deliver(FakeStore.holding(prediction()), FakeBackend(ReviewRefused("no")), message(1, REQUEST.to_json())) == []
+    assert deliver(FakeStore.holding(prediction()), FakeStarter(ReviewRefused("no")), message(1, REQUEST.to_json())) == []
     assert json.loads(sent[0]["MessageBody"])["attempt"] == 2
     assert sent[0]["MessageAttributes"]["reason"]["StringValue"] == "no"
