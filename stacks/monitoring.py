@@ -215,7 +215,7 @@ class MonitoringStack(Stack):
                 name=self.names.alarm("reviews-overdue"),
                 metric=self._metric(self.reconcile, "ReviewsOverdue", 15),
                 datapoints=1,
-                meaning="Reviews are open past the backend's own time limit: compare the human loops with the prediction table",
+                meaning="Reviews are open past the backend's own time limit: compare the backend with the prediction table",
             )
             self._alarm_on_errors(self.reconcile, "reconcile-errors")
 
