@@ -277,20 +277,10 @@ def test_the_service_role_of_the_update_is_needed_too(app: ReleasedApp, champion
 def test_a_deployment_changes_neither_live_weights_nor_counts(
     app: ReleasedApp, champion: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    sagemaker, scaling = app.client("sagemaker"), app.client("application-autoscaling")
-    for variant in ("champion", "challenger"):  # the counts shall be what this test set, not what the autoscaler makes of them
-        scaling.register_scalable_target(
-            ServiceNamespace="sagemaker",
-            ResourceId=f"endpoint/{app.prefix}/variant/{variant}",
-            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
-            SuspendedState={"DynamicScalingInSuspended": True, "DynamicScalingOutSuspended": True, "ScheduledScalingSuspended": True},
-        )
-    share = [{"VariantName": "champion", "DesiredWeight": 0.7}, {"VariantName": "challenger", "DesiredWeight": 0.3}]
-    sagemaker.update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=share)
-    in_service(app)
-    more = [{"VariantName": "champion", "DesiredInstanceCount": 3}]
-    sagemaker.update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=more)
-    in_service(app)
+    first = counts(app)
+    suspend_scaling(app, True)  # the counts shall be what this test set, not what the autoscaler makes of them
+    change(app, DesiredWeight={"champion": 0.7, "challenger": 0.3})
+    change(app, DesiredInstanceCount={"champion": first["champion"] + 1})
     before = app.endpoint()
     hosting = app.settings.hosting.model_copy(update={"capture_percent": 90})  # a new endpoint configuration
     assembly = tmp_path_factory.mktemp("changed") / "cdk.out"
@@ -299,18 +289,46 @@ def test_a_deployment_changes_neither_live_weights_nor_counts(
     after = app.endpoint()
     assert after["EndpointConfigName"] != before["EndpointConfigName"]
     assert weights(app) == {"champion": 0.7, "challenger": 0.3}
-    counts = {variant["VariantName"]: variant["CurrentInstanceCount"] for variant in after["ProductionVariants"]}
-    assert counts == {"champion": 3, "challenger": 2}
+    assert counts(app) == {**first, "champion": first["champion"] + 1}
+    change(app, DesiredInstanceCount={"champion": first["champion"]})
+    change(app, DesiredWeight={"champion": 1.0, "challenger": 0.0})
+    suspend_scaling(app, False)
+
+
+def change(app: ReleasedApp, **fields: dict[str, float]) -> None:
+    """One field of variants, such as ``DesiredWeight={"champion": 1}``; returns when the endpoint is in service again."""
+    [(field, values)] = fields.items()
+    wanted = [{"VariantName": variant, field: value} for variant, value in values.items()]
+    app.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=wanted)
+    in_service(app)
+
+
+def counts(app: ReleasedApp) -> dict[str, int]:
+    return {variant["VariantName"]: variant["CurrentInstanceCount"] for variant in app.endpoint()["ProductionVariants"]}
+
+
+def suspend_scaling(app: ReleasedApp, suspended: bool) -> None:
+    for variant in ("champion", "challenger"):
+        app.client("application-autoscaling").register_scalable_target(
+            ServiceNamespace="sagemaker",
+            ResourceId=f"endpoint/{app.prefix}/variant/{variant}",
+            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+            SuspendedState=dict.fromkeys(
+                ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), suspended
+            ),
+        )
 
 
 def test_a_release_waits_for_the_autoscaler(app: ReleasedApp, champion: str) -> None:
     """An endpoint that gets another instance takes no configuration: the stack's update would fail and the release count as refused."""
     content = {"release": record(app), "execution_arn": "none", "record_first": False}
-    more = [{"VariantName": "challenger", "DesiredInstanceCount": 3}]
+    first = counts(app)["challenger"]
+    more = [{"VariantName": "challenger", "DesiredInstanceCount": first + 1}]
     app.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=more)
     answer = app.client("lambda").invoke(FunctionName=f"{app.prefix}-apply-release", Payload=json.dumps(content))
     assert json.loads(answer["Payload"].read())["errorType"] == "StackBusy"
     in_service(app)
+    change(app, DesiredInstanceCount={"challenger": first})
 
 
 def in_service(app: ReleasedApp) -> None:
@@ -321,7 +339,6 @@ def in_service(app: ReleasedApp) -> None:
 
 
 def test_a_good_challenger_is_promoted_step_by_step(app: ReleasedApp, champion: str) -> None:
-    """Last: it leaves another champion."""
     refused = len(app.denied())
     better = app.register(TinyModel("better-1"))
     with traffic(app) as statuses:
@@ -333,3 +350,4 @@ def test_a_good_challenger_is_promoted_step_by_step(app: ReleasedApp, champion: 
     assert (record(app), weights(app)) == (f"{better},{better}", {"champion": 1.0, "challenger": 0.0})
     assert set(statuses) == {200}
     assert len(app.denied()) == refused
+    assert outcome(finished(app, start(app, {"champion": champion, "replace": True})))["outcome"] == "released"
