@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Template
 from botocore.exceptions import ClientError
 
 from embedded_aws.tools.launcher import EMULATOR_PYTHON, ROOT
 from lambdas.monitoring.detect_drift.handler import QUERY
-from stacks.application import FEATURE_FLAGS
 from stacks.monitoring import MonitoringStack
 from stacks.settings import load_settings
 
@@ -58,7 +57,7 @@ class Captures:
 
     def __init__(self, aws: ClientFactory) -> None:
         self._aws, self._s3, self.athena = aws, aws("s3"), aws("athena")
-        self.names = MonitoringStack(App(context=FEATURE_FLAGS), SETTINGS)
+        self.names = MonitoringStack(new_app(), SETTINGS)
         template = Template.from_stack(self.names).to_json()
         resources = {name: body for name, body in template["Resources"].items() if body["Type"].startswith("AWS::Glue::")}
         aws("cloudformation").create_stack(StackName="athena-tests", TemplateBody=json.dumps({"Resources": resources}))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Template
 
-from stacks.application import FEATURE_FLAGS
 from stacks.endpoint import EndpointStack
 from stacks.settings import Settings, load_settings
 from stacks.settings.api import ApiSettings
@@ -37,7 +36,7 @@ CHOICES = {
 
 
 def stack_of(settings: Settings) -> EndpointStack:
-    return EndpointStack(App(context=FEATURE_FLAGS), settings)
+    return EndpointStack(new_app(), settings)
 
 
 NEW_FLEET = {"Fn::GetAtt": ["EndpointConfig", "EndpointConfigName"]}

@@ -6,18 +6,16 @@ import json
 from typing import Any
 
 import pytest
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
 from endpoint_choices import DEV
 
+from contracts.names import VARIANTS
 from lambdas.common.environment import read_environment
 from lambdas.prediction.write_capture import handler as write_capture
-from lambdas.prediction.write_capture.lines import VARIANTS as WRITTEN
 from lambdas.retraining.freeze_dataset import handler as freeze
-from stacks import names
-from stacks.application import FEATURE_FLAGS
 from stacks.endpoint import EndpointStack
 from stacks.foundation import FoundationStack
 from stacks.monitoring import MonitoringStack
@@ -37,7 +35,7 @@ def with_capture(capture: str) -> Settings:
 
 
 def stack_of(kind: Any, capture: str) -> Any:
-    return kind(App(context=FEATURE_FLAGS), with_capture(capture))
+    return kind(new_app(), with_capture(capture))
 
 
 def template_of(kind: Any, capture: str) -> Template:
@@ -94,8 +92,7 @@ def test_the_table_is_read_whole_by_the_stream_and_nothing_is_given_up_before_it
     assert mapping["BisectBatchOnFunctionError"] is True
     assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": [next(iter(queue)), "Arn"]}
     (pattern,) = (json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"])
-    assert pattern == {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"variant": {"S": list(names.VARIANTS)}}}}
-    assert names.VARIANTS == WRITTEN
+    assert pattern == {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"variant": {"S": list(VARIANTS)}}}}
 
 
 def test_the_mapping_waits_for_the_roles_policy_as_lambda_checks_it_when_it_is_made(app: Template) -> None:

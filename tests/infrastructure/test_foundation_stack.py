@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Template
 
-from stacks.application import FEATURE_FLAGS
 from stacks.foundation import FoundationStack
 from stacks.settings import load_settings
 
@@ -19,7 +18,7 @@ SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return Template.from_stack(FoundationStack(App(context=FEATURE_FLAGS), load_settings(SETTINGS / "dev.yaml")))
+    return Template.from_stack(FoundationStack(new_app(), load_settings(SETTINGS / "dev.yaml")))
 
 
 @pytest.mark.parametrize(

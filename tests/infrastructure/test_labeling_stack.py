@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 import botocore.validate
 import pytest
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, each, fill_in, grants, properties
@@ -19,7 +19,6 @@ from deployed_definition import ACCOUNT, each, fill_in, grants, properties
 from lambdas.common.environment import read_environment
 from lambdas.labeling.check_manifest.handler import Environment
 from stacks import labeling
-from stacks.application import FEATURE_FLAGS
 from stacks.labeling import TEMPLATE, LabelingStack
 from stacks.settings import load_settings
 
@@ -27,7 +26,7 @@ DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml
 
 
 def stack_of() -> LabelingStack:
-    return LabelingStack(App(context=FEATURE_FLAGS), DEV)
+    return LabelingStack(new_app(), DEV)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +130,7 @@ def test_a_deploy_with_another_page_and_other_labels_leaves_running_jobs_what_th
     (tmp_path / "page.liquid").write_text(labeling.TEMPLATE.read_text() + "<!-- another -->")
     monkeypatch.setattr(labeling, "TEMPLATE", tmp_path / "page.liquid")
     dataset = DEV.dataset.model_copy(update={"labels": ("bad", "good")})
-    after = Template.from_stack(LabelingStack(App(context=FEATURE_FLAGS), DEV.model_copy(update={"dataset": dataset})))
+    after = Template.from_stack(LabelingStack(new_app(), DEV.model_copy(update={"dataset": dataset})))
     assert job_role(after) == job_role(template)
     for uri in (
         job_request(definition)["HumanTaskConfig"]["UiConfig"]["UiTemplateS3Uri"],

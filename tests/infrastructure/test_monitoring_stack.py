@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
@@ -16,7 +16,6 @@ from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
 from lambdas.common.environment import read_environment
 from lambdas.monitoring.detect_drift import handler as drift
 from lambdas.review.reconcile import handler as reconcile
-from stacks.application import FEATURE_FLAGS
 from stacks.endpoint import EndpointStack
 from stacks.monitoring import MonitoringStack
 from stacks.retraining import RetrainingStack
@@ -38,7 +37,7 @@ CAPTURED = {
 
 
 def stack_of(settings: Settings) -> MonitoringStack:
-    return MonitoringStack(App(context=FEATURE_FLAGS), settings)
+    return MonitoringStack(new_app(), settings)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def logical_id(template: Template, kind: str, key: str, value: str) -> str:
 
 def test_the_table_is_projected_over_variants_and_hours_where_the_endpoint_captures(template: Template) -> None:
     (table,) = properties(template, "AWS::Glue::Table")
-    (config,) = properties(Template.from_stack(EndpointStack(App(context=FEATURE_FLAGS), DEV)), "AWS::SageMaker::EndpointConfig")
+    (config,) = properties(Template.from_stack(EndpointStack(new_app(), DEV)), "AWS::SageMaker::EndpointConfig")
     location = f"{config['DataCaptureConfig']['DestinationS3Uri']}/reviewloop-dev/"
     given = table["TableInput"]
     assert (table["DatabaseName"], given["Name"], given["TableType"]) == ("reviewloop_dev", "capture", "EXTERNAL_TABLE")
@@ -159,7 +158,7 @@ def test_a_day_without_a_full_window_rings_since_the_drift_alarm_says_ok_then(
 
 
 def test_the_drift_alarm_has_the_name_that_starts_a_retraining(template: Template) -> None:
-    retraining = Template.from_stack(RetrainingStack(App(context=FEATURE_FLAGS), DEV))
+    retraining = Template.from_stack(RetrainingStack(new_app(), DEV))
     rule = by_name(retraining, "AWS::Events::Rule", "Name")["reviewloop-dev-retrain-on-drift"]
     (name,) = rule["EventPattern"]["detail"]["alarmName"]
     assert name in alarms(template)
@@ -264,7 +263,7 @@ def test_the_functions_get_every_setting_that_they_read(template: Template, prod
 
 
 def test_no_request_is_sent_again_while_its_queue_may_still_try_it(template: Template) -> None:
-    review = Template.from_stack(ReviewStack(App(context=FEATURE_FLAGS), DEV))
+    review = Template.from_stack(ReviewStack(new_app(), DEV))
     queue = by_name(review, "AWS::SQS::Queue", "QueueName")["reviewloop-dev-review-requests"]
     function = by_name(template, "AWS::Lambda::Function", "FunctionName")["reviewloop-dev-reconcile"]
     tries = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]

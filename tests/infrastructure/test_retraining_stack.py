@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, definition, resolve
@@ -15,7 +15,6 @@ from contracts.names import LABELS_BY_DAY
 from lambdas.common.environment import read_environment
 from lambdas.retraining.freeze_dataset import handler as freeze_handler
 from lambdas.tuning.plan_tuning.plan import read_input
-from stacks.application import FEATURE_FLAGS
 from stacks.names import PREDICTION_INDEXES
 from stacks.retraining import RetrainingStack
 from stacks.settings import Settings, load_settings
@@ -29,7 +28,7 @@ ELSEWHERE = DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-dat
 
 
 def stack_of(settings: Settings) -> RetrainingStack:
-    return RetrainingStack(App(context=FEATURE_FLAGS), settings)
+    return RetrainingStack(new_app(), settings)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
 
 from lambdas.review.start_review.handler import STARTERS
-from stacks.application import FEATURE_FLAGS
 from stacks.constructs.flow_definition import TEMPLATE
 from stacks.review import ReviewStack
 from stacks.settings import Settings, load_settings
@@ -24,7 +23,7 @@ TEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/ours"
 
 
 def stack_of(settings: Settings) -> ReviewStack:
-    return ReviewStack(App(context=FEATURE_FLAGS), settings)
+    return ReviewStack(new_app(), settings)
 
 
 @pytest.fixture(scope="module")

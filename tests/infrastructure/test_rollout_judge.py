@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Template
 from deployed_definition import arn, grants, properties
 
 from lambdas.common.environment import read_environment
 from lambdas.rollout.judge_rollout import handler as judge
 from lambdas.rollout.judge_rollout.policy import Policy, WithoutReviews
-from stacks.application import FEATURE_FLAGS
 from stacks.rollout.stack import RolloutStack
 from stacks.settings import load_settings
 
@@ -22,7 +21,7 @@ SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 @pytest.mark.parametrize(("stage", "without_reviews"), [("dev", WithoutReviews.ADVANCE), ("prod", WithoutReviews.HOLD)])
 def test_the_judge_gets_every_setting_that_it_reads(stage: str, without_reviews: WithoutReviews) -> None:
     settings = load_settings(SETTINGS / f"{stage}.yaml")
-    template = Template.from_stack(RolloutStack(App(context=FEATURE_FLAGS), settings))
+    template = Template.from_stack(RolloutStack(new_app(), settings))
     functions = {item["FunctionName"]: item for item in properties(template, "AWS::Lambda::Function")}
     environment = read_environment(judge.Environment, functions[f"reviewloop-{stage}-judge-rollout"]["Environment"]["Variables"])
     rollout = settings.rollout
@@ -39,7 +38,7 @@ def test_the_judge_gets_every_setting_that_it_reads(stage: str, without_reviews:
 
 
 def test_the_judge_reads_reviews_by_their_indexes_alone() -> None:
-    template = Template.from_stack(RolloutStack(App(context=FEATURE_FLAGS), load_settings(SETTINGS / "dev.yaml")))
+    template = Template.from_stack(RolloutStack(new_app(), load_settings(SETTINGS / "dev.yaml")))
     found = {action: resources for action, resources in grants(template, "JudgeRolloutRole").items() if action.startswith("dynamodb:")}
     indexes = {arn("dynamodb", f"table/reviewloop-dev-predictions/index/{index}") for index in ("open-reviews", "reviewed-by-model")}
     assert found == {"dynamodb:Query": indexes}

@@ -6,14 +6,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Template
 from deployed_definition import arn, definition, grants, resolve, statements
 from endpoint_choices import DEV, hosting, stack_of, variant_alarms
 
 from lambdas.rollout.plan_rollout.plan import Kind
 from lambdas.rollout.progress import Outcome
-from stacks.application import FEATURE_FLAGS
 from stacks.rollout.stack import RolloutStack
 from stacks.settings import Settings
 
@@ -25,7 +24,7 @@ HISTORY = 25_000
 
 
 def template_of(settings: Settings) -> Template:
-    return Template.from_stack(RolloutStack(App(context=FEATURE_FLAGS), settings))
+    return Template.from_stack(RolloutStack(new_app(), settings))
 
 
 @pytest.fixture(scope="module")

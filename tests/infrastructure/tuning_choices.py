@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App
+from apps import new_app
 from aws_cdk.assertions import Template
 from deployed_definition import ACCOUNT, resolve
 
 from lambdas.tuning.plan_tuning.plan import channels, job_name, read_input
 from lambdas.tuning.plan_tuning.warm_start import WarmStart
-from stacks.application import FEATURE_FLAGS
 from stacks.settings import Settings, load_settings
 from stacks.settings.dataset import DatasetSettings
 from stacks.settings.network import NetworkSettings
@@ -49,7 +48,7 @@ VARIANTS = {
 
 
 def stack_of(settings: Settings) -> TuningStack:
-    return TuningStack(App(context=FEATURE_FLAGS), settings)
+    return TuningStack(new_app(), settings)
 
 
 def planned(settings: Settings, *, parents: list[str], again: bool) -> dict[str, Any]:
