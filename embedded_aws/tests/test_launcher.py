@@ -127,7 +127,9 @@ def test_a_taken_port_is_named_with_the_way_out(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(launcher.EmulatorError, match=rf"port {port} is taken: stop what listens there .*`make down`.* EMBEDDED_AWS_PORT"):
+        with pytest.raises(
+            launcher.EmulatorError, match=rf"port {port} is taken: stop what listens there .*`make down`.* EMBEDDED_AWS_PORT"
+        ):
             launcher.start(tmp_path / "run", port=port)
 
 

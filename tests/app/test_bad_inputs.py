@@ -18,13 +18,14 @@ import yaml
 from bad_inputs import LABELS, LONGEST, Case, captured_lines, cases
 
 from contracts.dataset import InvalidDataset, Manifest
-from contracts.dataset_files import parse_rows, read_manifest
+from contracts.dataset_files import parse_rows, read_manifest, read_rows
 from lambdas.common.consolidation import Plurality
 from lambdas.common.observability import metrics
 from lambdas.common.s3_uri import newline_ended
 from lambdas.labeling.check_manifest.check import InvalidInput, check_rows
 from lambdas.labeling.consolidate_annotations.annotations import consolidate_objects
-from lambdas.labeling.import_labels.manifest import RowWithoutLabel, read_rows
+from lambdas.labeling.import_labels.manifest import RowWithoutLabel
+from lambdas.labeling.import_labels.manifest import read_rows as read_output_manifest
 from lambdas.labeling.pre_annotation.task import UnusableRow, worker_task
 from lambdas.prediction.predict import handler as predict
 from lambdas.retraining.freeze_dataset.served import CapturedData
@@ -118,7 +119,7 @@ class Entries:
     def _import(self, data: bytes) -> str | None:
         """The rest goes on: a good row behind the bad one is read."""
         good = {"source": "a", "label": 0, "label-metadata": {"class-name": "positive", "creation-date": "2026-11-23T10:00:00"}}
-        bad, after = read_rows(newline_ended([data, b"\n", json.dumps(good).encode()]), "label", LABELS)
+        bad, after = read_output_manifest(newline_ended([data, b"\n", json.dumps(good).encode()]), "label", LABELS)
         assert isinstance(bad, RowWithoutLabel)
         assert not isinstance(after, RowWithoutLabel)
         return f"line {bad.line}: {bad.reason}"
