@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -116,7 +119,8 @@ def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
 def main() -> int:
     arguments, console = parse(), Console(soft_wrap=not sys.stdout.isatty())  # lines of a file are as long as they are
     launcher.leave_real_accounts()
-    _end_in_order()
+    terminal = _Terminal()
+    _end_in_order(terminal)
     try:
         earlier_run.make_room(arguments.run_dir.resolve(), replace=arguments.replace, say=console.print)
     except earlier_run.StillUp as error:  # its report is the other run's to write
@@ -128,8 +132,9 @@ def main() -> int:
     session = None
     code = EXIT_FAILED
     try:
-        session = _start(arguments, summary, console)
-        run(session, arguments.seed, labels_shuffled=arguments.shuffle_labels)
+        with terminal.interrupts_when_closed():
+            session = _start(arguments, summary, console)
+            run(session, arguments.seed, labels_shuffled=arguments.shuffle_labels)
         code = 0
     except build.GatesRefused as refusal:
         code = EXIT_REFUSED
@@ -162,15 +167,36 @@ def main() -> int:
     return code
 
 
-def _end_in_order() -> None:
+class _Terminal:
+    """The terminal that this run writes to, if there is one. Its user may close it at any time, and writing to it fails from then on."""
+
+    def __init__(self) -> None:
+        self._numbers = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+
+    @contextmanager
+    def interrupts_when_closed(self) -> Iterator[None]:
+        """Writing to a closed terminal interrupts the run. The error may come before the signal that says so."""
+        try:
+            yield
+        except OSError as error:
+            if not self._numbers or error.errno != errno.EIO:
+                raise
+            self.leave()
+            raise KeyboardInterrupt from None
+
+    def leave(self) -> None:
+        """Write nowhere from now on."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in self._numbers:
+            os.dup2(nowhere, number)
+
+
+def _end_in_order(terminal: _Terminal) -> None:
     """Make SIGTERM and a closed terminal end a run as Ctrl-C does. Under ``nohup`` a closed terminal ends nothing."""
-    terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def hang_up(number: int, frame: FrameType | None) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)  # the shell, make and the kernel send one each
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for terminal in terminals:  # writing to a closed terminal fails
-            os.dup2(nowhere, terminal)
+        terminal.leave()
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -19,6 +19,8 @@ from released_app import Answer, ReleasedApp, TinyModel, deploy
 
 from embedded_aws.tools import processes
 
+pytestmark = pytest.mark.slow
+
 CONSUMERS = ("start-review", "a2i-ended", "collect-review")
 VICTIMS = ("predict", *CONSUMERS)
 QUEUES = ("review-requests", "a2i-ended", "review-results")

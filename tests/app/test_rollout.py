@@ -20,6 +20,8 @@ from lambdas.rollout.progress import Progress
 from stacks.application import build_app
 from stacks.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
 SHORT = DEV.model_copy(
     update={
@@ -296,10 +298,22 @@ def test_a_deployment_changes_neither_live_weights_nor_counts(
 
 
 def change(app: ReleasedApp, **fields: dict[str, float]) -> None:
-    """One field of variants, such as ``DesiredWeight={"champion": 1}``; returns when the endpoint is in service again."""
+    """One field of variants, such as ``DesiredWeight={"champion": 1}``; returns when the endpoint is in service again.
+
+    The autoscaler may be quicker and turn the endpoint to Updating once more: then the change is asked for again.
+    """
     [(field, values)] = fields.items()
     wanted = [{"VariantName": variant, field: value} for variant, value in values.items()]
-    app.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=wanted)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            app.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=wanted)
+        except ClientError as error:
+            if "Cannot update in-progress endpoint" not in str(error) or time.monotonic() > deadline:
+                raise
+            in_service(app)
+        else:
+            break
     in_service(app)
 
 

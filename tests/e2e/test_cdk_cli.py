@@ -17,6 +17,8 @@ from embedded_aws.tools import deployer, launcher
 from embedded_aws.tools.clients import Clients
 from embedded_aws.tools.read_back.comparison import read_back
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 SMALL_APP = """

@@ -38,6 +38,7 @@ def test_same_input_gives_the_same_bytes(stage: str, templates: Path, tmp_path: 
     assert contents(tmp_path / "cdk.out") == contents(templates) != {}
 
 
+@pytest.mark.slow  # `make lint` does the same, which is quicker to ask
 def test_cfn_lint_has_nothing_to_say_in_any_region(templates: Path) -> None:
     files = [str(path) for path in sorted(templates.glob("*.template.json"))]
     done = subprocess.run(
