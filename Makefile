@@ -56,7 +56,7 @@ browser:
 test: install browser ## Run the tests, except those of the three commands below (under ten minutes)
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo and not operations and not slow"
 
-test-slow: install ## Run the tests of a whole deployed app: rollouts, capture, alarms, tuning, doctor, killed functions, the CDK CLI (ten minutes)
+test-slow: install ## Run the tests of a whole deployed app: API, rollouts, capture, alarms, tuning, doctor, killed functions, the CDK CLI (a quarter of an hour)
 	@$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 test-demo: install ## Run a quick demo to its end, and one with shuffled labels (four minutes)

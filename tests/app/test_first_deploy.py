@@ -16,6 +16,8 @@ from stacks.application import FEATURE_FLAGS
 from stacks.foundation import FoundationStack
 from stacks.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = load_settings(launcher.ROOT / "settings" / "dev.yaml").model_copy(update={"stage": "first"})
 
 

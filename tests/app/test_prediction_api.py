@@ -25,6 +25,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from released_app import ACCOUNT, Answer, ReleasedApp, TinyModel, deploy
 
+pytestmark = pytest.mark.slow
+
 PREDICT = f"arn:aws:execute-api:us-east-1:{ACCOUNT}:*/v1/POST/predict"
 LIMIT = 5_000
 """dataset.max_text_chars of the dev stage."""

@@ -11,6 +11,8 @@ from released_app import TinyModel, deploy
 from embedded_aws.tools import launcher
 from stacks.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 NEW_ACCOUNT = load_settings(launcher.ROOT / "settings" / "newacct.yaml")
 
 
