@@ -100,7 +100,7 @@ def test_an_interrupted_start_leaves_no_process_behind(tmp_path: Path, monkeypat
 
 
 def test_one_that_ends_while_it_comes_up_is_reported_with_its_log(tmp_path: Path) -> None:
-    launched = launcher.launch(tmp_path / "run", port=launcher.free_port())
+    launched = launcher.start(tmp_path / "run", port=launcher.free_port(), wait=False)
     os.kill(launched.pid, signal.SIGKILL)
     launched.log_file.write_text("the last words")
     with pytest.raises(launcher.EmulatorError, match=r"did not start[^\n]*\nthe last words"):

@@ -196,46 +196,18 @@ def start(
     auth: bool = True,
     preload: Sequence[str] = (),
     command: str = "",
+    wait: bool = True,
 ) -> Emulator:
-    """Start an embedded AWS with an empty state in ``run_dir`` and wait until it answers.
-
-    Raises:
-        EmulatorError: as ``launch`` and ``Emulator.wait``.
-    """
-    emulator = launch(
-        run_dir,
-        port=port,
-        time_scale=time_scale,
-        people_time_scale=people_time_scale,
-        region=region,
-        auth=auth,
-        preload=preload,
-        command=command,
-    )
-    emulator.wait()
-    return emulator
-
-
-def launch(
-    run_dir: Path,
-    *,
-    port: int = DEFAULT_PORT,
-    time_scale: float = 1.0,
-    people_time_scale: float = 1.0,
-    region: str = "us-east-1",
-    auth: bool = True,
-    preload: Sequence[str] = (),
-    command: str = "",
-) -> Emulator:
-    """Start an embedded AWS's process; it answers after some seconds (``Emulator.wait``), in which other work can be done.
+    """Start an embedded AWS with an empty state in ``run_dir``.
 
     Args:
         preload: modules that containers find imported. It costs some seconds of a core once, and saves them for every job and instance
             that learns or serves a model.
         command: what its user typed, for messages.
+        wait: return once it answers, after some seconds. Else other work can be done meanwhile, and ``Emulator.wait`` comes later.
 
     Raises:
-        EmulatorError: the port is taken, or the environment is not installed.
+        EmulatorError: the port is taken, the environment is not installed, or (with ``wait``) it does not come up.
     """
     if not EMULATOR_PYTHON.exists():
         raise EmulatorError(f"{EMULATOR_PYTHON.parent.parent.name} is not installed: run `make install`, or see embedded_aws/README.md")
@@ -274,4 +246,6 @@ def launch(
     except BaseException:
         emulator.stop()  # interrupted, or a full disk: nothing may be left behind
         raise
+    if wait:
+        emulator.wait()
     return emulator

@@ -51,8 +51,8 @@ def released(folder: Path, console: Console) -> Iterator[Released]:
         What the demo's steps raise.
     """
     settings = QUICK.apply(load_settings(launcher.ROOT / "settings" / "dev.yaml"))
-    emulator = launcher.launch(
-        folder / "run", port=launcher.free_port(), time_scale=TIME_SCALE, region=settings.region, preload=launcher.IMAGE_MODULES
+    emulator = launcher.start(
+        folder / "run", port=launcher.free_port(), time_scale=TIME_SCALE, region=settings.region, preload=launcher.IMAGE_MODULES, wait=False
     )
     session = Session(emulator, settings, folder, Summary(seed=1, quick=True), console, QUICK)
     try:

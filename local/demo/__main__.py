@@ -215,8 +215,8 @@ def _start(arguments: argparse.Namespace, summary: Summary, console: Console) ->
     launcher.require_own(run_dir)
     summary.write(output / "summary.json")
     (output / "report.html").unlink(missing_ok=True)
-    emulator = launcher.launch(
-        run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region, preload=launcher.IMAGE_MODULES,
+    emulator = launcher.start(
+        run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region, preload=launcher.IMAGE_MODULES, wait=False,
         command="make up" if arguments.keep else "make demo",
     )  # fmt: skip
     return Session(emulator, settings, output, summary, console, budget)
