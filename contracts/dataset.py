@@ -9,11 +9,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from contracts.text import InvalidJson, InvalidText, checked_text, kind, normal_text, parse_json
+from contracts.text import InvalidJson, InvalidText, checked_text, is_blank, kind, normal_text, parse_json
 
 SPLITS = ("train", "validation", "test")
 MOST_VOTES = 1_000_000
@@ -110,7 +110,10 @@ class ReferenceText:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a version consists of. ``watermark``: newest ``reviewed_at`` inside, or None without human labels."""
+    """What a version consists of. ``watermark``: newest ``reviewed_at`` inside, or None without human labels.
+
+    ``label_names``: what people see of a label (:mod:`contracts.labels`); a label that is not in it is its own name.
+    """
 
     version: str
     parent: str | None
@@ -120,6 +123,7 @@ class Manifest:
     by_source: Mapping[str, int]
     files: Mapping[str, str]
     watermark: str | None = None
+    label_names: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, data: str | bytes, where: str) -> Manifest:
@@ -128,7 +132,7 @@ class Manifest:
         Raises:
             InvalidDataset: naming ``where``, the field, its value and what is allowed.
         """
-        raw = {"parent": None, "watermark": None, **_object(data, where)}
+        raw = {"parent": None, "watermark": None, "label_names": {}, **_object(data, where)}
         for name, (allowed, fits) in _MANIFEST.items():
             if name not in raw:
                 raise InvalidDataset(f"{where}: has no field {name!r}: a manifest has {', '.join(_MANIFEST)}")
@@ -141,11 +145,13 @@ class Manifest:
         return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def version_of(files: Mapping[str, str]) -> str:
-    """First 16 hex digits of the SHA-256 over the sorted file hashes: equal rows give an equal version."""
+def version_of(files: Mapping[str, str], label_names: Mapping[str, str] | None = None) -> str:
+    """First 16 hex digits of the SHA-256 over the sorted file hashes and label names: equal rows and names give an equal version."""
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(f"{name}={files[name]}\n".encode())
+    for label, shown in sorted((label_names or {}).items()):
+        digest.update(f"{label}={json.dumps(shown)}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -155,6 +161,10 @@ def _labels(value: Any) -> bool:
 
 def _counts(value: Any) -> bool:
     return isinstance(value, dict) and all(type(count) is int and count >= 0 for count in value.values())
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) and not is_blank(name) for name in value.values())
 
 
 def _hashes(value: Any) -> bool:
@@ -178,6 +188,7 @@ _MANIFEST: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "by_source": _COUNTS,
     "files": ("an object of file names and their SHA-256 in 64 hexadecimal digits", _hashes),
     "watermark": ("a time in ISO 8601 with its zone, or null", _moment),
+    "label_names": ("an object of labels and their names, which are texts", _names),
 }
 """Field of a manifest -> what is allowed, and the check."""
 

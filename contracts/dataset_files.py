@@ -72,14 +72,14 @@ def check_hash(found: str, name: str, manifest: Manifest) -> None:
 
 
 def write_dataset(
-    folder: Path, splits: Mapping[str, Iterable[Row]], labels: Sequence[str], *, parent: str | None = None, watermark: str | None = None
+    folder: Path, splits: Mapping[str, Iterable[Row]], labels: Sequence[str], *, label_names: Mapping[str, str] | None = None
 ) -> Manifest:
-    """Write a whole version into ``folder``, the manifest last.
+    """Write a whole first version into ``folder``, the manifest last.
 
     Rows are sorted by id, so the version does not depend on their order.
     """
     ordered = {name: sorted(splits[name], key=lambda row: row.id) for name in SPLITS}
-    manifest, _ = write_version(folder, ordered, labels, parent=parent, watermark=watermark)
+    manifest, _ = write_version(folder, ordered, labels, parent=None, watermark=None, label_names=label_names)
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 
@@ -92,6 +92,7 @@ def write_version(
     parent: str | None,
     watermark: str | None,
     reference: Iterable[ReferenceText] = (),
+    label_names: Mapping[str, str] | None = None,
 ) -> tuple[Manifest, dict[str, Path]]:
     """Write a version's files below ``folder``, a row at a time; returns its manifest, and the files by name.
 
@@ -99,6 +100,7 @@ def write_version(
 
     Args:
         splits: rows sorted by id: equal rows give equal bytes and an equal version.
+        label_names: what people see of a label; those that are their own name are left out.
     """
     rows: Counter[str] = Counter()
     by_slice: Counter[str] = Counter()
@@ -118,8 +120,9 @@ def write_version(
         name = file_name(REFERENCE)
         files[name] = folder / name
         hashes[name] = _write_lines(files[name], served)
+    names = {label: name for label, name in sorted((label_names or {}).items()) if label != name}
     manifest = Manifest(
-        version=version_of(hashes),
+        version=version_of(hashes, names),
         parent=parent,
         labels=tuple(labels),
         rows={split: rows[split] for split in SPLITS},
@@ -127,6 +130,7 @@ def write_version(
         by_source=dict(sorted(by_source.items())),
         files=hashes,
         watermark=watermark,
+        label_names=names,
     )
     return manifest, files
 

@@ -146,6 +146,7 @@ def freeze(
             parent=parent.manifest.version,
             watermark=max(labels.watermark, parent.manifest.watermark or ""),
             reference=reference,
+            label_names=parent.manifest.label_names,
         )
         return Frozen(manifest, files, _count(labels, placed, parent), len(reference))
     finally:

@@ -36,8 +36,8 @@ def splits() -> dict[str, list[dict[str, Any]]]:
 
 def test_a_version_in_a_folder_has_the_bytes_of_one_that_is_stored(tmp_path: Path) -> None:
     rows = {name: [Row(**row) for row in rows] for name, rows in splits().items()}
-    written = write_dataset(tmp_path, rows, LABELS, watermark="w")
-    manifest, files = render(rows, LABELS, parent=None, watermark="w")
+    written = write_dataset(tmp_path, rows, LABELS, label_names={"negative": "schlecht"})
+    manifest, files = render(rows, LABELS, parent=None, watermark=None, label_names={"negative": "schlecht"})
     assert manifest == written
     assert {name: (tmp_path / name).read_bytes() for name in files} == files
 
