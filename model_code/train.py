@@ -22,7 +22,7 @@ from model_code.calibration import fit_temperature, review_threshold, softmax
 from model_code.drift_baseline import WORDS, units, vocabulary_basis
 from model_code.network import TextClassifier, Tokens
 from model_code.retraining import effective_size, replayed, training_shares
-from model_code.scoring import Labels
+from model_code.scoring import Floats, Labels
 from model_code.trainer import HeldOut, Logits, Trainer, require_finite, targets
 
 METRIC_LINE = "epoch={epoch} train:loss={loss:.4f} validation:accuracy={accuracy:.4f} validation:macro_f1={macro_f1:.4f}"
@@ -116,15 +116,20 @@ def require_known(rows: Sequence[Row], labels: Sequence[str], cure: str) -> None
             raise InvalidDataset(f"row {row.id!r} has the {what} {unknown[0]!r}, the model knows {list(labels)}: {cure}")
 
 
-def documents(settings: Hyperparameters, start: Start, metrics: dict[str, Any], logits: Logits, truth: Labels) -> dict[str, Any]:
-    """The artifact's JSON files by name, for the epoch with these metrics and validation logits (texts, labels)."""
+def documents(
+    settings: Hyperparameters, start: Start, metrics: dict[str, Any], logits: Logits, truth: Labels, *, weights: Floats
+) -> dict[str, Any]:
+    """The artifact's JSON files by name, for the epoch with these metrics and validation logits (texts, labels).
+
+    ``weights`` (texts,): the review threshold sends its share of texts mixed as in training, as the scores count them.
+    """
     wide = logits.astype(np.float64)
     temperature = fit_temperature(wide, truth)
     return {
         "label_map": {label: index for index, label in enumerate(start.labels)},
         "calibration": {
             "temperature": temperature,
-            "review_threshold": review_threshold(softmax(wide, temperature).max(axis=1), settings.review_share),
+            "review_threshold": review_threshold(softmax(wide, temperature).max(axis=1), settings.review_share, weights),
             "review_share": settings.review_share,
         },
         "vocabulary": sorted(start.vocabulary),
@@ -162,7 +167,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Several jobs of one tuning job may be given one folder for their checkpoints.
     checkpoint = folders.checkpoints / f"{_job_name()}.pt"
     for metrics, logits in fit(trainer, trainer.held_out(validation, truth, weights), checkpoint, keep_last=again):
-        write_artifact(folders.model, trainer.model, start.tokenizer, documents(settings, start, counts | metrics, logits, truth))
+        write_artifact(
+            folders.model, trainer.model, start.tokenizer, documents(settings, start, counts | metrics, logits, truth, weights=weights)
+        )
 
 
 if __name__ == "__main__":

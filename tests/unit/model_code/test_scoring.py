@@ -82,6 +82,16 @@ def test_threshold_routes_the_wanted_share() -> None:
     confidence = RNG.random(1_000)
     assert float((confidence < review_threshold(confidence, 0.2)).mean()) == pytest.approx(0.2, abs=0.01)
     assert review_threshold(confidence, 0.0) == 0.0
+    assert review_threshold(confidence, 0.2) == pytest.approx(np.quantile(confidence, 0.2))
+
+
+def test_threshold_routes_the_wanted_share_of_texts_as_they_are_weighted() -> None:
+    unsure = np.arange(1_000) < 100  # a tenth of the texts that counts as half of them
+    confidence = np.where(unsure, 0.5, 0.9) + RNG.random(1_000) / 100
+    weights = np.where(unsure, 9.0, 1.0)
+    threshold = review_threshold(confidence, 0.25, weights)
+    assert float(np.average(confidence < threshold, weights=weights)) == pytest.approx(0.25, abs=0.01)
+    assert float((confidence < threshold).mean()) == pytest.approx(0.05, abs=0.005)
 
 
 def test_calibration_error_of_a_sure_and_always_wrong_model_is_one() -> None:
