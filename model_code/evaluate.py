@@ -82,8 +82,8 @@ def evaluate(
         "champion": None if other is None else whole.scores(other),
     }
     for raters in (1, 3):
-        answers = people(test, labels, raters=raters, seed=seed)
-        asked = part(answers >= 0) if (answers >= 0).any() else None
+        answers, others = people(test, labels, raters=raters, seed=seed)
+        asked = Part(test, others, np.flatnonzero(answers >= 0), seed) if (answers >= 0).any() else None
         references[f"human_{raters}"] = None if asked is None else {**asked.sizes, **asked.scores(answers)}
     confidence = np.array([answer["confidence"] for answer in candidate])
     correct = predicted == truth

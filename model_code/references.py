@@ -11,6 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from contracts.dataset import Row
 from model_code.scoring import Labels
 
+LEAST_OTHERS = 3
+"""Votes that must be left when people are drawn: two that differ have no plurality."""
+
 
 def label_indices(rows: Sequence[Row], labels: Sequence[str]) -> Labels:
     position = {label: index for index, label in enumerate(labels)}
@@ -46,16 +49,18 @@ def tfidf(train: Sequence[Row], test: Sequence[Row], labels: Sequence[str]) -> t
     return majority(train, test, labels), "none"
 
 
-def people(test: Sequence[Row], labels: Sequence[str], *, raters: int, seed: int) -> Labels:
-    """Plurality of ``raters`` votes drawn without replacement from each text's recorded votes; ties at random.
+def people(test: Sequence[Row], labels: Sequence[str], *, raters: int, seed: int) -> tuple[Labels, Labels]:
+    """What ``raters`` people say of each text, and what the others say: both (test texts,), -1 where too few have voted.
 
-    -1 where there are no votes beside the drawn ones: the label would rest on the very votes that are held against it.
+    The people are drawn without replacement from a text's recorded votes. Their plurality is compared with the plurality of the votes
+    that are left, never with the row's label, which rests on their own votes too. A tie is broken at random on either side: the row's
+    label would break it in favour of whoever has decided it.
     """
     rng = np.random.default_rng((seed, raters))
-    answers = np.full(len(test), -1)
+    answers, others = np.full(len(test), -1), np.full(len(test), -1)
     for index, row in enumerate(test):
         counts = np.array([row.votes.get(label, 0) for label in labels])
-        if counts.sum() > raters:
+        if counts.sum() >= raters + LEAST_OTHERS:
             drawn = rng.multivariate_hypergeometric(counts, raters)
-            answers[index] = rng.choice(np.flatnonzero(drawn == drawn.max()))
-    return answers
+            answers[index], others[index] = (rng.choice(np.flatnonzero(votes == votes.max())) for votes in (drawn, counts - drawn))
+    return answers, others

@@ -86,7 +86,7 @@ def _scores(summary: Summary) -> str:
     compared = [compared_with(summary.scores, name, words) for name, words in (("tfidf", "TF-IDF"), ("human_1", "one person"))]
     return _section(
         f"The champion is {' and '.join(words for words in compared if words)}",
-        "Frozen test set; intervals resample whole reviews. People's own votes are part of the majority they are held against.",
+        "Frozen test set; intervals resample whole reviews. People are compared with what the other people say.",
         plots.scores(summary.scores, "accuracy"),
         plots.confusion(matrix["labels"], matrix["matrix"]),
     )
