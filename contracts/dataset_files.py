@@ -1,7 +1,7 @@
 """Dataset versions as files: read with a check of every hash, written a row at a time.
 
 Form: docs/contracts.md, "Dataset row". A version's folder has ``<split>/data.jsonl`` for each split, ``reference/data.jsonl`` where
-there is a reference, and ``manifest.json``.
+there is a reference, ``key-examples/data.jsonl`` where there are key examples, and ``manifest.json``.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from contracts.dataset import SPLITS, InvalidDataset, Manifest, ReferenceText, Row, version_of
 from contracts.text import json_lines
 
 REFERENCE = "reference"
+KEY_EXAMPLES = "key-examples"
+"""Rows that every model must label right. They are in no split, so nothing is trained on them."""
 MANIFEST = "manifest.json"
 
 
 def file_name(split: str) -> str:
-    """Key of a split's file, or of the reference's, below the version's prefix."""
+    """Key of the file of a split, of the reference or of the key examples, below the version's prefix."""
     return f"{split}/data.jsonl"
 
 
@@ -72,14 +75,21 @@ def check_hash(found: str, name: str, manifest: Manifest) -> None:
 
 
 def write_dataset(
-    folder: Path, splits: Mapping[str, Iterable[Row]], labels: Sequence[str], *, label_names: Mapping[str, str] | None = None
+    folder: Path,
+    splits: Mapping[str, Iterable[Row]],
+    labels: Sequence[str],
+    *,
+    label_names: Mapping[str, str] | None = None,
+    key_examples: Iterable[Row] = (),
 ) -> Manifest:
     """Write a whole first version into ``folder``, the manifest last.
 
     Rows are sorted by id, so the version does not depend on their order.
     """
-    ordered = {name: sorted(splits[name], key=lambda row: row.id) for name in SPLITS}
-    manifest, _ = write_version(folder, ordered, labels, parent=None, watermark=None, label_names=label_names)
+    ordered = {name: _by_id(splits[name]) for name in SPLITS}
+    manifest, _ = write_version(
+        folder, ordered, labels, parent=None, watermark=None, label_names=label_names, key_examples=_by_id(key_examples)
+    )
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 
@@ -93,14 +103,17 @@ def write_version(
     watermark: str | None,
     reference: Iterable[ReferenceText] = (),
     label_names: Mapping[str, str] | None = None,
+    key_examples: Iterable[Row] = (),
 ) -> tuple[Manifest, dict[str, Path]]:
     """Write a version's files below ``folder``, a row at a time; returns its manifest, and the files by name.
 
-    The manifest itself is not written: whoever stores a version writes it last. Without a ``reference`` there is no such file.
+    The manifest itself is not written: whoever stores a version writes it last. Without a ``reference`` or without ``key_examples``
+    there is no such file.
 
     Args:
         splits: rows sorted by id: equal rows give equal bytes and an equal version.
         label_names: what people see of a label; those that are their own name are left out.
+        key_examples: rows sorted by id; the manifest's counts leave them out.
     """
     rows: Counter[str] = Counter()
     by_slice: Counter[str] = Counter()
@@ -120,6 +133,12 @@ def write_version(
         name = file_name(REFERENCE)
         files[name] = folder / name
         hashes[name] = _write_lines(files[name], served)
+    examples = iter(key_examples)
+    first = next(examples, None)
+    if first is not None:
+        name = file_name(KEY_EXAMPLES)
+        files[name] = folder / name
+        hashes[name] = _write_lines(files[name], (row.to_json() for row in chain([first], examples)))
     names = {label: name for label, name in sorted((label_names or {}).items()) if label != name}
     manifest = Manifest(
         version=version_of(hashes, names),
@@ -133,6 +152,10 @@ def write_version(
         label_names=names,
     )
     return manifest, files
+
+
+def _by_id(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: row.id)
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> str:

@@ -19,12 +19,20 @@ def render(
     watermark: str | None,
     reference: Iterable[ReferenceText] = (),
     label_names: Mapping[str, str] | None = None,
+    key_examples: Iterable[Row] = (),
 ) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest, and the files by name."""
     ordered = {split: sorted(splits[split], key=lambda row: row.id) for split in SPLITS}
     with tempfile.TemporaryDirectory() as folder:
         manifest, files = write_version(
-            Path(folder), ordered, labels, parent=parent, watermark=watermark, reference=reference, label_names=label_names
+            Path(folder),
+            ordered,
+            labels,
+            parent=parent,
+            watermark=watermark,
+            reference=reference,
+            label_names=label_names,
+            key_examples=key_examples,
         )
         return manifest, {name: path.read_bytes() for name, path in files.items()}
 

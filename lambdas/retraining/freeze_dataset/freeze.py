@@ -2,7 +2,7 @@
 
 Frozen stays frozen: the parent's test and validation rows are all kept, and nothing that a model was trained on enters
 them. A group (one subject, one text) lies on one side only, and always on the same one, since its hash decides. All of
-the parent's training rows stay too, so a version alone says what was ever trained on.
+the parent's training rows stay too, so a version alone says what was ever trained on. The key examples stay as they are.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Skipped:
 class LabelCounts:
     """What became of the new labels; the others add up to ``new``.
 
-    ``frozen``: their texts lie in validation or test already. ``unusable``: there is a newer label for the same text, the
-    dataset has no such label, the text may not enter, or its group is held out although the text was trained on.
+    ``frozen``: their texts lie in validation or test already, or are key examples. ``unusable``: there is a newer label for the
+    same text, the dataset has no such label, the text may not enter, or its group is held out although the text was trained on.
     """
 
     new: int
@@ -147,6 +147,7 @@ def freeze(
             watermark=max(labels.watermark, parent.manifest.watermark or ""),
             reference=reference,
             label_names=parent.manifest.label_names,
+            key_examples=parent.key_examples.rows() if parent.key_examples else (),
         )
         return Frozen(manifest, files, _count(labels, placed, parent), len(reference))
     finally:
@@ -216,7 +217,7 @@ def row_of(stored: StoredPrediction, labels: tuple[str, ...]) -> Row | None:
 def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[str, list[Entry]]:
     """New rows by split; what is frozen already, or would leak, is in none."""
     frozen, trained = {split: parent.splits[split].entries for split in ("test", "validation")}, Trained.of(parent.splits["train"].entries)
-    frozen_texts = {entry.text for split in frozen.values() for entry in split}
+    frozen_texts = frozen_texts_of(parent)
     sides = {entry.group: split for split, kept in frozen.items() for entry in kept}
     for row in rows:
         if row.group not in sides and (row.group in trained.groups or row.text in trained.texts):
@@ -228,6 +229,12 @@ def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[
         if row.text not in frozen_texts and not leaks:
             placed[side].append(row)
     return placed
+
+
+def frozen_texts_of(parent: Version) -> set[bytes]:
+    """Texts whose labels stand: those of validation and test, and the key examples."""
+    held = [*parent.splits["validation"].entries, *parent.splits["test"].entries]
+    return texts_of([*held, *parent.key_examples.entries] if parent.key_examples else held)
 
 
 def side_of(group: str, holdout_share: float) -> str:
@@ -268,7 +275,7 @@ def reference_of(served: Iterable[ServedText], trained: Trained, holdout_share: 
 
 def _count(labels: NewLabels, placed: Mapping[str, Sequence[Entry]], parent: Version) -> LabelCounts:
     trained_on, held_out = len(placed["train"]), len(placed["validation"]) + len(placed["test"])
-    frozen_texts = {entry.text for split in ("validation", "test") for entry in parent.splits[split].entries}
+    frozen_texts = frozen_texts_of(parent)
     frozen = sum(entry.text in frozen_texts for entry in labels.rows)
     return LabelCounts(labels.count, trained_on, held_out, frozen, labels.count - trained_on - held_out - frozen)
 

@@ -85,8 +85,7 @@ def _freeze(versions: DatasetVersions) -> dict[str, Any]:
         made = Path(name) / "made"
         made.mkdir()
         result = freeze(parent, labelled, environment, made, _served(now))
-        for rows in parent.splits.values():
-            rows.remove()
+        parent.remove()
         if isinstance(result, Skipped):
             return {"skipped": result.reason}
         uri = versions.write(result)

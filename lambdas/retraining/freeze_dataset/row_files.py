@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
@@ -71,6 +71,10 @@ class RowFile:
         (row,) = parse_rows([os.pread(self._descriptor, entry.length, entry.offset)], self._path.name)
         return row
 
+    def rows(self) -> Iterator[Row]:
+        """All rows, one at a time."""
+        return (self.read(entry) for entry in self.entries)
+
     def remove(self) -> None:
         """Close and delete the file."""
         os.close(self._descriptor)
@@ -79,10 +83,17 @@ class RowFile:
 
 @dataclass(frozen=True)
 class Version:
-    """One dataset version on disk: its manifest, and the rows of each split."""
+    """One dataset version on disk: its manifest, the rows of each split, and its key examples when it has any."""
 
     manifest: Manifest
     splits: dict[str, RowFile]
+    key_examples: RowFile | None = None
+
+    def remove(self) -> None:
+        """Close and delete its files."""
+        for rows in (*self.splits.values(), self.key_examples):
+            if rows is not None:
+                rows.remove()
 
 
 def text_key(text: str) -> bytes:

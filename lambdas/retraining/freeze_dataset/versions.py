@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.dataset import SPLITS, InvalidDataset, Manifest
-from contracts.dataset_files import check_hash, file_name
+from contracts.dataset_files import KEY_EXAMPLES, check_hash, file_name
 from lambdas.common.s3_uri import read_bytes, read_json, split_uri
 from lambdas.retraining.freeze_dataset.freeze import Frozen
 from lambdas.retraining.freeze_dataset.row_files import RowFile, Version
@@ -37,7 +37,7 @@ class DatasetVersions:
         return f"s3://{self._bucket}/datasets/{version}"
 
     def read(self, uri: str, folder: Path) -> Version:
-        """The labelled rows of a version, copied below ``folder``, every file checked against its hash.
+        """The labelled rows of a version and its key examples, copied below ``folder``, every file checked against its hash.
 
         Raises:
             InvalidDataset: a file is missing or was changed, or a line is no row.
@@ -45,7 +45,9 @@ class DatasetVersions:
         """
         where = f"{uri}/manifest.json"
         manifest = Manifest.parse(read_bytes(self._s3, where), where)
-        return Version(manifest, {split: self._rows(uri, split, manifest, folder) for split in SPLITS})
+        splits = {split: self._rows(uri, split, manifest, folder) for split in SPLITS}
+        kept = file_name(KEY_EXAMPLES) in manifest.files
+        return Version(manifest, splits, self._rows(uri, KEY_EXAMPLES, manifest, folder) if kept else None)
 
     def write(self, frozen: Frozen) -> str:
         """Store a version; storing it again changes nothing. Returns its URI."""

@@ -31,6 +31,16 @@ def test_version_depends_on_rows_and_not_on_their_order(tmp_path: Path) -> None:
     assert write_dataset(tmp_path / "c", {**SPLITS, "train": [row("1", "changed")]}, ["positive"]).version != first
 
 
+def test_key_examples_are_a_file_of_their_own_that_the_counts_leave_out(tmp_path: Path) -> None:
+    plain = write_dataset(tmp_path / "plain", SPLITS, ["negative", "positive"])
+    manifest = write_dataset(tmp_path / "keys", SPLITS, ["negative", "positive"], key_examples=[row("k2"), row("k1", "never this")])
+    assert [one.id for one in read_rows(tmp_path / "keys" / "key-examples")] == ["k1", "k2"]
+    assert read_manifest(tmp_path / "keys") == manifest
+    assert set(manifest.files) - set(plain.files) == {"key-examples/data.jsonl"}
+    assert (manifest.rows, manifest.by_slice, manifest.by_source) == (plain.rows, plain.by_slice, plain.by_source)
+    assert manifest.version != plain.version
+
+
 def test_changed_file_is_refused_by_name(tmp_path: Path) -> None:
     write_dataset(tmp_path, SPLITS, ["positive"])
     (tmp_path / "test" / "data.jsonl").write_text(row("9").to_json())

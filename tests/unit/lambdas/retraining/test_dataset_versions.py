@@ -76,6 +76,19 @@ def test_a_writer_that_dies_leaves_no_version_and_its_repetition_completes_it(tm
     assert whole(versions.read(versions.write(version), tmp_path)) == expected(version, "a", "b")
 
 
+def test_key_examples_are_read_back(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    splits = {"train": [row("a")], "validation": [], "test": []}
+    manifest, files = write_version(tmp_path / "made", splits, LABELS, parent=None, watermark=None, key_examples=[row("k")])
+    versions = DatasetVersions(Bucket(), "data")
+    uri = versions.write(Frozen(manifest, files, LabelCounts(0, 0, 0, 0, 0), reference=0))
+    version = versions.read(uri, tmp_path)
+    assert version.key_examples is not None
+    assert list(version.key_examples.rows()) == [row("k")]
+    version.remove()
+    assert not list(tmp_path.glob("parent-*"))
+
+
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     bucket, version = Bucket(), frozen(tmp_path / "made", "a")
     versions = DatasetVersions(bucket, "data")

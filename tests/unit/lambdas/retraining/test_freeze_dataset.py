@@ -6,7 +6,7 @@ import json
 import tempfile
 import tracemalloc
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Dataset:
 
     manifest: Manifest
     splits: Mapping[str, tuple[Row, ...]]
+    key_examples: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,13 @@ def freeze(parent: Dataset, items: Iterable[dict[str, Any]], policy: FreezePolic
             path.write_text("".join(one.to_json() + "\n" for one in rows), encoding="utf-8")
             splits[split] = RowFile.of(path, split)
         (folder / "made").mkdir()
-        found = freezing.freeze(Version(parent.manifest, splits), map(StoredPrediction.parse, items), policy, folder / "made", served)
-        for file in splits.values():
-            file.remove()
+        keys = None
+        for one in parent.key_examples:
+            keys = keys or RowFile(folder / "keys.jsonl")
+            keys.append(one)
+        version = Version(parent.manifest, splits, keys)
+        found = freezing.freeze(version, map(StoredPrediction.parse, items), policy, folder / "made", served)
+        version.remove()
         if isinstance(found, Skipped):
             return found
         return Frozen(found.manifest, {name: path.read_bytes() for name, path in found.files.items()}, found.labels, found.reference)
@@ -187,6 +192,17 @@ def test_labels_that_the_parent_holds_already_are_not_new() -> None:
     again = freeze(as_parent(run([label(n) for n in range(40)])), [label(n) for n in range(40)], POLICY)
     assert isinstance(again, Skipped)
     assert again.reason.startswith("0 new labels")
+
+
+def test_key_examples_stay_as_they_are_and_are_not_trained_on() -> None:
+    keys = (row(1, "key", text="Never  wrong"), row(2, "key"))
+    parent = replace(dataset(), key_examples=keys)
+    frozen = run([label(1, "never wrong"), label(2), label(3)], parent, FreezePolicy(1, 0.0))
+    assert rows_of(frozen.files["key-examples/data.jsonl"], "keys") == keys
+    assert "key-examples/data.jsonl" in frozen.manifest.files
+    assert not [item for item in splits_of(frozen)["train"] if normal_text(item.text) == "never wrong"]
+    assert (frozen.labels.trained_on, frozen.labels.frozen) == (2, 1)
+    assert "key-examples/data.jsonl" not in run([label(2)]).manifest.files
 
 
 def test_the_newest_label_of_a_text_counts_whatever_its_case_and_spacing() -> None:
