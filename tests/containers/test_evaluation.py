@@ -140,8 +140,6 @@ def test_people_answer_with_their_own_votes_and_never_against_them() -> None:
     assert (answers != others).all()
     few = Row("d", "text", "positive", {"positive": 6}, "g", "amazon", "test")
     assert people([few], LABELS, raters=4, seed=0)[0].tolist() == [-1]  # only two others
-        [-1]
-    ] * 2
 
 
 def test_a_tie_of_the_others_is_broken_by_chance_and_not_by_the_label() -> None:
