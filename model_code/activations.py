@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from model_code.network import TextClassifier, Tokens, autocast
+from model_code.network import TextClassifier, autocast
+from model_code.tokens import Tokens
 
 _BATCH = 64
 
@@ -21,7 +22,7 @@ class FrozenActivations:
 
     @torch.no_grad()
     def __init__(self, model: TextClassifier, tokens: Tokens, *, bf16: bool, dtype: torch.dtype) -> None:
-        self._hidden: list[Tensor] = [torch.empty(0)] * len(tokens.ids)
+        self._hidden: list[Tensor] = [torch.empty(0)] * len(tokens)
         device = next(model.parameters()).device
         model.eval()
         for indices in tokens.by_length(_BATCH):
@@ -29,7 +30,7 @@ class FrozenActivations:
             with autocast(device, bf16):
                 hidden = model.lower(ids, mask)
             for row, index in enumerate(indices):
-                self._hidden[index] = hidden[row, : len(tokens.ids[index])].to(dtype).cpu().clone()
+                self._hidden[index] = hidden[row, : tokens.lengths[index]].to(dtype).cpu().clone()
 
     def batch(self, indices: Sequence[int], length: int) -> Tensor:
         """Hidden states (batch, length, hidden) in float32, padded with zeros."""

@@ -8,10 +8,11 @@ error and answer wrongly: MPNet, DeBERTa and RoFormer add positions inside their
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
 
@@ -121,11 +122,11 @@ def check_vocabulary(tokenizer: Any, rows: int) -> None:
         )
 
 
-def unknown_share(tokenizer: Any, ids: Sequence[Sequence[int]]) -> float:
-    """Share of unknown pieces among the pieces of these texts; special ones such as [CLS] do not count."""
-    unknown, special = tokenizer.unk_token_id, set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
-    pieces = [piece for text in ids for piece in text if piece not in special]
-    return pieces.count(unknown) / len(pieces) if pieces else 1.0
+def unknown_share(tokenizer: Any, ids: NDArray[np.int32]) -> float:
+    """Share of unknown pieces among these pieces (pieces,); special ones such as [CLS] do not count."""
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    pieces = ids[~np.isin(ids, list(special))]
+    return float((pieces == tokenizer.unk_token_id).mean()) if len(pieces) else 1.0
 
 
 def check_readable(share: float) -> None:

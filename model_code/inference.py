@@ -16,7 +16,8 @@ from model_code.archive import read_document
 from model_code.base_model import load_tokenizer
 from model_code.calibration import softmax
 from model_code.drift_baseline import WORDS, out_of_vocabulary
-from model_code.network import TextClassifier, Tokens, native_bf16, predict_logits
+from model_code.network import TextClassifier, native_bf16, predict_logits
+from model_code.tokens import Tokens
 
 MAX_TEXTS = 512
 ANSWERED = ("application/json", "*/*")
@@ -42,7 +43,8 @@ class LoadedModel:
         read = Tokens(self.tokenizer, texts, self.max_length)
         logits = predict_logits(self.model, read, bf16=self.bf16).numpy()
         answers = []
-        for text, row, cut in zip(texts, softmax(logits.astype(np.float64), self.temperature), read.cut, strict=True):
+        shares = softmax(logits.astype(np.float64), self.temperature)
+        for text, row, pieces, unread in zip(texts, shares, read.pieces.tolist(), read.unread.tolist(), strict=True):
             best = int(row.argmax())
             tokens, unknown = out_of_vocabulary(text, self.vocabulary, self.oov_basis)
             answers.append(
@@ -54,7 +56,9 @@ class LoadedModel:
                     "review_threshold": self.review_threshold,
                     "tokens": tokens,
                     "oov_tokens": unknown,
-                    "truncated": cut,
+                    "truncated": unread > 0,
+                    "pieces": pieces,
+                    "unread_pieces": unread,
                 }
             )
         return answers

@@ -6,7 +6,6 @@ layers about three times as fast.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from transformers import AutoConfig, AutoModel
 from model_code.archive import CONFIG, WEIGHTS, InvalidArtifact, read_document
 from model_code.arguments import InvalidHyperparameter
 from model_code.base_model import check_family, load_encoder
+from model_code.tokens import Tokens
 
 
 def native_bf16() -> bool:
@@ -130,36 +130,12 @@ class TextClassifier(nn.Module):
         return hidden
 
 
-class Tokens:
-    """Tokenized texts and their padded batches. ``cut[i]``: text i has more than ``max_length`` word pieces, the rest is not read."""
-
-    def __init__(self, tokenizer: Any, texts: Sequence[str], max_length: int) -> None:
-        encoded = tokenizer(list(texts), truncation=True, max_length=max_length).encodings if texts else []
-        self.ids: list[list[int]] = [one.ids for one in encoded]
-        self.cut = [bool(one.overflowing) for one in encoded]
-
-    def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Ids and mask (batch, longest of the batch)."""
-        longest = max(len(self.ids[i]) for i in indices)
-        ids, mask = torch.zeros(len(indices), longest, dtype=torch.long), torch.zeros(len(indices), longest, dtype=torch.long)
-        for row, index in enumerate(indices):
-            tokens = self.ids[index]
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-            mask[row, : len(tokens)] = 1
-        return ids, mask
-
-    def by_length(self, size: int) -> list[list[int]]:
-        """Indices in batches of similar length, for inference."""
-        order = sorted(range(len(self.ids)), key=lambda i: len(self.ids[i]))
-        return [order[start : start + size] for start in range(0, len(order), size)]
-
-
 @torch.inference_mode()
 def predict_logits(model: TextClassifier, tokens: Tokens, *, bf16: bool, batch_size: int = 64) -> Tensor:
     """Logits (texts, labels), float32 on the CPU, in the order of the texts."""
     model.eval()
     device = next(model.parameters()).device
-    logits = torch.zeros(len(tokens.ids), model.head.out_features)
+    logits = torch.zeros(len(tokens), model.head.out_features)
     for indices in tokens.by_length(batch_size):
         ids, mask = tokens.batch(indices)
         with autocast(device, bf16):

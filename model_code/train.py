@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from model_code.artifact import write_artifact
 from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
 from model_code.calibration import fit_temperature, review_threshold, softmax
 from model_code.drift_baseline import WORDS, units, vocabulary_basis
-from model_code.network import TextClassifier, Tokens
+from model_code.network import TextClassifier
 from model_code.retraining import effective_size, replayed, training_shares
 from model_code.scoring import Floats, Labels
+from model_code.tokens import Tokens, unread_shares
 from model_code.trainer import HeldOut, Logits, Trainer, require_finite, targets
 
 METRIC_LINE = "epoch={epoch} train:loss={loss:.4f} validation:accuracy={accuracy:.4f} validation:macro_f1={macro_f1:.4f}"
@@ -139,6 +140,14 @@ def documents(
     }
 
 
+def _unread_line(max_length: int, shares: Mapping[str, Mapping[str, float]]) -> str:
+    said = (
+        f"{part['cut_texts']:.1%} of the {split} texts are cut, {part['unread_pieces']:.1%} of their word pieces are not read"
+        for split, part in shares.items()
+    )
+    return f"max_length={max_length}: {'; '.join(said)}"
+
+
 def _job_name() -> str:
     return os.environ.get("TRAINING_JOB_NAME", "local")
 
@@ -159,8 +168,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     counts: dict[str, Any] = {"training_rows": len(chosen), "effective_validation_rows": round(effective_size(weights), 1)}
     print(f"training on {len(chosen)} of {len(rows)} rows, validation counts as {counts['effective_validation_rows']} rows", flush=True)
     train, validation = (Tokens(start.tokenizer, [row.text for row in part], settings.max_length) for part in (chosen, held_out))
+    counts |= {"max_length": settings.max_length, "unread": {"train": unread_shares(train), "validation": unread_shares(validation)}}
+    print(_unread_line(settings.max_length, counts["unread"]), flush=True)
     counts["oov_basis"] = basis
-    counts["unknown_pieces"] = round(unknown_share(start.tokenizer, train.ids), 4)
+    counts["unknown_pieces"] = round(unknown_share(start.tokenizer, train.flat), 4)
     check_readable(counts["unknown_pieces"])
     trainer = Trainer(start.model, settings, train, targets(chosen, start.labels, soft=bool(settings.soft_labels)))
     truth = np.array([start.labels.index(row.label) for row in held_out])

@@ -20,8 +20,9 @@ from torch.nn import functional
 from contracts.dataset import Row
 from model_code.activations import FrozenActivations
 from model_code.arguments import Hyperparameters
-from model_code.network import TextClassifier, Tokens, autocast, native_bf16
+from model_code.network import TextClassifier, autocast, native_bf16
 from model_code.scoring import Floats, Labels, accuracy, macro_f1
+from model_code.tokens import Tokens
 
 Logits = NDArray[np.float32]
 HEAD_LEARNING_RATE = 1e-3
@@ -89,7 +90,7 @@ class Trainer:
         self.trainable = body + head
         groups = [{"params": body, "lr": settings.learning_rate}, {"params": head, "lr": max(HEAD_LEARNING_RATE, settings.learning_rate)}]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
-        steps = settings.epochs * math.ceil(len(train.ids) / settings.batch_size)
+        steps = settings.epochs * math.ceil(len(train) / settings.batch_size)
         warm_up = max(1, int(WARM_UP_SHARE * steps))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: min(1.0, (step + 1) / warm_up) * max(0.0, (steps - step) / steps)
@@ -113,7 +114,7 @@ class Trainer:
     def predict(self, texts: HeldOut) -> Logits:
         """Logits (texts, labels), in the order of the texts."""
         self.model.eval()
-        logits = torch.zeros(len(texts.tokens.ids), self.model.head.out_features)
+        logits = torch.zeros(len(texts.tokens), self.model.head.out_features)
         for indices in texts.tokens.by_length(64):
             logits[indices] = self._logits(texts.tokens, indices, texts.cache).float().cpu()
         return logits.numpy()
@@ -159,10 +160,10 @@ class Trainer:
 
 
 def _shuffled_batches(tokens: Tokens, size: int, rng: np.random.Generator) -> list[list[int]]:
-    order = rng.permutation(len(tokens.ids)).tolist()
+    order, lengths = rng.permutation(len(tokens)).tolist(), tokens.lengths.tolist()
     chunk = size * 16
     batches = []
     for start in range(0, len(order), chunk):
-        part = sorted(order[start : start + chunk], key=lambda i: len(tokens.ids[i]))
+        part = sorted(order[start : start + chunk], key=lengths.__getitem__)
         batches += [part[at : at + size] for at in range(0, len(part), size)]
     return [batches[i] for i in rng.permutation(len(batches))]

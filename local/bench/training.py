@@ -10,7 +10,8 @@ from local.texts.vader import LABELS
 from model_code.activations import FrozenActivations
 from model_code.arguments import Hyperparameters
 from model_code.base_model import load_tokenizer
-from model_code.network import TextClassifier, Tokens
+from model_code.network import TextClassifier
+from model_code.tokens import Tokens
 from model_code.trainer import Trainer, targets
 
 TEXTS = 384

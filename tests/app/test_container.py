@@ -90,8 +90,11 @@ def test_artifact_serves_the_documented_answer_and_refuses_bad_input(trained: Pa
         answers = json.loads(body)
         assert status == 200
         assert [set(a) for a in answers] == [
-            {"label", "confidence", "probabilities", "model_version", "review_threshold", "tokens", "oov_tokens", "truncated"}
-        ] * 2
+            {
+                "label", "confidence", "probabilities", "model_version", "review_threshold", "tokens", "oov_tokens", "truncated", "pieces",
+                "unread_pieces",
+            }
+        ] * 2  # fmt: skip
         for answer in answers:
             assert answer["model_version"] == "job-1"
             assert answer["confidence"] == max(answer["probabilities"].values()) == answer["probabilities"][answer["label"]]

@@ -20,7 +20,8 @@ from model_code.arguments import InvalidHyperparameter
 from model_code.base_model import load_tokenizer
 from model_code.calibration import review_threshold
 from model_code.inference import model_fn
-from model_code.network import TextClassifier, Tokens, native_bf16
+from model_code.network import TextClassifier, native_bf16
+from model_code.tokens import Tokens
 from model_code.train import METRIC_LINE
 from model_code.trainer import Diverged, Trainer
 
@@ -290,7 +291,21 @@ def test_an_answer_says_when_the_model_did_not_read_all_of_a_text(base: Path, ch
     # Six words beside the two marks that begin and end a text.
     fits, cut = model_fn(str(model)).predict(["good phone and the screen so", "good phone and the screen so bad"])
     assert (fits["truncated"], cut["truncated"]) == (False, True)
+    assert [(answer["pieces"], answer["unread_pieces"]) for answer in (fits, cut)] == [(6, 0), (7, 1)]
     assert cut["probabilities"] == fits["probabilities"]
+
+
+def test_a_job_says_how_much_of_the_texts_is_not_read(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = " ".join(["good", *["phone"] * 15])
+    write_split(tmp_path, "train", [*toy_rows("train", 27, text="good phone and screen"), *toy_rows("long", 3, text=long)])
+    write_split(tmp_path, "validation", toy_rows("validation", 9))
+    metrics = read(train(base, tmp_path, tmp_path / "job", "--epochs", "1", "--max_length", "12"), "metrics")
+    assert metrics["max_length"] == 12
+    # 27 texts of four pieces and three of sixteen, of which ten are read.
+    unread = {"train": {"cut_texts": 0.1, "unread_pieces": round(18 / 156, 4)}, "validation": {"cut_texts": 0.0, "unread_pieces": 0.0}}
+    assert metrics["unread"] == unread
+    said = "max_length=12: 10.0% of the train texts are cut, 11.5% of their word pieces are not read; 0.0% of the validation texts are cut"
+    assert said in capsys.readouterr().out
 
 
 def test_more_word_pieces_than_the_base_model_reads_are_refused(base: Path, channels: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ class ModelAnswer:
     """One text's answer. ``confidence``, ``review_threshold`` and every probability lie within 0..1.
 
     ``tokens`` and ``oov_tokens`` are for the drift check alone: None where the model gave no counts, which fails no prediction.
+    ``truncated``: the model did not read all of the text; None where it does not say.
     """
 
     label: str
@@ -26,6 +27,7 @@ class ModelAnswer:
     review_threshold: float
     tokens: int | None = None
     oov_tokens: int | None = None
+    truncated: bool | None = None
 
     @classmethod
     def parse(cls, body: bytes) -> ModelAnswer:
@@ -52,6 +54,7 @@ class ModelAnswer:
             review_threshold=_share("review_threshold", raw.get("review_threshold")),
             tokens=_count(raw.get("tokens")),
             oov_tokens=_count(raw.get("oov_tokens")),
+            truncated=raw["truncated"] if isinstance(raw.get("truncated"), bool) else None,
         )
 
 

@@ -191,6 +191,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "label": prediction.label,
             "confidence": prediction.confidence,
             "probabilities": dict(answer.probabilities),
+            **({} if answer.truncated is None else {"truncated": answer.truncated}),
             "variant": variant,
             "model_version": prediction.model_version,
             "review": _hand_over(prediction),

@@ -32,6 +32,11 @@ def test_a_model_that_counts_no_words_has_answered_all_the_same(value: Any) -> N
     assert (answer.label, answer.tokens, answer.oov_tokens) == ("positive", None, None)
 
 
+@pytest.mark.parametrize(("value", "read"), [(True, True), (False, False), (None, None), (1, None), ("true", None)])
+def test_whether_the_text_was_cut_is_read_where_the_model_says_it(value: Any, read: bool | None) -> None:
+    assert ModelAnswer.parse(body(truncated=value)).truncated is read
+
+
 @pytest.mark.parametrize("bound", [0, 1, 0.0, 1.0])
 def test_the_ends_of_the_range_belong_to_it(bound: float) -> None:
     assert ModelAnswer.parse(body(confidence=bound, review_threshold=bound)).confidence == bound

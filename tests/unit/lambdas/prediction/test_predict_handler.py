@@ -127,6 +127,12 @@ def test_a_sure_answer_is_stored_and_asks_nobody(function: Function) -> None:
     assert function.counted == {"Requests": 1.0, "Predictions": 1.0}
 
 
+@pytest.mark.parametrize("truncated", [True, False])
+def test_the_caller_learns_whether_the_model_read_all_of_the_text(function: Function, *, truncated: bool) -> None:
+    _, body, _ = function.model_answers({**ANSWER, "truncated": truncated}).call()
+    assert body["truncated"] is truncated
+
+
 def test_an_unsure_answer_goes_to_people_with_all_that_its_record_holds(function: Function) -> None:
     status, body, _ = function.model_answers(UNSURE).call()
     (stored,), (sent,) = function.store.stored, function.queue.sent
