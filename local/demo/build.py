@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from contracts.dataset_files import read_rows
 from embedded_aws.tools import deployer
+from local.demo import synthesis
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Score, Trial
 from local.texts import corpus
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class GatesRefused(RuntimeError):
@@ -45,28 +41,23 @@ def require_node() -> None:
 
 
 def synthesise(session: Session, output: Path) -> None:
-    """Run app.py as ``make synth`` does, or, where the budget overrides settings, the same stacks with those.
+    """Write the assembly of the run's settings; they are kept beside the report where they are not those of the stage's file.
 
     Raises:
         DemoFailed: with the end of the CDK's messages.
     """
-    command, same = ["app.py", "--stage", session.settings.stage, "--output", str(output)], "the same bytes as `make synth`"
+    same = f"settings/{session.settings.stage}.yaml"
     if session.budget.overrides:
         settings = session.output.resolve() / "settings.json"
         settings.write_text(session.settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        command, same = ["-m", "local.demo.synthesis", str(settings), str(output)], f"with the settings in {settings.name}"
-    with session.progress("synthesising", None):
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        raise DemoFailed(f"synthesis failed: {done.stderr[-2_000:]}")
-    session.say(f"{len(list(output.glob('*.template.json')))} templates, {same}")
+        same = f"the settings in {settings.name}"
+    try:
+        with session.progress("synthesising", None):
+            reused = synthesis.assembly(session.settings, output)
+    except synthesis.SynthesisFailed as error:
+        raise DemoFailed(f"synthesis failed: {error}") from None
+    how = "as synthesised before, since nothing has changed" if reused else "synthesised"
+    session.say(f"{len(list(output.glob('*.template.json')))} templates with {same}, {how}")
 
 
 def deploy(session: Session, assembly: Path) -> None:

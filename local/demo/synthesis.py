@@ -1,17 +1,101 @@
 """``python -m local.demo.synthesis SETTINGS OUTPUT``: synthesise with other settings than a stage's file.
 
 A process of its own, as ``app.py`` is: the CDK keeps a Node.js process for as long as its Python process lives.
+
+An assembly is kept, and used again while everything that it is made of is the same: the same input gives the same bytes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import platform
+import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from stacks.application import build_app
 from stacks.settings import Settings
 
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / ".build" / "assemblies"
+MOST_KEPT = 4
+INPUTS = (
+    "app.py", "cdk.json", "contracts", "lambdas", "local/demo/synthesis.py", "model_code", "package-lock.json", "requirements.lock",
+    "review_page", "settings", "stacks",
+)  # fmt: skip
+"""Files and folders that an assembly is made of, besides the settings and the layer, which is built of ``lambdas/layer``."""
+
+
+class SynthesisFailed(RuntimeError):
+    """The CDK reports an error; the text is the end of its messages."""
+
+
+def assembly(settings: Settings, output: Path) -> bool:
+    """Write the assembly of these settings to ``output``, a new folder; returns whether it was there already.
+
+    Raises:
+        SynthesisFailed: the CDK found a fault.
+    """
+    document = settings.model_dump_json(indent=2) + "\n"
+    kept = KEPT / _key(document)
+    reused = (kept / "manifest.json").exists()
+    if not reused:
+        _synthesise(document, kept)
+    shutil.copytree(kept, output)
+    return reused
+
+
+def _key(document: str) -> str:
+    digest = hashlib.sha256(f"{platform.python_version()}\n{document}".encode())
+    for path in inputs():
+        digest.update(f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def inputs() -> Iterator[Path]:
+    """Every file that an assembly is made of."""
+    for name in INPUTS:
+        path = ROOT / name
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (one for one in found if one.is_file() and "__pycache__" not in one.parts)
+
+
+def _synthesise(document: str, kept: Path) -> None:
+    """Into a folder that gets its name last, so what is there is whole."""
+    unfinished = kept.with_name(f"{kept.name}.{os.getpid()}")
+    unfinished.mkdir(parents=True)
+    try:
+        settings = unfinished / "settings.json"
+        settings.write_text(document, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "local.demo.synthesis", str(settings), str(unfinished / "cdk.out")],
+            cwd=ROOT,
+            env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SynthesisFailed(done.stderr[-2_000:])
+        _make_room()
+        if not kept.exists():
+            (unfinished / "cdk.out").rename(kept)
+    finally:
+        shutil.rmtree(unfinished)
+
+
+def _make_room() -> None:
+    """Keep the newest assemblies only, and one place for the next."""
+    there = sorted((path for path in KEPT.iterdir() if "." not in path.name), key=lambda path: path.stat().st_mtime)
+    for path in there[: max(0, len(there) - MOST_KEPT + 1)]:
+        shutil.rmtree(path)
+
+
 if __name__ == "__main__":
-    settings, output = (Path(argument) for argument in sys.argv[1:])
-    build_app(Settings.model_validate(json.loads(settings.read_text(encoding="utf-8"))), output).synth()
+    from stacks.application import build_app
+
+    chosen, target = (Path(argument) for argument in sys.argv[1:])
+    build_app(Settings.model_validate(json.loads(chosen.read_text(encoding="utf-8"))), target).synth()
