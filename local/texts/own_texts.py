@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from contracts.dataset import Row, votes_problem
 from contracts.groups import group_of
 from contracts.text import InvalidJson, InvalidText, TextTooLong, checked_text, parse_json
 from local.texts.files import UnreadableFile, UnreadableRecord, read_records
+from local.texts.options import ReadingOptions
+from local.texts.report import FileRead, ReadingReport
+from local.texts.splitting import split_by_group
 
 FIELDS = ("text", "label", "group", "slice", "votes")
 REQUIRED = ("text", "label")
@@ -69,6 +72,53 @@ def read_texts(path: Path, labels: Sequence[str], *, longest: int) -> OwnTexts:
     if problems:
         raise InvalidTexts(f"{path} cannot be used:\n  " + "\n  ".join(problems[:MOST_PROBLEMS]))
     return OwnTexts([row for _, row in rows.values()], repeated)
+
+
+@dataclass(frozen=True)
+class PreparedTexts:
+    """A file of texts, ready to be written as a dataset version.
+
+    Attributes:
+        splits: rows of train, validation and test.
+        labels: ids of the labels.
+        label_names: id -> what people see, for the labels whose name is not their id.
+        raters: text of a row -> single votes as labels, in a random order; empty where the file has no votes.
+        key_examples: rows that every model must label right; they are in no split.
+    """
+
+    splits: Mapping[str, list[Row]]
+    labels: tuple[str, ...]
+    label_names: dict[str, str]
+    report: ReadingReport
+    raters: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    key_examples: tuple[Row, ...] = ()
+
+
+def prepare(path: Path, options: ReadingOptions, *, labels: Sequence[str] | None, longest: int, seed: int) -> PreparedTexts:
+    """Read, check and split a file or a folder of labelled texts.
+
+    Args:
+        labels: ids that the settings pin; None takes the labels of the file.
+        longest: characters that a text may have.
+        seed: of the split and of every sample.
+
+    Raises:
+        InvalidTexts: whose text is the whole report of what is wrong.
+    """
+    if labels is None:
+        raise InvalidTexts("labels from the file are not read yet: name them in dataset.labels")
+    own = read_texts(path, labels, longest=longest)
+    splits = split_by_group(own.rows, seed=seed)
+    missing = missing_labels(splits, labels)
+    if missing:
+        raise InvalidTexts(f"{path}: no text for {', '.join(missing)}. Every label must be in every split: give more texts and groups")
+    report = ReadingReport(
+        files=(FileRead(path.name, "UTF-8", "commas" if path.suffix == ".csv" else "", len(own.rows) + own.repeated),),
+        columns={"text": ("text",), "label": ("label",)},
+        left_out={"repeated lines": own.repeated},
+        rows={name: len(rows) for name, rows in splits.items()},
+    )
+    return PreparedTexts(splits, tuple(labels), {}, report)
 
 
 def missing_labels(splits: Mapping[str, Sequence[Row]], labels: Sequence[str]) -> list[str]:

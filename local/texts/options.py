@@ -1,0 +1,104 @@
+"""The options that say how a team's own texts are read: the upload and the demo have the same ones (docs/own-texts.md)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MOST_ROWS = 50_000
+"""Rows to train on, unless the reader is told otherwise: about half an hour of training on two cores."""
+LEAST_ROWS = 100
+ROLES = ("text", "label", "group", "slice", "split", "votes")
+CHOICES = {
+    "header": ("auto", "yes", "no"),
+    "on_conflict": ("refuse", "drop", "majority", "keep-first"),
+    "long": ("refuse", "cut", "drop"),
+    "on_bad": ("refuse", "drop"),
+    "near_duplicates": ("join", "keep"),
+}
+"""Option -> what it may be, its default first."""
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a file of texts is read.
+
+    Attributes:
+        text, label, group, slice, split: a column's name, or its number from 1. None: the column is guessed.
+            ``text`` may name several columns, joined by ``+``.
+        votes: a column with a JSON object of votes per label, or columns that are named by labels, separated by commas.
+        header: whether the first record of a table names its columns; ``auto`` looks.
+        on_conflict: what becomes of one text with different labels. ``refuse`` names them.
+        long: what becomes of texts with more characters than ``dataset.max_text_chars``.
+        on_bad: what becomes of records that cannot be used.
+        near_duplicates: ``join`` puts texts that differ in case, digits, punctuation and spaces only on one side of the split.
+        most_rows: of a larger file, a sample of this size is trained on.
+        key_examples: a file of texts that every model must label right.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    group: str | None = None
+    slice: str | None = None
+    split: str | None = None
+    votes: str | None = None
+    header: str = "auto"
+    on_conflict: str = "refuse"
+    long: str = "refuse"
+    on_bad: str = "refuse"
+    near_duplicates: str = "join"
+    most_rows: int = MOST_ROWS
+    key_examples: Path | None = None
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Role -> what was said of its column."""
+        said = {role: getattr(self, role) for role in ROLES}
+        return {role: column for role, column in said.items() if column}
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options of :class:`ReadingOptions`; :func:`reading` reads them."""
+    group = parser.add_argument_group("how the texts are read (docs/own-texts.md)")
+    column = "NAME" + " or number of the column"
+    group.add_argument("--text", metavar="COLUMN", help=f"{column} with the texts; several are joined: title+body (default: guessed)")
+    group.add_argument("--label", metavar="COLUMN", help=f"{column} with the labels (default: guessed)")
+    group.add_argument("--group", metavar="COLUMN", help="what must not be split apart: a document, a customer (default: 'group')")
+    group.add_argument("--slice", metavar="COLUMN", help="what the evaluation reports by (default: 'slice')")
+    group.add_argument("--split", metavar="COLUMN", help="with train, validation or test (default: 'split'; without one: drawn)")
+    group.add_argument("--votes", metavar="COLUMNS", help="a JSON object of votes per label, or columns named by labels: a,b,c")
+    for name, allowed in CHOICES.items():
+        group.add_argument(_flag(name), choices=allowed, default=allowed[0], help=_HELP[name] + f" (default: {allowed[0]})")
+    group.add_argument("--most-rows", type=_rows, default=MOST_ROWS, metavar="N", help=f"rows to train on, at most (default: {MOST_ROWS})")
+    group.add_argument("--key-examples", type=Path, metavar="FILE", help="labelled texts that every model must get right")
+
+
+def reading(arguments: argparse.Namespace) -> ReadingOptions:
+    """What :func:`add_reading` has parsed."""
+    return ReadingOptions(**{name: getattr(arguments, name) for name in ReadingOptions.__dataclass_fields__})
+
+
+def flags(names: Sequence[str]) -> str:
+    """Options as a user types them, for an error's cure."""
+    return " ".join(_flag(name) for name in names)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+_HELP = {
+    "header": "whether the first line of a table names its columns",
+    "on_conflict": "one text with different labels",
+    "long": "texts longer than dataset.max_text_chars",
+    "on_bad": "records that cannot be read or used",
+    "near_duplicates": "texts that differ in case, digits and punctuation only: join keeps them on one side of the split",
+}
+
+
+def _rows(value: str) -> int:
+    if not value.isascii() or not value.isdecimal() or int(value) < LEAST_ROWS:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of rows: a whole number from {LEAST_ROWS}")
+    return int(value)
