@@ -14,7 +14,9 @@ from typing import Any
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 DOCUMENTS = ("label_map", "calibration", "vocabulary", "model_version")
-"""JSON files that serving reads; training writes more."""
+"""JSON files that serving needs; training writes more."""
+LABEL_NAMES = "label_names"
+"""The JSON file that serving reads where it is there."""
 
 
 class InvalidArtifact(ValueError):
@@ -41,6 +43,15 @@ def unpacked(archive: Path) -> Iterator[Path]:
             if not (folder / needed).is_file():
                 raise InvalidArtifact(f"{archive} has no {needed}: it is not a model that this project's training wrote")
         yield folder
+
+
+def read_label_names(folder: Path) -> dict[str, str]:
+    """What people see of a label id; a label without a name is its own, and so are all in a model of before there were names.
+
+    Raises:
+        InvalidArtifact: the file is no JSON.
+    """
+    return dict(read_document(folder, LABEL_NAMES)) if (folder / f"{LABEL_NAMES}.json").exists() else {}
 
 
 def read_document(folder: Path, name: str) -> Any:

@@ -70,7 +70,12 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class Folders:
-    """Where SageMaker puts things. ``parent`` holds a model.tar.gz to continue from, when the channel is given."""
+    """Where SageMaker puts things.
+
+    Attributes:
+        parent: holds a model.tar.gz to continue from, when the channel is given.
+        manifest: holds the dataset version's manifest.json, when the channel is given.
+    """
 
     base: Path
     train: Path
@@ -78,6 +83,7 @@ class Folders:
     model: Path
     checkpoints: Path
     parent: Path | None = None
+    manifest: Path | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,7 +102,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> tuple[Hyperparamet
     parser = _Parser(description="Fine-tune the text classifier", allow_abbrev=False)
     for item in fields(Hyperparameters):
         parser.add_argument(f"--{item.name}", default=item.default)
-    for name, fallback in (("base", "base"), ("train", "train"), ("validation", "validation"), ("parent", "")):
+    for name, fallback in (("base", "base"), ("train", "train"), ("validation", "validation"), ("parent", ""), ("manifest", "")):
         default = os.environ.get(f"SM_CHANNEL_{name.upper()}", f"/opt/ml/input/data/{fallback}" if fallback else "")
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
@@ -113,6 +119,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> tuple[Hyperparamet
         model=Path(known.model_dir),
         checkpoints=Path(known.checkpoint_dir),
         parent=Path(known.parent) if known.parent else None,
+        manifest=Path(known.manifest) if known.manifest else None,
     )
     return hyperparameters, folders
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from contracts.labels import name_of
 from contracts.text import InvalidJson, checked_text, kind, parse_json
-from model_code.archive import read_document
+from model_code.archive import read_document, read_label_names
 from model_code.base_model import load_tokenizer
 from model_code.calibration import softmax
 from model_code.drift_baseline import WORDS, out_of_vocabulary
@@ -30,6 +31,7 @@ class LoadedModel:
     model: TextClassifier
     tokenizer: Any
     labels: list[str]
+    label_names: dict[str, str]
     temperature: float
     review_threshold: float
     vocabulary: frozenset[str]
@@ -50,6 +52,7 @@ class LoadedModel:
             answers.append(
                 {
                     "label": self.labels[best],
+                    "label_name": name_of(self.labels[best], self.label_names),
                     "confidence": round(float(row[best]), 6),
                     "probabilities": {label: round(float(value), 6) for label, value in zip(self.labels, row, strict=True)},
                     "model_version": self.version,
@@ -80,6 +83,7 @@ def model_fn(model_dir: str, context: Any = None) -> LoadedModel:  # noqa: ARG00
         model=model,
         tokenizer=load_tokenizer(folder),
         labels=list(document("label_map")),
+        label_names=read_label_names(folder),
         temperature=calibration["temperature"],
         review_threshold=calibration["review_threshold"],
         vocabulary=frozenset(document("vocabulary")),

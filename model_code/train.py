@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from contracts.dataset import InvalidDataset, Row
-from contracts.dataset_files import read_rows
+from contracts.dataset import InvalidDataset, Manifest, Row
+from contracts.dataset_files import MANIFEST, read_rows
 from model_code import checkpoint as checkpoints
-from model_code.archive import read_document, unpacked
+from model_code.archive import read_document, read_label_names, unpacked
 from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter, read_arguments
 from model_code.artifact import write_artifact
 from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
@@ -81,6 +81,7 @@ class Start:
     labels: list[str]
     vocabulary: set[str]
     basis: str | None
+    label_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]) -> Start:
@@ -93,19 +94,35 @@ def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]
     if folders.parent is None:
         labels = sorted({row.label for row in rows})
         model = TextClassifier.from_base(folders.base, len(labels), layers=settings.layers, trained=settings.trained)
-        start = Start(model, load_tokenizer(folders.base), labels, set(), None)
+        start = Start(model, load_tokenizer(folders.base), labels, set(), None, label_names(folders, labels, {}))
         check_vocabulary(start.tokenizer, start.model.encoder.config.vocab_size)
     else:
         with unpacked(folders.parent / "model.tar.gz") as parent:
             labels, vocabulary, version = (read_document(parent, name) for name in ("label_map", "vocabulary", "model_version"))
             model = TextClassifier.load(parent, trained=settings.trained)
             start = Start(
-                model, load_tokenizer(parent), list(labels), set(vocabulary), version.get("oov_basis", WORDS) if vocabulary else None
+                model,
+                load_tokenizer(parent),
+                list(labels),
+                set(vocabulary),
+                version.get("oov_basis", WORDS) if vocabulary else None,
+                label_names(folders, labels, read_label_names(parent)),
             )
     positions = longest(start.model.encoder.config)
     if settings.max_length > positions:
         raise InvalidHyperparameter(f"hyper-parameter max_length = {settings.max_length}: this base model reads at most {positions}")
     return start
+
+
+def label_names(folders: Folders, labels: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
+    """What people see of the model's labels: as the dataset version's manifest says, else as is ``known``. A label without one has its id.
+
+    Raises:
+        InvalidDataset: the channel's manifest has another form.
+    """
+    path = folders.manifest / MANIFEST if folders.manifest is not None else None
+    names = {**known, **(Manifest.parse(path.read_bytes(), path.name).label_names if path is not None and path.exists() else {})}
+    return {label: names[label] for label in labels if label in names}
 
 
 def require_known(rows: Sequence[Row], labels: Sequence[str], cure: str) -> None:
@@ -128,6 +145,7 @@ def documents(
     temperature = fit_temperature(wide, truth)
     return {
         "label_map": {label: index for index, label in enumerate(start.labels)},
+        "label_names": dict(start.label_names),
         "calibration": {
             "temperature": temperature,
             "review_threshold": review_threshold(softmax(wide, temperature).max(axis=1), settings.review_share, weights),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy_training import LABELS, WORDS, read, toy_rows, train, write_split
 
-from contracts.dataset import InvalidDataset, Row
+from contracts.dataset import InvalidDataset, Manifest, Row
 from model_code.activations import FrozenActivations
 from model_code.arguments import InvalidHyperparameter
 from model_code.base_model import load_tokenizer
@@ -231,6 +232,46 @@ def test_a_label_that_the_parent_does_not_know_is_named(
         InvalidDataset, match=r"'few5' has the (votes for the )?label 'sarcastic', the model knows \['negative', 'neutral', 'positive'\]"
     ):
         retrained(base, channels, parent, tmp_path, [*rows[:5], replace(rows[5], **change)], "--epochs", "1")
+
+
+def write_manifest(folder: Path, names: dict[str, str]) -> Path:
+    """The channel ``manifest`` of a version with these names of labels; returns its folder."""
+    folder.mkdir(parents=True)
+    files = {"train/data.jsonl": "0" * 64}
+    manifest = Manifest("0" * 16, None, LABELS, {}, {}, {}, files, label_names=names)
+    (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    return folder
+
+
+def test_answers_have_the_names_of_the_dataset_version_and_a_retraining_without_a_manifest_keeps_them(
+    base: Path, channels: Path, tmp_path: Path
+) -> None:
+    manifest = write_manifest(tmp_path / "manifest", {"positive": "良い", "negative": "Sehr schlecht!", "gone": "Gone"})
+    first = train(base, channels, tmp_path / "first", "--trained_layers", "1", "--epochs", "1", "--manifest", str(manifest))
+    assert read(first, "label_names") == {"positive": "良い", "negative": "Sehr schlecht!"}
+    model = model_fn(str(first))
+    for answer in model.predict(held_out(channels)[0]):
+        assert answer["label_name"] == {"positive": "良い", "negative": "Sehr schlecht!"}.get(answer["label"], answer["label"])
+        assert set(answer["probabilities"]) == set(LABELS)
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    with tarfile.open(parent / "model.tar.gz", "w:gz") as tar:
+        tar.add(first, arcname=".")
+    again = retrained(base, channels, parent, tmp_path / "again", toy_rows("few", 12), "--epochs", "1")
+    assert read(again, "label_names") == read(first, "label_names")
+    renamed = write_manifest(tmp_path / "renamed", {"positive": "Very good"})
+    flags = ("--epochs", "1", "--manifest", str(renamed))
+    assert read(retrained(base, channels, parent, tmp_path / "renamed-job", toy_rows("few", 12), *flags), "label_names") == {
+        "positive": "Very good",
+        "negative": "Sehr schlecht!",
+    }
+
+
+def test_a_model_of_before_there_were_names_answers_with_ids(base: Path, channels: Path, tmp_path: Path) -> None:
+    model = train(base, channels, tmp_path, "--trained_layers", "1", "--epochs", "1")
+    (model / "label_names.json").unlink()
+    (answer,) = model_fn(str(model)).predict(["good phone"])
+    assert answer["label_name"] == answer["label"]
 
 
 def test_a_retraining_keeps_the_last_epoch_and_does_not_stop_early(

@@ -16,6 +16,7 @@ class InvalidAnswer(ValueError):
 class ModelAnswer:
     """One text's answer. ``confidence``, ``review_threshold`` and every probability lie within 0..1.
 
+    ``label_name`` is what people see of the label: the label itself where the model has no name for it.
     ``tokens`` and ``oov_tokens`` are for the drift check alone: None where the model gave no counts, which fails no prediction.
     ``truncated``: the model did not read all of the text; None where it does not say.
     """
@@ -25,6 +26,7 @@ class ModelAnswer:
     probabilities: Mapping[str, float]
     model_version: str
     review_threshold: float
+    label_name: str
     tokens: int | None = None
     oov_tokens: int | None = None
     truncated: bool | None = None
@@ -48,6 +50,7 @@ class ModelAnswer:
             raise InvalidAnswer(f"probabilities {probabilities!r} must be an object of label and number")
         return cls(
             label=_text(raw, "label"),
+            label_name=_text({"label_name": raw.get("label"), **raw}, "label_name"),
             confidence=_share("confidence", raw.get("confidence")),
             probabilities={label: _share(f"probabilities.{label}", value) for label, value in probabilities.items()},
             model_version=_text(raw, "model_version"),

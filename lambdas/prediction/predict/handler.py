@@ -189,6 +189,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         {
             "prediction_id": prediction_id,
             "label": prediction.label,
+            "label_name": answer.label_name,
             "confidence": prediction.confidence,
             "probabilities": dict(answer.probabilities),
             **({} if answer.truncated is None else {"truncated": answer.truncated}),

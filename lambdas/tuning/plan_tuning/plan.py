@@ -88,6 +88,8 @@ def channels(tuning: TuningInput, *, code_uri: str, base_model_uri: str, champio
         channel("base", base_model_uri),
         channel("train", f"{tuning.dataset_uri}/train/", "application/jsonlines"),
         channel("validation", f"{tuning.dataset_uri}/validation/", "application/jsonlines"),
+        # The manifest alone, which says what people see of each label: a prefix that is the whole key of one object.
+        channel("manifest", f"{tuning.dataset_uri}/manifest.json", "application/json"),
     ]
     if tuning.continue_from_champion and champion_model_uri:
         result.append(channel("parent", champion_model_uri))

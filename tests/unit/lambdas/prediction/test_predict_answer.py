@@ -22,7 +22,12 @@ def body(**changes: Any) -> bytes:
 
 
 def test_the_contracts_form_is_read() -> None:
-    assert ModelAnswer.parse(body()) == ModelAnswer("positive", 0.91, GOOD["probabilities"], "tuning-1", 0.62, 12, 1)
+    assert ModelAnswer.parse(body()) == ModelAnswer("positive", 0.91, GOOD["probabilities"], "tuning-1", 0.62, "positive", 12, 1)
+
+
+def test_what_people_see_of_the_label_comes_along_and_an_older_model_has_its_id() -> None:
+    assert ModelAnswer.parse(body(label="sci-tech", label_name="Sci/Tech")).label_name == "Sci/Tech"
+    assert ModelAnswer.parse(body(label="sci-tech")).label_name == "sci-tech"
 
 
 @pytest.mark.parametrize("value", [None, -1, 1.5, "12", True, [], 2**40])
@@ -55,6 +60,8 @@ def test_the_ends_of_the_range_belong_to_it(bound: float) -> None:
         (json.dumps([GOOD, GOOD]).encode(), "list of one object"),
         (body(label=None), "label None"),
         (body(label=""), "label ''"),
+        (body(label_name=7), "label_name 7"),
+        (body(label_name=""), "label_name ''"),
         (body(model_version=3), "model_version 3"),
         (body(confidence="0.9"), "confidence '0.9'"),
         (body(confidence=True), "confidence True"),

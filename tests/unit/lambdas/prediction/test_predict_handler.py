@@ -117,7 +117,8 @@ def test_a_sure_answer_is_stored_and_asks_nobody(function: Function) -> None:
     assert status == 200
     (stored,) = function.store.stored
     assert body == {
-        "prediction_id": stored.prediction_id, "label": "positive", "confidence": 0.91, "probabilities": ANSWER["probabilities"],
+        "prediction_id": stored.prediction_id, "label": "positive", "label_name": "positive", "confidence": 0.91,
+        "probabilities": ANSWER["probabilities"],
         "variant": "challenger", "model_version": "tuning-1", "review": {"status": "not_required"},
     }  # fmt: skip
     assert (stored.text, stored.subject, stored.review_state.value, stored.review_reason) == (
@@ -131,6 +132,13 @@ def test_a_sure_answer_is_stored_and_asks_nobody(function: Function) -> None:
 def test_the_caller_learns_whether_the_model_read_all_of_the_text(function: Function, *, truncated: bool) -> None:
     _, body, _ = function.model_answers({**ANSWER, "truncated": truncated}).call()
     assert body["truncated"] is truncated
+
+
+def test_the_caller_sees_the_labels_name_and_the_record_its_id(function: Function) -> None:
+    status, body, _ = function.model_answers({**ANSWER, "label_name": "Sehr gut!"}).call('{"text": "Not bad at all"}')
+    assert (status, body["label"], body["label_name"]) == (200, "positive", "Sehr gut!")
+    (stored,) = function.store.stored
+    assert stored.label == "positive"
 
 
 def test_an_unsure_answer_goes_to_people_with_all_that_its_record_holds(function: Function) -> None:

@@ -75,5 +75,6 @@ def test_the_parent_channel_is_there_only_to_go_on_from_a_champion(again: bool, 
     sources = {item["ChannelName"]: item["DataSource"]["S3DataSource"]["S3Uri"] for item in planned}
     expected = {
         "code": "s3://a/c.gz", "base": "s3://data/base-model/", "train": f"{CURRENT}/train/", "validation": f"{CURRENT}/validation/",
+        "manifest": f"{CURRENT}/manifest.json",
     }  # fmt: skip
     assert sources == (expected | {"parent": champion} if with_parent else expected)
