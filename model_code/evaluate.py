@@ -16,17 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.dataset import InvalidDataset, ReferenceText, Row
-from contracts.dataset_files import read_manifest, read_rows
+from contracts.dataset_files import KEY_EXAMPLES, file_name, read_manifest, read_rows
 from contracts.names import RECENT_UNSURE
 from model_code.archive import unpacked
 from model_code.calibration import expected_calibration_error
 from model_code.drift_baseline import baseline_of, read_reference, unusable
 from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
-from model_code.scoring import Labels, Resamples, class_scores, paired_difference, scores
+from model_code.scoring import Labels, Resamples, class_scores, grouped_share, paired_difference, scores
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 RESAMPLES = 4_000
+MOST_WRONG, LONGEST_TEXT = 50, 120
+"""Key examples that are named, and characters of each."""
 
 
 def answer_all(archive: Path, rows: Sequence[Row | ReferenceText]) -> tuple[list[dict[str, Any]], str]:
@@ -62,7 +64,7 @@ def evaluate(
     *,
     seed: int,
 ) -> dict[str, Any]:
-    """The contract's ``evaluation.json`` but for the dataset version and the drift baseline.
+    """The contract's ``evaluation.json`` but for what belongs to the dataset version, the key examples and the drift baseline.
 
     Args:
         candidate, champion: one inference answer per test row, in order.
@@ -96,8 +98,9 @@ def evaluate(
         "champion_version": None if champion is None else champion[0]["model_version"],
         **whole.sizes,
         "overall": {**whole.scores(predicted), "ece": round(expected_calibration_error(confidence, correct), 4)},
-        "by_class": _by_class(truth, predicted, labels),
+        "by_class": _by_class(truth, predicted, labels, np.array([row.group for row in test])),
         "by_slice": {name: {**one.sizes, **one.scores(predicted)} for name, one in by_slice.items()},
+        "truncated": _truncated(candidate),
         "confusion": {"labels": list(labels), "matrix": _confusion(truth, predicted, len(labels))},
         "references": references,
         "difference_to_champion": part(comparable).difference(predicted, other) if other is not None and comparable.any() else None,
@@ -116,19 +119,45 @@ def _predicted(answers: Sequence[dict[str, Any]], labels: Sequence[str]) -> Labe
     return np.array([position.get(answer["label"], len(labels)) for answer in answers])
 
 
-def _by_class(truth: Labels, predicted: Labels, labels: Sequence[str]) -> dict[str, Any]:
+def _by_class(truth: Labels, predicted: Labels, labels: Sequence[str], groups: NDArray[np.str_]) -> dict[str, Any]:
     """Precision, recall and F1 of each class. None is undefined: recall and F1 without test texts, precision of a class never said."""
     result = {}
     for index, label in enumerate(labels):
-        precision, recall, f1 = class_scores(truth, predicted, index)
-        there, said = int((truth == index).sum()), int((predicted == index).sum())
+        precision, _, f1 = class_scores(truth, predicted, index)
+        inside = truth == index
+        there, said = int(inside.sum()), int((predicted == index).sum())
         result[label] = {
             "precision": round(precision, 4) if said else None,
-            "recall": round(recall, 4) if there else None,
+            "recall": grouped_share(predicted[inside] == index, groups[inside]) if there else None,
             "f1": round(f1, 4) if there else None,
             "support": there,
         }
     return result
+
+
+def _truncated(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The share of texts that the model did not read to their end, and of word pieces; None where its answers do not count them."""
+    counted = [answer for answer in answers if "unread_pieces" in answer]
+    pieces, unread = (sum(answer[name] for answer in counted) for name in ("pieces", "unread_pieces"))
+    return {
+        "texts": round(sum(bool(answer.get("truncated")) for answer in answers) / len(answers), 4),
+        "pieces": round(unread / max(1, pieces), 4) if counted else None,
+    }
+
+
+def key_example_result(rows: Sequence[Row], answers: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """``{"rows","right","wrong"}`` of the texts that every model must label right; None without any."""
+    wrong = [
+        {"id": row.id, "text": _shortened(row.text), "label": row.label, "answer": answer["label"], "confidence": answer["confidence"]}
+        for row, answer in zip(rows, answers, strict=True)
+        if answer["label"] != row.label
+    ]
+    return {"rows": len(rows), "right": len(rows) - len(wrong), "wrong": wrong[:MOST_WRONG]} if rows else None
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT - 3]}..."
 
 
 def _confusion(truth: Labels, predicted: Labels, size: int) -> list[list[int]]:
@@ -150,15 +179,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     manifest = read_manifest(dataset)
     train, test = read_rows(dataset / "train"), read_rows(dataset / "test")
     reference = read_reference(dataset, manifest)
-    answers, basis = answer_all(known.input_dir / "model" / "model.tar.gz", [*test, *reference])
-    candidate, served = answers[: len(test)], answers[len(test) :]
+    examples = read_rows(dataset / KEY_EXAMPLES) if file_name(KEY_EXAMPLES) in manifest.files else []
+    answers, basis = answer_all(known.input_dir / "model" / "model.tar.gz", [*test, *reference, *examples])
+    candidate, served = answers[: len(test)], answers[len(test) : len(test) + len(reference)]
     champion_archive = known.input_dir / "champion" / "model.tar.gz"
     champion = answer_all(champion_archive, test)[0] if champion_archive.exists() else None
     labels = list(candidate[0]["probabilities"])
     if set(labels) != set(manifest.labels):
         raise InvalidDataset(f"the model knows the labels {labels}, the dataset has {list(manifest.labels)}")
     result = evaluate(candidate, champion, train, test, labels, seed=known.seed)
-    result["dataset_version"] = manifest.version
+    result["dataset_version"], result["label_names"] = manifest.version, dict(manifest.label_names)
+    result["key_examples"] = key_example_result(examples, answers[len(test) + len(reference) :])
     sample, said = (reference, served) if reference else (test, candidate)
     baseline = baseline_of(sample, said, labels, basis=basis, window=known.window, alpha=known.alpha, seed=known.seed)
     result["drift_baseline"] = {"source": "reference" if reference else "test", **baseline}

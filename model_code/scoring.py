@@ -1,6 +1,7 @@
 """Scores with intervals that respect groups: texts of one review are resampled together.
 
-Cluster bootstrap, percentile interval: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
+Cluster bootstrap, percentile interval: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993. The share of a class, which may
+have a handful of texts, has Wilson's interval with the effective number of its texts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from contracts.intervals import critical_value, wilson
 
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -42,11 +45,23 @@ class Resamples:
         """How many texts there are, and in how many groups."""
         return {"rows": len(self.group_of), "groups": self.draws.shape[1]}
 
-    def confusions(self, truth: Labels, predicted: Labels, size: int) -> Floats:
-        """Confusion matrices (resamples, size, size), rows by truth: sums of the groups' own, so no text is touched twice."""
-        cells = np.zeros((self.draws.shape[1], size * size), dtype=np.float32)  # counts: exact up to 16 million texts
-        np.add.at(cells, (self.group_of, truth * size + predicted), 1)
-        return (self.draws @ cells).astype(np.float64).reshape(-1, size, size)
+    def tallies(self, truth: Labels, predicted: Labels, size: int) -> Floats:
+        """:func:`tallies` of each resample, (resamples, 3, size): sums of the groups' own, so no text is touched twice."""
+        cells = np.zeros((self.draws.shape[1], 3 * size), dtype=np.float32)  # counts: exact up to 16 million texts
+        for kind, labels, inside in _kinds(truth, predicted):
+            np.add.at(cells, (self.group_of[inside], kind * size + labels[inside]), 1)
+        return (self.draws @ cells).astype(np.float64).reshape(-1, 3, size)
+
+
+def tallies(truth: Labels, predicted: Labels, size: int) -> Floats:
+    """All that accuracy and macro-F1 need of each label, (1, 3, size): texts that were right, texts that have it, texts that got it."""
+    counts = [np.bincount(labels[inside], minlength=size) for _, labels, inside in _kinds(truth, predicted)]
+    return np.stack(counts)[np.newaxis].astype(np.float64)
+
+
+def _kinds(truth: Labels, predicted: Labels) -> list[tuple[int, Labels, NDArray[np.bool_]]]:
+    everywhere = np.ones(len(truth), dtype=bool)
+    return [(0, truth, truth == predicted), (1, truth, everywhere), (2, predicted, everywhere)]
 
 
 def accuracy(truth: Labels, predicted: Labels, weights: Floats | None = None) -> float:
@@ -72,42 +87,57 @@ def class_scores(truth: Labels, predicted: Labels, label: int, weights: Floats |
 Measure = Callable[[Floats], Floats]
 
 
-def confusion_accuracy(confusions: Floats) -> Floats:
-    """Accuracy (n,) of confusion matrices (n, labels, labels)."""
-    return np.asarray(np.trace(confusions, axis1=1, axis2=2) / confusions.sum(axis=(1, 2)))
+def tallied_accuracy(tallied: Floats) -> Floats:
+    """Accuracy (n,) of tallies (n, 3, labels)."""
+    return np.asarray(tallied[:, 0].sum(axis=1) / tallied[:, 1].sum(axis=1))
 
 
-def confusion_macro_f1(confusions: Floats) -> Floats:
-    """:func:`macro_f1` (n,) of confusion matrices (n, labels, labels)."""
-    hits, there, said = np.diagonal(confusions, axis1=1, axis2=2), confusions.sum(axis=2), confusions.sum(axis=1)
+def tallied_macro_f1(tallied: Floats) -> Floats:
+    """:func:`macro_f1` (n,) of tallies (n, 3, labels)."""
+    hits, there, said = tallied[:, 0], tallied[:, 1], tallied[:, 2]
     f1 = 2 * hits / np.maximum(there + said, 1)
     occurs = there > 0
     return np.asarray((f1 * occurs).sum(axis=1) / occurs.sum(axis=1))
 
 
-MEASURES: dict[str, Measure] = {"accuracy": confusion_accuracy, "macro_f1": confusion_macro_f1}
+MEASURES: dict[str, Measure] = {"accuracy": tallied_accuracy, "macro_f1": tallied_macro_f1}
 
 
 def scores(truth: Labels, predicted: Labels, resamples: Resamples) -> dict[str, Any]:
     """``{"accuracy": {"value","low","high"}, "macro_f1": ...}``."""
-    whole, drawn = _confusions(truth, predicted, resamples)
+    whole, drawn = _tallies(truth, predicted, resamples)
     return {name: _interval(measure(whole), measure(drawn)) for name, measure in MEASURES.items()}
 
 
 def paired_difference(truth: Labels, first: Labels, second: Labels, resamples: Resamples) -> dict[str, Any]:
     """``first`` minus ``second`` on the same resamples, so what both share cancels out."""
-    (whole, drawn), (other_whole, other_drawn) = (_confusions(truth, predicted, resamples) for predicted in (first, second))
+    (whole, drawn), (other_whole, other_drawn) = (_tallies(truth, predicted, resamples) for predicted in (first, second))
     return {
         name: _interval(measure(whole) - measure(other_whole), measure(drawn) - measure(other_drawn)) for name, measure in MEASURES.items()
     }
 
 
-def _confusions(truth: Labels, predicted: Labels, resamples: Resamples) -> tuple[Floats, Floats]:
-    """Of all texts (1, labels, labels), and of each resample."""
+def _tallies(truth: Labels, predicted: Labels, resamples: Resamples) -> tuple[Floats, Floats]:
+    """Of all texts, and of each resample."""
     size = int(max(truth.max(), predicted.max())) + 1
-    whole = np.zeros((1, size, size))
-    np.add.at(whole[0], (truth, predicted), 1)
-    return whole, resamples.confusions(truth, predicted, size)
+    return tallies(truth, predicted, size), resamples.tallies(truth, predicted, size)
+
+
+def grouped_share(hit: NDArray[np.bool_], groups: NDArray[np.str_]) -> dict[str, float]:
+    """``{"value","low","high","effective_texts"}`` of a share of texts that come in groups; both are (texts,).
+
+    Wilson's interval with the effective number of texts: as many independent ones would have the variance that the groups show. Where the
+    variance says nothing, since all or none are hits, a group counts as one text (Kish). Source: Korn and Graubard, "Confidence Intervals
+    for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data", 1998.
+    """
+    _, group_of = np.unique(groups, return_inverse=True)
+    sizes, hits = np.bincount(group_of), np.bincount(group_of, weights=hit)
+    value, fewest = float(hit.mean()), float(sizes.sum() ** 2 / (sizes**2).sum())
+    count = len(sizes)
+    variance = count / (count - 1) * float(((hits - value * sizes) ** 2).sum()) / len(hit) ** 2 if count > 1 else 0.0
+    effective = min(float(len(hit)), max(fewest, value * (1 - value) / variance)) if variance > 0 else fewest
+    low, high = wilson(value, effective, critical_value())
+    return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4), "effective_texts": round(effective, 1)}
 
 
 def _interval(value: Floats, drawn: Floats) -> dict[str, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class InvalidEvaluation(ValueError):
@@ -59,23 +59,78 @@ class SliceScore(Score):
 
 
 @dataclass(frozen=True)
+class ClassRecall(Interval):
+    """Of one class: on how many test texts, and how many independent ones would say as much."""
+
+    texts: int
+    effective_texts: float
+
+    @classmethod
+    def parse_class(cls, raw: Mapping[str, Any], label: str) -> ClassRecall | None:
+        """None for a class without test texts: its recall is undefined, which is not 0."""
+        recall = raw["recall"]
+        if recall is None:
+            return None
+        numbers = [_number(recall[name], f"by_class.{label}.recall.{name}") for name in ("value", "low", "high", "effective_texts")]
+        return cls(*numbers[:3], texts=int(raw["support"]), effective_texts=numbers[3])
+
+
+@dataclass(frozen=True)
+class KeyExample:
+    """A text that every model must label right, and this one did not."""
+
+    text: str
+    label: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class KeyExamples:
+    """How many of them are right, and the first that are not."""
+
+    rows: int
+    right: int
+    wrong: tuple[KeyExample, ...]
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> KeyExamples:
+        wrong = tuple(KeyExample(entry["text"], entry["label"], entry["answer"]) for entry in raw["wrong"])
+        return cls(int(raw["rows"]), int(raw["right"]), wrong)
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """The share of test texts that the model did not read to their end, and of their word pieces, where they are counted."""
+
+    texts: float
+    pieces: float | None
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Truncated:
+        return cls(_number(raw["texts"], "truncated.texts"), None if raw["pieces"] is None else _number(raw["pieces"], "truncated.pieces"))
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What decisions rest on. ``champion`` and the differences (candidate minus champion, paired) are None or empty without one.
 
     ``class_recall`` of a class without test texts is None: undefined, which is not 0. ``difference_to_champion`` is None too when no test
-    text can compare the two.
+    text can compare the two. ``key_examples`` is None where the dataset has none.
     """
 
     model_version: str
     dataset_version: str
     overall: Score
-    class_recall: Mapping[str, float | None]
+    class_recall: Mapping[str, ClassRecall | None]
     by_slice: Mapping[str, SliceScore]
     majority: Score
     tfidf: Score
     champion: Score | None
     difference_to_champion: SliceScore | None
     difference_by_slice: Mapping[str, SliceScore]
+    truncated: Truncated
+    key_examples: KeyExamples | None
+    label_names: Mapping[str, str]
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Evaluation:
@@ -88,17 +143,16 @@ class Evaluation:
                 model_version=raw["model_version"],
                 dataset_version=raw["dataset_version"],
                 overall=Score.parse(raw["overall"]),
-                class_recall={label: _recall(entry, label) for label, entry in raw["by_class"].items()},
+                class_recall={label: ClassRecall.parse_class(entry, label) for label, entry in raw["by_class"].items()},
                 by_slice={name: SliceScore.parse(entry) for name, entry in raw["by_slice"].items()},
                 majority=Score.parse(references["majority"]),
                 tfidf=Score.parse(references["tfidf"]),
                 champion=Score.parse(references["champion"]) if references["champion"] else None,
                 difference_to_champion=SliceScore.parse(difference) if difference else None,
                 difference_by_slice={name: SliceScore.parse(entry) for name, entry in (raw["difference_by_slice"] or {}).items()},
+                truncated=Truncated.parse(raw["truncated"]),
+                key_examples=KeyExamples.parse(raw["key_examples"]) if raw["key_examples"] else None,
+                label_names=raw["label_names"],
             )
         except KeyError as error:
             raise InvalidEvaluation(f"evaluation has no field {error}") from None
-
-
-def _recall(entry: Mapping[str, Any], label: str) -> float | None:
-    return None if entry["recall"] is None else _number(entry["recall"], f"by_class.{label}.recall")

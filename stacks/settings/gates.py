@@ -12,9 +12,12 @@ from stacks.settings.fields import Section, Share
 class GateSettings(Section):
     """What a candidate must show on the frozen test set before it is registered.
 
-    Two gates use 95 % intervals. ``max_loss_to_champion`` is compared with the lower end of the interval of the difference
+    Three gates use 95 % intervals. ``max_loss_to_champion`` is compared with the lower end of the interval of the difference
     to the champion, so the candidate must prove that its loss is smaller. ``min_slice_accuracy`` is compared with the upper
-    end of each slice's interval, so a slice of few texts refuses no candidate by chance.
+    end of each slice's interval, so a slice of few texts refuses no candidate by chance. ``min_class_recall`` is compared
+    with the upper end of each class's interval. These intervals hold for all classes together, so many classes of few texts
+    refuse no candidate by chance either. A class with too few test texts to judge is named in ``gates.json``, with how many
+    it needs.
     """
 
     min_macro_f1: Share = Field(default=0.60, description="Lowest macro-F1.")
@@ -34,8 +37,17 @@ class GateSettings(Section):
             "loses less. On a slice it is refused only if a larger loss is shown."
         ),
     )
-    min_class_recall: Share = Field(default=0.20, description="Lowest recall of every class.")
+    min_class_recall: Share = Field(
+        default=0.20,
+        description=(
+            "Lowest recall of every class. A candidate is refused only if a lower recall is shown. A class without test texts "
+            "refuses it, unless this is 0."
+        ),
+    )
     min_slice_accuracy: Share = Field(default=0.50, description="Lowest accuracy of every slice with at least 20 groups.")
+    min_key_examples: Share = Field(
+        default=1.0, description="Lowest share of the key examples that the candidate must label right, if the dataset has any."
+    )
     approval: Literal["automatic", "manual"] = Field(
         default="automatic",
         description=(

@@ -261,14 +261,15 @@ def evaluation(model: TinyModel) -> dict[str, Any]:
     interval = {"value": 0.7, "low": 0.65, "high": 0.75}
     score = {"accuracy": interval, "macro_f1": interval}
     lower = {name: {key: number - 0.2 for key, number in interval.items()} for name in score}
-    measure = {"precision": 0.7, "recall": 0.7, "f1": 0.7, "support": 100}
+    measure = {"precision": 0.7, "recall": {**interval, "effective_texts": 100}, "f1": 0.7, "support": 100}
     share = 1 / len(model.labels)
     return {
-        "schema_version": 2, "model_version": model.version, "champion_version": None, "dataset_version": "0123456789abcdef",
+        "schema_version": 3, "model_version": model.version, "champion_version": None, "dataset_version": "0123456789abcdef",
         "rows": 300, "groups": 120, "overall": {**score, "ece": 0.03}, "by_class": dict.fromkeys(model.labels, measure),
         "by_slice": {"amazon": {"rows": 300, "groups": 120, **score}}, "confusion": {"labels": list(model.labels), "matrix": []},
         "references": {"majority": lower, "tfidf": lower, "human_1": score, "human_3": score, "champion": None},
-        "difference_to_champion": None, "difference_by_slice": None,
+        "difference_to_champion": None, "difference_by_slice": None, "truncated": {"texts": 0, "pieces": 0}, "key_examples": None,
+        "label_names": {},
         "review": {"threshold": model.review_threshold, "share": 0.2, "auto_accuracy": 0.8},
         "drift_baseline": {
             "source": "test", "window": 250, "alpha": 0.01, "windows": 3_000, "texts": 300,

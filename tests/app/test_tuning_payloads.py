@@ -21,7 +21,7 @@ LONGEST_CAUSE = 32_768
 """Characters of a failed task's cause that Step Functions keeps (botocore's model, SensitiveCause)."""
 POLICY = {
     "MIN_MACRO_F1": "0.9", "MIN_GAIN_OVER_MAJORITY": "0.9", "MIN_GAIN_OVER_TFIDF": "0.9", "MAX_LOSS_TO_CHAMPION": "0.01",
-    "MIN_CLASS_RECALL": "0.9", "MIN_SLICE_ACCURACY": "0.9",
+    "MIN_CLASS_RECALL": "0.9", "MIN_SLICE_ACCURACY": "0.9", "MIN_KEY_EXAMPLES": "0.9",
 }  # fmt: skip
 BUCKET = "tuning-payloads"
 
@@ -31,17 +31,21 @@ def evaluation(slices: int, labels: int) -> dict[str, Any]:
     interval = {"value": 0.3, "low": 0.28, "high": 0.32}
     score = {"accuracy": interval, "macro_f1": interval}
     worse = {name: {"value": -0.3, "low": -0.32, "high": -0.28} for name in ("accuracy", "macro_f1")}
+    recall = {"value": 0.1, "low": 0.05, "high": 0.2, "effective_texts": 90}
     names = [f"customers of the northern region, product line {number:03d}" for number in range(slices)]
     return {
-        "schema_version": 2,
+        "schema_version": 3,
         "model_version": "m-1",
         "dataset_version": "0123456789abcdef",
         "overall": score,
-        "by_class": {f"complaint about delivery {number:02d}": {"recall": 0.1} for number in range(labels)},
+        "by_class": {f"complaint about delivery {number:02d}": {"recall": recall, "support": 90} for number in range(labels)},
         "by_slice": {name: {**score, "rows": 90, "groups": 60} for name in names},
         "references": {"majority": score, "tfidf": score, "champion": score},
         "difference_to_champion": {**worse, "rows": 90, "groups": 60},
         "difference_by_slice": {name: {**worse, "rows": 90, "groups": 60} for name in names},
+        "truncated": {"texts": 0.4, "pieces": 0.2},
+        "key_examples": {"rows": 50, "right": 0, "wrong": [{"text": "x" * 120, "label": "late", "answer": "lost"}] * 50},
+        "label_names": {},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from contracts.dataset import Row
 from lambdas.tuning.evaluation import Evaluation
-from model_code.evaluate import evaluate
+from model_code.evaluate import evaluate, key_example_result
 from model_code.references import label_indices, people, tfidf
 
 LABELS = ("negative", "neutral", "positive")
@@ -42,7 +43,7 @@ def answers(rows: list[Row], right: Callable[[Row], bool] = always) -> list[dict
 def report(test: list[Row], candidate: Callable[[Row], bool] = always, champion: Callable[[Row], bool] | None = None) -> dict[str, Any]:
     other = None if champion is None else answers(test, champion)
     result = evaluate(answers(test, candidate), other, OLD, test, LABELS, seed=1)
-    return {**result, "dataset_version": "0123456789abcdef"}
+    return {**result, "dataset_version": "0123456789abcdef", "key_examples": None, "label_names": {}}
 
 
 def test_every_size_is_told_in_texts_and_in_groups() -> None:
@@ -73,11 +74,30 @@ def test_a_class_without_test_texts_is_undefined() -> None:
     test = [one for one in OLD if one.label != "neutral"]
     found = report(test)["by_class"]
     assert found["neutral"] == {"precision": None, "recall": None, "f1": None, "support": 0}
-    assert found["negative"] == {"precision": 1, "recall": 1, "f1": 1, "support": 20}
+    assert found["negative"]["recall"] == {"value": 1, "low": 0.8389, "high": 1, "effective_texts": 20}
+    assert found["negative"] | {"recall": None} == {"precision": 1, "recall": None, "f1": 1, "support": 20}
     wrong = report(test, candidate=lambda one: one.label != "negative")["by_class"]
     assert wrong["neutral"] == {"precision": 0, "recall": None, "f1": None, "support": 0}  # negatives were called neutral
-    assert wrong["negative"] == {"precision": None, "recall": 0, "f1": 0, "support": 20}
+    assert wrong["negative"]["recall"]["value"] == 0
+    assert wrong["negative"] | {"recall": None} == {"precision": None, "recall": None, "f1": 0, "support": 20}
     assert Evaluation.parse(report(test)).class_recall["neutral"] is None
+
+
+def test_key_examples_that_are_wrong_are_named_with_label_and_answer() -> None:
+    said = answers(OLD[:4], right=lambda one: one.id != "amazon1")
+    found = key_example_result([OLD[0], replace(OLD[1], text="x " * 200), *OLD[2:4]], said)
+    assert found is not None
+    assert (found["rows"], found["right"]) == (4, 3)
+    (wrong,) = found["wrong"]
+    assert (wrong["id"], wrong["label"], wrong["answer"], wrong["confidence"]) == ("amazon1", "neutral", "positive", 0.8)
+    assert len(wrong["text"]) == 120
+    assert key_example_result([], []) is None
+
+
+def test_what_the_model_has_not_read_is_told_in_texts_and_in_pieces() -> None:
+    assert report(OLD)["truncated"] == {"texts": 0, "pieces": None}
+    cut = [{**one, "truncated": number < 15, "pieces": 80, "unread_pieces": 20 * (number < 15)} for number, one in enumerate(answers(OLD))]
+    assert evaluate(cut, None, OLD, OLD, LABELS, seed=1)["truncated"] == {"texts": 0.25, "pieces": 0.0625}
 
 
 def test_a_champion_of_other_labels_is_wrong_where_it_answers_one_that_is_gone() -> None:

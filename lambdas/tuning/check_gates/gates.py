@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from contracts.labels import name_of
 from contracts.names import RECENT_UNSURE
-from lambdas.tuning.evaluation import Evaluation, SliceScore
+from lambdas.tuning.check_gates.class_recall import recall_gates
+from lambdas.tuning.check_gates.result import GateResult
+from lambdas.tuning.evaluation import Evaluation, KeyExamples, SliceScore
 
 MOST_REASONS, LONGEST_REASON = 10, 400
 """Reasons of one candidate, and characters of one, in a state machine's payload."""
+MOST_WRONG = 3
+"""Key examples that a reason names."""
 LEAST_GROUPS_TO_JUDGE, LEAST_GROUPS_TO_COMPARE = 20, 30
 """Below, a bootstrap interval says too little: of a single group it has no width at all."""
 DIFFERENCE = "lower end of the macro_f1 difference to the champion"
@@ -26,34 +31,7 @@ class GatePolicy:
     max_loss_to_champion: float
     min_class_recall: float
     min_slice_accuracy: float
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """One gate: the measured value against its limit.
-
-    ``value`` is None when it is undefined: what cannot be shown is refused, unless the limit asks for nothing (``waived``).
-    ``refused_since``: words for a refusal that the two numbers do not explain.
-    """
-
-    gate: str
-    value: float | None
-    limit: float
-    refused_since: str = ""
-    waived: bool = False
-
-    @property
-    def passed(self) -> bool:
-        return self.waived if self.value is None else self.value >= self.limit
-
-    @property
-    def reason(self) -> str:
-        if self.value is None:
-            return self.refused_since
-        if self.refused_since and not self.passed:
-            return self.refused_since
-        relation = "at least" if self.passed else "below"
-        return f"{self.gate} is {self.value:.3f}, {relation} the limit {self.limit:.3f}"
+    min_key_examples: float
 
 
 def refusal(error: str) -> GateResult:
@@ -66,10 +44,18 @@ def refusals(gates: Sequence[GateResult]) -> list[str]:
 
     A dataset may have hundreds of slices, each with two gates; all of them are in ``gates.json``.
     """
-    reasons = [gate.reason for gate in gates if not gate.passed]
+    return _few([gate.reason for gate in gates if not gate.passed], "more gates refused it, which gates.json names")
+
+
+def notes(gates: Sequence[GateResult]) -> list[str]:
+    """What could not be judged, as :func:`refusals` says what was refused."""
+    return _few([gate.reason for gate in gates if gate.unjudged], "more could not be judged, which gates.json names")
+
+
+def _few(reasons: Sequence[str], others: str) -> list[str]:
     shown = [reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..." for reason in reasons[:MOST_REASONS]]
     more = len(reasons) - len(shown)
-    return [*shown, f"{more} more gates refused it, which gates.json names"] if more else shown
+    return [*shown, f"{more} {others}"] if more else shown
 
 
 def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
@@ -82,7 +68,7 @@ def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
     results = [
         GateResult("macro_f1", overall, policy.min_macro_f1),
         GateResult("macro_f1 gain over the largest class", overall - evaluation.majority.macro_f1.value, policy.min_gain_over_majority),
-        GateResult("macro_f1 gain over TF-IDF", overall - evaluation.tfidf.macro_f1.value, policy.min_gain_over_tfidf),
+        tfidf_gate(evaluation, policy.min_gain_over_tfidf),
     ]
     if evaluation.difference_to_champion is not None:
         results.append(not_inferior(evaluation.difference_to_champion, policy.max_loss_to_champion))
@@ -94,19 +80,38 @@ def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
         for name, one in sorted(evaluation.difference_by_slice.items())
         if one.groups >= LEAST_GROUPS_TO_COMPARE and name != RECENT_UNSURE
     ]
-    results += [recall_gate(label, value, policy.min_class_recall) for label, value in sorted(evaluation.class_recall.items())]
+    results += recall_gates(evaluation.class_recall, policy.min_class_recall, evaluation.label_names)
     results += [
         GateResult(f"upper end of the accuracy of slice {name}", one.accuracy.high, policy.min_slice_accuracy)
         for name, one in sorted(evaluation.by_slice.items())
         if one.groups >= LEAST_GROUPS_TO_JUDGE
     ]
+    if evaluation.key_examples is not None:
+        results.append(key_examples_gate(evaluation.key_examples, policy.min_key_examples, evaluation.label_names))
     return results
 
 
-def recall_gate(label: str, value: float | None, limit: float) -> GateResult:
-    """A class without test texts cannot be judged: it refuses, unless no recall is asked for."""
-    why = f"recall of class {label} is undefined: no test text has this label; add some, or set gates.min_class_recall to 0"
-    return GateResult(f"recall of class {label}", value, limit, why if value is None else "", waived=limit <= 0)
+def tfidf_gate(evaluation: Evaluation, limit: float) -> GateResult:
+    """TF-IDF reads every text to its end. Where the candidate does not, the reason says so: that is the likely cause, and has a cure."""
+    own, simple, cut = evaluation.overall.macro_f1.value, evaluation.tfidf.macro_f1.value, evaluation.truncated
+    why = ""
+    if cut.texts > 0:
+        pieces = "" if cut.pieces is None else f" ({100 * cut.pieces:.0f} % of the word pieces are not read)"
+        why = (
+            f"macro_f1 gain over TF-IDF is {own - simple:+.3f} ({own:.3f} against {simple:.3f}), below the limit {limit:.3f}; the model "
+            f"cut {100 * cut.texts:.0f} % of the test texts{pieces}, and TF-IDF reads them whole: set a larger tuning.max_length"
+        )
+    return GateResult("macro_f1 gain over TF-IDF", own - simple, limit, why)
+
+
+def key_examples_gate(examples: KeyExamples, limit: float, names: Mapping[str, str]) -> GateResult:
+    """The reason names what broke: the first wrong texts, with the label and the answer."""
+    wrong = examples.rows - examples.right
+    shown = examples.wrong[:MOST_WRONG]
+    broken = "; ".join(f"{one.text!r} is {name_of(one.label, names)}, not {name_of(one.answer, names)}" for one in shown)
+    more = f"; and {wrong - MOST_WRONG} more" if wrong > MOST_WRONG else ""
+    why = f"{wrong} of {examples.rows} key examples are wrong: {broken}{more}"
+    return GateResult("share of key examples that are right", examples.right / examples.rows, limit, why)
 
 
 def not_inferior(difference: SliceScore, most: float) -> GateResult:

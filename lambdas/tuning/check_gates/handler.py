@@ -12,7 +12,8 @@ from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.s3_uri import read_json, split_uri
-from lambdas.tuning.check_gates.gates import GatePolicy, GateResult, check_gates, refusal, refusals
+from lambdas.tuning.check_gates.gates import GatePolicy, check_gates, notes, refusal, refusals
+from lambdas.tuning.check_gates.result import GateResult
 from lambdas.tuning.evaluation import Evaluation
 
 
@@ -29,7 +30,8 @@ def _environment() -> Environment:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """One candidate, with ``evaluation_error`` when its evaluation failed -> what registration needs: figures, ``passed``, ``refusals``.
+    """One candidate, with ``evaluation_error`` when its evaluation failed -> what registration needs: figures, ``passed``, ``refusals``;
+    ``notes`` says what could not be judged.
 
     Every gate with its value and limit is in ``gates_uri``: with many slices they would not fit into the state machine's payload.
     """
@@ -39,8 +41,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     else:
         gates, figures = _judge(f"{event['output_uri']}/evaluation.json")
     passed, gates_uri = all(gate.passed for gate in gates), f"{event['output_uri']}/gates.json"
-    _store(gates_uri, {"passed": passed, "gates": [asdict(gate) | {"passed": gate.passed, "reason": gate.reason} for gate in gates]})
-    result = {**candidate, **figures, "passed": passed, "gates_uri": gates_uri, "refusals": refusals(gates)}
+    listed = [asdict(gate) | {"passed": gate.passed, "reason": gate.reason} for gate in gates]
+    _store(gates_uri, {"passed": passed, "notes": [gate.reason for gate in gates if gate.unjudged], "gates": listed})
+    result = {**candidate, **figures, "passed": passed, "gates_uri": gates_uri, "refusals": refusals(gates), "notes": notes(gates)}
     logger.info("gates checked", extra={"candidate": result})
     return result
 

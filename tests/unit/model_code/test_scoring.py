@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model_code.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, review_threshold, softmax
-from model_code.scoring import Resamples, accuracy, confusion_accuracy, confusion_macro_f1, macro_f1, paired_difference, scores
+from model_code.scoring import Resamples, accuracy, grouped_share, macro_f1, paired_difference, scores, tallied_accuracy, tallied_macro_f1
 
 RNG = np.random.default_rng(0)
 
@@ -16,8 +16,8 @@ def test_resamples_take_groups_whole() -> None:
     resamples = Resamples.draw(groups, count=50, seed=1)
     assert resamples.draws.sum(axis=1).tolist() == [3] * 50  # as many groups as there are
     texts = np.arange(6)
-    for matrix, draws in zip(resamples.confusions(texts, texts, 6), resamples.draws, strict=True):
-        assert np.diag(matrix).tolist() == [draws["abc".index(group)] for group in groups]
+    for tallied, draws in zip(resamples.tallies(texts, texts, 6), resamples.draws, strict=True):
+        assert tallied.tolist() == [[draws["abc".index(group)] for group in groups]] * 3
 
 
 def test_a_huge_test_set_is_resampled_less_often_and_still_a_thousand_times(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,17 +29,17 @@ def test_a_huge_test_set_is_resampled_less_often_and_still_a_thousand_times(monk
     ]
 
 
-def test_measures_of_confusions_are_those_of_the_texts() -> None:
+def test_measures_of_tallies_are_those_of_the_texts() -> None:
     groups = [f"g{i // 3}" for i in range(60)]
     truth, predicted = RNG.integers(0, 3, 60), RNG.integers(0, 4, 60)
     resamples = Resamples.draw(groups, count=30, seed=5)
-    confusions = resamples.confusions(truth, predicted, 4)
+    tallied = resamples.tallies(truth, predicted, 4)
     for number, draws in enumerate(resamples.draws):
         index = np.concatenate(
             [np.flatnonzero(resamples.group_of == group) for group, times in enumerate(draws) for _ in range(int(times))]
         )
-        assert confusion_accuracy(confusions)[number] == pytest.approx(accuracy(truth[index], predicted[index]))
-        assert confusion_macro_f1(confusions)[number] == pytest.approx(macro_f1(truth[index], predicted[index]))
+        assert tallied_accuracy(tallied)[number] == pytest.approx(accuracy(truth[index], predicted[index]))
+        assert tallied_macro_f1(tallied)[number] == pytest.approx(macro_f1(truth[index], predicted[index]))
 
 
 def test_intervals_are_wider_when_errors_come_in_groups() -> None:
@@ -49,6 +49,27 @@ def test_intervals_are_wider_when_errors_come_in_groups() -> None:
     single = scores(truth, predicted, Resamples.draw([str(i) for i in range(400)], count=400, seed=0))["accuracy"]
     assert grouped["value"] == single["value"] == pytest.approx(0.75)
     assert grouped["high"] - grouped["low"] > 2 * (single["high"] - single["low"])
+
+
+def test_texts_of_one_group_count_less_than_texts_of_many() -> None:
+    hit = np.repeat(RNG.random(30) < 0.6, 10)  # whole groups are right or wrong
+    together = grouped_share(hit, np.repeat(np.arange(30), 10).astype(str))
+    apart = grouped_share(hit, np.arange(300).astype(str))
+    assert together["value"] == apart["value"]
+    assert together["effective_texts"] == pytest.approx(30, abs=1)
+    assert apart["effective_texts"] == pytest.approx(300, abs=2)
+    assert together["high"] - together["low"] > 2.5 * (apart["high"] - apart["low"])
+
+
+def test_a_share_of_few_texts_has_an_interval_that_holds() -> None:
+    held = []
+    for _ in range(400):
+        found = grouped_share(RNG.random(12) < 0.2, np.repeat(np.arange(6), 2).astype(str))
+        held.append(found["low"] <= 0.2 <= found["high"])
+    assert np.mean(held) >= 0.93
+    none = grouped_share(np.zeros(5, dtype=bool), np.array(["a"] * 5))
+    assert (none["value"], none["low"], none["effective_texts"]) == (0, 0, 1)
+    assert none["high"] > 0.7  # five texts of one group say as much as one
 
 
 def test_macro_f1_counts_a_class_that_is_never_predicted() -> None:

@@ -6,12 +6,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.tuning.check_gates.gates import GatePolicy, GateResult, check_gates, not_inferior, refusal, refusals
+from contracts.intervals import critical_value, wilson
+from lambdas.tuning.check_gates.gates import GatePolicy, check_gates, not_inferior, notes, refusal, refusals
 from lambdas.tuning.check_gates.handler import failure_reason
+from lambdas.tuning.check_gates.result import GateResult
 from lambdas.tuning.evaluation import Evaluation, InvalidEvaluation, SliceScore
 
 POLICY = GatePolicy(
@@ -21,6 +24,7 @@ POLICY = GatePolicy(
     max_loss_to_champion=0.06,
     min_class_recall=0.2,
     min_slice_accuracy=0.5,
+    min_key_examples=1.0,
 )
 
 
@@ -34,17 +38,26 @@ def on(groups: int, low: float, high: float) -> dict[str, Any]:
     return {"rows": 2 * groups, "groups": groups, "accuracy": interval, "macro_f1": interval}
 
 
+def recall(value: float, texts: int) -> dict[str, Any]:
+    """A class of ``by_class`` with so many test texts, each of a group of its own."""
+    low, high = wilson(value, texts, critical_value())
+    return {"recall": {"value": value, "low": low, "high": high, "effective_texts": texts}, "support": texts}
+
+
 def report(**changes: Any) -> dict[str, Any]:
     raw: dict[str, Any] = {
-        "schema_version": 2,
+        "schema_version": 3,
         "model_version": "m-1",
         "dataset_version": "0123456789abcdef",
         "overall": {**score(0.75), "ece": 0.03},
-        "by_class": {label: {"precision": 0.7, "recall": 0.7, "f1": 0.7, "support": 9} for label in ("negative", "positive")},
+        "by_class": {"negative": recall(0.7, 200), "positive": recall(0.7, 200)},
         "by_slice": {"amazon": on(200, 0.77, 0.83)},
         "references": {"majority": score(0.22), "tfidf": score(0.64), "champion": score(0.76), "human_1": None},
         "difference_to_champion": on(230, -0.04, 0.02),
         "difference_by_slice": {"amazon": on(200, -0.05, 0.01), "recent": on(30, 0.02, 0.3)},
+        "truncated": {"texts": 0, "pieces": None},
+        "key_examples": None,
+        "label_names": {},
     }
     return raw | changes
 
@@ -81,7 +94,9 @@ def test_a_good_candidate_passes_every_gate() -> None:
             id="shown to be worse in a slice",
         ),
         pytest.param(
-            {"by_class": {"negative": {"recall": 0.19}, "positive": {"recall": 0.9}}}, ["recall of class negative"], id="a class is missed"
+            {"by_class": {"negative": recall(0.1, 200), "positive": recall(0.9, 200)}},
+            ["upper end of the recall of class negative"],
+            id="a class is missed",
         ),
         pytest.param(
             {"by_slice": {"amazon": on(200, 0.77, 0.83), "recent": on(20, 0.43, 0.49)}},
@@ -162,8 +177,8 @@ def test_a_better_model_never_fails_a_gate_that_a_worse_one_passes(one: float, o
 @pytest.mark.parametrize(
     ("raw", "named"),
     [
-        (report(schema_version=1), "schema_version 1: this code reads 2"),
-        ({"schema_version": 2}, "references"),
+        (report(schema_version=2), "schema_version 2: this code reads 3"),
+        ({"schema_version": 3}, "references"),
         (report(by_class={"a": {}}), "recall"),
         (report(difference_to_champion=score(0.1)), "groups"),
     ],
@@ -207,6 +222,85 @@ def test_a_class_without_test_texts_is_undefined_and_not_recall_0() -> None:
     assert all(gate.passed for gate in check_gates(Evaluation.parse(report(**unseen)), replace(POLICY, min_class_recall=0)))
 
 
+def recall_of(classes: dict[str, dict[str, Any]]) -> list[GateResult]:
+    return [gate for gate in check_gates(Evaluation.parse(report(by_class=classes)), POLICY) if "recall" in gate.gate]
+
+
+def test_a_class_that_is_missed_is_named_with_its_interval() -> None:
+    (gate, _) = recall_of({"negative": recall(0.05, 60), "positive": recall(0.9, 60)})
+    assert gate.reason == (
+        "recall of class negative is 0.050 on 60 test texts (0.015 to 0.155, 95 % for all 2 classes together), below the limit 0.200"
+    )
+
+
+def test_a_class_of_few_texts_is_said_and_refuses_nothing() -> None:
+    gates = recall_of({"negative": recall(0.0, 9), "positive": recall(0.9, 200)})
+    assert all(gate.passed for gate in gates)
+    assert notes(gates) == [
+        "recall of class negative is 0.000 on 9 test texts, too few to judge: about 21 could show that it is below the limit 0.200"
+    ]
+    # As many as it asks for, and none right, are shown.
+    assert not all(gate.passed for gate in recall_of({"negative": recall(0.0, 21), "positive": recall(0.9, 200)}))
+
+
+def test_many_classes_of_few_texts_are_judged_as_one() -> None:
+    good, bad = ({f"c{number:03d}": recall(value, 5) for number in range(77)} for value in (0.4, 0.05))
+    assert [gate.gate for gate in recall_of(good) if not gate.passed] == []
+    assert len(notes(recall_of(good))) == 11
+    (gate,) = (gate for gate in recall_of(bad) if not gate.passed)
+    assert gate.gate == "upper end of the recall of the 77 classes of few test texts together"
+    assert "is 0.050 on 385 test texts" in gate.reason
+
+
+@pytest.mark.parametrize(("classes", "texts"), [(3, 40), (77, 5), (150, 5), (150, 60)])
+def test_a_model_whose_classes_all_reach_the_limit_is_hardly_ever_refused(classes: int, texts: int) -> None:
+    refused_runs = 0
+    for hits in np.random.default_rng(classes).binomial(texts, POLICY.min_class_recall, size=(100, classes)):
+        gates = recall_of({f"c{number}": recall(float(hit) / texts, texts) for number, hit in enumerate(hits)})
+        refused_runs += not all(gate.passed for gate in gates)
+    assert refused_runs <= 5
+
+
+def test_no_recall_asked_for_refuses_no_class() -> None:
+    classes = {"negative": recall(0.0, 200), "positive": recall(0.0, 2)}
+    evaluation = Evaluation.parse(report(by_class=classes))
+    assert all(gate.passed for gate in check_gates(evaluation, replace(POLICY, min_class_recall=0)))
+
+
+def test_a_gate_names_a_class_as_people_do() -> None:
+    gates = check_gates(Evaluation.parse(report(label_names={"negative": "schlecht"})), POLICY)
+    assert "upper end of the recall of class schlecht" in [gate.gate for gate in gates]
+
+
+def broken(*wrong: str, rows: int = 40) -> dict[str, Any]:
+    entries = [{"id": text, "text": text, "label": "sci-tech", "answer": "world", "confidence": 0.9} for text in wrong]
+    return {"rows": rows, "right": rows - len(wrong), "wrong": entries}
+
+
+def test_key_examples_refuse_and_the_reason_names_what_broke() -> None:
+    raw = report(key_examples=broken("a", "b", "c", "d"), label_names={"sci-tech": "Sci/Tech"})
+    (gate,) = (gate for gate in check_gates(Evaluation.parse(raw), POLICY) if not gate.passed)
+    assert gate.value == pytest.approx(0.9)
+    assert gate.reason == (
+        "4 of 40 key examples are wrong: 'a' is Sci/Tech, not world; 'b' is Sci/Tech, not world; 'c' is Sci/Tech, not world; and 1 more"
+    )
+    assert refused(report(key_examples=broken())) == []
+    assert all(gate.passed for gate in check_gates(Evaluation.parse(raw), replace(POLICY, min_key_examples=0.9)))
+
+
+@pytest.mark.parametrize(("pieces", "words"), [(None, ""), (0.31, " (31 % of the word pieces are not read)")])
+def test_a_candidate_that_loses_to_tfidf_on_cut_texts_is_told_why(pieces: float | None, words: str) -> None:
+    worse = report()["references"] | {"tfidf": score(0.8)}
+    raw = report(references=worse, truncated={"texts": 0.44, "pieces": pieces})
+    (gate,) = (gate for gate in check_gates(Evaluation.parse(raw), POLICY) if not gate.passed)
+    assert gate.reason == (
+        "macro_f1 gain over TF-IDF is -0.050 (0.750 against 0.800), below the limit 0.000; the model cut 44 % of the test texts"
+        f"{words}, and TF-IDF reads them whole: set a larger tuning.max_length"
+    )
+    (gate,) = (gate for gate in check_gates(Evaluation.parse(report(references=worse)), POLICY) if not gate.passed)
+    assert gate.reason == "macro_f1 gain over TF-IDF is -0.050, below the limit 0.000"
+
+
 def test_a_comparison_that_no_text_allows_refuses() -> None:
     (gate,) = (one for one in check_gates(Evaluation.parse(report(difference_to_champion=None)), POLICY) if not one.passed)
     assert "difference to the champion is undefined: every test text is in the slice recent-unsure" in gate.reason
@@ -217,8 +311,9 @@ def test_a_figure_that_is_no_finite_number_is_named(bad: Any) -> None:
     with pytest.raises(InvalidEvaluation, match="evaluation field low = "):
         Evaluation.parse(report(overall={name: {"value": 0.7, "low": bad, "high": 0.8} for name in ("accuracy", "macro_f1")}))
     if bad is not None:
-        with pytest.raises(InvalidEvaluation, match=r"by_class\.negative\.recall = "):
-            Evaluation.parse(report(by_class={"negative": {"recall": bad}}))
+        broken_class = {"recall": {"value": bad, "low": 0, "high": 1, "effective_texts": 9}, "support": 9}
+        with pytest.raises(InvalidEvaluation, match=r"by_class\.negative\.recall\.value = "):
+            Evaluation.parse(report(by_class={"negative": broken_class}))
 
 
 def test_reasons_that_go_through_a_state_machine_are_few_and_short() -> None:

@@ -1,0 +1,37 @@
+"""What one gate says of a candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate: the measured value against its limit.
+
+    ``value`` is None when it is undefined: what cannot be shown is refused, unless the limit asks for nothing (``waived``).
+    ``refused_since``: words for a refusal that the two numbers do not explain. ``unjudged``: why there is too little to judge; such a
+    gate refuses nothing, and its reason says so.
+    """
+
+    gate: str
+    value: float | None
+    limit: float
+    refused_since: str = ""
+    waived: bool = False
+    unjudged: str = ""
+
+    @property
+    def passed(self) -> bool:
+        if self.unjudged:
+            return True
+        return self.waived if self.value is None else self.value >= self.limit
+
+    @property
+    def reason(self) -> str:
+        if self.unjudged or self.value is None:
+            return self.unjudged or self.refused_since
+        if self.refused_since and not self.passed:
+            return self.refused_since
+        relation = "at least" if self.passed else "below"
+        return f"{self.gate} is {self.value:.3f}, {relation} the limit {self.limit:.3f}"
