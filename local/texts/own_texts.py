@@ -94,7 +94,7 @@ class PreparedTexts:
     key_examples: tuple[Row, ...] = ()
 
 
-def prepare(path: Path, options: ReadingOptions, *, labels: Sequence[str] | None, longest: int, seed: int) -> PreparedTexts:
+def prepare(path: Path, options: ReadingOptions, *, labels: Sequence[str] | None, longest: int, seed: int) -> PreparedTexts:  # noqa: ARG001  (the reader that takes them follows)
     """Read, check and split a file or a folder of labelled texts.
 
     Args:

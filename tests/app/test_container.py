@@ -91,8 +91,8 @@ def test_artifact_serves_the_documented_answer_and_refuses_bad_input(trained: Pa
         assert status == 200
         assert [set(a) for a in answers] == [
             {
-                "label", "label_name", "confidence", "probabilities", "model_version", "review_threshold", "tokens", "oov_tokens", "truncated",
-                "pieces", "unread_pieces",
+                "label", "label_name", "confidence", "probabilities", "model_version", "review_threshold", "tokens", "oov_tokens",
+                "truncated", "pieces", "unread_pieces",
             }
         ] * 2  # fmt: skip
         for answer in answers:
