@@ -71,8 +71,10 @@ class ClassRecall(Interval):
         recall = raw["recall"]
         if recall is None:
             return None
-        numbers = [_number(recall[name], f"by_class.{label}.recall.{name}") for name in ("value", "low", "high", "effective_texts")]
-        return cls(*numbers[:3], texts=int(raw["support"]), effective_texts=numbers[3])
+        value, low, high, effective = (
+            _number(recall[name], f"by_class.{label}.recall.{name}") for name in ("value", "low", "high", "effective_texts")
+        )
+        return cls(value, low, high, texts=int(raw["support"]), effective_texts=effective)
 
 
 @dataclass(frozen=True)
