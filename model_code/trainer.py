@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from contracts.dataset import Row
-from model_code.activations import FrozenActivations
+from model_code.activations import MOST_BYTES, FrozenActivations, bytes_needed
 from model_code.arguments import Hyperparameters
 from model_code.network import TextClassifier, autocast, native_bf16
 from model_code.scoring import Floats, Labels, accuracy, macro_f1
@@ -84,6 +84,7 @@ class Trainer:
         self.settings = settings
         self.train, self.goal = train, goal.to(self.device)
         self.bf16 = native_bf16()
+        self._bytes_left = MOST_BYTES
         self.cache = self._activations(train, torch.bfloat16)
         body = [p for p in model.encoder.parameters() if p.requires_grad]
         head = list(model.head.parameters())
@@ -97,7 +98,12 @@ class Trainer:
         )
 
     def _activations(self, tokens: Tokens, dtype: torch.dtype) -> FrozenActivations | None:
-        return FrozenActivations(self.model, tokens, bf16=self.bf16, dtype=dtype) if self.model.frozen_layers else None
+        """None where no layer is frozen, or where the memory of this run does not suffice: the results are the same, later."""
+        needed = bytes_needed(self.model, tokens, dtype)
+        if not self.model.frozen_layers or needed > self._bytes_left:
+            return None
+        self._bytes_left -= needed
+        return FrozenActivations(self.model, tokens, bf16=self.bf16, dtype=dtype)
 
     def _logits(self, tokens: Tokens, indices: Sequence[int], cache: FrozenActivations | None) -> Tensor:
         ids, mask = (part.to(self.device) for part in tokens.batch(indices))
