@@ -1,9 +1,4 @@
-"""The base model's folder, checked before anything is trained: what is missing or does not fit is named.
-
-An encoder is read layer by layer (``network.py``), so only families whose forward pass is embeddings, layers and nothing
-between are computed right. A test compares each of them with transformers' own output. Others would train without an
-error and answer wrongly: MPNet, DeBERTa and RoFormer add positions inside their attention.
-"""
+"""The base model's folder, checked before anything is trained: what is missing or does not fit is named."""
 
 from __future__ import annotations
 
@@ -17,10 +12,8 @@ from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
 
 from model_code.archive import CONFIG, WEIGHTS
+from model_code.families import FAMILIES
 
-FAMILIES = ("bert", "camembert", "roberta", "xlm-roberta")
-"""``model_type`` of the configurations that are computed right."""
-_POSITIONS_BEGIN_AFTER_PADDING = ("camembert", "roberta", "xlm-roberta")
 _TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 MOST_PADDED_ROWS = 127
 """Embedding rows beyond the vocabulary: weights are often padded to a multiple of 8, 64 or 128."""
@@ -74,7 +67,7 @@ def check_family(config: dict[str, Any]) -> None:
 
 def longest(config: Any) -> int:
     """How many word pieces an encoder of this configuration can read."""
-    taken = config.pad_token_id + 1 if config.model_type in _POSITIONS_BEGIN_AFTER_PADDING else 0
+    taken = config.pad_token_id + 1 if FAMILIES[config.model_type].positions_begin_after_padding else 0
     return int(config.max_position_embeddings - taken)
 
 

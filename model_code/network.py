@@ -1,4 +1,4 @@
-"""The classifier: the first layers of a BERT-like encoder, mean pooling and a linear head.
+"""The classifier: the first layers of an encoder (``families.py``), mean pooling and a linear head.
 
 Activations of the layers that stay frozen can be computed once and cached, which makes training of the last two
 layers about three times as fast.
@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel
 from model_code.archive import CONFIG, WEIGHTS, InvalidArtifact, read_document
 from model_code.arguments import InvalidHyperparameter
 from model_code.base_model import check_family, load_encoder
+from model_code.families import family_of
 from model_code.tokens import Tokens
 
 
@@ -49,7 +50,8 @@ class TextClassifier(nn.Module):
     def __init__(self, encoder: nn.Module, labels: int, *, trained: int | None, dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder = encoder
-        self.frozen_layers = 0 if trained is None else max(0, len(self.encoder.encoder.layer) - trained)
+        self.family = family_of(encoder)
+        self.frozen_layers = 0 if trained is None else max(0, len(self.family.layers) - trained)
         for module in self.encoder.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0  # in a few epochs it cost time and gained nothing: only the head keeps its own
@@ -58,7 +60,7 @@ class TextClassifier(nn.Module):
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.encoder.requires_grad_(False)
-        for layer in self.encoder.encoder.layer[self.frozen_layers :]:
+        for layer in self.family.layers[self.frozen_layers :]:
             layer.requires_grad_(True)
 
     @classmethod
@@ -75,8 +77,7 @@ class TextClassifier(nn.Module):
             raise InvalidHyperparameter(
                 f"hyper-parameter layers = {layers}: this base model has {own}; allowed is 1 to {own} (tuning.layers)"
             )
-        encoder.encoder.layer = encoder.encoder.layer[:layers]
-        encoder.config.num_hidden_layers = layers
+        family_of(encoder).keep(layers)
         encoder.pooler = None
         return cls(encoder, labels, trained=trained)
 
@@ -110,24 +111,17 @@ class TextClassifier(nn.Module):
 
     def lower(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Hidden states (batch, length, hidden) after the frozen part."""
-        return self._layers(self.encoder.embeddings(input_ids=ids), mask, 0, self.frozen_layers)
+        return self.family.run(self.family.embed(ids, mask), mask, 0, self.frozen_layers)
 
     def upper(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Logits (batch, labels) from the frozen part's hidden states."""
-        hidden = self._layers(hidden, mask, self.frozen_layers, None)
+        hidden = self.family.run(hidden, mask, self.frozen_layers, None)
         weights = mask[:, :, None].to(hidden.dtype)
         pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
         return self.head(self.dropout(pooled.float()))  # type: ignore[no-any-return]  # a module's call is untyped
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         return self.upper(self.lower(ids, mask), mask)
-
-    def _layers(self, hidden: Tensor, mask: Tensor, start: int, stop: int | None) -> Tensor:
-        additive = (1.0 - mask[:, None, None, :].to(hidden.dtype)) * torch.finfo(hidden.dtype).min
-        for layer in self.encoder.encoder.layer[start:stop]:
-            out = layer(hidden, attention_mask=additive)
-            hidden = out[0] if isinstance(out, tuple) else out  # transformers 4 and 5 differ here
-        return hidden
 
 
 @torch.inference_mode()
