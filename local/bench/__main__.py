@@ -99,10 +99,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, metavar="NAME", help=f"of {', '.join(COMPARISONS)} (default: all)")
     parser.add_argument("--rounds", type=_rounds, help=f"of every comparison, at least {FEWEST_ROUNDS} (default: each comparison's own)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="seeds")
+    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths")
     several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the table of docs/benchmarks.md")
     several.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
     several.add_argument("--quick", action="store_true", help="quick demos: other figures than those of docs/benchmarks.md")
+    long = commands.add_parser("lengths", help="train once for each length of texts, and make the table of docs/benchmarks.md")
+    long.add_argument("--rows", type=int, default=2_000, help="training rows (default: 2000)")
+    long.add_argument("--lengths", nargs="+", type=int, default=[64, 128, 256, 512], help="word pieces (default: 64 128 256 512)")
     return parser.parse_args(arguments)
 
 
@@ -146,6 +149,16 @@ def run_seeds(numbers: Sequence[int], output: Path, console: Console, *, quick: 
     return 0 if all(run.ended for run in runs) else 1
 
 
+def run_lengths(rows: int, lengths: Sequence[int], console: Console) -> int:
+    """A row of the table for each length, as soon as it is measured."""
+    from local.bench.training import jobs  # torch, as above
+
+    console.print("| rows | word pieces | seconds | MB |\n|---|---|---|---|", highlight=False)
+    for job in jobs(rows, lengths):
+        console.print(f"| {job.rows:,} | {job.pieces} | {job.seconds:.0f} | {job.megabytes:,} |", highlight=False)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, 1 when something failed, 2 for wrong options, 130 when interrupted."""
     chosen, console = parse(arguments), Console()
@@ -156,6 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if chosen.command == "seeds":
             return run_seeds(chosen.seeds, output, console, quick=chosen.quick)
+        if chosen.command == "lengths":
+            return run_lengths(chosen.rows, chosen.lengths, console)
         time_all([name for name in COMPARISONS if name in (chosen.only or COMPARISONS)], chosen.rounds, output, console)
     except KeyboardInterrupt:
         return 130
