@@ -117,10 +117,9 @@ class ModernBert(Family):
             "full_attention": additive_mask(seen, hidden.dtype),
             "sliding_attention": additive_mask(seen & near[None, None], hidden.dtype),
         }
-        kinds = sorted({layer.attention_type for layer in self.layers[start:stop]})
-        rotations = {kind: self.encoder.rotary_emb(hidden, positions[None], kind) for kind in kinds}
+        rotations = {kind: self.encoder.rotary_emb(hidden, positions[None], kind) for kind in sorted(set(self.encoder.config.layer_types))}
         for layer in self.layers[start:stop]:
-            kind = layer.attention_type
+            kind = str(layer.attention_type)
             hidden = _first(layer(hidden, attention_mask=masks[kind], position_embeddings=rotations[kind]))
         return self.encoder.final_norm(hidden) if stop is None else hidden
 
