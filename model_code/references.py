@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from contracts.dataset import Row
+from model_code.baseline import Baseline
 from model_code.scoring import Labels
 
 LEAST_OTHERS = 3
@@ -27,26 +26,9 @@ def majority(train: Sequence[Row], test: Sequence[Row], labels: Sequence[str]) -
 
 
 def tfidf(train: Sequence[Row], test: Sequence[Row], labels: Sequence[str]) -> tuple[Labels, str]:
-    """TF-IDF with logistic regression: the baseline that any fine-tuning must beat.
-
-    Returns:
-        Answers (test texts,), and what they rest on: ``words`` (uni- and bigrams); ``characters`` (one to three) where most training
-        texts have no word that comes twice, as in scripts without spaces; ``none``, which is the largest class, where there is nothing
-        to learn from.
-    """
-    texts, truth = [row.text for row in train], label_indices(train, labels)
-    for features, vectorizer in (
-        ("words", TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)),
-        ("characters", TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True)),
-    ):
-        try:
-            matrix = vectorizer.fit_transform(texts)
-        except ValueError:  # scikit-learn's word for an empty vocabulary
-            continue
-        if len(np.unique(truth)) > 1 and (matrix.getnnz(axis=1) > 0).mean() >= 0.5:
-            model = LogisticRegression(max_iter=1_000, C=4.0).fit(matrix, truth)
-            return np.asarray(model.predict(vectorizer.transform([row.text for row in test])), dtype=np.int64), features
-    return majority(train, test, labels), "none"
+    """Answers (test texts,) of TF-IDF with logistic regression, and what they rest on (:class:`~model_code.baseline.Baseline`)."""
+    baseline = Baseline([row.text for row in train], label_indices(train, labels), len(labels))
+    return baseline.answers([row.text for row in test]), baseline.features
 
 
 def people(test: Sequence[Row], labels: Sequence[str], *, raters: int, seed: int) -> tuple[Labels, Labels]:

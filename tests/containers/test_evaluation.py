@@ -11,6 +11,7 @@ import pytest
 
 from contracts.dataset import Row
 from lambdas.tuning.evaluation import Evaluation
+from model_code.baseline import BOTH
 from model_code.evaluate import evaluate, key_example_result
 from model_code.references import label_indices, people, tfidf
 
@@ -127,6 +128,26 @@ def test_the_simple_baseline_reads_characters_where_there_are_no_words(kind: str
     train, test = [one(number) for number in range(45)], [one(number) for number in range(45, 60)]
     found, features = tfidf(train, test, LABELS)
     assert features == "characters"
+    assert found.tolist() == label_indices(test, LABELS).tolist()
+
+
+@pytest.mark.parametrize(
+    ("texts", "features"),
+    [
+        pytest.param(["物流很快,质量很好{}", "质量很差,物流很慢{}"], "characters", id="clauses that come twice are no words"),
+        pytest.param(["商品が届きました{}", "届きませんでした{}"], "characters", id="Japanese"),
+        pytest.param(["the phone 手机 is good {} and the box is fine", "the phone 手机 is bad {} and the box is bent"], BOTH, id="mixed"),
+        pytest.param(["das Telefon ist gut {}", "das Telefon ist schlecht {}"], "words", id="German"),
+        pytest.param(["제품이 정말 좋아요 {}", "제품이 정말 나빠요 {}"], "words", id="Korean has spaces"),
+    ],
+)
+def test_what_the_simple_baseline_counts_follows_from_the_script(texts: list[str], features: str) -> None:
+    def one(number: int) -> Row:
+        return Row(f"x{number}", texts[number % 2].format(number), LABELS[number % 2], {}, f"g{number}", "all", "test")
+
+    train, test = [one(number) for number in range(40)], [one(number) for number in range(40, 50)]
+    found, counted = tfidf(train, test, LABELS)
+    assert counted == features
     assert found.tolist() == label_indices(test, LABELS).tolist()
 
 
