@@ -10,6 +10,7 @@ from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from stacks.constructs.dataset_labels import allow_labels, label_variables
 from stacks.constructs.flow_definition import TASK_DESCRIPTION, TASK_TITLE, TEMPLATE
 from stacks.constructs.labeling_job_role import ANY_MANIFEST, JOB_INPUTS, MANIFESTS, OUTPUT, LabelingJobRole
 from stacks.constructs.python_function import PythonFunction
@@ -56,6 +57,7 @@ class LabelingStack(Stack):
                 "LABEL_ATTRIBUTE": LABEL_ATTRIBUTE,
                 "MAX_TEXT_CHARS": str(self.settings.dataset.max_text_chars),
                 "INPUTS_URI": f"s3://{self.names.bucket('data')}/{JOB_INPUTS}/",
+                **label_variables(self.shared),
             },
         )
         function.allow(["s3:GetObject"], [self.names.bucket_arn("data", f"{MANIFESTS}/*")], because=ANY_MANIFEST)
@@ -65,11 +67,12 @@ class LabelingStack(Stack):
             ["s3:PutObject"], [self.names.bucket_arn("data", f"{JOB_INPUTS}/*")], because="The inputs lie under a digest of their content"
         )
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        allow_labels(function, self.shared)
         return function
 
     def _job_functions(self) -> tuple[PythonFunction, PythonFunction]:
         """Ground Truth's managed policy only invokes functions that have SageMaker in their name."""
-        labels = {"LABELS": ",".join(self.settings.dataset.labels)}
+        labels = label_variables(self.shared)
         pre_annotation = PythonFunction(
             self,
             "PreAnnotation",
@@ -94,8 +97,8 @@ class LabelingStack(Stack):
             [self.names.bucket_arn("review", f"{OUTPUT}/*")],
             because="Ground Truth writes the payload of each batch below this prefix",
         )
-        consolidation.allow(["kms:Decrypt"], [self.shared.key.key_arn])
         for function in (pre_annotation, consolidation):
+            allow_labels(function, self.shared)
             function.function.add_permission(
                 "GroundTruth",
                 principal=iam.ServicePrincipal("sagemaker.amazonaws.com"),
@@ -115,8 +118,8 @@ class LabelingStack(Stack):
             environment={
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "CAPTURE_BUCKET": self.names.bucket("capture"),
-                "LABELS": ",".join(self.settings.dataset.labels),
                 "RETENTION_DAYS": str(self.settings.retention.prediction_days),
+                **label_variables(self.shared),
             },
         )
         function.allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
@@ -133,6 +136,7 @@ class LabelingStack(Stack):
             because="One object per labelled prediction, below this prefix",
         )
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        allow_labels(function, self.shared)
         return function
 
     # -- the job -----------------------------------------------------------------------------------
@@ -178,7 +182,7 @@ class LabelingStack(Stack):
             sfn.Condition.is_string("$.manifest_uri"),
             sfn.Condition.string_matches("$.manifest_uri", manifests),
         )
-        # The page and the labels are part of the definition: an execution keeps those that it was started with.
+        # The page is part of the definition: an execution keeps the one that it was started with.
         check_manifest = invoke(
             steps,
             "CheckManifest",
@@ -188,7 +192,6 @@ class LabelingStack(Stack):
                     "name": sfn.JsonPath.string_at("$.name"),
                     "manifest_uri": sfn.JsonPath.string_at("$.manifest_uri"),
                     "page": TEMPLATE.read_text(encoding="utf-8"),
-                    "labels": list(self.settings.dataset.labels),
                 }
             ),
         )

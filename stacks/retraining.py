@@ -13,6 +13,7 @@ from constructs import Construct
 
 from contracts.names import LABELS_BY_DAY
 from stacks.constructs.alarm import Alarm
+from stacks.constructs.dataset_labels import pinned_labels
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.scheduled_function import MAX_EVENT_AGE, MAX_RETRIES, ScheduledFunction
 from stacks.constructs.shared import SharedResources
@@ -112,7 +113,7 @@ class RetrainingStack(Stack):
                 "DATASET_PARAMETER": names.parameter("dataset"),
                 "MIN_NEW_LABELS": str(self.settings.retraining.min_new_labels),
                 "LOOKBACK_DAYS": str(self.settings.retention.prediction_days),
-                "LABELS": ",".join(self.settings.dataset.labels),
+                **pinned_labels(self.shared),
             },
         )
         self._label_alarm(function)
@@ -141,7 +142,7 @@ class RetrainingStack(Stack):
             "LabelsChanged",
             shared=self.shared,
             name=self.names.alarm("labels-changed"),
-            meaning=f"dataset.labels are not those of the current dataset version: the log of {function.name} names them",
+            meaning=f"dataset.labels pins other labels than the current dataset version has: the log of {function.name} names them",
             metric=metric,
         )
 

@@ -9,6 +9,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.constructs.a2i_backend import A2iBackend
+from stacks.constructs.dataset_labels import allow_labels, label_variables
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import CONSUMER_TIMEOUT, MAX_RECEIVES, ReviewQueue
 from stacks.constructs.shared import SharedResources
@@ -61,13 +62,14 @@ class ReviewStack(Stack):
             environment={
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,
-                "LABELS": ",".join(self.settings.dataset.labels),
                 "MAX_RECEIVES": str(MAX_RECEIVES),
+                **label_variables(self.shared),
                 **self.backend.environment,
             },
         )
         function.allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        allow_labels(function, self.shared)
         self.backend.allow_start(function)
         self.requests.dead_letters.allow_send(function)
         mapping = self.requests.feed(function, max_concurrency=_CONCURRENT_STARTS)
@@ -86,7 +88,7 @@ class ReviewStack(Stack):
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,
                 "CAPTURE_BUCKET": self.names.bucket("capture"),
-                "LABELS": ",".join(self.settings.dataset.labels),
+                **label_variables(self.shared),
             },
         )
         function.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
@@ -96,6 +98,7 @@ class ReviewStack(Stack):
             because="One object per labelled prediction, below this prefix",
         )
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
+        allow_labels(function, self.shared)
         self.requests.dead_letters.allow_send(function)
         self.results.feed(function)
 

@@ -50,7 +50,7 @@ def _own_record(run: Run) -> tuple[str, str]:
     item: dict[str, Any] = {
         "prediction_id": name,
         "text": "smoke test: this text means nothing",
-        "label": run.settings.dataset.labels[0],
+        "label": run.labels[0],
         "confidence": 1,
         "review_threshold": 0,
         "variant": variant,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 from cli.smoke.run import LegFailed, LegSkipped, Run
 from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
-from stacks.settings import Settings
 
 _WORDS = ("apple", "river", "stone", "cloud", "paper", "table", "green", "quick", "little", "window")
 _ROWS = {"train": 30, "validation": 12, "test": 24}
@@ -46,13 +46,13 @@ def tuning(run: Run) -> str:
     raise LegFailed(f"{run.name} ended {ended['status']}: {ended.get('error', '')}: {str(ended.get('cause', ''))[:500]}")
 
 
-def texts(settings: Settings, seed: int = 1) -> dict[str, list[Row]]:
+def texts(labels: Sequence[str], seed: int = 1) -> dict[str, list[Row]]:
     """Made-up rows of every label: each label has a word of its own, so that something can be learnt."""
     drawn = random.Random(seed)  # noqa: S311  (made-up texts, no secret)
     splits = {}
     for split, count in _ROWS.items():
         rows = []
-        for label in settings.dataset.labels:
+        for label in labels:
             for number in range(count):
                 words = " ".join(drawn.choice(_WORDS) for _ in range(6))
                 name, text = f"smoke:{split}-{label}-{number}", f"{label} {words} {split} {number}"
@@ -67,7 +67,7 @@ def _upload_dataset(run: Run) -> str:
     run.undo(f"s3://{bucket}/{prefix}/", lambda: remove_objects(run, bucket, f"{prefix}/"))
     with tempfile.TemporaryDirectory(prefix="reviewloop-") as scratch:
         folder = Path(scratch)
-        write_dataset(folder, texts(run.settings), run.settings.dataset.labels)
+        write_dataset(folder, texts(run.labels), run.labels)
         for path in sorted(folder.rglob("*.json*")):
             s3.upload_file(str(path), bucket, f"{prefix}/{path.relative_to(folder).as_posix()}")
     return f"s3://{bucket}/{prefix}"
@@ -156,7 +156,7 @@ def endpoint(run: Run) -> str:
     described = run.wait("an endpoint of one instance (some five minutes on AWS)", lambda: _settled(sagemaker, name))
     if described["EndpointStatus"] != "InService":
         raise LegFailed(f"the endpoint {name} is {described['EndpointStatus']}: {described.get('FailureReason', 'no reason given')}")
-    body = json.dumps({"inputs": f"{run.settings.dataset.labels[0]} apple river"}).encode()
+    body = json.dumps({"inputs": f"{run.labels[0]} apple river"}).encode()
     answered = account.client("sagemaker-runtime").invoke_endpoint(
         EndpointName=name, ContentType="application/json", Accept="application/json", InferenceId=f"smoke{run.id}", Body=body
     )
@@ -165,7 +165,7 @@ def endpoint(run: Run) -> str:
     if missing:
         raise LegFailed(f"the answer has no {', '.join(sorted(missing))}: {answer!r}")
     run.made["endpoint"] = name
-    return f"{hosting.instance_type} answered {answer['label']} at confidence {answer['confidence']:.2f}"
+    return f"{hosting.instance_type} answered {answer.get('label_name', answer['label'])} at confidence {answer['confidence']:.2f}"
 
 
 def capture_prefix(run: Run) -> str:

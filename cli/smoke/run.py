@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.account import Account
+from contracts.dataset import InvalidDataset, Manifest
+from lambdas.common.s3_uri import read_bytes
 from stacks.settings import Settings
+
+_OWN_LABELS = ("smoke-one", "smoke-two")
+_MOST_LABELS = 5
+"""Made-up texts are written for each; more would only take longer."""
 
 
 class LegFailed(RuntimeError):
@@ -59,6 +66,24 @@ class Run:
         """The prediction table as a boto3 resource."""
         resource = self.account.session.resource("dynamodb", endpoint_url=self.account.client("dynamodb").meta.endpoint_url)
         return resource.Table(f"{self.account.prefix}-predictions")
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Labels for what this run makes up: the pinned ones, those of the current dataset version, or two of its own; at most five."""
+        found = self.settings.dataset.labels
+        if not found and self.has_dataset:
+            uri = str(self.account.parameter("dataset")).rstrip("/")
+            where = f"{uri}/manifest.json"
+            try:
+                found = Manifest.parse(read_bytes(self.account.client("s3"), where), where).labels
+            except InvalidDataset as error:
+                raise LegFailed(f"{error}: upload the version that the parameter dataset names again") from None
+        return (found or _OWN_LABELS)[:_MOST_LABELS]
+
+    @property
+    def has_dataset(self) -> bool:
+        """Whether a first dataset version is there."""
+        return self.account.parameter("dataset") not in (None, "none")
 
     def undo(self, what: str, remove: Callable[[], None]) -> None:
         """Note something for removal. Call this right before making the thing, so that nothing is left over when a call fails half-way."""

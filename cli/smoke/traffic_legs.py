@@ -32,7 +32,7 @@ def prediction(run: Run) -> str:
         if stored is None:
             raise LegFailed(f"the API answered prediction {name}, and the table {table.name} has no such item")
         run.made["prediction"] = (name, body["variant"])
-        return f"the API answered {body['label']} by {body['variant']}, and the prediction is stored"
+        return f"the API answered {body.get('label_name', body['label'])} by {body['variant']}, and the prediction is stored"
     if status == 503 and "no model is released" in json.dumps(body).lower():
         return "the API answered 503, no model is released yet: run smoke again after the first release"
     raise LegFailed(f"POST /predict answered {status}: {json.dumps(body)[:500]}")
@@ -67,6 +67,10 @@ def review(run: Run) -> str:
     """Ask for a review through the queue, see it in review, stop it, and wait until it is a dead letter, as a stopped one must be."""
     if run.settings.review.backend != "a2i":
         raise LegSkipped(f"review.backend is {run.settings.review.backend}: nobody is asked")
+    if not run.settings.dataset.labels and not run.has_dataset:
+        raise LegSkipped(
+            "there is no dataset version yet and dataset.labels pins no labels, so nobody can be asked: upload a first version"
+        )
     name, table, sqs = f"smoke{run.id}", run.table(), run.account.client("sqs")
     request = _request(run, name)
     queue, dead = (sqs.get_queue_url(QueueName=f"{run.account.prefix}-review-requests{end}")["QueueUrl"] for end in ("", "-dlq"))
@@ -96,7 +100,7 @@ def _request(run: Run, name: str) -> ReviewRequest:
     now = datetime.now(UTC)
     expires = int((now + timedelta(days=1)).timestamp())
     origin = Origin("champion", "smoke", 1.0, now.isoformat(timespec="milliseconds"), expires, None)
-    label = run.settings.dataset.labels[0]
+    label = run.labels[0]
     return ReviewRequest(name, _TEXT, label, 0.5, ReviewReason.LOW_CONFIDENCE, 1, origin)
 
 

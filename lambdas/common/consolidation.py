@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lambdas.common.labels import listed
 from lambdas.common.review import Consolidated, HumanAnswer
 
 
@@ -36,7 +37,7 @@ class Plurality:
         votes = {label: counted[label] for label in self.labels if counted[label]}
         usable = sum(votes.values())
         if not usable:
-            return Consolidated(None, {}, 0.0, f"undecided: none of {len(answers)} answers is one of {', '.join(self.labels)}")
+            return Consolidated(None, {}, 0.0, f"undecided: none of {len(answers)} answers is one of {listed(self.labels)}")
         most = max(votes.values())
         winners = [label for label, count in votes.items() if count == most]
         agreement = most / usable

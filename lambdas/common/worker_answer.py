@@ -10,7 +10,10 @@ ANSWER_FIELD = "category"
 
 
 def chosen_label(content: Any) -> str | None:
-    """``{"category": {"label": "positive"}}`` -> ``positive``; None when the page gave anything else."""
+    """``{"category": {"label": "Very good"}}`` -> ``Very good``; None when the page gave anything else.
+
+    A ``crowd-classifier`` stores the category that it shows, so this is a label's name (``lambdas.common.labels.Labels.id_of``).
+    """
     field = content.get(ANSWER_FIELD) if isinstance(content, Mapping) else None
     label = field.get("label") if isinstance(field, Mapping) else None
     return label if isinstance(label, str) else None

@@ -6,12 +6,12 @@ Source: A2I developer guide, "Create and start a human loop".
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.common.clients import client
+from lambdas.common.labels import Labels
 from lambdas.common.review import ReviewRequest
 from lambdas.review.port import ReviewRefused
 
@@ -19,7 +19,7 @@ LONGEST_NAME = 63
 """Characters of a human loop's name (StartHumanLoop, ``HumanLoopName``). The name is the review id."""
 
 
-def starter(target: str, labels: Sequence[str]) -> A2iStarter:
+def starter(target: str, labels: Labels) -> A2iStarter:
     """``target`` is the ARN of the flow definition."""
     return A2iStarter(client("sagemaker-a2i-runtime"), target, labels)
 
@@ -30,13 +30,13 @@ class A2iStarter:
     Args:
         runtime: boto3 client ``sagemaker-a2i-runtime``.
         flow_definition_arn: the flow that asks the reviewers.
-        labels: what a reviewer may choose, in the order shown.
+        labels: what a reviewer may choose. The loop's input keeps ids and names, so its answers have ids whatever changes meanwhile.
     """
 
-    def __init__(self, runtime: Any, flow_definition_arn: str, labels: Sequence[str]) -> None:
+    def __init__(self, runtime: Any, flow_definition_arn: str, labels: Labels) -> None:
         self._runtime = runtime
         self._flow_definition_arn = flow_definition_arn
-        self._labels = list(labels)
+        self._labels = labels
 
     def start(self, request: ReviewRequest) -> None:
         """Start the human loop ``<prediction_id>-<attempt>``.
@@ -51,7 +51,12 @@ class A2iStarter:
         name = request.review_id
         if len(name) > LONGEST_NAME:
             raise ReviewRefused(f"A2I takes no review id of more than {LONGEST_NAME} characters: {name!r}; shorten the prediction's id")
-        content = {"text": request.text, "labels": self._labels, "predictionId": request.prediction_id, "attempt": request.attempt}
+        content = {
+            "text": request.text,
+            **self._labels.task_fields(),
+            "predictionId": request.prediction_id,
+            "attempt": request.attempt,
+        }
         try:
             self._runtime.start_human_loop(
                 HumanLoopName=name,

@@ -23,6 +23,7 @@ from local import options
 from local.texts import corpus
 from local.texts.own_texts import InvalidTexts, missing_labels, read_texts
 from local.texts.splitting import split_by_group
+from local.texts.vader import LABELS
 from stacks.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,7 @@ def prepare(texts: Path | None, settings: Settings, output: Path, *, seed: int) 
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise CannotPrepare(f"--output {output} is not an empty folder: name a new one")
-    labels, repeated = settings.dataset.labels, 0
+    labels, repeated = settings.dataset.labels or LABELS, 0
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".upload-") as unfinished:
         made = Path(unfinished) / "made"
@@ -95,10 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: --output {chosen.output} cannot be written: {error.strerror} ({error.filename}); name another", file=sys.stderr)
         return 2
-    table = Table("split", *settings.dataset.labels, "texts", title=f"dataset version {version}")
+    labels = sorted({row.label for rows in splits.values() for row in rows})
+    table = Table("split", *labels, "texts", title=f"dataset version {version}")
     for split, rows in splits.items():
         counts = Counter(row.label for row in rows)
-        table.add_row(split, *(str(counts[label]) for label in settings.dataset.labels), str(len(rows)))
+        table.add_row(split, *(str(counts[label]) for label in labels), str(len(rows)))
     console.print(table)
     if repeated:
         console.print(f"{repeated} repeated lines were left out")

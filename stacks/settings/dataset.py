@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from stacks.settings.fields import KeyArn, LabelName, S3Uri, Section
+from contracts.labels import FEWEST_LABELS, MOST_LABELS
+from stacks.settings.fields import KeyArn, LabelId, S3Uri, Section
+
+LONGEST_PINNED = 3_000
+"""Characters of pinned labels with a comma between them. The environment of a Lambda function takes 4 KB, with its other variables
+(Lambda developer guide, "Lambda quotas")."""
 
 
 class DatasetSettings(Section):
@@ -25,11 +30,15 @@ class DatasetSettings(Section):
             "allow this account's roles to decrypt."
         ),
     )
-    labels: tuple[LabelName, ...] = Field(
-        default=("negative", "neutral", "positive"),
-        min_length=2,
-        max_length=20,
-        description="The classes, spelled as in the dataset. No class may stand twice.",
+    labels: tuple[LabelId, ...] | None = Field(
+        default=None,
+        min_length=FEWEST_LABELS,
+        max_length=MOST_LABELS,
+        description=(
+            "The ids of the classes that people choose from. `null`: those of the current dataset version, which also says what "
+            "people see of each. A list pins them: an alarm rings when a version has others, and no retraining starts then. "
+            f"No class may stand twice, and together they may have {LONGEST_PINNED} characters."
+        ),
     )
     # A character has at most four bytes in UTF-8, and an item of the prediction table holds 400 KB.
     max_text_chars: int = Field(
@@ -42,9 +51,15 @@ class DatasetSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _labels_differ(self) -> DatasetSettings:
-        if len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"dataset.labels {list(self.labels)} has a label twice: every label must differ")
+    def _pinned_labels_differ_and_fit(self) -> DatasetSettings:
+        labels = self.labels or ()
+        if len(set(labels)) != len(labels):
+            raise ValueError(f"dataset.labels {list(labels)} has a label twice: every label must differ")
+        if (length := len(",".join(labels))) > LONGEST_PINNED:
+            raise ValueError(
+                f"dataset.labels has {len(labels)} labels of {length} characters together, and {LONGEST_PINNED} fit beside the other "
+                "variables of a function: leave dataset.labels out, the labels come with the dataset version"
+            )
         return self
 
     @model_validator(mode="after")

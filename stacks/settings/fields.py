@@ -7,13 +7,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from contracts.labels import ID
 from stacks.settings import instance_types
 
 _INSTANCE = StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
 TrainingType = Annotated[str, _INSTANCE, AfterValidator(partial(instance_types.checked, "training"))]
 ProcessingType = Annotated[str, _INSTANCE, AfterValidator(partial(instance_types.checked, "processing"))]
 HostingType = Annotated[str, _INSTANCE, AfterValidator(partial(instance_types.checked, "hosting"))]
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
+LabelId = Annotated[str, StringConstraints(pattern=f"^{ID.pattern}$")]
 S3Uri = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}/.+$")]
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

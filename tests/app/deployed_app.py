@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from contracts.dataset import Manifest
 from embedded_aws.tools import launcher
 from embedded_aws.tools.clients import ACCOUNT, Clients
 from stacks.settings import Settings, load_settings
 
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
 TIME_SCALE = 0.02
+
+
+LABELS = ("negative", "neutral", "positive")
+
+
+def name_labels(client: Callable[[str], Any], settings: Settings = DEV, names: Mapping[str, str] | None = None) -> None:
+    """Make a dataset version current that has the three labels and no rows: people can then be asked.
+
+    Args:
+        names: label -> what people see of it.
+    """
+    bucket = f"{settings.name}-{settings.stage}-data-{ACCOUNT}-{settings.region}"
+    manifest = Manifest("0" * 16, None, LABELS, {}, {}, {}, {"train/data.jsonl": "0" * 64}, label_names=names or {})
+    client("s3").put_object(Bucket=bucket, Key="datasets/labels/manifest.json", Body=manifest.to_json().encode())
+    parameter = f"/{settings.name}/{settings.stage}/dataset"
+    client("ssm").put_parameter(Name=parameter, Value=f"s3://{bucket}/datasets/labels", Type="String", Overwrite=True)
 
 
 @dataclass

@@ -41,7 +41,7 @@ from urllib.parse import urlsplit
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from deployed_app import DEV, TIME_SCALE, DeployedApp
+from deployed_app import DEV, TIME_SCALE, DeployedApp, name_labels
 
 from embedded_aws.tools import deployer, launcher
 from embedded_aws.tools.clients import ACCOUNT, ROOT
@@ -293,6 +293,8 @@ def deploy(folder: Path, *, assembly: Path, settings: Settings = DEV, time_scale
     """
     emulator = launcher.start(folder / "run", port=launcher.free_port(), time_scale=time_scale, region=settings.region)
     try:
-        yield ReleasedApp(emulator, settings, assembly, deployer.deploy(assembly, emulator.url))
+        app = ReleasedApp(emulator, settings, assembly, deployer.deploy(assembly, emulator.url))
+        name_labels(app.client, settings)
+        yield app
     finally:
         emulator.stop()

@@ -20,6 +20,7 @@ from bad_inputs import LABELS, LONGEST, Case, captured_lines, cases
 from contracts.dataset import InvalidDataset, Manifest
 from contracts.dataset_files import parse_rows, read_manifest, read_rows
 from lambdas.common.consolidation import Plurality
+from lambdas.common.labels import Labels
 from lambdas.common.observability import metrics
 from lambdas.common.s3_uri import newline_ended
 from lambdas.labeling.check_manifest.check import InvalidInput, check_rows
@@ -113,13 +114,13 @@ class Entries:
 
     def _pre_annotation(self, row: Any) -> str | None:
         with pytest.raises(UnusableRow) as caught:
-            worker_task({"dataObject": row}, LABELS)
+            worker_task({"dataObject": row}, Labels.of(LABELS))
         return str(caught.value)
 
     def _import(self, data: bytes) -> str | None:
         """The rest goes on: a good row behind the bad one is read."""
         good = {"source": "a", "label": 0, "label-metadata": {"class-name": "positive", "creation-date": "2026-11-23T10:00:00"}}
-        bad, after = read_output_manifest(newline_ended([data, b"\n", json.dumps(good).encode()]), "label", LABELS)
+        bad, after = read_output_manifest(newline_ended([data, b"\n", json.dumps(good).encode()]), "label", Labels.of(LABELS))
         assert isinstance(bad, RowWithoutLabel)
         assert not isinstance(after, RowWithoutLabel)
         return f"line {bad.line}: {bad.reason}"
@@ -131,7 +132,7 @@ class Entries:
 
     def _answer(self, content: str) -> str | None:
         payload = [{"datasetObjectId": "1", "annotations": [{"workerId": "w", "annotationData": {"content": content}}]}]
-        (made,) = consolidate_objects(payload, "label", Plurality(LABELS))
+        (made,) = consolidate_objects(payload, "label", Labels.of(LABELS), Plurality(LABELS))
         label = made["consolidatedAnnotation"]["content"]["label"]
         assert label["label"] is None
         return str(label["reason"])

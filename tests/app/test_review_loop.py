@@ -13,6 +13,7 @@ import boto3
 import pytest
 from aws_cdk import App
 from botocore.config import Config
+from deployed_app import name_labels
 from rich.console import Console
 
 from embedded_aws.testing.reviews import Portal
@@ -31,15 +32,16 @@ from stacks.settings import load_settings
 ACCOUNT = "000000000000"
 PREFIX = "reviewloop-dev"
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
+GOOD, BAD = "Sehr gut!", "悪い"
 VOTES = {
-    "good stuff": ["positive", "positive", "positive"],
-    "could be worse": ["neutral", "positive", "neutral"],
-    "who knows": ["positive", "negative", "neutral"],
-    "bulk, clear": ["negative", "negative", "negative"],
-    "bulk, unclear": ["negative", "positive", "neutral"],
-    "bulk, predicted": ["positive", "positive", "neutral"],
+    "good stuff": [GOOD, GOOD, GOOD],
+    "could be worse": ["neutral", GOOD, "neutral"],
+    "who knows": [GOOD, BAD, "neutral"],
+    "bulk, clear": [BAD, BAD, BAD],
+    "bulk, unclear": [BAD, GOOD, "neutral"],
+    "bulk, predicted": [GOOD, GOOD, "neutral"],
 }
-"""Texts and votes made for this test; the demo replays recorded ones."""
+"""Texts and votes made for this test, by the names that people see; the demo replays recorded ones."""
 
 
 @dataclass
@@ -103,7 +105,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         body = json.dumps({"votes": VOTES}).encode()
         request = urllib.request.Request(f"{emulator.url}/_embedded/raters", body, {"Content-Type": "application/json"})  # noqa: S310  (the emulator on 127.0.0.1)
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  (the emulator on 127.0.0.1)
-        yield Deployed(emulator, assembly / "cdk.out", outputs)
+        made = Deployed(emulator, assembly / "cdk.out", outputs)
+        name_labels(made.client, settings, {"positive": GOOD, "negative": BAD})
+        yield made
     finally:
         emulator.stop()
 
@@ -152,7 +156,7 @@ def test_people_at_the_worker_page_make_a_label_in_their_own_time(
     names = keep.reviewers(session)
     deployed.ask(prediction_id, text)
 
-    for name, label in zip(names, ("positive", "neutral", "positive"), strict=True):
+    for name, label in zip(names, (GOOD, "neutral", GOOD), strict=True):
         assert deployed.item(prediction_id).get("human_label") is None
         portal = Portal(deployed)
         portal.sign_in(name, keep.PASSWORD)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.smoke.assumptions import ASSUMPTIONS
+from contracts.dataset import Manifest
 from embedded_aws.tools import launcher
 from embedded_aws.tools.clients import Clients
 from embedded_aws.tools.deployer import deploy
@@ -24,13 +25,17 @@ PREFIX, ACCOUNT, REGION = "reviewloop-dev", "000000000000", "us-east-1"
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], Path]) -> Iterator[launcher.Emulator]:
-    """The dev stage as an operator has it after the deploy and the upload of the base model; nothing is released."""
+    """The dev stage as an operator has it after the deploy and the uploads; nothing is released. The version has labels and no rows."""
     running = launcher.start(tmp_path_factory.mktemp("smoke") / "run", port=launcher.free_port(), time_scale=0.02, region=REGION)
     try:
         deploy(synthesised("dev"), running.url)
         s3 = Clients(running.url, REGION)("s3")
         for path in corpus.base_model_files():
             s3.upload_file(str(path), f"{PREFIX}-data-{ACCOUNT}-{REGION}", f"base-model/{path.name}")
+        manifest = Manifest("0" * 16, None, ("bad", "good"), {}, {}, {}, {"train/data.jsonl": "0" * 64})
+        bucket, uri = f"{PREFIX}-data-{ACCOUNT}-{REGION}", f"s3://{PREFIX}-data-{ACCOUNT}-{REGION}/datasets/labels"
+        s3.put_object(Bucket=bucket, Key="datasets/labels/manifest.json", Body=manifest.to_json().encode())
+        Clients(running.url, REGION)("ssm").put_parameter(Name="/reviewloop/dev/dataset", Value=uri, Type="String", Overwrite=True)
         yield running
     finally:
         running.stop()

@@ -123,14 +123,13 @@ def test_the_jobs_role_has_what_aws_documents_and_nothing_in_a_bucket_of_others(
     assert found["cloudwatch:PutMetricData"] == {"*"}
 
 
-def test_a_deploy_with_another_page_and_other_labels_leaves_running_jobs_what_they_read(
+def test_a_deploy_with_another_page_leaves_running_jobs_what_they_read(
     template: Template, definition: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old definition goes on in running executions; its job reads page and categories under the new stack's role."""
     (tmp_path / "page.liquid").write_text(labeling.TEMPLATE.read_text() + "<!-- another -->")
     monkeypatch.setattr(labeling, "TEMPLATE", tmp_path / "page.liquid")
-    dataset = DEV.dataset.model_copy(update={"labels": ("bad", "good")})
-    after = Template.from_stack(LabelingStack(new_app(), DEV.model_copy(update={"dataset": dataset})))
+    after = Template.from_stack(LabelingStack(new_app(), DEV))
     assert job_role(after) == job_role(template)
     for uri in (
         job_request(definition)["HumanTaskConfig"]["UiConfig"]["UiTemplateS3Uri"],
@@ -141,7 +140,6 @@ def test_a_deploy_with_another_page_and_other_labels_leaves_running_jobs_what_th
     assert "assets" not in json.dumps(definition["States"]["LabelTexts"])
     payload = definition["States"]["CheckManifest"]["Parameters"]
     assert payload["page"] == TEMPLATE.read_text(encoding="utf-8")
-    assert payload["labels"] == list(DEV.dataset.labels)
 
 
 def test_the_check_reads_what_the_stack_gives_it(template: Template) -> None:
@@ -152,7 +150,7 @@ def test_the_check_reads_what_the_stack_gives_it(template: Template) -> None:
     ]
     data = f"s3://reviewloop-dev-data-{ACCOUNT}-us-east-1"
     assert read_environment(Environment, variables) == Environment(
-        "reviewloop-dev", "label", DEV.dataset.max_text_chars, f"{data}/labeling-inputs/"
+        "reviewloop-dev", "label", DEV.dataset.max_text_chars, f"{data}/labeling-inputs/", "/reviewloop/dev/dataset"
     )
 
 

@@ -187,13 +187,14 @@ def test_the_flows_handler_passes_the_flows_role_to_sagemaker_only(template: Tem
             {
                 "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey",
                 "sagemaker:StartHumanLoop", "sagemaker:DescribeHumanLoop", "sqs:ReceiveMessage", "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes", "sqs:SendMessage",
+                "sqs:GetQueueAttributes", "sqs:SendMessage", "ssm:GetParameter", "s3:GetObject",
             },
         ),
         (
             "CollectReviewRole",
             {
-                "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey", "s3:PutObject",
+                "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey", "s3:PutObject", "s3:GetObject",
+                "ssm:GetParameter",
                 "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
             },
         ),

@@ -1,7 +1,7 @@
 """First step of the ``labeling`` state machine: is everything right that people will be paid for (see :mod:`.check`)?
 
-It also lays the worker page and the categories where the job reads them, under the digest of both. The content comes with the execution,
-so a deploy in the meantime changes nothing for a job that runs or is tried again.
+It also lays the worker page and the categories where the job reads them, under the digest of both. The page comes with the execution,
+and the categories are the names of the labels at this moment, so nothing changes for a job that runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from functools import cache
 from typing import Any
 
 from lambdas.common.clients import client
+from lambdas.common.current_labels import NoLabels, current_labels
 from lambdas.common.environment import read_environment
+from lambdas.common.labels import Labels
 from lambdas.common.observability import logger, tracer
 from lambdas.common.s3_uri import read_lines, split_uri
 from lambdas.labeling.check_manifest.check import InvalidInput, check_rows, job_name
@@ -26,6 +28,9 @@ class Environment:
     max_text_chars: int
     inputs_uri: str
     """S3 prefix, with ``/`` at its end, that the jobs' pages and categories lie below."""
+    dataset_parameter: str
+    labels: tuple[str, ...] = ()
+    """Set where ``dataset.labels`` pins them."""
 
 
 @cache
@@ -44,9 +49,16 @@ def _check(uri: str) -> int:
     return check_rows(lines, _environment().label_attribute, longest=_environment().max_text_chars)
 
 
-def _lay_inputs(page: str, labels: list[str]) -> dict[str, str]:
-    """Write page and label category file; an equal pair is written over itself."""
-    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": label} for label in labels]}, allow_nan=False)
+def _labels() -> Labels:
+    try:
+        return current_labels(_environment().dataset_parameter, _environment().labels)
+    except NoLabels as error:
+        raise InvalidInput(f"people cannot be asked: {error}") from None
+
+
+def _lay_inputs(page: str, labels: Labels) -> dict[str, str]:
+    """Write page and label category file; an equal pair is written over itself. The file holds what people see."""
+    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": name} for name in labels.shown]}, allow_nan=False)
     digest = hashlib.sha256(f"{page}\0{categories}".encode()).hexdigest()[:16]
     uris = {}
     for field, name, content in (("page_uri", "worker-template.liquid", page), ("categories_uri", "categories.json", categories)):
@@ -59,12 +71,13 @@ def _lay_inputs(page: str, labels: list[str]) -> dict[str, str]:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"name", "manifest_uri", "page", "labels"}`` -> ``{"job_name", "manifest_uri", "texts", "page_uri", "categories_uri"}``.
+    """``{"name", "manifest_uri", "page"}`` -> ``{"job_name", "manifest_uri", "texts", "page_uri", "categories_uri"}``.
 
     Raises:
-        InvalidInput: the name or the manifest cannot be used.
+        InvalidInput: the name or the manifest cannot be used, or nothing says which labels there are.
     """
     name = job_name(_environment().job_prefix, event["name"])
+    labels = _labels()
     texts = _check(event["manifest_uri"])
     logger.info("manifest checked", extra={"job_name": name, "texts": texts})
-    return {"job_name": name, "manifest_uri": event["manifest_uri"], "texts": texts, **_lay_inputs(event["page"], event["labels"])}
+    return {"job_name": name, "manifest_uri": event["manifest_uri"], "texts": texts, **_lay_inputs(event["page"], labels)}

@@ -11,6 +11,7 @@ from typing import Any
 
 from contracts.text import InvalidJson, kind, parse_json
 from lambdas.common.consolidation import Consolidation
+from lambdas.common.labels import Labels
 from lambdas.common.review import HumanAnswer
 from lambdas.common.worker_answer import chosen_label
 
@@ -19,12 +20,15 @@ class UnusablePayload(ValueError):
     """Ground Truth's payload file is no list of objects; the text says what it is. The job records it with every object of the batch."""
 
 
-def consolidate_objects(payload: Any, attribute: str, consolidation: Consolidation) -> list[dict[str, Any]]:
+def consolidate_objects(payload: Any, attribute: str, labels: Labels, consolidation: Consolidation) -> list[dict[str, Any]]:
     """The payload file's objects -> the response list.
 
     Each object's content is ``{attribute: {"label"|null, "votes", "agreement", "reason", "answers"}}``: an undecided text
     is in the output manifest too, with its reason, so that the number of rows never shrinks silently. An answer that cannot be read
     counts as one without a label; it costs the batch's other answers nothing.
+
+    Args:
+        labels: what people chose from. They saw names; labels and votes are ids.
 
     Raises:
         UnusablePayload: not a list of objects with a ``datasetObjectId``.
@@ -36,7 +40,7 @@ def consolidate_objects(payload: Any, attribute: str, consolidation: Consolidati
         if not isinstance(item, Mapping) or not isinstance(item.get("datasetObjectId"), str):
             raise UnusablePayload(f"entry {number} of the payload has no datasetObjectId: {json.dumps(item)[:80]}")
         annotations = item.get("annotations")
-        answers = [_answer(annotation) for annotation in annotations] if isinstance(annotations, list) else []
+        answers = [_answer(annotation, labels) for annotation in annotations] if isinstance(annotations, list) else []
         consolidated = consolidation.consolidate(answers)
         content = {
             "label": consolidated.label,
@@ -49,7 +53,7 @@ def consolidate_objects(payload: Any, attribute: str, consolidation: Consolidati
     return response
 
 
-def _answer(annotation: Any) -> HumanAnswer:
+def _answer(annotation: Any, labels: Labels) -> HumanAnswer:
     """Ground Truth gives no time per annotation, so ``seconds`` is 0."""
     given = annotation if isinstance(annotation, Mapping) else {}
     data = given.get("annotationData")
@@ -58,4 +62,4 @@ def _answer(annotation: Any) -> HumanAnswer:
         chosen = chosen_label(parse_json(content)) if isinstance(content, str) else None
     except InvalidJson:
         chosen = None
-    return HumanAnswer.given(given.get("workerId"), chosen)
+    return HumanAnswer.given(given.get("workerId"), labels.id_of(chosen))

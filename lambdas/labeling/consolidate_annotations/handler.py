@@ -8,6 +8,7 @@ from typing import Any
 
 from lambdas.common.clients import client
 from lambdas.common.consolidation import Plurality
+from lambdas.common.current_labels import current_labels
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger
 from lambdas.common.s3_uri import read_json
@@ -16,7 +17,9 @@ from lambdas.labeling.consolidate_annotations.annotations import consolidate_obj
 
 @dataclass(frozen=True)
 class Environment:
-    labels: tuple[str, ...]
+    dataset_parameter: str
+    labels: tuple[str, ...] = ()
+    """Set where ``dataset.labels`` pins them."""
 
 
 @cache
@@ -27,4 +30,5 @@ def _environment() -> Environment:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
     payload = read_json(client("s3"), event["payload"]["s3Uri"])
-    return consolidate_objects(payload, event["labelAttributeName"], Plurality(_environment().labels))
+    labels = current_labels(_environment().dataset_parameter, _environment().labels)
+    return consolidate_objects(payload, event["labelAttributeName"], labels, Plurality(labels.ids))

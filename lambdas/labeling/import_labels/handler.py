@@ -11,6 +11,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lambdas.common.clients import client, prediction_store
+from lambdas.common.current_labels import current_labels
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.prediction_store import PredictionStore
@@ -23,8 +24,10 @@ from lambdas.labeling.import_labels.manifest import read_rows
 class Environment:
     predictions_table: str
     capture_bucket: str
-    labels: tuple[str, ...]
     retention_days: int
+    dataset_parameter: str
+    labels: tuple[str, ...] = ()
+    """Set where ``dataset.labels`` pins them."""
 
 
 @cache
@@ -67,7 +70,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         retention=timedelta(days=environment.retention_days),
         clock=lambda: datetime.now(UTC),
     )
-    count = importing.run(read_rows(_lines(event), event["attribute"], environment.labels))
+    labels = current_labels(environment.dataset_parameter, environment.labels)
+    count = importing.run(read_rows(_lines(event), event["attribute"], labels))
     metrics.add_metric("LabelsImported", MetricUnit.Count, count.labels_stored)
     metrics.add_metric("LabelRowsWithoutLabel", MetricUnit.Count, count.failed + count.unusable)
     for problem in count.problems:

@@ -1,7 +1,8 @@
 """Rows of a labelling job's output manifest, whichever consolidation wrote them.
 
-Our own consolidation writes an object; AWS's built-in one writes the index of the class, as a number or as text, with
-the name in the metadata. The built-in ``confidence`` is ignored: with one worker it is 0.00 for a perfectly good label.
+Our own consolidation writes an object with label ids; AWS's built-in one writes the index of the class, as a number or as
+text, with the name that people saw in the metadata. The built-in ``confidence`` is ignored: with one worker it is 0.00 for a perfectly
+good label.
 
 Source: SageMaker developer guide, "Output Data".
 """
@@ -9,12 +10,13 @@ Source: SageMaker developer guide, "Output Data".
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from contracts.text import checked_text, json_lines, kind, parse_json
+from lambdas.common.labels import Labels, listed
 from lambdas.common.review import PREDICTION_ID_FORM, Consolidated, HumanAnswer, is_prediction_id, shown
 
 PREDICTION_ID = "prediction-id"
@@ -49,13 +51,13 @@ class RowWithoutLabel:
     failed: bool
 
 
-def read_rows(lines: Iterable[bytes], attribute: str, labels: Sequence[str]) -> Iterator[LabeledRow | RowWithoutLabel]:
+def read_rows(lines: Iterable[bytes], attribute: str, labels: Labels) -> Iterator[LabeledRow | RowWithoutLabel]:
     """Every row of the manifest: undecided ones, failed ones and unreadable ones too, so that none vanishes.
 
     Args:
         lines: end at ``\\n`` only.
         attribute: the job's label attribute name.
-        labels: the job's categories, in order.
+        labels: the job's categories.
     """
     for number, line in json_lines(lines):
         try:
@@ -65,7 +67,7 @@ def read_rows(lines: Iterable[bytes], attribute: str, labels: Sequence[str]) -> 
             yield RowWithoutLabel(number, shown(what, longest=_LONGEST_REASON), failed=False)
 
 
-def _row(number: int, row: Any, attribute: str, labels: Sequence[str]) -> LabeledRow | RowWithoutLabel:
+def _row(number: int, row: Any, attribute: str, labels: Labels) -> LabeledRow | RowWithoutLabel:
     if not isinstance(row, Mapping):
         raise TypeError(f"must be an object, not {kind(row)}")
     metadata = row[f"{attribute}-metadata"]
@@ -111,11 +113,11 @@ def _answers(given: Any) -> Iterator[HumanAnswer]:
             yield HumanAnswer.given(answer.get("worker_id"), answer.get("label"))
 
 
-def _own(value: Mapping[str, Any], labels: Sequence[str]) -> Consolidated:
+def _own(value: Mapping[str, Any], labels: Labels) -> Consolidated:
     label, votes, agreement = value["label"], value["votes"], value["agreement"]
-    if label is not None and label not in labels:
-        return _undecided(f"label {str(label)[:80]!r} is not one of {', '.join(labels)}")
-    if not isinstance(votes, Mapping) or not all(_is_count(count) and name in labels for name, count in votes.items()):
+    if label is not None and label not in labels.ids:
+        return _undecided(f"label {str(label)[:80]!r} is not one of {listed(labels.ids)}")
+    if not isinstance(votes, Mapping) or not all(_is_count(count) and name in labels.ids for name, count in votes.items()):
         raise ValueError(f"votes {str(votes)[:80]} must be an object of labels and whole numbers up to {_MOST_VOTES}")
     if isinstance(agreement, bool) or not isinstance(agreement, int | float) or not 0 <= agreement <= 1:
         raise ValueError(f"agreement {str(agreement)[:80]} must be a number within 0..1")
@@ -126,13 +128,14 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_VOTES
 
 
-def _built_in(value: Any, metadata: Mapping[str, Any], labels: Sequence[str]) -> Consolidated:
+def _built_in(value: Any, metadata: Mapping[str, Any], labels: Labels) -> Consolidated:
     label = metadata.get("class-name")
     if label is None and value is not None:
-        text = str(value)
-        label = labels[int(text)] if text.isascii() and text.isdigit() and len(text) < 4 and int(text) < len(labels) else value
-    if label not in labels:
-        return _undecided(f"label {str(label)[:80]!r} is not one of {', '.join(labels)}")
+        text, ids = str(value), labels.ids
+        label = ids[int(text)] if text.isascii() and text.isdigit() and len(text) < 4 and int(text) < len(ids) else value
+    label = labels.id_of(label) if isinstance(label, str) else label
+    if label not in labels.ids:
+        return _undecided(f"label {str(label)[:80]!r} is not one of {listed(labels.ids)}")
     return Consolidated(str(label), {str(label): 1}, 1.0, "the service's own consolidation; single votes are not in the manifest")
 
 

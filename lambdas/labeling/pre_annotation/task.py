@@ -5,17 +5,18 @@ Source: SageMaker developer guide, "Pre-annotation Lambda function".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from contracts.text import InvalidText, checked_text, kind
+from lambdas.common.labels import Labels
 
 
 class UnusableRow(ValueError):
     """The manifest row has no text to show; Ground Truth records the reason with the row."""
 
 
-def worker_task(event: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+def worker_task(event: Mapping[str, Any], labels: Labels) -> dict[str, Any]:
     """Pre-annotation request -> response.
 
     Raises:
@@ -29,4 +30,4 @@ def worker_task(event: Mapping[str, Any], labels: Sequence[str]) -> dict[str, An
         text = checked_text("source", row["source"])
     except InvalidText as error:
         raise UnusableRow(str(error)) from None
-    return {"taskInput": {"text": text, "labels": list(labels)}, "isHumanAnnotationRequired": True}
+    return {"taskInput": {"text": text, **labels.task_fields()}, "isHumanAnnotationRequired": True}

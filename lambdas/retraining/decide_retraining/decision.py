@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from lambdas.common.labels import listed
+
 MOST_FAILURES = 3
 """After as many failed executions over the same labels a person must look: a fourth would fail alike."""
 MOST_TAKEN = 10
@@ -46,7 +48,7 @@ def changed_labels(settings: Sequence[str], dataset: Sequence[str]) -> Decision 
     """A refusal, naming the labels, when people are asked for other labels than the current dataset version has.
 
     Args:
-        settings: ``dataset.labels`` as deployed: what people can answer.
+        settings: ``dataset.labels`` as deployed where it pins them: what people can answer.
         dataset: labels of the current dataset version, which are the champion's.
     """
     added, gone = (sorted(set(one) - set(other)) for one, other in ((settings, dataset), (dataset, settings)))
@@ -54,13 +56,14 @@ def changed_labels(settings: Sequence[str], dataset: Sequence[str]) -> Decision 
         return None
     parts = []
     if added:
-        parts.append(f"{', '.join(added)} in the settings only, so the model never answers it and people's answers for it are left out")
+        parts.append(f"{listed(added)} in the settings only, so the model never answers it and people's answers for it are left out")
     if gone:
-        parts.append(f"{', '.join(gone)} in the dataset only, so the model answers it and people cannot")
+        parts.append(f"{listed(gone)} in the dataset only, so the model answers it and people cannot")
     return Decision(
         False,
         f"dataset.labels of the settings are not those of the current dataset version: {'; '.join(parts)}. "
-        "Upload a first version with the new labels and tune from the base model, or take dataset.labels back (docs/operations.md)",
+        "Leave dataset.labels out or correct it, and deploy; or upload a first version with these labels and tune from the base model "
+        "(docs/operations.md)",
     )
 
 

@@ -33,7 +33,7 @@ from lambdas.retraining.decide_retraining.decision import (
 from lambdas.retraining.new_labels import labels_since
 
 MOST_NAMED = 30
-"""Labels that are named at most; a dataset has at most twenty."""
+"""Unknown labels that are named at most."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Environment:
     dataset_parameter: str
     min_new_labels: int
     lookback_days: int
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    """Set where ``dataset.labels`` pins them."""
 
 
 @cache
@@ -72,7 +73,8 @@ def _decide(event: dict[str, Any]) -> Decision:
         return Decision(False, "there is no dataset yet")
     where = f"{uri}/manifest.json"
     manifest = Manifest.parse(read_bytes(client("s3"), where), where)
-    changed, watermark = changed_labels(environment.labels, manifest.labels), manifest.watermark
+    # Without pinned labels people choose from the version's own.
+    changed, watermark = changed_labels(environment.labels or manifest.labels, manifest.labels), manifest.watermark
     metrics.add_metric("LabelSetChanged", MetricUnit.Count, 0 if changed is None else 1)
     if changed is not None:
         logger.error("the label set has changed", extra={"reason": changed.reason})

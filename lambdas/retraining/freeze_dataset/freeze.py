@@ -17,6 +17,7 @@ from contracts.dataset_files import write_version
 from contracts.groups import group_of
 from contracts.names import RECENT, RECENT_UNSURE
 from contracts.text import InvalidText, checked_text
+from lambdas.common.labels import listed
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewReason
 from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
@@ -185,8 +186,8 @@ def unknown_labels(unknown: Mapping[str, int], known: Sequence[str]) -> str:
     named = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))[:MOST_NAMED_LABELS]
     said = ", ".join(f"{count} have the label {label!r}" for label, count in named)
     return (
-        f"; {said}, but the dataset's labels are {', '.join(known)}: "
-        "a changed dataset.labels needs a new first dataset version with these labels (docs/operations.md)"
+        f"; {said}, but the dataset's labels are {listed(known)}: "
+        "new labels need a new first dataset version that has them (docs/operations.md)"
     )
 
 

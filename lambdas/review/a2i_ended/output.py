@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lambdas.common.labels import Labels
 from lambdas.common.review import HumanAnswer
 from lambdas.common.worker_answer import chosen_label
 
@@ -22,7 +23,9 @@ class UnreadableOutput(ValueError):
 
 
 def answers(output: Any) -> tuple[HumanAnswer, ...]:
-    """Every answer; one without a readable choice has no label.
+    """Every answer, by the id of its label; one without a readable choice has no label.
+
+    The task was made with names to show and the ids behind them, and ``inputContent`` still has both.
 
     Raises:
         UnreadableOutput: it is no object with a list ``humanAnswers`` (which may be missing or null).
@@ -30,8 +33,11 @@ def answers(output: Any) -> tuple[HumanAnswer, ...]:
     given = (output.get("humanAnswers") or []) if isinstance(output, Mapping) else None
     if not isinstance(given, list):
         raise UnreadableOutput(f"output.json must be an object with a list of humanAnswers, not {json.dumps(output)[:80]}")
-    return tuple(_answer(answer if isinstance(answer, Mapping) else {}) for answer in given)
+    labels = Labels.of_task(output.get("inputContent")) if isinstance(output, Mapping) else None
+    return tuple(_answer(answer if isinstance(answer, Mapping) else {}, labels) for answer in given)
 
 
-def _answer(answer: Mapping[str, Any]) -> HumanAnswer:
-    return HumanAnswer.given(answer.get("workerId"), chosen_label(answer.get("answerContent")), answer.get("timeSpentInSeconds"))
+def _answer(answer: Mapping[str, Any], labels: Labels | None) -> HumanAnswer:
+    chosen = chosen_label(answer.get("answerContent"))
+    label = chosen if labels is None else labels.id_of(chosen)
+    return HumanAnswer.given(answer.get("workerId"), label, answer.get("timeSpentInSeconds"))

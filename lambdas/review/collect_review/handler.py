@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.consolidation import Plurality
+from lambdas.common.current_labels import current_labels
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.review import ReviewRequest
@@ -33,7 +34,9 @@ class Environment:
     predictions_table: str
     dead_letter_queue_url: str
     capture_bucket: str
-    labels: tuple[str, ...]
+    dataset_parameter: str
+    labels: tuple[str, ...] = ()
+    """Set where ``dataset.labels`` pins them."""
 
 
 @cache
@@ -41,12 +44,12 @@ def _environment() -> Environment:
     return read_environment(Environment)
 
 
-@cache
 def _ports() -> Ports:
+    """Raises NoLabels: nothing says which labels there are."""
     environment = _environment()
     return Ports(
         store=prediction_store(environment.predictions_table),
-        consolidation=Plurality(environment.labels),
+        consolidation=Plurality(current_labels(environment.dataset_parameter, environment.labels).ids),
         write_ground_truth=_write_ground_truth,
         send_dead_letter=_send_dead_letter,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -13,7 +13,9 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from lambdas.common.clients import client, prediction_store
+from lambdas.common.current_labels import current_labels
 from lambdas.common.environment import read_environment
+from lambdas.common.labels import Labels
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.review import InvalidRequest, ReviewRequest, shown
@@ -23,7 +25,7 @@ from lambdas.review.start_review.start import Outcome, give_up, start
 
 _METRIC = {Outcome.STARTED: "ReviewsStarted", Outcome.DROPPED: "ReviewRequestsDropped", Outcome.REFUSED: "ReviewsRefused"}
 
-STARTERS: Mapping[str, Callable[[str, Sequence[str]], ReviewStarter]] = {"a2i": a2i.starter}
+STARTERS: Mapping[str, Callable[[str, Labels], ReviewStarter]] = {"a2i": a2i.starter}
 """Backend -> its starter, made of the target and of the labels that people choose from."""
 
 
@@ -35,8 +37,10 @@ class Environment:
     """A key of :data:`STARTERS`."""
     review_target: str
     """What the backend is asked through; each backend has its own kind."""
-    labels: tuple[str, ...]
     max_receives: int
+    dataset_parameter: str
+    labels: tuple[str, ...] = ()
+    """Set where ``dataset.labels`` pins them."""
 
 
 @cache
@@ -48,9 +52,11 @@ def _store() -> PredictionStore:
     return prediction_store(_environment().predictions_table)
 
 
-@cache
 def _starter() -> ReviewStarter:
-    return STARTERS[_environment().review_backend](_environment().review_target, _environment().labels)
+    """Raises NoLabels: nobody can be asked before there are labels; the message comes back until there are, or until it is given up."""
+    environment = _environment()
+    labels = current_labels(environment.dataset_parameter, environment.labels)
+    return STARTERS[environment.review_backend](environment.review_target, labels)
 
 
 def _send_dead_letter(request: ReviewRequest, reason: str) -> None:

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from lambdas.common.labels import Labels
 from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction
 from lambdas.common.review import Consolidated, HumanAnswer, ReviewReason, ReviewRequest, ReviewState
 
 PREDICTION_ID = "0123456789abcdef0123456789abcdef"
 LABELS = ("negative", "neutral", "positive")
+CHOICES = Labels.of(LABELS)
+NAMED = Labels.of(LABELS, {"positive": "Sehr gut!", "negative": "悪い"})
+"""The same labels, two of which people see by another name."""
 CONTEXT = SimpleNamespace(
     function_name="f",
     memory_limit_in_mb=128,

@@ -125,6 +125,10 @@ def test_a_word_is_reserved_only_where_it_is_used(tmp_path: Path) -> None:
 BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     # sections; then section, values and what is allowed, all of which the message has
     ({"dataset": {"labels": ["a", "a"]}}, ["dataset:", "['a', 'a']", "every label must differ"]),
+    (
+        {"dataset": {"labels": [f"label-of-many-{number}" for number in range(200)]}},
+        ["dataset:", "200 labels of 3489 characters", "3000 fit", "leave dataset.labels out"],
+    ),
     ({"network": {"mode": "vpc"}}, ["network:", "network.mode 'vpc'", "at least one subnet_ids"]),
     ({"network": {"mode": "vpc", "subnet_ids": ["subnet-1"]}}, ["network:", "at least one subnet_ids and one security_group_ids"]),
     ({"network": {"subnet_ids": ["subnet-1"]}}, ["network:", "remove them"]),

@@ -61,7 +61,7 @@ def test_every_setting_has_its_row() -> None:
     ("field", "default", "bounds"),
     [
         ("stage", "required", "`^[a-z][a-z0-9]{1,7}$`"),
-        ("dataset.labels", "[negative, neutral, positive]", "2 to 20, each: `^[a-z][a-z0-9_-]{0,30}$`"),
+        ("dataset.labels", "null", "2 to 200, each: `^[a-z][a-z0-9_-]{0,30}$` or null"),
         ("tuning.strategy", "Bayesian", "Random, Bayesian, Hyperband"),
         ("tuning.layers", "[3, 4, 6]", "1 to any number, each: 3, 4, 6"),
         ("tuning.trained_layers", "[2, all]", r"1 to 10, each: `^([1-9]\|all)$`"),

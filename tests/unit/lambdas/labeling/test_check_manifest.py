@@ -15,6 +15,8 @@ from botocore.response import StreamingBody
 from botocore.session import get_session
 from botocore.stub import ANY, Stubber
 
+from lambdas.common.current_labels import NoLabels
+from lambdas.common.labels import Labels
 from lambdas.common.s3_uri import newline_ended
 from lambdas.labeling.check_manifest import handler as entry
 from lambdas.labeling.check_manifest.check import InvalidInput, check_rows, job_name
@@ -133,7 +135,8 @@ def test_lines_end_at_line_feeds_only_wherever_the_chunks_do(size: int) -> None:
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    environment = entry.Environment(PREFIX, "label", 100, "s3://data/labeling-inputs/")
+    environment = entry.Environment(PREFIX, "label", 100, "s3://data/labeling-inputs/", "/reviewloop/dev/dataset")
+    monkeypatch.setattr(entry, "current_labels", lambda parameter, pinned: Labels.of(("a", "b"), {"b": "B & b"}))
     monkeypatch.setattr(entry, "_environment", lambda: environment)
     monkeypatch.setattr(entry, "client", lambda service: client)
     with Stubber(client) as stub:
@@ -142,7 +145,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 def given(**changes: Any) -> dict[str, Any]:
-    return {"name": "first", "manifest_uri": "s3://data/manifests/one.jsonl", "page": "<p>", "labels": ["a", "b"], **changes}
+    return {"name": "first", "manifest_uri": "s3://data/manifests/one.jsonl", "page": "<p>", **changes}
 
 
 def holds(s3: Stubber, body: bytes) -> None:
@@ -155,9 +158,11 @@ def laid(s3: Stubber) -> None:
         s3.add_response("put_object", {}, {"Bucket": "data", "Key": ANY, "Body": ANY})
 
 
-def test_page_and_categories_lie_under_the_digest_of_their_content(s3: Stubber) -> None:
+def test_page_and_categories_lie_under_the_digest_of_their_content(s3: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = []
-    for event in (given(), given(), given(page="<b>"), given(labels=["b", "a"])):
+    same, renamed = Labels.of(("a", "b")), Labels.of(("a", "b"), {"b": "B"})
+    for event, labels in ((given(), same), (given(), same), (given(page="<b>"), same), (given(), renamed)):
+        monkeypatch.setattr(entry, "_labels", lambda labels=labels: labels)
         holds(s3, row() + b"\n" + row(source="two"))
         laid(s3)
         outputs.append(entry.handler(event, CONTEXT))
@@ -166,6 +171,24 @@ def test_page_and_categories_lie_under_the_digest_of_their_content(s3: Stubber) 
     assert (first["job_name"], first["manifest_uri"], first["texts"]) == ("reviewloop-dev-first", "s3://data/manifests/one.jsonl", 2)
     assert len({(one["page_uri"], one["categories_uri"]) for one in (first, other_page, other_labels)}) == 3
     assert first["page_uri"].startswith("s3://data/labeling-inputs/")
+
+
+def test_the_categories_are_what_people_see(s3: Stubber) -> None:
+    holds(s3, row())
+    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": "a"}, {"label": "B & b"}]})
+    s3.add_response("put_object", {}, {"Bucket": "data", "Key": ANY, "Body": b"<p>"})
+    s3.add_response("put_object", {}, {"Bucket": "data", "Key": ANY, "Body": categories.encode()})
+    assert entry.handler(given(), CONTEXT)["texts"] == 1
+
+
+@pytest.mark.usefixtures("s3")
+def test_before_the_first_dataset_version_the_cause_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(parameter: str, pinned: tuple[str, ...]) -> Labels:
+        raise NoLabels("there is no dataset version yet: upload one")
+
+    monkeypatch.setattr(entry, "current_labels", nothing)
+    with pytest.raises(InvalidInput, match="people cannot be asked: there is no dataset version yet: upload one"):
+        entry.handler(given(), CONTEXT)
 
 
 def test_nothing_is_laid_for_an_input_that_cannot_be_used(s3: Stubber) -> None:

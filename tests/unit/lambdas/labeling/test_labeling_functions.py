@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from review_fakes import LABELS, PREDICTION_ID, FakeStore, prediction
+from review_fakes import CHOICES, LABELS, NAMED, PREDICTION_ID, FakeStore, prediction
 
 from lambdas.common.consolidation import Plurality
 from lambdas.common.ground_truth import ground_truth_key
@@ -29,8 +29,11 @@ def pre_annotation_request(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_worker_page_gets_the_same_input_as_in_a_review() -> None:
-    answer = worker_task(pre_annotation_request({"source": "Great <b>fun</b>", "prediction-id": PREDICTION_ID}), LABELS)
-    assert answer == {"taskInput": {"text": "Great <b>fun</b>", "labels": list(LABELS)}, "isHumanAnnotationRequired": True}
+    answer = worker_task(pre_annotation_request({"source": "Great <b>fun</b>", "prediction-id": PREDICTION_ID}), NAMED)
+    assert answer == {
+        "taskInput": {"text": "Great <b>fun</b>", "labels": ["悪い", "neutral", "Sehr gut!"], "labelIds": list(LABELS)},
+        "isHumanAnnotationRequired": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -39,11 +42,11 @@ def test_the_worker_page_gets_the_same_input_as_in_a_review() -> None:
 )
 def test_a_row_without_a_text_that_people_can_read_is_refused(row: Any) -> None:
     with pytest.raises(UnusableRow, match="source"):
-        worker_task(pre_annotation_request(row), LABELS)
+        worker_task(pre_annotation_request(row), CHOICES)
 
 
 def test_people_see_an_accent_in_one_form() -> None:
-    assert worker_task(pre_annotation_request({"source": "cafe\u0301"}), LABELS)["taskInput"]["text"] == "café"
+    assert worker_task(pre_annotation_request({"source": "cafe\u0301"}), CHOICES)["taskInput"]["text"] == "café"
 
 
 # -- consolidation ---------------------------------------------------------------------------------
@@ -68,7 +71,7 @@ def test_each_object_gets_its_label_votes_and_reason_under_the_jobs_attribute() 
         annotated("2", "not json", "{}"),
         annotated("3"),
     ]
-    response = consolidate_objects(payload, "label", Plurality(LABELS))
+    response = consolidate_objects(payload, "label", CHOICES, Plurality(LABELS))
     contents = {one["datasetObjectId"]: one["consolidatedAnnotation"]["content"] for one in response}
     assert {key: set(content) for key, content in contents.items()} == {key: {"label"} for key in "0123"}
     assert contents["0"]["label"] == {
@@ -94,16 +97,33 @@ def test_each_object_gets_its_label_votes_and_reason_under_the_jobs_attribute() 
 ])  # fmt: skip
 def test_an_answer_that_cannot_be_read_costs_the_batch_nothing(annotations: Any) -> None:
     payload = [{"datasetObjectId": "0", "annotations": annotations}, annotated("1", choice("positive"))]
-    odd, good = (one["consolidatedAnnotation"]["content"]["label"] for one in consolidate_objects(payload, "label", Plurality(LABELS)))
+    odd, good = (
+        one["consolidatedAnnotation"]["content"]["label"] for one in consolidate_objects(payload, "label", CHOICES, Plurality(LABELS))
+    )
     assert (odd["label"], good["label"]) == (None, "positive")
     assert len(odd["answers"]) == (len(annotations) if isinstance(annotations, list) else 0)
     json.dumps([odd, good], ensure_ascii=False).encode()
 
 
+def test_people_choose_names_and_the_manifest_has_ids() -> None:
+    payload = [annotated("0", choice("Sehr gut!"), choice("悪い"), choice("positive"))]
+    [content] = [
+        one["consolidatedAnnotation"]["content"]["label"] for one in consolidate_objects(payload, "label", NAMED, Plurality(LABELS))
+    ]
+    assert (content["label"], content["votes"]) == ("positive", {"negative": 1, "positive": 2})
+    assert [answer["label"] for answer in content["answers"]] == ["positive", "negative", "positive"]
+
+
+def test_the_services_own_consolidation_names_what_people_saw() -> None:
+    [row] = read_rows([line(2, metadata={"class-name": "Sehr gut!"})], "label", NAMED)
+    assert isinstance(row, LabeledRow)
+    assert (row.consolidated.label, row.consolidated.votes) == ("positive", {"positive": 1})
+
+
 @pytest.mark.parametrize("payload", [None, {}, "x", [3], [{}], [{"datasetObjectId": 3, "annotations": []}]])
 def test_a_payload_that_is_none_is_named(payload: Any) -> None:
     with pytest.raises(UnusablePayload, match="payload"):
-        consolidate_objects(payload, "label", Plurality(LABELS))
+        consolidate_objects(payload, "label", CHOICES, Plurality(LABELS))
 
 
 # -- the output manifest ---------------------------------------------------------------------------
@@ -122,7 +142,7 @@ def own(label: str | None, **votes: int) -> dict[str, Any]:
 
 
 def read(*lines: bytes) -> list[LabeledRow | RowWithoutLabel]:
-    return list(read_rows(lines, "label", LABELS))
+    return list(read_rows(lines, "label", CHOICES))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +234,7 @@ class Import:
     def run(self, *lines: bytes) -> Count:
         ticks = iter(NOW + timedelta(seconds=second) for second in range(1_000))
         importing = LabelImport(self.store, self.ground_truth.__setitem__, "ground-truth:first", timedelta(days=90), lambda: next(ticks))
-        return importing.run(read_rows(lines, "label", LABELS))
+        return importing.run(read_rows(lines, "label", CHOICES))
 
 
 def test_a_text_without_a_prediction_becomes_a_record_of_its_own() -> None:

@@ -123,7 +123,7 @@ def test_a_changed_label_set_is_told_by_name() -> None:
     assert decision.reason.startswith(
         "dataset.labels of the settings are not those of the current dataset version: "
         "c in the settings only, so the model never answers it and people's answers for it are left out; "
-        "b in the dataset only, so the model answers it and people cannot. Upload a first version"
+        "b in the dataset only, so the model answers it and people cannot. Leave dataset.labels out or correct it, and deploy"
     )
 
 

@@ -319,7 +319,7 @@ def test_labels_that_the_dataset_does_not_know_are_named_in_the_reason() -> None
     assert skipped == Skipped(
         "none of the 6 new labels is for a text that may be trained on; "
         "5 have the label 'mixed', 1 have the label 'angry', but the dataset's "
-        "labels are negative, neutral, positive: a changed dataset.labels needs a new first dataset version with these labels "
+        "labels are negative, neutral, positive: new labels need a new first dataset version that has them "
         "(docs/operations.md)"
     )
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from review_fakes import LABELS, PREDICTION_ID, prediction
+from review_fakes import NAMED, PREDICTION_ID, prediction
 from service_models import problems
 
 from lambdas.common.review import InvalidRequest, ReviewRequest, parse_review_id
@@ -24,7 +24,16 @@ EXPECTED = {
     "HumanLoopName": LOOP,
     "FlowDefinitionArn": FLOW,
     "HumanLoopInput": {
-        "InputContent": json.dumps({"text": "Not bad at all", "labels": list(LABELS), "predictionId": PREDICTION_ID, "attempt": 1})
+        "InputContent": json.dumps(
+            {
+                "text": "Not bad at all",
+                "labels": ["悪い", "neutral", "Sehr gut!"],
+                "labelIds": ["negative", "neutral", "positive"],
+                "predictionId": PREDICTION_ID,
+                "attempt": 1,
+            },
+            ensure_ascii=False,
+        )
     },
 }
 DESCRIBED = {
@@ -38,7 +47,7 @@ DESCRIBED = {
 
 def backend() -> tuple[A2iStarter, Stubber]:
     client = boto3.client("sagemaker-a2i-runtime", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    return A2iStarter(client, FLOW, LABELS), Stubber(client)
+    return A2iStarter(client, FLOW, NAMED), Stubber(client)
 
 
 def test_a_loop_is_started_under_the_name_of_prediction_and_attempt() -> None:

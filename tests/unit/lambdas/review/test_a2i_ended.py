@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
-from review_fakes import CONTEXT, PREDICTION_ID
+from review_fakes import CONTEXT, LABELS, NAMED, PREDICTION_ID
 
 from lambdas.common.observability import metrics
 from lambdas.common.review import HumanAnswer
@@ -148,6 +148,22 @@ def test_every_answer_is_read_and_an_unreadable_one_has_no_label() -> None:
         ("a", "positive"), ("b", None), ("c", None), ("d", None), ("e", None), ("f", "neutral"),
     ]  # fmt: skip
     assert [one.seconds for one in read] == [4.5, 4.5, 4.5, 4.5, 4.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("shown", "label"), [("Sehr gut!", "positive"), ("positive", "positive"), ("neutral", "neutral"), ("unknown", "unknown")]
+)
+def test_what_people_saw_becomes_the_id_that_the_task_was_made_with(shown: str, label: str) -> None:
+    [read] = answers({**output(shown), "inputContent": {"text": "x", **NAMED.task_fields()}})
+    assert read.label == label
+
+
+@pytest.mark.parametrize(
+    "content", [None, "x", {}, {"labels": "x"}, {"labels": ["a"], "labelIds": []}, {"labels": [1]}, {"labels": list(LABELS)}]
+)
+def test_an_answer_to_a_task_of_before_there_were_names_is_an_id_already(content: Any) -> None:
+    [read] = answers({**output("positive"), "inputContent": content})
+    assert read.label == "positive"
 
 
 @pytest.mark.parametrize("output", [{}, {"humanAnswers": []}, {"humanAnswers": None}])

@@ -271,7 +271,7 @@ def record(number: int, body: str) -> dict[str, Any]:
 
 def test_ground_truth_goes_to_the_capture_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     put: list[dict[str, Any]] = []
-    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("table", "https://queue", "capture", LABELS))
+    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("table", "https://queue", "capture", "/reviewloop/dev/dataset"))
     monkeypatch.setattr(entry, "client", lambda service: SimpleNamespace(put_object=lambda **request: put.append(request)))
     entry._write_ground_truth(KEY, b"{}\n")
     assert put == [{"Bucket": "capture", "Key": KEY, "Body": b"{}\n", "ContentType": "application/jsonlines"}]

@@ -144,7 +144,7 @@ def message(number: int, body: str, receives: int = 1) -> dict[str, Any]:
 def deliver(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(metrics.provider, "namespace", "test")
     monkeypatch.setattr(metrics.provider, "service", "test")
-    environment = entry.Environment("table", "https://queue", "a2i", "arn", ("negative", "positive"), max_receives=5)
+    environment = entry.Environment("table", "https://queue", "a2i", "arn", 5, "/reviewloop/dev/dataset")
     monkeypatch.setattr(entry, "_environment", lambda: environment)
 
     def run_batch(store: FakeStore, starter: FakeStarter, *messages: dict[str, Any]) -> list[str]:

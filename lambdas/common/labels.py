@@ -1,0 +1,61 @@
+"""Labels as functions know them: ids everywhere, names for people. Pure; :mod:`lambdas.common.current_labels` says which there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.labels import name_of
+
+LABELS, LABEL_IDS = "labels", "labelIds"
+"""Fields of a task's input: what people see, in order, and the id of each. A task of before there were names has the first alone."""
+MOST_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What people may choose, in the order shown: the ids, and as many names, no two of which are equal."""
+
+    ids: tuple[str, ...]
+    shown: tuple[str, ...]
+
+    @classmethod
+    def of(cls, ids: Sequence[str], names: Mapping[str, str] | None = None) -> Labels:
+        """``names``: id -> name. Where two labels have one name, or one has the id of another for its name, the id is added to it."""
+        wanted = [name_of(label, names or {}) for label in ids]
+        often, known = Counter(wanted), set(ids)
+        shown = [
+            name if often[name] == 1 and (name == label or name not in known) else f"{name} ({label})"
+            for label, name in zip(ids, wanted, strict=True)
+        ]
+        # A third label may have just that for its name; then nothing but the ids is sure to differ.
+        return cls(tuple(ids), tuple(shown if len(set(shown)) == len(shown) else ids))
+
+    @classmethod
+    def of_task(cls, task_input: Any) -> Labels | None:
+        """The labels that a task was made with, or None: it has none, or they cannot be read."""
+        given = task_input if isinstance(task_input, Mapping) else {}
+        shown = given.get(LABELS)
+        ids = given.get(LABEL_IDS, shown)
+        if not isinstance(shown, list) or not isinstance(ids, list) or len(shown) != len(ids):
+            return None
+        return cls(tuple(ids), tuple(shown)) if all(isinstance(item, str) for item in (*shown, *ids)) else None
+
+    def task_fields(self) -> dict[str, list[str]]:
+        """What a task's input says of the labels. The worker template shows :data:`LABELS`, and an answer is one of them."""
+        return {LABELS: list(self.shown), LABEL_IDS: list(self.ids)}
+
+    def id_of(self, answer: str | None) -> str | None:
+        """The id of what somebody chose. An id is one too, and anything else stays as it is: it is no label, and counts for nothing."""
+        if answer is None or answer in self.ids:
+            return answer
+        return dict(zip(self.shown, self.ids, strict=True)).get(answer, answer)
+
+
+def listed(labels: Iterable[str]) -> str:
+    """Labels for a message: the first ten, and how many more there are."""
+    every = list(labels)
+    more = len(every) - MOST_NAMED
+    return ", ".join(every) if more <= 0 else f"{', '.join(every[:MOST_NAMED])} and {more} more"
