@@ -1,21 +1,23 @@
 """Evaluate a candidate on the frozen test set: the entry point of an evaluation (processing) job.
 
-Writes ``evaluation.json`` (docs/contracts.md) and ``predictions.jsonl``.
+Writes ``evaluation.json`` (docs/contracts.md), ``predictions.jsonl``, and a report of the data as ``report.json`` and ``report.html``.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.dataset import InvalidDataset, ReferenceText, Row
+from contracts.dataset import SPLITS, InvalidDataset, ReferenceText, Row
 from contracts.dataset_files import KEY_EXAMPLES, file_name, read_manifest, read_rows
 from contracts.names import RECENT_UNSURE
 from model_code.archive import unpacked
@@ -23,19 +25,39 @@ from model_code.calibration import expected_calibration_error
 from model_code.drift_baseline import baseline_of, read_reference, unusable
 from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
+from model_code.report.content import Evaluated, report_content
+from model_code.report.page import page
 from model_code.scoring import Labels, Resamples, class_scores, grouped_share, paired_difference, scores
+from model_code.tokens import Tokens
 
 SCHEMA_VERSION = 3
 RESAMPLES = 4_000
 MOST_WRONG, LONGEST_TEXT = 50, 120
 """Key examples that are named, and characters of each."""
+MOST_COUNTED = 5_000
+"""Texts of one split whose word pieces are counted for the report."""
 
 
-def answer_all(archive: Path, rows: Sequence[Row | ReferenceText]) -> tuple[list[dict[str, Any]], str]:
-    """The answers of a model artifact, through the same code that serves it, and what its out-of-vocabulary rate counts."""
+@dataclass(frozen=True)
+class Answered:
+    """A model's answers, what its out-of-vocabulary rate counts, and the word pieces (of some) of the texts of each split."""
+
+    answers: list[dict[str, Any]]
+    oov_basis: str
+    max_length: int
+    lengths: dict[str, NDArray[np.int32]]
+
+
+def answer_all(archive: Path, rows: Sequence[Row | ReferenceText], counted: Mapping[str, Sequence[Row]] | None = None) -> Answered:
+    """The answers of a model artifact, through the same code that serves it; the word pieces of the rows ``counted`` are counted."""
     with unpacked(archive) as folder:
         model = model_fn(str(folder))
-        return model.predict([row.text for row in rows]), model.oov_basis
+        answers = model.predict([row.text for row in rows])
+        lengths = {
+            name: Tokens(model.tokenizer, [row.text for row in part[:MOST_COUNTED]], model.max_length).pieces
+            for name, part in (counted or {}).items()
+        }
+        return Answered(answers, model.oov_basis, model.max_length, lengths)
 
 
 class Part:
@@ -173,35 +195,67 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--window", type=int, default=250, help="predictions per drift assessment")
     parser.add_argument("--alpha", type=float, default=0.01, help="nominal false-alarm rate of one drift assessment")
+    parser.add_argument(
+        "--report",
+        choices=("full", "short", "none"),
+        help="report.json and report.html: short leaves out what has to train models (default: full without a champion, else short)",
+    )
     known = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
     dataset = known.input_dir / "dataset"
     manifest = read_manifest(dataset)
-    train, test = read_rows(dataset / "train"), read_rows(dataset / "test")
-    reference = read_reference(dataset, manifest)
+    rows = {split: read_rows(dataset / split) for split in SPLITS}
+    train, test, reference = rows["train"], rows["test"], read_reference(dataset, manifest)
     examples = read_rows(dataset / KEY_EXAMPLES) if file_name(KEY_EXAMPLES) in manifest.files else []
-    answers, basis = answer_all(known.input_dir / "model" / "model.tar.gz", [*test, *reference, *examples])
-    candidate, served = answers[: len(test)], answers[len(test) : len(test) + len(reference)]
     champion_archive = known.input_dir / "champion" / "model.tar.gz"
-    champion = answer_all(champion_archive, test)[0] if champion_archive.exists() else None
+    champion = answer_all(champion_archive, test).answers if champion_archive.exists() else None
+    report = known.report or ("full" if champion is None else "short")
+    archive = known.input_dir / "model" / "model.tar.gz"
+    answered = answer_all(archive, [*test, *reference, *examples], {} if report == "none" else rows)
+    candidate, served, asked = _split(answered.answers, len(test), len(reference))
     labels = list(candidate[0]["probabilities"])
     if set(labels) != set(manifest.labels):
         raise InvalidDataset(f"the model knows the labels {labels}, the dataset has {list(manifest.labels)}")
     result = evaluate(candidate, champion, train, test, labels, seed=known.seed)
     result["dataset_version"], result["label_names"] = manifest.version, dict(manifest.label_names)
-    result["key_examples"] = key_example_result(examples, answers[len(test) + len(reference) :])
+    result["key_examples"] = key_example_result(examples, asked)
     sample, said = (reference, served) if reference else (test, candidate)
-    baseline = baseline_of(sample, said, labels, basis=basis, window=known.window, alpha=known.alpha, seed=known.seed)
+    baseline = baseline_of(sample, said, labels, basis=answered.oov_basis, window=known.window, alpha=known.alpha, seed=known.seed)
     result["drift_baseline"] = {"source": "reference" if reference else "test", **baseline}
     known.output_dir.mkdir(parents=True, exist_ok=True)
     with (known.output_dir / "predictions.jsonl").open("w", encoding="utf-8") as stream:
         for row, answer in zip(test, candidate, strict=True):
             stream.write(json.dumps({"id": row.id, "truth": row.label, **answer}, ensure_ascii=False, allow_nan=False) + "\n")
-    (known.output_dir / "evaluation.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    _write_json(known.output_dir / "evaluation.json", result)
+    if report != "none":
+        made = Evaluated(
+            rows=rows,
+            truth={split: label_indices(part, labels) for split, part in rows.items()},
+            labels=labels,
+            answers=candidate,
+            predicted=_predicted(candidate, labels),
+            evaluation=result,
+            lengths=answered.lengths,
+            max_length=answered.max_length,
+            seed=known.seed,
+        )
+        content = report_content(made, full=report == "full")
+        _write_json(known.output_dir / "report.json", content)
+        (known.output_dir / "report.html").write_text(page(content), encoding="utf-8")
     for silent in unusable(baseline):
         print(f"drift of {silent}", flush=True)
     overall = result["overall"]
     print(f"accuracy={overall['accuracy']['value']:.4f} macro_f1={overall['macro_f1']['value']:.4f} rows={result['rows']}", flush=True)
+
+
+def _split(answers: list[dict[str, Any]], *sizes: int) -> list[list[dict[str, Any]]]:
+    """As many answers as each size says, and the rest."""
+    ends = [*itertools.accumulate(sizes), len(answers)]
+    return [answers[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

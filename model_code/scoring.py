@@ -45,6 +45,13 @@ class Resamples:
         """How many texts there are, and in how many groups."""
         return {"rows": len(self.group_of), "groups": self.draws.shape[1]}
 
+    def means(self, values: Floats) -> Floats:
+        """Mean of each column of ``values`` (texts, columns) in each resample, (resamples, columns)."""
+        sums = np.zeros((self.draws.shape[1], values.shape[1] + 1), dtype=np.float64)
+        np.add.at(sums, self.group_of, np.column_stack([values, np.ones(len(values))]))
+        drawn = self.draws.astype(np.float64) @ sums
+        return np.asarray(drawn[:, :-1] / drawn[:, -1:])
+
     def tallies(self, truth: Labels, predicted: Labels, size: int) -> Floats:
         """:func:`tallies` of each resample, (resamples, 3, size): sums of the groups' own, so no text is touched twice."""
         cells = np.zeros((self.draws.shape[1], 3 * size), dtype=np.float32)  # counts: exact up to 16 million texts

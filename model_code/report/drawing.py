@@ -1,0 +1,98 @@
+"""Small parts of the page: escaped text, tables, and drawings in SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+ROWS_SHOWN = 30
+
+
+@dataclass(frozen=True)
+class Html:
+    """What is HTML already. Everything else is escaped."""
+
+    code: str
+
+
+Cell = Html | str | int | float | None
+
+
+def cell_html(value: Cell) -> str:
+    if isinstance(value, Html):
+        return value.code
+    return "" if value is None else escape(f"{value:,}" if isinstance(value, int) else str(value))
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def ranged(interval: Mapping[str, Any] | None) -> str:
+    """``79.1 % (76.2 to 81.9)``"""
+    if interval is None:
+        return ""
+    return f"{percent(interval['value'])} ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: Sequence[int] = ()) -> Html:
+    """Rows beyond the first thirty are folded away. ``texts``: columns of running text, as the first always is; the others are numbers."""
+    if not rows:
+        return Html("")
+    shown, folded = _table(columns, rows[:ROWS_SHOWN], texts), rows[ROWS_SHOWN:]
+    if not folded:
+        return shown
+    return Html(f"{shown.code}<details><summary>{len(folded):,} more</summary>{_table(columns, folded, texts).code}</details>")
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequence[int]) -> Html:
+    kinds = [' class="t"' if index in texts or index == 0 else "" for index in range(len(columns))]
+    head = "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in zip(kinds, columns, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f'<td{kind} dir="auto">{cell_html(value)}</td>' for kind, value in zip(kinds, row, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return Html(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+
+
+def interval_bar(interval: Mapping[str, Any] | None) -> Html:
+    """A share from 0 to 1 with its interval."""
+    if interval is None:
+        return Html("")
+    low, value, high = (120 * interval[name] for name in ("low", "value", "high"))
+    return Html(
+        f'<svg class="bar" viewBox="0 0 120 12" role="img" aria-label="{escape(ranged(interval))}"><rect width="120" height="12"/>'
+        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="6" y2="6"/><circle cx="{value:.1f}" cy="6" r="3.5"/></svg>'
+    )
+
+
+def curve(points: Sequence[tuple[float, Mapping[str, float]]]) -> Html:
+    """Points (x, interval) joined by a line, x from 0, y from the lowest to the highest interval's end."""
+    least, most = min(one["low"] for _, one in points), max(one["high"] for _, one in points)
+    span, width = max(most - least, 1e-6), max(x for x, _ in points)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return 60 + 420 * x / width, 190 - 160 * (y - least) / span
+
+    dots, ends = [], []
+    for x, one in points:
+        left, middle = place(x, one["value"])
+        ends.append(f"{left:.1f},{middle:.1f}")
+        dots.append(
+            f'<line x1="{left:.1f}" x2="{left:.1f}" y1="{place(x, one["low"])[1]:.1f}" y2="{place(x, one["high"])[1]:.1f}"/>'
+            f'<circle cx="{left:.1f}" cy="{middle:.1f}" r="4"/><text x="{left:.1f}" y="215" text-anchor="middle">{x:,.0f}</text>'
+        )
+    marks = "".join(f'<text x="52" y="{place(0, y)[1] + 4:.1f}" text-anchor="end">{percent(y)}</text>' for y in (least, most))
+    return Html(
+        f'<svg class="curve" viewBox="0 0 520 225" role="img" aria-label="learning curve">{marks}'
+        f'<polyline points="{" ".join(ends)}"/>{"".join(dots)}</svg>'
+    )
+
+
+def heat(value: int, row_total: int) -> Html:
+    """A cell of a confusion matrix, darker the larger its share of the row."""
+    share = value / row_total if row_total else 0.0
+    light = "#fff" if share > 0.55 else "#1f2933"
+    return Html(f'<span class="heat" style="background:rgba(30,90,150,{share:.2f});color:{light}">{value:,}</span>')

@@ -1,0 +1,279 @@
+"""``report.html``: the content of a report as one page, without a script and without another file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from contracts.labels import name_of
+from model_code.report.drawing import Cell, Html, curve, heat, interval_bar, percent, ranged, table
+
+_STYLE = """
+:root{color-scheme:light}*{box-sizing:border-box}
+body{font:16px/1.5 system-ui,"Noto Sans",sans-serif;color:#1f2933;background:#f5f7fa;margin:0;overflow-wrap:anywhere}
+main{max-width:900px;margin:0 auto;padding:24px 14px 60px}h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:0 0 4px}
+section{background:#fff;border:1px solid #e4e7eb;border-radius:8px;padding:16px 18px;margin:16px 0}p{color:#52606d;margin:4px 0 12px}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;width:100%;margin:0 0 12px}
+th,td{padding:4px 8px;border-bottom:1px solid #e4e7eb;text-align:right;vertical-align:top;white-space:nowrap}
+th{color:#52606d;font-weight:600}.t{text-align:start;white-space:normal;overflow-wrap:break-word;max-width:30em}
+td.t{min-width:6em}
+.facts{display:flex;flex-wrap:wrap;gap:10px;margin:14px 0}
+.facts div{background:#fff;border:1px solid #e4e7eb;border-radius:8px;padding:8px 14px}
+.facts b{display:block;font-size:20px}summary{cursor:pointer;color:#1e5a96}pre{white-space:pre-wrap;background:#f0f4f8;padding:10px}
+svg text{font:12px system-ui,sans-serif;fill:#52606d}.bar{width:120px;height:12px}.bar rect{fill:#e4e7eb}
+.bar line{stroke:#7b9cc0;stroke-width:6}
+circle{fill:#1e5a96}.curve{width:100%;max-width:560px}.curve line{stroke:#7b9cc0;stroke-width:3}
+polyline{fill:none;stroke:#1e5a96;stroke-width:2}.heat{display:block;padding:2px 6px;border-radius:4px}
+@media print{body{background:#fff}section{border:0;padding:0;break-inside:avoid-page}details::details-content{content-visibility:visible}}
+"""
+_REFERENCES = {
+    "champion": "the champion",
+    "human_3": "three people against the others",
+    "human_1": "one person against the others",
+    "tfidf": "TF-IDF with logistic regression",
+    "majority": "always the largest class",
+}
+
+
+def page(content: Mapping[str, Any]) -> str:
+    """The page of a ``report.json``. Parts that it does not have are left out.
+
+    Who runs a tuning may have added: ``trials``, ``[{"name","objective","hyperparameters","seconds","note"?}]`` with the noise of a seed as
+    ``seed_noise`` (standard deviation of the objective); ``cost``, ``[{"what","amount","basis"}]``; ``next_steps``,
+    ``[{"what","command"}]``.
+    """
+    page_of = _Page(content)
+    title = f"Report on dataset {content['dataset_version']}"
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
+        f"{page_of.facts()}{''.join(page_of.sections())}</main></body></html>\n"
+    )
+
+
+def section(title: str, text: str, *parts: Html) -> str:
+    words = f"<p>{escape(text)}</p>" if text else ""
+    return f"<section><h2>{escape(title)}</h2>{words}{''.join(part.code for part in parts)}</section>"
+
+
+class _Page:
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self._content, self._names = content, content["label_names"]
+
+    def facts(self) -> str:
+        content = self._content
+        rows = sum(split["rows"] for split in content["splits"])
+        facts = [
+            ("texts", f"{rows:,}"),
+            ("labels", f"{len(content['classes']):,}"),
+            ("test accuracy", percent(content["overall"]["accuracy"]["value"])),
+            ("macro-F1", f"{content['overall']['macro_f1']['value']:.3f}"),
+        ]
+        return '<div class="facts">' + "".join(f"<div>{escape(name)}<b>{escape(value)}</b></div>" for name, value in facts) + "</div>"
+
+    def sections(self) -> Iterator[str]:
+        yield self._references()
+        yield self._key_examples()
+        yield self._classes()
+        yield self._lengths()
+        yield self._confusions()
+        yield self._errors()
+        yield self._doubts()
+        yield self._learning_curve()
+        yield self._calibration()
+        yield self._trials()
+        yield self._cost()
+        yield self._next_steps()
+
+    def _name(self, label: str) -> str:
+        return name_of(label, self._names)
+
+    def _references(self) -> str:
+        content = self._content
+        scores = [("this model", content["overall"])]
+        scores += [(words, content["references"][name]) for name, words in _REFERENCES.items() if content["references"].get(name)]
+        own, simple = content["overall"]["macro_f1"]["value"], content["references"]["tfidf"]["macro_f1"]["value"]
+        better = f"{'above' if own > simple else 'not above'} TF-IDF"
+        rows = [(*_scored(name, score["accuracy"]), f"{score['macro_f1']['value']:.3f}") for name, score in scores]
+        return section(
+            f"The model's macro-F1 is {own:.3f}, {better} ({simple:.3f})",
+            "On the frozen test set, with 95 % intervals that resample whole groups. People are compared with the votes of the other "
+            f"people. TF-IDF counts {content['references']['tfidf']['features']}.",
+            table(("", "accuracy", "", "macro-F1"), rows),
+        )
+
+    def _key_examples(self) -> str:
+        found = self._content["key_examples"]
+        if not found:
+            return ""
+        return section(
+            f"{found['right']} of {found['rows']} key examples are right",
+            "Key examples are texts that every model must label right.",
+            self._texts(found["wrong"], "answer", "confidence"),
+        )
+
+    def _texts(self, entries: Sequence[Mapping[str, Any]], other: str, *confidences: str) -> Html:
+        rows: list[Sequence[Cell]] = [
+            (one["text"], self._name(one["label"]), self._name(one[other]), *(percent(one[name], 0) for name in confidences), one["id"])
+            for one in entries
+        ]
+        return table(
+            ("text", "label", other, *(name.replace("_", " ") for name in confidences), "id"), rows, texts=(1, 2, 3 + len(confidences))
+        )
+
+    def _classes(self) -> str:
+        content = self._content
+        few = [one for one in content["classes"] if one["needed"]]
+        words = ""
+        if few:
+            words = (
+                f"{len(few)} of {len(content['classes'])} labels have too few test texts to know their recall within 20 points: "
+                f"{few[0]['needed']} are needed."
+            )
+        rows: list[Sequence[Cell]] = [
+            (
+                self._name(one["label"]),
+                *(one[split["split"]] for split in content["splits"]),
+                ranged(one["recall"]),
+                interval_bar(one["recall"]),
+                percent(one["precision"]),
+            )
+            for one in content["classes"]
+        ]
+        splits: list[Sequence[Cell]] = [(one["split"], one["rows"], one["groups"], one["labels"]) for one in content["splits"]]
+        columns = ("label", *(split["split"] for split in content["splits"]), "recall", "", "precision")
+        return section("Labels and splits", words, table(columns, rows), table(("split", "texts", "groups", "labels that occur"), splits))
+
+    def _lengths(self) -> str:
+        lengths = self._content["lengths"]
+        cut = lengths["truncated"]
+        unread = "" if cut["pieces"] is None else f" {percent(cut['pieces'])} of the word pieces are not read."
+        names = {0.0: "shortest", 0.5: "median", 1.0: "longest"}
+        rows: list[Sequence[Cell]] = [(split, one["texts"], *one["pieces"]) for split, one in lengths["splits"].items()]
+        return section(
+            f"{percent(cut['texts'])} of the test texts are longer than the model reads",
+            f"Lengths in word pieces. The model reads {lengths['max_length']}, with the marks that begin and end a text.{unread}",
+            table(("split", "texts counted", *(names.get(q, f"{100 * q:.0f} %") for q in lengths["quantiles"])), rows),
+        )
+
+    def _confusions(self) -> str:
+        found = self._content["confusions"]
+        parts = []
+        if found["matrix"]:
+            labels = [self._name(label) for label in found["labels"]]
+            rows: list[Sequence[Cell]] = [
+                (label, *(heat(value, sum(row)) for value in row)) for label, row in zip(labels, found["matrix"], strict=True)
+            ]
+            parts.append(table(("label \\ answer", *labels), rows))
+        pairs: list[Sequence[Cell]] = [
+            (self._name(one["truth"]), self._name(one["answer"]), one["texts"], percent(one["share"])) for one in found["pairs"]
+        ]
+        parts.append(table(("label", "answered as", "texts", "of the label's texts"), pairs, texts=(1,)))
+        both: list[Sequence[Cell]] = [
+            (" / ".join(self._name(label) for label in one["labels"]), one["texts"], percent(one["share"])) for one in found["confusable"]
+        ]
+        parts.append(table(("labels that are mixed up", "texts", "of the texts of both"), both))
+        return section("What is mixed up", "The most frequent first. Labels that are often mixed up may mean the same.", *parts)
+
+    def _errors(self) -> str:
+        content = self._content
+        slices = [_scored(name, one["accuracy"], one["rows"]) for name, one in content["by_slice"].items()]
+        rules = [_scored(f"{one['rule']}: {one['part']}", one["accuracy"], one["texts"]) for one in content["by_rule"]]
+        return section(
+            "Where the model errs",
+            "Accuracy by slice and by simple rules. The list of negations is English. Below are the errors that the model was surest "
+            "of. Some of them may be labels that are wrong.",
+            table(("slice", "texts", "accuracy", ""), slices),
+            table(("rule", "texts", "accuracy", ""), rules),
+            self._texts(content["surest_errors"], "answer", "confidence"),
+        )
+
+    def _doubts(self) -> str:
+        found = self._content["labels_in_doubt"]
+        if found is None:
+            return ""
+        sample = f" Looked at: {found['rows']:,} of {found['of_rows']:,} texts." if found["rows"] < found["of_rows"] else ""
+        return section(
+            f"{found['found']:,} labels of the training and validation texts are in doubt",
+            f"The most doubtful {len(found['texts'])}. {found['method']}{sample} A doubt is a reason to look, no proof.",
+            self._texts(found["texts"], "suggested", "confidence", "own_confidence"),
+        )
+
+    def _learning_curve(self) -> str:
+        found = self._content["learning_curve"]
+        if found is None:
+            return ""
+        more, trained = found["next_point"], found["points"][-1]["rows"]
+        if more is None:
+            title = "More labels brought the baseline no more accuracy"
+        else:
+            high = "no upper limit can be said" if more["high"] is None else f"to {more['high']:,}"
+            title = f"About {more['rows']:,} more labels for the next point of accuracy ({more['low']:,} {high})"
+        sample = f" Trained on {trained:,} of {found['of_rows']:,} texts." if trained < found["of_rows"] else ""
+        return section(title, found["method"] + sample, curve([(one["rows"], one) for one in found["points"]]))
+
+    def _calibration(self) -> str:
+        found = self._content["calibration"]
+        ece, perfect = found["ece"], found["ece_if_perfect"]
+        rows: list[Sequence[Cell]] = [
+            (f"{percent(one['low'], 0)} to {percent(one['high'], 0)}", one["texts"], percent(one["confidence"]), percent(one["accuracy"]))
+            for one in found["bins"]
+        ]
+        return section(
+            f"The confidence is wrong by {percent(ece['value'])} on average",
+            f"Expected calibration error with its 95 % interval: {ece['low']:.3f} to {ece['high']:.3f}. On as many texts, a perfectly "
+            f"calibrated model has {perfect['mean']:.3f} on average, and up to {perfect['high']:.3f} in 95 of 100 cases.",
+            table(("confidence", "texts", "mean confidence", "accuracy"), rows),
+        )
+
+    def _trials(self) -> str:
+        trials = self._content.get("trials")
+        if not trials:
+            return ""
+        ranked = sorted(trials, key=lambda one: -(one["objective"] if one["objective"] is not None else -1.0))
+        rows: list[Sequence[Cell]] = [
+            (
+                one["name"],
+                "" if one["objective"] is None else f"{one['objective']:.4f}",
+                ", ".join(f"{name} {value}" for name, value in sorted(one["hyperparameters"].items())),
+                f"{one['seconds']:.0f} s",
+            )
+            for one in ranked
+        ]
+        shown = table(("trial", "objective", "", "time"), rows, texts=(2,))
+        return section(f"{len(trials)} trials", margin(ranked, self._content.get("seed_noise")), shown)
+
+    def _cost(self) -> str:
+        cost = self._content.get("cost")
+        if not cost:
+            return ""
+        rows: list[Sequence[Cell]] = [(one["what"], one["amount"], one["basis"]) for one in cost]
+        return section("What it costs on AWS", "", table(("", "amount", "basis"), rows, texts=(2,)))
+
+    def _next_steps(self) -> str:
+        steps = self._content.get("next_steps")
+        if not steps:
+            return ""
+        parts = [Html(f"<p>{escape(one['what'])}</p><pre>{escape(one['command'])}</pre>") for one in steps]
+        return section("The same data in an account", "", *parts)
+
+
+def _scored(name: str, accuracy: Mapping[str, Any], *sizes: int) -> Sequence[Cell]:
+    return (name, *sizes, ranged(accuracy), interval_bar(accuracy))
+
+
+def margin(ranked: Sequence[Mapping[str, Any]], noise: float | None) -> str:
+    """How far the best trial is before the second, in words, against the noise of a seed (standard deviation of one trial's objective)."""
+    found = [one["objective"] for one in ranked if one["objective"] is not None]
+    if len(found) < 2:
+        return ""
+    gap = found[0] - found[1]
+    said = f"The best two differ by {gap:.4f} on validation"
+    if noise is None:
+        return f"{said}."
+    # Two trials each have the noise of their seed.
+    less = gap < 2**0.5 * noise
+    return f"{said}, {'less' if less else 'more'} than the noise of a seed ({2**0.5 * noise:.4f})." + (
+        " Another seed may well turn their order." if less else ""
+    )

@@ -1,0 +1,251 @@
+"""The report of the data: what it finds in texts whose faults are known, and the page."""
+
+from __future__ import annotations
+
+import html
+import json
+import tarfile
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_training import LABELS, toy_rows
+
+from contracts.dataset import Row
+from contracts.dataset_files import write_dataset
+from model_code.evaluate import evaluate
+from model_code.evaluate import main as evaluate_main
+from model_code.references import label_indices
+from model_code.report.content import Evaluated, report_content
+from model_code.report.errors import by_rule, confusions
+from model_code.report.labels_in_doubt import labels_in_doubt
+from model_code.report.learning_curve import next_point
+from model_code.report.page import margin, page
+from model_code.report.reliability import reliability
+
+RNG = np.random.default_rng(0)
+TOPICS = {"sport": "ball goal match team", "money": "bank price market fund", "food": "bread salt oven meal"}
+
+
+def row(number: int, label: str, words: str, **fields: Any) -> Row:
+    text = " ".join((*RNG.choice(words.split(), 3), *RNG.choice(("the", "a", "of", "and"), 3)))
+    return replace(Row(f"r{number}", text, label, {}, f"g{number}", "all", "test"), **fields)
+
+
+def rows(count: int) -> list[Row]:
+    names = list(TOPICS)
+    return [row(number, names[number % 3], TOPICS[names[number % 3]]) for number in range(count)]
+
+
+def answers(test: list[Row], labels: list[str]) -> list[dict[str, Any]]:
+    shared = {
+        "model_version": "m-1",
+        "review_threshold": 0.5,
+        "tokens": 6,
+        "oov_tokens": 0,
+        "truncated": False,
+        "pieces": 8,
+        "unread_pieces": 0,
+    }
+    return [
+        {"label": one.label if number % 4 else labels[0], "confidence": 0.6 + 0.3 * (number % 4 > 0), **shared}
+        for number, one in enumerate(test)
+    ]
+
+
+def made(train: list[Row], test: list[Row], names: dict[str, str]) -> Evaluated:
+    labels = sorted({one.label for one in train})
+    said = answers(test, labels)
+    evaluation = evaluate(said, None, train, test, labels, seed=1)
+    wrong = [{"id": "k", "text": "<b>never</b>", "label": labels[0], "answer": labels[1], "confidence": 0.9}]
+    more = {"dataset_version": "0" * 16, "label_names": names, "key_examples": {"rows": 2, "right": 1, "wrong": wrong}}
+    splits = {"train": train, "validation": train[:9], "test": test}
+    return Evaluated(
+        rows=splits,
+        truth={name: label_indices(part, labels) for name, part in splits.items()},
+        labels=labels,
+        answers=said,
+        predicted=np.array([labels.index(one["label"]) for one in said]),
+        evaluation={**evaluation, **more},
+        lengths={name: np.full(len(part), 8, dtype=np.int32) for name, part in splits.items()},
+        max_length=64,
+        seed=1,
+    )
+
+
+def test_labels_that_were_turned_are_in_doubt_with_the_right_suggestion() -> None:
+    clean, labels = rows(240), list(TOPICS)
+    turned = {5, 50, 100, 151, 200}
+    dirty = [replace(one, label=labels[(labels.index(one.label) + 1) % 3]) if number in turned else one for number, one in enumerate(clean)]
+    found = labels_in_doubt(dirty, label_indices(dirty, labels), 3, seed=1)
+    assert {one["row"] for one in found["texts"][:5]} == turned
+    assert all(labels[one["suggested"]] == clean[one["row"]].label for one in found["texts"][:5])
+    assert found["found"] <= 8
+    assert (found["rows"], found["of_rows"]) == (240, 240)
+
+
+def test_a_model_is_never_asked_about_a_group_that_it_was_trained_on() -> None:
+    # The words of a group are its own: a model that had been trained on one of its texts would be sure of the others.
+    own = [replace(one, text=f"unique{number // 4} words{number // 4}", group=f"g{number // 4}") for number, one in enumerate(rows(60))]
+    same = [replace(one, label=list(TOPICS)[number // 4 % 3]) for number, one in enumerate(own)]
+    found = labels_in_doubt(same, label_indices(same, list(TOPICS)), 3, seed=1)
+    assert max(one["own_confidence"] for one in found["texts"]) < 0.5
+
+
+def test_only_a_stated_number_of_rows_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_code.report.labels_in_doubt.MOST_ROWS", 60)
+    many = rows(240)
+    found = labels_in_doubt(many, label_indices(many, list(TOPICS)), 3, seed=1)
+    assert (found["rows"], found["of_rows"]) == (60, 240)
+
+
+def test_the_power_law_says_how_many_rows_the_next_point_needs() -> None:
+    sizes = [500, 1_000, 2_000]
+    accuracy = 1 - 2.0 * np.array(sizes, dtype=float) ** -0.3
+    needed = next_point(sizes, accuracy, np.tile(accuracy, (50, 1)))
+    error = 2.0 * 2_000**-0.3
+    exact = 2_000 * ((1 - 0.01 / error) ** (-1 / 0.3) - 1)
+    assert needed is not None
+    assert needed["rows"] == needed["low"] == needed["high"] == pytest.approx(exact, rel=0.06)
+    flat = np.array([0.8, 0.8, 0.79])
+    assert next_point(sizes, flat, np.tile(flat, (50, 1))) is None
+    unsure = np.vstack([np.tile(accuracy, (40, 1)), np.tile(flat, (10, 1))])
+    assert next_point(sizes, accuracy, unsure) == {**needed, "high": None}
+
+
+def test_errors_are_counted_by_rules_that_divide_the_texts() -> None:
+    texts = ["It is not good", "I can't say", "fine", "good good good"]
+    test = [Row(f"r{number}", text, "a", {}, f"g{number}", "all", "t") for number, text in enumerate(texts)]
+    said = [{"tokens": 4, "oov_tokens": 0, "truncated": False, "pieces": 3 + number} for number in range(4)]
+    found = by_rule(test, said, np.array([False, False, True, True]))
+    parts = {(one["rule"], one["part"]): (one["texts"], one["accuracy"]["value"]) for one in found}
+    assert parts["English negation", "with"] == (2, 0)
+    assert parts["English negation", "without"] == (2, 1)
+    assert not [rule for rule, _ in parts if rule in ("unknown words", "read to its end")]
+    assert [part for rule, part in parts if rule == "length in word pieces"] == ["3 to 3", "4 to 4", "5 to 5", "6 to 6"]
+
+
+def test_confused_pairs_are_counted_in_both_directions_and_one() -> None:
+    truth, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 1, 0, 0, 1, 3])  # 3: a label that is gone
+    found = confusions(truth, predicted, 3)
+    assert found["matrix"] == [[1, 2, 0], [1, 1, 0], [0, 0, 0]]
+    assert [(one["truth"], one["answer"], one["texts"]) for one in found["pairs"]] == [(0, 1, 2), (1, 0, 1)]
+    assert [(one["labels"], one["texts"], one["share"]) for one in found["confusable"]] == [([0, 1], 3, pytest.approx(0.75, abs=0.2))]
+    assert confusions(np.arange(13), np.arange(13), 13)["matrix"] is None
+
+
+def test_a_model_that_is_calibrated_is_within_what_chance_allows_and_a_sure_one_is_not() -> None:
+    confidence, groups = RNG.uniform(0.5, 1, 600), [f"g{number // 2}" for number in range(600)]
+    good = reliability(confidence, RNG.random(600) < confidence, groups, seed=1)
+    assert good["ece"]["value"] <= good["ece_if_perfect"]["high"] * 1.3
+    assert good["ece"]["low"] <= good["ece"]["value"] <= good["ece"]["high"]
+    sure = reliability(np.full(600, 0.99), RNG.random(600) < 0.7, groups, seed=1)
+    assert sure["ece"]["low"] > sure["ece_if_perfect"]["high"]
+    assert [one["texts"] for one in sure["bins"]] == [600]
+
+
+class Reader(HTMLParser):
+    """Counts tags and keeps the text; fails on a tag that is closed out of turn."""
+
+    EMPTY = ("meta", "rect", "line", "circle", "polyline")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.EMPTY:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read_page(content: dict[str, Any]) -> Reader:
+    reader = Reader()
+    reader.feed(page(content))
+    assert reader.open == []
+    return reader
+
+
+def test_the_page_shows_names_in_any_script_and_escapes_everything() -> None:
+    attack = '<script>alert("x")</script>'
+    train, test = rows(60), rows(24)
+    test[0] = replace(test[0], text=attack, slice=attack)
+    content = report_content(made(train, test, {"sport": "体育 & <игра>", "money": "कीमत"}), full=True)
+    json.dumps(content, allow_nan=False)
+    shown = read_page(content)
+    assert "体育 & <игра>" in shown.text
+    assert "कीमत" in shown.text
+    assert attack in shown.text
+    assert "script" not in shown.tags
+    assert not [one for one in ("src=", "href=", "http") if one in page(content)]
+    assert html.escape("<b>never</b>") in page(content)
+
+
+def test_what_the_one_who_runs_it_knows_is_shown_where_it_is_given() -> None:
+    content = report_content(made(rows(60), rows(24), {}), full=False)
+    assert (content["labels_in_doubt"], content["learning_curve"]) == (None, None)
+    assert "trials" not in read_page(content).text
+    trials = [
+        {"name": f"job-{number}", "objective": 0.7 + number / 1000, "hyperparameters": {"layers": "4"}, "seconds": 30.0}
+        for number in range(2)
+    ]
+    given = {"trials": trials, "seed_noise": 0.008, "cost": [{"what": "a trial", "amount": "$0.10", "basis": "6 minutes"}]}
+    shown = read_page({**content, **given, "next_steps": [{"what": "Deploy", "command": "cdk deploy --all"}]})
+    for words in ("2 trials", "less than the noise of a seed", "$0.10", "cdk deploy --all"):
+        assert words in shown.text
+
+
+def test_a_margin_is_compared_with_the_noise_of_two_seeds() -> None:
+    two = [{"objective": 0.76}, {"objective": 0.75}]
+    assert margin(two, 0.008).startswith("The best two differ by 0.0100 on validation, less than the noise of a seed (0.0113).")
+    assert "more than the noise" in margin(two, 0.005)
+    assert margin(two, None) == "The best two differ by 0.0100 on validation."
+    assert margin(two[:1], 0.005) == ""
+
+
+def test_a_hundred_and_fifty_labels_stay_readable() -> None:
+    words = [f"{first}{second}" for first in "abcdefghij" for second in "klmnopqrstuvwxy"]
+    many = [Row(f"r{n}", f"{words[n % 150]} text {n % 7}", f"c{n % 150}", {}, f"g{n}", "all", "t") for n in range(450)]
+    content = report_content(made(many, many[:300], {}), full=False)
+    assert content["confusions"]["matrix"] is None
+    assert len(content["confusions"]["pairs"]) == 20
+    assert all(one["needed"] == 25 for one in content["classes"])
+    shown = read_page(content)
+    assert "details" in shown.tags
+    assert "120 more" in shown.text
+    assert "150 of 150 labels have too few test texts" in shown.text
+
+
+@pytest.mark.parametrize(("flags", "kind"), [((), "full"), (("--report", "short"), "short"), (("--report", "none"), "none")])
+def test_an_evaluation_writes_the_report_beside_its_figures(parent: Path, tmp_path: Path, flags: tuple[str, ...], kind: str) -> None:
+    splits = {"train": toy_rows("train", 90), "validation": toy_rows("validation", 30), "test": toy_rows("test", 45)}
+    key = [*toy_rows("key", 3), replace(toy_rows("keys", 1)[0], id="wrong", label="positive", votes={})]
+    write_dataset(tmp_path / "in" / "dataset", splits, LABELS, label_names={"positive": "好评"}, key_examples=key)
+    (tmp_path / "in" / "model").mkdir()
+    with tarfile.open(tmp_path / "in" / "model" / "model.tar.gz", "w:gz") as tar:
+        tar.add(parent / "model", arcname=".")
+    evaluate_main(["--input-dir", str(tmp_path / "in"), "--output-dir", str(tmp_path / "out"), "--window", "30", *flags])
+    evaluation = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert (evaluation["key_examples"]["rows"], evaluation["key_examples"]["right"]) == (4, 3)
+    assert evaluation["key_examples"]["wrong"][0]["id"] == "wrong"
+    written = {path.name for path in (tmp_path / "out").iterdir()} - {"evaluation.json", "predictions.jsonl"}
+    if kind == "none":
+        assert written == set()
+        return
+    assert written == {"report.json", "report.html"}
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert (report["learning_curve"] is not None, report["labels_in_doubt"] is not None) == (kind == "full", kind == "full")
+    assert report["lengths"]["splits"]["train"]["texts"] == 90
+    assert "好评" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
