@@ -64,6 +64,8 @@ def checked_text(field: str, value: Any, *, longest: int | None = None) -> str:
 
 def character_problem(text: str) -> str | None:
     """Which character is not allowed, where, and what is; None when all are."""
+    if text.replace("\n", "").replace("\t", "").replace("\r", "").isprintable():
+        return None  # the usual case, ten times as fast as the search
     found = _REFUSED.search(text)
     if found is None:
         return None
