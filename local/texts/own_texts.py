@@ -1,77 +1,34 @@
-"""A team's own labelled texts, from CSV or JSON lines, as dataset rows. Every problem is named with its line; nothing is guessed."""
+"""A team's own labelled texts, as they have them, as dataset rows in three splits. Every problem is named; nothing is dropped unsaid.
+
+What a file may look like, the options and the problems: docs/own-texts.md.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from contracts.dataset import Row, votes_problem
-from contracts.groups import group_of
-from contracts.text import InvalidJson, InvalidText, TextTooLong, checked_text, parse_json
-from local.texts.files import UnreadableFile, UnreadableRecord, read_records
+from contracts.dataset import SPLITS, Row, votes_problem
+from contracts.labels import FEWEST_LABELS, MOST_LABELS, label_ids
+from local.texts.files import KINDS, is_read
+from local.texts.judging import warnings_of
+from local.texts.names import SPLIT_WORDS, key_of
+from local.texts.near_duplicates import MOST_JOINED, joined, near_key
 from local.texts.options import ReadingOptions
-from local.texts.report import FileRead, ReadingReport
-from local.texts.splitting import split_by_group
+from local.texts.problems import InvalidTexts, Problems, counted, shown
+from local.texts.records import Reader, Text
+from local.texts.report import ReadingReport
+from local.texts.splitting import TEST, VALIDATION, sample, shares_without, stratified
 
-FIELDS = ("text", "label", "group", "slice", "votes")
-REQUIRED = ("text", "label")
-MOST_PROBLEMS = 20
-
-
-class InvalidTexts(ValueError):
-    """The file cannot be used; the text names every problem (twenty at most) with its line, the value and what is allowed."""
-
-
-@dataclass(frozen=True)
-class OwnTexts:
-    """Rows in the file's order; ``repeated`` counts lines whose text had come before with the same label."""
-
-    rows: list[Row]
-    repeated: int
-
-
-def read_texts(path: Path, labels: Sequence[str], *, longest: int) -> OwnTexts:
-    """Read ``.csv`` (with a header) or ``.jsonl`` (an object a line), UTF-8.
-
-    Fields: ``text`` and ``label``; optionally ``group`` (what must not be split apart: a document, a customer; what callers of the
-    API will send as ``subject``), ``slice`` (what evaluation reports by) and ``votes`` (raters per label, a JSON object).
-
-    Args:
-        labels: ``dataset.labels`` of the settings.
-        longest: ``dataset.max_text_chars`` of the settings.
-
-    Raises:
-        InvalidTexts: the file is missing, of another kind, or has a line that cannot be used.
-    """
-    rows: dict[str, tuple[int, Row]] = {}
-    problems: list[str] = []
-    repeated = 0
-    try:
-        for line, record in read_records(path, FIELDS, REQUIRED):
-            found = [str(record)] if isinstance(record, UnreadableRecord) else list(_problems(record, labels, longest))
-            if found or isinstance(record, UnreadableRecord):
-                problems += [f"line {line}: {problem}" for problem in found]
-            else:
-                row = _row(record, labels, path.name)
-                first_line, first = rows.setdefault(row.id, (line, row))
-                repeated += first_line != line
-                if first.label != row.label:
-                    problems.append(
-                        f"line {line}: label = {row.label!r}: line {first_line} has the same text as {first.label!r}; keep one of them"
-                    )
-            if len(problems) >= MOST_PROBLEMS:
-                break
-    except UnreadableFile as error:
-        raise InvalidTexts(f"{path} {error}") from None
-    if not rows and not problems:
-        problems.append("there is no line with a text")
-    if problems:
-        raise InvalidTexts(f"{path} cannot be used:\n  " + "\n  ".join(problems[:MOST_PROBLEMS]))
-    return OwnTexts([row for _, row in rows.values()], repeated)
+__all__ = ["InvalidTexts", "PreparedTexts", "prepare"]
+MOST_RATERS = 100
+"""Single votes that are made of one text's counts."""
+_HELD_OUT = {"test": 2, "validation": 1, "train": 0}
+_MISSING_VALUES = {"nan", "null", "none", "n/a", "na", "?", "unknown", "-"}
 
 
 @dataclass(frozen=True)
@@ -94,85 +51,299 @@ class PreparedTexts:
     key_examples: tuple[Row, ...] = ()
 
 
-def prepare(path: Path, options: ReadingOptions, *, labels: Sequence[str] | None, longest: int, seed: int) -> PreparedTexts:  # noqa: ARG001  (the reader that takes them follows)
+def prepare(
+    path: Path,
+    options: ReadingOptions,
+    *,
+    labels: Sequence[str] | None,
+    longest: int,
+    seed: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> PreparedTexts:
     """Read, check and split a file or a folder of labelled texts.
 
     Args:
         labels: ids that the settings pin; None takes the labels of the file.
         longest: characters that a text may have.
         seed: of the split and of every sample.
+        progress: is told how many more records were read.
 
     Raises:
         InvalidTexts: whose text is the whole report of what is wrong.
     """
-    if labels is None:
-        raise InvalidTexts("labels from the file are not read yet: name them in dataset.labels")
-    own = read_texts(path, labels, longest=longest)
-    splits = split_by_group(own.rows, seed=seed)
-    missing = missing_labels(splits, labels)
-    if missing:
-        raise InvalidTexts(f"{path}: no text for {', '.join(missing)}. Every label must be in every split: give more texts and groups")
+    problems, warnings = Problems(), list[str]()
+    reader = Reader(options, longest, problems, progress)
+    texts = _read_all(path, reader, problems, warnings)
+    examples: list[Text] = []
+    keys = Reader(options, longest, problems, progress)
+    if options.key_examples is not None:
+        examples = keys.read(options.key_examples, place=f"{options.key_examples.name} ")
+    ids = _ids(texts, labels, problems, str(path))
+    _check_labels([*texts, *examples], ids, labels, problems)
+    texts = _each_once(texts, ids, options.on_conflict, problems, reader.left_out)
+    examples = _each_once(examples, ids, "refuse", problems, keys.left_out)
+    if not texts and not problems:
+        problems.add_file(str(path), "has no record with a text")
+    problems.raise_if_any(path)
+    held = {text.digest for text in examples}
+    reader.left_out["texts that are key examples"] += sum(text.digest in held for text in texts)
+    texts = [text for text in texts if text.digest not in held]
+    drawn = not any(text.split for text in texts)
+    texts = _sampled(texts, options.most_rows, warnings, seed=seed)
+    splits = _split(texts, ids, options.near_duplicates, problems, warnings, seed=seed)
+    problems.raise_if_any(path)
+    shown_names = _names(ids, texts)
+    order = tuple(labels) if labels is not None else tuple(sorted(shown_names, key=lambda label: _natural(shown_names[label])))
+    names = {label: name for label, name in shown_names.items() if name != label}
+    rows = {split: [_row(text, ids) for text in part] for split, part in splits.items()}
+    if sum(all(any(row.label == label for row in part) for part in rows.values()) for label in order) < FEWEST_LABELS:
+        counts = Counter(row.label for part in rows.values() for row in part)
+        told = ", ".join(f"{names.get(label, label)!r} {counts[label]}" for label in order[:10])
+        raise InvalidTexts(f"{path} has too few texts: two labels at least must have 3 separate texts, one for each split (texts: {told})")
+    warnings += _label_warnings([names.get(label, label) for label in order]) + warnings_of(rows, order, names, drawn=drawn)
     report = ReadingReport(
-        files=(FileRead(path.name, "UTF-8", "commas" if path.suffix == ".csv" else "", len(own.rows) + own.repeated),),
-        columns={"text": ("text",), "label": ("label",)},
-        left_out={"repeated lines": own.repeated},
-        rows={name: len(rows) for name, rows in splits.items()},
+        files=(*reader.files, *keys.files),
+        columns=reader.columns[0].shown(),
+        guessed=reader.columns[0].guessed,
+        ignored=tuple(dict.fromkeys(name for columns in reader.columns for name in columns.ignored)),
+        left_out=dict(reader.left_out + keys.left_out),
+        changed=dict(reader.changed + keys.changed),
+        warnings=tuple(dict.fromkeys([*(note for columns in reader.columns for note in columns.notes), *warnings])),
+        rows={split: len(part) for split, part in rows.items()},
     )
-    return PreparedTexts(splits, tuple(labels), {}, report)
+    return PreparedTexts(rows, order, names, report, _raters(splits, ids, seed=seed), tuple(_row(text, ids) for text in examples))
 
 
-def missing_labels(splits: Mapping[str, Sequence[Row]], labels: Sequence[str]) -> list[str]:
-    """``"split: label"`` for each label that has no text in a split, and so could not be learnt or measured there."""
-    return [f"{split}: {label}" for split, rows in splits.items() for label in labels if label not in Counter(row.label for row in rows)]
+def _read_all(path: Path, reader: Reader, problems: Problems, warnings: list[str]) -> list[Text]:
+    """The texts of a file, or of the files of a folder that are named by their split."""
+    if not path.is_dir():
+        return reader.read(path)
+    found = sorted(file for file in path.iterdir() if file.is_file())
+    parts = [(file, split) for file in found if is_read(file) and (split := _split_of(file))]
+    if not any(split == "train" for _, split in parts):
+        problems.add_file(str(path), f"is a folder without a file for training: name it train.csv, others valid.csv and test.csv ({KINDS})")
+        return []
+    if others := [file.name for file in found if file not in dict(parts)]:
+        warnings.append(f"files in the folder that were not read: {', '.join(others[:10])}")
+    return [text for file, split in parts for text in reader.read(file, split=split, place=f"{file.name} ")]
 
 
-def _problems(fields: Mapping[str, Any], labels: Sequence[str], longest: int) -> Iterator[str]:
-    unknown = [name for name in fields if name not in FIELDS]
-    if unknown:
-        yield f"field {unknown[0][:80]!r} is unknown: allowed are {', '.join(FIELDS)}"
-    for name in ("text", "group", "slice"):
-        if name in fields or name in REQUIRED:
-            try:
-                checked_text(name, fields.get(name), longest=longest if name == "text" else None)
-            except TextTooLong as error:
-                yield f"{error} (dataset.max_text_chars)"
-            except InvalidText as error:
-                yield str(error) if name in REQUIRED else f"{error}, or leave it out"
-    label = fields.get("label")
-    if label not in labels:
-        yield f"label = {_shown(label)}: allowed are {', '.join(labels)} (dataset.labels)"
-    votes = _votes(fields.get("votes", {}), labels)
-    if votes is None:
-        example = f"{{{json.dumps(labels[0])}: 2}}"
-        yield f"votes = {_shown(fields['votes'])}: a JSON object of whole numbers per label, such as {example}, or leave it out"
-    elif label in labels and (problem := votes_problem(str(label), votes)):
-        yield problem
+def _split_of(file: Path) -> str | None:
+    first = key_of(file.name.split(".")[0])
+    return SPLIT_WORDS.get(first) or next((split for word, split in SPLIT_WORDS.items() if first.startswith(f"{word}_")), None)
 
 
-def _shown(value: Any) -> str:
-    return repr(value)[:200]
+def _ids(texts: Sequence[Text], labels: Sequence[str] | None, problems: Problems, path: str) -> dict[str, str]:
+    """Label as it stands in the files -> id. With pinned labels, those that are none of them are left out."""
+    counts = Counter(text.label for text in texts)
+    if labels is not None:
+        ids = {name: name if name in labels else spelled for name, spelled in ((name, label_ids([name])[name]) for name in counts)}
+        ids = {name: label for name, label in ids.items() if label in labels}
+        absent = [label for label in labels if label not in ids.values()]
+        if texts and absent and len(ids) == len(counts):
+            problems.add_file(
+                path, f"has no text with the label {' and '.join(map(repr, absent))} (dataset.labels): leave it out there, or give texts"
+            )
+        return ids
+    if texts and len(counts) < FEWEST_LABELS:
+        problems.add_file(
+            path, f"has one label only ({shown(next(iter(counts)))}): two at least are needed. Is it the right column? --label NAME"
+        )
+    if len(counts) > MOST_LABELS:
+        first = ", ".join(shown(name) for name in list(counts)[:3])
+        problems.add_file(
+            path, f"has {len(counts):,} different labels ({first}, ...): at most {MOST_LABELS}. Is it the right column? --label NAME"
+        )
+    return label_ids(counts)
 
 
-def _votes(value: Any, labels: Sequence[str]) -> dict[str, int] | None:
-    """Votes per label from an object or its JSON; None when it is neither."""
+def _check_labels(texts: Iterable[Text], ids: Mapping[str, str], pinned: Sequence[str] | None, problems: Problems) -> None:
+    """Labels, of texts and of their votes, that are not among the known ones; and votes that contradict the label."""
+    known = ", ".join(pinned[:20]) + (", ..." if len(pinned) > 20 else "") if pinned is not None else "those of the texts"
+    place = " (dataset.labels)" if pinned is not None else ""
+    correct = f"correct them; allowed are {known}{place}"
+    unknown_labels: dict[str, list[Text]] = defaultdict(list)
+    for text in texts:
+        if text.label not in ids:
+            unknown_labels[text.label].append(text)
+        elif unknown := next((name for name in text.votes if name not in ids), None):
+            problems.add("votes are for unknown labels", text.where, f"votes for {shown(unknown)}", correct)
+        elif problem := votes_problem(ids[text.label], _by_id(text.votes, ids)):
+            problems.add("votes contradict the label", text.where, problem, "correct them, or leave the votes out")
+    for label, found in unknown_labels.items():
+        problems.add("labels are unknown", found[0].where, f"label = {shown(label)}, in {counted(len(found), 'record')}", correct)
+
+
+def _each_once(texts: Sequence[Text], ids: Mapping[str, str], on_conflict: str, problems: Problems, left_out: Counter[str]) -> list[Text]:
+    """Each text once. Texts with different labels are a problem, or are decided as the user says."""
+    same: dict[str, list[Text]] = defaultdict(list)
+    for text in texts:
+        if text.label in ids:
+            same[text.digest].append(text)
+    kept = []
+    for found in same.values():
+        labels = Counter(ids[text.label] for text in found)
+        if len(labels) > 1:
+            chosen = _decided(found, labels, ids, on_conflict)
+            if on_conflict == "refuse":
+                _tell_conflict(found, ids, problems)
+            left_out[f"records of texts with different labels (--on-conflict {on_conflict})"] += len(found) - len(chosen[:1])
+        else:
+            chosen = found
+            across = len({text.split for text in found}) > 1
+            left_out["repeated texts that stand in another split, too" if across else "repeated texts"] += len(found) - 1
+        if chosen:
+            kept.append(max(chosen, key=lambda text: _HELD_OUT.get(text.split or "", 0)))
+    return kept
+
+
+def _decided(found: Sequence[Text], labels: Counter[str], ids: Mapping[str, str], on_conflict: str) -> list[Text]:
+    if on_conflict == "keep-first":
+        return [found[0]]
+    if on_conflict == "majority":
+        (first, most), (_, second) = labels.most_common(2)
+        return [text for text in found if ids[text.label] == first][:1] if most > second else []
+    return []
+
+
+def _tell_conflict(found: Sequence[Text], ids: Mapping[str, str], problems: Problems) -> None:
+    first = found[0]
+    other = next(text for text in found if ids[text.label] != ids[first.label])
+    problems.add(
+        "texts have different labels",
+        other.where,
+        f"label = {shown(other.label)}, but {first.where} has the same text as {shown(first.label)}: {shown(first.text)}",
+        "correct them, or go on with --on-conflict drop, majority or keep-first",
+    )
+
+
+def _sampled(texts: list[Text], most: int, warnings: list[str], *, seed: int) -> list[Text]:
+    """At most so many texts to train on, and of the held-out ones as many as belong to them."""
+    whole = round(most / (1 - TEST - VALIDATION))
+    allowed = {None: whole, "train": most, "validation": round(whole * VALIDATION), "test": round(whole * TEST)}
+    kept: list[Text] = []
+    for split, limit in allowed.items():
+        part = [text for text in texts if text.split == split]
+        chosen = sample([text.digest for text in part], [text.label for text in part], limit, seed=seed)
+        if len(chosen) < len(part):
+            where = f" of {split}" if split else ""
+            size = f"{len(chosen):,} of {len(part):,} texts{where}"
+            warnings.append(f"a sample is used: {size}, with each label's share (seed {seed}, --most-rows {most})")
+        kept += [part[position] for position in sorted(chosen)]
+    return kept
+
+
+def _split(
+    texts: list[Text], ids: Mapping[str, str], near_duplicates: str, problems: Problems, warnings: list[str], *, seed: int
+) -> dict[str, list[Text]]:
+    """Texts by split: as given, and drawn where a split is not given."""
+    keys = [near_key(text.text) for text in texts]
+    groups = [text.group for text in texts]
+    units = joined(groups, keys) if near_duplicates == "join" else groups
+    warnings += _near_duplicates(keys, near_duplicates)
+    given = {text.split for text in texts if text.split}
+    if given and "train" not in given:
+        problems.add_file("the split column", "has no text for training")
+        return {split: [] for split in SPLITS}
+    missing = [split for split in SPLITS if split not in given]
+    free = [at for at, text in enumerate(texts) if text.split in (None, "train")]
+    places = [text.split or "train" for text in texts]
+    if "validation" in missing or "test" in missing:
+        labels = [ids[texts[at].label] for at in free]
+        for at, place in zip(free, stratified(labels, [units[at] for at in free], shares_without(missing), seed=seed), strict=True):
+            places[at] = place
+    if given:
+        warnings += _leaks(groups, keys, places, missing)
+    if near_duplicates == "join":
+        for text, unit in zip(texts, units, strict=True):
+            if not text.has_group and not unit.startswith("subject:"):
+                text.group = unit
+    return {split: [text for text, place in zip(texts, places, strict=True) if place == split] for split in SPLITS}
+
+
+def _near_duplicates(keys: Iterable[str], near_duplicates: str) -> list[str]:
+    said, counts = [], Counter(key for key in keys if key)
+    alike = sum(count - 1 for count in counts.values() if count <= MOST_JOINED)
+    if alike:
+        kept = "they are kept on one side of the split" if near_duplicates == "join" else "they may be on two sides of the split"
+        said.append(f"{counted(alike, 'text')} like another but for case, digits, punctuation and spaces: {kept} (--near-duplicates)")
+    if templates := [count for count in counts.values() if count > MOST_JOINED]:
+        size = f"{counted(len(templates), 'template')} with {sum(templates):,} texts"
+        said.append(f"{size} that are alike but for digits: they are on all sides of the split")
+    return said
+
+
+def _leaks(groups: Sequence[str], keys: Sequence[str], places: Sequence[str], drawn: Sequence[str]) -> list[str]:
+    """What stands in two splits that were given."""
+    said = [f"{' and '.join(drawn)}: drawn from the training texts, since the file gives none"] if drawn else []
+    for names, what in ((groups, "groups"), (keys, "near-duplicates")):
+        sides: dict[str, set[str]] = defaultdict(set)
+        for name, place in zip(names, places, strict=True):
+            if name:
+                sides[name].add(place)
+        across = [name for name, found in sides.items() if len(found) > 1]
+        if across:
+            first = f", for example {across[0].partition(':')[2]!r}" if what == "groups" else ""
+            said.append(f"{len(across):,} {what} stand in more than one given split{first}: held-out scores may be too good")
+    return said
+
+
+def _names(ids: Mapping[str, str], texts: Iterable[Text]) -> dict[str, str]:
+    """Id -> its most frequent name in the files."""
+    counts = Counter(text.label for text in texts)
+    return {ids[name]: name for name in sorted(ids, key=lambda name: (counts[name], name))}
+
+
+def _natural(name: str) -> tuple[int, float, str]:
+    """Sorts numbers by value, before other names."""
     try:
-        votes = parse_json(value) if isinstance(value, str) else value
-    except InvalidJson:
-        return None
-    if not isinstance(votes, dict) or not all(type(count) is int and count >= 0 for count in votes.values()):
-        return None
-    return votes if set(votes) <= set(labels) else None
+        number = float(name)
+    except ValueError:
+        number = math.nan
+    return (0, number, name) if math.isfinite(number) else (1, 0, name.casefold())
 
 
-def _row(fields: Mapping[str, Any], labels: Sequence[str], source: str) -> Row:
-    """A record without a problem as a row, its texts in Unicode's normal form C."""
-    text, label = checked_text("text", fields["text"]), str(fields["label"])
+def _by_id(votes: Mapping[str, int], ids: Mapping[str, str]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for name, count in votes.items():
+        found[ids[name]] += count
+    return dict(sorted(found.items()))
+
+
+def _row(text: Text, ids: Mapping[str, str]) -> Row:
     return Row(
-        id=group_of(text, None),
-        text=text,
-        label=label,
-        votes=_votes(fields.get("votes", {}), labels) or {},
-        group=group_of(text, checked_text("group", fields["group"]) if fields.get("group") else None),
-        slice=checked_text("slice", fields.get("slice", "all")),
-        source=f"file:{source}",
+        id=f"text:{text.digest}",
+        text=text.text,
+        label=ids[text.label],
+        votes=_by_id(text.votes, ids),
+        group=text.group,
+        slice=text.slice,
+        source=f"file:{text.source}",
     )
+
+
+def _raters(splits: Mapping[str, Sequence[Text]], ids: Mapping[str, str], *, seed: int) -> dict[str, tuple[str, ...]]:
+    """Counts have no order, so the single votes get a random one: the first of them are like any others."""
+    found = {}
+    for text in (text for part in splits.values() for text in part if text.votes):
+        votes = _by_id(text.votes, ids)
+        draw = random.Random(f"{seed}:{text.text}")  # noqa: S311  (a repeatable order, not a secret)
+        found[text.text] = tuple(draw.sample(list(votes), k=min(sum(votes.values()), MOST_RATERS), counts=list(votes.values())))
+    return found
+
+
+def _label_warnings(names: Sequence[str]) -> list[str]:
+    """Names that may be one label, or none."""
+    said = []
+    folded: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        number = _natural(name)
+        folded[str(number[1]) if number[0] == 0 else key_of(name) or name].append(name)
+    twins = [" and ".join(map(repr, same)) for same in folded.values() if len(same) > 1]
+    if twins:
+        said.append(
+            f"labels that differ in spelling only are different labels here: {', '.join(twins[:5])}; make them one in the file if they are"
+        )
+    if nothing := [repr(name) for name in names if name.casefold() in _MISSING_VALUES]:
+        said.append(f"{', '.join(nothing)} may mean that the label is missing: it is a label like any other here")
+    return said

@@ -9,11 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FileRead:
-    """How one file was read. ``delimiter`` is empty where there is none, ``records`` counts those that could be read or not."""
+    """How one file was read.
+
+    Attributes:
+        delimiter: in words; empty where there is none.
+        header: whether the first record named the columns; None where there are no such records.
+        records: all of them, usable or not.
+    """
 
     name: str
     encoding: str
     delimiter: str
+    header: bool | None
     records: int
 
 
@@ -46,7 +53,8 @@ class ReadingReport:
         said = []
         for file in self.files:
             separated = f", separated by {file.delimiter}" if file.delimiter else ""
-            said.append(f"{file.name}: {file.records:,} records, {file.encoding}{separated}")
+            header = ", no line with column names (--header yes says otherwise)" if file.header is False else ""
+            said.append(f"{file.name}: {file.records:,} records, {file.encoding}{separated}{header}")
         for role, names in self.columns.items():
             said.append(f"{role}: column {' + '.join(names)}" + (f" (guessed; --{role} says otherwise)" if role in self.guessed else ""))
         if self.ignored:

@@ -11,68 +11,81 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from contracts.dataset import Row
+from contracts.dataset import Manifest, Row
 from contracts.dataset_files import read_rows, write_dataset
+from contracts.labels import name_of
 from local import options
 from local.texts import corpus
-from local.texts.own_texts import InvalidTexts, missing_labels, read_texts
-from local.texts.splitting import split_by_group
-from local.texts.vader import LABELS
+from local.texts.options import add_reading, reading
+from local.texts.own_texts import InvalidTexts, prepare
+from local.texts.report import ReadingReport
 from stacks.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+MOST_SHOWN = 20
+"""Labels in the table; of more, the first and the last half of these by frequency."""
 
 
 class CannotPrepare(ValueError):
     """The upload cannot be made; the text says why and what to do."""
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What was written below the output folder; ``report`` is there for a team's own texts."""
+
+    manifest: Manifest
+    splits: Mapping[str, Sequence[Row]]
+    report: ReadingReport | None = None
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.upload", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument(
-        "--texts", type=Path, help=".csv or .jsonl with text, label and optionally group, slice, votes (default: Amazon reviews)"
+        "--texts",
+        type=Path,
+        help=".csv, .tsv, .jsonl or .parquet with labelled texts, or a folder with train.csv, ... (default: Amazon reviews)",
     )
-    parser.add_argument("--stage", default="dev", help="settings/<stage>.yaml has the labels (default: dev)")
+    parser.add_argument("--stage", default="dev", help="settings/<stage>.yaml has the limits and may pin the labels (default: dev)")
     parser.add_argument("--seed", type=options.seed, default=1, help="of the split (default: 1)")
     parser.add_argument("--output", type=Path, default=ROOT / "out" / "upload", help="new or empty folder (default: out/upload)")
+    add_reading(parser)
     return parser.parse_args(arguments)
 
 
-def prepare(texts: Path | None, settings: Settings, output: Path, *, seed: int) -> tuple[str, Mapping[str, Sequence[Row]], int]:
-    """Write ``datasets/<version>/`` and ``base-model/`` below ``output``: both, or nothing.
-
-    Returns:
-        The version, its rows by split, and how many repeated lines were left out.
+def make(chosen: argparse.Namespace, settings: Settings, progress: Callable[[int], None]) -> Prepared:
+    """Write ``datasets/<version>/`` and ``base-model/`` below the output folder: both, or nothing.
 
     Raises:
         InvalidTexts, CannotPrepare, corpus.CorpusUnavailable: with what to do.
     """
+    output: Path = chosen.output
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise CannotPrepare(f"--output {output} is not an empty folder: name a new one")
-    labels, repeated = settings.dataset.labels or LABELS, 0
+    labels = settings.dataset.labels or None
+    own = None
+    if chosen.texts is not None:
+        longest = settings.dataset.max_text_chars
+        own = prepare(chosen.texts, reading(chosen), labels=labels, longest=longest, seed=chosen.seed, progress=progress)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".upload-") as unfinished:
         made = Path(unfinished) / "made"
         dataset = made / "datasets" / "version"
-        if texts is None:
-            manifest = corpus.first_dataset(dataset, seed=seed)
-            if set(manifest.labels) != set(labels):
+        if own is None:
+            manifest = corpus.first_dataset(dataset, seed=chosen.seed)
+            if labels is not None and set(manifest.labels) != set(labels):
                 raise CannotPrepare(f"dataset.labels {list(labels)} are not the labels of the Amazon reviews: give your own with --texts")
         else:
-            own = read_texts(texts, labels, longest=settings.dataset.max_text_chars)
-            splits = split_by_group(own.rows, seed=seed)
-            missing = missing_labels(splits, labels)
-            if missing:
-                raise CannotPrepare(
-                    f"{texts}: no text for {', '.join(missing)}. Every label must be in every split: give more texts and groups"
-                )
-            manifest, repeated = write_dataset(dataset, splits, labels), own.repeated
+            manifest = write_dataset(dataset, own.splits, own.labels, label_names=own.label_names, key_examples=own.key_examples)
         dataset.rename(dataset.with_name(manifest.version))
         (made / "base-model").mkdir()
         for path in corpus.base_model_files():
@@ -80,8 +93,31 @@ def prepare(texts: Path | None, settings: Settings, output: Path, *, seed: int) 
         if output.exists():
             output.rmdir()
         made.rename(output)
+    if own is not None:
+        return Prepared(manifest, own.splits, own.report)
     folder = output / "datasets" / manifest.version
-    return manifest.version, {split: read_rows(folder / split) for split in manifest.rows}, repeated
+    return Prepared(manifest, {split: read_rows(folder / split) for split in manifest.rows})
+
+
+def table_of(splits: Mapping[str, Sequence[Row]], manifest: Manifest) -> Table:
+    """Texts of each label and split. Of many labels the most and the least frequent are shown, and how many are between."""
+    counts = {split: Counter(row.label for row in rows) for split, rows in splits.items()}
+    totals = {label: sum(of_split[label] for of_split in counts.values()) for label in manifest.labels}
+    order = list(manifest.labels) if len(totals) <= MOST_SHOWN else sorted(totals, key=lambda label: (-totals[label], label))
+    table = Table(title=f"dataset version {manifest.version}")
+    table.add_column("label", max_width=40, overflow="ellipsis", no_wrap=True)
+    for name in (*counts, "texts"):
+        table.add_column(name, justify="right", no_wrap=True)
+    between = range(MOST_SHOWN // 2, len(order) - MOST_SHOWN // 2)
+    for place, label in enumerate(order):
+        if place not in between or len(order) <= MOST_SHOWN:
+            shown = (f"{of_split[label]:,}" for of_split in counts.values())
+            table.add_row(escape(name_of(label, manifest.label_names)), *shown, f"{totals[label]:,}")
+        elif place == between.start:
+            table.add_row(f"({len(between)} labels between)", style="dim")
+    table.add_section()
+    table.add_row("all", *(f"{len(rows):,}" for rows in splits.values()), f"{sum(totals.values()):,}")
+    return table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,21 +125,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen, console = parse(arguments), Console()
     try:
         settings = load_settings(ROOT / "settings" / f"{chosen.stage}.yaml")
-        version, splits, repeated = prepare(chosen.texts, settings, chosen.output, seed=chosen.seed)
+        with Progress(
+            TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
+        ) as bar:
+            task = bar.add_task("records read", total=None)
+            prepared = make(chosen, settings, lambda more: bar.advance(task, more))
     except (CannotPrepare, InvalidTexts, SettingsError, corpus.CorpusUnavailable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"error: --output {chosen.output} cannot be written: {error.strerror} ({error.filename}); name another", file=sys.stderr)
         return 2
-    labels = sorted({row.label for rows in splits.values() for row in rows})
-    table = Table("split", *labels, "texts", title=f"dataset version {version}")
-    for split, rows in splits.items():
-        counts = Counter(row.label for row in rows)
-        table.add_row(split, *(str(counts[label]) for label in labels), str(len(rows)))
-    console.print(table)
-    if repeated:
-        console.print(f"{repeated} repeated lines were left out")
+    for line in prepared.report.lines() if prepared.report else ():
+        console.print(line, highlight=False, markup=False)
+    console.print(table_of(prepared.splits, prepared.manifest))
+    version = prepared.manifest.version
     stage = f"{settings.name}-{settings.stage}"
     bucket = f"{stage}-data-$(aws sts get-caller-identity --query Account --output text)-{settings.region}"
     console.print("Upload it once the stacks are deployed:", highlight=False)

@@ -1,0 +1,83 @@
+"""What is wrong with a file of texts: all of it, by kind, with the first lines and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+FIRST_LINES = 5
+LONGEST_SHOWN = 60
+
+
+class UnreadableFile(ValueError):
+    """The file cannot be read as records; the text says where it breaks, and what to do."""
+
+
+class InvalidTexts(ValueError):
+    """The texts cannot be used; the text names every kind of problem with its count, its first lines and what to do."""
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it, on one line and shortened."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 record``, ``1,204 records``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+@dataclass
+class _Kind:
+    cure: str
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+
+class Problems:
+    """Collects problems by kind, in the order in which the kinds appear."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, _Kind] = {}
+        self._files: list[str] = []
+
+    def add(self, kind: str, where: str, problem: str, cure: str) -> None:
+        """One more problem.
+
+        Args:
+            kind: the group that it belongs to, in words that follow a number: ``labels are unknown``.
+            where: for example ``line 7``.
+            problem: with the value, shortened.
+            cure: what to do about all of this kind.
+        """
+        found = self._kinds.setdefault(kind, _Kind(cure))
+        found.count += 1
+        if len(found.first) < FIRST_LINES:
+            found.first.append(f"{where}: {problem}")
+
+    def add_file(self, name: str, problem: str) -> None:
+        """A file, or the texts as a whole, cannot be used."""
+        self._files.append(f"{name} {problem}")
+
+    def __bool__(self) -> bool:
+        return bool(self._kinds or self._files)
+
+    def raise_if_any(self, path: object) -> None:
+        """Raises InvalidTexts with the whole report."""
+        if self:
+            raise InvalidTexts("\n".join(self.lines(path)))
+
+    def lines(self, path: object) -> Iterable[str]:
+        """The report."""
+        if not self._kinds and len(self._files) == 1:
+            return self._files
+        said = [f"{path} cannot be used, and nothing was written:"]
+        said += [f"  {problem}" for problem in self._files]
+        for name, kind in self._kinds.items():
+            said.append(f"  {kind.count:,} x {name}")
+            said += [f"    {line}" for line in kind.first]
+            if kind.count > len(kind.first):
+                said.append(f"    and {kind.count - len(kind.first):,} more")
+            said.append(f"    -> {kind.cure}")
+        return said

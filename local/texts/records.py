@@ -1,0 +1,238 @@
+"""One file's records as labelled texts. What cannot be used is collected, or left out and counted, as the options say."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contracts.groups import group_of, text_digest
+from contracts.labels import LONGEST_NAME
+from contracts.text import InvalidJson, InvalidText, TextTooLong, character_problem, checked_text, is_blank, kind, parse_json
+from local.texts.columns import Columns, choose
+from local.texts.files import UnreadableRecord, open_records
+from local.texts.names import SPLIT_WORDS, TEST, TRAIN, VALIDATION, key_of
+from local.texts.options import ReadingOptions
+from local.texts.problems import Problems, UnreadableFile, shown
+from local.texts.report import FileRead
+
+BAD = "correct them, or leave them out: --on-bad drop"
+_EVERY = 1_000
+"""Records between two calls of ``progress``."""
+
+
+@dataclass(slots=True)
+class Text:
+    """One usable record.
+
+    Attributes:
+        where: for problems that only show when all are read.
+        digest: equal for texts that count as the same.
+        label: as it stands in the file, its white space folded.
+        votes: label as it stands in the file -> raters.
+    """
+
+    where: str
+    text: str
+    digest: str
+    label: str
+    group: str
+    has_group: bool
+    slice: str
+    split: str | None
+    votes: dict[str, int]
+    source: str
+
+
+class BadRecord(ValueError):
+    """A record cannot be used: the kind of problem, and what is wrong with this one."""
+
+    def __init__(self, kind_of: str, problem: str) -> None:
+        super().__init__(problem)
+        self.kind = kind_of
+
+
+@dataclass
+class Reader:
+    """Reads files with the same options, and counts what it leaves out or changes."""
+
+    options: ReadingOptions
+    longest: int
+    problems: Problems
+    progress: Callable[[int], None] = lambda _: None
+    files: list[FileRead] = field(default_factory=list)
+    columns: list[Columns] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+
+    def read(self, path: Path, *, split: str | None = None, place: str = "") -> list[Text]:
+        """All usable texts of one file.
+
+        Args:
+            split: where the whole file belongs; None leaves it to a column, or to a draw.
+            place: what stands before ``line 7`` in a problem.
+        """
+        texts: list[Text] = []
+        count = 0
+        try:
+            opened = open_records(path, header=self.options.header, named=tuple(self.options.columns.values()))
+            columns = choose(opened.columns, opened.sample, self.options.columns)
+            for line, record in opened.records:
+                count += 1
+                if count % _EVERY == 0:
+                    self.progress(_EVERY)
+                found = self._usable(f"{place}line {line}", record, columns, path.name)
+                if found is not None:
+                    found.split = split or found.split
+                    texts.append(found)
+            self.files.append(FileRead(path.name, opened.encoding, opened.delimiter, opened.header, count))
+            self.columns.append(columns)
+        except UnreadableFile as error:
+            self.problems.add_file(str(path), str(error))
+        return texts
+
+    def _usable(self, where: str, record: dict[str, Any] | UnreadableRecord, columns: Columns, source: str) -> Text | None:
+        problems = []
+        if isinstance(record, UnreadableRecord):
+            problems.append(BadRecord("records cannot be read", str(record)))
+            values: dict[str, Any] = {}
+        else:
+            values = self._values(where, record, columns, problems)
+        if not problems and values["text"] is not None:
+            subject = values.pop("subject")
+            digest = text_digest(values["text"])
+            group = group_of(values["text"], subject) if subject else f"text:{digest}"
+            return Text(where, digest=digest, group=group, has_group=bool(subject), source=source, **values)
+        if self.options.on_bad == "drop" and problems:
+            self.left_out[problems[0].kind] += 1
+            return None
+        for problem in problems:
+            self.problems.add(problem.kind, where, str(problem), BAD)
+        return None
+
+    def _values(self, where: str, record: Mapping[str, Any], columns: Columns, problems: list[BadRecord]) -> dict[str, Any]:
+        def tried(read: Callable[[], Any]) -> Any:
+            try:
+                return read()
+            except BadRecord as problem:
+                problems.append(problem)
+                return None
+
+        return {
+            "text": tried(lambda: self._text(where, record, columns)),
+            "label": tried(lambda: label_of(record.get(columns.label))),
+            "subject": tried(lambda: _name("group", record, columns.group)),
+            "slice": tried(lambda: _name("slice", record, columns.slice)) or "all",
+            "split": tried(lambda: _split(record, columns.split)),
+            "votes": tried(lambda: _votes(record, columns)),
+        }
+
+    def _text(self, where: str, record: Mapping[str, Any], columns: Columns) -> str | None:
+        """None for a text that is too long: it was counted or reported."""
+        if len(columns.text) == 1:
+            value = record.get(columns.text[0])
+        else:
+            value = "\n".join(part for part in (str(record.get(name) or "").strip() for name in columns.text) if part)
+        try:
+            try:
+                return checked_text("text", value, longest=self.longest)
+            except TextTooLong as error:
+                short = self._short(where, str(value), error)
+                return None if short is None else checked_text("text", short)
+        except InvalidText as error:
+            empty = value is None or (isinstance(value, str) and is_blank(value))
+            raise BadRecord("texts are empty" if empty else "texts cannot be stored", str(error)) from None
+
+    def _short(self, where: str, value: str, error: TextTooLong) -> str | None:
+        """The text cut at the end of a word, or None when it is left out or reported."""
+        if self.options.long == "cut":
+            self.changed[f"texts cut to {self.longest:,} characters (--long cut)"] += 1
+            text = unicodedata.normalize("NFC", value)
+            words = text[: self.longest + 1].rsplit(None, 1)[0]
+            return words if self.longest // 2 < len(words) <= self.longest else text[: self.longest]
+        if self.options.long == "drop":
+            self.left_out[f"texts longer than {self.longest:,} characters (--long drop)"] += 1
+            return None
+        cure = f"allowed are {self.longest:,} (dataset.max_text_chars). Cut them with --long cut, or leave them out: --long drop"
+        self.problems.add("texts are too long", where, f"{error.problem.partition(':')[0]}: {shown(value)}", cure)
+        return None
+
+
+def label_of(value: Any) -> str:
+    """A label as people have it: its white space is folded, a number is told as it stands in the file. Raises BadRecord."""
+    if value is None or (isinstance(value, str) and is_blank(value)):
+        raise BadRecord("labels are empty", f"label = {shown(value)}")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | dict | tuple):
+        raise BadRecord("labels are no single value", f"label = {shown(value)}: each text has one label")
+    label = " ".join(unicodedata.normalize("NFC", str(value)).split())
+    if problem := character_problem(label):
+        raise BadRecord("labels cannot be stored", f"label = {shown(label)} {problem}")
+    if len(label) > LONGEST_NAME:
+        raise BadRecord("labels are too long", f"label = {shown(label)} has {len(label)} characters: allowed are {LONGEST_NAME}")
+    return label
+
+
+def _name(role: str, record: Mapping[str, Any], column: str | None) -> str | None:
+    value = record.get(column) if column else None
+    if value is None or value == "":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    try:
+        return checked_text(role, value)
+    except InvalidText as error:
+        raise BadRecord(f"{role}s cannot be stored", f"{error}, or leave it out") from None
+
+
+def _split(record: Mapping[str, Any], column: str | None) -> str | None:
+    if column is None:
+        return None
+    split = SPLIT_WORDS.get(key_of(str(record.get(column) or "")))
+    if split is None:
+        allowed = f"{TRAIN[0]}, {VALIDATION[0]} or {TEST[0]}"
+        raise BadRecord("splits are unknown", f"{column} = {shown(record.get(column))}: allowed are {allowed}")
+    return split
+
+
+def _votes(record: Mapping[str, Any], columns: Columns) -> dict[str, int]:
+    """Votes by label as it stands in the file, without those that are 0."""
+    if columns.votes_by_label:
+        return dict(_counts((label, record.get(name)) for name, label in columns.votes_by_label.items()))
+    value = record.get(columns.votes) if columns.votes else None
+    if value is None or value == "":
+        return {}
+    try:
+        votes = parse_json(value) if isinstance(value, str) else value
+    except InvalidJson:
+        votes = None
+    if not isinstance(votes, dict):
+        raise BadRecord("votes cannot be read", f"votes = {shown(value)}: a JSON object of whole numbers per label is needed, or nothing")
+    if any(isinstance(count, str) for count in votes.values()):
+        raise BadRecord("votes cannot be read", f"votes = {shown(value)}: whole numbers are needed, not {kind('')}")
+    return dict(_counts(votes.items()))
+
+
+def _counts(votes: Any) -> Iterator[tuple[str, int]]:
+    for label, count in votes:
+        number = _whole(count)
+        if number is None:
+            raise BadRecord("votes cannot be read", f"votes for {shown(label)} = {shown(count)}: a whole number, 0 or more, is needed")
+        if number:
+            yield label_of(label), number
+
+
+def _whole(value: Any) -> int | None:
+    if value is None or value == "":
+        return 0
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if number >= 0 and number.is_integer() else None
