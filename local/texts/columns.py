@@ -86,19 +86,29 @@ def choose(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], said: Ma
     split = found.get("split") or by_name("split", SPLIT, _Stats.may_be_split)
     group = found.get("group") or by_name("group", GROUP, bool)
     part = found.get("slice") or by_name("slice", SLICE, bool)
-    if label is None and text and not sample:
-        raise UnreadableFile("has no record that can be read")
     label = label or _label_by_content(stats, taken | set(text), known=bool(text))
     taken.add(label)
     if not text:
-        text = (_text_by_content(stats, taken),)
+        named = next((name for name in columns if key_of(name) == TEXT[0]), None)
+        text = (_text_by_content(stats, taken, named),)
     taken |= set(text)
-    ignored = tuple(
-        f"{name} ({counted(stats[name].given, 'value')})" if name.startswith("column ") else name for name in columns if name not in taken
-    )
+    _check_twins({"text": text, "label": (label,)}, columns, said)
+    ignored = tuple(_ignored(name, stats[name]) for name in columns if name not in taken)
     chosen = {"text": text, "label": label, "group": group, "slice": part, "split": split, "votes": votes or by_label}
     guessed = tuple(role for role, name in chosen.items() if name and role not in said)
     return Columns(text, label, group, part, split, votes, by_label, guessed, ignored, tuple(notes))
+
+
+def _check_twins(chosen: Mapping[str, Sequence[str]], columns: Sequence[str], said: Mapping[str, str]) -> None:
+    """A column that is there twice is refused, unless the user has said its number."""
+    for role, names in chosen.items():
+        for name in names:
+            same = [one for one in columns if one == name or one.startswith(f"{name} (column ")]
+            if len(same) > 1 and not said.get(role, "").isdecimal():
+                number = columns.index(name) + 1
+                raise UnreadableFile(
+                    f"has the column {name!r} {len(same)} times: keep one of them, or say its number, such as --{role} {number}"
+                )
 
 
 def _ignored(name: str, stats: _Stats) -> str:
@@ -219,9 +229,11 @@ def _label_by_content(stats: Mapping[str, _Stats], taken: set[str], *, known: bo
     )
 
 
-def _text_by_content(stats: Mapping[str, _Stats], taken: set[str]) -> str:
-    """The column with the longest values."""
+def _text_by_content(stats: Mapping[str, _Stats], taken: set[str], named: str | None) -> str:
+    """The column with the longest values; ``named`` is called text, and is it where no other can be."""
     free = {name: one for name, one in stats.items() if name not in taken and one.given and not one.numbers}
+    if not free and named is not None:
+        return named
     if not free:
         raise UnreadableFile(f"has no column with texts beside the others (columns: {_listed(list(stats))}): --text NAME")
     longest = max(free, key=lambda name: free[name].characters)

@@ -21,7 +21,8 @@ _BLOCK = 1 << 20
 _HEAD = 4_000
 _MOST_FOREIGN = 0.25
 """Share of bytes beyond ASCII. Western texts in Latin-1 have a few per cent; Cyrillic, Chinese or Greek code pages more than half."""
-_LEAST_ZEROS = 0.02
+_LEAST_ZEROS, _FEW_ZEROS = 0.02, 8
+"""Share and number of bytes that are zero: each line end and delimiter of UTF-16 has one, a text in UTF-8 has hardly ever any."""
 _GZIP = b"\x1f\x8b"
 _REFUSED = {
     b"PK\x03\x04": f"is a spreadsheet or another archive, not text: {UTF8_CURE}",
@@ -59,7 +60,7 @@ def encoding_of(path: Path) -> Encoding:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _checked(path, Encoding("utf-16", "UTF-16"))
     zeros = [head[side::2].count(0) for side in (0, 1)]
-    if sum(zeros) > _LEAST_ZEROS * len(head):
+    if sum(zeros) > max(_LEAST_ZEROS * len(head), min(_FEW_ZEROS, len(head) / 4)):
         if all(zeros):
             raise UnreadableFile(f"has zero bytes all over, so it is no text: {UTF8_CURE}")
         return _checked(path, Encoding("utf-16-le" if zeros[1] else "utf-16-be", "UTF-16 without a byte order mark"))

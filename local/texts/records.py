@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from contracts.groups import group_of, text_digest
 from contracts.labels import LONGEST_NAME
-from contracts.text import InvalidJson, InvalidText, TextTooLong, character_problem, checked_text, is_blank, kind, parse_json
+from contracts.text import InvalidJson, InvalidText, TextTooLong, character_problem, checked_text, is_blank, parse_json
 from local.texts.columns import Columns, choose
 from local.texts.files import UnreadableRecord, open_records
 from local.texts.names import SPLIT_WORDS, TEST, TRAIN, VALIDATION, key_of
@@ -20,6 +20,7 @@ from local.texts.problems import Problems, UnreadableFile, shown
 from local.texts.report import FileRead
 
 BAD = "correct them, or leave them out: --on-bad drop"
+_VOTES = "an object of whole numbers per label is needed"
 _EVERY = 1_000
 """Records between two calls of ``progress``."""
 
@@ -79,7 +80,7 @@ class Reader:
         count = 0
         try:
             opened = open_records(path, header=self.options.header, named=tuple(self.options.columns.values()))
-            columns = choose(opened.columns, opened.sample, self.options.columns)
+            columns = choose(opened.columns, opened.sample, self.options.columns) if opened.sample else Columns(("text",), "label")
             for line, record in opened.records:
                 count += 1
                 if count % _EVERY == 0:
@@ -88,6 +89,13 @@ class Reader:
                 if found is not None:
                     found.split = split or found.split
                     texts.append(found)
+            if not count:
+                first = (
+                    ""
+                    if not opened.header
+                    else f" after the column names {', '.join(map(repr, opened.columns))[:80]}; --header no: there are none"
+                )
+                raise UnreadableFile(f"has no record{first}")
             self.files.append(FileRead(path.name, opened.encoding, opened.delimiter, opened.header, count))
             self.columns.append(columns)
         except UnreadableFile as error:
@@ -202,28 +210,21 @@ def _split(record: Mapping[str, Any], column: str | None) -> str | None:
 def _votes(record: Mapping[str, Any], columns: Columns) -> dict[str, int]:
     """Votes by label as it stands in the file, without those that are 0."""
     if columns.votes_by_label:
-        return dict(_counts((label, record.get(name)) for name, label in columns.votes_by_label.items()))
-    value = record.get(columns.votes) if columns.votes else None
-    if value is None or value == "":
-        return {}
-    try:
-        votes = parse_json(value) if isinstance(value, str) else value
-    except InvalidJson:
-        votes = None
-    if not isinstance(votes, dict):
-        raise BadRecord("votes cannot be read", f"votes = {shown(value)}: a JSON object of whole numbers per label is needed, or nothing")
-    if any(isinstance(count, str) for count in votes.values()):
-        raise BadRecord("votes cannot be read", f"votes = {shown(value)}: whole numbers are needed, not {kind('')}")
-    return dict(_counts(votes.items()))
-
-
-def _counts(votes: Any) -> Iterator[tuple[str, int]]:
-    for label, count in votes:
-        number = _whole(count)
-        if number is None:
-            raise BadRecord("votes cannot be read", f"votes for {shown(label)} = {shown(count)}: a whole number, 0 or more, is needed")
-        if number:
-            yield label_of(label), number
+        votes = {label: record.get(name) for name, label in columns.votes_by_label.items()}
+    else:
+        value = record.get(columns.votes) if columns.votes else None
+        if value is None or value == "":
+            return {}
+        try:
+            votes = parse_json(value) if isinstance(value, str) else value
+        except InvalidJson:
+            votes = value
+        if not isinstance(votes, dict) or any(isinstance(count, str) for count in votes.values()):
+            raise BadRecord("votes cannot be read", f"votes = {shown(value)}: {_VOTES}, or nothing")
+    counts = {label: _whole(count) for label, count in votes.items()}
+    if None in counts.values():
+        raise BadRecord("votes cannot be read", f"votes = {shown(votes)}: {_VOTES}")
+    return {label_of(label): count for label, count in counts.items() if count}
 
 
 def _whole(value: Any) -> int | None:

@@ -125,7 +125,7 @@ CASES: dict[str, tuple[str, bytes, list[str]]] = {
     "votes in words": (
         "t.csv",
         csv("good,positive,many", header="text,label,votes"),
-        ["line 2: votes = 'many': a JSON object of whole numbers"],
+        ["line 2: votes = 'many': an object of whole numbers"],
     ),
     "votes as a list": ("t.csv", csv("good,positive,[1]", header="text,label,votes"), ["line 2: votes = '[1]'"]),
     "votes for no label": (
@@ -136,17 +136,17 @@ CASES: dict[str, tuple[str, bytes, list[str]]] = {
     "fewer votes than none": (
         "t.jsonl",
         jsonl({"text": "a", "label": "positive", "votes": {"positive": -1}}),
-        ["line 1: votes for 'positive' = -1"],
+        ["line 1: votes = {'positive': -1}"],
     ),
     "half a vote": (
         "t.jsonl",
         jsonl({"text": "a", "label": "positive", "votes": {"positive": 0.5}}),
-        ["line 1: votes for 'positive' = 0.5"],
+        ["line 1: votes = {'positive': 0.5}"],
     ),
     "a vote that is true": (
         "t.jsonl",
         jsonl({"text": "a", "label": "positive", "votes": {"positive": True}}),
-        ["line 1: votes for 'positive' = True"],
+        ["line 1: votes = {'positive': True}"],
     ),
     "votes in quotation marks": (
         "t.jsonl",
@@ -167,7 +167,7 @@ CASES: dict[str, tuple[str, bytes, list[str]]] = {
     "votes by label in words": (
         "t.csv",
         csv("good,positive,x,", header="text,label,votes_positive,votes_negative"),
-        ["line 2: votes for 'positive' = 'x': a whole number"],
+        ["line 2: votes = {'positive': 'x', 'negative': ''}"],
     ),
     "votes by an unknown label": ("t.csv", csv("good,positive,1", header="text,label,votes_good"), ["line 2: votes for 'good'"]),
     # -- records of a table
@@ -213,8 +213,12 @@ CASES: dict[str, tuple[str, bytes, list[str]]] = {
     "bars: misspelt label": ("t.csv", csv("good,postive").replace(b",", b"|"), ["line 2: label = 'postive'"]),
     "named delimiter": ("t.csv", b"sep=;\n" + csv("good,postive").replace(b",", b";"), ["line 3: label = 'postive'"]),
     # -- headers and columns
-    "two columns of texts": ("t.csv", csv("good,postive,x", header="text,label,text"), ["line 2: label = 'postive'"]),
-    "header only": ("t.csv", b"text,label\n", ["has no record with a text"]),
+    "two columns of texts": (
+        "t.csv",
+        csv("good,positive,x", header="text,label,text"),
+        ["has the column 'text' 2 times: keep one of them", "--text 1"],
+    ),
+    "header only": ("t.csv", b"text,label\n", ["has no record after the column names 'text', 'label'", "--header no"]),
     "blank lines only": ("t.csv", b"\n\n\n", ["is empty"]),
     "nothing": ("t.csv", b"", ["is empty"]),
     "nothing in json": ("t.jsonl", b"", ["has no"]),
