@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from contracts.dataset import Manifest, Row
@@ -125,9 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen, console = parse(arguments), Console()
     try:
         settings = load_settings(ROOT / "settings" / f"{chosen.stage}.yaml")
-        with Progress(
-            TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
-        ) as bar:
+        progress = (TextColumn("{task.description}"), TextColumn("{task.completed:,}"), TimeElapsedColumn())
+        shown = Console(stderr=True)
+        with Progress(*progress, console=shown, transient=True, disable=not shown.is_terminal) as bar:
             task = bar.add_task("records read", total=None)
             prepared = make(chosen, settings, lambda more: bar.advance(task, more))
     except (CannotPrepare, InvalidTexts, SettingsError, corpus.CorpusUnavailable) as error:

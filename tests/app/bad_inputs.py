@@ -128,8 +128,6 @@ def upload_cases() -> Iterator[Case]:
             )
     for value in ("", None, ["positive"]):
         yield Case("upload t.jsonl", f"label {value!r}", line({**good, "label": value}), ("line 1", f"label = {value!r}", "--on-bad drop"))
-    for value, shown in (("postive", "'postive'"), (1, "'1'"), (True, "'true'")):
-        yield Case("upload t.jsonl", f"label {value!r}", line({**good, "label": value}), ("line 1", shown, "negative, neutral, positive"))
     for votes in ("many", {"positive": -1}, {"positive": 1.5}, ["positive"], {"positive": True}, "[" * 1_000):
         yield Case("upload t.jsonl", f"votes {str(votes)[:20]}", line({**good, "votes": votes}), ("line 1", "votes = ", "whole numbers"))
     yield Case("upload t.jsonl", "votes for no label", line({**good, "votes": {"good": 1}}), ("line 1", "votes for 'good'", "allowed are"))

@@ -78,6 +78,6 @@ def test_nothing_is_left_when_it_cannot_be_made(tmp_path: Path, fault: str, caps
         stage = "absent"
     before = sorted(path.name for path in tmp_path.rglob("*"))
     assert main(["--texts", str(texts), "--output", str(output), "--stage", stage]) == 2
-    named = {"full folder": "not an empty folder", "too few texts": "neutral", "bad line": "line 91", "no such stage": "absent"}
+    named = {"full folder": "not an empty folder", "too few texts": "has too few texts", "bad line": "line 91", "no such stage": "absent"}
     assert named[fault] in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
