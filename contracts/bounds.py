@@ -1,8 +1,9 @@
-"""What a hyper-parameter may be: numbers only, read by the container and by the settings, so that the two cannot differ."""
+"""What a hyper-parameter may be, read by the container and by the settings, so that the two cannot differ."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,16 @@ class Bounds:
 LEARNING_RATE = Bounds(0, 0.1, above=True)
 LAYERS = Bounds(1, 24)
 TRAINED_LAYERS = Bounds(1, 24)
+TRAINED_LAYERS_PATTERN = "^([1-9]|1[0-9]|2[0-4]|all)$"
+"""The same as text: :data:`TRAINED_LAYERS`, or ``all``."""
 EPOCHS = Bounds(1, 20)
 BATCH_SIZE = Bounds(1, 1_024)
 SEED = Bounds(0, 2**31 - 1)
 MAX_LENGTH = Bounds(8, 512)
+"""Or :data:`AUTO`."""
+AUTO = "auto"
+ClassWeights = Literal["none", "balanced"]
+CLASS_WEIGHTS: tuple[ClassWeights, ...] = get_args(ClassWeights)
 REVIEW_SHARE = Bounds(0.0, 1.0)
 PATIENCE = Bounds(0, 100)
 REPLAY_ROWS = Bounds(0, 1_000_000)

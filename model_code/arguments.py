@@ -27,7 +27,6 @@ _BOUNDS = {
     "batch_size": bounds.BATCH_SIZE,
     "soft_labels": bounds.Bounds(0, 1),
     "seed": bounds.SEED,
-    "max_length": bounds.MAX_LENGTH,
     "review_share": bounds.REVIEW_SHARE,
     "patience": bounds.PATIENCE,
     "replay_rows": bounds.REPLAY_ROWS,
@@ -39,8 +38,8 @@ class Hyperparameters:
     """What a tuning job may vary or fix.
 
     ``layers`` of the base model are kept; a model that goes on learning keeps the layers it has. ``trained_layers`` is a number
-    (the last ones) or ``all``; ``soft_labels`` 1 learns from vote shares. ``patience`` is for a first training, ``replay_rows`` (most
-    old rows, 0 for all) for one that goes on from a parent.
+    (the last ones) or ``all``; ``max_length`` is a number or ``auto``; ``soft_labels`` 1 learns from vote shares. ``patience`` is for
+    a first training, ``replay_rows`` (most old rows, 0 for all) for one that goes on from a parent.
     """
 
     learning_rate: float = 1e-4
@@ -50,7 +49,8 @@ class Hyperparameters:
     batch_size: int = 32
     soft_labels: int = 1
     seed: int = 20_240_601
-    max_length: int = 64
+    max_length: str = bounds.AUTO
+    class_weights: str = "none"
     review_share: float = 0.2
     patience: int = 2
     replay_rows: int = 0
@@ -59,13 +59,22 @@ class Hyperparameters:
         for name, allowed in _BOUNDS.items():
             if getattr(self, name) not in allowed:
                 raise _refusal(name, getattr(self, name), str(allowed))
-        if self.trained_layers != "all" and not (self.trained_layers.isdecimal() and int(self.trained_layers) in bounds.TRAINED_LAYERS):
-            raise _refusal("trained_layers", self.trained_layers, f"'all', or {bounds.TRAINED_LAYERS}")
+        for name, word, allowed in (("trained_layers", "all", bounds.TRAINED_LAYERS), ("max_length", bounds.AUTO, bounds.MAX_LENGTH)):
+            value = getattr(self, name)
+            if value != word and not (value.isdecimal() and int(value) in allowed):
+                raise _refusal(name, value, f"{word!r}, or {allowed}")
+        if self.class_weights not in bounds.CLASS_WEIGHTS:
+            raise _refusal("class_weights", self.class_weights, " or ".join(map(repr, bounds.CLASS_WEIGHTS)))
 
     @property
     def trained(self) -> int | None:
         """How many of the last layers are trained; None for all of them."""
         return None if self.trained_layers == "all" else int(self.trained_layers)
+
+    @property
+    def longest_text(self) -> int | None:
+        """Most word pieces that are read; None where the training texts decide."""
+        return None if self.max_length == bounds.AUTO else int(self.max_length)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from model_code.artifact import write_artifact
 from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
 from model_code.calibration import fit_temperature, review_threshold, softmax
 from model_code.drift_baseline import WORDS, units, vocabulary_basis
+from model_code.lengths import PIECES_PER_EPOCH, chosen_length
 from model_code.network import TextClassifier
 from model_code.retraining import effective_size, replayed, training_shares
 from model_code.scoring import Floats, Labels
@@ -74,7 +75,10 @@ def _with_history(progress: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from; ``vocabulary``: what is known already, words or characters as ``basis`` says (None: not decided)."""
+    """What a training starts from.
+
+    ``vocabulary``: what is known already, words or characters as ``basis`` says (None: not decided). ``max_length``: the parent's.
+    """
 
     model: TextClassifier
     tokenizer: Any
@@ -82,6 +86,7 @@ class Start:
     vocabulary: set[str]
     basis: str | None
     label_names: Mapping[str, str] = field(default_factory=dict)
+    max_length: int | None = None
 
 
 def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]) -> Start:
@@ -107,11 +112,23 @@ def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]
                 set(vocabulary),
                 version.get("oov_basis", WORDS) if vocabulary else None,
                 label_names(folders, labels, read_label_names(parent)),
+                version["max_length"],
             )
     positions = longest(start.model.encoder.config)
-    if settings.max_length > positions:
+    if (settings.longest_text or 0) > positions:
         raise InvalidHyperparameter(f"hyper-parameter max_length = {settings.max_length}: this base model reads at most {positions}")
     return start
+
+
+def reading_length(settings: Hyperparameters, start: Start, texts: Sequence[str]) -> int:
+    """How many word pieces of a text are read: what the settings say, else the parent's length, else what the training texts need."""
+    length = settings.longest_text or start.max_length
+    if length is None:
+        positions = longest(start.model.encoder.config)
+        measured = Tokens(start.tokenizer, texts, positions)
+        most = PIECES_PER_EPOCH["cuda" if torch.cuda.is_available() else "cpu"]
+        length = chosen_length(measured.lengths + measured.unread, positions, most)
+    return length
 
 
 def label_names(folders: Folders, labels: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
@@ -153,7 +170,7 @@ def documents(
         },
         "vocabulary": sorted(start.vocabulary),
         "metrics": metrics,
-        "model_version": {"model_version": _job_name(), "max_length": settings.max_length, "oov_basis": metrics["oov_basis"]},
+        "model_version": {"model_version": _job_name(), "max_length": metrics["max_length"], "oov_basis": metrics["oov_basis"]},
         "hyperparameters": asdict(settings),
     }
 
@@ -185,9 +202,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     weights = training_shares(chosen, held_out) if again else np.ones(len(held_out))
     counts: dict[str, Any] = {"training_rows": len(chosen), "effective_validation_rows": round(effective_size(weights), 1)}
     print(f"training on {len(chosen)} of {len(rows)} rows, validation counts as {counts['effective_validation_rows']} rows", flush=True)
-    train, validation = (Tokens(start.tokenizer, [row.text for row in part], settings.max_length) for part in (chosen, held_out))
-    counts |= {"max_length": settings.max_length, "unread": {"train": unread_shares(train), "validation": unread_shares(validation)}}
-    print(_unread_line(settings.max_length, counts["unread"]), flush=True)
+    length = reading_length(settings, start, [row.text for row in chosen])
+    train, validation = (Tokens(start.tokenizer, [row.text for row in part], length) for part in (chosen, held_out))
+    counts |= {"max_length": length, "unread": {"train": unread_shares(train), "validation": unread_shares(validation)}}
+    print(_unread_line(length, counts["unread"]), flush=True)
     counts["oov_basis"] = basis
     counts["unknown_pieces"] = round(unknown_share(start.tokenizer, train.flat), 4)
     check_readable(counts["unknown_pieces"])

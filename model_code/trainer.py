@@ -59,6 +59,19 @@ def targets(rows: Sequence[Row], labels: Sequence[str], *, soft: bool) -> Tensor
     return result
 
 
+def class_weights(goal: Tensor, kind: str) -> Tensor | None:
+    """Weights (labels,) of the classes in the loss; None when all count alike.
+
+    ``balanced``: inversely proportional to a class's share of the target distributions (rows, labels), so that every class counts
+    as much as any other. The mean weight of the rows is 1, which keeps the loss comparable with the unweighted one.
+    """
+    if kind == "none":
+        return None
+    share = goal.sum(0) / goal.sum()
+    weights = torch.where(share > 0, 1 / share.clamp(min=torch.finfo(share.dtype).tiny), 0.0)
+    return weights / (weights * share).sum()
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """Texts that are not trained on, with the activations of the frozen layers when there are any."""
@@ -83,6 +96,7 @@ class Trainer:
         self.model = model.to(self.device)
         self.settings = settings
         self.train, self.goal = train, goal.to(self.device)
+        self.class_weights = class_weights(self.goal, settings.class_weights)
         self.bf16 = native_bf16()
         self._bytes_left = MOST_BYTES
         self.cache = self._activations(train, torch.bfloat16)
@@ -137,7 +151,7 @@ class Trainer:
         batches = _shuffled_batches(self.train, self.settings.batch_size, rng)
         for step, indices in enumerate(batches, 1):
             logits = self._logits(self.train, indices, self.cache)
-            loss = functional.cross_entropy(logits.float(), self.goal[indices])
+            loss = functional.cross_entropy(logits.float(), self.goal[indices], weight=self.class_weights)
             self.optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(self.trainable, 1.0)

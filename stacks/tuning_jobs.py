@@ -51,6 +51,8 @@ def parameter_ranges(settings: Settings, *, retraining: bool) -> dict[str, list[
     layers = tuning.layers[:1] if retraining else tuning.layers
     rate = search.learning_rate
     categories: dict[str, tuple[Any, ...]] = {"layers": layers, "trained_layers": search.trained_layers}
+    if len(tuning.class_weights) > 1:
+        categories["class_weights"] = tuning.class_weights
     if not _epochs_are_fixed(settings):
         categories["epochs"] = search.epochs
     return {
@@ -83,6 +85,8 @@ def _epochs_are_fixed(settings: Settings) -> bool:
 def static_parameters(settings: Settings, code_file: str) -> dict[str, str]:
     """What every training job of a tuning job has in common. ``code_file``: the archive's name in the channel ``code``."""
     fixed = {"epochs.$": "$.search.epochs"} if _epochs_are_fixed(settings) else {}
+    if len(settings.tuning.class_weights) == 1:
+        fixed["class_weights"] = settings.tuning.class_weights[0]
     return {
         **fixed,
         "sagemaker_program": "train.py",
@@ -91,6 +95,7 @@ def static_parameters(settings: Settings, code_file: str) -> dict[str, str]:
         "seed": str(settings.tuning.seed),
         "review_share": str(settings.review.target_share),
         "max_length": str(settings.tuning.max_length),
+        "batch_size": str(settings.tuning.batch_size),
         "replay_rows": str(settings.retraining.replay_rows),
     }
 

@@ -34,7 +34,7 @@ def epoch() -> Comparison:
     rows = [rated.row for rated in corpus.rated_texts("amazon")[:TEXTS]]
     base = corpus.base_model_folder()
     settings = Hyperparameters(layers=4, trained_layers="2", epochs=100)
-    tokens = Tokens(load_tokenizer(base), [row.text for row in rows], settings.max_length)
+    tokens = Tokens(load_tokenizer(base), [row.text for row in rows], 64)
     goal = targets(rows, LABELS, soft=True)
 
     def trainer() -> Trainer:

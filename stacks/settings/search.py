@@ -33,8 +33,10 @@ class FloatRange(Section):
         return self
 
 
-TrainedLayers = Annotated[tuple[Annotated[str, Field(pattern=r"^([1-9]|all)$")], ...], Field(min_length=1, max_length=10)]
+TrainedLayers = Annotated[tuple[Annotated[str, Field(pattern=bounds.TRAINED_LAYERS_PATTERN)], ...], Field(min_length=1, max_length=10)]
 """How many of the last layers are trained, or ``all``."""
+_Layers = Annotated[int, Field(ge=int(bounds.LAYERS.low), le=int(bounds.LAYERS.high))]
+Layers = Annotated[tuple[_Layers, ...], Field(min_length=1, max_length=24)]
 _Epochs = Annotated[int, Field(ge=int(bounds.EPOCHS.low), le=int(bounds.EPOCHS.high))]
 Epochs = Annotated[tuple[_Epochs, ...], Field(min_length=1, max_length=30)]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from contracts import bounds
 from stacks.settings.fields import ProcessingType, Section, TrainingType
 from stacks.settings.limits import TrainingJobs
-from stacks.settings.search import Epochs, FloatRange, RetrainingSearch, TrainedLayers
+from stacks.settings.search import Epochs, FloatRange, Layers, RetrainingSearch, TrainedLayers
 
 ExtraField = Literal["MaxRuntimeInSeconds", "RandomSeed", "RetryStrategy", "StrategyConfig"]
 """Fields of the tuning job that are newer than what Step Functions is known to take; source: stacks/tuning_jobs.py."""
@@ -63,10 +63,12 @@ class TuningSettings(Section):
         default=FloatRange(low=4e-5, high=4e-4),
         description="The search of a first training may try any learning rate from `low` to `high`.",
     )
-    layers: tuple[Literal[3, 4, 6], ...] = Field(
+    layers: Layers = Field(
         default=(3, 4, 6),
-        min_length=1,
-        description="Choices for the number of the base model's layers that the model keeps. A retraining keeps the champion's number.",
+        description=(
+            "Choices for the number of the base model's layers that the model keeps. A base model may have fewer than 24; the demo's "
+            "has 6. A retraining keeps the champion's number."
+        ),
     )
     trained_layers: TrainedLayers = Field(
         default=("2", "all"),
@@ -76,6 +78,22 @@ class TuningSettings(Section):
         ),
     )
     epochs: Epochs = Field(default=(2, 3, 4), description="Choices for the number of passes over the training set.")
+    class_weights: tuple[bounds.ClassWeights, ...] = Field(
+        default=("none",),
+        min_length=1,
+        max_length=len(bounds.CLASS_WEIGHTS),
+        description=(
+            "Choices for the weights of the classes in the loss, also of a retraining. `balanced`: each class counts as much as any other, "
+            "however many texts it has. Rare classes are then found more often, and frequent ones less often. With both, the search "
+            "chooses by the macro-F1 of the validation set."
+        ),
+    )
+    batch_size: int = Field(
+        default=32,
+        ge=int(bounds.BATCH_SIZE.low),
+        le=int(bounds.BATCH_SIZE.high),
+        description="Texts that the model learns from in one step. More need more memory.",
+    )
     retraining: RetrainingSearch = RetrainingSearch()
     soft_labels: bool = Field(
         default=True,
@@ -84,11 +102,13 @@ class TuningSettings(Section):
             "learns from the winning label alone."
         ),
     )
-    max_length: int = Field(
-        default=64,
-        ge=int(bounds.MAX_LENGTH.low),
-        le=int(bounds.MAX_LENGTH.high),
-        description="Most word pieces of a text that the model reads. A longer text is cut there, and the model's answer says so.",
+    max_length: Literal["auto"] | Annotated[int, Field(ge=int(bounds.MAX_LENGTH.low), le=int(bounds.MAX_LENGTH.high))] = Field(
+        default="auto",
+        description=(
+            "Most word pieces of a text that the model reads. A longer text is cut, and the model's answer says so. `auto`: each training "
+            "job measures the training texts and takes the shortest length, from 64 to 512, at which it reads 95 % of them whole, within "
+            "[its budget](contracts.md#training); a retraining keeps the champion's length."
+        ),
     )
     seed: int = Field(
         default=20_240_601,
@@ -104,6 +124,12 @@ class TuningSettings(Section):
             "([below](#fields-that-step-functions-may-refuse))."
         ),
     )
+
+    @model_validator(mode="after")
+    def _class_weights_differ(self) -> TuningSettings:
+        if len(set(self.class_weights)) != len(self.class_weights):
+            raise ValueError(f"tuning.class_weights {list(self.class_weights)} has a choice twice: every choice must differ")
+        return self
 
     @model_validator(mode="after")
     def _extra_fields_differ(self) -> TuningSettings:

@@ -357,7 +357,35 @@ def test_more_word_pieces_than_the_base_model_reads_are_refused(base: Path, chan
     weights["embeddings.position_embeddings.weight"] = weights["embeddings.position_embeddings.weight"][:32].contiguous()
     save_file(weights, short / "model.safetensors")
     with pytest.raises(InvalidHyperparameter, match="max_length = 64: this base model reads at most 32"):
-        train(short, channels, tmp_path)
+        train(short, channels, tmp_path, "--max_length", "64")
+
+
+def test_a_job_reads_as_much_as_its_texts_need_and_a_retraining_as_much_as_its_parent(base: Path, tmp_path: Path) -> None:
+    long = " ".join(["good", *["phone"] * 100])
+    write_split(tmp_path / "long", "train", [*toy_rows("train", 27), *toy_rows("long", 3, text=long)])
+    write_split(tmp_path / "short", "train", toy_rows("train", 27))
+    for folder in ("long", "short"):
+        write_split(tmp_path / folder, "validation", toy_rows("validation", 9))
+    short = train(base, tmp_path / "short", tmp_path / "first", "--epochs", "1")
+    model = train(base, tmp_path / "long", tmp_path / "second", "--epochs", "1")
+    assert [read(folder, "model_version")["max_length"] for folder in (short, model)] == [64, 128]
+    assert read(model, "metrics")["unread"]["train"] == {"cut_texts": 0.0, "unread_pieces": 0.0}
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(model, arcname=".")
+    for flags, expected in (((), 128), (("--max_length", "32"), 32)):
+        again = train(base, tmp_path / "short", tmp_path / str(expected), "--epochs", "1", "--parent", str(tmp_path), *flags)
+        assert read(again, "model_version")["max_length"] == expected
+
+
+@pytest.mark.parametrize("kind", ["none", "balanced"])
+def test_a_rare_class_is_found_when_classes_are_balanced(base: Path, tmp_path: Path, kind: str) -> None:
+    """Of fifty texts of the same words three are negative: only their weight can make the model name them."""
+    frequent = toy_rows("frequent", 47, text="good phone", label="positive", votes={})
+    write_split(tmp_path, "train", [*frequent, *toy_rows("rare", 3, text="good phone", label="negative", votes={})])
+    write_split(tmp_path, "validation", toy_rows("held", 4, text="good phone", label="positive", votes={}))
+    model = train(base, tmp_path, tmp_path / "job", "--epochs", "3", "--class_weights", kind, "--seed", "1")
+    (answer,) = model_fn(str(model)).predict(["good phone"])
+    assert (answer["probabilities"]["negative"] > 0.25) is (kind == "balanced")
 
 
 @pytest.mark.parametrize("native", [True, False])

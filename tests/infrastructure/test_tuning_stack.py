@@ -191,7 +191,8 @@ def test_every_training_job_knows_how_much_to_read_and_where_checkpoints_lie(tem
     for name, replay_rows in (("dev", "700"), ("prod", "2000")):
         for job in jobs_of(templates[name])[:2]:
             static = job["StaticHyperParameters"]
-            assert (static["max_length"], static["replay_rows"]) == ("64", replay_rows)
+            assert (static["max_length"], static["replay_rows"]) == ("auto", replay_rows)
+            assert (static["batch_size"], static["class_weights"]) == ("32", "none")
     (variables,) = (
         item["Properties"]["Environment"]["Variables"]
         for item in templates["dev"].find_resources("AWS::Lambda::Function").values()
