@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
+_NAMED = 10
+"""So many categories are named in a refusal."""
+
 
 class TemplateError(ValueError):
     """The template or its input cannot be rendered, or an answer does not fit it; the text says why."""
@@ -71,5 +74,7 @@ def check_answer(wanted: Sequence[Classifier], content: Any) -> dict[str, Any]:
         answer = content.get(classifier.name)
         label = answer.get("label") if isinstance(answer, dict) else None
         if label not in classifier.categories:
-            raise TemplateError(f"{classifier.name}: {label!r} is not one of {', '.join(classifier.categories)}")
+            first, more = classifier.categories[:_NAMED], len(classifier.categories) - _NAMED
+            rest = f" and {more} more" if more > 0 else ""
+            raise TemplateError(f"{classifier.name}: {label!r} is not one of {', '.join(first)}{rest}")
     return content

@@ -142,9 +142,9 @@ class Review:
     def flow_status(self, name: str) -> str:
         return str(self.client("sagemaker").describe_flow_definition(FlowDefinitionName=name)["FlowDefinitionStatus"])
 
-    def ask(self, flow_arn: str, name: str, text: str) -> str:
+    def ask(self, flow_arn: str, name: str, text: str, labels: Sequence[str] = LABELS) -> str:
         """Start a human loop about a text; returns its ARN."""
-        content = json.dumps({"text": text, "labels": LABELS, "predictionId": name, "attempt": 1})
+        content = json.dumps({"text": text, "labels": list(labels), "predictionId": name, "attempt": 1})
         response = self.client("sagemaker-a2i-runtime").start_human_loop(
             HumanLoopName=name, FlowDefinitionArn=flow_arn, HumanLoopInput={"InputContent": content}
         )

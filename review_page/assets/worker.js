@@ -86,6 +86,17 @@ const next = (skipped = false) => act(() => request(skipped ? "/worker/next?skip
 const skip = () => { if (current) act(() => request("/worker/skips", { task: current })); };
 const submit = (answer) => { if (current) act(() => request("/worker/answers", { task: current, answer })); };
 
+// With a search, letters are for it, so skipping needs Alt.
+function showKeys({ categories, search, keys }) {
+  frame.dataset.search = String(search);
+  at("to-last-key").hidden = categories.length < 2;
+  at("last-key").textContent = String(Math.min(categories.length, 9));
+  at("keys-hint").hidden = !keys;
+  at("search-hint").hidden = !search;
+  at("skip").setAttribute("aria-keyshortcuts", search ? "Alt+S" : "S");
+  for (const key of document.querySelectorAll(".skip-key")) key.textContent = search ? "Alt+S" : "S";
+}
+
 window.addEventListener("message", (event) => {
   if (!frame || event.source !== frame.contentWindow) return;
   const message = event.data;
@@ -93,9 +104,10 @@ window.addEventListener("message", (event) => {
   else if (message.type === "ready") {
     frame.dataset.ready = "true";
     frame.focus();
-    at("to-last-key").hidden = message.categories.length < 2;
-    at("last-key").textContent = String(Math.min(message.categories.length, 9));
-    say(`${at("position").textContent}. ${at("counts").textContent}. Categories: ${message.categories.map((name, index) => `${index + 1} ${name}`).join(", ")}.`);
+    showKeys(message);
+    const listed = message.categories.map((name, index) => `${index + 1} ${name}`).join(", ");
+    const choice = message.search ? `${message.categories.length} labels: type to search.` : `Categories: ${listed}.`;
+    say(`${at("position").textContent}. ${at("counts").textContent}. ${choice}`);
   } else if (message.type === "say") say(String(message.text));
   else if (message.type === "submit") submit(message.answer);
   else if (message.type === "skip") skip();
@@ -103,9 +115,15 @@ window.addEventListener("message", (event) => {
 
 // Keys work wherever the focus is, except on this page's own controls.
 document.addEventListener("keydown", (event) => {
-  if (!frame || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.key === "Enter" && event.target.closest("button, a, input")) return;
-  if (/^([1-9]|Enter|Escape|s|S)$/.test(event.key)) {
+  if (!frame || event.isComposing) return;
+  if (event.altKey && !event.ctrlKey && !event.metaKey && event.code === "KeyS") {
+    event.preventDefault();
+    skip();
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if ((event.key === "Enter" || event.key === " ") && event.target.closest("button, a, input")) return;
+  const searched = frame.dataset.search === "true" && /^(.|Backspace|ArrowUp|ArrowDown)$/u.test(event.key);
+  if (searched || /^([1-9]|Enter|Escape|s|S)$/.test(event.key)) {
     event.preventDefault();
     frame.contentWindow.postMessage({ type: "key", key: event.key }, "*");
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.server
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -244,6 +245,107 @@ def test_a_choice_can_be_undone_and_a_skipped_task_comes_back(page: Page, review
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     review.ended("undone")
     assert review.output("undone")["humanAnswers"][0]["answerContent"] == {"category": {"label": "neutral"}}
+
+
+LETTERS = "abcdefghijklmno"
+LONG = "a name of sixty characters, which is as long as they come "
+MANY = [f"{(LONG + one + two)[-60:]}" for one in LETTERS for two in LETTERS[:10]]
+MANY[3], MANY[70], MANY[71] = "École supérieure", "خدمة العملاء والمبيعات", "日本語の問い合わせ"
+
+
+def test_one_of_150_labels_is_found_by_typing_and_chosen_with_the_keyboard_alone(page: Page, review: Review) -> None:
+    flow = review.flow("many", WorkteamArn=team(review, "searcher"))
+    for name in ("many-1", "many-2", "many-3"):
+        review.ask(flow, name, f"Which of the many is {name}?", MANY)
+    sign_in(page, "searcher")
+    frame = task_frame(page)
+    search, options = frame.get_by_role("combobox"), frame.get_by_role("option")
+
+    expect(search).to_be_focused()
+    expect(options).to_have_text([re.compile(f"^[1-9]?{re.escape(name)}$") for name in MANY])  # the order is the one that was given
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Choose a category first.")
+    page.keyboard.type("ecole SUP")
+    expect(options.locator("visible=true")).to_have_text(["1École supérieure"])
+    page.keyboard.press("Enter")
+    expect(frame.get_by_role("option", selected=True)).to_have_text("1École supérieure")
+    expect(frame.locator(".chosen")).to_have_text("Chosen: École supérieure")
+    page.keyboard.press("Enter")
+
+    frame = task_frame(page)
+    expect(frame.locator("classification-target")).to_have_text("Which of the many is many-2?")
+    page.keyboard.type("العملاء")
+    expect(frame.get_by_role("option").locator("visible=true")).to_have_text([f"1{MANY[70]}"])
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+
+    frame = task_frame(page)
+    expect(frame.locator("classification-target")).to_have_text("Which of the many is many-3?")
+    page.keyboard.type("nothing has this")
+    expect(frame.get_by_text("No label has this in its name.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(frame.get_by_role("option").locator("visible=true")).to_have_count(len(MANY))
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowUp"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    expect(frame.locator(".chosen bdi")).to_have_text(MANY[-1])
+    expect(frame.get_by_role("option", selected=True)).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(frame.get_by_role("option", selected=True)).to_have_count(0)
+    page.keyboard.press("Alt+s")
+    expect(page.get_by_role("button", name="Show the task that you skipped")).to_be_visible()
+    for name, label in (("many-1", "École supérieure"), ("many-2", MANY[70])):
+        review.ended(name)
+        assert review.output(name)["humanAnswers"][0]["answerContent"] == {"category": {"label": label}}
+
+
+def test_digits_are_searched_for_where_names_have_digits(page: Page, review: Review) -> None:
+    labels = [f"Code {number}" for number in range(100, 150)]
+    review.ask(review.flow("codes", WorkteamArn=team(review, "coder")), "codes", "Which code?", labels)
+    sign_in(page, "coder")
+    frame = task_frame(page)
+
+    expect(frame.get_by_role("option").first).to_have_text("Code 100")
+    expect(page.locator("#keys-hint")).to_be_hidden()
+    page.locator("header").first.click()  # keys work wherever the focus is
+    page.keyboard.type("117")
+    expect(frame.get_by_role("option").locator("visible=true")).to_have_text(["Code 117"])
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    review.ended("codes")
+    assert review.output("codes")["humanAnswers"][0]["answerContent"] == {"category": {"label": "Code 117"}}
+
+
+@pytest.mark.parametrize("width", [375, 1100])
+def test_150_long_names_leave_text_search_and_submit_in_sight(browser: Browser, review: Review, width: int) -> None:
+    who = f"wide{width}"
+    review.ask(review.flow(who, WorkteamArn=team(review, who)), who, "Which of the many?", MANY)
+    context = browser.new_context(base_url=review.emulator.url, viewport={"width": width, "height": 812})
+    page = context.new_page()
+    sign_in(page, who)
+
+    frame = task_frame(page)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out"
+    for shown in (frame.locator("classification-target"), frame.get_by_role("combobox"), frame.get_by_role("button", name="Submit")):
+        expect(shown).to_be_in_viewport(ratio=1)
+    boxes = frame.get_by_role("option").evaluate_all("all => all.map((one) => [one.scrollWidth - one.clientWidth, one.clientHeight])")
+    assert max(over for over, _ in boxes) <= 0, "no name is cut"
+    context.close()
+
+
+def test_twelve_labels_are_shown_without_a_search(page: Page, review: Review) -> None:
+    labels = [f"{letter} label" for letter in LETTERS[:12]]
+    review.ask(review.flow("twelve", WorkteamArn=team(review, "twelver")), "twelve", "Which of twelve?", labels)
+    sign_in(page, "twelver")
+    frame = task_frame(page)
+
+    expect(frame.get_by_role("radio")).to_have_count(12)
+    expect(frame.get_by_role("combobox")).to_have_count(0)
+    page.keyboard.press("9")
+    expect(frame.get_by_role("radio", checked=True)).to_have_text("9i label")
 
 
 def test_a_wrong_password_is_told_to_the_person(page: Page, review: Review) -> None:
