@@ -325,6 +325,12 @@ def split(blocks: Iterable[str], delimiter: str = ",", quote: str = '"') -> Iter
             start = 0
             if not source.more(keep=None):
                 return
+        if (end_of_line := source.plain_line(start, quote)) is not None:
+            fields = source.text[start:end_of_line].rstrip("\r").split(delimiter)
+            if any(fields):
+                yield line, fields
+            start, line = end_of_line + 1, line + 1
+            continue
         begin, position, fields, end = line, start, list[str](), delimiter
         while end == delimiter:
             found = field.match(source.text, position)
@@ -370,6 +376,13 @@ class _Source:
             return False
         self.text = "".join(parts)
         return True
+
+    def plain_line(self, start: int, quote: str) -> int | None:
+        """Where the line ends that begins at ``start``, if it is one record without quotation marks; the usual case, and a fast one."""
+        end = self.text.find("\n", start)
+        if end == -1 or self.text.find(quote, start, end) != -1 or self.text.find("\r", start, end - 1) != -1:
+            return None
+        return end
 
     def next_line(self, start: int) -> int:
         """Where the line after ``start`` begins."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,9 +80,9 @@ def reading(arguments: argparse.Namespace) -> ReadingOptions:
     return ReadingOptions(**{name: getattr(arguments, name) for name in ReadingOptions.__dataclass_fields__})
 
 
-def flags(names: Sequence[str]) -> str:
-    """Options as a user types them, for an error's cure."""
-    return " ".join(_flag(name) for name in names)
+def spelled(options: Mapping[str, str]) -> str:
+    """Options as a user types them: ``--on-bad drop --long cut``."""
+    return " ".join(f"{_flag(name)} {value}" for name, value in options.items())
 
 
 def _flag(name: str) -> str:

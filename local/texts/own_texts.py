@@ -168,7 +168,7 @@ def _check_labels(texts: Iterable[Text], ids: Mapping[str, str], pinned: Sequenc
             unknown_labels[text.label].append(text)
         elif unknown := next((name for name in text.votes if name not in ids), None):
             problems.add("votes are for unknown labels", text.where, f"votes for {shown(unknown)}", correct)
-        elif problem := votes_problem(ids[text.label], _by_id(text.votes, ids)):
+        elif text.votes and (problem := votes_problem(ids[text.label], _by_id(text.votes, ids))):
             problems.add("votes contradict the label", text.where, problem, "correct them, or leave the votes out")
     for label, found in unknown_labels.items():
         problems.add("labels are unknown", found[0].where, f"label = {shown(label)}, in {counted(len(found), 'record')}", correct)
@@ -214,6 +214,7 @@ def _tell_conflict(found: Sequence[Text], ids: Mapping[str, str], problems: Prob
         other.where,
         f"label = {shown(other.label)}, but {first.where} has the same text as {shown(first.label)}: {shown(first.text)}",
         "correct them, or go on with --on-conflict drop, majority or keep-first",
+        ("on_conflict", "drop"),
     )
 
 

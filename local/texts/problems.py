@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 FIRST_LINES = 5
@@ -14,7 +14,14 @@ class UnreadableFile(ValueError):
 
 
 class InvalidTexts(ValueError):
-    """The texts cannot be used; the text names every kind of problem with its count, its first lines and what to do."""
+    """The texts cannot be used; the text names every kind of problem with its count, its first lines and what to do.
+
+    ``go_on``: options (fields of ReadingOptions) with which the same file can be used; empty where it has to be corrected.
+    """
+
+    def __init__(self, report: str, go_on: Mapping[str, str] | None = None) -> None:
+        super().__init__(report)
+        self.go_on = dict(go_on or {})
 
 
 def shown(value: object) -> str:
@@ -31,6 +38,7 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 @dataclass
 class _Kind:
     cure: str
+    go_on: tuple[str, str] | None
     count: int = 0
     first: list[str] = field(default_factory=list)
 
@@ -42,7 +50,7 @@ class Problems:
         self._kinds: dict[str, _Kind] = {}
         self._files: list[str] = []
 
-    def add(self, kind: str, where: str, problem: str, cure: str) -> None:
+    def add(self, kind: str, where: str, problem: str, cure: str, go_on: tuple[str, str] | None = None) -> None:
         """One more problem.
 
         Args:
@@ -50,8 +58,9 @@ class Problems:
             where: for example ``line 7``.
             problem: with the value, shortened.
             cure: what to do about all of this kind.
+            go_on: the option, and its value, that goes on in spite of all of this kind.
         """
-        found = self._kinds.setdefault(kind, _Kind(cure))
+        found = self._kinds.setdefault(kind, _Kind(cure, go_on))
         found.count += 1
         if len(found.first) < FIRST_LINES:
             found.first.append(f"{where}: {problem}")
@@ -66,7 +75,9 @@ class Problems:
     def raise_if_any(self, path: object) -> None:
         """Raises InvalidTexts with the whole report."""
         if self:
-            raise InvalidTexts("\n".join(self.lines(path)))
+            options = [kind.go_on for kind in self._kinds.values()]
+            decided = {} if self._files or None in options else dict(option for option in options if option)
+            raise InvalidTexts("\n".join(self.lines(path)), decided)
 
     def lines(self, path: object) -> Iterable[str]:
         """The report."""

@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,10 @@ class Text:
 class BadRecord(ValueError):
     """A record cannot be used: the kind of problem, and what is wrong with this one."""
 
-    def __init__(self, kind_of: str, problem: str) -> None:
+    def __init__(self, kind: str, problem: str, allowed: str = "") -> None:
         super().__init__(problem)
-        self.kind = kind_of
+        self.kind = kind
+        self.cure = f"{allowed.strip()}. {BAD[0].upper()}{BAD[1:]}" if allowed else BAD
 
 
 @dataclass
@@ -118,7 +120,7 @@ class Reader:
             self.left_out[problems[0].kind] += 1
             return None
         for problem in problems:
-            self.problems.add(problem.kind, where, str(problem), BAD)
+            self.problems.add(problem.kind, where, str(problem), problem.cure, ("on_bad", "drop"))
         return None
 
     def _values(self, where: str, record: Mapping[str, Any], columns: Columns, problems: list[BadRecord]) -> dict[str, Any]:
@@ -129,14 +131,12 @@ class Reader:
                 problems.append(problem)
                 return None
 
-        return {
-            "text": tried(lambda: self._text(where, record, columns)),
-            "label": tried(lambda: label_of(record.get(columns.label))),
-            "subject": tried(lambda: _name("group", record, columns.group)),
-            "slice": tried(lambda: _name("slice", record, columns.slice)) or "all",
-            "split": tried(lambda: _split(record, columns.split)),
-            "votes": tried(lambda: _votes(record, columns)),
-        }
+        values = {"text": tried(lambda: self._text(where, record, columns)), "label": tried(lambda: label_of(record.get(columns.label)))}
+        values["subject"] = tried(lambda: _name("group", record, columns.group)) if columns.group else None
+        values["slice"] = (tried(lambda: _name("slice", record, columns.slice)) if columns.slice else None) or "all"
+        values["split"] = tried(lambda: _split(record, columns.split)) if columns.split else None
+        values["votes"] = tried(lambda: _votes(record, columns)) if columns.votes or columns.votes_by_label else {}
+        return values
 
     def _text(self, where: str, record: Mapping[str, Any], columns: Columns) -> str | None:
         """None for a text that is too long: it was counted or reported."""
@@ -152,7 +152,8 @@ class Reader:
                 return None if short is None else checked_text("text", short)
         except InvalidText as error:
             empty = value is None or (isinstance(value, str) and is_blank(value))
-            raise BadRecord("texts are empty" if empty else "texts cannot be stored", str(error)) from None
+            problem, _, allowed = str(error).partition(": ")
+            raise BadRecord("texts are empty" if empty else "texts cannot be stored", problem, allowed) from None
 
     def _short(self, where: str, value: str, error: TextTooLong) -> str | None:
         """The text cut at the end of a word, or None when it is left out or reported."""
@@ -165,19 +166,31 @@ class Reader:
             self.left_out[f"texts longer than {self.longest:,} characters (--long drop)"] += 1
             return None
         cure = f"allowed are {self.longest:,} (dataset.max_text_chars). Cut them with --long cut, or leave them out: --long drop"
-        self.problems.add("texts are too long", where, f"{error.problem.partition(':')[0]}: {shown(value)}", cure)
+        self.problems.add("texts are too long", where, f"{error.problem.partition(':')[0]}: {shown(value)}", cure, ("long", "cut"))
         return None
 
 
 def label_of(value: Any) -> str:
     """A label as people have it: its white space is folded, a number is told as it stands in the file. Raises BadRecord."""
-    if value is None or (isinstance(value, str) and is_blank(value)):
-        raise BadRecord("labels are empty", f"label = {shown(value)}")
+    return _label(value) if isinstance(value, str) else _other_label(value)
+
+
+def _other_label(value: Any) -> str:
+    """A label of JSON or Parquet that is no text."""
+    if value is None:
+        raise BadRecord("labels are empty", "label = None")
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | dict | tuple):
         raise BadRecord("labels are no single value", f"label = {shown(value)}: each text has one label")
-    label = " ".join(unicodedata.normalize("NFC", str(value)).split())
+    return _label(str(value))
+
+
+@lru_cache(maxsize=4_096)
+def _label(value: str) -> str:
+    if is_blank(value):
+        raise BadRecord("labels are empty", f"label = {shown(value)}")
+    label = " ".join(unicodedata.normalize("NFC", value).split())
     if problem := character_problem(label):
         raise BadRecord("labels cannot be stored", f"label = {shown(label)} {problem}")
     if len(label) > LONGEST_NAME:

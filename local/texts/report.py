@@ -56,7 +56,8 @@ class ReadingReport:
             header = ", no line with column names (--header yes says otherwise)" if file.header is False else ""
             said.append(f"{file.name}: {file.records:,} records, {file.encoding}{separated}{header}")
         for role, names in self.columns.items():
-            said.append(f"{role}: column {' + '.join(names)}" + (f" (guessed; --{role} says otherwise)" if role in self.guessed else ""))
+            columns = " + ".join(name if name.startswith("column ") else f"column {name!r}" for name in names)
+            said.append(f"{role}: {columns}" + (f" (guessed; --{role} says otherwise)" if role in self.guessed else ""))
         if self.ignored:
             said.append(f"ignored columns: {', '.join(self.ignored)}")
         said += [f"left out: {count:,} {reason}" for reason, count in self.left_out.items() if count]

@@ -25,7 +25,7 @@ from contracts.dataset_files import read_rows, write_dataset
 from contracts.labels import name_of
 from local import options
 from local.texts import corpus
-from local.texts.options import add_reading, reading
+from local.texts.options import add_reading, reading, spelled
 from local.texts.own_texts import InvalidTexts, prepare
 from local.texts.report import ReadingReport
 from stacks.settings import Settings, SettingsError, load_settings
@@ -105,7 +105,7 @@ def table_of(splits: Mapping[str, Sequence[Row]], manifest: Manifest) -> Table:
     totals = {label: sum(of_split[label] for of_split in counts.values()) for label in manifest.labels}
     order = list(manifest.labels) if len(totals) <= MOST_SHOWN else sorted(totals, key=lambda label: (-totals[label], label))
     table = Table(title=f"dataset version {manifest.version}")
-    table.add_column("label", max_width=40, overflow="ellipsis", no_wrap=True)
+    table.add_column("label", max_width=34, overflow="ellipsis", no_wrap=True)
     for name in (*counts, "texts"):
         table.add_column(name, justify="right", no_wrap=True)
     between = range(MOST_SHOWN // 2, len(order) - MOST_SHOWN // 2)
@@ -132,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prepared = make(chosen, settings, lambda more: bar.advance(task, more))
     except (CannotPrepare, InvalidTexts, SettingsError, corpus.CorpusUnavailable) as error:
         print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, InvalidTexts) and error.go_on:
+            print(f"To go on with the file as it is: {spelled(error.go_on)}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"error: --output {chosen.output} cannot be written: {error.strerror} ({error.filename}); name another", file=sys.stderr)

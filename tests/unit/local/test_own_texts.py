@@ -285,6 +285,17 @@ def test_bad_records_are_left_out_as_declared_and_counted_by_kind(tmp_path: Path
     assert made.report.left_out == {"records cannot be read": 1, "texts are empty": 1, "labels are empty": 1, "texts cannot be stored": 1}
 
 
+def test_a_refused_file_says_with_which_options_it_can_be_used(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", lines([*many(), *CONFLICT, {"text": "x" * 1_001, "label": "positive"}]))
+    with pytest.raises(InvalidTexts) as caught:
+        prepared(path)
+    assert caught.value.go_on == {"long": "cut", "on_conflict": "drop"}
+    assert sum(prepared(path, ReadingOptions(long="cut", on_conflict="drop")).report.rows.values()) == 61
+    with pytest.raises(InvalidTexts) as caught:
+        prepared(path, labels=("positive", "negative"))
+    assert caught.value.go_on == {}, "unknown labels have to be corrected"
+
+
 def test_near_duplicates_are_on_one_side_unless_they_are_kept(tmp_path: Path) -> None:
     spelled = (
         "Order {} is really far too late!",
