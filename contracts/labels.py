@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 
 LONGEST_ID, LONGEST_NAME = 31, 100
 FEWEST_LABELS, MOST_LABELS = 2, 200
+MOST_LISTED = 10
 ID_FORM = f"a lower-case letter, then up to {LONGEST_ID - 1} lower-case letters, digits, hyphens or underscores"
 ID = re.compile(rf"[a-z][a-z0-9_-]{{0,{LONGEST_ID - 1}}}")
 _DIGEST = 8
@@ -45,6 +46,13 @@ def label_ids(names: Iterable[str]) -> dict[str, str]:
 def name_of(label: str, names: Mapping[str, str]) -> str:
     """What people see of a label id; ``names`` is id -> name, and an id without one is its own name."""
     return names.get(label, label)
+
+
+def listed(labels: Iterable[str]) -> str:
+    """Labels for a message: the first ten, and how many more there are. Messages of jobs and functions are cut, and end with the cure."""
+    every = list(labels)
+    more = len(every) - MOST_LISTED
+    return ", ".join(every) if more <= 0 else f"{', '.join(every[:MOST_LISTED])} and {more} more"
 
 
 def _spelled(name: str) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from contracts.dataset import SPLITS, InvalidDataset, ReferenceText, Row
 from contracts.dataset_files import KEY_EXAMPLES, file_name, read_manifest, read_rows
+from contracts.labels import listed
 from contracts.names import RECENT_UNSURE
 from model_code.archive import unpacked
 from model_code.calibration import expected_calibration_error
@@ -215,7 +216,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     candidate, served, asked = _split(answered.answers, len(test), len(reference))
     labels = list(candidate[0]["probabilities"])
     if set(labels) != set(manifest.labels):
-        raise InvalidDataset(f"the model knows the labels {labels}, the dataset has {list(manifest.labels)}")
+        mine, others = (sorted(set(one) - set(other)) for one, other in ((labels, manifest.labels), (manifest.labels, labels)))
+        raise InvalidDataset(
+            f"only the model knows the labels {listed(mine) or '(none)'}, only the dataset has {listed(others) or '(none)'}: "
+            "train with the dataset version that is evaluated"
+        )
     result = evaluate(candidate, champion, train, test, labels, seed=known.seed)
     result["dataset_version"], result["label_names"] = manifest.version, dict(manifest.label_names)
     result["key_examples"] = key_example_result(examples, asked)

@@ -13,6 +13,7 @@ import torch
 
 from contracts.dataset import InvalidDataset, Manifest, Row
 from contracts.dataset_files import MANIFEST, read_rows
+from contracts.labels import listed
 from model_code import checkpoint as checkpoints
 from model_code.archive import read_document, read_label_names, unpacked
 from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter, read_arguments
@@ -148,7 +149,7 @@ def require_known(rows: Sequence[Row], labels: Sequence[str], cure: str) -> None
         unknown = sorted({row.label, *(label for label, count in row.votes.items() if count)} - set(labels))
         if unknown:
             what = "label" if unknown[0] == row.label else "votes for the label"
-            raise InvalidDataset(f"row {row.id!r} has the {what} {unknown[0]!r}, the model knows {list(labels)}: {cure}")
+            raise InvalidDataset(f"row {row.id!r} has the {what} {unknown[0]!r}, the model knows {listed(labels)}: {cure}")
 
 
 def documents(

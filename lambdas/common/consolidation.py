@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lambdas.common.labels import listed
+from contracts.labels import listed
 from lambdas.common.review import Consolidated, HumanAnswer
 
 

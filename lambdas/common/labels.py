@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from contracts.labels import name_of
 
 LABELS, LABEL_IDS = "labels", "labelIds"
 """Fields of a task's input: what people see, in order, and the id of each. A task of before there were names has the first alone."""
-MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,3 @@ class Labels:
         if answer is None or answer in self.ids:
             return answer
         return dict(zip(self.shown, self.ids, strict=True)).get(answer, answer)
-
-
-def listed(labels: Iterable[str]) -> str:
-    """Labels for a message: the first ten, and how many more there are."""
-    every = list(labels)
-    more = len(every) - MOST_NAMED
-    return ", ".join(every) if more <= 0 else f"{', '.join(every[:MOST_NAMED])} and {more} more"

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from contracts.labels import listed
 from contracts.text import checked_text, json_lines, kind, parse_json
-from lambdas.common.labels import Labels, listed
+from lambdas.common.labels import Labels
 from lambdas.common.review import PREDICTION_ID_FORM, Consolidated, HumanAnswer, is_prediction_id, shown
 
 PREDICTION_ID = "prediction-id"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from lambdas.common.labels import listed
+from contracts.labels import listed
 
 MOST_FAILURES = 3
 """After as many failed executions over the same labels a person must look: a fourth would fail alike."""

@@ -15,9 +15,9 @@ from pathlib import Path
 from contracts.dataset import Manifest, ReferenceText, Row
 from contracts.dataset_files import write_version
 from contracts.groups import group_of
+from contracts.labels import listed
 from contracts.names import RECENT, RECENT_UNSURE
 from contracts.text import InvalidText, checked_text
-from lambdas.common.labels import listed
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewReason
 from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of

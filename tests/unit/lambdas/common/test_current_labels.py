@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.dataset import Manifest
+from contracts.labels import listed
 from lambdas.common import current_labels as current
 from lambdas.common.current_labels import NoLabels, current_labels
-from lambdas.common.labels import Labels, listed
+from lambdas.common.labels import Labels
 
 MANY = tuple(f"label-{number}" for number in range(150))
 PARAMETER = "/reviewloop/dev/dataset"
