@@ -16,6 +16,8 @@ from model_code.scoring import Floats, Labels
 
 MOST_WEIGHTS = 2_000_000
 """Features times labels: what the solver holds twenty times. It limits the features from some ten labels on."""
+QUICK_WEIGHTS = 500_000
+"""The same of a model that is trained several times, for the report: with 77 labels it takes a quarter of the time."""
 MOSTLY, PARTLY = 0.5, 0.05
 """Shares of letters in scripts without spaces: from the first on only characters are counted, from the second on they are, too."""
 _LETTER = re.compile(r"[^\W\d_]")
@@ -32,10 +34,10 @@ class Baseline:
             was nothing to learn from, and every text gets the shares of the labels.
     """
 
-    def __init__(self, texts: Sequence[str], truth: Labels, labels: int) -> None:
+    def __init__(self, texts: Sequence[str], truth: Labels, labels: int, *, weights: int = MOST_WEIGHTS) -> None:
         self._share = np.bincount(truth, minlength=labels) / len(truth)
         self.features, self._model = NONE, None
-        for features, vectorizer in _vectorizers(texts, labels):
+        for features, vectorizer in _vectorizers(texts, max(1_000, weights // labels)):
             try:
                 matrix = vectorizer.fit_transform(texts)
             except ValueError:  # scikit-learn's word for an empty vocabulary
@@ -58,9 +60,8 @@ class Baseline:
         return np.asarray(self.probabilities(texts).argmax(axis=1), dtype=np.int64)
 
 
-def _vectorizers(texts: Sequence[str], labels: int) -> Iterator[tuple[str, Any]]:
-    """The fitting one first; characters are the last resort of texts that have no word twice, such as emoji."""
-    most = max(1_000, MOST_WEIGHTS // labels)
+def _vectorizers(texts: Sequence[str], most: int) -> Iterator[tuple[str, Any]]:
+    """The fitting one first; characters are the last resort of texts that have no word twice, such as emoji. ``most`` features."""
 
     def words(features: int) -> TfidfVectorizer:
         return TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, max_features=features)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from contracts.dataset import Row
-from model_code.baseline import Baseline, sampled_groups
+from model_code.baseline import QUICK_WEIGHTS, Baseline, sampled_groups
 from model_code.scoring import Floats, Labels
 
 FOLDS, MOST_ROWS, MOST_SHOWN = 3, 6_000, 50
@@ -66,5 +66,7 @@ def _out_of_fold(rows: Sequence[Row], truth: Labels, labels: int) -> Floats:
     for number in range(FOLDS):
         held_out = fold == number
         if held_out.any() and not held_out.all():
-            found[held_out] = Baseline(list(texts[~held_out]), truth[~held_out], labels).probabilities(list(texts[held_out]))
+            found[held_out] = Baseline(list(texts[~held_out]), truth[~held_out], labels, weights=QUICK_WEIGHTS).probabilities(
+                list(texts[held_out])
+            )
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from contracts.dataset import Row
-from model_code.baseline import Baseline, sampled_groups
+from model_code.baseline import QUICK_WEIGHTS, Baseline, sampled_groups
 from model_code.scoring import Floats, Labels, Resamples
 
 SHARES, MOST_ROWS = (0.25, 0.5, 1.0), 8_000
@@ -27,7 +27,8 @@ def learning_curve(
     order = sampled_groups([row.group for row in train], MOST_ROWS, seed)
     sizes = [max(1, round(share * len(order))) for share in SHARES]
     texts, asked = [train[index].text for index in order], [row.text for row in test]
-    right = np.stack([Baseline(texts[:size], truth[order[:size]], labels).answers(asked) == test_truth for size in sizes], axis=1)
+    models = (Baseline(texts[:size], truth[order[:size]], labels, weights=QUICK_WEIGHTS) for size in sizes)
+    right = np.stack([model.answers(asked) == test_truth for model in models], axis=1)
     resamples = Resamples.draw([row.group for row in test], count=1_000, seed=seed)
     drawn = resamples.means(right.astype(np.float64))
     points = [
