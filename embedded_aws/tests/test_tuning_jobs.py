@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -125,6 +127,16 @@ def test_proposals_are_strings_inside_their_ranges(strategy: str) -> None:
 @pytest.mark.parametrize("strategy", ["Random", "Bayesian", "Hyperband"])
 def test_another_seed_gives_other_proposals(strategy: str) -> None:
     assert proposed(strategy, 1) != proposed(strategy, 2)
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_the_first_proposals_of_a_bayesian_search_are_spread(seed: int) -> None:
+    first = proposed("Bayesian", seed)[:3]
+    places = [(math.log10(float(proposal["x"])) + 3) / 3 for proposal in first]
+    assert min(abs(one - other) for one, other in itertools.combinations(places, 2)) > 0.15
+    assert {proposal["kind"] for proposal in first[:2]} == {"a", "b"}
+    single = [float(proposal["x"]) for proposal in proposed("Bayesian", seed, ranges="x")[:2]]
+    assert abs(single[0] - single[1]) > 0.38
 
 
 def test_only_the_bayesian_search_learns() -> None:
@@ -254,13 +266,12 @@ def warm(parent: str, kind: str = "TransferLearning", parents: int = 1) -> dict[
 
 
 def test_a_warm_start_knows_what_its_parents_found(jobs: Jobs, tuned: dict[str, Any]) -> None:
-    """Cold, the first proposals of a Bayesian search are drawn at random; three parents are enough to begin with the model."""
+    """Cold, the first proposals of a Bayesian search are spread; three parents are enough to begin with the model."""
     more = {"strategy": "Bayesian", "jobs": 1, "parallel": 1}
     cold, learnt = (
         proposals(jobs, jobs.run("tuning", jobs.tuning(ECHO, **more, **start))["HyperParameterTuningJobName"])
         for start in ({}, warm(tuned["HyperParameterTuningJobName"]))
     )
-    assert cold == proposals(jobs, tuned["HyperParameterTuningJobName"])[:1], "the same seed"
     assert learnt != cold
 
 

@@ -1,5 +1,6 @@
 """Hyper-parameter proposals for the four strategies, by Optuna's ask and tell.
 
+The first proposals of a Bayesian search are spread over the ranges: drawn at random, two or three of them are often nearly one.
 Hyperband proposes at random here, and lets every training job finish: what it saves on AWS is not emulated.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -37,6 +38,8 @@ class Search:
         }
         goal = config["HyperParameterTuningJobObjective"]["Type"].lower()
         self._study = optuna.create_study(direction=goal, sampler=samplers[self.strategy]())
+        self._design = first_design(self._ranges, seed) if self.strategy == "Bayesian" else iter(())
+        self._to_spread = max(_MINIMUM_FOR_MODEL, config.get("ResourceLimits", {}).get("MaxParallelTrainingJobs", 1))
         if self.strategy == "Grid":  # Optuna's own grid sampler works only inside its optimisation loop
             combinations = list(itertools.product(*(item["Values"] for item in self._ranges)))
             random.Random(seed).shuffle(combinations)  # noqa: S311  (an order, no secret)
@@ -52,6 +55,8 @@ class Search:
 
     def ask(self) -> tuple[Any, dict[str, str]]:
         """A trial and its hyper-parameters as strings, as the service passes them."""
+        if len(self._study.trials) < self._to_spread and (spread := next(self._design, None)):
+            self._study.enqueue_trial(spread)
         trial = self._study.ask({item["Name"]: _distribution(item) for item in self._ranges})
         return trial, {name: str(value) for name, value in trial.params.items()}
 
@@ -65,6 +70,38 @@ class Search:
         if self.strategy != "Grid":
             return None
         return math.prod(len(item["Values"]) for item in self._ranges)
+
+
+def first_design(ranges: Sequence[Mapping[str, Any]], seed: int) -> Iterator[dict[str, Any]]:
+    """Points that fill the ranges evenly, however many are taken: the first two are at least 0.38 of a single number's range apart.
+
+    Numbers step by the additive recurrence of the generalised golden ratio from a random start; categories take turns from a random one.
+    Source: Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018.
+    """
+    draw = random.Random(seed)  # noqa: S311  (an order, no secret)
+    numbers = [item["Name"] for item in ranges if item["_kind"] != "Categorical"]
+    golden = 1.5
+    for _ in range(60):
+        golden = (1 + golden) ** (1 / (len(numbers) + 1))
+    starts = {item["Name"]: draw.random() for item in ranges}
+    for count in itertools.count():
+        point: dict[str, Any] = {}
+        for place, item in enumerate(ranges):
+            name = item["Name"]
+            if item["_kind"] == "Categorical":
+                values = item["Values"]
+                turn = count + place * (count // len(values))  # ranges of as many values do not stay in step
+                point[name] = values[(int(starts[name] * len(values)) + turn) % len(values)]
+            else:
+                point[name] = _scaled(item, (starts[name] + count / golden ** (1 + numbers.index(name))) % 1.0)
+        yield point
+
+
+def _scaled(item: Mapping[str, Any], share: float) -> float | int:
+    """The value at a share of a range, on its scale."""
+    low, high = float(item["MinValue"]), float(item["MaxValue"])
+    value = min(high, low * (high / low) ** share) if item.get("ScalingType") == "Logarithmic" else low + (high - low) * share
+    return round(value) if item["_kind"] == "Integer" else value
 
 
 def _holds(distribution: Any, value: Any) -> bool:
