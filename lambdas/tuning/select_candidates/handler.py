@@ -1,4 +1,4 @@
-"""After the tuning job: the best two training jobs, each with what its evaluation needs."""
+"""After the tuning job: the best two training jobs that are no twins, each with what its evaluation needs."""
 
 from __future__ import annotations
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import Any
 
 MOST_CANDIDATES = 2
+LEAST_FACTOR = 1.5
+"""Two learning rates nearer than this give models that differ no more than two seeds do (docs/benchmarks.md)."""
 _USABLE = ("Completed", "Stopped")
 
 
@@ -27,6 +28,30 @@ class Candidate:
 
     training_job: str
     objective: float
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def is_twin_of(self, other: Candidate) -> bool:
+        """Whether they differ by no more than a seed would: no choice is another, and no number is :data:`LEAST_FACTOR` times the other."""
+        if not self.parameters or self.parameters.keys() != other.parameters.keys():
+            return False
+        return all(_alike(value, other.parameters[name]) for name, value in self.parameters.items())
+
+
+def _alike(*values: str) -> bool:
+    one, other = (value.strip('"') for value in values)
+    numbers = [number for number in map(_number, (one, other)) if number is not None]
+    if one == other or len(numbers) < 2:
+        return one == other
+    low, high = sorted(numbers)
+    # Whole numbers are choices, such as layers; a learning rate is none.
+    return not (low.is_integer() and high.is_integer()) and high < (LEAST_FACTOR - 1e-9) * low
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def require_ended(tuning_job: str, status: str) -> None:
@@ -60,7 +85,7 @@ def ranked(summaries: Iterable[Mapping[str, Any]], *, maximise: bool = True) -> 
             failures.append(summary["FailureReason"])
         value = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
         if status in _USABLE and value is not None and math.isfinite(value):
-            found.append(Candidate(summary["TrainingJobName"], float(value)))
+            found.append(Candidate(summary["TrainingJobName"], float(value), summary.get("TunedHyperParameters", {})))
     if not found:
         how = ", ".join(f"{count} {status}" for status, count in sorted(ended.items())) or "none was started"
         first = f"; the first failure: {failures[0]}" if failures else ""
@@ -72,6 +97,9 @@ def ranked(summaries: Iterable[Mapping[str, Any]], *, maximise: bool = True) -> 
 def best_with_model(candidates: Sequence[Candidate], model_of: Callable[[str], str | None]) -> list[tuple[Candidate, str]]:
     """The best one or two that left a model, each with its URI: a job that was stopped before its first epoch ended left none.
 
+    The second is no twin of the best: a model that differs by its seed alone says nothing as a challenger. Where all others are twins, the
+    best stands alone.
+
     Args:
         candidates: best first.
         model_of: URI of a training job's model, if it has one; asked for no more jobs than needed.
@@ -79,8 +107,11 @@ def best_with_model(candidates: Sequence[Candidate], model_of: Callable[[str], s
     Raises:
         NoCandidate: none left a model.
     """
-    with_model = ((candidate, uri) for candidate in candidates if (uri := model_of(candidate.training_job)))
-    best = list(islice(with_model, MOST_CANDIDATES))
+    best: list[tuple[Candidate, str]] = []
+    for candidate in candidates:
+        if len(best) < MOST_CANDIDATES and not any(candidate.is_twin_of(other) for other, _ in best):
+            uri = model_of(candidate.training_job)
+            best += [(candidate, uri)] if uri else []
     if not best:
         raise NoCandidate(f"none of the {len(candidates)} training jobs with an objective left a model: read their logs, then start again")
     return best

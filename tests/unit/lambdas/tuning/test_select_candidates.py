@@ -51,6 +51,33 @@ def test_a_job_that_left_no_model_gives_its_place_to_the_next_best(without: str,
     assert [(candidate.training_job, uri) for candidate, uri in best] == [(name, f"s3://models/{name}") for name in expected]
 
 
+def tried(name: str, objective: float, **parameters: str) -> Candidate:
+    return Candidate(name, objective, {"layers": "4", "trained_layers": "2", "epochs": "2", "learning_rate": "0.0002", **parameters})
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        pytest.param([tried("b", 0.8, learning_rate="0.00025")], "a", id="nearly the same learning rate"),
+        pytest.param([tried("b", 0.8, learning_rate="0.0003")], "ab", id="half as much again"),
+        pytest.param([tried("b", 0.8, learning_rate="0.00013")], "ab", id="a third less"),
+        pytest.param([tried("b", 0.8, layers="5")], "ab", id="one more layer"),
+        pytest.param([tried("b", 0.8, trained_layers='"all"')], "ab", id="all layers, quoted as the service may"),
+        pytest.param([tried("b", 0.8, layers='"4"')], "a", id="the same number of layers, quoted"),
+        pytest.param([tried("b", 0.8), tried("c", 0.7, epochs="3")], "ac", id="a twin gives its place to the next"),
+        pytest.param([Candidate("b", 0.8)], "ab", id="unknown hyper-parameters are no twin"),
+    ],
+)
+def test_the_challenger_is_no_twin_of_the_champion(others: list[Candidate], expected: str) -> None:
+    best = best_with_model([tried("a", 0.9), *others], lambda name: f"s3://models/{name}")
+    assert "".join(candidate.training_job for candidate, _ in best) == expected
+
+
+def test_what_was_tried_is_read_from_the_summary() -> None:
+    (found,) = ranked([{**summary("a", 0.5), "TunedHyperParameters": {"layers": "4"}}])
+    assert found.parameters == {"layers": "4"}
+
+
 def test_no_more_jobs_are_described_than_needed() -> None:
     models = iter(["s3://models/a", "s3://models/b"])
     assert len(best_with_model(CANDIDATES, lambda _: next(models))) == 2
