@@ -1,4 +1,4 @@
-"""The AWS account that a command works with: clients, identity, and the concrete names of one stage."""
+"""The AWS account that a command works with: clients, identity, and the names of one stage in it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
+from stacks.names import Names
 from stacks.settings import Settings
 
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=60)
@@ -67,21 +68,14 @@ class Account:
     def partition(self) -> str:
         return self.identity["Arn"].split(":")[1]
 
-    # -- names: as stacks/names.py has them, with this account's number ----------------------------------
-
-    @property
-    def prefix(self) -> str:
-        return f"{self.settings.name}-{self.settings.stage}"
-
-    def bucket(self, purpose: str) -> str:
-        return f"{self.prefix}-{purpose}-{self.id}-{self.settings.region}"
-
-    def parameter_name(self, path: str) -> str:
-        return f"/{self.settings.name}/{self.settings.stage}/{path}"
+    @cached_property
+    def names(self) -> Names:
+        """The stage's names in this account."""
+        return Names(self.settings, self.id, self.partition)
 
     def parameter(self, path: str) -> str | None:
         """The value of one of the stage's parameters; None before it exists."""
-        return self.ssm_value(self.parameter_name(path))
+        return self.ssm_value(self.names.parameter(path))
 
     def ssm_value(self, name: str) -> str | None:
         try:
@@ -89,9 +83,6 @@ class Account:
             return value
         except self.client("ssm").exceptions.ParameterNotFound:
             return None
-
-    def arn(self, service: str, resource: str) -> str:
-        return f"arn:{self.partition}:{service}:{self.settings.region}:{self.id}:{resource}"
 
     def stack(self, name: str) -> dict[str, Any] | None:
         """What DescribeStacks says about one stack; None when the stack does not exist."""

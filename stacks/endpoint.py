@@ -25,9 +25,9 @@ from stacks.constructs.endpoint_role import EndpointRole
 from stacks.constructs.prediction_api import PredictionApi
 from stacks.constructs.shared import SharedResources
 from stacks.images import has_local_storage
-from stacks.names import Names
 from stacks.settings import Settings
 from stacks.settings.scaling import ScalingSettings
+from stacks.template_names import template_names
 
 SCALABLE_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 
@@ -40,7 +40,7 @@ class EndpointStack(Stack):
     """
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
-        self.names = Names(settings)
+        self.names = template_names(settings)
         super().__init__(scope, self.names.stack("endpoint"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)

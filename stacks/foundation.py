@@ -21,8 +21,9 @@ from contracts.names import NO_RELEASE
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
-from stacks.names import PREDICTION_INDEXES, Names
+from stacks.names import PREDICTION_INDEXES
 from stacks.settings import Settings
+from stacks.template_names import template_names
 
 _KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
 """Kept for good once the stack stands. What a failed first deploy made goes again, or its literal name would block the next."""
@@ -32,7 +33,7 @@ class FoundationStack(Stack):
     """Key, buckets, prediction table, alert topic, parameters."""
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
-        self.names = Names(settings)
+        self.names = template_names(settings)
         super().__init__(scope, self.names.stack("foundation"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.key = self._key()

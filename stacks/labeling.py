@@ -16,8 +16,8 @@ from stacks.constructs.labeling_job_role import ANY_MANIFEST, JOB_INPUTS, MANIFE
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke, sagemaker_job
-from stacks.names import Names
 from stacks.settings import Settings
+from stacks.template_names import template_names
 
 LABEL_ATTRIBUTE = "label"
 _TASK_LIFETIME = Duration.days(10)
@@ -30,7 +30,7 @@ class LabelingStack(Stack):
     """The ``labeling`` state machine: check the input, run the job, import its labels, also those of a job that did not complete."""
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
-        self.names = Names(settings)
+        self.names = template_names(settings)
         super().__init__(scope, self.names.stack("labeling"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)

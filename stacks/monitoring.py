@@ -18,8 +18,8 @@ from stacks.constructs.review_queue import LONGEST_TRIES_SECONDS
 from stacks.constructs.scheduled_function import ScheduledFunction
 from stacks.constructs.shared import SharedResources
 from stacks.durations import LOOKBACK_HOURS
-from stacks.names import Names
 from stacks.settings import Settings
+from stacks.template_names import template_names
 
 RESEND_AFTER_SECONDS = 2 * LONGEST_TRIES_SECONDS
 """A request that old was lost: it has had time to wait for its turn and for every try; one sent again sooner would be asked twice."""
@@ -44,7 +44,7 @@ class MonitoringStack(Stack):
     """Glue table over capture, drift and reconciliation functions, alarms, dashboard."""
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
-        self.names = Names(settings)
+        self.names = template_names(settings)
         super().__init__(scope, self.names.stack("monitoring"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)

@@ -1,14 +1,14 @@
-"""Every literal name of the deployment, in one place.
+"""Every literal name of the deployment, in one place: for the stacks, and for everything that works with what they made.
 
 Stacks share resources by these names or by SSM parameters, never by CloudFormation exports, so a stack
 can be changed without its readers being in the way. Names carry no time stamp and no random part.
+
+Nothing here needs the CDK: the stacks have CloudFormation's pseudo parameters in place of the account (stacks/template_names.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from aws_cdk import Aws
 
 from contracts.names import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from stacks.settings import Settings
@@ -27,9 +27,12 @@ BUCKET_PURPOSES = ("data", "capture", "review", "models", "access-logs")
 
 @dataclass(frozen=True)
 class Names:
-    """Names of one stage; the account in them is the CloudFormation pseudo parameter."""
+    """Names of one stage in one account."""
 
     settings: Settings
+    account: str
+    partition: str = "aws"
+    url_suffix: str = "amazonaws.com"
 
     @property
     def prefix(self) -> str:
@@ -40,14 +43,14 @@ class Names:
         return f"{self.prefix}-{part}"
 
     def bucket(self, purpose: str) -> str:
-        """Literal bucket name with the account as a pseudo parameter.
+        """Literal bucket name, with the account in it.
 
         Raises:
             KeyError: ``purpose`` is not one of :data:`BUCKET_PURPOSES`.
         """
         if purpose not in BUCKET_PURPOSES:
             raise KeyError(f"bucket purpose {purpose!r} is unknown; known: {', '.join(BUCKET_PURPOSES)}")
-        return f"{self.prefix}-{purpose}-{Aws.ACCOUNT_ID}-{self.settings.region}"
+        return f"{self.prefix}-{purpose}-{self.account}-{self.settings.region}"
 
     def bucket_arn(self, purpose: str, key: str = "") -> str:
         """ARN of a bucket; with ``key`` of the object with that key, or of all that it fits (``datasets/*``).
@@ -68,7 +71,7 @@ class Names:
         return f"{self.prefix}-{part}"
 
     def queue_url(self, part: str) -> str:
-        return f"https://sqs.{self.settings.region}.{Aws.URL_SUFFIX}/{Aws.ACCOUNT_ID}/{self.queue(part)}"
+        return f"https://sqs.{self.settings.region}.{self.url_suffix}/{self.account}/{self.queue(part)}"
 
     def parameter(self, path: str) -> str:
         """SSM parameter name: ``release`` -> ``/reviewloop/dev/release``."""
@@ -116,7 +119,7 @@ class Names:
     @property
     def sign_in_domain(self) -> str:
         """Prefix of the user pool's domain: unique in the region over all accounts, without a lookup, since the account is part of it."""
-        return f"{self.prefix}-{Aws.ACCOUNT_ID}-{self.settings.region}"
+        return f"{self.prefix}-{self.account}-{self.settings.region}"
 
     def rule(self, part: str) -> str:
         """EventBridge rule."""
@@ -154,8 +157,9 @@ class Names:
         """Namespace of our own CloudWatch metrics."""
         return f"ReviewLoop/{self.settings.name}/{self.settings.stage}"
 
-    def arn(self, service: str, resource: str, *, account: str = Aws.ACCOUNT_ID) -> str:
-        return f"arn:{Aws.PARTITION}:{service}:{self.settings.region}:{account}:{resource}"
+    def arn(self, service: str, resource: str, *, account: str | None = None) -> str:
+        owner = self.account if account is None else account
+        return f"arn:{self.partition}:{service}:{self.settings.region}:{owner}:{resource}"
 
 
 def bucket_arn(bucket: str, key: str = "") -> str:

@@ -19,8 +19,9 @@ from stacks.constructs.scheduled_function import MAX_EVENT_AGE, MAX_RETRIES, Sch
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.durations import LOOKBACK_HOURS, longest_rollout_hours, longest_tuning_hours
-from stacks.names import Names, bucket_arn
+from stacks.names import bucket_arn
 from stacks.settings import Settings
+from stacks.template_names import template_names
 from stacks.tuning_jobs import outside_dataset
 
 EXECUTION_FAULTS = ["StepFunctions.AWSStepFunctionsException", "StepFunctions.ExecutionLimitExceededException"]
@@ -36,7 +37,7 @@ class RetrainingStack(Stack):
     """The ``retraining`` state machine, and the rules that ask for it."""
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
-        self.names = Names(settings)
+        self.names = template_names(settings)
         super().__init__(scope, self.names.stack("retraining"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)

@@ -14,8 +14,8 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import CONSUMER_TIMEOUT, MAX_RECEIVES, ReviewQueue
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.workforce import Workforce
-from stacks.names import Names
 from stacks.settings import Settings
+from stacks.template_names import template_names
 
 _CONCURRENT_STARTS = 2
 
@@ -24,7 +24,7 @@ class ReviewStack(Stack):
     """Workforce, review backend, the queues ``review-requests`` and ``review-results`` and the functions that read them."""
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
-        self.names = Names(settings)
+        self.names = template_names(settings)
         super().__init__(scope, self.names.stack("review"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)

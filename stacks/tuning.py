@@ -17,8 +17,8 @@ from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke, sagemaker_job
 from stacks.durations import longest_tuning_hours
 from stacks.images import inference_image, training_image
-from stacks.names import Names
 from stacks.settings import Settings
+from stacks.template_names import template_names
 from stacks.tuning_jobs import (
     JobEnvironment,
     evaluation_parameters,
@@ -41,7 +41,7 @@ class TuningStack(Stack):
     """Model package group, job roles and the ``tuning`` state machine."""
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
-        self.names = Names(settings)
+        self.names = template_names(settings)
         super().__init__(scope, self.names.stack("tuning"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)

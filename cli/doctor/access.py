@@ -105,7 +105,7 @@ def _exists(examination: Examination, kind: str, name: str) -> bool:
 def dataset_key(examination: Examination) -> Iterator[Finding]:
     """Check the key of a team's own dataset and, once it exists, the app's key: enabled, and open for this account's IAM policies."""
     keys = {"dataset.kms_key_arn": examination.settings.dataset.kms_key_arn}
-    keys[examination.account.parameter_name("key-arn")] = examination.account.parameter("key-arn")
+    keys[examination.account.names.parameter("key-arn")] = examination.account.parameter("key-arn")
     looked = False
     for source, arn in keys.items():
         if arn:

@@ -70,6 +70,6 @@ def _pseudo(account: Account) -> dict[str, str]:
         "AWS::Partition": account.partition,
         "AWS::Region": account.settings.region,
         "AWS::URLSuffix": suffix,
-        "AWS::StackName": account.prefix,
-        "AWS::StackId": account.arn("cloudformation", f"stack/{account.prefix}/example"),
+        "AWS::StackName": account.names.prefix,
+        "AWS::StackId": account.names.arn("cloudformation", f"stack/{account.names.prefix}/example"),
     }

@@ -20,7 +20,7 @@ def workforce(examination: Examination) -> Iterator[Finding]:
     if review.backend != "a2i":
         yield Finding("workforce", Level.OK, f"review.backend is {review.backend}: no workforce is needed")
         return
-    sagemaker, prefix = examination.account.client("sagemaker"), examination.account.prefix
+    sagemaker, prefix = examination.account.client("sagemaker"), examination.account.names.prefix
     if review.workforce.mode == "import":
         yield _imported_team(sagemaker, str(review.workforce.workteam_arn))
         return
@@ -93,7 +93,7 @@ def api_log_role(examination: Examination) -> Iterator[Finding]:
     """One role per account and region writes the logs of every API."""
     role = examination.account.client("apigateway").get_account().get("cloudwatchRoleArn")
     managed = examination.settings.api.manage_account_role
-    ours = f":role/{examination.account.prefix}-endpoint"
+    ours = f":role/{examination.account.names.prefix}-endpoint"
     if managed and role and ours not in role:
         message = f"API Gateway logs by the role {role} in this account, and api.manage_account_role would replace it for every API"
         yield Finding("api-logs", Level.WARNING, message, "Keep the one that is there.", "api: {manage_account_role: false}")

@@ -24,7 +24,7 @@ def capture(run: Run) -> str:
 def _by_endpoint(run: Run) -> str:
     if "endpoint" not in run.made:
         raise LegSkipped("the leg endpoint left nothing to capture")
-    s3, bucket, prefix = run.account.client("s3"), run.account.bucket("capture"), f"{capture_prefix(run)}/{run.made['endpoint']}/"
+    s3, bucket, prefix = run.account.client("s3"), run.account.names.bucket("capture"), f"{capture_prefix(run)}/{run.made['endpoint']}/"
     run.undo(f"s3://{bucket}/{prefix}", lambda: remove_objects(run, bucket, prefix))
     found = run.wait("captured data (minutes on AWS)", lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents"))
     line = s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read().decode().split("\n")[0]
@@ -35,7 +35,7 @@ def _by_endpoint(run: Run) -> str:
 
 def _by_app(run: Run) -> str:
     """Use the prediction of the leg ``prediction``. Before a release, store a record of this leg's own and remove its line later."""
-    bucket = run.account.bucket("capture")
+    bucket = run.account.names.bucket("capture")
     name, variant = run.made.get("prediction") or _own_record(run)
     key = run.wait("the captured line (a minute or two on AWS)", lambda: _object_with(run, bucket, variant, name))
     if "prediction" not in run.made:
@@ -71,7 +71,7 @@ def _object_with(run: Run, bucket: str, variant: str, name: str) -> str | None:
     """The key of the object of this hour or the last that holds the line."""
     s3, now = run.account.client("s3"), datetime.now(UTC)
     for hour in (now, now - timedelta(hours=1)):
-        prefix = f"capture/{run.account.prefix}/{variant}/{hour:%Y/%m/%d/%H}/"
+        prefix = f"capture/{run.account.names.prefix}/{variant}/{hour:%Y/%m/%d/%H}/"
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         listed = [item for page in pages for item in page.get("Contents", [])]
         for item in sorted(listed, key=lambda item: item["LastModified"], reverse=True)[:_NEWEST]:

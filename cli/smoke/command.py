@@ -53,10 +53,10 @@ def smoke(  # noqa: PLR0917  (typer passes every option by its name)
         identity = account.identity
     except NoAccount as error:
         stop(str(error), NO_ACCOUNT)
-    missing = [part for part in ("foundation", "tuning", "endpoint", "monitoring") if not account.stack(f"{account.prefix}-{part}")]
+    missing = [part for part in ("foundation", "tuning", "endpoint", "monitoring") if not account.stack(account.names.stack(part))]
     if missing:
-        stop(f"the stack {account.prefix}-{missing[0]} is not deployed: run `npx cdk deploy --all` first", WRONG_OPTIONS)
-    console.print(f"smoke of {account.prefix} in account {identity['Account']}, {settings.region}", highlight=False)
+        stop(f"the stack {account.names.stack(missing[0])} is not deployed: run `npx cdk deploy --all` first", WRONG_OPTIONS)
+    console.print(f"smoke of {account.names.prefix} in account {identity['Account']}, {settings.region}", highlight=False)
     costs = [item.sentence() for item in estimate(settings, minutes, list_price(account.session, settings.region))]
     for sentence in costs:
         console.print(f"  {sentence}", highlight=False)

@@ -25,7 +25,7 @@ def tuning(run: Run) -> str:
     if not account.parameter("base-model"):
         raise LegFailed("the parameter base-model does not exist: deploy the stacks first (`npx cdk deploy --all`)")
     uri = _upload_dataset(run)
-    arn = account.arn("states", f"stateMachine:{account.prefix}-tuning")
+    arn = account.names.arn("states", f"stateMachine:{account.names.state_machine('tuning')}")
     states = account.client("stepfunctions")
     execution = states.start_execution(
         stateMachineArn=arn, name=run.name, input=json.dumps({"dataset_uri": uri, "max_jobs": 1, "reason": "smoke"})
@@ -62,7 +62,7 @@ def texts(labels: Sequence[str], seed: int = 1) -> dict[str, list[Row]]:
 
 
 def _upload_dataset(run: Run) -> str:
-    s3, bucket = run.account.client("s3"), run.account.bucket("data")
+    s3, bucket = run.account.client("s3"), run.account.names.bucket("data")
     prefix = f"datasets/smoke-{run.id}"
     run.undo(f"s3://{bucket}/{prefix}/", lambda: remove_objects(run, bucket, f"{prefix}/"))
     with tempfile.TemporaryDirectory(prefix="reviewloop-") as scratch:
@@ -103,7 +103,7 @@ def _training_job(run: Run, states: Any, execution: str) -> dict[str, Any] | Non
 
 def _remove_later(run: Run, job: dict[str, Any]) -> None:
     """Note the run's artifact, checkpoints and evaluations for removal. SageMaker cannot delete jobs; they cost nothing."""
-    bucket, name = run.account.bucket("models"), job["TrainingJobName"]
+    bucket, name = run.account.names.bucket("models"), job["TrainingJobName"]
     for prefix in (f"training/{name}/", f"checkpoints/{run.made['tuning_job']}/"):
         run.undo(f"s3://{bucket}/{prefix}", partial(remove_objects, run, bucket, prefix))
     sagemaker = run.account.client("sagemaker")
@@ -133,12 +133,12 @@ def endpoint(run: Run) -> str:
         raise LegSkipped("the leg tuning left no model to serve")
     account, hosting = run.account, run.settings.hosting
     sagemaker, name = account.client("sagemaker"), run.name
-    function = account.client("lambda").get_function_configuration(FunctionName=f"{account.prefix}-register-candidates")
+    function = account.client("lambda").get_function_configuration(FunctionName=account.names.function("register-candidates"))
     container = {
         "Image": function["Environment"]["Variables"]["INFERENCE_IMAGE"],
         "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
     }
-    role = f"arn:{account.partition}:iam::{account.id}:role/{account.prefix}-endpoint-{run.settings.region}"
+    role = f"arn:{account.partition}:iam::{account.id}:role/{account.names.endpoint_role}"
     tags = [{"Key": "application", "Value": run.settings.name}, {"Key": "stage", "Value": run.settings.stage}]
     run.undo(f"the model {name}", lambda: sagemaker.delete_model(ModelName=name))
     sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role, EnableNetworkIsolation=True, Tags=tags)
@@ -170,7 +170,7 @@ def endpoint(run: Run) -> str:
 
 def capture_prefix(run: Run) -> str:
     """A prefix where the endpoint's role may write, and that is no partition of the drift query's table."""
-    return f"capture/{run.account.prefix}/smoke"
+    return f"capture/{run.account.names.prefix}/smoke"
 
 
 def _capture(run: Run) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _capture(run: Run) -> dict[str, Any]:
         "DataCaptureConfig": {
             "EnableCapture": True,
             "InitialSamplingPercentage": 100,
-            "DestinationS3Uri": f"s3://{run.account.bucket('capture')}/{capture_prefix(run)}",
+            "DestinationS3Uri": f"s3://{run.account.names.bucket('capture')}/{capture_prefix(run)}",
             "KmsKeyId": run.account.parameter("key-arn"),
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},

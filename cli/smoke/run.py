@@ -60,12 +60,12 @@ class Run:
     @property
     def name(self) -> str:
         """The name of this run's resources: ``<prefix>-smoke-<id>``."""
-        return f"{self.account.prefix}-smoke-{self.id}"
+        return f"{self.account.names.prefix}-smoke-{self.id}"
 
     def table(self) -> Any:
         """The prediction table as a boto3 resource."""
         resource = self.account.session.resource("dynamodb", endpoint_url=self.account.client("dynamodb").meta.endpoint_url)
-        return resource.Table(f"{self.account.prefix}-predictions")
+        return resource.Table(self.account.names.predictions_table)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

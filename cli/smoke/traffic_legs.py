@@ -40,7 +40,7 @@ def prediction(run: Run) -> str:
 
 def _call(run: Run, document: dict[str, Any]) -> tuple[int, Any]:
     account, data = run.account, json.dumps(document).encode()
-    stack = account.stack(f"{account.prefix}-endpoint")
+    stack = account.stack(account.names.stack("endpoint"))
     outputs = {item["OutputKey"]: item["OutputValue"] for item in (stack or {}).get("Outputs", [])}
     url = _reachable(run, outputs["PredictUrl"])
     request = AWSRequest("POST", url, data=data, headers={"Content-Type": "application/json"})
@@ -73,7 +73,7 @@ def review(run: Run) -> str:
         )
     name, table, sqs = f"smoke{run.id}", run.table(), run.account.client("sqs")
     request = _request(run, name)
-    queue, dead = (sqs.get_queue_url(QueueName=f"{run.account.prefix}-review-requests{end}")["QueueUrl"] for end in ("", "-dlq"))
+    queue, dead = (sqs.get_queue_url(QueueName=run.account.names.queue(f"review-requests{end}"))["QueueUrl"] for end in ("", "-dlq"))
     run.undo(f"the record of {name}", lambda: table.delete_item(Key={"prediction_id": name}))
     run.undo(f"the dead letter of {name}", lambda: _take_dead_letter(run, dead, name))
     sqs.send_message(QueueUrl=queue, MessageBody=request.to_json())
@@ -121,7 +121,7 @@ def _take_dead_letter(run: Run, queue: str, name: str) -> None:
 def drift(run: Run) -> str:
     """Invoke the drift function as the schedule does. Without a release, only query the capture table with Athena."""
     account = run.account
-    function = f"{account.prefix}-detect-drift"
+    function = account.names.function("detect-drift")
     answer = account.client("lambda").invoke(FunctionName=function, Payload=b"{}")
     result = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
@@ -138,7 +138,7 @@ def _read_table(run: Run) -> str:
     query = athena.start_query_execution(
         QueryString=f"SELECT count(*) FROM capture WHERE variant = 'champion' AND hour >= '{hour}'",  # noqa: S608  (a time, no input)
         QueryExecutionContext={"Database": database},
-        WorkGroup=account.prefix,
+        WorkGroup=account.names.workgroup,
     )["QueryExecutionId"]
 
     def ended() -> Any:

@@ -10,8 +10,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from stacks.names import Names
 from stacks.settings import Settings
+from stacks.template_names import template_names
 
 
 class SharedResources(Construct):
@@ -24,7 +24,7 @@ class SharedResources(Construct):
     def __init__(self, scope: Construct, settings: Settings, *, key: kms.IKey | None = None) -> None:
         super().__init__(scope, "Shared")
         self.settings = settings
-        self.names = Names(settings)
+        self.names = template_names(settings)
         self._own_key = key
 
     @cached_property

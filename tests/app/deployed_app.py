@@ -12,6 +12,7 @@ from typing import Any
 from contracts.dataset import Manifest
 from embedded_aws.tools import launcher
 from embedded_aws.tools.clients import ACCOUNT, Clients
+from stacks.names import Names
 from stacks.settings import Settings, load_settings
 
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
@@ -49,22 +50,19 @@ class DeployedApp:
         return Clients(self.emulator.url, self.settings.region)
 
     @property
-    def prefix(self) -> str:
-        return f"{self.settings.name}-{self.settings.stage}"
-
-    def bucket(self, purpose: str) -> str:
-        return f"{self.prefix}-{purpose}-{ACCOUNT}-{self.settings.region}"
+    def names(self) -> Names:
+        return Names(self.settings, ACCOUNT)
 
     def record(self, prediction_id: str) -> dict[str, Any]:
         """The prediction's item, numbers as Decimal; empty when there is none."""
-        table = self.client.resource("dynamodb").Table(f"{self.prefix}-predictions")
+        table = self.client.resource("dynamodb").Table(self.names.predictions_table)
         found: dict[str, Any] = table.get_item(Key={"prediction_id": prediction_id}).get("Item", {})
         return found
 
     def dead_letters(self, queue: str) -> int:
         """How many messages lie in the dead-letter queue of ``queue``."""
         sqs = self.client("sqs")
-        url = sqs.get_queue_url(QueueName=f"{self.prefix}-{queue}-dlq")["QueueUrl"]
+        url = sqs.get_queue_url(QueueName=self.names.queue(f"{queue}-dlq"))["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
         return int(attributes["ApproximateNumberOfMessages"])
 

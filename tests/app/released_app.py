@@ -144,7 +144,7 @@ class ReleasedApp(DeployedApp):
 
     def register(self, model: TinyModel, *, approval: str = "Approved") -> str:
         """A model package of the app's own group, in the form that the tuning registers; returns its ARN."""
-        models = self.bucket("models")
+        models = self.names.bucket("models")
         artifact = f"training/{model.version}/output/model.tar.gz"
         self.client("s3").put_object(Bucket=models, Key=artifact, Body=model.artifact())
         report = f"evaluations/{model.version}/evaluation.json"
@@ -154,7 +154,7 @@ class ReleasedApp(DeployedApp):
                 "training_job": model.version, "objective": 0.7, "macro_f1": 0.7, "dataset_version": "0123456789abcdef",
                 "model_uri": f"s3://{models}/{artifact}", "evaluation_uri": f"s3://{models}/{report}",
             },
-            group=self.prefix,
+            group=self.names.prefix,
             image=inference_image(self.settings.region, self.settings.hosting.instance_type),
             tuning_job="tiny",
             approval=approval,
@@ -175,7 +175,7 @@ class ReleasedApp(DeployedApp):
         """Write the record and start the update of the endpoint stack, without waiting."""
         name = f"/{self.settings.name}/{self.settings.stage}/release"
         self.client("ssm").put_parameter(Name=name, Value=f"{champion},{challenger or champion}", Overwrite=True)
-        stacks, stack = self.client("cloudformation"), f"{self.prefix}-endpoint"
+        stacks, stack = self.client("cloudformation"), self.names.stack("endpoint")
         given = stacks.describe_stacks(StackName=stack)["Stacks"][0].get("Parameters", [])
         stacks.update_stack(
             StackName=stack,
@@ -190,7 +190,7 @@ class ReleasedApp(DeployedApp):
         Raises:
             AssertionError: its update failed, with the first reason.
         """
-        stacks, stack, deadline = self.client("cloudformation"), f"{self.prefix}-endpoint", time.monotonic() + seconds
+        stacks, stack, deadline = self.client("cloudformation"), self.names.stack("endpoint"), time.monotonic() + seconds
         while (status := stacks.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]).endswith("_IN_PROGRESS"):
             assert time.monotonic() < deadline, f"{stack} is still {status} after {seconds:.0f} s"
             time.sleep(0.1)
@@ -202,7 +202,7 @@ class ReleasedApp(DeployedApp):
             raise AssertionError(f"{stack} is {status}: {failed[-1:]}")
 
     def endpoint(self) -> dict[str, Any]:
-        described: dict[str, Any] = self.client("sagemaker").describe_endpoint(EndpointName=self.prefix)
+        described: dict[str, Any] = self.client("sagemaker").describe_endpoint(EndpointName=self.names.endpoint)
         return described
 
     def running(self) -> dict[str, str]:
@@ -219,7 +219,7 @@ class ReleasedApp(DeployedApp):
     @cached_property
     def predict_url(self) -> str:
         """The API on this machine: the emulator serves every API below one path."""
-        address = urlsplit(self.outputs[f"{self.prefix}-endpoint"]["PredictUrl"])
+        address = urlsplit(self.outputs[self.names.stack("endpoint")]["PredictUrl"])
         api = address.netloc.split(".")[0]
         return f"{self.emulator.url}/_aws/execute-api/{api}{address.path}"
 

@@ -51,7 +51,7 @@ def told(app: ReleasedApp) -> Callable[[], set[str]]:
 
 
 def alarms(app: ReleasedApp) -> list[dict[str, Any]]:
-    pages = app.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=app.prefix)
+    pages = app.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=app.names.prefix)
     return [alarm for page in pages for alarm in page["MetricAlarms"]]
 
 
@@ -129,7 +129,7 @@ def test_every_alarm_has_a_metric_that_somebody_publishes(app: ReleasedApp) -> N
     runtime = app.client("sagemaker-runtime")
     for variant in ("champion", "challenger"):
         body = json.dumps({"inputs": ["this is positive"]})
-        runtime.invoke_endpoint(EndpointName=app.prefix, TargetVariant=variant, Body=body, ContentType="application/json")
+        runtime.invoke_endpoint(EndpointName=app.names.endpoint, TargetVariant=variant, Body=body, ContentType="application/json")
     sources = "".join(path.read_text() for path in (ROOT / "lambdas").rglob("*.py"))
     watched = [metric for alarm in alarms(app) for metric in metrics(alarm)]
     assert len(watched) >= 20

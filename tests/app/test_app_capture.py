@@ -42,7 +42,7 @@ class Captured:
     """What lies in the capture bucket, and what the drift check's own query makes of it."""
 
     def __init__(self, app: ReleasedApp) -> None:
-        self.app, self.bucket, self.folder = app, app.bucket("capture"), f"capture/{app.prefix}/"
+        self.app, self.bucket, self.folder = app, app.names.bucket("capture"), f"capture/{app.names.prefix}/"
 
     def found(self) -> list[str]:
         pages = self.app.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.folder)
@@ -70,8 +70,8 @@ class Captured:
         since = datetime.now(UTC) - timedelta(hours=24)
         query = athena.start_query_execution(
             QueryString=QUERY.format(window=1_000),
-            QueryExecutionContext={"Database": self.app.prefix.replace("-", "_")},
-            WorkGroup=self.app.prefix,
+            QueryExecutionContext={"Database": self.app.names.prefix.replace("-", "_")},
+            WorkGroup=self.app.names.prefix,
             ExecutionParameters=[f"'{since:%Y/%m/%d/%H}'", f"'{MODEL}'"],
         )["QueryExecutionId"]
         while (status := athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"])["State"] in ("QUEUED", "RUNNING"):
@@ -82,7 +82,7 @@ class Captured:
 
     def texts(self) -> list[str]:
         """The newest served texts, as the freezing of a dataset version reads them."""
-        data = CapturedData(self.app.client("s3"), self.bucket, self.app.prefix)
+        data = CapturedData(self.app.client("s3"), self.bucket, self.app.names.prefix)
         return sorted(item.text for item in data.newest(1_000, now=datetime.now(UTC), hours=2))
 
 
@@ -104,7 +104,7 @@ def capture_by_the_endpoint_too(app: ReleasedApp) -> None:
     config = sagemaker.describe_endpoint_config(EndpointConfigName=app.endpoint()["EndpointConfigName"])
     assert "DataCaptureConfig" not in config
     model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
-    bucket = f"arn:aws:s3:::{app.bucket('capture')}/*"
+    bucket = f"arn:aws:s3:::{app.names.bucket('capture')}/*"
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": bucket}]}
     role = model["ExecutionRoleArn"].rsplit("/", 1)[-1]
     app.client("iam").put_role_policy(RoleName=role, PolicyName="capture", PolicyDocument=json.dumps(document))
@@ -112,12 +112,12 @@ def capture_by_the_endpoint_too(app: ReleasedApp) -> None:
         EndpointConfigName="with-capture",
         ProductionVariants=config["ProductionVariants"],
         DataCaptureConfig={
-            **settings, "EnableCapture": True, "InitialSamplingPercentage": 100, "DestinationS3Uri": f"s3://{app.bucket('capture')}/capture",
+            **settings, "EnableCapture": True, "InitialSamplingPercentage": 100, "DestinationS3Uri": f"s3://{app.names.bucket('capture')}/capture",
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
         },
     )  # fmt: skip
-    sagemaker.update_endpoint(EndpointName=app.prefix, EndpointConfigName="with-capture")
-    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=app.prefix, WaiterConfig={"Delay": 1, "MaxAttempts": 100})
+    sagemaker.update_endpoint(EndpointName=app.names.endpoint, EndpointConfigName="with-capture")
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=app.names.endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 100})
 
 
 def test_both_ways_of_capture_give_the_same_rows_through_the_same_sql(
@@ -151,7 +151,7 @@ def test_both_ways_of_capture_give_the_same_rows_through_the_same_sql(
 
 
 def drift_check(app: ReleasedApp) -> dict[str, Any]:
-    answer = app.client("lambda").invoke(FunctionName=f"{app.prefix}-detect-drift", Payload=b"{}")
+    answer = app.client("lambda").invoke(FunctionName=app.names.function("detect-drift"), Payload=b"{}")
     result: dict[str, Any] = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, result
     return result
@@ -179,7 +179,7 @@ def test_the_drift_check_reads_them_and_says_what_it_left_out_and_that_its_windo
 def test_a_writer_that_is_refused_and_killed_keeps_no_caller_waiting_and_loses_nothing(
     app: ReleasedApp, captured: Captured, wait_until: Callable[..., Any]
 ) -> None:
-    writer = f"{app.prefix}-write-capture"
+    writer = f"{app.names.prefix}-write-capture"
     functions, iam = app.client("lambda"), app.client("iam")
     role = functions.get_function_configuration(FunctionName=writer)["Role"].rsplit("/", 1)[-1]
     (mapping,) = functions.list_event_source_mappings(FunctionName=writer)["EventSourceMappings"]
@@ -208,8 +208,8 @@ def test_a_record_that_makes_no_line_is_a_dead_letter_and_the_others_are_capture
     app: ReleasedApp, captured: Captured, wait_until: Callable[..., Any]
 ) -> None:
     """A text that people labelled in bulk has no variant and is no prediction: it is neither captured nor a dead letter."""
-    sqs, table = app.client("sqs"), f"{app.prefix}-predictions"
-    queue = sqs.get_queue_url(QueueName=f"{app.prefix}-write-capture-dlq")["QueueUrl"]
+    sqs, table = app.client("sqs"), app.names.predictions_table
+    queue = sqs.get_queue_url(QueueName=app.names.queue("write-capture-dlq"))["QueueUrl"]
     now = {"S": datetime.now(UTC).isoformat()}
     bad = {
         "prediction_id": {"S": "bad-1"}, "text": {"S": "x"}, "variant": {"S": "champion"}, "created_at": now, "label": {"S": "positive"},
@@ -223,13 +223,13 @@ def test_a_record_that_makes_no_line_is_a_dead_letter_and_the_others_are_capture
     reason = "prediction bad-1: confidence is missing"
     assert [json.loads(letter["Body"]) for letter in letters] == [{"prediction_id": "bad-1", "reason": reason}]
     assert not {"bad-1", "text-1"} & set(captured.ids())
-    alarm = f"{app.prefix}-write-capture-dlq-not-empty"
+    alarm = f"{app.names.prefix}-write-capture-dlq-not-empty"
     wait_until(lambda: app.client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"] == "ALARM")
 
     mended = {**bad, "confidence": {"N": "0.9"}, "model_version": {"S": MODEL}, "review_threshold": {"N": "0.6"}}
     app.client("dynamodb").put_item(TableName=table, Item=mended)
     by_hand = json.dumps({"prediction_ids": ["bad-1"]}).encode()
-    answer = app.client("lambda").invoke(FunctionName=f"{app.prefix}-write-capture", Payload=by_hand)
+    answer = app.client("lambda").invoke(FunctionName=app.names.function("write-capture"), Payload=by_hand)
     assert json.loads(answer["Payload"].read()) == {"captured": 1, "not_sampled": 0, "unusable": 0, "objects": 1}
     assert "bad-1" in captured.ids()
 

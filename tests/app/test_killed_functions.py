@@ -36,9 +36,9 @@ def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], P
         for queue in QUEUES:
             # A message that a dead function held comes back after six of its timeouts: minutes, which this test does not wait for.
             sqs = deployed.client("sqs")
-            url = sqs.get_queue_url(QueueName=f"{deployed.prefix}-{queue}")["QueueUrl"]
+            url = sqs.get_queue_url(QueueName=f"{deployed.names.prefix}-{queue}")["QueueUrl"]
             sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "5"})
-        functions, reconcile = deployed.client("lambda"), f"{deployed.prefix}-reconcile"
+        functions, reconcile = deployed.client("lambda"), f"{deployed.names.prefix}-reconcile"
         variables = functions.get_function_configuration(FunctionName=reconcile)["Environment"]["Variables"]
         # The same for a request that never reached the queue: a quarter of an hour.
         functions.update_function_configuration(
@@ -49,7 +49,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], P
 
 def kill(app: ReleasedApp, function: str) -> int:
     """SIGKILL to every process of a function; how many there were."""
-    mark, killed = f"ministack-lambda-{app.prefix}-{function}-", 0
+    mark, killed = f"ministack-lambda-{app.names.prefix}-{function}-", 0
     for pid in processes.descendants(app.emulator.pid):
         try:
             if mark in Path(f"/proc/{pid}/cmdline").read_text():
@@ -61,7 +61,7 @@ def kill(app: ReleasedApp, function: str) -> int:
 
 
 def predictions(app: ReleasedApp) -> list[dict[str, Any]]:
-    pages = app.client("dynamodb").get_paginator("scan").paginate(TableName=f"{app.prefix}-predictions")
+    pages = app.client("dynamodb").get_paginator("scan").paginate(TableName=app.names.predictions_table)
     return [item for page in pages for item in page["Items"]]
 
 
@@ -122,7 +122,7 @@ def settle(app: ReleasedApp) -> None:
     deadline = time.monotonic() + 150
     while waiting := [item for item in predictions(app) if item["review_state"]["S"] != "reviewed"]:
         assert time.monotonic() < deadline, f"{len(waiting)} reviews have not ended: {waiting[:2]}"
-        app.client("lambda").invoke(FunctionName=f"{app.prefix}-reconcile", Payload=b"{}")
+        app.client("lambda").invoke(FunctionName=app.names.function("reconcile"), Payload=b"{}")
         for queue in QUEUES:
             redrive(app, queue)
         time.sleep(2)
@@ -130,7 +130,7 @@ def settle(app: ReleasedApp) -> None:
 
 def redrive(app: ReleasedApp, queue: str) -> None:
     sqs = app.client("sqs")
-    source, target = (sqs.get_queue_url(QueueName=f"{app.prefix}-{name}")["QueueUrl"] for name in (f"{queue}-dlq", queue))
+    source, target = (sqs.get_queue_url(QueueName=f"{app.names.prefix}-{name}")["QueueUrl"] for name in (f"{queue}-dlq", queue))
     while messages := sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=10).get("Messages", []):
         for message in messages:
             sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
@@ -139,5 +139,5 @@ def redrive(app: ReleasedApp, queue: str) -> None:
 
 def labels_as_ground_truth(app: ReleasedApp) -> list[str]:
     """Prediction ids of the ground-truth lines: one each."""
-    pages = app.client("s3").get_paginator("list_objects_v2").paginate(Bucket=app.bucket("capture"), Prefix="ground-truth/")
+    pages = app.client("s3").get_paginator("list_objects_v2").paginate(Bucket=app.names.bucket("capture"), Prefix="ground-truth/")
     return sorted(one["Key"].rsplit("/", 1)[-1].removesuffix(".jsonl") for page in pages for one in page.get("Contents", []))

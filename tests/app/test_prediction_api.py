@@ -336,12 +336,12 @@ def test_an_endpoint_that_the_function_may_not_call_is_told_by_action_and_resour
     finally:
         iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=whole)
     assert (answer.status, "retry-after" in answer.headers) == (500, False)
-    group = {"logGroupName": f"/aws/lambda/{released.prefix}-predict"}
+    group = {"logGroupName": f"/aws/lambda/{released.names.prefix}-predict"}
     lines = [event["message"] for event in released.client("logs").filter_log_events(**group)["events"]]
     told = [json.loads(line) for line in lines if '"access denied"' in line]
-    endpoint = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/{released.prefix}"
+    endpoint = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/{released.names.prefix}"
     assert [(one["level"], one["action"], one["resource"]) for one in told] == [("ERROR", action, endpoint)]
-    wait_until(lambda: f"{released.prefix}-endpoint-access-denied" in ringing_alarms(released))
+    wait_until(lambda: f"{released.names.prefix}-endpoint-access-denied" in ringing_alarms(released))
 
 
 # -- an update that fails ------------------------------------------------------------------------------

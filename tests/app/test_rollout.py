@@ -61,7 +61,7 @@ def _alone_again(app: ReleasedApp, champion: str) -> Iterator[None]:
 
 
 def start(app: ReleasedApp, content: dict[str, Any]) -> str:
-    machine = f"arn:aws:states:{app.settings.region}:000000000000:stateMachine:{app.prefix}-rollout"
+    machine = f"arn:aws:states:{app.settings.region}:000000000000:stateMachine:{app.names.prefix}-rollout"
     arn: str = app.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(content))["executionArn"]
     return arn
 
@@ -118,7 +118,7 @@ def weights(app: ReleasedApp) -> dict[str, float]:
 def all_quiet(app: ReleasedApp) -> None:
     """Wait until no alarm rings that an earlier challenger set off: it would end the next rollout at once."""
     deadline = time.monotonic() + 60
-    while app.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{app.prefix}-challenger", StateValue="ALARM")["MetricAlarms"]:
+    while app.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{app.names.prefix}-challenger", StateValue="ALARM")["MetricAlarms"]:
         assert time.monotonic() < deadline, "an alarm of the challenger goes on ringing"
         time.sleep(0.1)
 
@@ -129,7 +129,7 @@ def model_errors(app: ReleasedApp) -> float:
     points = app.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/SageMaker",
         MetricName="InvocationModelErrors",
-        Dimensions=[{"Name": "EndpointName", "Value": app.prefix}, {"Name": "VariantName", "Value": "challenger"}],
+        Dimensions=[{"Name": "EndpointName", "Value": app.names.prefix}, {"Name": "VariantName", "Value": "challenger"}],
         StartTime=now - timedelta(hours=1),
         EndTime=now + timedelta(minutes=1),
         Period=60,
@@ -172,9 +172,9 @@ def test_the_judge_counts_calls_of_a_container_that_crashes(app: ReleasedApp, ch
     for _ in range(app.settings.rollout.min_invocations):
         with pytest.raises(ClientError):
             app.client("sagemaker-runtime").invoke_endpoint(
-                EndpointName=app.prefix, TargetVariant="challenger", ContentType="application/json", Body=b'{"inputs": "[crash]"}'
+                EndpointName=app.names.endpoint, TargetVariant="challenger", ContentType="application/json", Body=b'{"inputs": "[crash]"}'
             )
-    answer = app.client("lambda").invoke(FunctionName=f"{app.prefix}-judge-rollout", Payload=json.dumps(content))
+    answer = app.client("lambda").invoke(FunctionName=app.names.function("judge-rollout"), Payload=json.dumps(content))
     verdict = json.loads(answer["Payload"].read())
     evidence = verdict["evidence"]["challenger"]
     assert verdict["decision"] == "roll_back"
@@ -183,7 +183,7 @@ def test_the_judge_counts_calls_of_a_container_that_crashes(app: ReleasedApp, ch
 
 
 def alarming(app: ReleasedApp) -> list[str]:
-    found = app.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{app.prefix}-challenger", StateValue="ALARM")["MetricAlarms"]
+    found = app.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{app.names.prefix}-challenger", StateValue="ALARM")["MetricAlarms"]
     return [alarm["AlarmName"] for alarm in found]
 
 
@@ -313,7 +313,7 @@ def test_a_deployment_changes_neither_live_weights_nor_counts(
     hosting = app.settings.hosting.model_copy(update={"capture_percent": 90})  # a new endpoint configuration
     assembly = tmp_path_factory.mktemp("changed") / "cdk.out"
     build_app(app.settings.model_copy(update={"hosting": hosting}), assembly).synth()
-    deployer.deploy(assembly, app.emulator.url, [f"{app.prefix}-endpoint"])
+    deployer.deploy(assembly, app.emulator.url, [app.names.stack("endpoint")])
     after = app.endpoint()
     assert after["EndpointConfigName"] != before["EndpointConfigName"]
     assert weights(app) == {"champion": 0.7, "challenger": 0.3}
@@ -333,7 +333,9 @@ def change(app: ReleasedApp, **fields: dict[str, float]) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            app.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=wanted)
+            app.client("sagemaker").update_endpoint_weights_and_capacities(
+                EndpointName=app.names.endpoint, DesiredWeightsAndCapacities=wanted
+            )
         except ClientError as error:
             if "Cannot update in-progress endpoint" not in str(error) or time.monotonic() > deadline:
                 raise
@@ -351,7 +353,7 @@ def suspend_scaling(app: ReleasedApp, suspended: bool) -> None:
     for variant in ("champion", "challenger"):
         app.client("application-autoscaling").register_scalable_target(
             ServiceNamespace="sagemaker",
-            ResourceId=f"endpoint/{app.prefix}/variant/{variant}",
+            ResourceId=f"endpoint/{app.names.prefix}/variant/{variant}",
             ScalableDimension="sagemaker:variant:DesiredInstanceCount",
             SuspendedState=dict.fromkeys(
                 ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), suspended
@@ -364,8 +366,8 @@ def test_a_release_waits_for_the_autoscaler(app: ReleasedApp, champion: str) -> 
     content = {"release": record(app), "execution_arn": "none", "record_first": False}
     first = counts(app)["challenger"]
     more = [{"VariantName": "challenger", "DesiredInstanceCount": first + 1}]
-    app.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=app.prefix, DesiredWeightsAndCapacities=more)
-    answer = app.client("lambda").invoke(FunctionName=f"{app.prefix}-apply-release", Payload=json.dumps(content))
+    app.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=app.names.endpoint, DesiredWeightsAndCapacities=more)
+    answer = app.client("lambda").invoke(FunctionName=app.names.function("apply-release"), Payload=json.dumps(content))
     assert json.loads(answer["Payload"].read())["errorType"] == "StackBusy"
     in_service(app)
     change(app, DesiredInstanceCount={"challenger": first})

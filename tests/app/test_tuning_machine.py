@@ -79,7 +79,7 @@ class Deployed(DeployedApp):
         deployer.deploy(output, self.emulator.url)
 
     def put_inputs(self) -> None:
-        bucket = self.bucket("data")
+        bucket = self.names.bucket("data")
         for key in (
             "base-model/config.json",
             "datasets/v/train/data.jsonl",

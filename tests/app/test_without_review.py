@@ -24,5 +24,5 @@ def test_everything_deploys_releases_and_answers_without_asking_anybody(tmp_path
         assert answer.body["review"] == {"status": "not_required"}
         assert app.record(answer.body["prediction_id"])["review_state"] == "not_required"
         with pytest.raises(app.client("sqs").exceptions.QueueDoesNotExist):
-            app.client("sqs").get_queue_url(QueueName=f"{app.prefix}-review-requests")
+            app.client("sqs").get_queue_url(QueueName=app.names.queue("review-requests"))
         assert not app.denied()

@@ -201,7 +201,7 @@ def name_of(template: Template, alarm: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_an_update_is_rolled_back_by_the_new_fleets_alarms_and_by_no_other(templates: dict[str, Template], name: str) -> None:
-    template, prefix = templates[name], Names(CHOICES[name]).prefix
+    template, prefix = templates[name], Names(CHOICES[name], "000000000000").prefix
     green = variant_alarms(template, green=True)
     listed = only(template, "AWS::SageMaker::Endpoint")["Properties"]["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]
     assert sorted(item["AlarmName"]["Ref"] for item in listed) == sorted(green)  # by Ref, so they are there before the update
@@ -225,7 +225,7 @@ def test_a_new_fleet_gets_new_alarms_so_no_state_of_the_last_one_is_left(templat
 
 def test_operating_alarms_watch_a_variant_whatever_fleet_serves_it(template: Template) -> None:
     found = {name_of(template, alarm): alarm for alarm in variant_alarms(template, green=False).values()}
-    wanted = {alarm: variant for variant in ("champion", "challenger") for alarm in Names(DEV).operating_alarms(variant)}
+    wanted = {alarm: variant for variant in ("champion", "challenger") for alarm in Names(DEV, "000000000000").operating_alarms(variant)}
     assert set(found) == set(wanted)
     for name, alarm in found.items():
         assert "Condition" not in alarm
