@@ -65,11 +65,19 @@ test-demo: install ## Run a quick demo to its end, and one with shuffled labels 
 test-operations: install ## Run the commands of docs/operations.md against the embedded AWS (five minutes)
 	@$(BIN)/pytest -m operations
 
-demo: install ## Run the whole loop on this machine and write out/demo/report.html (ARGS="--seed 2", ARGS=--help)
-	@$(BIN)/python -m local.demo $(ARGS)
+# DATA and how it is read: quoted for the shell, and only with DATA, since TEXT or LABEL may be set for something else.
+quoted = '$(subst ','\'',$(1))'
+option = $(if $($(1)),--$(subst _,-,$(2)) $(call quoted,$($(1))))
+READING := TEXT:text LABEL:label GROUP:group SLICE:slice SPLIT:split VOTES:votes HEADER:header ON_CONFLICT:on_conflict LONG:long \
+	ON_BAD:on_bad NEAR_DUPLICATES:near_duplicates MOST_ROWS:most_rows KEY_EXAMPLES:key_examples
+data_options = $(if $(DATA),--data $(call quoted,$(DATA)) \
+	$(foreach pair,$(READING),$(call option,$(word 1,$(subst :, ,$(pair))),$(word 2,$(subst :, ,$(pair))))))
 
-up: install ## Run the demo, leave everything running and print the URLs (ARGS as for demo)
-	@$(BIN)/python -m local.demo --keep $(ARGS)
+demo: install ## Run the whole loop on this machine and write out/demo/report.html (DATA=texts.csv: on your own texts; ARGS=--help)
+	@$(BIN)/python -m local.demo $(data_options) $(ARGS)
+
+up: install ## Run the demo, leave everything running and print the URLs (DATA and ARGS as for demo)
+	@$(BIN)/python -m local.demo --keep $(data_options) $(ARGS)
 
 aws: install ## Start an empty embedded AWS and print its variables: eval "$(make -s aws)" (ARGS=--help)
 	@$(BIN)/python -m embedded_aws start $(ARGS)

@@ -19,6 +19,7 @@ from local.demo import build
 from local.demo.budget import QUICK
 from local.demo.retraining import model_uri
 from local.demo.session import Session
+from local.demo.source import reviews_and_tweets
 from local.demo.summary import Summary
 from model_code.inference import LoadedModel, model_fn
 from stacks.settings import load_settings
@@ -39,7 +40,9 @@ class Released:
         """The body of one answer of the endpoint."""
         body = json.dumps({"inputs": list(texts)})
         runtime = self.session.client("sagemaker-runtime")
-        answer: bytes = runtime.invoke_endpoint(EndpointName=self.session.prefix, ContentType="application/json", Body=body)["Body"].read()
+        answer: bytes = runtime.invoke_endpoint(EndpointName=self.session.names.endpoint, ContentType="application/json", Body=body)[
+            "Body"
+        ].read()
         return answer
 
 
@@ -56,14 +59,15 @@ def released(folder: Path, console: Console) -> Iterator[Released]:
     )
     session = Session(emulator, settings, folder, Summary(seed=1, quick=True), console, QUICK)
     try:
-        dataset = build.make_dataset(session, seed=1, labels_shuffled=False)
+        source = reviews_and_tweets(folder / "dataset", QUICK, seed=1, labels_shuffled=False)
+        build.take_source(session, source, labels_shuffled=False)
         build.synthesise(session, folder / "cdk.out")
         emulator.wait()
         build.deploy(session, folder / "cdk.out")
-        build.upload(session, dataset)
+        build.upload(session)
         packages = build.tune(session, {})["packages"]
         build.release(session, packages)
-        yield Released(session, _load(session, packages[0]["model_package_arn"], folder / "champion"), build.test_texts(dataset))
+        yield Released(session, _load(session, packages[0]["model_package_arn"], folder / "champion"), source.first(QUICK.first_texts))
     finally:
         emulator.stop()
 
@@ -105,7 +109,7 @@ def _in_calls(app: Released, texts: Sequence[str], size: int) -> None:
 
 def cold(app: Released) -> Comparison:
     """Compare a function's first call after a new configuration, which ends its processes, with a later call."""
-    function, functions, text = f"{app.session.prefix}-predict", app.session.client("lambda"), app.texts[0]
+    function, functions, text = app.session.names.function("predict"), app.session.client("lambda"), app.texts[0]
     memory = functions.get_function_configuration(FunctionName=function)["MemorySize"]
 
     def cool() -> None:

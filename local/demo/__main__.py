@@ -8,26 +8,31 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 
-from contracts.dataset_files import read_rows
 from embedded_aws import options as account_options
 from embedded_aws.tools import deployer, earlier_run, iam_report, launcher
 from local import options
 from local.demo import build, keep, loop, retraining
-from local.demo.budget import FULL, QUICK
+from local.demo.budget import FULL, QUICK, Budget
+from local.demo.own_source import MOST_ROWS, OwnTexts
 from local.demo.report import write_report
 from local.demo.session import DemoFailed, Session
+from local.demo.source import Source, reviews_and_tweets
 from local.demo.summary import Summary
 from local.texts import corpus
+from local.texts import options as reading_options
+from local.texts.own_texts import InvalidTexts, prepare
 from stacks.settings import SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -60,6 +65,12 @@ def parse() -> argparse.Namespace:
         "--seed", type=options.seed, default=1, help="of the data split and the traffic; another seed gives other numbers (default: 1)"
     )
     parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="your own labelled texts (.csv, .tsv, .jsonl, also .gz, or a folder; default: Amazon reviews)",
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="the same way with less of everything: two trials, two fifths of the reviews, fewer texts"
     )
     parser.add_argument("--shuffle-labels", action="store_true", help="learn from shuffled labels, to see the gates refuse the model")
@@ -72,45 +83,59 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=ROOT / "out" / "demo", help="folder of report.html and summary.json")
     parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="folder of the embedded AWS; emptied at the start (default: .run)")
     account_options.add_replace(parser)
+    reading_options.add_reading(parser)
+    parser.set_defaults(most_rows=MOST_ROWS)
     return parser.parse_args()
 
 
-def run(session: Session, seed: int, *, labels_shuffled: bool) -> None:
-    """Every step in order; raises what EXPECTED names, or build.GatesRefused."""
+def run(session: Session, source: Callable[[Path], Source], seed: int, *, labels_shuffled: bool) -> None:
+    """Every step in order; raises what EXPECTED names, or build.GatesRefused.
+
+    Args:
+        source: writes the first dataset version into a folder.
+    """
     summary, assembly = session.summary, session.emulator.run_dir / "cdk.out"
     with session.step("1 data"):
-        dataset = build.make_dataset(session, seed=seed, labels_shuffled=labels_shuffled)
+        shutil.rmtree(session.output / "dataset", ignore_errors=True)
+        build.take_source(session, source(session.output / "dataset"), labels_shuffled=labels_shuffled)
+        later = session.source.later
     with session.step("2 synth"):
         build.synthesise(session, assembly)
     with session.step("3 deploy"):
         session.emulator.wait()
         build.deploy(session, assembly)
-        build.upload(session, dataset)
+        build.upload(session)
     with session.step("4 tune, evaluate, gate"):
         packages = build.tune(session, {})["packages"]
         build.read_scores(session, packages)
     with session.step("5 release"):
         build.release(session, packages)
-    tweets, held_out = loop.tweets_by_use(seed, session.budget.held_out)
     with session.step("6 predict and review"):
-        loop.load_raters(session, [*corpus.rated_texts("amazon"), *tweets], seed=seed)
-        answers = loop.predict(session, build.test_texts(dataset)[: session.budget.amazon_texts])
+        loop.load_answers(session, seed=seed)
+        answers = loop.predict(session, session.source.first(session.budget.first_texts))
         answered = len(answers)
         loop.wait_for_reviews(session)
-    with session.step("7 drift to tweets"):
+    with session.step(f"7 {'drift to' if later.drifts else 'send'} {later.name}"):
         loop.assess_quiet(session, answers)
-        answered += loop.drift_to_tweets(session, [item.row.text for item in tweets])
+        answered += loop.send_later(session, later.texts)
         loop.wait_for_reviews(session)
     with session.step("8 retrain and roll out"):
-        unsent = [item.row.text for item in reversed(tweets)]
-        used = retraining.retrain(session, unsent)
-        answered += used + loop.drift_after_retraining(session, unsent[used:])
+        unsent = list(reversed(later.texts))
+        retrained = retraining.retrain(session, unsent)
+        answered += retrained.answered + loop.drift_after_retraining(session, unsent[retrained.answered :])
         loop.wait_for_reviews(session)
         loop.account(session, answered)
+    if retrained.refused:
+        raise build.GatesRefused(retrained.refused)
+    if retrained.skipped:
+        if not session.source.origin:
+            raise DemoFailed(f"no retraining: {retrained.skipped}")
+        session.say(f"no retraining: {retrained.skipped}")
+        summary.outcome, summary.reason = "first model released, no retraining", retrained.skipped
+        return
     with session.step("9 before and after"):
         models = retraining.ModelPair(packages[0]["model_package_arn"], summary.retraining["packages"][0]["model_package_arn"])
-        domains = {"tweets": held_out, "amazon": read_rows(dataset / "test")}
-        retraining.compare_models(session, models, domains, read_rows(dataset / "train"), seed)
+        retraining.compare_models(session, models, seed)
         loop.alarm_after_retraining(session)
     summary.outcome = f"new model {summary.rollout['outcome'].replace('_', ' ')}"
     summary.reason = str(summary.rollout["reason"])
@@ -122,9 +147,10 @@ def main() -> int:
     terminal = _Terminal()
     _end_in_order(terminal)
     try:
+        own = None if arguments.data is None else _own_texts(arguments)
         earlier_run.make_room(arguments.run_dir.resolve(), replace=arguments.replace, say=console.print)
-    except earlier_run.StillUp as error:  # its report is the other run's to write
-        console.print(f"[bold red]error[/]: {error}", highlight=False)
+    except (InvalidTexts, SettingsError, earlier_run.StillUp) as error:  # nothing has begun, and there may be another run's report
+        console.print(f"[bold red]error[/]: {escape(str(error))}", highlight=False)
         return EXIT_WRONG
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -133,8 +159,8 @@ def main() -> int:
     code = EXIT_FAILED
     try:
         with terminal.interrupts_when_closed():
-            session = _start(arguments, summary, console)
-            run(session, arguments.seed, labels_shuffled=arguments.shuffle_labels)
+            session = _start(arguments, own, summary, console)
+            run(session, _source(arguments, own, session.budget), arguments.seed, labels_shuffled=arguments.shuffle_labels)
         code = 0
     except build.GatesRefused as refusal:
         code = EXIT_REFUSED
@@ -160,6 +186,8 @@ def main() -> int:
         console.print(f"[bold red]error[/]: no report: {_in_words(error, arguments)}", highlight=False)
         return code or EXIT_FAILED
     console.print(f"\n[bold]{summary.outcome}[/]: {arguments.output / 'report.html'}", highlight=False)
+    if code == 0 and own is not None:
+        console.print(own.to_an_account(reading_options.reading(arguments)), highlight=False, markup=False, soft_wrap=True)
     if session is not None and session.emulator.is_alive():
         session.emulator.keep()
         keep.add_reviewers(session)
@@ -204,10 +232,26 @@ def _end_in_order(terminal: _Terminal) -> None:
         signal.signal(signal.SIGHUP, hang_up)
 
 
-def _start(arguments: argparse.Namespace, summary: Summary, console: Console) -> Session:
+def _own_texts(arguments: argparse.Namespace) -> OwnTexts:
+    """Read the file of ``--data``. Raises InvalidTexts with all that is wrong with it."""
+    dataset = load_settings(ROOT / "settings" / "dev.yaml").dataset
+    options = reading_options.reading(arguments)
+    prepared = prepare(arguments.data, options, labels=dataset.labels, longest=dataset.max_text_chars, seed=arguments.seed)
+    return OwnTexts(arguments.data, prepared, seed=arguments.seed)
+
+
+def _source(arguments: argparse.Namespace, own: OwnTexts | None, budget: Budget) -> Callable[[Path], Source]:
+    if own is None:
+        return partial(reviews_and_tweets, budget=budget, seed=arguments.seed, labels_shuffled=arguments.shuffle_labels)
+    return partial(own.write, labels_shuffled=arguments.shuffle_labels)
+
+
+def _start(arguments: argparse.Namespace, own: OwnTexts | None, summary: Summary, console: Console) -> Session:
     """Start an embedded AWS with an empty state. It is not up yet when this returns."""
     build.require_node()
     budget = QUICK if arguments.quick else FULL
+    if own is not None:
+        budget = own.budget(budget)
     if arguments.capture != "endpoint":
         budget = replace(budget, overrides=(*budget.overrides, ("hosting", "capture", arguments.capture)))
     settings = budget.apply(load_settings(ROOT / "settings" / "dev.yaml"))

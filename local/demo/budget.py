@@ -13,9 +13,9 @@ class Budget:
     """Sizes of one run; shares are 0..1, the rest counts texts."""
 
     data_share: float = 1.0
-    amazon_texts: int = 300
-    tweets_batch: int = 50
-    most_tweets: int = 1_200
+    first_texts: int = 300
+    later_batch: int = 50
+    most_later: int = 1_200
     held_out: int = 600
     overrides: tuple[tuple[str, str, Any], ...] = ()
     """``(section, field, value)`` of the settings that differ from the stage's file."""
@@ -32,9 +32,9 @@ FULL = Budget()
 _RATES = {"low": 1.6e-4, "high": 2.6e-4}
 QUICK = Budget(
     data_share=0.4,
-    amazon_texts=60,
-    tweets_batch=30,
-    most_tweets=400,
+    first_texts=60,
+    later_batch=30,
+    most_later=400,
     held_out=200,
     overrides=(
         ("tuning", "max_jobs", 2),

@@ -8,30 +8,32 @@ import time
 from pathlib import Path
 from typing import Any
 
-from contracts.dataset_files import read_rows
 from embedded_aws.tools import deployer
 from local.demo import synthesis
 from local.demo.session import DemoFailed, Session
-from local.demo.summary import Score, Trial
+from local.demo.source import Source
+from local.demo.summary import Score, Summary, Trial
 from local.texts import corpus
+
+DATA_REPORT = "data-report.html"
+FEW_A_LABEL, MUCH_CUT = 200, 0.1
+"""Training texts of one label, and the share of cut test texts, that explain a model which is not better than TF-IDF."""
 
 
 class GatesRefused(RuntimeError):
     """No candidate of a tuning passed the gates. This is an outcome of the demo, not a fault. The text has the reasons."""
 
 
-def make_dataset(session: Session, *, seed: int, labels_shuffled: bool) -> Path:
-    """Fetch the corpus and write the first dataset version."""
-    folder = session.output / "dataset"
-    manifest = corpus.first_dataset(folder, seed=seed, labels_shuffled=labels_shuffled, share=session.budget.data_share)
+def take_source(session: Session, source: Source, *, labels_shuffled: bool) -> None:
+    """Make these texts the run's, and say what they are."""
+    session.source, manifest = source, source.manifest
     session.summary.dataset = {"version": manifest.version, "rows": dict(manifest.rows), "labels": list(manifest.labels)}
-    rows = ", ".join(f"{count} {split}" for split, count in manifest.rows.items())
-    session.say(
-        f"{sum(manifest.rows.values())} Amazon review sentences with about 20 human ratings each: {rows} (version {manifest.version})"
-    )
+    session.summary.source = {"name": source.name, "later": source.later.name, "drifts": source.later.drifts, "people": source.people}
+    session.summary.source |= {"asked": session.settings.review.workers_per_task, "read": dict(source.origin)}
+    for line in source.said:
+        session.say(line)
     if labels_shuffled:
         session.say("[yellow]labels of train and validation are shuffled on purpose: nothing can be learnt from them[/]")
-    return folder
 
 
 def require_node() -> None:
@@ -69,7 +71,7 @@ def deploy(session: Session, assembly: Path) -> None:
         session.outputs = deployer.deploy(
             assembly,
             session.emulator.url,
-            on_progress=lambda p: update(before[p.stack] + p.done, p.stack.removeprefix(session.prefix + "-")),
+            on_progress=lambda p: update(before[p.stack] + p.done, p.stack.removeprefix(session.names.prefix + "-")),
         )
     session.say(f"{len(artifacts)} stacks, {total} resources, IAM enforced")
 
@@ -78,10 +80,10 @@ def _running_total(sizes: list[int]) -> list[int]:
     return [sum(sizes[:index]) for index in range(len(sizes))]
 
 
-def upload(session: Session, dataset: Path) -> None:
+def upload(session: Session) -> None:
     """Upload the dataset version and the base model to the data bucket and set the parameter, as an operator does once."""
-    s3, bucket = session.client("s3"), session.bucket("data")
-    prefix = f"datasets/{session.summary.dataset['version']}"
+    s3, bucket, dataset = session.client("s3"), session.names.bucket("data"), session.source.dataset
+    prefix = f"datasets/{session.source.manifest.version}"
     files = {f"{prefix}/{path.relative_to(dataset)}": path for path in sorted(dataset.rglob("*")) if path.is_file()}
     files |= {f"base-model/{path.name}": path for path in corpus.base_model_files()}
     for key, path in files.items():
@@ -109,7 +111,8 @@ def tune(session: Session, payload: dict[str, Any]) -> dict[str, Any]:
 
         described = session.run("tuning", payload, watch=watch, seconds=900)
     session.summary.trials = trials_since(session, began)
-    raise_if_refused(described)
+    if refused := refusal_of(described):
+        raise GatesRefused(refused)
     output = session.output_of(described)
     best = output["packages"][0]
     session.summary.best_trial = best["training_job"]
@@ -117,10 +120,11 @@ def tune(session: Session, payload: dict[str, Any]) -> dict[str, Any]:
     return output
 
 
-def raise_if_refused(described: dict[str, Any]) -> None:
-    """Raises GatesRefused with every reason, when that is how a tuning execution ended."""
+def refusal_of(described: dict[str, Any]) -> str:
+    """Every reason of the gates, when that is how a tuning execution ended; else nothing."""
     if described["status"] != "SUCCEEDED" and described.get("error", "").endswith("GatesRefused"):
-        raise GatesRefused(_message(described.get("cause", "")))
+        return _message(described.get("cause", ""))
+    return ""
 
 
 def _message(cause: str) -> str:
@@ -153,10 +157,26 @@ def trials_since(session: Session, began: float) -> list[Trial]:
     return found
 
 
-def evaluation_of(session: Session, package_arn: str) -> dict[str, Any]:
-    """The evaluation report that a model package points at."""
+def _evaluation_place(session: Session, package_arn: str) -> tuple[str, str]:
+    """Bucket and key of the evaluation report that a model package points at."""
     package = session.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
     bucket, key = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"].removeprefix("s3://").split("/", 1)
+    return bucket, key
+
+
+def _take_data_report(session: Session, package_arn: str) -> bool:
+    """Put the evaluation's page about the data beside ours; returns whether there is one."""
+    bucket, key = _evaluation_place(session, package_arn)
+    page = f"{key.rpartition('/')[0]}/report.html"
+    there = session.client("s3").list_objects_v2(Bucket=bucket, Prefix=page).get("KeyCount", 0)
+    if there:
+        session.client("s3").download_file(bucket, page, str(session.output / DATA_REPORT))
+    return bool(there)
+
+
+def evaluation_of(session: Session, package_arn: str) -> dict[str, Any]:
+    """The evaluation report that a model package points at."""
+    bucket, key = _evaluation_place(session, package_arn)
     report: dict[str, Any] = json.loads(session.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
     return report
 
@@ -175,6 +195,28 @@ def read_scores(session: Session, packages: list[dict[str, Any]]) -> None:
     for name in ("champion", "tfidf", "human_1"):
         if name in scores:
             session.say(f"{name:>9}: accuracy {scores[name].accuracy.percent()}, macro-F1 {scores[name].macro_f1.value:.3f}")
+    if session.source.origin:
+        session.summary.verdict = verdict(session.summary)
+        session.say(session.summary.verdict)
+    if _take_data_report(session, packages[0]["model_package_arn"]):
+        session.summary.data_report = DATA_REPORT
+        session.say(f"classes, lengths, confusions, suspicious labels and more of the data: {session.output / DATA_REPORT}")
+
+
+def verdict(summary: Summary) -> str:
+    """Whether the model is better than TF-IDF with logistic regression on the same texts, and if not, why it may not be."""
+    model, simple = summary.scores["champion"].macro_f1.value, summary.scores["tfidf"].macro_f1.value
+    if model > simple:
+        return f"the model beats TF-IDF with logistic regression: macro-F1 {model:.3f} against {simple:.3f}"
+    rows, cut = summary.dataset["rows"]["train"], (summary.evaluation.get("truncated") or {}).get("texts") or 0.0
+    why = (
+        [f"{rows} training texts are few for {len(summary.dataset['labels'])} labels"]
+        if rows < FEW_A_LABEL * len(summary.dataset["labels"])
+        else []
+    )
+    why += [f"{100 * cut:.0f} % of the test texts are cut, and TF-IDF reads them whole (tuning.max_length)"] if cut > MUCH_CUT else []
+    reason = " and ".join(why) or "single words tell these labels apart, or the base model does not know this language (docs/own-texts.md)"
+    return f"the model does not beat TF-IDF with logistic regression: macro-F1 {model:.3f} against {simple:.3f}; {reason}"
 
 
 def release(session: Session, packages: list[dict[str, Any]]) -> None:
@@ -186,7 +228,7 @@ def release(session: Session, packages: list[dict[str, Any]]) -> None:
     release = {"champion": packages[0]["model_package_arn"], "challenger": packages[-1]["model_package_arn"], "reason": "first release"}
     with session.progress("starting the endpoint", None):
         session.output_of(session.run("rollout", release))
-    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.prefix)
+    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.names.endpoint)
     variants = ", ".join(
         f"{variant['VariantName']} {counted(variant['CurrentInstanceCount'], 'instance')} at weight {variant['CurrentWeight']:g}"
         for variant in endpoint["ProductionVariants"]
@@ -196,8 +238,3 @@ def release(session: Session, packages: list[dict[str, Any]]) -> None:
 
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def test_texts(dataset: Path) -> list[str]:
-    """The texts of the frozen test set: nothing was trained on them."""
-    return [row.text for row in read_rows(dataset / "test")]

@@ -18,7 +18,7 @@ def reviewers(session: Session) -> list[str]:
 
 def add_reviewers(session: Session) -> None:
     """People of the work team, as an administrator of the user pool adds them; each signs in with PASSWORD."""
-    outputs = session.outputs[f"{session.prefix}-review"]
+    outputs = session.outputs[session.names.stack("review")]
     pool, team = outputs["UserPoolId"], outputs["WorkteamArn"].rsplit("/", 1)[-1]
     cognito = session.client("cognito-idp")
     members = session.client("sagemaker").describe_workteam(WorkteamName=team)["Workteam"]["MemberDefinitions"]

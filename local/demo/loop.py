@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 import urllib.request
 from collections import Counter
@@ -11,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from contracts.dataset import Row
+from contracts.labels import name_of
+from local.demo.build import counted
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import DriftPoint
 from local.demo.traffic import send
-from local.texts import corpus
-from local.texts.vader import RatedText
 
 REVIEW_SECONDS = 120
 ALARM_SECONDS = 200
@@ -24,14 +22,15 @@ CAPTURE_SECONDS = 20
 SETTLE_SECONDS = 60
 
 
-def load_raters(session: Session, rated: Sequence[RatedText], *, seed: int) -> None:
-    """Give the replayed raters their recorded votes: one list a text, drawn without replacement."""
-    votes = {item.row.text: list(item.raters) for item in rated}
+def load_answers(session: Session, *, seed: int) -> None:
+    """Give the replayed raters what they shall choose on the page, by the labels' names: one list a text, drawn without replacement."""
+    names = session.source.manifest.label_names
+    votes = {text: [name_of(label, names) for label in labels] for text, labels in session.source.answers.items()}
     body = json.dumps({"votes": votes, "seed": seed, "delay_seconds": 0}).encode()
     request = urllib.request.Request(f"{session.emulator.url}/_embedded/raters", data=body, method="POST")  # noqa: S310
     with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
         known = json.loads(response.read())["texts"]
-    session.say(f"replayed raters know the recorded votes of {known} texts")
+    session.say(f"people are {session.source.people}; they know {known} texts")
 
 
 def predict(session: Session, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -57,7 +56,7 @@ def count_states(session: Session) -> dict[str, int]:
     pages = (
         session.client("dynamodb")
         .get_paginator("scan")
-        .paginate(TableName=f"{session.prefix}-predictions", ProjectionExpression="review_state, human_label")
+        .paginate(TableName=session.names.predictions_table, ProjectionExpression="review_state, human_label")
     )
     for page in pages:
         for item in page["Items"]:
@@ -79,13 +78,14 @@ def wait_for_reviews(session: Session) -> None:
             if not waiting or time.monotonic() > deadline:
                 break
             time.sleep(1.0)
+    asked = session.settings.review.workers_per_task
     agreements = [float(item["agreement"]["N"]) for item in _reviewed(session)]
     agreement = sum(agreements) / len(agreements) if agreements else None
     session.summary.reviewer_agreement = agreement
     session.say(
-        f"{states.get('reviewed', 0)} reviewed by {session.settings.review.workers_per_task} replayed raters each, "
+        f"{states.get('reviewed', 0)} reviewed by {counted(asked, session.source.person)} each, "
         f"{states.get('labelled', 0)} labels, {waiting} still open, {states.get('dead_lettered', 0)} dead-lettered"
-        + ("" if agreement is None else f"; raters agree {100 * agreement:.0f} %")
+        + ("" if agreement is None or asked == 1 else f"; they agree {100 * agreement:.0f} %")
     )
 
 
@@ -94,7 +94,7 @@ def _reviewed(session: Session) -> list[dict[str, Any]]:
         session.client("dynamodb")
         .get_paginator("scan")
         .paginate(
-            TableName=f"{session.prefix}-predictions",
+            TableName=session.names.predictions_table,
             FilterExpression="review_state = :reviewed",
             ExpressionAttributeValues={":reviewed": {"S": "reviewed"}},
         )
@@ -114,11 +114,12 @@ def assess_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
 
 def assess_quiet(session: Session, answers: Sequence[dict[str, Any]]) -> None:
     """Run the drift check before any drift. If the champion has answered enough texts for a window, wait until capture has stored them."""
+    name = session.source.name
     by_champion = sum(answer["variant"] == "champion" for answer in answers)
     if by_champion >= session.settings.drift.window_predictions:
-        session.summary.drift.append(_scored(session, "reviews", len(answers)))
+        session.summary.drift.append(_scored(session, name, len(answers)))
     else:
-        assess_drift(session, "reviews", len(answers))
+        assess_drift(session, name, len(answers))
 
 
 def _scored(session: Session, domain: str, texts_sent: int) -> DriftPoint:
@@ -136,7 +137,7 @@ def _scored(session: Session, domain: str, texts_sent: int) -> DriftPoint:
 
 
 def _check_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
-    response = session.client("lambda").invoke(FunctionName=f"{session.prefix}-detect-drift", Payload=b"{}")
+    response = session.client("lambda").invoke(FunctionName=session.names.function("detect-drift"), Payload=b"{}")
     result = json.loads(response["Payload"].read())
     if "FunctionError" in response:
         raise DemoFailed(f"the drift check failed: {result}")
@@ -144,35 +145,45 @@ def _check_drift(session: Session, domain: str, texts_sent: int) -> DriftPoint:
 
 
 def _alarm_state(session: Session) -> str:
-    state: str = session.client("cloudwatch").describe_alarms(AlarmNames=[f"{session.prefix}-drift"])["MetricAlarms"][0]["StateValue"]
+    state: str = session.client("cloudwatch").describe_alarms(AlarmNames=[session.names.drift_alarm])["MetricAlarms"][0]["StateValue"]
     return state
 
 
-def drift_to_tweets(session: Session, tweets: Sequence[str]) -> int:
-    """Send tweets instead of reviews, in batches, until drift is found and there are enough labels; returns how many were sent.
+def send_later(session: Session, texts: Sequence[str]) -> int:
+    """Send the later texts, in batches, until there are labels enough and drift is found, if it can be; returns how many were sent.
 
     The alarm looks at whole periods of the check's schedule (in scaled time), so it rings some batches after the score that it is about.
 
     Raises:
-        DemoFailed: no alarm, however many tweets were sent.
+        DemoFailed: the tweets raised no alarm, however many were sent. Of a team's own slice nobody knows beforehand whether it drifts.
     """
-    wanted, batch, summary = session.settings.retraining.min_new_labels, session.budget.tweets_batch, session.summary
+    wanted, batch, summary, later = (
+        session.settings.retraining.min_new_labels,
+        session.budget.later_batch,
+        session.summary,
+        session.source.later,
+    )
+    most = min(session.budget.most_later, len(texts))
     sent, labels = 0, 0
-    with session.progress("tweets", None) as update:
-        while sent + batch <= min(session.budget.most_tweets, len(tweets)):
-            send(session, tweets[sent : sent + batch])
-            sent += batch
-            if summary.drift_alarm_after is None:
-                _note_drift(session, assess_drift(session, "tweets", sent))
+    with session.progress(later.name, None) as update:
+        while sent < most:
+            send(session, texts[sent : min(most, sent + batch)])
+            sent = min(most, sent + batch)
+            if later.drifts and summary.drift_alarm_after is None:
+                _note_drift(session, assess_drift(session, later.name, sent))
             labels = _labels(session, wanted)
-            update(sent, f"tweets sent {sent}, labels {labels} of {wanted}")
-            if summary.drift_detected_after is not None and labels >= wanted:
+            update(sent, f"{later.name}: {sent} sent, labels {labels} of {wanted}")
+            if labels >= wanted and (summary.drift_detected_after is not None or not later.drifts):
                 break
-        update(sent, f"{sent} tweets sent, waiting for the alarm")
-        _wait_for_alarm(session, sent)
-    if summary.drift_alarm_after is None:
-        raise DemoFailed(f"{sent} tweets raised no drift alarm: see drift in summary.json")
-    session.say(f"{sent} tweets sent; {labels} human labels are there")
+        if later.drifts and (summary.drift_detected_after is not None or not session.source.origin):
+            update(sent, f"{later.name}: {sent} sent, waiting for the alarm")
+            _wait_for_alarm(session, sent)
+    if later.drifts and summary.drift_alarm_after is None:
+        silent = f"{sent} {later.name} raised no drift alarm: see drift in summary.json"
+        if not session.source.origin:
+            raise DemoFailed(silent)
+        session.say(silent)
+    session.say(f"{sent} {later.name} sent; {labels} human labels are there")
     return sent
 
 
@@ -188,13 +199,13 @@ def _labels(session: Session, wanted: int) -> int:
 
 
 def _note_drift(session: Session, point: DriftPoint) -> None:
-    summary = session.summary
+    summary, name = session.summary, session.source.later.name
     if summary.drift_detected_after is None and (point.score or 0) > 1:
         summary.drift_detected_after = point.texts_sent
-        session.say(f"drift found after {point.texts_sent} tweets: score {point.score:.2f} (1 is the champion's own threshold)")
+        session.say(f"drift found after {point.texts_sent} {name}: score {point.score:.2f} (1 is the champion's own threshold)")
     if summary.drift_alarm_after is None and point.alarm == "ALARM":
         summary.drift_alarm_after = point.texts_sent
-        session.say(f"[bold]drift alarm[/] after {point.texts_sent} tweets")
+        session.say(f"[bold]drift alarm[/] after {point.texts_sent} {name}")
 
 
 def _wait_for_alarm(session: Session, sent: int) -> None:
@@ -202,24 +213,27 @@ def _wait_for_alarm(session: Session, sent: int) -> None:
     deadline = time.monotonic() + ALARM_SECONDS
     while session.summary.drift_alarm_after is None and time.monotonic() < deadline:
         time.sleep(3.0)
-        _note_drift(session, assess_drift(session, "tweets", sent))
+        _note_drift(session, assess_drift(session, session.source.later.name, sent))
 
 
-def drift_after_retraining(session: Session, tweets: Sequence[str]) -> int:
+def drift_after_retraining(session: Session, texts: Sequence[str]) -> int:
     """Send the same kind of texts to the promoted model until its own window is full; returns how many were sent.
 
     Raises:
         DemoFailed: the window did not fill.
     """
-    if session.summary.rollout["outcome"] != "promoted":
+    wanted, name = session.settings.drift.window_predictions, session.source.later.name
+    if session.summary.rollout.get("outcome") != "promoted" or not session.source.later.drifts:
         return 0
-    wanted = session.settings.drift.window_predictions
-    with session.progress("tweets to the new champion", wanted) as update:
-        sent = len(send(session, tweets[:wanted], update))
-    point = _scored(session, "tweets again", sent)
+    if len(texts) < wanted:
+        session.say(f"{len(texts)} more {name} are too few for a drift window of {wanted}: the new champion's drift is not assessed")
+        return 0
+    with session.progress(f"{name} to the new champion", wanted) as update:
+        sent = len(send(session, texts[:wanted], update))
+    point = _scored(session, f"{name} again", sent)
     session.summary.drift.append(point)
     session.summary.drift_score_after_retraining = point.score
-    session.say(f"{sent} more tweets to the new champion: drift score {point.score:.2f} against its own baseline")
+    session.say(f"{sent} more {name} to the new champion: drift score {point.score:.2f} against its own baseline")
     return sent
 
 
@@ -244,10 +258,3 @@ def account(session: Session, answered: int) -> None:
     predictions["unaccounted"] = answered - sum(predictions[state] for state in known)
     session.summary.predictions = predictions
     session.say(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in predictions.items()))
-
-
-def tweets_by_use(seed: int, held_out: int) -> tuple[list[RatedText], list[Row]]:
-    """Draw two disjoint random sets of tweets: those to send, and held-out ones that are neither sent nor trained on."""
-    rated = corpus.rated_texts("tweets")
-    random.Random(seed).shuffle(rated)  # noqa: S311  (a repeatable draw)
-    return rated[held_out:], [item.row for item in rated[:held_out]]

@@ -39,10 +39,17 @@ def write_report(summary: Summary, path: Path) -> None:
     reason = f"<p>{escape(_sentence(summary.reason))}</p>" if summary.reason else ""
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"<main><h1>{title}</h1>{reason}{_facts(summary)}{''.join(parts)}</main></html>"
+        f"<main><h1>{title}</h1>{reason}{_verdict(summary)}{_facts(summary)}{''.join(parts)}</main></html>"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
+
+
+def _verdict(summary: Summary) -> str:
+    """Of a team's own texts: whether the model is better than TF-IDF, and where the page about the data is."""
+    said = f"<p>{escape(_sentence(summary.verdict))}.</p>" if summary.verdict else ""
+    link = f'<p>About the data: <a href="{summary.data_report}">{summary.data_report}</a></p>' if summary.data_report else ""
+    return said + link
 
 
 def _facts(summary: Summary) -> str:
@@ -54,14 +61,23 @@ def _facts(summary: Summary) -> str:
     if summary.predictions:
         facts.append(("unaccounted", str(summary.predictions["unaccounted"])))
     if summary.drift_detected_after is not None:
-        facts.append(("tweets until drift was found", str(summary.drift_detected_after)))
-    if "tweets" in summary.before_after:
-        facts.append(("accuracy on tweets", f"{100 * summary.before_after['tweets']['gain'].value:+.1f} points"))
+        facts.append((f"{_later(summary)} until drift was found", str(summary.drift_detected_after)))
+    if summary.before_after:
+        kind = next(iter(summary.before_after))
+        facts.append((f"accuracy on {kind}", f"{100 * summary.before_after[kind]['gain'].value:+.1f} points"))
     if summary.rollout:
         facts.append(("new model", str(summary.rollout["outcome"]).replace("_", " ")))
     if summary.iam:
         facts.append(("calls denied by IAM", str(summary.iam["denied"])))
     return '<div class="facts">' + "".join(f"<div>{escape(name)}<b>{escape(value)}</b></div>" for name, value in facts) + "</div>"
+
+
+def _later(summary: Summary) -> str:
+    return str(summary.source.get("later", "later texts"))
+
+
+def _people(summary: Summary) -> str:
+    return _sentence(str(summary.source.get("people", "people")))
 
 
 def _section(title: str, text: str, *drawings: str) -> str:
@@ -86,7 +102,7 @@ def _scores(summary: Summary) -> str:
     compared = [compared_with(summary.scores, name, words) for name, words in (("tfidf", "TF-IDF"), ("human_1", "one person"))]
     return _section(
         f"The champion is {' and '.join(words for words in compared if words)}",
-        "Frozen test set; intervals resample whole reviews. People are compared with what the other people say.",
+        "Frozen test set; intervals resample whole groups of texts, such as reviews. People are compared with what the other people say.",
         plots.scores(summary.scores, "accuracy"),
         plots.confusion(matrix["labels"], matrix["matrix"]),
     )
@@ -105,8 +121,11 @@ def compared_with(scores: Mapping[str, Score], name: str, words: str) -> str:
 def _reviews(summary: Summary) -> str:
     if not summary.confidences:
         return ""
+    several = int(summary.source.get("asked", 3)) > 1
     agreement = (
-        "" if summary.reviewer_agreement is None else f" Replayed raters agree {100 * summary.reviewer_agreement:.0f} % of the time."
+        ""
+        if summary.reviewer_agreement is None or not several
+        else f" {_people(summary)} agree {100 * summary.reviewer_agreement:.0f} % of the time."
     )
     return _section(
         f"{100 * (summary.review_rate or 0):.0f} % of the texts were sent to people",
@@ -120,13 +139,15 @@ def _drift(summary: Summary) -> str:
     if not any(point.score is not None for point in summary.drift):
         return ""
     found, rang = summary.drift_detected_after, summary.drift_alarm_after
-    title = "No drift" if found is None else f"Drift was found after {found} tweets"
-    text = "Reviews first, then tweets. 1 is the serving champion's own threshold: what quiet windows of whole groups gave."
+    later, first = _later(summary), str(summary.source.get("name", "the first texts"))
+    title = "No drift" if found is None else f"Drift was found after {found} {later}"
+    order = f"{_sentence(first)} first, then {later}. " if summary.source.get("drifts", True) else ""
+    text = order + "1 is the serving champion's own threshold: what quiet windows of whole groups gave."
     if rang is not None:
-        text += f" The alarm looks at whole periods and rang after {rang} tweets."
+        text += f" The alarm looks at whole periods and rang after {rang} {later}."
     score, alarm = summary.drift_score_after_retraining, summary.drift_alarm_after_retraining
     if score is not None:
-        text += f" Tweets score {score:.2f} against the baseline of the model that was retrained for them"
+        text += f" {_sentence(later)} score {score:.2f} against the baseline of the model that was retrained for them"
         text += f": the alarm is {alarm}." if alarm else "."
         if score > 1:
             text += f" That baseline rests on {summary.retraining['reference']} held-out texts: a little above 1 can be chance."
@@ -151,11 +172,13 @@ def _before_after(summary: Summary) -> str:
     if not summary.before_after:
         return ""
     pairs = {domain: {which: entry[which] for which in ("before", "after")} for domain, entry in summary.before_after.items()}
-    gain = summary.before_after["tweets"]["gain"]
+    kind, later = next(iter(summary.before_after)), _later(summary)
+    gain = summary.before_after[kind]["gain"]
+    sent = f", and these {later} were never sent either" if kind == later else ""
     labels = f" {what_became_of(summary.retraining['labels'])}." if "labels" in summary.retraining else ""
     return _section(
-        f"Retraining on people's labels changed accuracy on tweets by {100 * gain.value:+.1f} points",
-        f"The same held-out texts for both models; none was ever trained on, and these tweets were never sent either. The change lies "
+        f"Retraining on people's labels changed accuracy on {kind} by {100 * gain.value:+.1f} points",
+        f"The same held-out texts for both models; none was ever trained on{sent}. The change lies "
         f"within {100 * gain.low:+.1f} and {100 * gain.high:+.1f} points (95 %).{labels}",
         plots.before_after(pairs),
     )

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.dataset import Row
-from contracts.dataset_files import write_dataset
-from local.demo.build import counted, raise_if_refused, trials_since
+from contracts.dataset_files import read_rows, write_dataset
+from local.demo.build import counted, refusal_of, trials_since
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Interval, WeightPoint
 from local.demo.traffic import BackgroundTraffic
-from local.texts.vader import LABELS
 
 RETRAINING_SECONDS = 900
 PATIENT_SECONDS, EAGER_SECONDS = 3.0, 0.15
@@ -23,17 +21,25 @@ PATIENT_SECONDS, EAGER_SECONDS = 3.0, 0.15
 COMPARISON_SECONDS = 300
 
 
-def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Retrained:
+    """Callers that were answered meanwhile. ``skipped``: why nothing was retrained. ``refused``: why the gates refused the new models."""
+
+    answered: int = 0
+    skipped: str = ""
+    refused: str = ""
+
+
+def retrain(session: Session, traffic_texts: Sequence[str]) -> Retrained:
     """Ask for a retraining as its schedule does, and follow it to the end of its rollout while callers go on.
 
-    Returns:
-        How many callers were answered meanwhile.
-
     Raises:
-        GatesRefused: the new models were refused.
-        DemoFailed: there were too few labels, or the retraining failed.
+        DemoFailed: the retraining failed.
     """
-    arn = _start(session)
+    arn, reason = _start(session)
+    if arn is None:
+        return Retrained(skipped=reason)
+    session.say(f"a retraining was started: {reason}")
     began = time.monotonic()
     rollout_began: float | None = None
     with BackgroundTraffic(session, traffic_texts, pause=PATIENT_SECONDS) as traffic, session.progress("retraining", None) as update:
@@ -54,18 +60,21 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> int:
             time.sleep(0.5)
     answered, failed = len(traffic.answers), len(traffic.failures)
     session.summary.retraining_trials = trials_since(session, described["startDate"].timestamp())
+    session.summary.retraining = {"callers_answered": answered, "callers_failed": failed}
+    session.say(f"{answered} callers were answered meanwhile, {failed} were not")
     if described["status"] != "SUCCEEDED":
-        raise_if_refused(_newest_tuning(session))
+        refused = refusal_of(_newest_tuning(session))
+        if refused:
+            return Retrained(answered, refused=refused)
     output = session.output_of(described)
-    session.summary.retraining = {**output, "callers_answered": answered, "callers_failed": failed}
+    session.summary.retraining |= output
     if "skipped" in output:
-        raise DemoFailed(f"the retraining was skipped: {output['skipped']}")
+        return Retrained(answered, skipped=str(output["skipped"]))
     session.summary.rollout = output["rollout"]
     session.say(what_became_of(output["labels"]))
     session.say(f"new dataset version {output['dataset_version']}, {counted(len(output['packages']), 'new model')} passed the gates")
     session.say(f"[bold]{output['rollout']['outcome'].replace('_', ' ')}[/]: {output['rollout']['reason']}")
-    session.say(f"{answered} callers were answered meanwhile, {failed} were not")
-    return answered
+    return Retrained(answered)
 
 
 def what_became_of(labels: Mapping[str, int]) -> str:
@@ -78,18 +87,19 @@ def what_became_of(labels: Mapping[str, int]) -> str:
     return f"{labels['new']} new labels: {', '.join(parts)}"
 
 
-def _start(session: Session) -> str:
-    """The execution that the alarm or the schedule has started already. If there is none, ask for one as the schedule does."""
+def _start(session: Session) -> tuple[str | None, str]:
+    """The execution that the alarm or the schedule has started already, else one that is asked for as the schedule does, and its reason.
+
+    Without an execution the reason says why there is none.
+    """
     running = _newest_execution(session)
     if running is None:
-        response = session.client("lambda").invoke(FunctionName=f"{session.prefix}-decide-retraining", Payload=b"{}")
+        response = session.client("lambda").invoke(FunctionName=session.names.function("decide-retraining"), Payload=b"{}")
         decision = json.loads(response["Payload"].read())
         running = _newest_execution(session)
         if running is None:
-            raise DemoFailed(f"no retraining was started: {decision.get('reason') or decision}")
-    reason = json.loads(session.execution(running)["input"]).get("reason", "no reason given")
-    session.say(f"a retraining was started: {reason}")
-    return running
+            return None, str(decision.get("reason") or decision)
+    return running, str(json.loads(session.execution(running)["input"]).get("reason", "no reason given"))
 
 
 def _newest_execution(session: Session) -> str | None:
@@ -119,7 +129,7 @@ def _doing(session: Session, rolling_out: bool) -> str:
 
 def _record_weights(session: Session, seconds: float) -> str:
     """Note the live weights; returns the endpoint's status."""
-    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.prefix)
+    endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.names.endpoint)
     weights = {variant["VariantName"]: variant["CurrentWeight"] for variant in endpoint["ProductionVariants"]}
     total = sum(weights.values()) or 1.0
     champion, challenger = (round(weights[name] / total, 4) for name in ("champion", "challenger"))
@@ -139,13 +149,15 @@ class ModelPair:
     new: str
 
 
-def compare_models(session: Session, models: ModelPair, domains: Mapping[str, Sequence[Row]], train: Sequence[Row], seed: int) -> None:
-    """Compare the old and the new model on the same held-out texts. Each domain has one evaluation job, as in a tuning."""
-    jobs = {}
-    for domain, rows in domains.items():
-        folder = session.output / "comparison" / domain
-        manifest = write_dataset(folder, {"train": train, "validation": train[:50], "test": rows}, LABELS)
-        jobs[domain] = _start_evaluation(session, folder, f"{domain}-{manifest.version}", models, seed)
+def compare_models(session: Session, models: ModelPair, seed: int) -> None:
+    """Compare the old and the new model on the same held-out texts. Each kind of texts has one evaluation job, as in a tuning."""
+    manifest, train = session.source.manifest, read_rows(session.source.dataset / "train")
+    domains, jobs = session.source.held_out(), {}
+    for number, (domain, rows) in enumerate(domains.items()):
+        folder = session.output / "comparison" / str(number)
+        splits = {"train": train, "validation": train[:50], "test": rows}
+        version = write_dataset(folder, splits, manifest.labels, label_names=manifest.label_names).version
+        jobs[domain] = _start_evaluation(session, folder, f"{number}-{version}", models, seed)
     with session.progress("old and new model on held-out texts", len(jobs)) as update:
         reports = {}
         for done, (domain, job) in enumerate(jobs.items(), 1):
@@ -167,7 +179,7 @@ def _start_evaluation(session: Session, folder: Path, name: str, models: ModelPa
     prefix = f"datasets/comparison-{name}"
     for path in folder.rglob("*"):
         if path.is_file():
-            s3.upload_file(str(path), session.bucket("data"), f"{prefix}/{path.relative_to(folder)}")
+            s3.upload_file(str(path), session.names.bucket("data"), f"{prefix}/{path.relative_to(folder)}")
     summaries = sagemaker.list_processing_jobs(SortBy="CreationTime", SortOrder="Descending", MaxResults=20)["ProcessingJobSummaries"]
     last = next(one for one in summaries if "-compare-" not in one["ProcessingJobName"])
     definition = sagemaker.describe_processing_job(ProcessingJobName=last["ProcessingJobName"])
@@ -175,11 +187,11 @@ def _start_evaluation(session: Session, folder: Path, name: str, models: ModelPa
     sources = {
         "model": model_uri(session, models.new),
         "champion": model_uri(session, models.old),
-        "dataset": f"s3://{session.bucket('data')}/{prefix}/",
+        "dataset": f"s3://{session.names.bucket('data')}/{prefix}/",
     }
     outputs = definition["ProcessingOutputConfig"]
-    job = f"{session.prefix}-compare-{name}"[:63]
-    outputs["Outputs"][0]["S3Output"]["S3Uri"] = f"s3://{session.bucket('models')}/evaluations/{job}"
+    job = f"{session.names.prefix}-compare-{name}"[:63]
+    outputs["Outputs"][0]["S3Output"]["S3Uri"] = f"s3://{session.names.bucket('models')}/evaluations/{job}"
     command = definition["AppSpecification"]
     arguments = command["ContainerArguments"]
     arguments[arguments.index("--seed") + 1] = str(seed)
@@ -212,7 +224,7 @@ def _report_of(session: Session, job: str) -> dict[str, Any]:
         time.sleep(0.5)
     if described["ProcessingJobStatus"] != "Completed":
         raise DemoFailed(f"the comparison {job} ended {described['ProcessingJobStatus']}: {described.get('FailureReason', '')}")
-    body = session.client("s3").get_object(Bucket=session.bucket("models"), Key=f"evaluations/{job}/evaluation.json")["Body"].read()
+    body = session.client("s3").get_object(Bucket=session.names.bucket("models"), Key=f"evaluations/{job}/evaluation.json")["Body"].read()
     report: dict[str, Any] = json.loads(body)
     return report
 

@@ -24,7 +24,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from embedded_aws.tools.clients import ACCOUNT, ROOT, Clients
 from embedded_aws.tools.launcher import Emulator
 from local.demo.budget import FULL, Budget
+from local.demo.source import Source
 from local.demo.summary import Summary
+from stacks.names import Names
 from stacks.settings import Settings
 
 _EXECUTE_API = re.compile(r"^([a-z0-9]+)\.execute-api\.")
@@ -53,14 +55,12 @@ class Session:
     summary: Summary
     console: Console
     budget: Budget = FULL
+    source: Source = field(init=False)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
-    def prefix(self) -> str:
-        return f"{self.settings.name}-{self.settings.stage}"
-
-    def bucket(self, purpose: str) -> str:
-        return f"{self.prefix}-{purpose}-{ACCOUNT}-{self.settings.region}"
+    def names(self) -> Names:
+        return Names(self.settings, ACCOUNT)
 
     @cached_property
     def client(self) -> Clients:
@@ -68,17 +68,17 @@ class Session:
         return Clients(self.emulator.url, self.settings.region, attempts=3)
 
     def parameter(self, path: str) -> str:
-        name = f"/{self.settings.name}/{self.settings.stage}/{path}"
+        name = self.names.parameter(path)
         value: str = self.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
         return value
 
     def put_parameter(self, path: str, value: str) -> None:
-        self.client("ssm").put_parameter(Name=f"/{self.settings.name}/{self.settings.stage}/{path}", Value=value, Overwrite=True)
+        self.client("ssm").put_parameter(Name=self.names.parameter(path), Value=value, Overwrite=True)
 
     @cached_property
     def predict_url(self) -> str:
         """The prediction API on this machine. The embedded AWS serves every API below one path."""
-        address = urlsplit(self.outputs[f"{self.prefix}-endpoint"]["PredictUrl"])
+        address = urlsplit(self.outputs[self.names.stack("endpoint")]["PredictUrl"])
         match = _EXECUTE_API.match(address.netloc)
         if match is None:
             return address.geturl()
@@ -104,7 +104,7 @@ class Session:
     # -- state machines ------------------------------------------------------------------------------
 
     def machine_arn(self, part: str) -> str:
-        return f"arn:aws:states:{self.settings.region}:{ACCOUNT}:stateMachine:{self.prefix}-{part}"
+        return self.names.arn("states", f"stateMachine:{self.names.state_machine(part)}")
 
     def start(self, part: str, payload: dict[str, Any]) -> str:
         arn: str = self.client("stepfunctions").start_execution(stateMachineArn=self.machine_arn(part), input=json.dumps(payload))[

@@ -77,10 +77,16 @@ class Summary:
     labels_shuffled: bool = False
     quick: bool = False
     dataset: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+    """Names of the texts that the first model learnt (``name``) and of those that came ``later``, and who the ``people`` are."""
     trials: list[Trial] = field(default_factory=list)
     best_trial: str | None = None
     scores: dict[str, Score] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
+    verdict: str = ""
+    """Of a team's own texts: whether the model is better than TF-IDF with logistic regression, and if not, why it may not be."""
+    data_report: str = ""
+    """File name of the evaluation's page about the data."""
     predictions: dict[str, int] = field(default_factory=dict)
     review_rate: float | None = None
     review_threshold: float | None = None

@@ -60,6 +60,7 @@ def test_labels_are_told_with_what_became_of_them() -> None:
 @pytest.mark.parametrize(("alarm", "words"), [("OK", "the alarm is OK"), ("ALARM", "the alarm is ALARM")])
 def test_the_alarm_after_the_retraining_is_told_as_it_is(tmp_path: Path, alarm: str, words: str) -> None:
     summary = Summary(drift=[DriftPoint("tweets", 50, 2.0, {}, "ALARM")], drift_detected_after=50, drift_alarm_after=50)
+    summary.source = {"name": "amazon", "later": "tweets", "drifts": True, "people": "replayed raters"}
     summary.drift_score_after_retraining, summary.drift_alarm_after_retraining = 0.42, alarm
     write_report(summary, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()

@@ -1,0 +1,167 @@
+"""A run on a team's own texts: what is held back for callers, who answers, and settings that suit the size of the data."""
+
+from __future__ import annotations
+
+import math
+import random
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from contracts.dataset import Row
+from contracts.dataset_files import write_dataset
+from local.demo.budget import Budget
+from local.demo.source import Later, Source
+from local.texts.options import ReadingOptions
+from local.texts.own_texts import PreparedTexts
+from local.texts.vader import shuffle_labels
+
+MOST_ROWS = 6_000
+"""Rows of a file that a run uses, unless told otherwise: what two cores can train several times in a few minutes."""
+HELD_BACK = 0.25
+"""Share of the training groups whose texts callers send, where there is no other kind of texts to drift to."""
+LEAST_MINORITY, MOST_MINORITY_SHARE = 300, 0.4
+"""A slice that callers drift to has at least so many texts, and at most such a share of all."""
+HELD_OUT_SHARE, MOST_HELD_OUT = 1 / 3, 600
+"""Of that slice, the groups that are neither sent nor trained on."""
+REVIEWED_SHARE = 0.25
+"""Share of the texts that is reviewed, about: those that the model is unsure of, and the audit sample."""
+STEPS = 100
+"""Optimiser steps that a first training should have at least: a few hundred rows need more passes for them than thousands."""
+MOST_PIECES = 450_000
+"""Word pieces that all first trainings together may read, if two are to be left: some minutes on two cores."""
+PIECES_A_CHARACTER = 1 / 4.5
+"""About, in languages that the base model knows."""
+DEV_TEST_ROWS = 900
+"""Test texts that the limits of settings/dev.yaml were chosen for."""
+
+
+class OwnTexts:
+    """A file's texts as the demo uses them."""
+
+    def __init__(self, path: Path, prepared: PreparedTexts, *, seed: int) -> None:
+        self._path, self._prepared, self._seed = path, prepared, seed
+        rows = [row for split in prepared.splits.values() for row in split]
+        self.minority = minority_slice(rows)
+        self.workers = min((len(votes) for votes in prepared.raters.values()), default=0) if covers(prepared.raters, rows) else 0
+        if self.minority is None:
+            self._splits, self._sent, self._held_out = self._hold_back()
+        else:
+            self._splits, self._sent, self._held_out = self._set_apart(self.minority)
+
+    @property
+    def people(self) -> str:
+        """Who answers the reviews, in words."""
+        return "replayed raters (the file's votes)" if self.workers else "held-back labels (the file's label answers as one person would)"
+
+    def budget(self, base: Budget) -> Budget:
+        """``base`` with settings that suit the size of the data."""
+        sizes = {split: len(rows) for split, rows in self._splits.items()}
+        first = min(base.first_texts, sizes["test"])
+        sent = first + min(base.most_later, len(self._sent))
+        most_jobs = next((value for section, field, value in base.overrides if (section, field) == ("tuning", "max_jobs")), 4)
+        return replace(base, first_texts=first, overrides=(*base.overrides, *self._suited(sizes, first, sent, most_jobs)))
+
+    def write(self, folder: Path, *, labels_shuffled: bool = False) -> Source:
+        """Write the first dataset version, without what is held back."""
+        prepared, splits = self._prepared, self._splits
+        if labels_shuffled:
+            splits = {name: shuffle_labels(rows, seed=self._seed) if name != "test" else rows for name, rows in splits.items()}
+        manifest = write_dataset(folder, splits, prepared.labels, label_names=prepared.label_names, key_examples=prepared.key_examples)
+        known = [*splits["test"], *self._sent]
+        answers: Mapping[str, Sequence[str]] = {row.text: prepared.raters[row.text] if self.workers else (row.label,) for row in known}
+        return Source(
+            name=self._path.stem if self.minority is None else "the other texts",
+            dataset=folder,
+            manifest=manifest,
+            later=Later(
+                self.minority or "held-back texts", [row.text for row in self._sent], self._held_out, drifts=self.minority is not None
+            ),
+            answers=answers,
+            people=self.people,
+            person="replayed rater" if self.workers else "held-back label",
+            said=list(self._said(manifest.version)),
+            origin=prepared.report.as_json(),
+        )
+
+    def to_an_account(self, options: ReadingOptions) -> str:
+        """The command that prepares the same texts for an account, all of them, read in the same way."""
+        said = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "most_rows"}
+        typed = [
+            part
+            for name, value in said.items()
+            if value != getattr(ReadingOptions(), name)
+            for part in (f"--{name.replace('_', '-')}", str(value))
+        ]
+        command = shlex.join([".venv/bin/python", "-m", "local.upload", "--texts", str(self._path), "--seed", str(self._seed), *typed])
+        return f"The same texts for an account (docs/operations.md):\n  {command}"
+
+    def _said(self, version: str) -> Iterator[str]:
+        yield from self._prepared.report.lines()
+        rows = ", ".join(f"{len(rows)} {split}" for split, rows in self._splits.items())
+        yield f"{len(self._prepared.labels)} labels; the first model learns from {rows} (version {version})"
+        if self.minority is None:
+            yield f"nothing to drift to: no slice of at least {LEAST_MINORITY} texts beside a larger one"
+            yield f"callers send {len(self._sent)} held-back texts of the same kind"
+        else:
+            yield f"callers drift to the slice {self.minority!r}: {len(self._sent)} texts to send, {len(self._held_out)} held out"
+        yield f"people are {self.people}"
+
+    def _hold_back(self) -> tuple[dict[str, list[Row]], list[Row], list[Row]]:
+        """Training groups become callers' texts."""
+        splits = {name: list(rows) for name, rows in self._prepared.splits.items()}
+        apart = self._some_groups(splits["train"], HELD_BACK)
+        sent = [row for row in splits["train"] if row.group in apart]
+        splits["train"] = [row for row in splits["train"] if row.group not in apart]
+        return splits, self._shuffled(sent), []
+
+    def _set_apart(self, minority: str) -> tuple[dict[str, list[Row]], list[Row], list[Row]]:
+        """A slice becomes callers' texts, some of it held out."""
+        splits = {name: [row for row in rows if row.slice != minority] for name, rows in self._prepared.splits.items()}
+        rows = [row for part in self._prepared.splits.values() for row in part if row.slice == minority]
+        apart = self._some_groups(rows, HELD_OUT_SHARE)
+        held_out = self._shuffled([row for row in rows if row.group in apart])[:MOST_HELD_OUT]
+        return splits, self._shuffled([row for row in rows if row.group not in apart]), held_out
+
+    def _some_groups(self, rows: Sequence[Row], share: float) -> set[str]:
+        groups = sorted({row.group for row in rows})
+        return set(random.Random(self._seed).sample(groups, round(share * len(groups))))  # noqa: S311  (a repeatable draw)
+
+    def _shuffled(self, rows: list[Row]) -> list[Row]:
+        return random.Random(self._seed).sample(rows, len(rows))  # noqa: S311  (a repeatable draw)
+
+    def _suited(self, sizes: Mapping[str, int], first: int, sent: int, most_jobs: int) -> Iterator[tuple[str, str, Any]]:
+        """Settings for these data, as a Budget's overrides."""
+        labels, batches = len(self._prepared.labels), math.ceil(sizes["train"] / 32)
+        epochs = min(20, max(2, math.ceil(STEPS * max(1, labels / 10) / batches)))
+        yield "review", "workers_per_task", min(3, self.workers) or 1
+        yield "tuning", "epochs", (epochs,)
+        length = sum(min(64, len(row.text) * PIECES_A_CHARACTER) for row in self._splits["train"])
+        yield "tuning", "max_jobs", min(most_jobs, max(2, int(MOST_PIECES / (epochs * length))))
+        # The level that a model can reach is the data's: what stays is what compares.
+        margin = min(0.5, 0.06 * math.sqrt(max(1.0, DEV_TEST_ROWS / sizes["test"])))
+        yield "gates", "min_macro_f1", 0.0
+        yield "gates", "min_gain_over_tfidf", -0.5
+        yield "gates", "min_gain_over_majority", 0.02
+        yield "gates", "min_class_recall", 0.0
+        yield "gates", "min_slice_accuracy", 0.0
+        yield "gates", "max_loss_to_champion", round(margin, 2)
+        yield "drift", "window_predictions", min(250, max(50, int(0.7 * first)))
+        yield "retraining", "min_new_labels", min(260, max(20, int(0.6 * REVIEWED_SHARE * sent)))
+        yield "retraining", "replay_rows", min(sizes["train"], 700)
+
+
+def minority_slice(rows: Sequence[Row]) -> str | None:
+    """The largest slice but one, if it has enough texts of several labels and is clearly the smaller part; else None."""
+    counts = Counter(row.slice for row in rows).most_common()
+    fitting = [name for name, count in counts[1:] if LEAST_MINORITY <= count <= MOST_MINORITY_SHARE * len(rows)]
+    learnt = {name: {row.label for row in rows if row.slice != name} for name in fitting}
+    return next((name for name in fitting if {row.label for row in rows if row.slice == name} <= learnt[name]), None)
+
+
+def covers(raters: Mapping[str, Sequence[str]], rows: Sequence[Row]) -> bool:
+    """Whether every text has votes."""
+    return bool(raters) and all(raters.get(row.text) for row in rows)

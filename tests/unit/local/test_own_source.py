@@ -1,0 +1,130 @@
+"""A run on a team's own texts: what is held back, who answers, and settings for any size of data."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from contracts.dataset import Row
+from contracts.dataset_files import read_rows
+from local.demo.budget import FULL, QUICK
+from local.demo.build import verdict
+from local.demo.own_source import HELD_BACK, LEAST_MINORITY, OwnTexts
+from local.demo.summary import Interval, Score, Summary
+from local.texts.options import ReadingOptions
+from local.texts.own_texts import PreparedTexts
+from local.texts.report import ReadingReport
+from stacks.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+DEV = load_settings(ROOT / "settings" / "dev.yaml")
+NUMBERS = itertools.count()
+
+
+def rows(count: int, *, labels: int = 2, slice_name: str = "all") -> list[Row]:
+    return [
+        Row(f"r{n}", f"text {n}", f"l{n % labels}", {}, f"g{n}", slice_name, "file:x.csv")
+        for n in itertools.islice(NUMBERS, count)
+    ]  # fmt: skip
+
+
+def own(train: list[Row], test: list[Row], raters: dict[str, tuple[str, ...]] | None = None) -> OwnTexts:
+    labels = tuple(sorted({row.label for row in [*train, *test]}))
+    prepared = PreparedTexts(
+        {"train": train, "validation": rows(60, labels=len(labels)), "test": test}, labels, {}, ReadingReport((), {}), raters or {}
+    )
+    return OwnTexts(Path("my texts.csv"), prepared, seed=1)
+
+
+def test_held_back_texts_are_neither_trained_on_nor_tested(tmp_path: Path) -> None:
+    train, test = rows(400), rows(100)
+    source = own(train, test).write(tmp_path)
+    learnt = {row.text for split in ("train", "validation", "test") for row in read_rows(tmp_path / split)}
+    assert not learnt & set(source.later.texts)
+    assert len(source.later.texts) == HELD_BACK * len(train)
+    assert not source.later.drifts
+    assert set(source.held_out()) == {"my texts"}
+
+
+def test_every_text_that_is_sent_has_somebody_who_answers(tmp_path: Path) -> None:
+    source = own(rows(400), rows(100)).write(tmp_path)
+    assert {*source.later.texts, *source.first(1_000)} == set(source.answers)
+    assert "held-back labels" in source.people
+
+
+def test_votes_of_a_file_are_replayed(tmp_path: Path) -> None:
+    train, test = rows(40), rows(20)
+    prepared = own(train, test)
+    every = [row for split in prepared._prepared.splits.values() for row in split]
+    voted = own(train, test, {row.text: ("l0", "l1") for row in [*every, *(one for one in rows(0))]})
+    assert voted.workers == 0  # the validation texts of this one have none
+    whole = PreparedTexts(prepared._prepared.splits, ("l0", "l1"), {}, ReadingReport((), {}), {row.text: ("l0", "l1") for row in every})
+    replayed = OwnTexts(Path("x.csv"), whole, seed=1)
+    assert replayed.workers == 2
+    assert ("review", "workers_per_task", 2) in replayed.budget(FULL).overrides
+    assert set(map(tuple, replayed.write(tmp_path).answers.values())) == {("l0", "l1")}
+
+
+def test_callers_drift_to_a_smaller_slice(tmp_path: Path) -> None:
+    train = [*rows(900, slice_name="letters"), *rows(LEAST_MINORITY, slice_name="mails"), *rows(20, slice_name="faxes")]
+    source = own(train, rows(100, slice_name="letters")).write(tmp_path)
+    assert source.later.name == "mails"
+    assert source.later.drifts
+    learnt = {row.slice for split in ("train", "validation", "test") for row in read_rows(tmp_path / split)}
+    assert "mails" not in learnt
+    assert len(source.later.texts) + len(source.later.held_out) == LEAST_MINORITY
+    assert not set(source.later.texts) & {row.text for row in source.later.held_out}
+
+
+def test_a_slice_with_a_label_that_nothing_else_has_is_no_drift() -> None:
+    odd = [Row(f"o{n}", f"odd {n}", "only-here", {}, f"o{n}", "mails", "f") for n in range(LEAST_MINORITY)]
+    assert own([*rows(900), *odd], rows(100)).minority is None
+
+
+@pytest.mark.parametrize("train", [60, 700, 4_000])
+@pytest.mark.parametrize("labels", [2, 77])
+@pytest.mark.parametrize("base", [FULL, QUICK])
+def test_the_settings_fit_any_size(train: int, labels: int, base: object) -> None:
+    assert isinstance(base, type(FULL))
+    budget = own(rows(train, labels=labels), rows(max(20, train // 3), labels=labels)).budget(base)
+    budget.apply(DEV)
+
+
+@pytest.mark.parametrize(
+    ("model", "cut", "train", "words"),
+    [
+        (0.9, 0.0, 5_000, "the model beats TF-IDF"),
+        (0.8, 0.0, 150, "150 training texts are few for 2 labels"),
+        (0.8, 0.44, 5_000, "44 % of the test texts are cut"),
+        (0.8, 0.0, 5_000, "single words tell these labels apart"),
+    ],
+)
+def test_a_model_that_is_not_better_than_tfidf_is_said_to_be_so(model: float, cut: float, train: int, words: str) -> None:
+    def score(value: float) -> Score:
+        return Score(Interval(value, value, value), Interval(value, value, value))
+
+    summary = Summary(scores={"champion": score(model), "tfidf": score(0.85)}, evaluation={"truncated": {"texts": cut, "pieces": None}})
+    summary.dataset = {"rows": {"train": train}, "labels": ["a", "b"]}
+    assert words in verdict(summary)
+
+
+def test_the_command_for_an_account_reads_the_same_way() -> None:
+    said = own(rows(40), rows(20)).to_an_account(ReadingOptions(text="the text", on_conflict="drop"))
+    assert "local.upload --texts 'my texts.csv' --seed 1 --text 'the text' --on-conflict drop" in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "options"),
+    [
+        (["DATA=it's mine.csv", "TEXT=a b", "ON_CONFLICT=drop"], r"--data 'it'\''s mine.csv' --text 'a b' --on-conflict 'drop'"),
+        (["TEXT=only with data"], ""),
+        (["DATA=x.csv", 'LABEL=a"b'], "--data 'x.csv' --label 'a\"b'"),
+    ],
+)
+def test_make_hands_the_file_and_its_reading_on(variables: list[str], options: str) -> None:
+    done = subprocess.run(["make", "-n", "-C", str(ROOT), "demo", *variables], capture_output=True, text=True, check=True)
+    line = next(line for line in done.stdout.splitlines() if "-m local.demo" in line)
+    assert " ".join(line.split()).removeprefix(".venv/bin/python -m local.demo").strip() == options
