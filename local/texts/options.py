@@ -33,7 +33,7 @@ class ReadingOptions:
         on_conflict: what becomes of one text with different labels. ``refuse`` names them.
         long: what becomes of texts with more characters than ``dataset.max_text_chars``.
         on_bad: what becomes of records that cannot be used.
-        near_duplicates: ``join`` puts texts that differ in case, digits, punctuation and spaces only on one side of the split.
+        near_duplicates: ``join`` puts texts that say nearly the same on one side of the split, ``keep`` only counts them.
         most_rows: of a larger file, a sample of this size is trained on.
         key_examples: a file of texts that every model must label right.
     """
@@ -62,7 +62,7 @@ class ReadingOptions:
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add the options of :class:`ReadingOptions`; :func:`reading` reads them."""
     group = parser.add_argument_group("how the texts are read (docs/own-texts.md)")
-    column = "NAME" + " or number of the column"
+    column = "name or number of the column"
     group.add_argument("--text", metavar="COLUMN", help=f"{column} with the texts; several are joined: title+body (default: guessed)")
     group.add_argument("--label", metavar="COLUMN", help=f"{column} with the labels (default: guessed)")
     group.add_argument("--group", metavar="COLUMN", help="what must not be split apart: a document, a customer (default: 'group')")
@@ -94,7 +94,7 @@ _HELP = {
     "on_conflict": "one text with different labels",
     "long": "texts longer than dataset.max_text_chars",
     "on_bad": "records that cannot be read or used",
-    "near_duplicates": "texts that differ in case, digits and punctuation only: join keeps them on one side of the split",
+    "near_duplicates": "texts that say nearly the same: join keeps them on one side of the split, keep only counts them",
 }
 
 

@@ -17,7 +17,7 @@ from contracts.labels import FEWEST_LABELS, MOST_LABELS, label_ids
 from local.texts.files import KINDS, is_read
 from local.texts.judging import warnings_of
 from local.texts.names import SPLIT_WORDS, key_of
-from local.texts.near_duplicates import MOST_JOINED, joined, near_key
+from local.texts.near_duplicates import alike, joined
 from local.texts.options import ReadingOptions
 from local.texts.problems import InvalidTexts, Problems, counted, shown
 from local.texts.records import Reader, Text
@@ -238,23 +238,24 @@ def _split(
     texts: list[Text], ids: Mapping[str, str], near_duplicates: str, problems: Problems, warnings: list[str], *, seed: int
 ) -> dict[str, list[Text]]:
     """Texts by split: as given, and drawn where a split is not given."""
-    keys = [near_key(text.text) for text in texts]
+    texts = sorted(texts, key=lambda text: text.digest)
+    pairs = alike([text.text for text in texts])
     groups = [text.group for text in texts]
-    units = joined(groups, keys) if near_duplicates == "join" else groups
-    warnings += _near_duplicates(keys, near_duplicates)
+    units = joined(groups, pairs) if near_duplicates == "join" else groups
     given = {text.split for text in texts if text.split}
     if given and "train" not in given:
         problems.add_file("the split column", "has no text for training")
         return {split: [] for split in SPLITS}
     missing = [split for split in SPLITS if split not in given]
-    free = [at for at, text in enumerate(texts) if text.split in (None, "train")]
     places = [text.split or "train" for text in texts]
     if "validation" in missing or "test" in missing:
+        free = [at for at, place in enumerate(places) if place == "train"]
         labels = [ids[texts[at].label] for at in free]
         for at, place in zip(free, stratified(labels, [units[at] for at in free], shares_without(missing), seed=seed), strict=True):
             places[at] = place
-    if given:
-        warnings += _leaks(groups, keys, places, missing)
+    if given and missing:
+        warnings.append(f"{' and '.join(missing)}: drawn from the training texts, since the file gives none")
+    warnings += _across(groups, places, pairs)
     if near_duplicates == "join":
         for text, unit in zip(texts, units, strict=True):
             if not text.has_group and not unit.startswith("subject:"):
@@ -262,30 +263,20 @@ def _split(
     return {split: [text for text, place in zip(texts, places, strict=True) if place == split] for split in SPLITS}
 
 
-def _near_duplicates(keys: Iterable[str], near_duplicates: str) -> list[str]:
-    said, counts = [], Counter(key for key in keys if key)
-    alike = sum(count - 1 for count in counts.values() if count <= MOST_JOINED)
-    if alike:
-        kept = "they are kept on one side of the split" if near_duplicates == "join" else "they may be on two sides of the split"
-        said.append(f"{counted(alike, 'text')} like another but for case, digits, punctuation and spaces: {kept} (--near-duplicates)")
-    if templates := [count for count in counts.values() if count > MOST_JOINED]:
-        size = f"{counted(len(templates), 'template')} with {sum(templates):,} texts"
-        said.append(f"{size} that are alike but for digits: they are on all sides of the split")
-    return said
-
-
-def _leaks(groups: Sequence[str], keys: Sequence[str], places: Sequence[str], drawn: Sequence[str]) -> list[str]:
-    """What stands in two splits that were given."""
-    said = [f"{' and '.join(drawn)}: drawn from the training texts, since the file gives none"] if drawn else []
-    for names, what in ((groups, "groups"), (keys, "near-duplicates")):
-        sides: dict[str, set[str]] = defaultdict(set)
-        for name, place in zip(names, places, strict=True):
-            if name:
-                sides[name].add(place)
-        across = [name for name, found in sides.items() if len(found) > 1]
-        if across:
-            first = f", for example {across[0].partition(':')[2]!r}" if what == "groups" else ""
-            said.append(f"{len(across):,} {what} stand in more than one given split{first}: held-out scores may be too good")
+def _across(groups: Sequence[str], places: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[str]:
+    """How many texts are nearly the same, and what of them, and of groups, is on two sides of the split."""
+    said, better = [], "held-out scores may be too good"
+    if pairs:
+        near = {other for _, other in pairs}
+        apart = len({other for one, other in pairs if places[one] != places[other]})
+        sides = f"{apart:,} of them on another side of the split than the other: {better}" if apart else "all on the side of the other"
+        said.append(f"{counted(len(near), 'text')} nearly the same as another (--near-duplicates): {sides}")
+    of_group: dict[str, set[str]] = defaultdict(set)
+    for group, place in zip(groups, places, strict=True):
+        of_group[group].add(place)
+    if split_apart := [group for group, found in of_group.items() if len(found) > 1]:
+        first = shown(split_apart[0].partition(":")[2])
+        said.append(f"{counted(len(split_apart), 'group')} in more than one given split, for example {first}: {better}")
     return said
 
 
