@@ -48,6 +48,12 @@ def name_of(label: str, names: Mapping[str, str]) -> str:
     return names.get(label, label)
 
 
+def described(label: str, names: Mapping[str, str]) -> str:
+    """A label for people who look for it among names and among ids: ``Sci/Tech (sci-tech)``, or the id alone where it is the name."""
+    name = name_of(label, names)
+    return label if name == label else f"{name} ({label})"
+
+
 def listed(labels: Iterable[str]) -> str:
     """Labels for a message: the first ten, and how many more there are. Messages of jobs and functions are cut, and end with the cure."""
     every = list(labels)

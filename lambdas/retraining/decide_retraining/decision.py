@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from contracts.labels import listed
+from contracts.labels import described, listed
 
 MOST_FAILURES = 3
 """After as many failed executions over the same labels a person must look: a fourth would fail alike."""
@@ -44,12 +44,13 @@ def trigger_reason(event: Mapping[str, Any], new_labels: int) -> str:
     return f"{new_labels} new labels"
 
 
-def changed_labels(settings: Sequence[str], dataset: Sequence[str]) -> Decision | None:
+def changed_labels(settings: Sequence[str], dataset: Sequence[str], names: Mapping[str, str] | None = None) -> Decision | None:
     """A refusal, naming the labels, when people are asked for other labels than the current dataset version has.
 
     Args:
         settings: ``dataset.labels`` as deployed where it pins them: what people can answer.
         dataset: labels of the current dataset version, which are the champion's.
+        names: what people see of them.
     """
     added, gone = (sorted(set(one) - set(other)) for one, other in ((settings, dataset), (dataset, settings)))
     if not added and not gone:
@@ -58,7 +59,9 @@ def changed_labels(settings: Sequence[str], dataset: Sequence[str]) -> Decision 
     if added:
         parts.append(f"{listed(added)} in the settings only, so the model never answers it and people's answers for it are left out")
     if gone:
-        parts.append(f"{listed(gone)} in the dataset only, so the model answers it and people cannot")
+        parts.append(
+            f"{listed(described(label, names or {}) for label in gone)} in the dataset only, so the model answers it and people cannot"
+        )
     return Decision(
         False,
         f"dataset.labels of the settings are not those of the current dataset version: {'; '.join(parts)}. "

@@ -74,7 +74,7 @@ def _decide(event: dict[str, Any]) -> Decision:
     where = f"{uri}/manifest.json"
     manifest = Manifest.parse(read_bytes(client("s3"), where), where)
     # Without pinned labels people choose from the version's own.
-    changed, watermark = changed_labels(environment.labels or manifest.labels, manifest.labels), manifest.watermark
+    changed, watermark = changed_labels(environment.labels or manifest.labels, manifest.labels, manifest.label_names), manifest.watermark
     metrics.add_metric("LabelSetChanged", MetricUnit.Count, 0 if changed is None else 1)
     if changed is not None:
         logger.error("the label set has changed", extra={"reason": changed.reason})

@@ -15,7 +15,7 @@ from pathlib import Path
 from contracts.dataset import Manifest, ReferenceText, Row
 from contracts.dataset_files import write_version
 from contracts.groups import group_of
-from contracts.labels import listed
+from contracts.labels import described, listed
 from contracts.names import RECENT, RECENT_UNSURE
 from contracts.text import InvalidText, checked_text
 from lambdas.common.predictions import StoredPrediction
@@ -131,7 +131,9 @@ def freeze(
         placed = place(labels.rows, parent, policy.holdout_share)
         if not placed["train"]:
             reason = f"none of the {labels.count} new labels is for a text that may be trained on"
-            return Skipped(reason + unknown_labels(labels.unknown, parent.manifest.labels))
+            return Skipped(
+                reason + unknown_labels(labels.unknown, [described(label, parent.manifest.label_names) for label in parent.manifest.labels])
+            )
         train = merge(parent.splits["train"], placed["train"], new_rows)
         splits = {"train": train}
         for name in ("validation", "test"):

@@ -127,6 +127,12 @@ def test_a_changed_label_set_is_told_by_name() -> None:
     )
 
 
+def test_a_label_of_the_dataset_is_named_as_people_see_it() -> None:
+    decision = changed_labels(("a",), ("a", "sci-tech"), {"sci-tech": "Sci/Tech"})
+    assert decision is not None
+    assert "Sci/Tech (sci-tech) in the dataset only" in decision.reason
+
+
 def test_labels_that_the_dataset_does_not_know_are_named_where_they_are_missing() -> None:
     decision = enough(150, 200, WATERMARK, {"mixed": 60})
     assert decision is not None
