@@ -56,6 +56,32 @@ def test_own_texts_become_a_version_that_jobs_and_functions_read(tmp_path: Path,
     assert "--name /reviewloop/dev/dataset" in said
 
 
+def test_key_examples_are_written_beside_the_splits(tmp_path: Path) -> None:
+    keys = write(tmp_path / "keys.csv", "text,label\nNever wrong,positive\nAlways bad,negative\n")
+    assert main(["--texts", str(many(tmp_path)), "--output", str(tmp_path / "upload"), "--key-examples", str(keys)]) == 0
+    (folder,) = (tmp_path / "upload" / "datasets").iterdir()
+    assert "key-examples/data.jsonl" in read_manifest(folder).files
+    assert {row.text: row.label for row in read_rows(folder / "key-examples")} == {"Never wrong": "positive", "Always bad": "negative"}
+
+
+def test_150_labels_are_told_in_80_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"{'Sehr langer Name einer Absicht ' * 2}[{n}]" if n % 2 else f"Absicht/{n}" for n in range(150)]
+    lines = [
+        json.dumps({"text": f"{word} {name}", "label": name})
+        for n, name in enumerate(names)
+        for word in "abcdefghijklmnopqrstuvwx"[: 9 + n % 12]
+    ]
+    assert main(["--texts", str(write(tmp_path / "t.jsonl", "\n".join(lines))), "--output", str(tmp_path / "upload")]) == 0
+    said, _, commands = capsys.readouterr().out.partition("Upload it once")
+    assert commands
+    assert max(map(len, said.splitlines())) <= 80
+    assert "(130 labels between)" in said
+    assert "2,157" in said, "the sum of all texts is not cut"
+    manifest = read_manifest(next((tmp_path / "upload" / "datasets").iterdir()))
+    assert sorted(manifest.label_names.values()) == sorted(names)
+
+
 def test_the_same_texts_give_the_same_version(tmp_path: Path) -> None:
     texts = many(tmp_path)
     for name in ("one", "two"):
