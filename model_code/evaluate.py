@@ -21,12 +21,13 @@ from contracts.dataset import SPLITS, InvalidDataset, ReferenceText, Row
 from contracts.dataset_files import KEY_EXAMPLES, file_name, read_manifest, read_rows
 from contracts.labels import listed
 from contracts.names import RECENT_UNSURE
-from model_code.archive import unpacked
+from model_code.archive import read_document, unpacked
 from model_code.calibration import expected_calibration_error
 from model_code.drift_baseline import baseline_of, read_reference, unusable
 from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
 from model_code.report.content import Evaluated, report_content
+from model_code.report.frozen_layers import FrozenLayers, frozen_layers
 from model_code.report.page import page
 from model_code.scoring import Labels, Resamples, class_scores, grouped_share, paired_difference, scores
 from model_code.tokens import Tokens
@@ -47,10 +48,20 @@ class Answered:
     oov_basis: str
     max_length: int
     lengths: dict[str, NDArray[np.int32]]
+    frozen: FrozenLayers | None
 
 
-def answer_all(archive: Path, rows: Sequence[Row | ReferenceText], counted: Mapping[str, Sequence[Row]] | None = None) -> Answered:
-    """The answers of a model artifact, through the same code that serves it; the word pieces of the rows ``counted`` are counted."""
+def answer_all(
+    archive: Path,
+    rows: Sequence[Row | ReferenceText],
+    counted: Mapping[str, Sequence[Row]] | None = None,
+    *,
+    frozen_seed: int | None = None,
+) -> Answered:
+    """The answers of a model artifact, through the same code that serves it; the word pieces of the rows ``counted`` are counted.
+
+    With ``frozen_seed``, the layers that were not trained answer the test texts among them, too.
+    """
     with unpacked(archive) as folder:
         model = model_fn(str(folder))
         answers = model.predict([row.text for row in rows])
@@ -58,7 +69,11 @@ def answer_all(archive: Path, rows: Sequence[Row | ReferenceText], counted: Mapp
             name: Tokens(model.tokenizer, [row.text for row in part[:MOST_COUNTED]], model.max_length).pieces
             for name, part in (counted or {}).items()
         }
-        return Answered(answers, model.oov_basis, model.max_length, lengths)
+        frozen = None
+        if counted and frozen_seed is not None:
+            trained = str(read_document(folder, "hyperparameters")["trained_layers"])
+            frozen = frozen_layers(model, trained, counted["train"], counted["test"], seed=frozen_seed)
+        return Answered(answers, model.oov_basis, model.max_length, lengths, frozen)
 
 
 class Part:
@@ -212,7 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     champion = answer_all(champion_archive, test).answers if champion_archive.exists() else None
     report = known.report or ("full" if champion is None else "short")
     archive = known.input_dir / "model" / "model.tar.gz"
-    answered = answer_all(archive, [*test, *reference, *examples], {} if report == "none" else rows)
+    counted = {} if report == "none" else rows
+    answered = answer_all(archive, [*test, *reference, *examples], counted, frozen_seed=known.seed if report == "full" else None)
     candidate, served, asked = _split(answered.answers, len(test), len(reference))
     labels = list(candidate[0]["probabilities"])
     if set(labels) != set(manifest.labels):
@@ -242,6 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             evaluation=result,
             lengths=answered.lengths,
             max_length=answered.max_length,
+            frozen=answered.frozen,
             seed=known.seed,
         )
         content = report_content(made, full=report == "full")

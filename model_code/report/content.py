@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from contracts.dataset import Row
 from contracts.intervals import critical_value
 from model_code.report.errors import by_rule, confusions, surest_errors
+from model_code.report.frozen_layers import FrozenLayers
 from model_code.report.labels_in_doubt import labels_in_doubt
 from model_code.report.learning_curve import learning_curve
 from model_code.report.reliability import reliability
-from model_code.scoring import Labels
+from model_code.scoring import Labels, Resamples, scores
 
 SCHEMA_VERSION = 1
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -40,11 +41,13 @@ class Evaluated:
     evaluation: Mapping[str, Any]
     lengths: Mapping[str, NDArray[np.int32]]
     max_length: int
+    frozen: FrozenLayers | None
     seed: int
 
 
 def report_content(made: Evaluated, *, full: bool) -> dict[str, Any]:
     """All that the page shows. Without ``full`` it leaves out what has to train models: labels in doubt and the learning curve.
+    ``frozen_layers`` is there when it was measured.
 
     ``trials``, ``cost`` and ``next_steps`` are None: whoever knows them adds them before the page is written (``page.py`` has their form).
     """
@@ -54,6 +57,7 @@ def report_content(made: Evaluated, *, full: bool) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         **{name: said[name] for name in ("model_version", "champion_version", "dataset_version", "label_names", "overall", "references")},
+        "frozen_layers": _frozen(made),
         "splits": [
             {"split": name, "rows": len(rows), "groups": len({row.group for row in rows}), "labels": len(np.unique(made.truth[name]))}
             for name, rows in made.rows.items()
@@ -72,6 +76,15 @@ def report_content(made: Evaluated, *, full: bool) -> dict[str, Any]:
         "cost": None,
         "next_steps": None,
     }
+
+
+def _frozen(made: Evaluated) -> dict[str, Any] | None:
+    if made.frozen is None:
+        return None
+    place, test = {label: index for index, label in enumerate(made.labels)}, made.rows["test"]
+    answers = np.array([place[label] for label in made.frozen.answers])
+    found = scores(made.truth["test"], answers, Resamples.draw([row.group for row in test], count=1_000, seed=made.seed))
+    return {"layers": made.frozen.layers, "rows": made.frozen.rows, "of_rows": made.frozen.of_rows, **found}
 
 
 def _classes(made: Evaluated) -> list[dict[str, Any]]:

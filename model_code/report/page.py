@@ -93,6 +93,9 @@ class _Page:
         content = self._content
         scores = [("this model", content["overall"])]
         scores += [(words, content["references"][name]) for name, words in _REFERENCES.items() if content["references"].get(name)]
+        if frozen := content["frozen_layers"]:
+            sample = f", taught by {frozen['rows']:,} of {frozen['of_rows']:,} texts" if frozen["rows"] < frozen["of_rows"] else ""
+            scores.append((f"the {frozen['layers']} layers that were not trained, with logistic regression{sample}", frozen))
         own, simple = content["overall"]["macro_f1"]["value"], content["references"]["tfidf"]["macro_f1"]["value"]
         better = f"{'above' if own > simple else 'not above'} TF-IDF"
         rows = [(*_scored(name, score["accuracy"]), f"{score['macro_f1']['value']:.3f}") for name, score in scores]

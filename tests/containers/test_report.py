@@ -21,6 +21,7 @@ from model_code.evaluate import main as evaluate_main
 from model_code.references import label_indices
 from model_code.report.content import Evaluated, report_content
 from model_code.report.errors import by_rule, confusions
+from model_code.report.frozen_layers import FrozenLayers
 from model_code.report.labels_in_doubt import labels_in_doubt
 from model_code.report.learning_curve import next_point
 from model_code.report.page import margin, page
@@ -72,6 +73,7 @@ def made(train: list[Row], test: list[Row], names: dict[str, str]) -> Evaluated:
         evaluation={**evaluation, **more},
         lengths={name: np.full(len(part), 8, dtype=np.int32) for name, part in splits.items()},
         max_length=64,
+        frozen=FrozenLayers(2, 50, len(train), [labels[0]] * len(test)),
         seed=1,
     )
 
@@ -186,6 +188,7 @@ def test_the_page_shows_names_in_any_script_and_escapes_everything() -> None:
     json.dumps(content, allow_nan=False)
     shown = read_page(content)
     assert "体育 & <игра>" in shown.text
+    assert "the 2 layers that were not trained, with logistic regression, taught by 50 of 60 texts" in shown.text
     assert "कीमत" in shown.text
     assert attack in shown.text
     assert "script" not in shown.tags
@@ -248,4 +251,7 @@ def test_an_evaluation_writes_the_report_beside_its_figures(parent: Path, tmp_pa
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert (report["learning_curve"] is not None, report["labels_in_doubt"] is not None) == (kind == "full", kind == "full")
     assert report["lengths"]["splits"]["train"]["texts"] == 90
+    if kind == "full":  # the first of three layers was not trained, and the words of the texts say enough
+        assert (report["frozen_layers"]["layers"], report["frozen_layers"]["rows"]) == (1, 90)
+        assert report["frozen_layers"]["accuracy"]["value"] > 0.8
     assert "好评" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
