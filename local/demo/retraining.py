@@ -195,6 +195,7 @@ def _start_evaluation(session: Session, folder: Path, name: str, models: ModelPa
     command = definition["AppSpecification"]
     arguments = command["ContainerArguments"]
     arguments[arguments.index("--seed") + 1] = str(seed)
+    arguments += ["--report", "none"]  # both domains are the demo's own, and the demo has a page of its own for them
     sagemaker.create_processing_job(
         ProcessingJobName=job,
         RoleArn=definition["RoleArn"],
