@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.dataset import Manifest
+from lambdas.retraining.decide_retraining import handler as entry
 from lambdas.retraining.decide_retraining.decision import (
     MOST_FAILURES,
     MOST_TAKEN,
@@ -167,3 +170,30 @@ def test_a_retraining_under_way_is_waited_for() -> None:
     refused = one_at_a_time("labels-1")
     assert refused is not None
     assert (refused.started, refused.execution) == (False, "labels-1")
+
+
+# -- the handler -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pinned", "reason", "changed"),
+    [
+        ((), "0 new labels since", 0.0),
+        (("sci-tech", "world"), "0 new labels since", 0.0),
+        (("world", "sport"), "dataset.labels of the settings are not those of the current dataset version", 1.0),
+    ],
+)
+def test_only_pinned_labels_can_differ_from_those_of_the_version(
+    monkeypatch: pytest.MonkeyPatch, pinned: tuple[str, ...], reason: str, changed: float
+) -> None:
+    manifest = Manifest("0" * 16, None, ("world", "sci-tech"), {}, {}, {}, {"train/data.jsonl": "0" * 64}, WATERMARK)
+    ssm = SimpleNamespace(get_parameter=lambda **_: {"Parameter": {"Value": "s3://data/datasets/one/"}})
+    counted: dict[str, float] = {}
+    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("arn", "table", "/dataset", 20, 9, pinned))
+    monkeypatch.setattr(entry, "client", {"ssm": ssm, "s3": None}.__getitem__)
+    monkeypatch.setattr(entry, "read_bytes", lambda _, uri: {"s3://data/datasets/one/manifest.json": manifest.to_json()}[uri])
+    monkeypatch.setattr(entry, "_store", lambda: SimpleNamespace(labels_of_day=lambda day, after=None: iter(())))
+    monkeypatch.setattr(entry.metrics, "add_metric", lambda name, unit, value: counted.update({name: value}))
+    decision = entry._decide({})
+    assert (decision.started, decision.reason[: len(reason)]) == (False, reason)
+    assert counted == {"LabelSetChanged": changed}
