@@ -81,8 +81,9 @@ def reading(arguments: argparse.Namespace) -> ReadingOptions:
 
 
 def spelled(options: Mapping[str, str]) -> str:
-    """Options as a user types them: ``--on-bad drop --long cut``."""
-    return " ".join(f"{_flag(name)} {value}" for name, value in options.items())
+    """Options as a user types them to a command, and to ``make``: ``--on-bad drop, or ON_BAD=drop with make``."""
+    flags = " ".join(f"{_flag(name)} {value}" for name, value in options.items())
+    return f"{flags}, or {' '.join(f'{name.upper()}={value}' for name, value in options.items())} with make"
 
 
 def _flag(name: str) -> str:

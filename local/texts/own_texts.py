@@ -63,7 +63,7 @@ def prepare(
     """Read, check and split a file or a folder of labelled texts.
 
     Args:
-        labels: ids that the settings pin; None takes the labels of the file.
+        labels: ids that the settings pin; none at all takes the labels of the file.
         longest: characters that a text may have.
         seed: of the split and of every sample.
         progress: is told how many more records were read.
@@ -71,7 +71,7 @@ def prepare(
     Raises:
         InvalidTexts: whose text is the whole report of what is wrong.
     """
-    problems, warnings = Problems(), list[str]()
+    problems, warnings, labels = Problems(), list[str](), labels or None
     reader = Reader(options, longest, problems, progress)
     texts = _read_all(path, reader, problems, warnings)
     examples: list[Text] = []
@@ -137,8 +137,12 @@ def _ids(texts: Sequence[Text], labels: Sequence[str] | None, problems: Problems
     """Label as it stands in the files -> id. With pinned labels, those that are none of them are left out."""
     counts = Counter(text.label for text in texts)
     if labels is not None:
-        ids = {name: name if name in labels else spelled for name, spelled in ((name, label_ids([name])[name]) for name in counts)}
-        ids = {name: label for name, label in ids.items() if label in labels}
+        together = label_ids(counts)
+        ids = {}
+        for name in counts:
+            known = [one for one in (name, together[name], label_ids([name])[name]) if one in labels]
+            if known:
+                ids[name] = known[0]
         absent = [label for label in labels if label not in ids.values()]
         if texts and absent and len(ids) == len(counts):
             problems.add_file(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from local.texts.options import spelled
+
 FIRST_LINES = 5
 LONGEST_SHOWN = 60
 
@@ -77,7 +79,8 @@ class Problems:
         if self:
             options = [kind.go_on for kind in self._kinds.values()]
             decided = {} if self._files or None in options else dict(option for option in options if option)
-            raise InvalidTexts("\n".join(self.lines(path)), decided)
+            go_on = [f"To go on with the file as it is: {spelled(decided)}"] if decided else []
+            raise InvalidTexts("\n".join([*self.lines(path), *go_on]), decided)
 
     def lines(self, path: object) -> Iterable[str]:
         """The report."""

@@ -25,7 +25,7 @@ from contracts.dataset_files import read_rows, write_dataset
 from contracts.labels import name_of
 from local import options
 from local.texts import corpus
-from local.texts.options import add_reading, reading, spelled
+from local.texts.options import ReadingOptions, add_reading, reading
 from local.texts.own_texts import InvalidTexts, prepare
 from local.texts.report import ReadingReport
 from stacks.settings import Settings, SettingsError, load_settings
@@ -71,6 +71,8 @@ def make(chosen: argparse.Namespace, settings: Settings, progress: Callable[[int
     output: Path = chosen.output
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise CannotPrepare(f"--output {output} is not an empty folder: name a new one")
+    if chosen.texts is None and reading(chosen) != ReadingOptions():
+        raise CannotPrepare("the options of reading (--text, --label, ...) need a file of your own: give it with --texts FILE")
     labels = settings.dataset.labels or None
     own = None
     if chosen.texts is not None:
@@ -132,8 +134,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prepared = make(chosen, settings, lambda more: bar.advance(task, more))
     except (CannotPrepare, InvalidTexts, SettingsError, corpus.CorpusUnavailable) as error:
         print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, InvalidTexts) and error.go_on:
-            print(f"To go on with the file as it is: {spelled(error.go_on)}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"error: --output {chosen.output} cannot be written: {error.strerror} ({error.filename}); name another", file=sys.stderr)

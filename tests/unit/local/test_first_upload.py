@@ -56,6 +56,13 @@ def test_own_texts_become_a_version_that_jobs_and_functions_read(tmp_path: Path,
     assert "--name /reviewloop/dev/dataset" in said
 
 
+def test_options_of_reading_without_a_file_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--text texts.csv`` is a slip that would upload the Amazon reviews."""
+    assert main(["--text", "texts.csv", "--output", str(tmp_path / "upload")]) == 2
+    assert "give it with --texts FILE" in capsys.readouterr().err
+    assert not (tmp_path / "upload").exists()
+
+
 def test_key_examples_are_written_beside_the_splits(tmp_path: Path) -> None:
     keys = write(tmp_path / "keys.csv", "text,label\nNever wrong,positive\nAlways bad,negative\n")
     assert main(["--texts", str(many(tmp_path)), "--output", str(tmp_path / "upload"), "--key-examples", str(keys)]) == 0

@@ -215,6 +215,18 @@ def test_pinned_labels_are_met_by_their_ids_and_by_their_names(tmp_path: Path) -
     assert (made.labels, made.label_names) == (("sci-tech", "world"), {"sci-tech": "Sci/Tech"})
 
 
+def test_labels_that_a_first_version_had_are_met_again_by_the_same_names(tmp_path: Path) -> None:
+    """Also where an id depends on the other names."""
+    path = write(tmp_path / "t.jsonl", lines(many(["C", "C++", "好评", "label"])))
+    first = prepared(path)
+    again = prepared(path, labels=first.labels)
+    assert (again.labels, again.label_names, again.splits) == (first.labels, first.label_names, first.splits)
+
+
+def test_no_pinned_labels_are_those_of_the_file(tmp_path: Path) -> None:
+    assert prepared(write(tmp_path / "t.jsonl", lines(many())), labels=()).labels == LABELS
+
+
 def test_labels_that_may_be_one_are_named(tmp_path: Path) -> None:
     made = prepared(
         write(
@@ -290,6 +302,7 @@ def test_a_refused_file_says_with_which_options_it_can_be_used(tmp_path: Path) -
     with pytest.raises(InvalidTexts) as caught:
         prepared(path)
     assert caught.value.go_on == {"long": "cut", "on_conflict": "drop"}
+    assert str(caught.value).endswith(": --long cut --on-conflict drop, or LONG=cut ON_CONFLICT=drop with make")
     assert sum(prepared(path, ReadingOptions(long="cut", on_conflict="drop")).report.rows.values()) == 61
     with pytest.raises(InvalidTexts) as caught:
         prepared(path, labels=("positive", "negative"))
