@@ -31,10 +31,12 @@ REVIEWED_SHARE = 0.25
 """Share of the texts that is reviewed, about: those that the model is unsure of, and the audit sample."""
 STEPS = 100
 """Optimiser steps that a first training should have at least: a few hundred rows need more passes for them than thousands."""
-MOST_PIECES = 450_000
-"""Word pieces that all first trainings together may read, if two are to be left: some minutes on two cores."""
-PIECES_A_CHARACTER = 1 / 4.5
-"""About, in languages that the base model knows."""
+FEW_PIECES, MOST_PIECES = 110_000, 250_000
+"""Word pieces that a first training reads. Up to the first number there is time for four of them, beyond for two. What would exceed the
+second makes fewer passes (two at least), then reads less of each text (64 pieces at least): two cores need some minutes for it."""
+LENGTHS = (512, 384, 256, 192, 128, 96)
+_PIECES_A_CHARACTER, _FIRST_OWN_PIECE = 1 / 4.5, "\u0e00"
+"""About, in Latin script and its neighbours; from Thai on, a character is a piece."""
 DEV_TEST_ROWS = 900
 """Test texts that the limits of settings/dev.yaml were chosen for."""
 
@@ -136,11 +138,15 @@ class OwnTexts:
     def _suited(self, sizes: Mapping[str, int], first: int, sent: int, most_jobs: int) -> Iterator[tuple[str, str, Any]]:
         """Settings for these data, as a Budget's overrides."""
         labels, batches = len(self._prepared.labels), math.ceil(sizes["train"] / 32)
-        epochs = min(20, max(2, math.ceil(STEPS * max(1, labels / 10) / batches)))
+        lengths = [pieces(row.text) for row in self._splits["train"]]
+        wanted = min(20, max(2, math.ceil(STEPS * max(1, labels / 10) / batches)))
+        epochs = min(wanted, max(2, int(MOST_PIECES / read(lengths, 64))))
+        longest = next((length for length in LENGTHS if epochs * read(lengths, length) <= MOST_PIECES), 64)
         yield "review", "workers_per_task", min(3, self.workers) or 1
         yield "tuning", "epochs", (epochs,)
-        length = sum(min(64, len(row.text) * PIECES_A_CHARACTER) for row in self._splits["train"])
-        yield "tuning", "max_jobs", min(most_jobs, max(2, int(MOST_PIECES / (epochs * length))))
+        yield "tuning", "max_jobs", min(most_jobs, 4 if epochs * read(lengths, longest) <= FEW_PIECES else 2)
+        if longest < LENGTHS[0]:
+            yield "tuning", "max_length", longest
         # The level that a model can reach is the data's: what stays is what compares.
         margin = min(0.5, 0.06 * math.sqrt(max(1.0, DEV_TEST_ROWS / sizes["test"])))
         yield "gates", "min_macro_f1", 0.0
@@ -152,6 +158,17 @@ class OwnTexts:
         yield "drift", "window_predictions", min(250, max(50, int(0.7 * first)))
         yield "retraining", "min_new_labels", min(260, max(20, int(0.6 * REVIEWED_SHARE * sent)))
         yield "retraining", "replay_rows", min(sizes["train"], 700)
+
+
+def pieces(text: str) -> float:
+    """How many word pieces a text has, about."""
+    own = sum(character >= _FIRST_OWN_PIECE for character in text)
+    return 2 + own + (len(text) - own) * _PIECES_A_CHARACTER
+
+
+def read(lengths: Sequence[float], longest: int) -> float:
+    """Word pieces that one pass reads."""
+    return sum(min(length, longest) for length in lengths)
 
 
 def minority_slice(rows: Sequence[Row]) -> str | None:
