@@ -34,6 +34,7 @@ STEPS = 100
 FEW_PIECES, MOST_PIECES = 110_000, 250_000
 """Word pieces that a first training reads. Up to the first number there is time for four of them, beyond for two. What would exceed the
 second makes fewer passes (two at least), then reads less of each text (64 pieces at least): two cores need some minutes for it."""
+WHOLE_TEXTS = 0.95
 LENGTHS = (512, 384, 256, 192, 128, 96)
 _PIECES_A_CHARACTER, _FIRST_OWN_PIECE = 1 / 4.5, "\u0e00"
 """About, in Latin script and its neighbours; from Thai on, a character is a piece."""
@@ -145,7 +146,7 @@ class OwnTexts:
         yield "review", "workers_per_task", min(3, self.workers) or 1
         yield "tuning", "epochs", (epochs,)
         yield "tuning", "max_jobs", min(most_jobs, 4 if epochs * read(lengths, longest) <= FEW_PIECES else 2)
-        if longest < LENGTHS[0]:
+        if sum(length <= longest for length in lengths) < WHOLE_TEXTS * len(lengths):  # else auto reads enough
             yield "tuning", "max_length", longest
         # The level that a model can reach is the data's: what stays is what compares.
         margin = min(0.5, 0.06 * math.sqrt(max(1.0, DEV_TEST_ROWS / sizes["test"])))
