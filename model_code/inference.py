@@ -18,7 +18,7 @@ from model_code.base_model import load_tokenizer
 from model_code.calibration import softmax
 from model_code.drift_baseline import WORDS, out_of_vocabulary
 from model_code.network import TextClassifier, native_bf16, predict_logits
-from model_code.tokens import Tokens
+from model_code.tokens import HEAD, Tokens
 
 MAX_TEXTS = 512
 ANSWERED = ("application/json", "*/*")
@@ -39,10 +39,11 @@ class LoadedModel:
     version: str
     max_length: int
     bf16: bool
+    truncation: str = HEAD
 
     def predict(self, texts: list[str]) -> list[dict[str, Any]]:
         """One answer per text, in order; form in docs/contracts.md, "Containers"."""
-        read = Tokens(self.tokenizer, texts, self.max_length)
+        read = Tokens(self.tokenizer, texts, self.max_length, self.truncation)
         logits = predict_logits(self.model, read, bf16=self.bf16).numpy()
         answers = []
         shares = softmax(logits.astype(np.float64), self.temperature)
@@ -91,6 +92,7 @@ def model_fn(model_dir: str, context: Any = None) -> LoadedModel:  # noqa: ARG00
         version=version["model_version"],
         max_length=version["max_length"],
         bf16=native_bf16(),
+        truncation=version.get("truncation", HEAD),
     )
 
 

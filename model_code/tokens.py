@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-HEAD = "head"
-"""What is read of a text with more than ``max_length`` word pieces: its beginning."""
+HEAD, HEAD_AND_TAIL = "head", "head+tail"
+"""What is read of a text with more than ``max_length`` word pieces: its beginning, or three quarters from there and one from its end.
+
+docs/benchmarks.md has the measurement."""
 _CHUNK = 1_024
 """Texts that are tokenized at once: the tokenizer's own answer is large."""
 
@@ -27,13 +29,13 @@ class Tokens:
         unread: Those of them that the model does not read, (texts,).
     """
 
-    def __init__(self, tokenizer: Any, texts: Sequence[str], max_length: int) -> None:
+    def __init__(self, tokenizer: Any, texts: Sequence[str], max_length: int, truncation: str = HEAD) -> None:
         special = tokenizer.num_special_tokens_to_add()
         self.lengths, self.pieces = np.zeros(len(texts), dtype=np.int32), np.zeros(len(texts), dtype=np.int32)
         chunks = [np.zeros(0, dtype=np.int32)]
         for start in range(0, len(texts), _CHUNK):
             encoded = tokenizer(list(texts[start : start + _CHUNK]), verbose=False).encodings
-            read = [_cut(one, max_length) for one in encoded]
+            read = [_cut(one, max_length, truncation) for one in encoded]
             self.pieces[start : start + _CHUNK] = [len(one.ids) - special for one in encoded]
             self.lengths[start : start + _CHUNK] = [len(ids) for ids in read]
             chunks.append(np.concatenate(read, dtype=np.int32))
@@ -72,10 +74,13 @@ def unread_shares(tokens: Tokens) -> dict[str, float]:
     }
 
 
-def _cut(encoding: Any, max_length: int) -> list[int]:
-    """The ids that the model reads: the first ones, and the special ones that end every text."""
+def _cut(encoding: Any, max_length: int, truncation: str) -> list[int]:
+    """The ids that the model reads, with the special ones that begin and end every text."""
     ids: list[int] = encoding.ids
     if len(ids) <= max_length:
         return ids
-    end = encoding.special_tokens_mask[::-1].index(0)
+    marks: list[int] = encoding.special_tokens_mask
+    end = marks[::-1].index(0)
+    if truncation == HEAD_AND_TAIL:
+        end += (max_length - sum(marks)) // 4
     return ids[: max_length - end] + ids[len(ids) - end :]

@@ -25,7 +25,7 @@ from model_code.lengths import PIECES_PER_EPOCH, chosen_length
 from model_code.network import TextClassifier
 from model_code.retraining import effective_size, replayed, training_shares
 from model_code.scoring import Floats, Labels
-from model_code.tokens import Tokens, unread_shares
+from model_code.tokens import HEAD, HEAD_AND_TAIL, Tokens, unread_shares
 from model_code.trainer import HeldOut, Logits, Trainer, require_finite, targets
 
 METRIC_LINE = "epoch={epoch} train:loss={loss:.4f} validation:accuracy={accuracy:.4f} validation:macro_f1={macro_f1:.4f}"
@@ -79,6 +79,7 @@ class Start:
     """What a training starts from.
 
     ``vocabulary``: what is known already, words or characters as ``basis`` says (None: not decided). ``max_length``: the parent's.
+    ``truncation``: what is read of a longer text; the parent's too, for it has learnt from such texts.
     """
 
     model: TextClassifier
@@ -88,6 +89,7 @@ class Start:
     basis: str | None
     label_names: Mapping[str, str] = field(default_factory=dict)
     max_length: int | None = None
+    truncation: str = HEAD_AND_TAIL
 
 
 def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]) -> Start:
@@ -114,6 +116,7 @@ def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]
                 version.get("oov_basis", WORDS) if vocabulary else None,
                 label_names(folders, labels, read_label_names(parent)),
                 version["max_length"],
+                version.get("truncation", HEAD),
             )
     positions = longest(start.model.encoder.config)
     if (settings.longest_text or 0) > positions:
@@ -171,7 +174,12 @@ def documents(
         },
         "vocabulary": sorted(start.vocabulary),
         "metrics": metrics,
-        "model_version": {"model_version": _job_name(), "max_length": metrics["max_length"], "oov_basis": metrics["oov_basis"]},
+        "model_version": {
+            "model_version": _job_name(),
+            "max_length": metrics["max_length"],
+            "truncation": start.truncation,
+            "oov_basis": metrics["oov_basis"],
+        },
         "hyperparameters": asdict(settings),
     }
 
@@ -204,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     counts: dict[str, Any] = {"training_rows": len(chosen), "effective_validation_rows": round(effective_size(weights), 1)}
     print(f"training on {len(chosen)} of {len(rows)} rows, validation counts as {counts['effective_validation_rows']} rows", flush=True)
     length = reading_length(settings, start, [row.text for row in chosen])
-    train, validation = (Tokens(start.tokenizer, [row.text for row in part], length) for part in (chosen, held_out))
+    train, validation = (Tokens(start.tokenizer, [row.text for row in part], length, start.truncation) for part in (chosen, held_out))
     counts |= {"max_length": length, "unread": {"train": unread_shares(train), "validation": unread_shares(validation)}}
     print(_unread_line(length, counts["unread"]), flush=True)
     counts["oov_basis"] = basis

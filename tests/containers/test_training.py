@@ -330,10 +330,25 @@ def test_words_of_rows_that_are_not_replayed_are_known_still(base: Path, channel
 def test_an_answer_says_when_the_model_did_not_read_all_of_a_text(base: Path, channels: Path, tmp_path: Path) -> None:
     model = train(base, channels, tmp_path, "--trained_layers", "1", "--epochs", "1", "--max_length", "8")
     # Six words beside the two marks that begin and end a text.
-    fits, cut = model_fn(str(model)).predict(["good phone and the screen so", "good phone and the screen so bad"])
+    texts = ["good phone and the screen bad", "good phone and the screen so very bad"]
+    fits, cut = model_fn(str(model)).predict(texts)
     assert (fits["truncated"], cut["truncated"]) == (False, True)
-    assert [(answer["pieces"], answer["unread_pieces"]) for answer in (fits, cut)] == [(6, 0), (7, 1)]
+    assert [(answer["pieces"], answer["unread_pieces"]) for answer in (fits, cut)] == [(6, 0), (8, 2)]
+    assert cut["probabilities"] == fits["probabilities"]  # three quarters from the beginning, one from the end
+
+
+def test_a_model_of_before_the_ends_of_texts_were_read_goes_on_reading_their_beginnings(base: Path, channels: Path, tmp_path: Path) -> None:
+    flags = ("--trained_layers", "1", "--epochs", "1", "--max_length", "8")
+    model = train(base, channels, tmp_path, *flags)
+    version = read(model, "model_version")
+    assert version.pop("truncation") == "head+tail"
+    (model / "model_version.json").write_text(json.dumps(version), encoding="utf-8")
+    fits, cut = model_fn(str(model)).predict(["good phone and the screen so", "good phone and the screen so very bad"])
     assert cut["probabilities"] == fits["probabilities"]
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(model, arcname=".")
+    again = train(base, channels, tmp_path / "again", *flags, "--parent", str(tmp_path))
+    assert read(again, "model_version")["truncation"] == "head"
 
 
 def test_a_job_says_how_much_of_the_texts_is_not_read(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,6 +390,30 @@ def test_a_job_reads_as_much_as_its_texts_need_and_a_retraining_as_much_as_its_p
     for flags, expected in (((), 128), (("--max_length", "32"), 32)):
         again = train(base, tmp_path / "short", tmp_path / str(expected), "--epochs", "1", "--parent", str(tmp_path), *flags)
         assert read(again, "model_version")["max_length"] == expected
+
+
+def test_activations_beyond_the_memory_limit_are_computed_anew_with_the_same_result(
+    base: Path, channels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ("--trained_layers", "1", "--epochs", "1")
+    kept: list[list[bool]] = []
+    losses = []
+    for limit in (10**9, 0):
+        monkeypatch.setattr("model_code.trainer.MOST_BYTES", limit)
+        found: list[bool] = []
+        held_out_of = Trainer.held_out
+
+        def watched(trainer: Trainer, *arguments: Any, seen: list[bool] = found, of: Any = held_out_of) -> Any:
+            held = of(trainer, *arguments)
+            seen.extend((trainer.cache is not None, held.cache is not None))
+            return held
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "held_out", watched)
+            losses.append(read(train(base, channels, tmp_path / str(limit), *flags), "metrics")["loss"])
+        kept.append(found)
+    assert kept == [[True, True], [False, False]]
+    assert losses[0] == pytest.approx(losses[1], abs=0.01)
 
 
 @pytest.mark.parametrize("kind", ["none", "balanced"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,6 +89,17 @@ def test_wrong_options_are_refused(arguments: list[str], capsys: pytest.CaptureF
         command.main(arguments)
     assert refused.value.code == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_training_is_measured_for_each_length_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def jobs(rows: int, lengths: list[int]) -> list[SimpleNamespace]:
+        return [SimpleNamespace(rows=rows, pieces=length, seconds=61.4, megabytes=1_234) for length in lengths]
+
+    monkeypatch.setitem(sys.modules, "local.bench.training", SimpleNamespace(jobs=jobs))  # the real one needs torch
+    assert command.main(["lengths", "--rows", "2000", "--lengths", "64", "512"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == ["| 2,000 | 64 | 61 | 1,234 |", "| 2,000 | 512 | 61 | 1,234 |"]
 
 
 def test_the_table_of_seeds_has_the_figures_of_the_summaries_and_says_what_became_of_the_rest() -> None:
