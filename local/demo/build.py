@@ -14,8 +14,11 @@ from local.demo.session import DemoFailed, Session
 from local.demo.source import Source
 from local.demo.summary import Score, Summary, Trial
 from local.texts import corpus
+from model_code.report.page import page as data_page
 
 DATA_REPORT = "data-report.html"
+VARIED = ("epochs", "layers", "learning_rate", "trained_layers")
+"""Hyper-parameters that a search may vary."""
 FEW_A_LABEL, MUCH_CUT = 200, 0.1
 """Training texts of one label, and the share of cut test texts, that explain a model which is not better than TF-IDF."""
 
@@ -165,13 +168,23 @@ def _evaluation_place(session: Session, package_arn: str) -> tuple[str, str]:
 
 
 def _take_data_report(session: Session, package_arn: str) -> bool:
-    """Put the evaluation's page about the data beside ours; returns whether there is one."""
+    """Put the evaluation's page about the data beside ours, with the trials; returns whether there is one."""
     bucket, key = _evaluation_place(session, package_arn)
-    page = f"{key.rpartition('/')[0]}/report.html"
-    there = session.client("s3").list_objects_v2(Bucket=bucket, Prefix=page).get("KeyCount", 0)
-    if there:
-        session.client("s3").download_file(bucket, page, str(session.output / DATA_REPORT))
-    return bool(there)
+    report = f"{key.rpartition('/')[0]}/report.json"
+    if not session.client("s3").list_objects_v2(Bucket=bucket, Prefix=report).get("KeyCount", 0):
+        return False
+    content = json.loads(session.client("s3").get_object(Bucket=bucket, Key=report)["Body"].read())
+    trials = [
+        {
+            "name": trial.name,
+            "objective": trial.objective,
+            "hyperparameters": {name: value for name, value in trial.hyperparameters.items() if name in VARIED},
+            "seconds": trial.seconds,
+        }
+        for trial in session.summary.trials
+    ]
+    (session.output / DATA_REPORT).write_text(data_page({**content, "trials": trials}), encoding="utf-8")
+    return True
 
 
 def evaluation_of(session: Session, package_arn: str) -> dict[str, Any]:

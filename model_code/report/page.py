@@ -25,8 +25,11 @@ svg text{font:12px system-ui,sans-serif;fill:#52606d}.bar{width:120px;height:12p
 .bar line{stroke:#7b9cc0;stroke-width:6}
 circle{fill:#1e5a96}.curve{width:100%;max-width:560px}.curve line{stroke:#7b9cc0;stroke-width:3}
 polyline{fill:none;stroke:#1e5a96;stroke-width:2}.heat{display:block;padding:2px 6px;border-radius:4px}
+@media(max-width:600px){.bar{display:none}}
 @media print{body{background:#fff}section{border:0;padding:0;break-inside:avoid-page}details::details-content{content-visibility:visible}}
 """
+SEED_NOISE = 0.015
+"""Standard deviation of the validation macro-F1 when only the seed differs, measured on the demo's reviews (docs/benchmarks.md)."""
 _REFERENCES = {
     "champion": "the champion",
     "human_3": "three people against the others",
@@ -39,9 +42,9 @@ _REFERENCES = {
 def page(content: Mapping[str, Any]) -> str:
     """The page of a ``report.json``. Parts that it does not have are left out.
 
-    Who runs a tuning may have added: ``trials``, ``[{"name","objective","hyperparameters","seconds","note"?}]`` with the noise of a seed as
-    ``seed_noise`` (standard deviation of the objective); ``cost``, ``[{"what","amount","basis"}]``; ``next_steps``,
-    ``[{"what","command"}]``.
+    Who runs a tuning may have added: ``trials``, ``[{"name","objective","hyperparameters","seconds"}]``, with the noise of a seed as
+    ``seed_noise`` (standard deviation of the objective, by default :data:`SEED_NOISE`); ``cost``, ``[{"what","amount","basis"}]``;
+    ``next_steps``, ``[{"what","command"}]``.
     """
     page_of = _Page(content)
     title = f"Report on dataset {content['dataset_version']}"
@@ -93,16 +96,18 @@ class _Page:
         content = self._content
         scores = [("this model", content["overall"])]
         scores += [(words, content["references"][name]) for name, words in _REFERENCES.items() if content["references"].get(name)]
-        if frozen := content["frozen_layers"]:
-            sample = f", taught by {frozen['rows']:,} of {frozen['of_rows']:,} texts" if frozen["rows"] < frozen["of_rows"] else ""
-            scores.append((f"the {frozen['layers']} layers that were not trained, with logistic regression{sample}", frozen))
+        frozen, sample = content["frozen_layers"], ""
+        if frozen:
+            scores.insert(-1, (f"the {frozen['layers']} layers that were not trained, with logistic regression", frozen))
+            if frozen["rows"] < frozen["of_rows"]:
+                sample = f" For the layers that were not trained, it learnt from {frozen['rows']:,} of {frozen['of_rows']:,} texts."
         own, simple = content["overall"]["macro_f1"]["value"], content["references"]["tfidf"]["macro_f1"]["value"]
         better = f"{'above' if own > simple else 'not above'} TF-IDF"
         rows = [(*_scored(name, score["accuracy"]), f"{score['macro_f1']['value']:.3f}") for name, score in scores]
         return section(
             f"The model's macro-F1 is {own:.3f}, {better} ({simple:.3f})",
             "On the frozen test set, with 95 % intervals that resample whole groups. People are compared with the votes of the other "
-            f"people. TF-IDF counts {content['references']['tfidf']['features']}.",
+            f"people. TF-IDF counts {content['references']['tfidf']['features']}.{sample}",
             table(("", "accuracy", "", "macro-F1"), rows),
         )
 
@@ -245,7 +250,7 @@ class _Page:
             for one in ranked
         ]
         shown = table(("trial", "objective", "", "time"), rows, texts=(2,))
-        return section(f"{len(trials)} trials", margin(ranked, self._content.get("seed_noise")), shown)
+        return section(f"{len(trials)} trials", margin(ranked, self._content.get("seed_noise", SEED_NOISE)), shown)
 
     def _cost(self) -> str:
         cost = self._content.get("cost")
@@ -277,6 +282,6 @@ def margin(ranked: Sequence[Mapping[str, Any]], noise: float | None) -> str:
         return f"{said}."
     # Two trials each have the noise of their seed.
     less = gap < 2**0.5 * noise
-    return f"{said}, {'less' if less else 'more'} than the noise of a seed ({2**0.5 * noise:.4f})." + (
+    return f"{said}, {'less' if less else 'more'} than the noise of a seed ({2**0.5 * noise:.4f} on the demo's reviews)." + (
         " Another seed may well turn their order." if less else ""
     )

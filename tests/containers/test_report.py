@@ -188,7 +188,8 @@ def test_the_page_shows_names_in_any_script_and_escapes_everything() -> None:
     json.dumps(content, allow_nan=False)
     shown = read_page(content)
     assert "体育 & <игра>" in shown.text
-    assert "the 2 layers that were not trained, with logistic regression, taught by 50 of 60 texts" in shown.text
+    assert "the 2 layers that were not trained, with logistic regression" in shown.text
+    assert "it learnt from 50 of 60 texts" in shown.text
     assert "कीमत" in shown.text
     assert attack in shown.text
     assert "script" not in shown.tags
@@ -212,7 +213,8 @@ def test_what_the_one_who_runs_it_knows_is_shown_where_it_is_given() -> None:
 
 def test_a_margin_is_compared_with_the_noise_of_two_seeds() -> None:
     two = [{"objective": 0.76}, {"objective": 0.75}]
-    assert margin(two, 0.008).startswith("The best two differ by 0.0100 on validation, less than the noise of a seed (0.0113).")
+    words = "The best two differ by 0.0100 on validation, less than the noise of a seed (0.0113 on the demo's reviews)."
+    assert margin(two, 0.008).startswith(words)
     assert "more than the noise" in margin(two, 0.005)
     assert margin(two, None) == "The best two differ by 0.0100 on validation."
     assert margin(two[:1], 0.005) == ""
