@@ -96,11 +96,16 @@ def blocks(path: Path, encoding: Encoding) -> Iterator[str]:
     """The file's text in blocks; no line end is changed. Bytes that are not of the encoding are as in :data:`DAMAGED`."""
     decoder = codecs.getincrementaldecoder(encoding.codec)("surrogateescape")
     with open_bytes(path) as stream:
-        while data := read(stream):
-            if text := decoder.decode(data):
+        while True:
+            data = read(stream)
+            try:
+                text = decoder.decode(data, final=not data)
+            except UnicodeError:
+                raise UnreadableFile(f"is not {encoding.words} any more: it was changed while it was read") from None
+            if text:
                 yield text
-        if text := decoder.decode(b"", final=True):
-            yield text
+            if not data:
+                return
 
 
 def lines(path: Path, encoding: Encoding) -> Iterator[str]:
@@ -140,7 +145,7 @@ def _decodes(path: Path, codec: str) -> bool:
             while data := read(stream):
                 decoder.decode(data)
             decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
+        except UnicodeError:
             return False
     return True
 

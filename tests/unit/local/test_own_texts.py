@@ -12,10 +12,11 @@ import duckdb
 import pytest
 
 from contracts.groups import group_of
+from local.texts import encodings
 from local.texts.files import open_records
 from local.texts.options import ReadingOptions
 from local.texts.own_texts import PreparedTexts, prepare
-from local.texts.problems import InvalidTexts, Problems
+from local.texts.problems import InvalidTexts, Problems, UnreadableFile
 from local.texts.records import Reader, Text
 
 LABELS = ("negative", "neutral", "positive")
@@ -122,6 +123,14 @@ def test_encodings_are_recognised_and_said(tmp_path: Path, codec: str, words: st
     path = write(tmp_path / ("t.csv.gz" if packed else "t.csv"), gzip.compress(data) if packed else data)
     assert [one.text for one in read(path)] == [text, f"{text} auch"]
     assert open_records(path).encoding == words
+
+
+def test_a_file_that_changes_while_it_is_read_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "text,label\nfine,positive\n".encode("utf-16"))
+    found = encodings.encoding_of(path)
+    write(path, "text,label\nfine,positive\n")
+    with pytest.raises(UnreadableFile, match="is not UTF-16 any more: it was changed while it was read"):
+        list(encodings.blocks(path, found))
 
 
 @pytest.mark.parametrize(("delimiter", "words"), [(",", "commas"), (";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
