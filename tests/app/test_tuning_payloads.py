@@ -88,12 +88,13 @@ def test_two_candidates_of_300_slices_and_20_labels_leave_the_payload_small(
     candidates = [checked("reviewloop-dev-0a1b2c3d-001"), checked("reviewloop-dev-0a1b2c3d-002")]
     assert len(json.dumps(candidates).encode()) < MOST_BYTES / 20
     assert candidates[0]["refusals"][0] == "macro_f1 is 0.300, below the limit 0.900"
-    assert candidates[0]["refusals"][-1] == "614 more gates refused it, which gates.json names"
+    assert candidates[0]["refusals"][-1] == "615 more gates refused it, which gates.json names"
     stored = aws("s3").get_object(Bucket=BUCKET, Key=candidates[0]["gates_uri"].removeprefix(f"s3://{BUCKET}/"))["Body"].read()
     gates = json.loads(stored)["gates"]
-    assert len(gates) == len([gate for gate in gates if not gate["passed"]]) == 624
+    assert len(gates) == len([gate for gate in gates if not gate["passed"]]) == 625
     assert len(stored) > MOST_BYTES / 2  # what the payload would have held for one of two candidates
-    assert "product line 299" in gates[-1]["reason"]
+    assert "product line 299" in gates[-2]["reason"]
+    assert gates[-1]["reason"].startswith("50 of 50 key examples are wrong: ")
     with pytest.raises(GatesRefused) as refused:
         passing(candidates)
     assert len(str(refused.value)) < LONGEST_CAUSE
