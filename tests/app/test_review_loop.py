@@ -29,6 +29,8 @@ from stacks.labeling import LabelingStack
 from stacks.review import ReviewStack
 from stacks.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = "000000000000"
 PREFIX = "reviewloop-dev"
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
