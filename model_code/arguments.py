@@ -30,6 +30,7 @@ _BOUNDS = {
     "review_share": bounds.REVIEW_SHARE,
     "patience": bounds.PATIENCE,
     "replay_rows": bounds.REPLAY_ROWS,
+    "max_unknown_share": bounds.UNKNOWN_SHARE,
 }
 
 
@@ -40,6 +41,7 @@ class Hyperparameters:
     ``layers`` of the base model are kept; a model that goes on learning keeps the layers it has. ``trained_layers`` is a number
     (the last ones) or ``all``; ``max_length`` is a number or ``auto``; ``soft_labels`` 1 learns from vote shares. ``patience`` is for
     a first training, ``replay_rows`` (most old rows, 0 for all) for one that goes on from a parent.
+    ``max_unknown_share``: of the pieces of the training texts that the base model's tokenizer may not know.
     """
 
     learning_rate: float = 1e-4
@@ -54,6 +56,7 @@ class Hyperparameters:
     review_share: float = 0.2
     patience: int = 2
     replay_rows: int = 0
+    max_unknown_share: float = 0.3
 
     def __post_init__(self) -> None:
         for name, allowed in _BOUNDS.items():

@@ -17,8 +17,6 @@ from model_code.families import FAMILIES
 _TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 MOST_PADDED_ROWS = 127
 """Embedding rows beyond the vocabulary: weights are often padded to a multiple of 8, 64 or 128."""
-MOST_UNKNOWN_PIECES = 0.3
-"""Above this share of unknown pieces in the training texts the tokenizer is of another language or script, or is broken."""
 _UNLEARNT = ("pooler.", "embeddings.position_ids", "embeddings.token_type_ids")
 """Beginnings of weights that a base model need not have: they are not used, or are no weights."""
 
@@ -122,10 +120,13 @@ def unknown_share(tokenizer: Any, ids: NDArray[np.int32]) -> float:
     return float((pieces == tokenizer.unk_token_id).mean()) if len(pieces) else 1.0
 
 
-def check_readable(share: float) -> None:
-    """Raises InvalidBaseModel when more than :data:`MOST_UNKNOWN_PIECES` of the training texts are unknown pieces."""
-    if share > MOST_UNKNOWN_PIECES:
+def check_readable(share: float, most: float) -> None:
+    """Raises InvalidBaseModel when more than ``most`` of the pieces of the training texts are unknown to the tokenizer.
+
+    Then it is of another language or script, or is broken.
+    """
+    if share > most:
         raise InvalidBaseModel(
-            f"base model: {share:.0%} of the pieces of the training texts are unknown to its tokenizer, at most "
-            f"{MOST_UNKNOWN_PIECES:.0%} may be: use a base model for the language and script of these texts"
+            f"base model: {share:.0%} of the pieces of the training texts are unknown to its tokenizer, at most {most:.0%} may be "
+            "(tuning.max_unknown_share): use a base model for the language and script of these texts"
         )

@@ -217,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(_unread_line(length, counts["unread"]), flush=True)
     counts["oov_basis"] = basis
     counts["unknown_pieces"] = round(unknown_share(start.tokenizer, train.flat), 4)
-    check_readable(counts["unknown_pieces"])
+    check_readable(counts["unknown_pieces"], settings.max_unknown_share)
     trainer = Trainer(start.model, settings, train, targets(chosen, start.labels, soft=bool(settings.soft_labels)))
     truth = np.array([start.labels.index(row.label) for row in held_out])
     # Several jobs of one tuning job may be given one folder for their checkpoints.

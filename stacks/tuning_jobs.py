@@ -97,6 +97,7 @@ def static_parameters(settings: Settings, code_file: str) -> dict[str, str]:
         "max_length": str(settings.tuning.max_length),
         "batch_size": str(settings.tuning.batch_size),
         "replay_rows": str(settings.retraining.replay_rows),
+        "max_unknown_share": str(settings.tuning.max_unknown_share),
     }
 
 

@@ -19,8 +19,8 @@ from model_code.report.page import page as data_page
 DATA_REPORT = "data-report.html"
 VARIED = ("epochs", "layers", "learning_rate", "trained_layers")
 """Hyper-parameters that a search may vary."""
-FEW_A_LABEL, MUCH_CUT = 200, 0.1
-"""Training texts of one label, and the share of cut test texts, that explain a model which is not better than TF-IDF."""
+FEW_A_LABEL, MUCH_CUT, MUCH_UNKNOWN = 200, 0.1, 0.1
+"""Training texts of one label, and shares of cut test texts and of unknown word pieces, that explain a model not better than TF-IDF."""
 
 
 class GatesRefused(RuntimeError):
@@ -221,6 +221,7 @@ def verdict(summary: Summary) -> str:
     model, simple = summary.scores["champion"].macro_f1.value, summary.scores["tfidf"].macro_f1.value
     if model > simple:
         return f"the model beats TF-IDF with logistic regression: macro-F1 {model:.3f} against {simple:.3f}"
+    unknown = float(summary.source.get("read", {}).get("unknown_pieces", 0.0))
     rows, cut = summary.dataset["rows"]["train"], (summary.evaluation.get("truncated") or {}).get("texts") or 0.0
     why = (
         [f"{rows} training texts are few for {len(summary.dataset['labels'])} labels"]
@@ -228,6 +229,8 @@ def verdict(summary: Summary) -> str:
         else []
     )
     why += [f"{100 * cut:.0f} % of the test texts are cut, and TF-IDF reads them whole (tuning.max_length)"] if cut > MUCH_CUT else []
+    if unknown > MUCH_UNKNOWN:
+        why = [f"the base model does not know {100 * unknown:.0f} % of their word pieces, and another is needed (docs/own-texts.md)"]
     reason = " and ".join(why) or "single words tell these labels apart, or the base model does not know this language (docs/own-texts.md)"
     return f"the model does not beat TF-IDF with logistic regression: macro-F1 {model:.3f} against {simple:.3f}; {reason}"
 

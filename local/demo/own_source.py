@@ -15,6 +15,7 @@ from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
 from local.demo.budget import Budget
 from local.demo.source import Later, Source
+from local.texts import corpus
 from local.texts.options import ReadingOptions
 from local.texts.own_texts import PreparedTexts
 from local.texts.vader import shuffle_labels
@@ -35,9 +36,14 @@ FEW_PIECES, MOST_PIECES = 110_000, 250_000
 """Word pieces that a first training reads. Up to the first number there is time for four of them, beyond for two. What would exceed the
 second makes fewer passes (two at least), then reads less of each text (64 pieces at least): two cores need some minutes for it."""
 WHOLE_TEXTS = 0.95
+MAX_LENGTH = 512
 LENGTHS = (512, 384, 256, 192, 128, 96)
 _PIECES_A_CHARACTER, _FIRST_OWN_PIECE = 1 / 4.5, "\u0e00"
 """About, in Latin script and its neighbours; from Thai on, a character is a piece."""
+MOST_TOKENIZED = 500
+"""Texts whose word pieces are looked up before a run."""
+LARGEST_UNKNOWN_SHARE = 0.3
+"""``tuning.max_unknown_share`` of the settings, beyond which only a run that shows it trains."""
 DEV_TEST_ROWS = 900
 """Test texts that the limits of settings/dev.yaml were chosen for."""
 
@@ -49,6 +55,7 @@ class OwnTexts:
         self._path, self._prepared, self._seed = path, prepared, seed
         rows = [row for split in prepared.splits.values() for row in split]
         self.minority = minority_slice(rows)
+        self.unknown = unknown_to_the_base_model([row.text for row in rows[:: max(1, len(rows) // MOST_TOKENIZED)]])
         self.workers = min((len(votes) for votes in prepared.raters.values()), default=0) if covers(prepared.raters, rows) else 0
         if self.minority is None:
             self._splits, self._sent, self._held_out = self._hold_back()
@@ -87,7 +94,7 @@ class OwnTexts:
             people=self.people,
             person="replayed rater" if self.workers else "held-back label",
             said=list(self._said(manifest.version)),
-            origin=prepared.report.as_json(),
+            origin={**prepared.report.as_json(), "unknown_pieces": round(self.unknown, 4)},
         )
 
     def to_an_account(self, options: ReadingOptions) -> str:
@@ -112,6 +119,11 @@ class OwnTexts:
         else:
             yield f"callers drift to the slice {self.minority!r}: {len(self._sent)} texts to send, {len(self._held_out)} held out"
         yield f"people are {self.people}"
+        if self.unknown > LARGEST_UNKNOWN_SHARE:
+            yield (
+                f"[yellow]the base model does not know {100 * self.unknown:.0f} % of the word pieces: it is for another language. "
+                "This run goes on all the same; use another base model for these texts (docs/own-texts.md)[/]"
+            )
 
     def _hold_back(self) -> tuple[dict[str, list[Row]], list[Row], list[Row]]:
         """Training groups become callers' texts."""
@@ -143,6 +155,8 @@ class OwnTexts:
         wanted = min(20, max(2, math.ceil(STEPS * max(1, labels / 10) / batches)))
         epochs = min(wanted, max(2, int(MOST_PIECES / read(lengths, 64))))
         longest = next((length for length in LENGTHS if epochs * read(lengths, length) <= MOST_PIECES), 64)
+        if self.unknown > LARGEST_UNKNOWN_SHARE:
+            yield "tuning", "max_unknown_share", 1.0
         yield "review", "workers_per_task", min(3, self.workers) or 1
         yield "tuning", "epochs", (epochs,)
         yield "tuning", "max_jobs", min(most_jobs, 4 if epochs * read(lengths, longest) <= FEW_PIECES else 2)
@@ -170,6 +184,15 @@ def pieces(text: str) -> float:
 def read(lengths: Sequence[float], longest: int) -> float:
     """Word pieces that one pass reads."""
     return sum(min(length, longest) for length in lengths)
+
+
+def unknown_to_the_base_model(texts: Sequence[str]) -> float:
+    """Share of the word pieces of these texts that the base model does not know, 0..1."""
+    from model_code.base_model import load_tokenizer, unknown_share  # PyTorch takes seconds to import, and other runs do without
+    from model_code.tokens import Tokens
+
+    tokenizer = load_tokenizer(corpus.base_model_folder())
+    return unknown_share(tokenizer, Tokens(tokenizer, texts, MAX_LENGTH).flat)
 
 
 def minority_slice(rows: Sequence[Row]) -> str | None:

@@ -110,6 +110,15 @@ class TuningSettings(Section):
             "[its budget](contracts.md#training); a retraining keeps the champion's length."
         ),
     )
+    max_unknown_share: float = Field(
+        default=0.3,
+        ge=bounds.UNKNOWN_SHARE.low,
+        le=bounds.UNKNOWN_SHARE.high,
+        description=(
+            "Largest share of the word pieces of the training texts that the base model may not know. With more, training "
+            "stops: the base model is for another language or script."
+        ),
+    )
     seed: int = Field(
         default=20_240_601,
         ge=int(bounds.SEED.low),

@@ -40,6 +40,7 @@ def chosen_settings(draw: st.DrawFn) -> Settings:
         "class_weights": draw(st.lists(st.sampled_from(bounds.CLASS_WEIGHTS), min_size=1, max_size=2, unique=True)),
         "batch_size": draw(at(bounds.BATCH_SIZE)),
         "seed": draw(at(bounds.SEED)),
+        "max_unknown_share": draw(st.floats(bounds.UNKNOWN_SHARE.low, bounds.UNKNOWN_SHARE.high)),
     }
     share = draw(st.sampled_from([0.0, 1.0]) | st.floats(0, 1))
     return Settings.model_validate(
@@ -63,7 +64,7 @@ def test_every_value_of_the_settings_is_one_that_a_job_takes(chosen: Settings) -
         found = values(chosen, retraining=retraining)
         assert {
             "learning_rate", "layers", "trained_layers", "epochs", "max_length", "batch_size", "class_weights", "review_share",
-            "replay_rows", "seed",
+            "replay_rows", "max_unknown_share", "seed",
         } <= set(found)  # fmt: skip
         for number in range(max(len(options) for options in found.values())):
             trial = {name: options[min(number, len(options) - 1)] for name, options in found.items()}
