@@ -71,6 +71,10 @@ def parse() -> argparse.Namespace:
         help="your own labelled texts (.csv, .tsv, .jsonl, also .gz, or a folder; default: Amazon reviews)",
     )
     parser.add_argument(
+        "--base-model", type=Path, metavar="FOLDER",
+        help="with --data: config.json, model.safetensors and tokenizer of another base model, such as one for another language",
+    )  # fmt: skip
+    parser.add_argument(
         "--quick", action="store_true", help="the same way with less of everything: two trials, two fifths of the reviews, fewer texts"
     )
     parser.add_argument("--shuffle-labels", action="store_true", help="learn from shuffled labels, to see the gates refuse the model")
@@ -85,7 +89,10 @@ def parse() -> argparse.Namespace:
     account_options.add_replace(parser)
     reading_options.add_reading(parser)
     parser.set_defaults(most_rows=MOST_ROWS)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.base_model is not None and arguments.data is None:
+        parser.error("--base-model needs --data: the Amazon reviews are learnt with the model that comes with the project")
+    return arguments
 
 
 def run(session: Session, source: Callable[[Path], Source], seed: int, *, labels_shuffled: bool) -> None:
@@ -236,8 +243,8 @@ def _own_texts(arguments: argparse.Namespace) -> OwnTexts:
     """Read the file of ``--data``. Raises InvalidTexts with all that is wrong with it."""
     dataset = load_settings(ROOT / "settings" / "dev.yaml").dataset
     options = reading_options.reading(arguments)
-    prepared = prepare(arguments.data, options, labels=dataset.labels, longest=dataset.max_text_chars, seed=arguments.seed)
-    return OwnTexts(arguments.data, prepared, seed=arguments.seed)
+    prepared = prepare(arguments.data, options, labels=dataset.labels or None, longest=dataset.max_text_chars, seed=arguments.seed)
+    return OwnTexts(arguments.data, prepared, seed=arguments.seed, base_model=arguments.base_model)
 
 
 def _source(arguments: argparse.Namespace, own: OwnTexts | None, budget: Budget) -> Callable[[Path], Source]:
@@ -263,7 +270,7 @@ def _start(arguments: argparse.Namespace, own: OwnTexts | None, summary: Summary
         run_dir, port=arguments.port, time_scale=arguments.time_scale, region=settings.region, preload=launcher.IMAGE_MODULES, wait=False,
         command="make up" if arguments.keep else "make demo",
     )  # fmt: skip
-    return Session(emulator, settings, output, summary, console, budget)
+    return Session(emulator, settings, output, summary, console, budget, arguments.base_model)
 
 
 def _in_words(error: Exception, arguments: argparse.Namespace) -> str:

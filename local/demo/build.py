@@ -88,11 +88,12 @@ def upload(session: Session) -> None:
     s3, bucket, dataset = session.client("s3"), session.names.bucket("data"), session.source.dataset
     prefix = f"datasets/{session.source.manifest.version}"
     files = {f"{prefix}/{path.relative_to(dataset)}": path for path in sorted(dataset.rglob("*")) if path.is_file()}
-    files |= {f"base-model/{path.name}": path for path in corpus.base_model_files()}
+    files |= {f"base-model/{path.name}": path for path in corpus.base_model_files(session.base_model)}
     for key, path in files.items():
         s3.upload_file(str(path), bucket, key)
     session.put_parameter("dataset", f"s3://{bucket}/{prefix}")
-    session.say(f"dataset and base model (all-MiniLM-L6-v2) are in s3://{bucket}")
+    name = session.base_model.name if session.base_model else "all-MiniLM-L6-v2"
+    session.say(f"dataset and base model ({name}) are in s3://{bucket}")
 
 
 def tune(session: Session, payload: dict[str, Any]) -> dict[str, Any]:

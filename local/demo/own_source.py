@@ -17,7 +17,7 @@ from local.demo.budget import Budget
 from local.demo.source import Later, Source
 from local.texts import corpus
 from local.texts.options import ReadingOptions
-from local.texts.own_texts import PreparedTexts
+from local.texts.own_texts import InvalidTexts, PreparedTexts
 from local.texts.vader import shuffle_labels
 
 MOST_ROWS = 6_000
@@ -51,11 +51,11 @@ DEV_TEST_ROWS = 900
 class OwnTexts:
     """A file's texts as the demo uses them."""
 
-    def __init__(self, path: Path, prepared: PreparedTexts, *, seed: int) -> None:
+    def __init__(self, path: Path, prepared: PreparedTexts, *, seed: int, base_model: Path | None = None) -> None:
         self._path, self._prepared, self._seed = path, prepared, seed
         rows = [row for split in prepared.splits.values() for row in split]
         self.minority = minority_slice(rows)
-        self.unknown = unknown_to_the_base_model([row.text for row in rows[:: max(1, len(rows) // MOST_TOKENIZED)]])
+        self.unknown = unknown_to_the_base_model([row.text for row in rows[:: max(1, len(rows) // MOST_TOKENIZED)]], base_model)
         self.workers = min((len(votes) for votes in prepared.raters.values()), default=0) if covers(prepared.raters, rows) else 0
         if self.minority is None:
             self._splits, self._sent, self._held_out = self._hold_back()
@@ -186,12 +186,29 @@ def read(lengths: Sequence[float], longest: int) -> float:
     return sum(min(length, longest) for length in lengths)
 
 
-def unknown_to_the_base_model(texts: Sequence[str]) -> float:
-    """Share of the word pieces of these texts that the base model does not know, 0..1."""
-    from model_code.base_model import load_tokenizer, unknown_share  # PyTorch takes seconds to import, and other runs do without
+def unknown_to_the_base_model(texts: Sequence[str], folder: Path | None) -> float:
+    """Share of the word pieces of these texts that the base model does not know, 0..1.
+
+    Args:
+        folder: the base model's; None is the one that comes with the project.
+
+    Raises:
+        InvalidTexts: nothing can be trained from it.
+    """
+    from model_code.base_model import (  # PyTorch takes seconds to import, and other runs do without
+        InvalidBaseModel,
+        check_folder,
+        load_tokenizer,
+        unknown_share,
+    )
     from model_code.tokens import Tokens
 
-    tokenizer = load_tokenizer(corpus.base_model_folder())
+    base = folder or corpus.base_model_folder()
+    try:
+        check_folder(base)
+        tokenizer = load_tokenizer(base)
+    except InvalidBaseModel as error:
+        raise InvalidTexts(f"--base-model: {error}") from None
     return unknown_share(tokenizer, Tokens(tokenizer, texts, MAX_LENGTH).flat)
 
 

@@ -55,6 +55,8 @@ class Session:
     summary: Summary
     console: Console
     budget: Budget = FULL
+    base_model: Path | None = None
+    """Folder of another base model than the one that comes with the project."""
     source: Source = field(init=False)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
 

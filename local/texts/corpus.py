@@ -120,9 +120,13 @@ def base_model_folder() -> Path:
     return weights.parent
 
 
-def base_model_files() -> list[Path]:
-    """What goes into the data bucket below ``base-model/``; raises as ``base_model_folder``."""
-    return sorted(path for path in base_model_folder().iterdir() if path.is_file())
+def base_model_files(folder: Path | None = None) -> list[Path]:
+    """What goes into the data bucket below ``base-model/``: of ``folder``, else of the model that comes with the project.
+
+    Raises:
+        CorpusUnavailable: as ``base_model_folder``.
+    """
+    return sorted(path for path in (folder or base_model_folder()).iterdir() if path.is_file())
 
 
 def rated_texts(domain: str) -> list[RatedText]:

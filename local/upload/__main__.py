@@ -58,8 +58,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stage", default="dev", help="settings/<stage>.yaml has the limits and may pin the labels (default: dev)")
     parser.add_argument("--seed", type=options.seed, default=1, help="of the split (default: 1)")
     parser.add_argument("--output", type=Path, default=ROOT / "out" / "upload", help="new or empty folder (default: out/upload)")
+    parser.add_argument(
+        "--base-model", type=Path, metavar="FOLDER", help="config.json, model.safetensors and tokenizer of another base model"
+    )
     add_reading(parser)
     return parser.parse_args(arguments)
+
+
+def _check_base_model(folder: Path) -> None:
+    """Raises CannotPrepare: nothing can be trained from this folder."""
+    from model_code.base_model import InvalidBaseModel, check_folder  # PyTorch takes seconds to import, and most uploads do without
+
+    try:
+        check_folder(folder)
+    except InvalidBaseModel as error:
+        raise CannotPrepare(f"--base-model: {error}") from None
 
 
 def make(chosen: argparse.Namespace, settings: Settings, progress: Callable[[int], None]) -> Prepared:
@@ -73,6 +86,8 @@ def make(chosen: argparse.Namespace, settings: Settings, progress: Callable[[int
         raise CannotPrepare(f"--output {output} is not an empty folder: name a new one")
     if chosen.texts is None and reading(chosen) != ReadingOptions():
         raise CannotPrepare("the options of reading (--text, --label, ...) need a file of your own: give it with --texts FILE")
+    if chosen.base_model is not None:
+        _check_base_model(chosen.base_model)
     labels = settings.dataset.labels or None
     own = None
     if chosen.texts is not None:
@@ -90,7 +105,7 @@ def make(chosen: argparse.Namespace, settings: Settings, progress: Callable[[int
             manifest = write_dataset(dataset, own.splits, own.labels, label_names=own.label_names, key_examples=own.key_examples)
         dataset.rename(dataset.with_name(manifest.version))
         (made / "base-model").mkdir()
-        for path in corpus.base_model_files():
+        for path in corpus.base_model_files(chosen.base_model):
             shutil.copy(path, made / "base-model")
         if output.exists():
             output.rmdir()

@@ -15,7 +15,7 @@ from local.demo.build import verdict
 from local.demo.own_source import HELD_BACK, LEAST_MINORITY, OwnTexts
 from local.demo.summary import Interval, Score, Summary
 from local.texts.options import ReadingOptions
-from local.texts.own_texts import PreparedTexts
+from local.texts.own_texts import InvalidTexts, PreparedTexts
 from local.texts.report import ReadingReport
 from stacks.settings import load_settings
 
@@ -91,6 +91,19 @@ def test_the_settings_fit_any_size(train: int, labels: int, base: object) -> Non
     assert isinstance(base, type(FULL))
     budget = own(rows(train, labels=labels), rows(max(20, train // 3), labels=labels)).budget(base)
     budget.apply(DEV)
+
+
+def test_a_base_model_that_cannot_be_used_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTexts, match=r"--base-model: base model folder .* has no config.json"):
+        OwnTexts(Path("x.csv"), PreparedTexts({"train": rows(9)}, ("l0", "l1"), {}, ReadingReport((), {})), seed=1, base_model=tmp_path)
+
+
+def test_texts_that_the_base_model_does_not_know_are_told(tmp_path: Path) -> None:
+    words = ["".join(chr(0x4E00 + (7 * n + k) % 5_000) for k in range(30)) for n in range(40)]
+    letters = [Row(f"c{n}", word, "l0", {}, f"c{n}", "all", "f") for n, word in enumerate(words)]
+    texts = own([*letters, *rows(40)], rows(20))
+    assert 0 < texts.unknown < 1
+    assert any("does not know" in line for line in own(letters, letters).write(tmp_path).said)
 
 
 @pytest.mark.parametrize(
