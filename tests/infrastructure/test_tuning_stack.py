@@ -175,7 +175,7 @@ def test_every_setting_of_the_search_reaches_the_request(template: Template) -> 
     states = definition(template)["States"]
     config = states["Tune"]["Parameters"]["HyperParameterTuningJobConfig"]
     assert config["ParameterRanges.$"] == "$.search.ranges"
-    for state, trained, rates in (("FirstRanges", "2", (1e-4, 3e-4)), ("RetrainingRanges", "3", (1.6e-4, 2.6e-4))):
+    for state, trained, rates in (("FirstRanges", "2", (1e-4, 4e-4)), ("RetrainingRanges", "3", (1.6e-4, 2.6e-4))):
         assert (states[state]["ResultPath"], states[state]["Next"]) == ("$.search", "ContinuesEarlierTuning")
         ranges = states[state]["Result"]["ranges"]
         values = {item["Name"]: item["Values"] for item in ranges["CategoricalParameterRanges"]}
