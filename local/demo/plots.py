@@ -95,7 +95,7 @@ def scores(items: dict[str, Score], measure: str) -> str:
             )
         axes.set_yticks(range(len(order)), [_LABELS[name] for name in order])
         axes.set_xlim(0, 1.02)
-        axes.set_xlabel(f"{measure.replace('_', '-')} on the frozen test set, 95 % interval over whole reviews")
+        axes.set_xlabel(f"{measure.replace('_', '-')} on the frozen test set, 95 % interval over whole groups")
         axes.grid(axis="y", visible=False)
     return canvas.svg
 
@@ -124,10 +124,15 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     return canvas.svg
 
 
+def confidence_bins(values: Sequence[float]) -> list[float]:
+    """Edges of bins of 0.025, from the lowest confidence to 1: with many labels a confidence may be near 0."""
+    return [0.025 * step for step in range(int(min(values, default=0.0) / 0.025), 41)]
+
+
 def confidence_histogram(values: Mapping[str, Sequence[float]], threshold: float | None) -> str:
     """Confidence of the answers before drift, by review status; the line is the champion's threshold."""
     with _figure(7.2, 2.6) as (axes, canvas):
-        bins = [0.3 + 0.025 * step for step in range(29)]
+        bins = confidence_bins([value for status in values.values() for value in status])
         shown = [status for status in _STATUSES if values.get(status)]
         axes.hist(
             [list(values[status]) for status in shown],
@@ -195,7 +200,7 @@ def before_after(items: dict[str, dict[str, Interval]]) -> str:
                 )
         axes.set_yticks(range(len(names)), list(reversed(names)))
         axes.set_ylim(-0.5, len(names) - 0.5)
-        axes.set_xlim(0.4, 1.0)
+        axes.set_xlim(max(0.0, min(one.low for pair in items.values() for one in pair.values()) - 0.05), 1.0)
         axes.set_xlabel("accuracy on held-out texts, 95 % interval")
         axes.grid(axis="y", visible=False)
     return canvas.svg

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 
+from contracts.labels import name_of
 from local.demo import plots
 from local.demo.retraining import what_became_of
 from local.demo.summary import Score, Summary
 
+MOST_LABELS_DRAWN = 10
+"""Labels whose confusions can be read as a picture; with more, the page about the data names the most frequent ones."""
 _STYLE = """
 :root{color-scheme:light}body{font:16px/1.55 system-ui,sans-serif;color:#1f2933;background:#f5f7fa;margin:0}
 main{max-width:860px;margin:0 auto;padding:32px 20px 64px}h1{margin:0 0 4px;font-size:28px}h2{font-size:19px;margin:0 0 4px}
@@ -98,13 +101,15 @@ def _trials(summary: Summary) -> str:
 def _scores(summary: Summary) -> str:
     if "champion" not in summary.scores:
         return ""
-    matrix = summary.evaluation["confusion"]
+    matrix, names = summary.evaluation["confusion"], summary.evaluation.get("label_names", {})
+    labels = [name_of(label, names) for label in matrix["labels"]]
+    confusion = [plots.confusion(labels, matrix["matrix"])] if len(labels) <= MOST_LABELS_DRAWN else []
     compared = [compared_with(summary.scores, name, words) for name, words in (("tfidf", "TF-IDF"), ("human_1", "one person"))]
     return _section(
         f"The champion is {' and '.join(words for words in compared if words)}",
         "Frozen test set; intervals resample whole groups of texts, such as reviews. People are compared with what the other people say.",
         plots.scores(summary.scores, "accuracy"),
-        plots.confusion(matrix["labels"], matrix["matrix"]),
+        *confusion,
     )
 
 

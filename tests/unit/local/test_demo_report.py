@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.plots import confidence_histogram
+from local.demo import plots
+from local.demo.plots import before_after, confidence_bins, confidence_histogram
 from local.demo.report import compared_with, write_report
 from local.demo.retraining import what_became_of
 from local.demo.summary import DriftPoint, Interval, Score, Summary
@@ -66,3 +67,21 @@ def test_the_alarm_after_the_retraining_is_told_as_it_is(tmp_path: Path, alarm: 
     page = (tmp_path / "report.html").read_text()
     assert "Tweets score 0.42" in page
     assert words in page
+
+
+@pytest.mark.parametrize(("labels", "drawn"), [(3, True), (77, False)])
+def test_confusions_are_drawn_while_they_can_be_read(tmp_path: Path, labels: int, drawn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(plots, "confusion", lambda names, _: seen.append(list(names)) or "<svg/>")
+    summary = Summary(scores={"champion": score(0.9)})
+    ids = [f"l{number}" for number in range(labels)]
+    summary.evaluation = {"confusion": {"labels": ids, "matrix": [[1] * labels] * labels}, "label_names": {"l1": "Schön & gut"}}
+    write_report(summary, tmp_path / "report.html")
+    assert seen == ([["l0", "Schön & gut", "l2"]] if drawn else [])
+
+
+def test_low_confidences_and_accuracies_are_drawn_too() -> None:
+    assert confidence_bins([0.9, 0.02])[0] <= 0.02
+    assert confidence_bins([0.9])[-1] == 1
+    low, high = Interval(0.1, 0.05, 0.2), Interval(0.9, 0.85, 0.95)
+    assert before_after({"x": {"before": low, "after": low}}) != before_after({"x": {"before": high, "after": high}})
