@@ -58,8 +58,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, review: Review) -> Iterator[Page]:
     context = browser.new_context(base_url=review.emulator.url, viewport={"width": 1100, "height": 800})
-    context.set_default_timeout(15_000)
-    expect.set_options(timeout=15_000)
+    context.set_default_timeout(45_000)
+    expect.set_options(timeout=45_000)
     yield context.new_page()
     context.close()
 
