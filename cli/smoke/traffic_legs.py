@@ -132,8 +132,8 @@ def drift(run: Run) -> str:
 
 
 def _read_table(run: Run) -> str:
-    account, settings = run.account, run.settings
-    athena, database = account.client("athena"), f"{settings.name}_{settings.stage}"
+    account = run.account
+    athena, database = account.client("athena"), account.names.database
     hour = f"{datetime.now(UTC):%Y/%m/%d/%H}"
     query = athena.start_query_execution(
         QueryString=f"SELECT count(*) FROM capture WHERE variant = 'champion' AND hour >= '{hour}'",  # noqa: S608  (a time, no input)

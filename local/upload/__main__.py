@@ -28,6 +28,7 @@ from local.texts import corpus
 from local.texts.options import ReadingOptions, add_reading, reading
 from local.texts.own_texts import InvalidTexts, prepare
 from local.texts.report import ReadingReport
+from stacks.names import Names
 from stacks.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,13 +158,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(line, highlight=False, markup=False)
     console.print(table_of(prepared.splits, prepared.manifest))
     version = prepared.manifest.version
-    stage = f"{settings.name}-{settings.stage}"
-    bucket = f"{stage}-data-$(aws sts get-caller-identity --query Account --output text)-{settings.region}"
+    names = Names(settings, "$(aws sts get-caller-identity --query Account --output text)")
+    bucket = names.bucket("data")
     console.print("Upload it once the stacks are deployed:", highlight=False)
     print(f'  aws s3 cp --recursive {shlex.quote(str(chosen.output))} "s3://{bucket}/"')
-    print(
-        f'  aws ssm put-parameter --overwrite --name /{settings.name}/{settings.stage}/dataset --value "s3://{bucket}/datasets/{version}"'
-    )
+    print(f'  aws ssm put-parameter --overwrite --name {names.parameter("dataset")} --value "s3://{bucket}/datasets/{version}"')
     return 0
 
 

@@ -173,7 +173,7 @@ class ReleasedApp(DeployedApp):
 
     def apply(self, champion: str, challenger: str | None = None) -> None:
         """Write the record and start the update of the endpoint stack, without waiting."""
-        name = f"/{self.settings.name}/{self.settings.stage}/release"
+        name = self.names.parameter("release")
         self.client("ssm").put_parameter(Name=name, Value=f"{champion},{challenger or champion}", Overwrite=True)
         stacks, stack = self.client("cloudformation"), self.names.stack("endpoint")
         given = stacks.describe_stacks(StackName=stack)["Stacks"][0].get("Parameters", [])

@@ -139,7 +139,7 @@ def model_errors(app: ReleasedApp) -> float:
 
 
 def record(app: ReleasedApp) -> str:
-    value: str = app.client("ssm").get_parameter(Name=f"/{app.settings.name}/{app.settings.stage}/release")["Parameter"]["Value"]
+    value: str = app.client("ssm").get_parameter(Name=app.names.parameter("release"))["Parameter"]["Value"]
     return value
 
 
