@@ -147,7 +147,8 @@ def test_an_answer_has_its_record_with_everything_that_later_steps_need(released
     text = "a positive surprise"
     answer = released.predict(text, subject="product 7")
     record = recorded(released, answer, text)
-    assert set(answer.body) == {"prediction_id", "label", "label_name", "confidence", "probabilities", "variant", "model_version", "review"}
+    fields = {"prediction_id", "label", "label_name", "confidence", "probabilities", "variant", "model_version", "truncated", "review"}
+    assert set(answer.body) == fields
     assert (answer.body["label"], answer.body["probabilities"]["positive"]) == ("positive", 0.9)
     assert answer.body["model_version"] == {"champion": "mended", "challenger": "challenging"}[answer.body["variant"]]
     assert (record["subject"], float(record["review_threshold"]), int(record["attempt"])) == ("product 7", 0.6, 1)
