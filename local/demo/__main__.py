@@ -68,7 +68,7 @@ def parse() -> argparse.Namespace:
         "--data",
         type=Path,
         metavar="FILE",
-        help="your own labelled texts (.csv, .tsv, .jsonl, also .gz, or a folder; default: Amazon reviews)",
+        help="your own labelled texts (.csv, .tsv, .jsonl, .parquet, or a folder; default: Amazon reviews)",
     )
     parser.add_argument(
         "--base-model", type=Path, metavar="FOLDER",

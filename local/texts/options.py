@@ -71,7 +71,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--votes", metavar="COLUMNS", help="a JSON object of votes per label, or columns named by labels: a,b,c")
     for name, allowed in CHOICES.items():
         group.add_argument(_flag(name), choices=allowed, default=allowed[0], help=_HELP[name] + f" (default: {allowed[0]})")
-    group.add_argument("--most-rows", type=_rows, default=MOST_ROWS, metavar="N", help=f"rows to train on, at most (default: {MOST_ROWS})")
+    group.add_argument("--most-rows", type=_rows, default=MOST_ROWS, metavar="N", help="rows to train on, at most (default: %(default)s)")
     group.add_argument("--key-examples", type=Path, metavar="FILE", help="labelled texts that every model must get right")
 
 
