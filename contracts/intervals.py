@@ -9,7 +9,7 @@ CONFIDENCE = 0.95
 
 
 def critical_value(comparisons: int = 1) -> float:
-    """Of a two-sided interval; with many, all of them hold together with 95 % (Bonferroni)."""
+    """The critical value of a two-sided 95 % interval. With several ``comparisons``, 95 % is for all intervals together (Bonferroni)."""
     return NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2 / comparisons)
 
 

@@ -85,7 +85,7 @@ class Part:
         self.sizes = self._resamples.sizes
 
     def scores(self, predicted: Labels) -> dict[str, Any]:
-        """Of answers to all test texts, (texts,)."""
+        """The scores of ``predicted``: answers to all test texts, (texts,)."""
         return scores(self._truth, predicted[self._inside], self._resamples)
 
     def difference(self, first: Labels, second: Labels) -> dict[str, Any]:

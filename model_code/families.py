@@ -145,8 +145,8 @@ def family_of(encoder: Any) -> Family:
 def additive_mask(seen: Tensor, dtype: torch.dtype) -> Tensor:
     """0 where a piece is seen (1, or true), else the lowest number.
 
-    It is bfloat16's lowest, which float32 has too: the lowest of float32 is minus infinity in bfloat16, and a padded piece that sees
-    nothing would be no number.
+    The lowest number of bfloat16 is used for float32, too. The lowest number of float32 becomes minus infinity in bfloat16; a padded
+    piece, which sees no other, would then get NaN.
     """
     return (1.0 - seen.to(dtype)) * torch.finfo(torch.bfloat16).min
 

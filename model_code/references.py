@@ -26,7 +26,8 @@ def majority(train: Sequence[Row], test: Sequence[Row], labels: Sequence[str]) -
 
 
 def tfidf(train: Sequence[Row], test: Sequence[Row], labels: Sequence[str]) -> tuple[Labels, str]:
-    """Answers (test texts,) of TF-IDF with logistic regression, and what they rest on (:class:`~model_code.baseline.Baseline`)."""
+    """Answers (test texts,) of TF-IDF with logistic regression, and the features it counts (``features`` of
+    :class:`~model_code.baseline.Baseline`)."""
     baseline = Baseline([row.text for row in train], label_indices(train, labels), len(labels))
     return baseline.answers([row.text for row in test]), baseline.features
 

@@ -125,7 +125,7 @@ def paired_difference(truth: Labels, first: Labels, second: Labels, resamples: R
 
 
 def _tallies(truth: Labels, predicted: Labels, resamples: Resamples) -> tuple[Floats, Floats]:
-    """Of all texts, and of each resample."""
+    """The tallies of all texts, and those of each resample."""
     size = int(max(truth.max(), predicted.max())) + 1
     return tallies(truth, predicted, size), resamples.tallies(truth, predicted, size)
 

@@ -32,7 +32,7 @@ class Plurality:
     labels: tuple[str, ...]
 
     def consolidate(self, answers: Sequence[HumanAnswer]) -> Consolidated:
-        """``votes`` has only labels that were chosen; ``agreement`` is in (0, 1], or 0.0 with no usable answer."""
+        """One label, or none. ``votes`` has only labels that were chosen; ``agreement`` is in (0, 1], or 0.0 with no usable answer."""
         counted = Counter(answer.label for answer in answers if answer.label in self.labels)
         votes = {label: counted[label] for label in self.labels if counted[label]}
         usable = sum(votes.values())

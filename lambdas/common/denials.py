@@ -31,7 +31,7 @@ class Denial:
 
     @classmethod
     def of(cls, error: Mapping[str, Any], *, service: str, operation: str, address: str) -> Denial | None:
-        """From ``Error`` of a response; None when it is no refusal by IAM.
+        """Read from ``Error`` of a response; None when IAM refused nothing.
 
         The message names action and resource ("User: ... is not authorized to perform: <action> on resource: <resource> because ...",
         IAM user guide, "Troubleshoot access denied error messages"). A service that does not gets the operation and the address.

@@ -48,7 +48,7 @@ class Score:
 
 @dataclass(frozen=True)
 class SliceScore(Score):
-    """Of some of the texts, or a difference on them: how many groups (the unit that is resampled) they are in."""
+    """A score of some texts, or a difference of scores. ``groups``: how many groups (the unit that is resampled) the texts are in."""
 
     groups: int
 
@@ -60,7 +60,7 @@ class SliceScore(Score):
 
 @dataclass(frozen=True)
 class ClassRecall(Interval):
-    """Of one class: on how many test texts, and how many independent ones would say as much."""
+    """The recall of one class. ``effective_texts``: how many independent texts would say as much as its test texts do."""
 
     texts: int
     effective_texts: float

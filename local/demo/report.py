@@ -49,7 +49,7 @@ def write_report(summary: Summary, path: Path) -> None:
 
 
 def _verdict(summary: Summary) -> str:
-    """Of a team's own texts: whether the model is better than TF-IDF, and where the page about the data is."""
+    """For a team's own texts: whether the model is better than TF-IDF, and where the page about the data is."""
     said = f"<p>{escape(_sentence(summary.verdict))}.</p>" if summary.verdict else ""
     link = f'<p>About the data: <a href="{summary.data_report}">{summary.data_report}</a></p>' if summary.data_report else ""
     return said + link

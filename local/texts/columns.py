@@ -118,7 +118,7 @@ def _ignored(name: str, stats: _Stats) -> str:
 
 @dataclass(frozen=True)
 class _Stats:
-    """Of one column in the sample: values that are given, different ones, their characters on average, and some of them."""
+    """One column in the sample: how many values it has, how many different ones, their characters on average, and some of them."""
 
     given: int
     different: int

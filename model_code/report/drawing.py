@@ -38,7 +38,7 @@ def ranged(interval: Mapping[str, Any] | None) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: Sequence[int] = ()) -> Html:
-    """Rows beyond the first thirty are folded away. ``texts``: columns of running text, as the first always is; the others are numbers."""
+    """A table; rows beyond the first thirty are folded away. ``texts``: indices of columns with text; the first column always has text."""
     if not rows:
         return Html("")
     shown, folded = _table(columns, rows[:ROWS_SHOWN], texts), rows[ROWS_SHOWN:]

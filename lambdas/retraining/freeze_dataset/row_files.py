@@ -32,7 +32,7 @@ class Entry:
 
 
 class RowFile:
-    """Rows of one file, in its order; ``entries`` is the index.
+    """The rows of one file, in the order of the file. ``entries`` says of each row where it is.
 
     Args:
         path: the file; it is made when it is missing.

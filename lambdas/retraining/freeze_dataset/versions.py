@@ -1,4 +1,4 @@
-"""Dataset versions in S3. A version's key is its content hash and its manifest comes last, so a kill leaves no half version."""
+"""Dataset versions in S3. A version's key is its content hash. Its manifest is written last, so a kill leaves no half version."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def _store(prediction_id: str, answers: Sequence[HumanAnswer], ended: ReviewEnde
 
 
 def _agree_with_record(stored: StoredPrediction | None, ended: ReviewEnded, ports: Ports) -> None:
-    """Of two attempts that ended at once one's label was stored: the other's line, perhaps of just before a kill, must say the same."""
+    """Two attempts may end at once, and only one label is stored. The other attempt may have written its line already: make it agree."""
     if stored is not None and stored.human_label is not None:
         _write_line(stored.prediction_id, stored.human_label, ended, ports)
 

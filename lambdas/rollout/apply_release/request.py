@@ -65,7 +65,7 @@ def to_be_skipped(stack: str, events: Iterable[Mapping[str, Any]], endpoint: Map
 
 
 def continued(stack: str, role_arn: str) -> RollbackContinued:
-    """Of a stack whose rollback has just been continued."""
+    """The error for a stack whose rollback has just been continued: it names the next step."""
     return RollbackContinued(
         f"stack {stack} was UPDATE_ROLLBACK_FAILED, and its rollback was continued. If it fails again, look at the stack's events and "
         f"leave out what cannot go back: aws cloudformation continue-update-rollback --stack-name {stack} --role-arn {role_arn} "

@@ -59,7 +59,7 @@ class Sample:
 
     @property
     def variance(self) -> float:
-        """Of :attr:`rate`; 1/4 x 1/2 at most, without an answer."""
+        """The variance of :attr:`rate`. It is largest without an answer: 1/4 x 1/2."""
         pair, weight = self.heaviest**2, self.weight + 2 * self.heaviest
         rate = (self.agreeing + self.heaviest) / weight
         return ((self.agreeing_squares + pair) * (1 - 2 * rate) + rate**2 * (self.squares + 2 * pair)) / weight**2
@@ -90,5 +90,5 @@ def loss(champion: Sample, challenger: Sample) -> float:
 
 
 def standard_error(champion: Sample, challenger: Sample) -> float:
-    """Of the loss; the two samples are of different texts, so independent."""
+    """The standard error of the loss. The two samples have different texts, so they are independent."""
     return math.sqrt(champion.variance + challenger.variance)

@@ -115,10 +115,10 @@ def key_examples_gate(examples: KeyExamples, limit: float, names: Mapping[str, s
 
 
 def not_inferior(difference: SliceScore, most: float) -> GateResult:
-    """Non-inferiority: not that no loss was seen, but that one of ``most`` or more is ruled out (by a 95 % interval, so with 97.5 %).
+    """Non-inferiority: the candidate passes when its 95 % interval excludes a loss of more than ``most``. That is 97.5 % sure (one-sided).
 
-    The interval is paired, since both models saw the same texts. The number of groups that would do follows from its width, which falls
-    with the square root of their number.
+    It does not pass merely because no loss was seen. The interval is paired, since both models saw the same texts. Its width falls with
+    the square root of the number of groups; the reason says how many groups would be enough.
     """
     value, low, high = difference.macro_f1.value, difference.macro_f1.low, difference.macro_f1.high
     seen = f"the difference is {value:+.3f} ({low:+.3f} to {high:+.3f})"
