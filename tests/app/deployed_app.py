@@ -28,11 +28,11 @@ def name_labels(client: Callable[[str], Any], settings: Settings = DEV, names: M
     Args:
         names: label -> what people see of it.
     """
-    names = Names(settings, ACCOUNT)
-    bucket = names.bucket("data")
+    ours = Names(settings, ACCOUNT)
+    bucket = ours.bucket("data")
     manifest = Manifest("0" * 16, None, LABELS, {}, {}, {}, {"train/data.jsonl": "0" * 64}, label_names=names or {})
     client("s3").put_object(Bucket=bucket, Key="datasets/labels/manifest.json", Body=manifest.to_json().encode())
-    parameter = names.parameter("dataset")
+    parameter = ours.parameter("dataset")
     client("ssm").put_parameter(Name=parameter, Value=f"s3://{bucket}/datasets/labels", Type="String", Overwrite=True)
 
 
