@@ -15,13 +15,15 @@ from collections.abc import Iterable, Mapping
 LONGEST_ID, LONGEST_NAME = 31, 100
 FEWEST_LABELS, MOST_LABELS = 2, 200
 MOST_LISTED = 10
+CANNOT_TELL = "cannot-tell"
+"""The answer of a person who cannot tell which label is right. No label has this id: it counts as an answer without a label."""
 ID_FORM = f"a lower-case letter, then up to {LONGEST_ID - 1} lower-case letters, digits, hyphens or underscores"
 ID = re.compile(rf"[a-z][a-z0-9_-]{{0,{LONGEST_ID - 1}}}")
 _DIGEST = 8
 
 
 def is_label_id(value: str) -> bool:
-    return ID.fullmatch(value) is not None
+    return value != CANNOT_TELL and ID.fullmatch(value) is not None
 
 
 def label_ids(names: Iterable[str]) -> dict[str, str]:
@@ -29,7 +31,8 @@ def label_ids(names: Iterable[str]) -> dict[str, str]:
 
     A name that is an id keeps itself. Others are spelled in lower-case ASCII: ``Sci/Tech`` is ``sci-tech``, ``5 stars`` is
     ``label-5-stars``, ``-1`` is ``minus-1``. Where two names would have one id, and where nothing of a name is left (other scripts), a
-    digest of the name is added. So an id depends on its name and on the names that collide with it, never on their order.
+    digest of the name is added, and so it is to :data:`CANNOT_TELL`. So an id depends on its name and on the names that collide with
+    it, never on their order.
     """
     different = list(dict.fromkeys(names))
     wanted: dict[str, set[str]] = defaultdict(set)
@@ -38,8 +41,8 @@ def label_ids(names: Iterable[str]) -> dict[str, str]:
     result = {}
     for name in different:
         spelled = _spelled(name)
-        alone = len(wanted[spelled]) == 1 and spelled != "label"
-        result[name] = spelled if name == spelled or alone else _with_digest(spelled, name)
+        alone = len(wanted[spelled]) == 1 and spelled not in ("label", CANNOT_TELL)
+        result[name] = spelled if is_label_id(name) or alone else _with_digest(spelled, name)
     return result
 
 

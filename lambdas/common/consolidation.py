@@ -1,7 +1,8 @@
 """Several people's answers to one question become one label, or none, with the reason.
 
-The same rule serves A2I reviews and Ground Truth jobs. Agreement is the share of the usable answers that the
-winning label got; it is recorded with every label, so that a reader may weigh a 2 : 1 differently from a 3 : 0.
+The same rule serves A2I reviews and Ground Truth jobs. Agreement is the share of the usable answers, and of those that
+say *cannot tell*, that the winning label got. It is recorded with every label, so that a reader may weigh a 2 : 1
+differently from a 3 : 0.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from contracts.labels import listed
+from contracts.labels import CANNOT_TELL, listed
 from lambdas.common.review import Consolidated, HumanAnswer
 
 
@@ -25,6 +26,8 @@ class Consolidation(Protocol):
 class Plurality:
     """The label with the most votes wins; a tie for the first place, or no usable answer, is undecided.
 
+    *Cannot tell* is an answer without a label. Where as many people say it as chose the first label, the text is undecided, too.
+
     Args:
         labels: the labels that may be chosen; any other answer is unusable and never counts.
     """
@@ -33,14 +36,19 @@ class Plurality:
 
     def consolidate(self, answers: Sequence[HumanAnswer]) -> Consolidated:
         """One label, or none. ``votes`` has only labels that were chosen; ``agreement`` is in (0, 1], or 0.0 with no usable answer."""
-        counted = Counter(answer.label for answer in answers if answer.label in self.labels)
+        counted = Counter(answer.label for answer in answers)
         votes = {label: counted[label] for label in self.labels if counted[label]}
-        usable = sum(votes.values())
-        if not usable:
+        unclear = counted[CANNOT_TELL]
+        usable = sum(votes.values()) + unclear
+        if not votes and unclear:
+            return Consolidated(None, {}, 0.0, f"undecided: {unclear} of {len(answers)} people cannot tell, and nobody chose a label")
+        if not votes:
             return Consolidated(None, {}, 0.0, f"undecided: none of {len(answers)} answers is one of {listed(self.labels)}")
         most = max(votes.values())
         winners = [label for label, count in votes.items() if count == most]
         agreement = most / usable
+        if unclear >= most:
+            return Consolidated(None, votes, agreement, f"undecided: {unclear} of {usable} people cannot tell, {most} chose {winners[0]}")
         if len(winners) > 1:
             return Consolidated(None, votes, agreement, f"undecided: tie between {' and '.join(winners)}, {most} of {usable} votes each")
         return Consolidated(winners[0], votes, agreement, f"plurality: {most} of {usable} votes")

@@ -11,6 +11,23 @@ from stacks.settings.fields import Section, Share
 from stacks.settings.limits import TaskSeconds
 from stacks.settings.workforce import WorkforceSettings
 
+FEWEST_TO_DIFFER = 3
+"""Two people who differ, and one who decides."""
+AnswerRule = Literal["fixed", "two_then_third"]
+
+
+class AnswersSettings(Section):
+    """How many people answer one text."""
+
+    rule: AnswerRule | None = Field(
+        default=None,
+        description=(
+            "`fixed`: `review.workers_per_task` people answer each text. `two_then_third`: two people answer, and one more is asked "
+            "while they differ, up to `review.workers_per_task`. `null`: `two_then_third` where the backend can ask one person at a "
+            "time, else `fixed`. Amazon A2I cannot."
+        ),
+    )
+
 
 class ReviewSettings(Section):
     """What is sent to people, and how they are asked. With ``backend: none`` nobody is asked, and there is no review stack."""
@@ -41,7 +58,10 @@ class ReviewSettings(Section):
         default=0.02,
         description="Share of the confident answers that people review at random. With 0 a rollout cannot judge agreement with people.",
     )
-    workers_per_task: int = Field(default=3, ge=1, le=3, description="Number of people who answer each text.")
+    workers_per_task: int = Field(
+        default=3, ge=1, le=3, description="Number of people who answer each text, or the most of them (`review.answers`)."
+    )
+    answers: AnswersSettings = AnswersSettings()
     task_time_limit_seconds: TaskSeconds = Field(default=3_600, description="Seconds that a person has for a task after opening it.")
     task_availability_seconds: int = Field(
         default=86_400 * 3,
@@ -56,6 +76,22 @@ class ReviewSettings(Section):
             raise ValueError(
                 f"task_time_limit_seconds {self.task_time_limit_seconds} must be at most task_availability_seconds "
                 f"{self.task_availability_seconds}: a task would be gone before its worker's time is up"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rule_can_be_kept(self) -> ReviewSettings:
+        if self.answers.rule != "two_then_third":
+            return self
+        if self.backend == "a2i":
+            raise ValueError(
+                "review.answers.rule 'two_then_third' asks one more person after two have answered, and Amazon A2I asks a fixed number: "
+                "leave review.answers out, or use a backend that asks one person at a time"
+            )
+        if self.workers_per_task < FEWEST_TO_DIFFER:
+            raise ValueError(
+                f"review.answers.rule 'two_then_third' may ask a third person, and review.workers_per_task is {self.workers_per_task}: "
+                f"set review.workers_per_task to {FEWEST_TO_DIFFER}, or use review.answers.rule 'fixed'"
             )
         return self
 
@@ -84,6 +120,13 @@ class ReviewSettings(Section):
                 "review.backend 'a2i'"
             )
         return self
+
+    @property
+    def answer_rule(self) -> AnswerRule:
+        """The rule of ``lambdas/common/answers_wanted.py`` that holds; ``fixed`` for fewer people than could differ and decide."""
+        if self.backend in ("a2i", "none") or self.workers_per_task < FEWEST_TO_DIFFER:
+            return "fixed"
+        return self.answers.rule or "two_then_third"
 
     @property
     def asks_people(self) -> bool:

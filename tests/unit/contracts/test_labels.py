@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.labels import is_label_id, label_ids, name_of
+from contracts.labels import CANNOT_TELL, is_label_id, label_ids, name_of
 
 
 def test_names_that_are_ids_keep_themselves() -> None:
@@ -33,3 +33,11 @@ def test_every_name_has_an_id_of_its_own(names: list[str]) -> None:
 
 def test_a_label_without_a_name_is_its_own() -> None:
     assert (name_of("a", {"a": "Sci/Tech"}), name_of("b", {"a": "Sci/Tech"})) == ("Sci/Tech", "b")
+
+
+def test_no_label_has_the_id_of_the_answer_cannot_tell() -> None:
+    ids = label_ids(["Cannot tell", "cannot-tell", "can"])
+    assert not is_label_id(CANNOT_TELL)
+    assert CANNOT_TELL not in ids.values()
+    assert len(set(ids.values())) == len(ids)
+    assert label_ids(["cannot-tell"])["cannot-tell"] == ids["cannot-tell"]

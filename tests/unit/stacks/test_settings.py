@@ -52,6 +52,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"name": "a" * 16}, "name", "a" * 16, "pattern"),
     ({"alert_email": "nobody"}, "alert_email", "nobody", "pattern"),
     ({"dataset": {"labels": ["Positive", "b"]}}, "dataset.labels.0", "Positive", "pattern"),
+    ({"dataset": {"labels": ["a", "cannot-tell"]}}, "dataset.labels.1", "cannot-tell", "name the label differently"),
     ({"dataset": {"labels": ["a"]}}, "dataset.labels", "a", "at least 2 items"),
     ({"dataset": {"uri": "/data"}}, "dataset.uri", "/data", "s3://"),
     ({"dataset": {"max_text_chars": 90_001}}, "dataset.max_text_chars", "90001", "less than or equal to 90000"),
@@ -210,6 +211,10 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"review": {"workforce": {"workteam_arn": "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/t"}}},
         ["review.workforce:", "not allowed with mode 'create'"],
+    ),
+    (
+        {"review": {"answers": {"rule": "two_then_third"}}},
+        ["review:", "review.answers.rule 'two_then_third'", "Amazon A2I asks a fixed number", "leave review.answers out"],
     ),
     (
         {"review": {"task_time_limit_seconds": 7_200, "task_availability_seconds": 3_600}},

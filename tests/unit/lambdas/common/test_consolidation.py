@@ -30,6 +30,10 @@ def answers(*labels: str | None) -> list[HumanAnswer]:
         ((None, None), None, {}, 0.0, "none of 2 answers"),
         (("sarcastic", "sarcastic", "positive"), "positive", {"positive": 1}, 1.0, "plurality: 1 of 1"),
         ((), None, {}, 0.0, "none of 0 answers"),
+        (("positive", "positive", "cannot-tell"), "positive", {"positive": 2}, 2 / 3, "plurality: 2 of 3 votes"),
+        (("positive", "cannot-tell", "cannot-tell"), None, {"positive": 1}, 1 / 3, "2 of 3 people cannot tell"),
+        (("positive", "cannot-tell"), None, {"positive": 1}, 0.5, "1 of 2 people cannot tell"),
+        (("cannot-tell", "cannot-tell"), None, {}, 0.0, "2 of 2 people cannot tell, and nobody chose a label"),
     ],
 )  # fmt: skip
 def test_plurality(given_labels: tuple[str | None, ...], label: str | None, votes: dict[str, int], agreement: float, reason: str) -> None:
