@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -17,6 +17,8 @@ class Worker:
 
     worker_id: str
     identity: Mapping[str, str]
+    name: str = field(default="", compare=False)
+    """For their lead to read; in no file."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Answer:
     content: Mapping[str, Any]
     accepted_at: float
     submitted_at: float
+    suggestion: Mapping[str, str] | None = None
+    """What the page showed as the model's suggestion (classifier's name -> category); empty: nothing was. None where none is ever shown."""
 
 
 def timestamp(epoch_seconds: float) -> str:
@@ -35,7 +39,8 @@ def timestamp(epoch_seconds: float) -> str:
 
 
 def answer_document(answer: Answer) -> dict[str, Any]:
-    """One entry of ``humanAnswers`` (A2I) or ``answers`` (Ground Truth)."""
+    """One entry of ``humanAnswers`` (A2I) or ``answers`` (Ground Truth); ``suggestion``, which they do not have, is ours."""
+    shown = {} if answer.suggestion is None else {"suggestion": dict(answer.suggestion)}
     return {
         "acceptanceTime": timestamp(answer.accepted_at),
         "answerContent": dict(answer.content),
@@ -43,4 +48,5 @@ def answer_document(answer: Answer) -> dict[str, Any]:
         "timeSpentInSeconds": round(answer.submitted_at - answer.accepted_at, 3),
         "workerId": answer.worker.worker_id,
         "workerMetadata": {"identityData": dict(answer.worker.identity)},
+        **shown,
     }

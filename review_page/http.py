@@ -33,7 +33,7 @@ class PageRequest:
     def json(self) -> Any:
         """Raises PageError (400) when the body is no JSON object."""
         try:
-            value = json.loads(self.body or b"{}")
+            value = json.loads(self.body or b"{}", parse_constant=_no_number)
         except (ValueError, RecursionError):
             raise PageError(400, "The body is not JSON.") from None
         if not isinstance(value, dict):
@@ -62,6 +62,11 @@ class PageResponse:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def _no_number(constant: str) -> None:
+    """NaN and Infinity are numbers to Python alone."""
+    raise ValueError(f"{constant} is not JSON")
 
 
 def is_secret(given: str | None, secret: str) -> bool:

@@ -1,19 +1,31 @@
-"""The worker's routes: one task at a time, answer or skip.
+"""The worker's routes: one task at a time; answer, skip, undo or flag.
 
-=== ================================== =====================================================================
+==== ================================= =====================================================================================
 GET  ``/worker``                       the page around the tasks; without a session, what :class:`SignIn` asks for
-POST ``/worker/sign-out``              form
-GET  ``/worker/next``                  JSON: the worker's task (or none) and what is left; ``?skipped=1`` offers skipped ones
+POST ``/worker/sign-out``              form; what the worker holds goes back to the others
+GET  ``/worker/next``                  JSON: the state (below); ``?skipped=1`` offers skipped tasks
+GET  ``/worker/ahead``                 JSON ``{"task"}``: the task after the one in work, leased too; null without one
 GET  ``/worker/tasks/<id>``            the task's rendered template, for a sandboxed frame
-POST ``/worker/answers``               JSON ``{"task", "answer"}``; ``/worker/skips`` JSON ``{"task"}``; both with the CSRF token
+POST ``/worker/answers``               JSON ``{"task", "answer"}``; the same again is accepted again, another answer is refused
+POST ``/worker/skips``                 JSON ``{"task", "reason", "note"?}``; the reasons are those of :class:`SkipReason`
+POST ``/worker/undos``                 JSON ``{"task"}``: takes one of the last ten answers back
+POST ``/worker/flags``                 JSON ``{"task", "note"}``: shows the task to the lead
 GET  ``/worker/assets/<name>``         scripts and styles
-=== ================================== =====================================================================
+==== ================================= =====================================================================================
+
+What is posted as JSON needs the CSRF token in the header ``X-CSRF-Token``, and is answered with the state, but for flags (``{}``)::
+
+    {"task": {"id", "title", "description", "seconds_left", "earlier", "suggestion"} | null, "waiting", "skipped",
+     "answered", "seconds_per_answer" | null, "recent": [{"id", "title", "submitted_at", "fixed"}, ...]}
+
+``answered`` and ``seconds_per_answer`` are about the answers since ``?since=<epoch seconds>``, the browser's midnight.
 """
 
 from __future__ import annotations
 
 import html
 import re
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,15 +33,18 @@ from string import Template
 from typing import Any
 
 from review_page.http import PageError, PageRequest, PageResponse, asset_response, at_origin, html_response, is_secret, json_response
-from review_page.questions import TemplateError, check_answer
+from review_page.questions import TemplateError
 from review_page.sessions import Session, SignIn
-from review_page.tasks import NO_LONGER_YOURS, Task, TaskRefused, TaskStore
+from review_page.tasks import MOST_NOTE_CHARACTERS, NO_LONGER_YOURS, Lease, SkipReason, Task, TaskRefused, TaskStore
 
 ASSETS = Path(__file__).parent / "assets"
 CONTENT_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 HOSTED_ELEMENTS = "https://assets.crowd.aws/crowd-html-elements.js"
 LOCAL_ELEMENTS = "/worker/assets/crowd-elements.js"
 """Stands in for the hosted script, which is not published as a package and cannot be had offline."""
+
+
+_DAY = 86_400.0
 
 
 class ReviewPage:
@@ -45,8 +60,11 @@ class ReviewPage:
             ("GET", "/worker", self._shell),
             ("POST", "/worker/sign-out", self._sign_out),
             ("GET", "/worker/next", self._next_task),
+            ("GET", "/worker/ahead", self._ahead),
             ("POST", "/worker/answers", self._answer),
             ("POST", "/worker/skips", self._skip),
+            ("POST", "/worker/undos", self._undo),
+            ("POST", "/worker/flags", self._flag),
             ("GET", "/worker/tasks/([0-9a-f]{32})", self._task_frame),
         )
 
@@ -89,48 +107,83 @@ class ReviewPage:
 
     def _sign_out(self, request: PageRequest, session: Session) -> PageResponse:
         _check_csrf(session, request.form().get("csrf"))
+        self._store.give_back(session.worker)
         return self._sign_in.end(request)
 
     def _next_task(self, request: PageRequest, session: Session) -> PageResponse:
-        return json_response(self._next(session, with_skipped=request.query.get("skipped") == "1"))
+        return self._state(request, session, with_skipped=request.query.get("skipped") == "1")
 
-    def _next(self, session: Session, *, with_skipped: bool = False) -> dict[str, Any]:
-        teams = session.teams()
-        task = self._store.next_for(session.worker, teams, with_skipped=with_skipped)
-        left = self._store.workload(session.worker, teams)
-        return {
-            "task": {"id": task.task_id, "title": task.title, "description": task.description} if task else None,
-            "waiting": left.waiting,
-            "skipped": left.skipped,
-            "answered": session.answered,
-        }
+    def _state(self, request: PageRequest, session: Session, *, with_skipped: bool = False) -> PageResponse:
+        worker, teams = session.worker, session.teams()
+        lease = self._store.next_for(worker, teams, with_skipped=with_skipped)
+        left, progress = self._store.workload(worker, teams), self._store.progress(worker, _since(request))
+        recent = self._store.recent(worker, teams)
+        return json_response(
+            {
+                "task": _shown(lease),
+                "waiting": left.waiting,
+                "skipped": left.skipped,
+                "answered": progress.answered,
+                "seconds_per_answer": progress.seconds_per_answer,
+                "recent": [{"id": one.task_id, "title": one.title, "submitted_at": one.submitted_at, "fixed": one.fixed} for one in recent],
+            }
+        )
 
-    def _held(self, task_id: str, session: Session, *, refusal: int) -> Task:
-        """Raises PageError, with the status ``refusal``: the worker does not hold the task."""
-        task = self._store.held(task_id, session.worker, session.teams())
-        if task is None:
-            raise PageError(refusal, NO_LONGER_YOURS)
-        return task
+    def _ahead(self, _request: PageRequest, session: Session) -> PageResponse:
+        return json_response({"task": _shown(self._store.ahead_for(session.worker, session.teams()))})
 
     def _answer(self, request: PageRequest, session: Session) -> PageResponse:
         task_id, body = _posted_task(request, session)
-        task = self._held(task_id, session, refusal=409)
+        task = self._store.held(task_id, session.worker, session.teams())
         try:
-            self._store.submit(task_id, session.worker, check_answer(task.classifiers, body.get("answer")))
+            if task is not None:
+                self._store.submit(task_id, session.worker, task.questions.check(body.get("answer")))
+            elif not self._is_stored(task_id, session, body.get("answer")):
+                raise PageError(409, NO_LONGER_YOURS)
         except TemplateError as error:
             raise PageError(400, str(error)) from None
         except TaskRefused as error:
-            raise PageError(409, str(error)) from None
-        session.count_answer()
-        return json_response(self._next(session))
+            # The same request may have come twice at once.
+            if not self._is_stored(task_id, session, body.get("answer")):
+                raise PageError(409, str(error)) from None
+        return self._state(request, session)
+
+    def _is_stored(self, task_id: str, session: Session, content: Any) -> bool:
+        """Whether this is the worker's answer to the task already: the browser repeats what it has heard nothing of."""
+        return any(one.task_id == task_id and one.content == content for one in self._store.recent(session.worker, session.teams()))
 
     def _skip(self, request: PageRequest, session: Session) -> PageResponse:
+        task_id, body = _posted_task(request, session)
+        try:
+            reason = SkipReason(str(body.get("reason")))
+        except ValueError:
+            raise PageError(400, f"reason must be one of {', '.join(SkipReason)}.") from None
+        self._store.skip(task_id, session.worker, reason, _note(body))
+        return self._state(request, session)
+
+    def _undo(self, request: PageRequest, session: Session) -> PageResponse:
         task_id, _ = _posted_task(request, session)
-        self._store.skip(task_id, session.worker)
-        return json_response(self._next(session))
+        try:
+            self._store.undo(task_id, session.worker, session.teams())
+        except TaskRefused as error:
+            raise PageError(409, str(error)) from None
+        return self._state(request, session)
+
+    def _flag(self, request: PageRequest, session: Session) -> PageResponse:
+        task_id, body = _posted_task(request, session)
+        note = _note(body)
+        if not note:
+            raise PageError(400, "Say what your lead should look at.")
+        try:
+            self._store.flag(task_id, session.worker, note)
+        except TaskRefused as error:
+            raise PageError(409, str(error)) from None
+        return json_response({})
 
     def _task_frame(self, _request: PageRequest, session: Session, task_id: str) -> PageResponse:
-        task = self._held(task_id, session, refusal=404)
+        task = self._store.held(task_id, session.worker, session.teams())
+        if task is None:
+            raise PageError(404, NO_LONGER_YOURS)
         try:
             content = task.render()
         except TemplateError as error:
@@ -154,6 +207,36 @@ def _asset(name: str) -> PageResponse:
 def _check_csrf(session: Session, token: str | None) -> None:
     if not is_secret(token, session.csrf):
         raise PageError(403, "The page is out of date. Please load it again.")
+
+
+def _shown(lease: Lease | None) -> dict[str, Any] | None:
+    if lease is None:
+        return None
+    return {
+        "id": lease.task.task_id,
+        "title": lease.task.title,
+        "description": lease.task.description,
+        "seconds_left": max(lease.seconds_left, 0.0),
+        "earlier": lease.earlier,
+        "suggestion": dict(lease.suggestion),
+    }
+
+
+def _since(request: PageRequest) -> float:
+    """From when on answers count: the browser's midnight, or that of UTC; never more than 36 hours ago."""
+    now = time.time()
+    try:
+        asked = float(request.query.get("since", ""))
+    except ValueError:
+        asked = now - now % _DAY
+    return asked if now - 1.5 * _DAY <= asked <= now else now - now % _DAY
+
+
+def _note(body: dict[str, Any]) -> str:
+    note = body.get("note", "")
+    if not isinstance(note, str) or len(note) > MOST_NOTE_CHARACTERS:
+        raise PageError(400, f"A note is a text of at most {MOST_NOTE_CHARACTERS} characters.")
+    return note.encode(errors="replace").decode().strip()
 
 
 def _posted_task(request: PageRequest, session: Session) -> tuple[str, dict[str, Any]]:

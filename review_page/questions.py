@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
+CANNOT_TELL = "cannot-tell"
+"""The category of who has read the text and cannot tell. A task offers it by listing it last among its categories; no label has this id."""
 _NAMED = 10
 """So many categories are named in a refusal."""
 
@@ -60,6 +62,22 @@ def classifiers(html: str) -> list[Classifier]:
             raise TemplateError(f"crowd-classifier {name!r}: categories must be a list of strings, not {raw[:80]!r}")
         result.append(Classifier(name, tuple(categories)))
     return result
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What one rendered template asks for."""
+
+    classifiers: tuple[Classifier, ...]
+
+    def check(self, content: Any) -> dict[str, Any]:
+        """The answer content as it is stored. Raises TemplateError: it does not fit."""
+        return check_answer(self.classifiers, content)
+
+
+def questions(html: str) -> Questions:
+    """The questions of a rendered template. Raises TemplateError."""
+    return Questions(tuple(classifiers(html)))
 
 
 def check_answer(wanted: Sequence[Classifier], content: Any) -> dict[str, Any]:

@@ -23,15 +23,11 @@ class Session(Protocol):
     def csrf(self) -> str:
         """The secret that the session's own pages send along with whatever they change."""
 
-    @property
-    def answered(self) -> int:
-        """Tasks answered since the worker signed in."""
-
     def teams(self) -> Collection[str]:
         """Ids of the teams that the worker is a member of now: a team made after the sign-in is among them."""
 
-    def count_answer(self) -> None:
-        """One more task is answered."""
+    def leads(self) -> Collection[str]:
+        """Ids of the teams that the person leads now; empty for everybody else. Only with one of them there is a lead's page."""
 
 
 class SignIn(Protocol):
@@ -47,4 +43,4 @@ class SignIn(Protocol):
         """What somebody who is not signed in gets at the page's address: a form, or a redirect to one."""
 
     def end(self, request: PageRequest) -> PageResponse:
-        """End the session behind the request, and go back to the page's address."""
+        """End the session behind the request, and go back to the page's address. The page has given back what the worker held."""

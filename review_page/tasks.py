@@ -1,21 +1,46 @@
-"""Tasks as the page shows them, and the store that the page takes them from."""
+"""Tasks as the page shows them, and where it takes them from: :class:`TaskStore` for workers, :class:`Lead` for their leads."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from review_page.answers import Worker
-from review_page.questions import Classifier
+from review_page.questions import Questions
+
+MOST_RECENT = 10
+"""So many of a worker's last answers are shown, and can be undone."""
+MOST_NOTE_CHARACTERS = 500
+"""Of what a worker or a lead writes about a task. The page refuses longer notes; a store never sees one."""
+MOST_LISTED = 200
+"""So many rows a list of the lead's page has at most."""
+NO_LONGER_YOURS = "This task is no longer yours: its time was up, it was stopped, or you have answered it."
+ENDED = "This task has ended: its answers are in use, and your answer cannot be taken back."
+NOT_ANSWERED = "You have not answered this task, or more than ten answers have come since."
 
 
 class TaskRefused(Exception):
-    """The worker may not take or answer the task (any more); the text says why, for the worker to read."""
+    """The worker may not do this with the task (any more); the text says why, for the worker to read."""
 
 
-NO_LONGER_YOURS = "This task is no longer yours: its time was up, it was stopped, or you have answered it."
+class SkipReason(StrEnum):
+    """Why a worker gives a task back. Stores count them by these values."""
+
+    UNCLEAR = "unclear"
+    """The worker does not understand the text or the question."""
+    LANGUAGE = "language"
+    """The worker does not read the text's language."""
+    EXPERTISE = "expertise"
+    """The text needs knowledge that the worker does not have."""
+    CONTENT = "content"
+    """The worker does not want to read this text."""
+    BROKEN = "broken"
+    """The task is shown wrongly, or its text is missing."""
+    OTHER = "other"
+    """None of these: see the note, which may be empty."""
 
 
 @dataclass(kw_only=True)
@@ -24,12 +49,27 @@ class Task:
 
     title: str
     description: str
-    classifiers: Sequence[Classifier]
+    questions: Questions
     """What an answer must hold."""
     render: Callable[[], str]
     """The task's HTML, made when a worker opens it (pre-signed URLs in it must be fresh). Raises TemplateError."""
     task_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """32 hexadecimal digits."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A task in one worker's hands."""
+
+    task: Task
+    seconds_left: float
+    """Until it is given to others, in real seconds."""
+    earlier: Mapping[str, Any] | None = None
+    """The answer that the worker has taken back with ``undo``: the page shows it again."""
+    suggestion: Mapping[str, str] = field(default_factory=dict)
+    """Classifier's name -> category that the page shows as the model's suggestion; empty: none. The store draws for which leases there is
+    one (so that anchoring can be measured), says the same each time for the same worker and task, and writes down with the answer whether
+    it was shown."""
 
 
 @dataclass(frozen=True)
@@ -40,31 +80,170 @@ class Workload:
     skipped: int
 
 
+@dataclass(frozen=True)
+class Answered:
+    """One answer that a worker has submitted."""
+
+    task_id: str
+    title: str
+    content: Mapping[str, Any]
+    submitted_at: float
+    """Epoch seconds."""
+    fixed: str = ""
+    """Why it cannot be undone (any more), for the worker to read; empty: it can."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A worker's own pace."""
+
+    answered: int
+    seconds_per_answer: float | None
+    """Mean time from the lease's start to the answer; None without an answer."""
+
+
 class TaskStore(Protocol):
     """Tasks that wait for workers. ``teams`` are the ids of the teams that the worker is a member of now.
 
-    A worker holds at most one task at a time, until its time is up. Every method may be called by several workers at once.
+    A worker holds at most two tasks at a time, until their time is up: one in work, and one ahead of it, which the page loads meanwhile.
+    Every method may be called by several workers at once, and by one worker in several windows.
     """
 
-    def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Task | None:
-        """Give the worker the task that they hold, else lease them the oldest one that is open to them; None if there is none.
+    def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
+        """The task in work: the one that the worker has in work, else the one ahead, else the oldest one that is open to them.
+
+        A task that comes from ahead into work begins its full time now. None: there is no task.
 
         Args:
             with_skipped: also offer what this worker has skipped.
         """
 
+    def ahead_for(self, worker: Worker, teams: Collection[str]) -> Lease | None:
+        """The task ahead: the one that they hold ahead, else lease them the oldest open one. None: there is none, or none in work."""
+
     def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> Task | None:
-        """The task if the worker holds it, for one of the teams. Who is not in the task's team any more gives it back."""
+        """The task if the worker holds it (in work or ahead), for one of the teams. Who is not in its team any more gives it back."""
 
     def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
-        """Store the worker's answer, which fits the task's classifiers, and end the lease.
+        """Store the worker's answer, which fits the task's questions, and end the lease.
+
+        Once. When the answer got lost on its way back, the browser sends the task and its answer again. The page then finds both among
+        :meth:`recent`, and accepts them without calling this method; another answer is refused.
 
         Raises:
             TaskRefused: the worker does not hold the task.
         """
 
-    def skip(self, task_id: str, worker: Worker) -> None:
-        """Give the task back: others see it as before, this worker only when they ask for skipped tasks. Nothing if they do not hold it."""
+    def skip(self, task_id: str, worker: Worker, reason: SkipReason, note: str = "") -> None:
+        """Give the task back: others see it as before, this worker only when they ask for skipped tasks. Nothing if they do not hold it.
+
+        The skip is counted with the task, by reason, for the lead.
+        """
+
+    def undo(self, task_id: str, worker: Worker, teams: Collection[str]) -> Lease:
+        """Take one of the last ten answers back: it is gone from the task, which the worker has in work again, with ``earlier``.
+
+        What they had in work is then ahead; what they had ahead goes back to the others, without a skip.
+
+        Raises:
+            TaskRefused: the task has ended, is not among the last ten, or is of another team.
+        """
+
+    def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
+        """The worker's last ten answers, the newest first. Also of tasks that have ended."""
+
+    def flag(self, task_id: str, worker: Worker, note: str) -> None:
+        """Show the task to the lead, with the worker's note. The worker keeps it.
+
+        Raises:
+            TaskRefused: the worker neither holds it nor has it among their last ten answers.
+        """
+
+    def give_back(self, worker: Worker) -> None:
+        """Whatever the worker holds is offered to others again, without a skip: they sign out, or are no worker any more."""
 
     def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
-        """How much is left for the worker; a task that they hold counts as waiting."""
+        """How much is left for the worker; tasks that they hold count as waiting."""
+
+    def progress(self, worker: Worker, since: float) -> Progress:
+        """The worker's answers since a time in epoch seconds (the page's midnight, at most 36 hours ago). Undone ones do not count."""
+
+
+@dataclass(frozen=True)
+class QueuedTask:
+    """An open task as its lead sees it; times in real seconds."""
+
+    task_id: str
+    title: str
+    age: float
+    answers: int
+    wanted: int
+    holders: Sequence[tuple[str, float]]
+    """Who holds it, by name, and for how long still."""
+    skips: Mapping[SkipReason, int]
+
+
+@dataclass(frozen=True)
+class Person:
+    """One worker's work as their lead sees it."""
+
+    name: str
+    answered: int
+    seconds_per_answer: float | None
+    agreed: int
+    compared: int
+    """Of ``compared`` answers, to tasks that others have answered too, ``agreed`` are what most have answered."""
+    cannot_tell: int
+    skipped: int
+    gold_right: int = 0
+    gold_answered: int = 0
+    """Of ``gold_answered`` answers to tasks whose answer is known, ``gold_right`` are right."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A flag of a worker, or a dispute that the lead has opened."""
+
+    remark_id: str
+    task_id: str
+    title: str
+    by: str
+    """Whose it is, by name."""
+    note: str
+    made_at: float
+    """Epoch seconds."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everything on the lead's page. Lists have at most MOST_LISTED rows."""
+
+    open: int
+    """Tasks that have not ended."""
+    queue: Sequence[QueuedTask]
+    """The oldest first."""
+    people: Sequence[Person]
+    flags: Sequence[Remark]
+    disputes: Sequence[Remark]
+    """Of both those that are not closed, the newest first."""
+
+
+class Lead(Protocol):
+    """What who leads a team sees and does. ``teams`` are the ids of the teams that the person leads now; of others they learn nothing."""
+
+    def overview(self, teams: Collection[str]) -> Overview: ...
+
+    def release(self, task_id: str, teams: Collection[str]) -> None:
+        """Take the task from whoever holds it, without a skip. Raises TaskRefused: it is over, or of another team."""
+
+    def dispute(self, task_id: str, teams: Collection[str], lead: Worker, note: str) -> None:
+        """Say that the answers to a task must be looked at again. Open tasks, and ended ones that have a flag or are in a list.
+
+        What follows is the store's: the hosted one adjudicates, A2I (whose number of answers is fixed) keeps the note.
+
+        Raises:
+            TaskRefused: the task is unknown, or of another team.
+        """
+
+    def close(self, remark_id: str, teams: Collection[str]) -> None:
+        """A flag or dispute is settled. Raises TaskRefused: it is unknown, closed, or of another team."""

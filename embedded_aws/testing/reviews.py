@@ -232,7 +232,7 @@ class Portal:
             if task is not None and text in self.fetch(f"/worker/tasks/{task['id']}")[2]:
                 return str(task["id"])
             if task is not None:
-                self.post("/worker/skips", {"task": task["id"]})
+                self.post("/worker/skips", {"task": task["id"], "reason": "other"})
             return None
 
         return str(wait_for(offered, f"a task about {text!r}"))

@@ -246,7 +246,7 @@ def test_a_skipped_task_is_not_lost(review: Review) -> None:
     review.ask(review.flow("skips", WorkteamArn=team_arn(review, "skippers")), "skipped", "text")
     task = portal.take()
 
-    _, state = portal.post("/worker/skips", {"task": task})
+    _, state = portal.post("/worker/skips", {"task": task, "reason": "unclear"})
     assert (state["task"], state["waiting"], state["skipped"]) == (None, 0, 1)
 
     assert portal.next(skipped=True)["task"]["id"] == task

@@ -41,7 +41,7 @@ class PasswordSignIn:
         session = sign_in.session_of(request.cookie(SESSION_COOKIE))
         if session is None or sign_in.is_still_a_worker(session):
             return session
-        QUEUE.give_back_all(session.worker)
+        QUEUE.give_back(session.worker)
         return None
 
     def ask(self) -> PageResponse:

@@ -32,6 +32,8 @@ from embedded_aws.worker_page.challenges import CHALLENGES, Challenge, Challenge
 from review_page.answers import Worker
 
 SESSION_SECONDS = 8 * 3_600
+LEADS = "leads"
+"""The user pool's group of those who lead their teams."""
 _WRONG = ("NotAuthorizedException", "UserNotFoundException", "CodeMismatchException", "ExpiredCodeException")
 WRONG_PASSWORD = "The user name or the password is wrong."  # noqa: S105  (a message)
 
@@ -47,15 +49,15 @@ class Session:
     """Those at the last look: :func:`is_still_a_worker` renews them."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    answered: int = 0
     expires_at: float = field(default_factory=lambda: time.monotonic() + clock.for_people(SESSION_SECONDS))
 
     def teams(self) -> set[str]:
         """ARNs of the work teams."""
         return {team["WorkteamArn"] for team in teams_of(self.user_pool, self.groups)}
 
-    def count_answer(self) -> None:
-        self.answered += 1
+    def leads(self) -> set[str]:
+        """Who is also in the group ``leads`` leads the teams that they are in."""
+        return self.teams() if LEADS in self.groups else set()
 
 
 _sessions: dict[str, Session] = {}
@@ -189,9 +191,10 @@ def _start_session(pool: _Pool, username: str, response: dict[str, Any]) -> Sess
     if not teams_of(pool.user_pool, groups):
         raise SignInRefused("You are not a member of a work team yet: ask whoever runs the reviews to add you to its group.")
     identity = {"identityProviderType": "Cognito", "issuer": claims["iss"], "sub": claims["sub"]}
-    worker = Worker(hashlib.sha256(f"{claims['iss']}#{claims['sub']}".encode()).hexdigest()[:16], identity)
+    name = str(claims.get("cognito:username", username))
+    worker = Worker(hashlib.sha256(f"{claims['iss']}#{claims['sub']}".encode()).hexdigest()[:16], identity, name)
     ATTEMPTS.succeeded(username)
-    session = Session(worker, str(claims.get("cognito:username", username)), pool.user_pool, groups)
+    session = Session(worker, name, pool.user_pool, groups)
     with _lock:
         _sessions[session.token] = session
     return session

@@ -83,7 +83,7 @@ async function act(work) {
 }
 
 const next = (skipped = false) => act(() => request(skipped ? "/worker/next?skipped=1" : "/worker/next"));
-const skip = () => { if (current) act(() => request("/worker/skips", { task: current })); };
+const skip = () => { if (current) act(() => request("/worker/skips", { task: current, reason: "other" })); };
 const submit = (answer) => { if (current) act(() => request("/worker/answers", { task: current, answer })); };
 
 // With a search, letters are for it, so skipping needs Alt.

@@ -34,7 +34,7 @@ from embedded_aws.sagemaker.people.human_task_ui import read_access, template_of
 from embedded_aws.sagemaker.people.task_queue import QUEUE, Ending, Task
 from embedded_aws.sagemaker.service_output import OutputRefused
 from review_page.answers import Answer, answer_document, timestamp
-from review_page.questions import TemplateError, classifiers
+from review_page.questions import TemplateError, questions
 from review_page.templates import render
 
 HUMAN_LOOPS = Records("human-loop")
@@ -122,7 +122,7 @@ def _ask(loop: Request, flow: Request, task_input: dict[str, Any]) -> None:
         def page() -> str:
             return render(template, task_input, read_access(output_of(flow).session))
 
-        found = classifiers(page())
+        found = questions(page())
     except (TemplateError, ApiError) as error:
         reason = error.message if isinstance(error, ApiError) else str(error)
         background.start(lambda: finish(loop, "Failed", code="ValidationError", reason=reason), f"fail-{loop['HumanLoopName']}")
@@ -137,7 +137,7 @@ def _ask(loop: Request, flow: Request, task_input: dict[str, Any]) -> None:
             wanted=config["TaskCount"],
             time_limit_seconds=config["TaskTimeLimitInSeconds"],
             lifetime_seconds=config.get("TaskAvailabilityLifetimeInSeconds", DEFAULT_LIFETIME_SECONDS),
-            classifiers=found,
+            questions=found,
             render=page,
             finished=lambda task, ending: _task_finished(loop, task, ending),
         )

@@ -22,7 +22,7 @@ from embedded_aws.sagemaker.people.labeling_documents import DocumentError
 from embedded_aws.sagemaker.people.task_queue import QUEUE, Ending, Task
 from embedded_aws.sagemaker.service_output import OutputRefused, RoleOutput
 from review_page.answers import Answer
-from review_page.questions import TemplateError, classifiers
+from review_page.questions import TemplateError, questions
 from review_page.templates import render
 
 DEFAULT_LIFETIME_SECONDS = 864_000
@@ -151,7 +151,7 @@ class LabelingRun:
             wanted=self._task["NumberOfHumanWorkersPerDataObject"],
             time_limit_seconds=self._task["TaskTimeLimitInSeconds"],
             lifetime_seconds=self._task.get("TaskAvailabilityLifetimeInSeconds", DEFAULT_LIFETIME_SECONDS),
-            classifiers=classifiers(page()),
+            questions=questions(page()),
             render=page,
             finished=lambda task, ending: self._over(index, task, ending),
         )

@@ -94,9 +94,9 @@ class ReplayedRaters:
     def _take(self, task: Task) -> None:
         key = task.text_sha256
         votes = self.votes.get(key) if key else None
-        if not key or not votes or len(task.classifiers) != 1:
+        if not key or not votes or len(task.questions.classifiers) != 1:
             return
-        classifier = task.classifiers[0]
+        classifier = task.questions.classifiers[0]
         drawn = draw(votes, key, self.seed)
         number = self._taken.get(task.task_id, 0)
         while number < min(task.wanted, len(drawn)):

@@ -14,16 +14,31 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from embedded_aws.core import clock
+from embedded_aws.sagemaker.people.work_record import Given, WorkRecord
 from review_page import tasks
 from review_page.answers import Answer, Worker
-from review_page.tasks import NO_LONGER_YOURS, TaskRefused, Workload
+from review_page.tasks import (
+    ENDED,
+    MOST_LISTED,
+    NO_LONGER_YOURS,
+    NOT_ANSWERED,
+    Answered,
+    Lease,
+    Overview,
+    Progress,
+    QueuedTask,
+    SkipReason,
+    TaskRefused,
+    Workload,
+)
 
 log = logging.getLogger("embedded_aws")
 
@@ -47,8 +62,13 @@ def text_sha256(text: str) -> str:
 class Assignment:
     """A task in one worker's hands until ``deadline`` (epoch seconds)."""
 
+    worker: Worker
     accepted_at: float
     deadline: float
+    ahead: bool = False
+    """Held beside the one in work."""
+    earlier: Mapping[str, Any] | None = None
+    """The answer that the worker has taken back."""
 
 
 @dataclass(kw_only=True)
@@ -69,6 +89,7 @@ class Task(tasks.Task):
     answers: list[Answer] = field(default_factory=list)
     assignments: dict[str, Assignment] = field(default_factory=dict)
     skipped_by: set[str] = field(default_factory=set)
+    skips: Counter[SkipReason] = field(default_factory=Counter)
     closing: bool = False
 
     @property
@@ -85,6 +106,11 @@ class Task(tasks.Task):
         return self.created_at + clock.for_people(self.lifetime_seconds)
 
     @property
+    def given(self) -> list[Given]:
+        """Its answers so far."""
+        return [Given(self.task_id, self.title, self.workteam_arn, answer) for answer in self.answers]
+
+    @property
     def started(self) -> bool:
         """A worker holds it or has answered it."""
         return bool(self.assignments or self.answers)
@@ -96,13 +122,17 @@ class Task(tasks.Task):
 
 
 class TaskQueue:
-    """The page's ``TaskStore``, in memory; thread-safe, oldest task first. Teams are named by their ARNs."""
+    """The page's ``TaskStore`` and ``Lead``, in memory; thread-safe, oldest task first. Teams are named by their ARNs.
+
+    A task ends with its last answer, as it does in A2I and Ground Truth. So an answer can be undone while others still have to answer.
+    """
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
         self.generation = 0
         """Counts the resets: whoever waits for tasks of an earlier generation waits in vain."""
         self._lock = threading.RLock()
+        self._record = WorkRecord()
         self._sweeper: threading.Thread | None = None
         self._finishers = ThreadPoolExecutor(4, thread_name_prefix="task-finisher")
 
@@ -123,19 +153,26 @@ class TaskQueue:
     def of_source(self, source: str) -> list[Task]:
         return [task for task in self.open_tasks() if task.source == source]
 
-    def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Task | None:
-        """Give the worker the task that they hold, else the oldest one that is open to them."""
+    # -- for workers -----------------------------------------------------------------------------------
+
+    def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
+        """The worker's task in work: the one that they have, else the one ahead with its full time, else the oldest open one."""
         with self._lock:
             self._expire_assignments()
-            mine = [task for task in self._tasks.values() if task.workteam_arn in teams]
-            held = next((task for task in mine if worker.worker_id in task.assignments), None)
-            if held is not None:
-                return held
-            for task in mine:
-                if task.is_offered_to(worker.worker_id) and (with_skipped or worker.worker_id not in task.skipped_by):
-                    self.accept(task.task_id, worker)
-                    return task
-            return None
+            held = self._in_hand(worker, teams, ahead=False)
+            if held is None and (ahead := self._in_hand(worker, teams, ahead=True)) is not None:
+                self._lease(ahead, worker)
+                held = ahead
+            return self._shown(held or self._take_oldest(worker, teams, with_skipped=with_skipped), worker)
+
+    def ahead_for(self, worker: Worker, teams: Collection[str]) -> Lease | None:
+        """The worker's task ahead of the one in work, else the oldest open one; None without one in work."""
+        with self._lock:
+            self._expire_assignments()
+            if self._in_hand(worker, teams, ahead=False) is None:
+                return None
+            held = self._in_hand(worker, teams, ahead=True)
+            return self._shown(held or self._take_oldest(worker, teams, ahead=True), worker)
 
     def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
         with self._lock:
@@ -147,30 +184,32 @@ class TaskQueue:
             skipped = sum(worker.worker_id in task.skipped_by for task in mine)
             return Workload(len(mine) - skipped, skipped)
 
+    def progress(self, worker: Worker, since: float) -> Progress:
+        with self._lock:
+            return self._record.progress(worker, since)
+
     def accept(self, task_id: str, worker: Worker) -> Assignment:
         """Raises TaskRefused when the task is gone, full, or already answered by this worker."""
         with self._lock:
             task = self._tasks.get(task_id)
             if task is None or not task.is_offered_to(worker.worker_id):
                 raise TaskRefused("This task is no longer available.")
-            now = clock.now()
-            task.skipped_by.discard(worker.worker_id)
-            task.assignments[worker.worker_id] = Assignment(now, now + clock.for_people(task.time_limit_seconds))
-            return task.assignments[worker.worker_id]
+            return self._lease(task, worker)
 
     def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> Task | None:
         """The task if the worker holds it for one of the teams; who has left the task's team gives it back."""
         with self._lock:
+            self._expire_assignments()
             task = self._tasks.get(task_id)
             if task is None or worker.worker_id not in task.assignments:
                 return None
             if task.workteam_arn in teams:
                 return task
-            self.skip(task_id, worker)
+            self._give_back(task, worker.worker_id)
             return None
 
     def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
-        """Store the worker's answer, which fits the task's classifiers; the last one that is wanted ends the task.
+        """Store the worker's answer, which fits the task's questions; the last one that is wanted ends the task.
 
         Raises:
             TaskRefused: the worker does not hold the task (time is up, stopped, already answered).
@@ -182,28 +221,161 @@ class TaskQueue:
             if task is None or assignment is None:
                 raise TaskRefused(NO_LONGER_YOURS)
             del task.assignments[worker.worker_id]
-            task.answers.append(Answer(worker, content, assignment.accepted_at, clock.now()))
+            answer = Answer(worker, content, assignment.accepted_at, clock.now())
+            task.answers.append(answer)
+            self._record.answered(Given(task_id, task.title, task.workteam_arn, answer))
             if len(task.answers) >= task.wanted:
                 self._end(task, Ending.ANSWERED)
-            elif task.closing and not task.assignments:
-                self._end(task, Ending.STOPPED)
+            else:
+                self._end_if_closing(task)
 
-    def skip(self, task_id: str, worker: Worker) -> None:
-        """Give the task back: others see it as before, this worker only when they ask for skipped tasks."""
+    def skip(self, task_id: str, worker: Worker, reason: SkipReason, note: str = "") -> None:
+        """Give the task back: others see it as before, this worker only when they ask for skipped tasks. A note goes to the lead."""
         with self._lock:
             task = self._tasks.get(task_id)
-            if task is None or task.assignments.pop(worker.worker_id, None) is None:
+            if task is None or worker.worker_id not in task.assignments:
                 return
             task.skipped_by.add(worker.worker_id)
-            if task.closing and not task.assignments:
-                self._end(task, Ending.STOPPED)
+            task.skips[reason] += 1
+            self._record.skipped(task.workteam_arn, worker)
+            if note:
+                self._remark(task, worker, f"Skipped ({reason}): {note}")
+            self._give_back(task, worker.worker_id)
 
-    def give_back_all(self, worker: Worker) -> None:
-        """Whatever the worker holds is offered to others again: they are no worker any more."""
+    def undo(self, task_id: str, worker: Worker, teams: Collection[str]) -> Lease:
+        """Take one of the worker's last ten answers back, while others still have to answer the task.
+
+        Raises:
+            TaskRefused: the task has ended, or is not among the last ten.
+        """
+        with self._lock:
+            given = next((one for one in self._record.recent(worker, teams) if one.task_id == task_id), None)
+            if given is None:
+                raise TaskRefused(NOT_ANSWERED)
+            task = self._tasks.get(task_id)
+            if task is None or task.closing:
+                raise TaskRefused(ENDED)
+            if (ahead := self._in_hand(worker, teams, ahead=True)) is not None:
+                self._give_back(ahead, worker.worker_id)
+            if (in_work := self._in_hand(worker, teams, ahead=False)) is not None:
+                in_work.assignments[worker.worker_id] = replace(in_work.assignments[worker.worker_id], ahead=True)
+            task.answers.remove(given.answer)
+            self._record.taken_back(given)
+            self._lease(task, worker, earlier=given.answer.content)
+            return self._lease_of(task, worker)
+
+    def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
+        with self._lock:
+            return [
+                Answered(one.task_id, one.title, one.answer.content, one.answer.submitted_at, "" if one.task_id in self._tasks else ENDED)
+                for one in self._record.recent(worker, teams)
+            ]
+
+    def flag(self, task_id: str, worker: Worker, note: str) -> None:
+        """Show the task to the lead. Raises TaskRefused: the worker neither holds it nor has answered it lately."""
+        with self._lock:
+            task = self._tasks.get(task_id)
+            if task is not None and worker.worker_id in task.assignments:
+                self._remark(task, worker, note)
+                return
+            given = next((one for one in self._record.recent(worker) if one.task_id == task_id), None)
+            if given is None:
+                raise TaskRefused(NO_LONGER_YOURS)
+            self._record.remark(task_id=task_id, title=given.title, team=given.team, by=worker, note=note, disputes=False)
+
+    def give_back(self, worker: Worker) -> None:
+        """Whatever the worker holds is offered to others again: they sign out, or are no worker any more."""
         with self._lock:
             for task in list(self._tasks.values()):
-                if task.assignments.pop(worker.worker_id, None) is not None and task.closing and not task.assignments:
-                    self._end(task, Ending.STOPPED)
+                self._give_back(task, worker.worker_id)
+
+    # -- for their lead --------------------------------------------------------------------------------
+
+    def overview(self, teams: Collection[str]) -> Overview:
+        with self._lock:
+            self._expire_assignments()
+            now = clock.now()
+            led = [task for task in self._tasks.values() if task.workteam_arn in teams]
+            return Overview(
+                open=len(led),
+                queue=[self._queued(task, now) for task in led[:MOST_LISTED]],
+                people=self._record.people(teams, [given for task in led for given in task.given]),
+                flags=self._record.remarks(teams, disputes=False),
+                disputes=self._record.remarks(teams, disputes=True),
+            )
+
+    def release(self, task_id: str, teams: Collection[str]) -> None:
+        """Take the task from whoever holds it. Raises TaskRefused: it is over, or of another team."""
+        with self._lock:
+            task = self._tasks.get(task_id)
+            if task is None or task.workteam_arn not in teams:
+                raise TaskRefused("This task is over, or of another team.")
+            for worker_id in list(task.assignments):
+                self._give_back(task, worker_id)
+
+    def dispute(self, task_id: str, teams: Collection[str], lead: Worker, note: str) -> None:
+        """Keep the lead's note: A2I and Ground Truth ask a fixed number of people. Raises TaskRefused: the task is not known."""
+        with self._lock:
+            task = self._tasks.get(task_id)
+            known = (task.title, task.workteam_arn) if task is not None else self._record.title_of_ended(task_id, teams)
+            if known is None or known[1] not in teams:
+                raise TaskRefused("There is no such task among those of your teams.")
+            self._record.remark(task_id=task_id, title=known[0], team=known[1], by=lead, note=note, disputes=True)
+
+    def close(self, remark_id: str, teams: Collection[str]) -> None:
+        """A flag or dispute is settled. Raises TaskRefused."""
+        with self._lock:
+            self._record.close(remark_id, teams)
+
+    # -- leases, under the lock ------------------------------------------------------------------------
+
+    def _in_hand(self, worker: Worker, teams: Collection[str], *, ahead: bool) -> Task | None:
+        for task in self._tasks.values():
+            assignment = task.assignments.get(worker.worker_id)
+            if assignment is not None and assignment.ahead == ahead and task.workteam_arn in teams:
+                return task
+        return None
+
+    def _take_oldest(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False, ahead: bool = False) -> Task | None:
+        for task in self._tasks.values():
+            offered = task.workteam_arn in teams and task.is_offered_to(worker.worker_id)
+            if offered and (with_skipped or worker.worker_id not in task.skipped_by):
+                self._lease(task, worker, ahead=ahead)
+                return task
+        return None
+
+    @staticmethod
+    def _lease(task: Task, worker: Worker, *, ahead: bool = False, earlier: Mapping[str, Any] | None = None) -> Assignment:
+        now = clock.now()
+        task.skipped_by.discard(worker.worker_id)
+        task.assignments[worker.worker_id] = Assignment(worker, now, now + clock.for_people(task.time_limit_seconds), ahead, earlier)
+        return task.assignments[worker.worker_id]
+
+    def _shown(self, task: Task | None, worker: Worker) -> Lease | None:
+        return None if task is None else self._lease_of(task, worker)
+
+    @staticmethod
+    def _lease_of(task: Task, worker: Worker) -> Lease:
+        assignment = task.assignments[worker.worker_id]
+        return Lease(task, assignment.deadline - clock.now(), assignment.earlier)
+
+    def _give_back(self, task: Task, worker_id: str) -> None:
+        if task.assignments.pop(worker_id, None) is not None:
+            self._end_if_closing(task)
+
+    def _end_if_closing(self, task: Task) -> None:
+        if task.closing and not task.assignments:
+            self._end(task, Ending.STOPPED)
+
+    def _remark(self, task: Task, by: Worker, note: str) -> None:
+        self._record.remark(task_id=task.task_id, title=task.title, team=task.workteam_arn, by=by, note=note, disputes=False)
+
+    @staticmethod
+    def _queued(task: Task, now: float) -> QueuedTask:
+        holders = [(held.worker.name or held.worker.worker_id, held.deadline - now) for held in task.assignments.values()]
+        return QueuedTask(task.task_id, task.title, now - task.created_at, len(task.answers), task.wanted, holders, dict(task.skips))
+
+    # -- how tasks end ---------------------------------------------------------------------------------
 
     def stop(self, task: Task) -> None:
         """No new workers; the task ends once nobody holds it."""
@@ -220,11 +392,13 @@ class TaskQueue:
     def clear(self) -> None:
         with self._lock:
             self._tasks.clear()
+            self._record = WorkRecord()
             self.generation += 1
 
     def _end(self, task: Task, ending: Ending) -> None:
         if self._tasks.pop(task.task_id, None) is not None:
             task.assignments.clear()
+            self._record.ended(task.task_id, task.title, task.workteam_arn, task.answers)
             self._finishers.submit(self._finish, task, ending)
 
     @staticmethod
@@ -239,8 +413,7 @@ class TaskQueue:
         for task in list(self._tasks.values()):
             for worker_id in [key for key, held in task.assignments.items() if held.deadline <= now]:
                 del task.assignments[worker_id]
-            if task.closing and not task.assignments:
-                self._end(task, Ending.STOPPED)
+            self._end_if_closing(task)
 
     def _sweep_forever(self) -> None:
         while True:

@@ -1,15 +1,28 @@
-"""The page's two ports in their smallest form: a store of tasks for one answer each, and workers who are signed in by a header."""
+"""The page's ports in their smallest form: a store of tasks for one answer each, and workers who are signed in by a header."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from review_page.answers import Worker
 from review_page.http import PageError, PageRequest, PageResponse, html_response, redirect
-from review_page.questions import Classifier
-from review_page.tasks import NO_LONGER_YOURS, Task, TaskRefused, Workload
+from review_page.questions import Classifier, Questions
+from review_page.tasks import (
+    ENDED,
+    MOST_RECENT,
+    NO_LONGER_YOURS,
+    NOT_ANSWERED,
+    Answered,
+    Lease,
+    Progress,
+    SkipReason,
+    Task,
+    TaskRefused,
+    Workload,
+)
 
 CATEGORY = Classifier("category", ("negative", "positive"))
 
@@ -18,17 +31,30 @@ CATEGORY = Classifier("category", ("negative", "positive"))
 class StoredTask(Task):
     team: str = "readers"
     holder: str = ""
+    ahead: bool = False
     skipped_by: set[str] = field(default_factory=set)
+    skips: list[tuple[SkipReason, str]] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
     answer: Mapping[str, Any] | None = None
+    earlier: Mapping[str, Any] | None = None
+    answered_by: str = ""
+    answered_at: float = 0
+    ended: bool = False
+    suggestion: Mapping[str, str] = field(default_factory=dict)
 
 
 def task(text: str, **changes: Any) -> StoredTask:
-    values = {"title": "Judge a text", "description": "Choose the label.", "classifiers": [CATEGORY], "render": lambda: f"<p>{text}</p>"}
+    values = {
+        "title": "Judge a text",
+        "description": "Choose the label.",
+        "questions": Questions((CATEGORY,)),
+        "render": lambda: f"<p>{text}</p>",
+    }
     return StoredTask(**{**values, **changes})
 
 
 class MemoryStore:
-    """``TaskStore``, without time limits."""
+    """``TaskStore``, without time limits: a task takes one answer, which can be undone until the test says that the task has ended."""
 
     def __init__(self, *tasks: StoredTask) -> None:
         self.tasks = {one.task_id: one for one in tasks}
@@ -37,38 +63,85 @@ class MemoryStore:
         free = ("", worker.worker_id)
         return [one for one in self.tasks.values() if one.team in teams and one.answer is None and one.holder in free]
 
-    def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Task | None:
+    def _lease(self, worker: Worker, teams: Collection[str], *, with_skipped: bool, ahead: bool) -> Lease | None:
         name = worker.worker_id
-        found = sorted(self._open(worker, teams), key=lambda one: one.holder != name)
-        wanted = [one for one in found if one.holder == name or with_skipped or name not in one.skipped_by]
-        if not wanted:
+        found = self._open(worker, teams)
+        mine = [one for one in found if one.holder == name and one.ahead == ahead]
+        mine += [one for one in found if one.holder == name and not ahead]
+        mine += [one for one in found if not one.holder and (with_skipped or name not in one.skipped_by)]
+        if not mine:
             return None
-        wanted[0].holder = name
-        wanted[0].skipped_by.discard(name)
-        return wanted[0]
+        taken = mine[0]
+        taken.holder, taken.ahead = name, ahead
+        taken.skipped_by.discard(name)
+        return Lease(taken, 3_600.0, taken.earlier, taken.suggestion)
+
+    def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
+        return self._lease(worker, teams, with_skipped=with_skipped, ahead=False)
+
+    def ahead_for(self, worker: Worker, teams: Collection[str]) -> Lease | None:
+        if not any(one.holder == worker.worker_id and not one.ahead for one in self.tasks.values()):
+            return None
+        return self._lease(worker, teams, with_skipped=False, ahead=True)
 
     def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> Task | None:
         found = self.tasks.get(task_id)
-        if found is not None and found.team not in teams:
-            self.skip(task_id, worker)
+        if found is not None and found.team not in teams and found.holder == worker.worker_id:
+            found.holder = ""
         return found if found is not None and found.holder == worker.worker_id else None
 
     def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
         found = self.tasks.get(task_id)
         if found is None or found.holder != worker.worker_id:
             raise TaskRefused(NO_LONGER_YOURS)
-        found.answer, found.holder = content, ""
+        found.answer, found.holder, found.answered_by, found.answered_at = content, "", worker.worker_id, time.time()
 
-    def skip(self, task_id: str, worker: Worker) -> None:
+    def skip(self, task_id: str, worker: Worker, reason: SkipReason, note: str = "") -> None:
         found = self.tasks.get(task_id)
         if found is not None and found.holder == worker.worker_id:
             found.holder = ""
             found.skipped_by.add(worker.worker_id)
+            found.skips.append((reason, note))
+
+    def _answered(self, worker: Worker) -> list[StoredTask]:
+        mine = [one for one in self.tasks.values() if one.answered_by == worker.worker_id]
+        return sorted(mine, key=lambda one: -one.answered_at)
+
+    def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
+        mine = [one for one in self._answered(worker) if one.team in teams][:MOST_RECENT]
+        return [Answered(one.task_id, one.title, one.answer or {}, one.answered_at, ENDED if one.ended else "") for one in mine]
+
+    def undo(self, task_id: str, worker: Worker, teams: Collection[str]) -> Lease:
+        found = self.tasks.get(task_id)
+        if found is None or task_id not in {one.task_id for one in self.recent(worker, teams)}:
+            raise TaskRefused(NOT_ANSWERED)
+        if found.ended:
+            raise TaskRefused(ENDED)
+        for one in self.tasks.values():
+            if one.holder == worker.worker_id:
+                one.holder, one.ahead = ("", False) if one.ahead else (one.holder, True)
+        found.earlier, found.answer, found.answered_by = found.answer, None, ""
+        found.holder, found.ahead = worker.worker_id, False
+        return Lease(found, 3_600.0, found.earlier)
+
+    def flag(self, task_id: str, worker: Worker, note: str) -> None:
+        found = self.tasks.get(task_id)
+        if found is None or worker.worker_id not in (found.holder, found.answered_by):
+            raise TaskRefused(NO_LONGER_YOURS)
+        found.flags.append(note)
+
+    def give_back(self, worker: Worker) -> None:
+        for one in self.tasks.values():
+            one.holder = "" if one.holder == worker.worker_id else one.holder
 
     def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
         found = self._open(worker, teams)
         skipped = sum(worker.worker_id in one.skipped_by for one in found)
         return Workload(len(found) - skipped, skipped)
+
+    def progress(self, worker: Worker, since: float) -> Progress:
+        count = sum(one.answered_at >= since for one in self._answered(worker))
+        return Progress(count, 4.0 if count else None)
 
 
 @dataclass
@@ -76,14 +149,14 @@ class MemorySession:
     worker: Worker
     username: str
     csrf: str = "secret"
-    answered: int = 0
     team_names: set[str] = field(default_factory=lambda: {"readers"})
+    led: set[str] = field(default_factory=set)
 
     def teams(self) -> Collection[str]:
         return self.team_names
 
-    def count_answer(self) -> None:
-        self.answered += 1
+    def leads(self) -> Collection[str]:
+        return self.led
 
 
 class HeaderSignIn:

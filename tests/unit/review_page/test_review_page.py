@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from memory_store import HeaderSignIn, MemoryStore, task
 from review_page.http import PageRequest, PageResponse
 from review_page.pages import ASSETS, ReviewPage
 from review_page.questions import TemplateError
+from review_page.tasks import MOST_RECENT, SkipReason
 
 ORIGIN = "https://reviews.example"
 POSITIVE = {"category": {"label": "positive"}}
@@ -32,6 +34,10 @@ class Browser:
     def post(self, path: str, body: dict[str, Any], csrf: str = "secret") -> tuple[int, Any]:
         response = self.send("POST", path, json.dumps(body).encode(), x_csrf_token=csrf)
         return response.status, json.loads(response.body)
+
+    def ahead(self) -> str | None:
+        shown = json.loads(self.send("GET", "/worker/ahead").body)["task"]
+        return str(shown["id"]) if shown else None
 
     def take(self) -> str:
         return str(self.next()["task"]["id"])
@@ -60,20 +66,23 @@ def test_one_task_at_a_time_until_nothing_is_left() -> None:
     assert (status, second["waiting"], second["answered"]) == (200, 1, 1)
     _, last = ann.post("/worker/answers", {"task": second["task"]["id"], "answer": POSITIVE})
 
-    assert last == {"task": None, "waiting": 0, "skipped": 0, "answered": 2}
+    assert (last["task"], last["waiting"], last["skipped"], last["answered"]) == (None, 0, 0, 2)
     assert [one.answer for one in store.tasks.values()] == [POSITIVE, POSITIVE]
 
 
 def test_a_skipped_task_is_offered_to_others_and_again_on_request() -> None:
-    served = page(MemoryStore(task("only")))
+    store = MemoryStore(task("only"))
+    served = page(store)
     ann, bob = Browser(served), Browser(served, "bob")
     taken = ann.take()
 
-    assert ann.post("/worker/skips", {"task": taken})[1] == {"task": None, "waiting": 0, "skipped": 1, "answered": 0}
+    _, after = ann.post("/worker/skips", {"task": taken, "reason": "language"})
+    assert (after["task"], after["waiting"], after["skipped"], after["answered"]) == (None, 0, 1, 0)
     assert ann.next(skipped="1")["task"]["id"] == taken
     assert bob.next()["task"] is None, "ann holds it again"
-    ann.post("/worker/skips", {"task": taken})
+    ann.post("/worker/skips", {"task": taken, "reason": "other", "note": " no idea "})
     assert bob.take() == taken
+    assert store.tasks[taken].skips == [(SkipReason.LANGUAGE, ""), (SkipReason.OTHER, "no idea")]
 
 
 def test_a_task_of_another_team_is_neither_offered_nor_shown() -> None:
@@ -120,6 +129,101 @@ def test_a_task_that_somebody_else_holds_cannot_be_answered_or_seen() -> None:
     assert bob.send("GET", f"/worker/tasks/{taken}").status == 404
 
 
+def test_an_answer_that_comes_again_is_accepted_and_another_one_is_refused() -> None:
+    """The network may be lost after the answer has arrived: the browser sends it again."""
+    store = MemoryStore(task("first"), task("second"))
+    ann = Browser(page(store))
+    sent = {"task": ann.take(), "answer": POSITIVE}
+    ann.post("/worker/answers", sent)
+
+    status, again = ann.post("/worker/answers", sent)
+    changed, _ = ann.post("/worker/answers", {**sent, "answer": {"category": {"label": "negative"}}})
+
+    assert (status, again["answered"], changed) == (200, 1, 409)
+    assert [one.answer for one in store.tasks.values()] == [POSITIVE, None]
+
+
+def test_one_task_is_held_ahead_of_the_one_in_work() -> None:
+    served = page(MemoryStore(task("first"), task("second"), task("third")))
+    ann, bob = Browser(served), Browser(served, "bob")
+
+    assert ann.ahead() is None, "without a task in work there is none ahead"
+    first, second = ann.take(), ann.ahead()
+    assert second not in (first, None)
+    assert (ann.ahead(), ann.take()) == (second, first), "both stay"
+    assert bob.take() not in (first, second)
+    assert ann.send("GET", f"/worker/tasks/{second}").status == 200
+    assert ann.post("/worker/answers", {"task": first, "answer": POSITIVE})[1]["task"]["id"] == second
+
+
+def test_the_last_answers_can_be_undone_until_their_tasks_have_ended() -> None:
+    store = MemoryStore(*(task(f"text {number}") for number in range(12)))
+    ann = Browser(page(store))
+    for _ in range(MOST_RECENT + 1):
+        ann.post("/worker/answers", {"task": ann.take(), "answer": POSITIVE})
+    ids = list(store.tasks)
+    store.tasks[ids[9]].ended = True
+    in_work, recent = ann.take(), ann.next()["recent"]
+
+    assert [one["id"] for one in recent] == ids[MOST_RECENT:0:-1]
+    assert [bool(one["fixed"]) for one in recent] == [one["id"] == ids[9] for one in recent]
+    refused = [ann.post("/worker/undos", {"task": one}) for one in (ids[0], ids[9], ids[11], "0" * 32)]
+    assert [status for status, _ in refused] == [409] * 4
+    assert [answer["message"].split(":")[0].split(",")[0] for _, answer in refused[:2]] == [
+        "You have not answered this task",
+        "This task has ended",
+    ]
+    status, state = ann.post("/worker/undos", {"task": ids[5]})
+    assert (status, state["task"]["id"], state["task"]["earlier"]) == (200, ids[5], POSITIVE)
+    assert ann.ahead() == in_work, "what was in work comes next"
+    ann.post("/worker/answers", {"task": ids[5], "answer": {"category": {"label": "negative"}}})
+    assert store.tasks[ids[5]].answer == {"category": {"label": "negative"}}
+    assert ann.take() == in_work
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": "bored"}, {"reason": ["other"]}, {"reason": "other", "note": "x" * 501}, {"note": 1}])
+def test_a_skip_needs_a_reason_that_the_lead_can_count(body: dict[str, Any]) -> None:
+    store = MemoryStore(task("text"))
+    ann = Browser(page(store))
+    taken = ann.take()
+
+    assert ann.post("/worker/skips", {"task": taken, **body})[0] == 400
+    assert (store.tasks[taken].holder, store.tasks[taken].skips) == ("ann", [])
+
+
+def test_a_task_in_work_or_answered_lately_can_be_shown_to_the_lead() -> None:
+    store = MemoryStore(task("text"), task("another"))
+    served = page(store)
+    ann, bob = Browser(served), Browser(served, "bob")
+    taken = ann.take()
+
+    assert ann.post("/worker/flags", {"task": taken, "note": "two labels fit"}) == (200, {})
+    ann.post("/worker/answers", {"task": taken, "answer": POSITIVE})
+    assert ann.post("/worker/flags", {"task": taken, "note": "sorry, wrong"})[0] == 200
+    assert ann.post("/worker/flags", {"task": taken, "note": "  "})[0] == 400
+    assert bob.post("/worker/flags", {"task": taken, "note": "not mine"})[0] == 409
+    assert store.tasks[taken].flags == ["two labels fit", "sorry, wrong"]
+
+
+def test_progress_is_that_of_the_browsers_day() -> None:
+    store = MemoryStore(task("first"), task("second"))
+    ann = Browser(page(store))
+    ann.post("/worker/answers", {"task": ann.take(), "answer": POSITIVE})
+    next(iter(store.tasks.values())).answered_at = now = time.time() - 100
+
+    assert (ann.next()["seconds_per_answer"], ann.next(since=str(now - 1))["answered"]) == (4.0, 1)
+    assert (ann.next(since=str(now + 1))["answered"], ann.next(since=str(now + 1))["seconds_per_answer"]) == (0, None)
+    for odd in ("nan", "inf", "-1", "1e400", "yesterday", str(now + 1_000)):
+        assert ann.next(since=odd)["answered"] in (0, 1)
+
+
+def test_a_suggestion_is_the_stores_to_give() -> None:
+    ann = Browser(page(MemoryStore(task("first", suggestion={"category": "positive"}), task("second"))))
+
+    assert ann.next()["task"]["suggestion"] == {"category": "positive"}
+    assert ann.post("/worker/skips", {"task": ann.take(), "reason": "other"})[1]["task"]["suggestion"] == {}
+
+
 # -- sessions --------------------------------------------------------------------------------------
 
 
@@ -146,16 +250,23 @@ def test_what_changes_something_needs_the_sessions_token(csrf: str) -> None:
     taken = ann.take()
 
     assert ann.post("/worker/answers", {"task": taken, "answer": POSITIVE}, csrf)[0] == 403
-    assert ann.post("/worker/skips", {"task": taken}, csrf)[0] == 403
+    assert ann.post("/worker/skips", {"task": taken, "reason": "other"}, csrf)[0] == 403
+    assert ann.post("/worker/undos", {"task": taken}, csrf)[0] == 403
+    assert ann.post("/worker/flags", {"task": taken, "note": "look"}, csrf)[0] == 403
     assert ann.send("POST", "/worker/sign-out", f"csrf={csrf}".encode()).status == 403
     assert (store.tasks[taken].answer, store.tasks[taken].holder, list(sign_in.sessions)) == (None, "ann", ["ann"])
 
 
-def test_signing_out_ends_the_session() -> None:
-    ann = Browser(page(MemoryStore()))
+def test_signing_out_ends_the_session_and_gives_back_what_was_held() -> None:
+    served = page(MemoryStore(task("first"), task("second")))
+    ann, bob = Browser(served), Browser(served, "bob")
+    taken = ann.take()
+    ann.send("GET", "/worker/ahead")
 
+    assert bob.next()["task"] is None
     assert ann.send("POST", "/worker/sign-out", b"csrf=secret").status == 303
     assert ann.send("GET", "/worker/next").status == 401
+    assert bob.take() == taken
 
 
 # -- what a browser gets ---------------------------------------------------------------------------
