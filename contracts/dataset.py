@@ -31,6 +31,8 @@ class Row:
     """One labelled text. ``votes`` counts raters per label; ``group`` is never split apart; ``source`` is the provenance.
 
     ``new``: a training row that this version added; written only when true.
+
+    ``label_basis``: how the label was found where people reviewed the text; written only where it is known.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Row:
     slice: str
     source: str
     new: bool = False
+    label_basis: Mapping[str, Any] | None = None
 
     @property
     def normal_text(self) -> str:
@@ -58,18 +61,21 @@ class Row:
         if missing:
             raise InvalidDataset(f"{where}: has no field {missing[0]!r}: {_FORM}")
         texts = {name: _text(name, raw[name], where) for name in _TEXTS}
-        new, problem = raw.get("new", False), votes_problem(texts["label"], raw["votes"])
+        new, basis, problem = raw.get("new", False), raw.get("label_basis"), votes_problem(texts["label"], raw["votes"])
         if not isinstance(new, bool):
             raise InvalidDataset(f"{where}: field 'new' = {new!r}: allowed is true or false")
+        if basis is not None and not isinstance(basis, dict):
+            raise InvalidDataset(f"{where}: field 'label_basis' = {basis!r}: allowed is an object")
         if problem:
             raise InvalidDataset(f"{where}: row {texts['id']!r}: {problem}")
-        return cls(**texts, votes=raw["votes"], new=new)
+        return cls(**texts, votes=raw["votes"], new=new, label_basis=basis)
 
     def to_json(self) -> str:
-        """``new`` only where it is true, so that rows without it keep their bytes."""
+        """``new`` only where it is true and ``label_basis`` where there is one, so that rows without them keep their bytes."""
         content = asdict(self)
-        if not self.new:
-            del content["new"]
+        for name in ("new", "label_basis"):
+            if not content[name]:
+                del content[name]
         return json.dumps(content, ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 

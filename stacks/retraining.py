@@ -82,6 +82,7 @@ class RetrainingStack(Stack):
                 "LOOKBACK_DAYS": str(self.settings.retention.prediction_days),
                 "MIN_NEW_LABELS": str(retraining.min_new_labels),
                 "HOLDOUT_SHARE": str(retraining.holdout_share),
+                **({} if retraining.max_worker_share == 1 else {"MAX_WORKER_SHARE": str(retraining.max_worker_share)}),
                 **self._served_texts(),
             },
         )

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from contracts.names import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction, decimal
-from lambdas.common.review import Consolidated, HumanAnswer, ReviewState
+from lambdas.common.review import DISPUTED, SETTLED, Consolidated, HumanAnswer, ReviewState
 
 _MOST_KEYS = 100  # of one BatchGetItem
 
@@ -96,11 +96,34 @@ class PredictionStore:
     def store_label(
         self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
     ) -> bool:
-        """Any other state -> reviewed, once; an undecided review has no ``human_label``. False when already reviewed."""
+        """Any other state -> reviewed, once; an undecided review has no ``human_label``, and is disputed. False when already reviewed."""
+        disputed = consolidated.label is None
         return self._update(
             prediction_id,
-            _label_attributes(consolidated, answers, reviewed_at, source),
+            _label_attributes(consolidated, answers, reviewed_at, source) | ({"open_state": DISPUTED} if disputed else {}),
             condition=Attr("prediction_id").exists() & Attr("review_state").ne(ReviewState.REVIEWED.value),
+            remove=() if disputed else ("open_state",),
+        )
+
+    def disputed(self) -> Iterator[StoredPrediction]:
+        """Reviews that ended without a label and wait for a lead, the oldest prediction first."""
+        yield from self._query(OPEN_REVIEWS, Key("open_state").eq(DISPUTED))
+
+    def settle(self, prediction_id: str, label: str, *, settled_by: str, settled_at: str) -> bool:
+        """A disputed review gets the label that a lead decided on. False when it is not disputed (any more).
+
+        ``settled_at`` is the new ``reviewed_at``: readers of new labels keep a watermark. The answers and votes stay as they are.
+        """
+        return self._update(
+            prediction_id,
+            {
+                "human_label": label,
+                "label_day": settled_at[:10],
+                "reviewed_at": settled_at,
+                "review_outcome": f"settled by {settled_by}",
+                "label_basis": {"method": SETTLED, "plurality": None, "settled_by": settled_by},
+            },
+            condition=Attr("open_state").eq(DISPUTED),
             remove=("open_state",),
         )
 
@@ -174,6 +197,7 @@ def _label_attributes(consolidated: Consolidated, answers: Sequence[HumanAnswer]
         "answers": [{"worker_id": a.worker_id, "label": a.label, "seconds": decimal(a.seconds)} for a in answers],
         "reviewed_at": reviewed_at,
         "label_source": source,
+        "label_basis": {name: decimal(value) if isinstance(value, float) else value for name, value in consolidated.basis.items()},
     }
     if consolidated.label is not None:
         values |= {"human_label": consolidated.label, "label_day": reviewed_at[:10]}

@@ -136,6 +136,8 @@ class StoredPrediction:
     agreement: float | None = None
     reviewed_at: str | None = None
     label_source: str | None = None
+    label_basis: Mapping[str, Any] | None = None
+    answers: tuple[HumanAnswer, ...] | None = None
 
     @classmethod
     def parse(cls, item: Mapping[str, Any]) -> StoredPrediction:
@@ -200,6 +202,19 @@ def _votes(value: Any) -> dict[str, int]:
     return {_text(label): int(count) for label, count in value.items()}
 
 
+def _basis(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must be an object")
+    return {_text(name): float(one) if isinstance(one, Decimal) else one for name, one in value.items()}
+
+
+def _answers(value: Any) -> tuple[HumanAnswer, ...]:
+    if not isinstance(value, list):
+        raise ValueError("must be a list")
+    given = (answer if isinstance(answer, Mapping) else {} for answer in value)
+    return tuple(HumanAnswer.given(one.get("worker_id"), one.get("label"), float(one.get("seconds", 0))) for one in given)
+
+
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "expires_at": int,
     "attempt": int,
@@ -210,6 +225,8 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "agreement": float,
     "review_state": ReviewState,
     "votes": _votes,
+    "label_basis": _basis,
+    "answers": _answers,
 }
 """How each field is read; the others are texts."""
 

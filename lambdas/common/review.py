@@ -17,6 +17,11 @@ _LONGEST_PREDICTION_ID = 100  # ours have 32; a review backend may take fewer, a
 _LONGEST_SECONDS = 10**9
 PREDICTION_ID_FORM = f"1 to {_LONGEST_PREDICTION_ID} lower-case letters, digits and inner hyphens"
 
+DISPUTED = "disputed"
+"""``open_state`` of a review that ended without a label: a lead has to settle it."""
+PLURALITY, DAWID_SKENE, SETTLED = "plurality", "dawid-skene", "settled"
+"""How a label was found: by the most votes, by what is known of the workers, or by a lead."""
+
 
 class ReviewState(StrEnum):
     """Where a prediction stands. ``REQUESTED``, ``IN_REVIEW``: open. The others are final, but for
@@ -159,9 +164,23 @@ def _seconds(value: Any) -> float:
 
 @dataclass(frozen=True)
 class Consolidated:
-    """All answers of one review as one label. ``label`` is None when undecided, and ``reason`` says why."""
+    """All answers of one review as one label. ``label`` is None when undecided, and ``reason`` says why.
+
+    ``plurality`` is the label with the most votes, whatever the ``method``. ``certainty`` is the probability of the label, where the
+    method has one.
+    """
 
     label: str | None
     votes: Mapping[str, int]
     agreement: float
     reason: str
+    method: str = PLURALITY
+    plurality: str | None = None
+    certainty: float | None = None
+
+    @property
+    def basis(self) -> dict[str, Any]:
+        """How the label was found, for the record and for the dataset row: ``{"method", "plurality", "certainty"?}``."""
+        if self.method == PLURALITY:
+            return {"method": self.method, "plurality": self.label}
+        return {"method": self.method, "plurality": self.plurality, **({} if self.certainty is None else {"certainty": self.certainty})}

@@ -82,6 +82,8 @@ def what_became_of(labels: Mapping[str, int]) -> str:
     parts = [f"{labels['trained_on']} trained on", f"{labels['held_out']} held out for validation and test"]
     if labels["frozen"]:
         parts.append(f"{labels['frozen']} left out, their texts are in validation or test already")
+    if labels.get("over_worker_share"):
+        parts.append(f"{labels['over_worker_share']} left out, one person had given too many")
     if labels["unusable"]:
         parts.append(f"{labels['unusable']} not usable")
     return f"{labels['new']} new labels: {', '.join(parts)}"

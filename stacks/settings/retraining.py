@@ -26,3 +26,12 @@ class RetrainingSettings(Section):
         le=int(bounds.REPLAY_ROWS.high),
         description="Most old training rows that a retraining uses again, beside all new ones. 0: all of them.",
     )
+    max_worker_share: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description=(
+            "Largest share of the new labels that one person may have given; a text counts for everybody who answered it, in equal parts. "
+            "Labels are left out until it holds, and counted. Where it cannot hold, nothing is retrained. 1: no cap."
+        ),
+    )

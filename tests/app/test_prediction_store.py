@@ -153,7 +153,21 @@ def test_an_undecided_review_is_final_and_has_no_label(store: PredictionStore) -
     assert store.store_label(prediction_id, UNDECIDED, ANSWERS, reviewed_at="2026-01-01T00:00:00", source="s")
     now = item(store, prediction_id)
     assert (now["review_state"], now["review_outcome"]) == ("reviewed", "undecided: tie")
-    assert not {"human_label", "label_day", "open_state"} & set(now)
+    assert not {"human_label", "label_day"} & set(now)
+
+
+def test_a_disputed_review_is_listed_until_a_lead_settles_it_once(store: PredictionStore) -> None:
+    prediction_id = put(store, ReviewState.IN_REVIEW)
+    assert store.settle(prediction_id, "positive", settled_by="lead", settled_at="2026-01-02T00:00:00") is False
+    assert store.store_label(prediction_id, UNDECIDED, ANSWERS, reviewed_at="2026-01-01T00:00:00", source="s")
+    assert prediction_id in [one.prediction_id for one in store.disputed()]
+    assert store.settle(prediction_id, "positive", settled_by="lead", settled_at="2026-01-02T00:00:00") is True
+    assert store.settle(prediction_id, "neutral", settled_by="late", settled_at="2026-01-03T00:00:00") is False
+    assert prediction_id not in [one.prediction_id for one in store.disputed()]
+    found = next(one for one in store.labels_of_day("2026-01-02") if one.prediction_id == prediction_id)
+    assert (found.human_label, found.votes, found.review_outcome) == ("positive", {"positive": 1, "neutral": 1}, "settled by lead")
+    assert (found.label_basis or {})["method"] == "settled"
+    assert [answer.label for answer in found.answers or ()] == ["positive", None]
 
 
 def test_a_label_for_nothing_is_refused(store: PredictionStore) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sys import intern
 
-from contracts.dataset import Manifest, ReferenceText, Row
+from contracts.dataset import Manifest, ReferenceText, Row, votes_problem
 from contracts.dataset_files import write_version
 from contracts.groups import group_of
 from contracts.labels import described, listed
@@ -21,6 +22,7 @@ from contracts.text import InvalidText, checked_text
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewReason
 from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
+from lambdas.retraining.freeze_dataset.worker_share import Capped, capped
 
 MOST_NAMED_LABELS = 5
 LEAST_REFERENCE = 20
@@ -29,10 +31,14 @@ LEAST_REFERENCE = 20
 
 @dataclass(frozen=True)
 class FreezePolicy:
-    """``retraining`` of the settings: ``holdout_share`` of the new groups goes to the test set, half as much to validation."""
+    """``retraining`` of the settings: ``holdout_share`` of the new groups goes to the test set, half as much to validation.
+
+    ``max_worker_share``: of the new labels, those that one worker may have given (:mod:`.worker_share`).
+    """
 
     min_new_labels: int
     holdout_share: float
+    max_worker_share: float = field(default=1.0, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,9 @@ class Skipped:
 class LabelCounts:
     """What became of the new labels; the others add up to ``new``.
 
-    ``frozen``: their texts lie in validation or test already, or are key examples. ``unusable``: there is a newer label for the
-    same text, the dataset has no such label, the text may not enter, or its group is held out although the text was trained on.
+    ``over_worker_share``: they are left out, since one worker had given too many. ``frozen``: their texts lie in validation or test
+    already, or are key examples. ``unusable``: there is a newer label for the same text, the dataset has no such label, the text may
+    not enter, or its group is held out although the text was trained on.
     """
 
     new: int
@@ -75,6 +82,7 @@ class LabelCounts:
     held_out: int
     frozen: int
     unusable: int
+    over_worker_share: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,12 +110,20 @@ class Placed:
 
 @dataclass(frozen=True)
 class NewLabels:
-    """Labels that no version has decided on: how many, the row of each text, the newest time, and labels that the dataset lacks."""
+    """Labels that no version has decided on: how many, the row of each text, the newest time, labels that the dataset lacks, and who
+    answered, by id of the row."""
 
     count: int
     rows: Sequence[Entry]
     watermark: str
     unknown: Mapping[str, int]
+    workers: Mapping[str, Sequence[str]]
+
+    def within(self, max_worker_share: float) -> tuple[NewLabels, Capped]:
+        """These labels without those that give one worker too large a share."""
+        found = capped({row.id: self.workers[row.id] for row in self.rows}, max_worker_share)
+        kept = set(found.kept)
+        return replace(self, rows=[row for row in self.rows if row.id in kept]), found
 
 
 def freeze(
@@ -128,6 +144,13 @@ def freeze(
         since = parent.manifest.watermark or "the first dataset"
         if labels.count < policy.min_new_labels:
             return Skipped(f"{labels.count} new labels since {since}: at least {policy.min_new_labels} are needed")
+        labels, cap = labels.within(policy.max_worker_share)
+        if cap.over:
+            worker, share = cap.over
+            return Skipped(
+                f"worker {worker} gave {share:.0%} of the new labels, and retraining.max_worker_share is {policy.max_worker_share:g}. "
+                "Leaving labels out does not change that: ask more people, or raise it"
+            )
         placed = place(labels.rows, parent, policy.holdout_share)
         if not placed["train"]:
             reason = f"none of the {labels.count} new labels is for a text that may be trained on"
@@ -152,7 +175,7 @@ def freeze(
             label_names=parent.manifest.label_names,
             key_examples=parent.key_examples.rows() if parent.key_examples else (),
         )
-        return Frozen(manifest, files, _count(labels, placed, parent), len(reference))
+        return Frozen(manifest, files, _count(labels, placed, parent, cap.left_out), len(reference))
     finally:
         new_rows.remove()
 
@@ -167,6 +190,7 @@ def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: Ro
     watermark, labels = parent.manifest.watermark, parent.manifest.labels
     found: dict[str, tuple[str, Entry | None]] = {}
     unknown: dict[str, int] = {}
+    workers: dict[str, Sequence[str]] = {}
     for stored in labelled:
         name, reviewed_at = stored.prediction_id, stored.given("reviewed_at", stored.reviewed_at)
         late = watermark is not None and reviewed_at <= watermark
@@ -174,11 +198,12 @@ def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: Ro
             continue
         row = row_of(stored, labels)
         found[name] = (reviewed_at, target.append(row) if row is not None else None)
+        workers[row_id(stored)] = tuple(intern(answer.worker_id) for answer in stored.answers or () if answer.label in labels)
         if (label := stored.given("human_label", stored.human_label)) not in labels:
             unknown[label] = unknown.get(label, 0) + 1
     ordered = [entry for _, _, entry in sorted((at, name, entry) for name, (at, entry) in found.items() if entry is not None)]
     newest = {entry.text: entry for entry in ordered}
-    return NewLabels(len(found), list(newest.values()), max((at for at, _ in found.values()), default=""), unknown)
+    return NewLabels(len(found), list(newest.values()), max((at for at, _ in found.values()), default=""), unknown, workers)
 
 
 def unknown_labels(unknown: Mapping[str, int], known: Sequence[str]) -> str:
@@ -206,14 +231,20 @@ def row_of(stored: StoredPrediction, labels: tuple[str, ...]) -> Row | None:
         return None
     if label not in labels:
         return None
+    votes = {name: count for name, count in sorted((stored.votes or {}).items()) if name in labels}
+    basis = dict(stored.label_basis) if stored.label_basis else None
+    if votes_problem(label, votes):
+        # Training would learn what the votes say, and the label was found otherwise: by what is known of the workers, or by a lead.
+        basis, votes = {**(basis or {}), "votes": votes}, {}
     return Row(
         id=row_id(stored),
         text=text,
         label=label,
-        votes={name: count for name, count in sorted((stored.votes or {}).items()) if name in labels},
+        votes=votes,
         group=group_of(text, stored.subject),
         slice=RECENT_UNSURE if stored.review_reason == ReviewReason.LOW_CONFIDENCE else RECENT,
         source=stored.label_source or f"review:{stored.prediction_id}",
+        label_basis=basis,
     )
 
 
@@ -276,11 +307,12 @@ def reference_of(served: Iterable[ServedText], trained: Trained, holdout_share: 
     return kept if len(kept) >= LEAST_REFERENCE else []
 
 
-def _count(labels: NewLabels, placed: Mapping[str, Sequence[Entry]], parent: Version) -> LabelCounts:
+def _count(labels: NewLabels, placed: Mapping[str, Sequence[Entry]], parent: Version, left_out: int) -> LabelCounts:
     trained_on, held_out = len(placed["train"]), len(placed["validation"]) + len(placed["test"])
     frozen_texts = frozen_texts_of(parent)
     frozen = sum(entry.text in frozen_texts for entry in labels.rows)
-    return LabelCounts(labels.count, trained_on, held_out, frozen, labels.count - trained_on - held_out - frozen)
+    unusable = labels.count - trained_on - held_out - frozen - left_out
+    return LabelCounts(labels.count, trained_on, held_out, frozen, unusable, left_out)
 
 
 def _digest(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lambdas.common.labels import Labels
 from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction
-from lambdas.common.review import Consolidated, HumanAnswer, ReviewReason, ReviewRequest, ReviewState
+from lambdas.common.review import DISPUTED, Consolidated, HumanAnswer, ReviewReason, ReviewRequest, ReviewState
 
 PREDICTION_ID = "0123456789abcdef0123456789abcdef"
 LABELS = ("negative", "neutral", "positive")
@@ -105,11 +105,23 @@ class FakeStore:
             human_label=consolidated.label,
             votes=dict(consolidated.votes),
             agreement=consolidated.agreement,
-            answers=list(answers),
+            answers=[vars(answer) for answer in answers],
+            label_basis=consolidated.basis,
             review_outcome=consolidated.reason,
             reviewed_at=reviewed_at,
             label_source=source,
         )
+        self.items[prediction_id].pop("open_state", None)
+        if consolidated.label is None:
+            self.items[prediction_id]["open_state"] = DISPUTED
+        return True
+
+    def settle(self, prediction_id: str, label: str, *, settled_by: str, settled_at: str) -> bool:
+        item = self.items.get(prediction_id, {})
+        if item.get("open_state") != DISPUTED:
+            return False
+        del item["open_state"]
+        item.update(human_label=label, reviewed_at=settled_at, review_outcome=f"settled by {settled_by}")
         return True
 
 

@@ -10,7 +10,7 @@ import pytest
 from review_fakes import PREDICTION_ID, prediction
 
 from lambdas.common.predictions import InvalidPrediction, Prediction, StoredPrediction
-from lambdas.common.review import ReviewReason, ReviewRequest, ReviewState
+from lambdas.common.review import HumanAnswer, ReviewReason, ReviewRequest, ReviewState
 
 IMPORTED: dict[str, Any] = {
     "prediction_id": "text-1", "text": "a text", "created_at": "2026-11-23T10:00:00+00:00", "expires_at": Decimal(1_900_000_000),
@@ -30,7 +30,15 @@ def test_numbers_become_int_and_float_and_what_is_not_there_is_none() -> None:
 
 
 def test_fields_that_nobody_reads_change_nothing() -> None:
-    assert StoredPrediction.parse(IMPORTED | {"open_state": "requested", "answers": [{}]}) == StoredPrediction.parse(IMPORTED)
+    assert StoredPrediction.parse(IMPORTED | {"open_state": "requested", "label_day": "2026-11-23"}) == StoredPrediction.parse(IMPORTED)
+
+
+def test_the_answers_and_the_basis_of_a_label_are_read() -> None:
+    answers = [{"worker_id": "w1", "label": "positive", "seconds": Decimal("1.5")}, {"worker_id": "w2", "label": None}, "nonsense"]
+    basis = {"method": "dawid-skene", "plurality": None, "certainty": Decimal("0.9")}
+    stored = StoredPrediction.parse(IMPORTED | {"answers": answers, "label_basis": basis})
+    assert stored.answers == (HumanAnswer("w1", "positive", 1.5), HumanAnswer("w2", None, 0.0), HumanAnswer("unknown", None, 0.0))
+    assert stored.label_basis == {"method": "dawid-skene", "plurality": None, "certainty": 0.9}
 
 
 @pytest.mark.parametrize("field", REQUIRED)

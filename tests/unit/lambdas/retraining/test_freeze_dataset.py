@@ -234,6 +234,29 @@ def test_what_became_of_each_label_is_counted() -> None:
     assert fresh["train"] + fresh["validation"] + fresh["test"] == 43
 
 
+def test_a_row_says_how_its_label_was_found_and_votes_for_another_label_are_not_learnt() -> None:
+    basis = {"method": "dawid-skene", "plurality": "neutral", "certainty": 0.8}
+    answers = [{"worker_id": f"w{n}", "label": "neutral"} for n in range(3)]
+    told = label(1, human_label="positive", votes={"positive": 1, "neutral": 2}, label_basis=basis, answers=answers)
+    agreed = label(2, human_label="neutral", votes={"neutral": 3}, label_basis={"method": "plurality", "plurality": "neutral"})
+    rows = {row.id: row for part in splits_of(run([told, agreed, *(label(n) for n in range(3, 30))])).values() for row in part}
+    one, other = rows["prediction:p0001"], rows["prediction:p0002"]
+    assert (one.label, one.votes, one.label_basis) == ("positive", {}, {**basis, "votes": {"positive": 1, "neutral": 2}})
+    assert (other.votes, other.label_basis) == ({"neutral": 3}, {"method": "plurality", "plurality": "neutral"})
+    assert rows["prediction:p0003"].label_basis is None
+
+
+def test_labels_over_one_worker_s_share_are_left_out_and_counted() -> None:
+    alone, together = [{"worker_id": "eager", "label": "neutral"}], [{"worker_id": f"w{n}", "label": "neutral"} for n in range(3)]
+    items = [label(n, answers=alone if n < 30 else together) for n in range(40)]
+    result = run(items, policy=FreezePolicy(1, 0.3, max_worker_share=0.5))
+    assert (result.labels.new, result.labels.over_worker_share, result.labels.unusable) == (40, 20, 0)
+    assert sum(row.id.startswith("prediction:") for part in splits_of(result).values() for row in part) == 20
+    refused = freeze(dataset(), items[:30], FreezePolicy(1, 0.3, max_worker_share=0.5))
+    assert isinstance(refused, Skipped)
+    assert "worker eager gave 100% of the new labels, and retraining.max_worker_share is 0.5" in refused.reason
+
+
 def test_a_new_label_for_a_training_text_replaces_the_old_row_and_stays_in_train() -> None:
     parent = dataset()
     policy = FreezePolicy(1, 0.5)

@@ -60,7 +60,7 @@ def test_all_answers_make_the_label_and_the_ground_truth_line() -> None:
         "reviewed", "positive", {"negative": 1, "positive": 2},
     )  # fmt: skip
     assert (world.item["reviewed_at"], world.item["label_source"]) == (NOW, f"review:{PREDICTION_ID}")
-    assert [answer.worker_id for answer in world.item["answers"]] == ["w0", "w1", "w2"]
+    assert [answer["worker_id"] for answer in world.item["answers"]] == ["w0", "w1", "w2"]
     assert list(world.ground_truth) == [KEY]
     assert json.loads(world.ground_truth[KEY]) == {
         "groundTruthData": {"data": "positive", "encoding": "CSV"},
@@ -75,6 +75,7 @@ def test_three_reviewers_who_disagree_leave_a_reason_and_no_label() -> None:
     assert world.deliver(ended("negative", "neutral", "positive")).outcome is Outcome.UNDECIDED
     assert (world.item["review_state"], world.item["human_label"]) == ("reviewed", None)
     assert "tie" in world.item["review_outcome"]
+    assert world.item["open_state"] == "disputed"
     assert world.ground_truth == {}
     assert world.letters.sent == []
 
