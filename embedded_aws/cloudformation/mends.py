@@ -225,6 +225,39 @@ def _stage(name: str, old: Properties, new: Properties) -> None:
     )
 
 
+def _http_api(properties: Properties) -> Properties:
+    if "CorsConfiguration" not in properties:
+        return properties
+    return {**properties, "CorsConfiguration": _lower_keys(properties["CorsConfiguration"])}
+
+
+def _http_stage(properties: Properties) -> Properties:
+    """Without it GetStage shows no throttling: ministack keeps the template's spelling, which the API does not have."""
+    prepared = dict(properties)
+    if "DefaultRouteSettings" in properties:
+        prepared["DefaultRouteSettings"] = _lower_keys(properties["DefaultRouteSettings"])
+    if "RouteSettings" in properties:
+        prepared["RouteSettings"] = {route: _lower_keys(settings) for route, settings in properties["RouteSettings"].items()}
+    return prepared
+
+
+# -- CloudFront ------------------------------------------------------------------------------------
+
+
+def _distribution(properties: Properties) -> Properties:
+    """Members that CloudFormation may leave out and that the API always shows."""
+    config = properties.get("DistributionConfig", {})
+    ports = {"HTTPPort": 80, "HTTPSPort": 443}
+    origins = [
+        {**origin, "CustomOriginConfig": {**ports, **origin["CustomOriginConfig"]}} if "CustomOriginConfig" in origin else origin
+        for origin in config.get("Origins", [])
+    ]
+    return {**properties, "DistributionConfig": {"Comment": "", **config, "Origins": origins}}
+
+
+# -- functions -------------------------------------------------------------------------------------
+
+
 def _function(name: str, old: Properties, new: Properties) -> None:
     reserved = new.get("ReservedConcurrentExecutions")
     if not _changed("ReservedConcurrentExecutions", old, new):
@@ -243,6 +276,9 @@ def install() -> None:
     mend("AWS::ApiGateway::RestApi", prepare=_rest_api)
     mend("AWS::ApiGateway::Method", _method)
     mend("AWS::ApiGateway::Stage", _stage)
+    mend("AWS::ApiGatewayV2::Api", prepare=_http_api)
+    mend("AWS::ApiGatewayV2::Stage", prepare=_http_stage)
+    mend("AWS::CloudFront::Distribution", prepare=_distribution)
     mend("AWS::Lambda::Function", _function)
     mend("AWS::Lambda::EventSourceMapping", _event_source)
     mend("AWS::Lambda::EventInvokeConfig", _async_configuration)

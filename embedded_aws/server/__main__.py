@@ -40,6 +40,9 @@ MODULES = (
     "embedded_aws.service_quotas.quotas",
     "embedded_aws.ecr.images",
     "embedded_aws.server.unknown_services",
+    "embedded_aws.api_gateway",
+    "embedded_aws.cloudfront",
+    "embedded_aws.public_hosts",
     "embedded_aws.server.http_guard",
 )
 """Each has ``install()``: it puts its hooks into ministack, and nothing else happens on import."""

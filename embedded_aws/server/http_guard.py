@@ -5,6 +5,9 @@ whatever can send it a request can run code here. A page in the user's browser c
 image, or under a name of its own that it makes resolve to 127.0.0.1 (DNS rebinding). SDKs, CLIs and curl send none of the headers
 that are looked at here, except Host.
 
+A public host of the account (``embedded_aws.public_hosts``) is as open to pages as it is on AWS, under its own name here only: it answers
+with what that host serves, and never with the account's API.
+
 Hook: ``ministack.app.app``, the ASGI entry that sees every request and WebSocket before anything else does. Sources: W3C, Fetch
 Metadata Request Headers (browsers send them to loopback addresses); RFC 6761, section 6.3 (names below ``.localhost`` are loopback).
 """
@@ -17,6 +20,8 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from ministack import app
+
+from embedded_aws.public_hosts import names
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _FOREIGN_SITES = ("cross-site", "same-site")
@@ -37,6 +42,8 @@ def refusal(method: str, target: str, headers: Sequence[tuple[str, str]]) -> str
     hosts = given.get("host", [])
     if len(hosts) != 1 or not _is_loopback(hosts[0]):
         return "The embedded AWS is served to this machine only: use 127.0.0.1 or localhost in its address."
+    if method and names.asked_for(hosts[0]) is not None:
+        return None
     if method in ("GET", "HEAD") and set(given.get("origin", [])) <= {"null"} and _is_open_to_pages(urlsplit(target), given):
         return None
     if any(origin != f"http://{hosts[0]}" for origin in given.get("origin", [])):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 from botocore.credentials import Credentials
 
+from embedded_aws.testing import web
 from embedded_aws.testing.reviews import PEOPLE_TIME_SCALE, Review
 from embedded_aws.tools import launcher
 from embedded_aws.tools.clients import Clients
@@ -51,6 +52,12 @@ def aws(emulator: launcher.Emulator) -> ClientFactory:
         return clients(service, Credentials(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]))
 
     return client
+
+
+@pytest.fixture(scope="session")
+def site(emulator: launcher.Emulator) -> web.Site:
+    """A small public service (distribution, HTTP API, function, bucket, user pool) in the session's embedded AWS."""
+    return web.deploy(emulator, "public-site")
 
 
 @pytest.fixture(scope="session")
