@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from lambdas.common.review import shown
-from lambdas.review.a2i_ended.output import UnreadableOutput, answers
+from lambdas.review.output import UnreadableOutput, answers
 from lambdas.review.port import ReviewEnded, ReviewStatus
 
 _LONGEST_FAILURE = 1_000
@@ -60,7 +60,7 @@ def review_ended(loop: HumanLoopEnded, read_output: Callable[[str], Any]) -> Rev
     An ``output.json`` that cannot be read stays where it is. Its review is a failure, so people are asked again.
 
     Args:
-        read_output: URI -> the parsed file. Raises :class:`~.output.OutputMissing` or :class:`~.output.UnreadableOutput`.
+        read_output: URI -> the parsed file. Raises :class:`~lambdas.review.output.OutputMissing`, or ``UnreadableOutput`` of the same module.
 
     Raises:
         OutputMissing: the answers are not readable yet.

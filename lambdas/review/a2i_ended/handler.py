@@ -16,7 +16,7 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.s3_uri import split_uri
 from lambdas.review.a2i_ended.event import HumanLoopEnded, InvalidEvent, review_ended
-from lambdas.review.a2i_ended.output import OutputMissing, UnreadableOutput
+from lambdas.review.output import OutputMissing, UnreadableOutput
 
 
 @dataclass(frozen=True)

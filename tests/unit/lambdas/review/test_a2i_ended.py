@@ -16,7 +16,7 @@ from lambdas.common.observability import metrics
 from lambdas.common.review import HumanAnswer
 from lambdas.review.a2i_ended import handler as entry
 from lambdas.review.a2i_ended.event import HumanLoopEnded, InvalidEvent, review_ended
-from lambdas.review.a2i_ended.output import OutputMissing, UnreadableOutput, answers
+from lambdas.review.output import OutputMissing, UnreadableOutput, answers
 from lambdas.review.port import ReviewEnded, ReviewStatus
 
 OUTPUT = "s3://bucket/a2i/flow/2026/11/23/11/59/58/loop/output.json"

@@ -24,8 +24,8 @@ from lambdas.common.labels import Labels
 from lambdas.labeling.consolidate_annotations.annotations import consolidate_objects
 from lambdas.labeling.pre_annotation.task import worker_task
 from lambdas.review.a2i import A2iStarter
-from lambdas.review.a2i_ended.output import answers
 from lambdas.review.collect_review.collect import Outcome, Ports, collect
+from lambdas.review.output import answers
 from lambdas.review.port import ReviewEnded, ReviewStatus
 from lambdas.tuning.check_gates.gates import check_gates, notes, refusals
 from lambdas.tuning.evaluation import Evaluation
