@@ -15,6 +15,10 @@ LABELS_BY_DAY = "labels-by-day"
 REVIEWED_BY_MODEL = "reviewed-by-model"
 """Indexes of the predictions table; their keys are in ``stacks/names.py``."""
 
+OPEN_TASKS = "open-tasks"
+DUE_TASKS = "due-tasks"
+"""Indexes of the table of review tasks; their keys are in ``stacks/names.py``."""
+
 RECENT = "recent"
 RECENT_UNSURE = "recent-unsure"
 """Slices of labels that came from reviews. ``recent-unsure`` has the texts that people saw because the champion was unsure of them.

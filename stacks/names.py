@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.names import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
+from contracts.names import DUE_TASKS, LABELS_BY_DAY, OPEN_REVIEWS, OPEN_TASKS, REVIEWED_BY_MODEL
 from stacks.settings import Settings
 
 PREDICTION_INDEXES = {
@@ -19,6 +19,9 @@ PREDICTION_INDEXES = {
     REVIEWED_BY_MODEL: ("model_version", "reviewed_at"),
 }
 """Index name -> (partition key, sort key); ``lambdas/common/prediction_store.py`` queries them."""
+
+TASK_INDEXES = {OPEN_TASKS: ("queue", "waiting_since"), DUE_TASKS: ("due", "due_at")}
+"""The same of the table of review tasks, which ``lambdas/review/hosted_tasks/table.py`` queries."""
 
 REVIEWERS = "reviewers"
 """The user pool's group of people who are asked."""
@@ -137,6 +140,10 @@ class Names:
     @property
     def predictions_table(self) -> str:
         return f"{self.prefix}-predictions"
+
+    @property
+    def review_tasks_table(self) -> str:
+        return f"{self.prefix}-review-tasks"
 
     @property
     def alert_topic(self) -> str:

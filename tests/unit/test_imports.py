@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {
     "contracts": set(),
     "review_page": {"contracts"},
-    "lambdas": {"contracts"},
+    "lambdas": {"contracts", "review_page"},
     "model_code": {"contracts"},
     "stacks": {"contracts"},
     "embedded_aws": {"review_page"},

@@ -60,7 +60,7 @@ def review_ended(loop: HumanLoopEnded, read_output: Callable[[str], Any]) -> Rev
     An ``output.json`` that cannot be read stays where it is. Its review is a failure, so people are asked again.
 
     Args:
-        read_output: URI -> the parsed file. Raises :class:`~lambdas.review.output.OutputMissing`, or ``UnreadableOutput`` of the same module.
+        read_output: URI -> the parsed file. Raises :class:`~lambdas.review.output.OutputMissing` or ``UnreadableOutput`` of that module.
 
     Raises:
         OutputMissing: the answers are not readable yet.

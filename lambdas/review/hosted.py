@@ -1,0 +1,92 @@
+"""The hosted review service as the review backend: one task per (prediction, attempt) in a table of our own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import boto3
+
+from lambdas.common.answers_wanted import AnswerRule
+from lambdas.common.clients import RETRIES
+from lambdas.common.denials import log_denials
+from lambdas.common.labels import Labels
+from lambdas.common.review import ReviewRequest
+from lambdas.review.hosted_tasks.table import TaskTable
+from lambdas.review.hosted_tasks.task import Task, task_id_of
+from lambdas.review.port import ReviewRefused
+
+MOST_INPUT_BYTES = 300_000
+"""DynamoDB takes items of up to 400 KB (Developer Guide, "Quotas")."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What every new task gets, from the stage's settings. A task keeps its own terms, so a deployment changes new tasks only."""
+
+    team: str
+    title: str
+    description: str
+    rule: AnswerRule
+    most: int
+    time_limit_seconds: int
+    availability_seconds: int
+    undo_seconds: int
+
+
+def task_table(name: str, retention_days: int) -> TaskTable:
+    resource = boto3.resource("dynamodb", config=RETRIES)
+    log_denials(resource.meta.client)
+    return TaskTable(resource.Table(name), retention_days)
+
+
+def starter(target: str, labels: Labels) -> HostedStarter:
+    """``target``: JSON ``{"table", "retention_days", "terms"}``."""
+    given = json.loads(target)
+    return HostedStarter(task_table(given["table"], given["retention_days"]), Terms(**given["terms"]), labels)
+
+
+class HostedStarter:
+    """Opens tasks.
+
+    Args:
+        labels: what a reviewer may choose. The task's input keeps ids and names, so its answers have ids whatever changes meanwhile.
+        clock: epoch seconds.
+    """
+
+    def __init__(self, table: TaskTable, terms: Terms, labels: Labels, clock: Callable[[], float] = time.time) -> None:
+        self._table, self._terms, self._labels, self._clock = table, terms, labels, clock
+
+    def start(self, request: ReviewRequest) -> None:
+        """Open the task of the review. The id of the review makes it idempotent: a task that is or was there stays as it is.
+
+        Raises:
+            ReviewRefused: the text is too long for the table.
+            botocore.exceptions.ClientError: anything that may pass, such as throttling; try again later.
+        """
+        content = {
+            "text": request.text,
+            **self._labels.task_fields(),
+            "predictionId": request.prediction_id,
+            "attempt": request.attempt,
+        }
+        size = len(json.dumps(content, ensure_ascii=False).encode())
+        if size > MOST_INPUT_BYTES:
+            raise ReviewRefused(f"the task of {request.review_id} has {size} bytes, and at most {MOST_INPUT_BYTES} can be stored")
+        now, terms = int(self._clock() * 1_000), self._terms
+        task = Task(
+            task_id=task_id_of(request.review_id),
+            review_id=request.review_id,
+            team=terms.team,
+            title=terms.title,
+            description=terms.description,
+            created_at=now,
+            gone_at=now + terms.availability_seconds * 1_000,
+            time_limit=terms.time_limit_seconds * 1_000,
+            undo=terms.undo_seconds * 1_000,
+            rule=AnswerRule(terms.rule),
+            most=terms.most,
+        )
+        self._table.add(task, content)

@@ -1,0 +1,302 @@
+"""The page's ``TaskStore`` over the table of review tasks.
+
+Every method reads records, decides (:mod:`.task`, :mod:`.desk`) and writes once. Whoever was slower than somebody else reads again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from lambdas.common.worker_answer import chosen_label
+from lambdas.review.hosted_tasks import desk as desks
+from lambdas.review.hosted_tasks import task as tasks
+from lambdas.review.hosted_tasks.desk import Desk
+from lambdas.review.hosted_tasks.sweeping import move_on
+from lambdas.review.hosted_tasks.table import Content, TaskTable
+from lambdas.review.hosted_tasks.task import NotPossible, State, Task
+from lambdas.review.port import ReviewStatus
+from review_page.answers import Worker
+from review_page.questions import TemplateError, questions
+from review_page.tasks import (
+    ENDED,
+    NO_LONGER_YOURS,
+    NOT_ANSWERED,
+    Answered,
+    Lease,
+    Progress,
+    SkipReason,
+    TaskRefused,
+    Workload,
+)
+from review_page.tasks import Task as ShownTask
+
+_TRIES = 10
+_CANDIDATES = 50
+"""So many open tasks are tried when others are quicker each time."""
+MOST_COUNTED = 200
+"""Of longer queues the page says this number."""
+
+
+class Busy(Exception):
+    """Others were quicker each time; the request can be sent again."""
+
+
+class HostedTasks:
+    """Tasks in DynamoDB.
+
+    Args:
+        render: a task's input -> its HTML. Raises TemplateError.
+        finish: brings a task that is ``ending`` to its end.
+        clock: epoch milliseconds.
+    """
+
+    def __init__(
+        self, table: TaskTable, render: Callable[[Mapping[str, Any]], str], finish: Callable[[Task], None], clock: Callable[[], int]
+    ) -> None:
+        self._table, self._render, self._finish, self._clock = table, render, finish, clock
+
+    def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
+        for desk in self._desks(worker):
+            if desk.in_work is not None:
+                task = self._mine(desk, desk.in_work, teams)
+                lease = None if task is None else self._lease(task, worker)
+                if lease is not None:
+                    return lease
+            elif desk.ahead is not None:
+                task = self._mine(desk, desk.ahead, teams)
+                if task is not None:
+                    begun = tasks.begin(task, worker.worker_id, self._clock())
+                    self._table.commit(begun, replace(desk, in_work=task.task_id, ahead=None))
+            else:
+                task = self._take(worker, desk, teams, with_skipped=with_skipped, ahead=False)
+                if task is None and self._table.desk(worker.worker_id).version == desk.version:
+                    return None
+        raise Busy
+
+    def ahead_for(self, worker: Worker, teams: Collection[str]) -> Lease | None:
+        for desk in self._desks(worker):
+            if desk.in_work is None:
+                return None
+            if desk.ahead is not None:
+                task = self._mine(desk, desk.ahead, teams)
+                lease = None if task is None else self._lease(task, worker)
+                if lease is not None:
+                    return lease
+            else:
+                task = self._take(worker, desk, teams, with_skipped=False, ahead=True)
+                if task is None and self._table.desk(worker.worker_id).version == desk.version:
+                    return None
+        raise Busy
+
+    def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> ShownTask | None:
+        task = self._table.task(task_id)
+        if task is None or task.lease_of(worker.worker_id, self._clock()) is None:
+            return None
+        if task.team not in teams:
+            self._give_back(task_id, worker)
+            return None
+        return self._shown(task)
+
+    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
+        for desk in self._desks(worker):
+            task, now = self._table.task(task_id), self._clock()
+            lease = None if task is None else task.lease_of(worker.worker_id, now)
+            if task is None or lease is None:
+                raise TaskRefused(NO_LONGER_YOURS)
+            given = tasks.advance(tasks.answer(task, worker.worker_id, chosen_label(content), now), now)
+            behind = desks.answered(desk, task_id, now - lease.accepted_at, now)
+            others = self._released(task, given, worker)
+            stored = Content(task_id, worker.worker_id, worker.identity, content)
+            if self._table.commit(given, behind, *others, content=stored):
+                self._end(given)
+                return
+        raise Busy
+
+    def skip(self, task_id: str, worker: Worker, reason: SkipReason, note: str = "") -> None:
+        self._give_back(task_id, worker, reason)
+        if note:
+            task = self._table.task(task_id)
+            if task is not None and worker.worker_id in task.skipped_by:
+                self._table.flag(task, worker.worker_id, worker.name, f"Skipped ({reason.value}): {note}", self._clock())
+
+    def undo(self, task_id: str, worker: Worker, teams: Collection[str]) -> Lease:
+        for desk in self._desks(worker):
+            given, task = desk.given(task_id), self._table.task(task_id)
+            if given is None or task is None or task.team not in teams:
+                raise TaskRefused(NOT_ANSWERED)
+            try:
+                again = tasks.undo(task, worker.worker_id, self._clock())
+            except NotPossible:
+                raise TaskRefused(ENDED) from None
+            if self._table.commit(again, desks.taken_back(desk, given), *self._reordered(desk, worker)):
+                lease = self._lease(replace(again, version=again.version + 1), worker)
+                if lease is not None:
+                    return lease
+        raise Busy
+
+    def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
+        desk, now = self._table.desk(worker.worker_id), self._clock()
+        found = self._table.recent(worker.worker_id, [one.task_id for one in desk.recent])
+        return [
+            Answered(task.task_id, task.title, content.content, given.submitted_at / 1_000, _fixed(task, worker, now))
+            for given in desk.recent
+            if given.task_id in found
+            for task, content in [found[given.task_id]]
+            if task.team in teams
+        ]
+
+    def flag(self, task_id: str, worker: Worker, note: str) -> None:
+        task, desk = self._table.task(task_id), self._table.desk(worker.worker_id)
+        if task is None or (task_id not in (desk.in_work, desk.ahead) and desk.given(task_id) is None):
+            raise TaskRefused(NO_LONGER_YOURS)
+        self._table.flag(task, worker.worker_id, worker.name, note, self._clock())
+
+    def give_back(self, worker: Worker) -> None:
+        desk = self._table.desk(worker.worker_id)
+        for task_id in (desk.ahead, desk.in_work):
+            if task_id is not None:
+                self._give_back(task_id, worker)
+
+    def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
+        """Of a team's :data:`MOST_COUNTED` oldest open tasks; counting them all would read them all."""
+        counts = [self._table.counted(team, worker.worker_id, MOST_COUNTED) for team in teams]
+        desk = self._table.desk(worker.worker_id)
+        held = sum(task_id is not None for task_id in (desk.in_work, desk.ahead))
+        return Workload(sum(waiting for waiting, _ in counts) + held, sum(skipped for _, skipped in counts))
+
+    def progress(self, worker: Worker, since: float) -> Progress:
+        pace = self._table.desk(worker.worker_id).answered_since(int(since * 1_000))
+        return Progress(pace.answered, pace.took / 1_000 / pace.answered if pace.answered else None)
+
+    def _desks(self, worker: Worker) -> Iterator[Desk]:
+        """The worker's desk, read anew at each try."""
+        for _ in range(_TRIES):
+            yield self._table.desk(worker.worker_id)
+
+    def _mine(self, desk: Desk, task_id: str, teams: Collection[str]) -> Task | None:
+        """The task if the desk's owner holds it for one of the teams. Otherwise it goes from the desk, and the desk must be read again."""
+        task, now = self._table.task(task_id), self._clock()
+        if task is not None and task.team in teams and task.lease_of(desk.worker_id, now) is not None:
+            return task
+        left = desks.without(desk, task_id)
+        try:
+            self._table.commit(left, *([] if task is None else [tasks.give_back(task, desk.worker_id)]))
+        except NotPossible:
+            self._table.commit(left)
+        return None
+
+    def _take(self, worker: Worker, desk: Desk, teams: Collection[str], *, with_skipped: bool, ahead: bool) -> Task | None:
+        """Lease the oldest task that nobody else takes in the same moment; None: there is none, or the desk has changed."""
+        for team in sorted(teams):
+            waiting = self._table.open_tasks(team, worker.worker_id, with_skipped=with_skipped)
+            for seen in _oldest_then_any(islice(waiting, _CANDIDATES)):
+                task: Task | None = seen
+                for _ in range(2):  # the index may be a moment behind the record
+                    if task is None:
+                        break
+                    taken = self._leased(task, worker, desk, ahead=ahead)
+                    if taken is not None:
+                        return taken
+                    if self._table.desk(worker.worker_id).version != desk.version:
+                        return None
+                    task = self._table.task(seen.task_id)
+        return None
+
+    def _leased(self, task: Task, worker: Worker, desk: Desk, *, ahead: bool) -> Task | None:
+        try:
+            taken = tasks.take(task, worker.worker_id, worker.name, self._clock(), ahead=ahead)
+        except NotPossible:
+            return None
+        holding = replace(desk, ahead=task.task_id) if ahead else replace(desk, in_work=task.task_id)
+        return taken if self._table.commit(taken, holding) else None
+
+    def _give_back(self, task_id: str, worker: Worker, reason: SkipReason | None = None) -> None:
+        for desk in self._desks(worker):
+            task = self._table.task(task_id)
+            if task is None:
+                return
+            try:
+                back = tasks.skip(task, worker.worker_id, reason.value) if reason else tasks.give_back(task, worker.worker_id)
+            except NotPossible:
+                return
+            if self._table.commit(back, desks.without(desk, task_id)):
+                return
+        raise Busy
+
+    def _reordered(self, desk: Desk, worker: Worker) -> list[Task]:
+        """What an undo changes of the tasks that the worker holds: the one in work goes ahead, the one ahead to the others."""
+        if desk.in_work is None:
+            return []
+        now, name = self._clock(), worker.worker_id
+        wanted: list[tuple[str | None, Callable[[Task], Task]]] = [
+            (desk.in_work, lambda task: tasks.put_ahead(task, name, now)),
+            (desk.ahead, lambda task: tasks.give_back(task, name)),
+        ]
+        changed: list[Task] = []
+        for task_id, change in wanted:
+            task = None if task_id is None else self._table.task(task_id)
+            if task is not None:
+                try:
+                    changed.append(change(task))
+                except NotPossible:
+                    continue
+        return changed
+
+    def _released(self, before: Task, after: Task, worker: Worker) -> list[Desk]:
+        """Desks of others from which the task goes when it ends."""
+        gone = before.leases.keys() - after.assignments.keys() - {worker.worker_id}
+        return [desks.without(self._table.desk(other), before.task_id) for other in gone]
+
+    def _lease(self, task: Task, worker: Worker) -> Lease | None:
+        """None: the task cannot be shown, so it fails; others would fare no better."""
+        shown, now = self._shown(task), self._clock()
+        held = task.assignments[worker.worker_id]
+        if shown is None:
+            return None
+        earlier = self._table.content(task.task_id, worker.worker_id) if held.taken_back else None
+        return Lease(shown, (held.until - now) / 1_000, None if earlier is None else earlier.content)
+
+    def _shown(self, task: Task) -> ShownTask | None:
+        content = self._table.input(task.task_id)
+        try:
+            asked = questions(self._render(content))
+        except TemplateError as error:
+            self._fail(task, f"ValidationError: {error}")
+            return None
+        return ShownTask(
+            title=task.title,
+            description=task.description,
+            questions=asked,
+            render=lambda: self._render(content),
+            task_id=task.task_id,
+        )
+
+    def _fail(self, task: Task, failure: str) -> None:
+        now = self._clock()
+        move_on(self._table, task.task_id, lambda read: tasks.end(read, ReviewStatus.FAILED, failure, now), self._finish)
+
+    def _end(self, given: Task) -> None:
+        if given.state is State.ENDING:
+            self._finish(replace(given, version=given.version + 1))
+
+
+def _oldest_then_any(waiting: Iterator[Task]) -> Iterator[Task]:
+    """The oldest task first. Those who lose it to somebody else spread over the others, instead of meeting again at the second oldest."""
+    oldest = next(waiting, None)
+    if oldest is not None:
+        yield oldest
+        others = list(waiting)
+        random.shuffle(others)
+        yield from others
+
+
+def _fixed(task: Task, worker: Worker, now: int) -> str:
+    try:
+        tasks.undo(task, worker.worker_id, now)
+    except NotPossible:
+        return ENDED
+    return ""

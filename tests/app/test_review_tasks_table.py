@@ -1,0 +1,87 @@
+"""The table of review tasks on a real DynamoDB: every write is conditional there too, and no two people get one place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hosted_service import TEAM, Service, choice, html, person
+
+from embedded_aws.tools.clients import Clients
+from lambdas.common.answers_wanted import AnswerRule
+from lambdas.review.hosted import Terms
+from lambdas.review.hosted_tasks.store import HostedTasks
+from lambdas.review.hosted_tasks.table import TaskTable
+from lambdas.review.hosted_tasks.task import State, task_id_of
+from stacks.names import TASK_INDEXES
+
+TERMS = Terms(TEAM, "Choose", "Read it.", AnswerRule.FIXED, 2, 3_600, 86_400, 60)
+
+
+@pytest.fixture
+def table(emulator: Any) -> Iterator[Any]:
+    resource = Clients(emulator.url).resource("dynamodb")
+    keys = {"pk": "HASH", "sk": "RANGE"}
+    made = resource.create_table(
+        TableName="review-tasks",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", *(one for pair in TASK_INDEXES.values() for one in pair))
+        ],
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in zip(pair, keys.values(), strict=True)],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index, pair in TASK_INDEXES.items()
+        ],
+    )
+    yield made
+    made.delete()
+
+
+def test_a_task_goes_its_whole_way(table: Any) -> None:
+    service = Service(table, TERMS)
+    first, second = service.ask("one"), service.ask("two")
+    assert service.ask("again", "p-twice") == service.ask("and again", "p-twice") == task_id_of("p-twice-1")
+    assert service.next("ann") in (first, second, task_id_of("p-twice-1"))
+    service.store.give_back(person("ann"))
+    done = service.answer("ann", "Bad")
+    assert service.store.undo(done, person("ann"), [TEAM]).earlier == choice("Bad")
+    assert service.answer("ann") == done
+    assert [one.content for one in service.store.recent(person("ann"), [TEAM])] == [choice("Good")]
+    assert service.store.workload(person("ann"), [TEAM]).waiting == 2
+    while service.next("bob") != done:
+        service.answer("bob")
+    service.answer("bob")
+    service.wait(61)
+    assert service.sweep()[1] == 0
+    assert service.read(done).state is State.ENDED
+    assert [one.label for one in service.sent[0].answers or ()] == ["positive", "positive"]
+    assert len(service.files) == 1
+    service.sweep()
+    assert len(service.sent) == 1
+
+
+def test_many_people_at_once_get_no_place_twice(table: Any) -> None:
+    tasks = Service(table, TERMS)
+    ids = [tasks.ask() for _ in range(10)]
+
+    def work(name: str) -> list[str]:
+        mine = Clients(table.meta.client.meta.endpoint_url).resource("dynamodb").Table(table.name)
+        store = HostedTasks(TaskTable(mine, 30), html, tasks.finish, lambda: tasks.now)
+        done = []
+        while (lease := store.next_for(person(name), [TEAM])) is not None:
+            store.submit(lease.task.task_id, person(name), choice("Good"))
+            done.append(lease.task.task_id)
+        return done
+
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(work, [f"person-{number}" for number in range(6)]))
+    assert all(len(one) == len(set(one)) for one in done), "nobody gets a task twice"
+    assert Counter(task_id for one in done for task_id in one) == dict.fromkeys(ids, TERMS.most)

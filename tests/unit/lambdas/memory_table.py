@@ -1,0 +1,131 @@
+"""A DynamoDB table in memory, as boto3's Table resource, for the calls that the table of review tasks makes.
+
+Copies go in and out, conditions are evaluated from boto3's own condition objects, and a transaction writes everything or nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from stacks.names import TASK_INDEXES
+
+Item = dict[str, Any]
+
+
+class _Cancelled(ClientError):
+    def __init__(self, codes: list[str]) -> None:
+        reasons = [{"Code": code} for code in codes]
+        super().__init__({"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}, "TransactWriteItems")  # type: ignore[arg-type]
+
+
+class _Exceptions:
+    TransactionCanceledException = _Cancelled
+
+
+class MemoryTable:
+    """``name`` is the table's; ``before_write`` and ``after_write`` are called around each write, and may raise."""
+
+    exceptions = _Exceptions
+    name = "review-tasks"
+
+    def __init__(self) -> None:
+        self.items: dict[tuple[str, str], Item] = {}
+        self.queries: list[Mapping[str, Any]] = []
+        self.before_write: Callable[[], None] = lambda: None
+        self.after_write: Callable[[], None] = lambda: None
+        self.meta = type("Meta", (), {"client": self})
+
+    def get_item(self, *, Key: Mapping[str, str], ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
+        assert ConsistentRead
+        found = self.items.get((Key["pk"], Key["sk"]))
+        return {} if found is None else {"Item": copy.deepcopy(found)}
+
+    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+        keys = RequestItems[self.name]["Keys"]
+        assert len(keys) <= 100
+        found = [self.items[key["pk"], key["sk"]] for key in keys if (key["pk"], key["sk"]) in self.items]
+        return {"Responses": {self.name: copy.deepcopy(found)}, "UnprocessedKeys": {}}
+
+    def put_item(self, *, Item: Item) -> None:  # noqa: N803
+        self._write(lambda: self._store(Item))
+
+    def query(self, **arguments: Any) -> dict[str, Any]:
+        """Pages of ``Limit`` items, counted before the filter, as DynamoDB does it."""
+        self.queries.append(arguments)
+        partition, sort = TASK_INDEXES[arguments["IndexName"]] if "IndexName" in arguments else ("pk", "sk")
+        found = [item for item in self.items.values() if partition in item and _holds(arguments["KeyConditionExpression"], item)]
+        found.sort(key=lambda item: item[sort])
+        start = arguments.get("ExclusiveStartKey")
+        if start is not None:
+            found = [item for item in found if item[sort] > start[sort]]
+        limit = arguments.get("Limit", 1_000)
+        page, rest = found[:limit], found[limit:]
+        wanted = arguments.get("FilterExpression")
+        shown = [item for item in page if wanted is None or _holds(wanted, item)]
+        return {"Items": copy.deepcopy(shown), **({"LastEvaluatedKey": {sort: page[-1][sort]}} if rest else {})}
+
+    def transact_write_items(self, *, TransactItems: list[Mapping[str, Any]]) -> None:  # noqa: N803
+        def key(one: Mapping[str, Any]) -> tuple[str, str]:
+            where = one["Put"]["Item"] if "Put" in one else one["Update"]["Key"]
+            return where["pk"], where["sk"]
+
+        assert len(TransactItems) <= 100
+        assert len({key(one) for one in TransactItems}) == len(TransactItems), "a transaction names an item once"
+
+        def write() -> None:
+            codes = ["None" if self._allowed(one.get("Put", {}), key(one)) else "ConditionalCheckFailed" for one in TransactItems]
+            if set(codes) != {"None"}:
+                raise _Cancelled(codes)
+            for one in TransactItems:
+                if "Put" in one:
+                    self._store(one["Put"]["Item"])
+                else:
+                    [(name, value)] = re.findall(r"SET (\w+) = (:\w+)$", one["Update"]["UpdateExpression"])
+                    pk, sk = key(one)
+                    item = self.items.setdefault((pk, sk), {"pk": pk, "sk": sk})
+                    item[name] = one["Update"]["ExpressionAttributeValues"][value]
+
+        self._write(write)
+
+    def _allowed(self, put: Mapping[str, Any], key: tuple[str, str]) -> bool:
+        condition, there = put.get("ConditionExpression"), self.items.get(key)
+        if condition is None:
+            return True
+        if condition == "attribute_not_exists(pk)":
+            return there is None
+        assert condition == "#version = :version"
+        return there is not None and there["version"] == put["ExpressionAttributeValues"][":version"]
+
+    def _store(self, item: Item) -> None:
+        assert all(value not in (set(), frozenset()) for value in item.values()), "DynamoDB has no empty sets"
+        self.items[item["pk"], item["sk"]] = copy.deepcopy(item)
+
+    def _write(self, write: Callable[[], None]) -> None:
+        self.before_write()
+        write()
+        self.after_write()
+
+
+def _holds(condition: Any, item: Item) -> bool:
+    """One of boto3's condition objects about one item."""
+    built = condition.get_expression()
+    operator, values = built["operator"], built["values"]
+    if operator == "AND":
+        return all(_holds(one, item) for one in values)
+    if operator == "NOT":
+        return not _holds(values[0], item)
+    value = item.get(values[0].name)
+    if value is None:
+        return False
+    holds: dict[str, Callable[[Any, Any], bool]] = {
+        "=": lambda one, other: one == other,
+        "<=": lambda one, other: one <= other,
+        "begins_with": lambda one, start: one.startswith(start),
+        "contains": lambda members, one: one in members,
+    }
+    return bool(holds[operator](value, values[1]))

@@ -1,0 +1,264 @@
+"""The hosted review service: who gets which task, what becomes of answers, and how tasks end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hosted_service import TEAM, TERMS, Service, choice, person
+from memory_table import MemoryTable
+
+from lambdas.common.answers_wanted import AnswerRule
+from lambdas.review.hosted_tasks.task import State
+from lambdas.review.port import ReviewStatus
+from review_page.tasks import ENDED, NO_LONGER_YOURS, NOT_ANSWERED, SkipReason, TaskRefused
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service(MemoryTable())
+
+
+def changed(service: Service, **terms: Any) -> Service:
+    service.terms = type(TERMS)(**{**vars(TERMS), **terms})
+    return service
+
+
+def test_a_review_is_started_once(service: Service) -> None:
+    first = service.ask("first", "p")
+    service.answer("ann")
+    assert service.ask("second", "p") == first
+    assert service.tasks.input(first)["text"] == "first"
+    assert service.read(first).answers.keys() == {"ann"}
+
+
+def test_the_oldest_task_comes_first_and_one_query_finds_it(service: Service) -> None:
+    ids = []
+    for _ in range(3):
+        ids.append(service.ask())
+        service.wait(1)
+    service.table.queries.clear()
+    assert service.next("ann") == ids[0]
+    [query] = service.table.queries
+    assert query["IndexName"] == "open-tasks"
+    assert service.next("ann") == ids[0], "who has a task in work keeps it"
+    assert service.next("bob") == ids[0]
+    assert service.next("eve") == ids[1], "two people are enough until they differ"
+
+
+def test_nobody_answers_a_task_twice_or_gets_what_they_skipped(service: Service) -> None:
+    first, second = service.ask(), service.ask()
+    done = service.answer("ann")
+    other = ({first, second} - {done}).pop()
+    assert service.next("ann") == other
+    service.store.skip(other, person("ann"), SkipReason.LANGUAGE, "Finnish?")
+    assert service.next("ann") is None
+    assert service.store.workload(person("ann"), [TEAM]).skipped == 1
+    assert service.read(other).skips == {"language": 1}
+    assert service.next("ann", with_skipped=True) == other
+    assert not service.read(other).skipped_by
+
+
+def test_a_second_task_is_held_ahead_and_its_time_begins_later(service: Service) -> None:
+    for _ in range(3):
+        service.ask()
+    assert service.store.ahead_for(person("ann"), [TEAM]) is None, "first there must be one in work"
+    first = service.next("ann")
+    ahead = service.store.ahead_for(person("ann"), [TEAM])
+    again = service.store.ahead_for(person("ann"), [TEAM])
+    assert ahead is not None and again is not None
+    assert first != ahead.task.task_id == again.task.task_id
+    service.wait(1_000)
+    assert service.answer("ann") == first
+    lease = service.store.next_for(person("ann"), [TEAM])
+    assert lease is not None
+    assert (lease.task.task_id, lease.seconds_left) == (ahead.task.task_id, 3_600)
+
+
+def test_an_index_that_is_behind_gives_nobody_a_taken_task(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    only = service.ask()
+    stale = list(service.tasks.open_tasks(TEAM, "eve", with_skipped=False))
+    service.next("ann"), service.next("bob")
+    monkeypatch.setattr(service.tasks, "open_tasks", lambda *_, **__: iter(stale))
+    assert service.next("eve") is None
+    assert service.read(only).assignments.keys() == {"ann", "bob"}
+
+
+def test_who_loses_a_race_takes_another_task(service: Service) -> None:
+    ids = {service.ask() for _ in range(4)}
+    oldest = next(service.tasks.open_tasks(TEAM, "eve", with_skipped=False)).task_id
+
+    def others_are_quicker() -> None:
+        service.table.before_write = lambda: None
+        for name in ("ann", "bob"):
+            assert service.next(name) == oldest
+
+    service.table.before_write = others_are_quicker
+    assert service.next("eve") in ids - {oldest}
+
+
+def test_two_windows_of_one_person_get_one_task(service: Service) -> None:
+    for _ in range(4):
+        service.ask()
+
+    def other_window() -> None:
+        service.table.before_write = lambda: None
+        service.next("ann")
+
+    service.table.before_write = other_window
+    mine = service.next("ann")
+    held = [task.task_id for task in service.tasks.due(10**15) if "ann" in task.assignments]
+    assert held == [mine]
+
+
+def test_two_who_agree_are_enough_and_the_end_waits_until_nobody_can_undo(service: Service) -> None:
+    task_id = service.ask("fine", "p")
+    service.answer("ann")
+    service.wait(5)
+    assert service.answer("bob") == task_id
+    service.wait(59)
+    service.sweep()
+    assert (service.read(task_id).state, service.sent) == (State.OPEN, [])
+    service.wait(1)
+    service.sweep()
+    service.sweep()
+    [ended] = service.sent
+    assert (ended.review_id, ended.status, ended.failure) == ("p-1", ReviewStatus.COMPLETED, None)
+    assert [(one.worker_id, one.label) for one in ended.answers or ()] == [("ann", "positive"), ("bob", "positive")]
+    [(key, body)] = service.files.items()
+    assert key == "hosted/2027/01/15/08/00/00/p-1/output.json"
+    document = json.loads(body)
+    assert document["humanLoopName"] == "p-1"
+    assert document["inputContent"]["labelIds"] == ["negative", "positive"]
+    first, second = document["humanAnswers"]
+    assert first["answerContent"] == choice("Good")
+    assert first["workerMetadata"]["identityData"]["sub"] == "ann"
+    assert second["submissionTime"] == "2027-01-15T08:00:05.000Z"
+
+
+def test_a_third_is_asked_when_two_differ(service: Service) -> None:
+    task_id = service.ask()
+    service.answer("ann", "Good"), service.answer("bob", "Bad")
+    service.wait(600)
+    service.sweep()
+    assert service.read(task_id).state is State.OPEN
+    assert service.answer("eve", "Bad") == task_id
+    service.wait(60)
+    service.sweep()
+    assert [one.label for one in service.sent[0].answers or ()] == ["positive", "negative", "negative"]
+
+
+def test_without_time_to_undo_the_last_answer_ends_the_task(service: Service) -> None:
+    changed(service, undo_seconds=0, rule=AnswerRule.FIXED, most=1)
+    task_id = service.ask()
+    service.answer("ann")
+    assert service.read(task_id).state is State.ENDED
+    assert len(service.sent) == 1
+    with pytest.raises(TaskRefused, match=ENDED):
+        service.store.undo(task_id, person("ann"), [TEAM])
+
+
+def test_an_answer_can_be_taken_back_while_its_task_is_open(service: Service) -> None:
+    ids = [service.ask() for _ in range(3)]
+    done = service.answer("ann", "Bad")
+    in_work = service.next("ann")
+    ahead = service.store.ahead_for(person("ann"), [TEAM])
+    assert ahead is not None
+    assert service.store.progress(person("ann"), 0).answered == 1
+    lease = service.store.undo(done, person("ann"), [TEAM])
+    assert (lease.task.task_id, lease.earlier) == (done, choice("Bad"))
+    assert service.next("ann") == done
+    now_ahead = service.store.ahead_for(person("ann"), [TEAM])
+    assert now_ahead is not None
+    assert now_ahead.task.task_id == in_work
+    assert not service.read(ahead.task.task_id).assignments
+    assert service.store.progress(person("ann"), 0).answered == 0
+    assert service.store.recent(person("ann"), [TEAM]) == []
+    service.store.submit(done, person("ann"), choice("Good"))
+    [again] = service.store.recent(person("ann"), [TEAM])
+    assert (again.task_id, again.content, again.fixed) == (done, choice("Good"), "")
+    assert done in ids
+
+
+def test_only_the_last_ten_answers_can_be_taken_back(service: Service) -> None:
+    for _ in range(12):
+        service.ask()
+    done = [service.answer("ann") for _ in range(11)]
+    shown = service.store.recent(person("ann"), [TEAM])
+    assert [one.task_id for one in shown] == done[:0:-1]
+    with pytest.raises(TaskRefused, match=NOT_ANSWERED):
+        service.store.undo(done[0], person("ann"), [TEAM])
+    with pytest.raises(TaskRefused, match=NOT_ANSWERED):
+        service.store.undo(done[5], person("bob"), [TEAM])
+
+
+def test_a_lease_runs_out_and_the_task_goes_to_others(service: Service) -> None:
+    changed(service, rule=AnswerRule.FIXED, most=1)
+    task_id = service.ask()
+    assert service.next("ann") == task_id
+    assert service.next("bob") is None
+    service.wait(3_600)
+    with pytest.raises(TaskRefused, match=NO_LONGER_YOURS):
+        service.store.submit(task_id, person("ann"), choice("Good"))
+    service.sweep()
+    assert service.next("bob") == task_id
+    assert service.next("ann") is None
+
+
+def test_a_task_that_is_open_for_too_long_fails_with_the_answers_in_its_file(service: Service) -> None:
+    task_id = service.ask("fine", "late")
+    service.answer("ann")
+    assert service.next("bob") == task_id
+    service.wait(86_400)
+    service.sweep()
+    [ended] = service.sent
+    assert (ended.status, ended.answers) == (ReviewStatus.FAILED, None)
+    assert ended.failure == "Expired: the task expired with 1 of 2 answers."
+    assert len(json.loads(next(iter(service.files.values())))["humanAnswers"]) == 1
+    assert service.next("bob") is None
+    assert service.store.held(task_id, person("bob"), [TEAM]) is None
+
+
+def test_who_leaves_the_team_gives_back_and_gets_nothing(service: Service) -> None:
+    task_id = service.ask()
+    assert service.next("ann") == task_id
+    assert service.store.held(task_id, person("ann"), ["other"]) is None
+    assert not service.read(task_id).assignments
+    assert service.store.next_for(person("ann"), ["other"]) is None
+    service.next("bob")
+    service.store.ahead_for(person("bob"), [TEAM])
+    service.store.give_back(person("bob"))
+    assert not service.read(task_id).assignments
+
+
+def test_a_task_that_cannot_be_shown_fails_and_the_next_one_comes(service: Service) -> None:
+    broken = service.ask("broken", "broken")
+    item = service.table.items[broken, "input"]
+    item["input"] = json.dumps({"text": "x", "labels": "no list"})
+    service.wait(1)
+    whole = service.ask()
+    assert service.next("ann") == whole
+    [ended] = service.sent
+    assert ended.status is ReviewStatus.FAILED
+    assert (ended.failure or "").startswith("ValidationError: crowd-classifier")
+
+
+def test_an_ended_task_is_deleted_in_time_with_all_that_belongs_to_it(service: Service) -> None:
+    changed(service, undo_seconds=0)
+    task_id = service.ask()
+    service.answer("ann", "Bad"), service.answer("bob", "Bad")
+    gone = service.now // 1_000 + 30 * 86_400
+    of_task = {sk: item["delete_after"] for (pk, sk), item in service.table.items.items() if pk == task_id}
+    assert of_task == dict.fromkeys(("task", "input", "answer#ann", "answer#bob"), gone)
+    assert not {"queue", "due"} & service.table.items[task_id, "task"].keys()
+
+
+def test_a_flag_is_kept_once_for_a_person(service: Service) -> None:
+    task_id = service.answer("ann") if service.ask() else ""
+    for note in ("odd", "very odd"):
+        service.store.flag(task_id, person("ann"), note)
+    with pytest.raises(TaskRefused):
+        service.store.flag(task_id, person("bob"), "mine")
+    [flag] = [item for (_, sk), item in service.table.items.items() if sk.startswith("flag#")]
+    assert (flag["queue"], flag["note"]) == (f"flags#{TEAM}", "very odd")
