@@ -15,11 +15,13 @@ ROOT = Path(__file__).resolve().parent
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Synthesise the reviewloop stacks of one stage")
-    parser.add_argument("--stage", default=os.environ.get("REVIEWLOOP_STAGE", "dev"), help="settings/<stage>.yaml (default: dev)")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--stage", default=os.environ.get("REVIEWLOOP_STAGE", "dev"), help="settings/<stage>.yaml (default: dev)")
+    chosen.add_argument("--settings", type=Path, metavar="FILE", help="another settings file")
     parser.add_argument("--output", type=Path, help="output folder (default: where the CDK CLI asks, else cdk.out)")
     arguments = parser.parse_args()
     try:
-        settings = load_settings(ROOT / "settings" / f"{arguments.stage}.yaml")
+        settings = load_settings(arguments.settings or ROOT / "settings" / f"{arguments.stage}.yaml")
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

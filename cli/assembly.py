@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).resolve().parent.parent
 
 _ARN_FORMS = {
     "AWS::Lambda::Function": ("lambda", "function:{name}"),
@@ -28,10 +23,6 @@ _ARN_FORMS = {
 _NAME_PROPERTIES = frozenset(
     {"FunctionName", "QueueName", "TableName", "StateMachineName", "TopicName", "RoleName", "BucketName", "LogGroupName"}
 )
-
-
-class CannotSynthesise(RuntimeError):
-    """``app.py`` failed. The text is its own message."""
 
 
 @dataclass(frozen=True)
@@ -149,25 +140,6 @@ class StackTemplate:
 
 def _is_no_value(value: Any) -> bool:
     return isinstance(value, dict) and value == {"Ref": "AWS::NoValue"}
-
-
-def synthesise(stage: str, output: Path) -> Path:
-    """Run ``app.py`` for a stage in a process of its own; returns the assembly's folder.
-
-    Raises:
-        CannotSynthesise: with the end of the CDK's messages.
-    """
-    done = subprocess.run(
-        [sys.executable, "app.py", "--stage", stage, "--output", str(output)],
-        cwd=ROOT,
-        env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise CannotSynthesise(done.stderr[-3_000:].strip() or f"app.py ended with exit code {done.returncode}")
-    return output
 
 
 def read_templates(folder: Path, pseudo: Mapping[str, str]) -> list[StackTemplate]:

@@ -10,11 +10,12 @@ import typer
 from rich.console import Console
 
 from cli.account import Account, NoAccount
-from cli.assembly import CannotSynthesise, read_templates, synthesise
+from cli.assembly import read_templates
 from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, show, stop, summary
 from cli.doctor.checks import CHECKS
 from cli.doctor.examination import Check, Examination, run_checks
 from cli.findings import Finding, has_failure, report
+from stacks.synthesis import SynthesisFailed, synthesise
 
 _NAMES = ", ".join(check.name for check in CHECKS)
 
@@ -43,11 +44,12 @@ def doctor(  # noqa: PLR0917  (typer passes every option by its name)
             identity = account.identity
             if assembly is None:
                 status.update("synthesising the stacks")
-                assembly = synthesise(stage, Path(scratch) / "cdk.out")
+                assembly = Path(scratch) / "cdk.out"
+                synthesise(assembly, stage=stage)
             templates = read_templates(assembly, _pseudo(account))
         except NoAccount as error:
             stop(str(error), NO_ACCOUNT)
-        except (CannotSynthesise, FileNotFoundError) as error:
+        except (SynthesisFailed, FileNotFoundError) as error:
             stop(f"the stacks cannot be synthesised: {error}", WRONG_OPTIONS)
 
         def began(check: Check) -> None:

@@ -15,6 +15,8 @@ from local.demo.source import Source
 from local.demo.summary import Score, Summary, Trial
 from local.texts import corpus
 from model_code.report.page import page as data_page
+from stacks.settings import settings_text
+from stacks.synthesis import SynthesisFailed
 
 DATA_REPORT = "data-report.html"
 VARIED = ("epochs", "layers", "learning_rate", "trained_layers")
@@ -53,13 +55,13 @@ def synthesise(session: Session, output: Path) -> None:
     """
     same = f"settings/{session.settings.stage}.yaml"
     if session.budget.overrides:
-        settings = session.output.resolve() / "settings.json"
-        settings.write_text(session.settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        settings = session.output.resolve() / "settings.yaml"
+        settings.write_text(settings_text(session.settings), encoding="utf-8")
         same = f"the settings in {settings.name}"
     try:
         with session.progress("synthesising", None):
             reused = synthesis.assembly(session.settings, output)
-    except synthesis.SynthesisFailed as error:
+    except SynthesisFailed as error:
         raise DemoFailed(f"synthesis failed: {error}") from None
     how = "as synthesised before, since nothing has changed" if reused else "synthesised"
     session.say(f"{len(list(output.glob('*.template.json')))} templates with {same}, {how}")

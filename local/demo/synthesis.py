@@ -1,36 +1,27 @@
-"""``python -m local.demo.synthesis SETTINGS OUTPUT``: synthesise with other settings than a stage's file.
-
-A process of its own, as ``app.py`` is: the CDK keeps a Node.js process for as long as its Python process lives.
-
-An assembly is kept, and used again while everything that it is made of is the same: the same input gives the same bytes.
+"""The assembly of a run's settings. It is kept, and used again while everything that it is made of is the same: the same input gives
+the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from stacks.settings import Settings
+from stacks.settings import Settings, settings_text
+from stacks.synthesis import synthesise
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".build" / "assemblies"
 MOST_KEPT = 4
 INPUTS = (
-    "app.py", "cdk.json", "contracts", "lambdas", "local/demo/synthesis.py", "model_code", "package-lock.json", "requirements.lock",
+    "app.py", "cdk.json", "contracts", "lambdas", "model_code", "package-lock.json", "requirements.lock",
     "review_page", "settings", "stacks",
 )  # fmt: skip
 """Files and folders that an assembly is made of, besides the settings and the layer, which is built of ``lambdas/layer``."""
-
-
-class SynthesisFailed(RuntimeError):
-    """The CDK reports an error; the text is the end of its messages."""
 
 
 def assembly(settings: Settings, output: Path) -> bool:
@@ -39,7 +30,7 @@ def assembly(settings: Settings, output: Path) -> bool:
     Raises:
         SynthesisFailed: the CDK found a fault.
     """
-    document = settings.model_dump_json(indent=2) + "\n"
+    document = settings_text(settings)
     kept = KEPT / _key(document)
     reused = (kept / "manifest.json").exists()
     if not reused:
@@ -68,18 +59,9 @@ def _synthesise(document: str, kept: Path) -> None:
     unfinished = kept.with_name(f"{kept.name}.{os.getpid()}")
     unfinished.mkdir(parents=True)
     try:
-        settings = unfinished / "settings.json"
+        settings = unfinished / "settings.yaml"
         settings.write_text(document, encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", "local.demo.synthesis", str(settings), str(unfinished / "cdk.out")],
-            cwd=ROOT,
-            env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise SynthesisFailed(done.stderr[-2_000:])
+        synthesise(unfinished / "cdk.out", settings=settings)
         _make_room()
         if not kept.exists():
             (unfinished / "cdk.out").rename(kept)
@@ -92,10 +74,3 @@ def _make_room() -> None:
     there = sorted((path for path in KEPT.iterdir() if "." not in path.name), key=lambda path: path.stat().st_mtime)
     for path in there[: max(0, len(there) - MOST_KEPT + 1)]:
         shutil.rmtree(path)
-
-
-if __name__ == "__main__":
-    from stacks.application import build_app
-
-    chosen, target = (Path(argument) for argument in sys.argv[1:])
-    build_app(Settings.model_validate(json.loads(chosen.read_text(encoding="utf-8"))), target).synth()

@@ -4,7 +4,7 @@
 whose text names the field path, the value, what is allowed and what to do.
 """
 
-from stacks.settings.file import SettingsError, load_settings
+from stacks.settings.file import SettingsError, load_settings, settings_text
 from stacks.settings.stage import Region, Settings
 
-__all__ = ["Region", "Settings", "SettingsError", "load_settings"]
+__all__ = ["Region", "Settings", "SettingsError", "load_settings", "settings_text"]

@@ -35,6 +35,11 @@ def load_settings(path: Path) -> Settings:
         raise refusal(path, error) from None
 
 
+def settings_text(settings: Settings) -> str:
+    """Every field of the settings as the text of a file that :func:`load_settings` reads."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, which keeps the last of two equal keys without a word; this one refuses them."""
 

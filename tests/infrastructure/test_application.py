@@ -13,6 +13,7 @@ import pytest
 from synthesis import synth
 
 from stacks.settings import Region
+from stacks.synthesis import SynthesisFailed, synthesise
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = sorted(path.stem for path in (ROOT / "settings").glob("*.yaml"))
@@ -72,3 +73,10 @@ def test_unknown_stage_stops_with_exit_code_2(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert LISTED in done.stderr
+
+
+def test_a_refused_settings_file_fails_with_its_message_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("stage: dev\nregion: us-east-1\nstages: 2\n")
+    with pytest.raises(SynthesisFailed, match="stages"):
+        synthesise(tmp_path / "cdk.out", settings=tmp_path / "own.yaml")
+    assert not (tmp_path / "cdk.out").exists()

@@ -11,7 +11,7 @@ import yaml
 from embedded_aws.sagemaker.hosting.traffic import shift_steps
 from lambdas.prediction.predict.model import read_timeouts
 from stacks.names import BUCKET_PURPOSES
-from stacks.settings import SettingsError, load_settings
+from stacks.settings import SettingsError, load_settings, settings_text
 from stacks.settings.dataset import DatasetSettings
 from stacks.settings.fleet_shift import FleetShiftSettings
 from stacks.settings.stage import _LONGEST_BUCKET_PURPOSE
@@ -433,3 +433,10 @@ def test_words_in_quotation_marks_are_labels(tmp_path: Path, stage: str) -> None
     path = tmp_path / "x.yaml"
     path.write_text(content, encoding="utf-8")
     assert load_settings(path).dataset.labels == ("yes", "no", "on")
+
+
+@pytest.mark.parametrize("stage", sorted(path.stem for path in SETTINGS.glob("*.yaml")))
+def test_settings_written_as_a_file_are_read_back_the_same(tmp_path: Path, stage: str) -> None:
+    settings = load_settings(SETTINGS / f"{stage}.yaml")
+    (tmp_path / "own.yaml").write_text(settings_text(settings), encoding="utf-8")
+    assert load_settings(tmp_path / "own.yaml") == settings
