@@ -23,6 +23,7 @@ from contracts.labels import listed
 from contracts.names import RECENT_UNSURE
 from model_code.archive import read_document, unpacked
 from model_code.calibration import expected_calibration_error
+from model_code.cores import cores
 from model_code.drift_baseline import baseline_of, read_reference, unusable
 from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
@@ -217,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="report.json and report.html: short leaves out what has to train models (default: full without a champion, else short)",
     )
     known = parser.parse_args(arguments)
-    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+    os.environ["OMP_NUM_THREADS"] = str(cores())  # what serving reads
     dataset = known.input_dir / "dataset"
     manifest = read_manifest(dataset)
     rows = {split: read_rows(dataset / split) for split in SPLITS}

@@ -20,6 +20,7 @@ from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter
 from model_code.artifact import write_artifact
 from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
 from model_code.calibration import fit_temperature, review_threshold, softmax
+from model_code.cores import cores
 from model_code.drift_baseline import WORDS, units, vocabulary_basis
 from model_code.lengths import PIECES_PER_EPOCH, chosen_length
 from model_code.network import TextClassifier
@@ -199,7 +200,7 @@ def _job_name() -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     settings, folders = read_arguments(arguments)
     torch.manual_seed(settings.seed)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.environ.get("SM_NUM_CPUS") or 1))
+    torch.set_num_threads(cores())
     rows, held_out = read_rows(folders.train), read_rows(folders.validation)
     start = start_model(settings, folders, rows)
     again = folders.parent is not None

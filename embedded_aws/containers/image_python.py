@@ -19,7 +19,13 @@ PRELOAD = tuple(filter(None, os.environ.get("EMBEDDED_AWS_PRELOAD", "").split(",
 
 _CONTAINER = Path(__file__).resolve().parent
 _SOCKET = background.RUN_DIR / "fork-server"
-_READ_ON_IMPORT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+_READ_ON_IMPORT = {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "passive",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
 
 PYTHON = str(background.RUN_DIR / "bin" / "python3" if PRELOAD else IMAGE_PYTHON)
 SEARCH_PATH = os.pathsep.join(dict.fromkeys((str(Path(PYTHON).parent), str(IMAGE_PYTHON.parent))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 import uuid
 from collections.abc import Callable
@@ -94,6 +95,7 @@ def test_a_channel_holds_what_lies_below_its_prefix_and_nothing_beside_it(told: 
 def test_the_container_has_the_requests_environment_and_nothing_of_the_emulators(told: tuple[dict[str, Any], dict[str, Any]]) -> None:
     variables = told[1]["environment"]
     assert (variables["MY_SETTING"], variables["OMP_NUM_THREADS"]) == ("on", "2")
+    assert variables["SM_NUM_CPUS"] == str(os.cpu_count())
     assert told[1]["secrets"] == []
     assert [name for name in variables if name.startswith(("EMBEDDED_AWS", "GATEWAY", "AUTH", "MINISTACK"))] == []
 

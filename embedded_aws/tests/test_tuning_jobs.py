@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -53,6 +54,14 @@ def test_the_best_job_has_the_best_objective_that_the_regex_found(jobs: Jobs, tu
     metric = best["FinalHyperParameterTuningJobObjectiveMetric"]
     assert (metric["MetricName"], metric["Type"]) == ("validation:score", "Maximize")
     assert metric["Value"] == pytest.approx(float(best["TunedHyperParameters"]["x"]))
+
+
+def test_jobs_that_run_side_by_side_share_the_cores(jobs: Jobs) -> None:
+    cores = os.cpu_count() or 1
+    script = "import os\nprint(f\"score={os.environ['SM_NUM_CPUS']}\")"
+    ended = jobs.run("tuning", jobs.tuning(script, jobs=2, parallel=2))
+    found = {row["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for row in children(jobs, ended["HyperParameterTuningJobName"])}
+    assert found == {max(1, cores // 2)}
 
 
 def test_training_jobs_are_listed_in_order_and_by_objective(jobs: Jobs, tuned: dict[str, Any]) -> None:

@@ -20,8 +20,8 @@ from embedded_aws.tools.plain_path import plain
 
 PREFIX = "/opt/ml"
 _OF_THE_HOST = ("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
-# Two cores: one thread a job, and no more processes at once than a tuning job asks for.
-_THREADS = {"OMP_NUM_THREADS": "1", "SM_NUM_CPUS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+# Libraries begin with one thread. A program that wants more reads SM_NUM_CPUS; idle threads then sleep, for others may need the core.
+_THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 _NOWHERE = "http://127.0.0.1:9"
 _ISOLATED = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _NOWHERE) | {"PIP_NO_INDEX": "1"}
 """Network isolation, as far as a process without a network of its own goes: well-behaved clients reach nothing."""
@@ -116,10 +116,15 @@ def relative_path(key: str, prefix: str) -> str | None:
     return key.removeprefix(below) if key.startswith(below) else None
 
 
-def container_environment(given: Mapping[str, str], *, isolated: bool) -> dict[str, str]:
-    """A container's variables: none of the emulator's own, no credentials, the request's ``Environment`` over all defaults."""
+def container_environment(given: Mapping[str, str], *, isolated: bool, at_once: int) -> dict[str, str]:
+    """A container's variables: none of the emulator's own, no credentials, the request's ``Environment`` over all defaults.
+
+    Args:
+        at_once: containers that share the machine's cores; ``SM_NUM_CPUS`` is this one's part.
+    """
     host = {name: os.environ[name] for name in _OF_THE_HOST if name in os.environ}
-    return {**host, **_THREADS, "PYTHONUNBUFFERED": "1", **(_ISOLATED if isolated else {}), **given}
+    cores = max(1, (os.cpu_count() or 1) // at_once)
+    return {**host, **_THREADS, "SM_NUM_CPUS": str(cores), "PYTHONUNBUFFERED": "1", **(_ISOLATED if isolated else {}), **given}
 
 
 def job_folder(kind: str, name: str) -> Path:

@@ -97,7 +97,8 @@ def _execute(job: ProcessingJob, root: Path) -> bool:
     given = record.get("Environment", {})
     rewritten = dict(zip(given, rewrite(list(given.values()), root), strict=True))
     isolated = bool(record.get("NetworkConfig", {}).get("EnableNetworkIsolation"))
-    environment = container_environment(rewritten, isolated=isolated)
+    others = sum(not other.is_over for other in ProcessingJob.all() if other is not job)
+    environment = container_environment(rewritten, isolated=isolated, at_once=1 + others)
     # The container's python3 is the interpreter that stands for the image.
     environment["PATH"] = f"{image_python.SEARCH_PATH}:{environment.get('PATH', '/usr/bin:/bin')}"
     log_file = root / "container.log"

@@ -37,6 +37,7 @@ class TrainingJob(Job):
     Attributes:
         series: every value of every metric so far, in the order of the log: ``(metric, value)``.
         log_size: bytes of the log that the metrics were read from.
+        at_once: training jobs that share the machine's cores.
     """
 
     records = Records("training-job")
@@ -52,6 +53,7 @@ class TrainingJob(Job):
         super().__init__({"StoppingCondition": {"MaxRuntimeInSeconds": _DAY_SECONDS}, "FinalMetricDataList": [], **members})
         self.series: list[tuple[str, float]] = []
         self.log_size = 0
+        self.at_once = 1
 
 
 @operation("sagemaker", "CreateTrainingJob")
@@ -81,11 +83,17 @@ def check(request: Request) -> None:
             raise validation_error(f"Invalid regular expression {definition['Regex']!r} of metric {definition['Name']}: {error}") from None
 
 
-def start(request: Request, **extra: Any) -> TrainingJob:
-    """Create the job and its thread. ``extra`` is merged into the record (a tuning job names itself there)."""
+def start(request: Request, *, at_once: int = 1, **extra: Any) -> TrainingJob:
+    """Create the job and its thread.
+
+    Args:
+        at_once: training jobs of one tuning job that run side by side, and share the machine's cores.
+        extra: merged into the record (a tuning job names itself there).
+    """
     check(request)
     storage = JobStorage(request["RoleArn"], request["TrainingJobName"])
     job = TrainingJob({**request, **extra})
+    job.at_once = at_once
     job.begin(lambda: _run(job, storage), "Starting")
     return job
 
@@ -165,7 +173,7 @@ def _execute(job: TrainingJob, root: Path) -> str:
         return "Stopped"
     record = job.record
     environment = {
-        **container_environment(record.get("Environment", {}), isolated=bool(record.get("EnableNetworkIsolation"))),
+        **container_environment(record.get("Environment", {}), isolated=bool(record.get("EnableNetworkIsolation")), at_once=job.at_once),
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": job.arn,
     }

@@ -146,7 +146,7 @@ def _run(job: TuningJob, search: Search) -> None:
         while not over and started < most and len(running) < limits["MaxParallelTrainingJobs"]:
             started += 1
             trial, parameters = search.ask()
-            begun = _start_child(job, started, parameters)
+            begun = _start_child(job, started, parameters, at_once=min(most, limits["MaxParallelTrainingJobs"]))
             if begun is None:
                 search.tell(trial, None)
                 continue
@@ -157,7 +157,7 @@ def _run(job: TuningJob, search: Search) -> None:
     _finish(job)
 
 
-def _start_child(job: TuningJob, number: int, parameters: dict[str, str]) -> TrainingJob | None:
+def _start_child(job: TuningJob, number: int, parameters: dict[str, str], *, at_once: int) -> TrainingJob | None:
     definition = job.record["TrainingJobDefinition"]
     digest = hashlib.sha256(f"{job.name}-{number}-{sorted(parameters.items())}".encode()).hexdigest()[:8]
     request = {key: value for key, value in definition.items() if key not in ("StaticHyperParameters", "DefinitionName", "TuningObjective")}
@@ -170,7 +170,7 @@ def _start_child(job: TuningJob, number: int, parameters: dict[str, str]) -> Tra
         },
     }
     try:
-        child = training.start(request, TuningJobArn=job.arn, TunedHyperParameters=parameters)
+        child = training.start(request, at_once=at_once, TuningJobArn=job.arn, TunedHyperParameters=parameters)
     except ApiError as error:
         job.record["FailureReason"] = str(error)[:REASON_LIMIT]
         return None
