@@ -19,7 +19,7 @@ from aws_cdk import aws_applicationautoscaling as autoscaling
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from contracts.names import CHALLENGER, CHAMPION, NO_RELEASE, VARIANTS
+from contracts.shared_words import CHALLENGER, CHAMPION, NO_RELEASE, VARIANTS
 from stacks.constructs.endpoint_alarms import VariantAlarms
 from stacks.constructs.endpoint_role import EndpointRole
 from stacks.constructs.prediction_api import PredictionApi

@@ -17,7 +17,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from contracts.names import NO_RELEASE
+from contracts.shared_words import NO_RELEASE
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources

@@ -10,7 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_glue as glue
 from constructs import Construct
 
-from contracts.names import OPEN_REVIEWS, VARIANTS
+from contracts.shared_words import OPEN_REVIEWS, VARIANTS
 from stacks.constructs.alarm import BELOW, Alarm
 from stacks.constructs.capture_writer import CaptureWriter
 from stacks.constructs.python_function import PythonFunction

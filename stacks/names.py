@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.names import DUE_TASKS, LABELS_BY_DAY, OPEN_REVIEWS, OPEN_TASKS, REVIEWED_BY_MODEL
+from contracts.shared_words import DUE_TASKS, LABELS_BY_DAY, OPEN_REVIEWS, OPEN_TASKS, REVIEWED_BY_MODEL
 from stacks.settings import Settings
 
 PREDICTION_INDEXES = {

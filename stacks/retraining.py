@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from contracts.names import LABELS_BY_DAY
+from contracts.shared_words import LABELS_BY_DAY
 from stacks.constructs.alarm import Alarm
 from stacks.constructs.dataset_labels import pinned_labels
 from stacks.constructs.python_function import PythonFunction

@@ -14,7 +14,7 @@ from embedded_aws.testing import jobs as job_setup
 from embedded_aws.testing.reviews import Portal, Review
 from embedded_aws.tools import launcher, processes
 
-SERVING, FORK_SERVER, JOB = b"embedded_aws.containers.serving", b"fork_server.py", b"embedded_aws.containers.training"
+SERVING, FORK_SERVER, JOB = b"embedded_aws.containers.serving", b"fork_server.py", b"embedded_aws.containers.training_toolkit"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
-from contracts.names import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
+from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction, decimal
 from lambdas.common.review import DISPUTED, SETTLED, Consolidated, HumanAnswer, ReviewState
 

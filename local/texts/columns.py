@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.labels import MOST_LABELS
-from local.texts.names import GROUP, LABEL, SLICE, SPLIT, SPLIT_WORDS, TEXT, VOTES, VOTES_PREFIX, key_of
+from local.texts.column_names import GROUP, LABEL, SLICE, SPLIT, SPLIT_WORDS, TEXT, VOTES, VOTES_PREFIX, key_of
 from local.texts.problems import UnreadableFile, counted
 
 _FEW = 3

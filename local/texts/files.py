@@ -13,8 +13,8 @@ from typing import Any
 
 from contracts.text import InvalidJson, kind, parse_json
 from local.texts import encodings
+from local.texts.column_names import ALIASES, key_of
 from local.texts.encodings import Encoding
-from local.texts.names import ALIASES, key_of
 from local.texts.problems import UnreadableFile
 
 TABLES, JSON_LINES, PARQUET = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson"), (".parquet",)

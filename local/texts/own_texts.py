@@ -14,9 +14,9 @@ from pathlib import Path
 
 from contracts.dataset import SPLITS, Row, votes_problem
 from contracts.labels import FEWEST_LABELS, MOST_LABELS, label_ids
+from local.texts.column_names import SPLIT_WORDS, key_of
 from local.texts.files import KINDS, is_read
 from local.texts.judging import warnings_of
-from local.texts.names import SPLIT_WORDS, key_of
 from local.texts.near_duplicates import alike, joined
 from local.texts.options import ReadingOptions
 from local.texts.problems import InvalidTexts, Problems, counted, shown

@@ -13,9 +13,9 @@ from typing import Any
 from contracts.groups import group_of, text_digest
 from contracts.labels import LONGEST_NAME
 from contracts.text import InvalidJson, InvalidText, TextTooLong, character_problem, checked_text, is_blank, parse_json
+from local.texts.column_names import SPLIT_WORDS, TEST, TRAIN, VALIDATION, key_of
 from local.texts.columns import Columns, choose
 from local.texts.files import UnreadableRecord, open_records
-from local.texts.names import SPLIT_WORDS, TEST, TRAIN, VALIDATION, key_of
 from local.texts.options import ReadingOptions
 from local.texts.problems import Problems, UnreadableFile, shown
 from local.texts.report import FileRead

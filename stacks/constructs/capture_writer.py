@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from contracts.names import VARIANTS
+from contracts.shared_words import VARIANTS
 from stacks.constructs.alarm import Alarm
 from stacks.constructs.dead_letter import DeadLetterQueue
 from stacks.constructs.python_function import PythonFunction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from contracts.names import VARIANTS
+from contracts.shared_words import VARIANTS
 from stacks.constructs.own_role import OwnRole
 from stacks.constructs.shared import SharedResources
 from stacks.images import inference_image, repository_arn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from constructs import Construct
 
-from contracts.names import CHALLENGER, OPEN_REVIEWS, REVIEWED_BY_MODEL
+from contracts.shared_words import CHALLENGER, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.rollout.update_role import EndpointUpdateRole

@@ -9,7 +9,7 @@ from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from contracts.names import VARIANTS
+from contracts.shared_words import VARIANTS
 from stacks.constructs.own_role import OwnRole
 from stacks.constructs.shared import SharedResources
 

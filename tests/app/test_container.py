@@ -55,7 +55,7 @@ def _write(folder: Path, rows: list[Row]) -> None:
 def job(root: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRAINING_JOB_NAME": "job-1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "embedded_aws.containers.training", "--root", str(root)],
+        [sys.executable, "-m", "embedded_aws.containers.training_toolkit", "--root", str(root)],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 

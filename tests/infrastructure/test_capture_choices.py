@@ -12,7 +12,7 @@ from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
 from endpoint_choices import DEV
 
-from contracts.names import VARIANTS
+from contracts.shared_words import VARIANTS
 from lambdas.common.environment import read_environment
 from lambdas.prediction.write_capture import handler as write_capture
 from lambdas.retraining.freeze_dataset import handler as freeze

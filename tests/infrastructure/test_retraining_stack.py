@@ -11,7 +11,7 @@ from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, definition, resolve
 
-from contracts.names import LABELS_BY_DAY
+from contracts.shared_words import LABELS_BY_DAY
 from lambdas.common.environment import read_environment
 from lambdas.retraining.freeze_dataset import handler as freeze_handler
 from lambdas.tuning.plan_tuning.plan import read_input

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded_aws.containers import image_python
-from embedded_aws.containers.training import SUBMITTED
+from embedded_aws.containers.training_toolkit import SUBMITTED
 from embedded_aws.core import background
 from embedded_aws.sagemaker.jobs.job_files import PREFIX, JobFailed, JobStorage, rewrite
 
@@ -56,7 +56,7 @@ def start(algorithm: Mapping[str, Any], root: Path, environment: Mapping[str, st
     """
     own = [*algorithm.get("ContainerEntrypoint", []), *algorithm.get("ContainerArguments", [])]
     if not own:
-        command = [image_python.PYTHON, "-m", "embedded_aws.containers.training", "--root", str(root)]
+        command = [image_python.PYTHON, "-m", "embedded_aws.containers.training_toolkit", "--root", str(root)]
         return background.spawn(command, environment={**environment, "PYTHONPATH": str(_ROOT)}, cwd=_ROOT, log_file=log_file)
     for name in ("model", "output/data", "checkpoints"):
         (root / name).mkdir(parents=True, exist_ok=True)

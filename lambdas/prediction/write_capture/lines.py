@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.names import VARIANTS
+from contracts.shared_words import VARIANTS
 from lambdas.common.predictions import InvalidPrediction, StoredPrediction
 
 _DRAWS = 2**32

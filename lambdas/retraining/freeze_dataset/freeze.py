@@ -17,7 +17,7 @@ from contracts.dataset import Manifest, ReferenceText, Row, votes_problem
 from contracts.dataset_files import write_version
 from contracts.groups import group_of
 from contracts.labels import described, listed
-from contracts.names import RECENT, RECENT_UNSURE
+from contracts.shared_words import RECENT, RECENT_UNSURE
 from contracts.text import InvalidText, checked_text
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewReason

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from contracts.names import VARIANTS
+from contracts.shared_words import VARIANTS
 from contracts.text import InvalidText, checked_text, parse_json
 from lambdas.common.s3_uri import read_lines
 

@@ -25,7 +25,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
-from contracts.names import DUE_TASKS, OPEN_TASKS
+from contracts.shared_words import DUE_TASKS, OPEN_TASKS
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.review.hosted_tasks.desk import Desk, Given, Pace
 from lambdas.review.hosted_tasks.task import Assignment, State, Task

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from contracts.names import CHAMPION
+from contracts.shared_words import CHAMPION
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewReason, ReviewState
 from lambdas.rollout.judge_rollout.agreement import Reviews, Sample

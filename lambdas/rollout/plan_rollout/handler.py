@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contracts.names import VARIANTS
+from contracts.shared_words import VARIANTS
 from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.names import CHALLENGER, CHAMPION
+from contracts.shared_words import CHALLENGER, CHAMPION
 from lambdas.common.release import EMPTY_RELEASE, InvalidRelease, Release
 from lambdas.rollout.endpoint import CHANGING, EndpointUpdating
 from lambdas.rollout.plan_rollout.plan import Kind, RolloutPlan

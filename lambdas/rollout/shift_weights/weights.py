@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.names import CHALLENGER, CHAMPION
+from contracts.shared_words import CHALLENGER, CHAMPION
 from lambdas.rollout.endpoint import CHANGING, EndpointUpdating
 
 _CLOSE = 1e-6

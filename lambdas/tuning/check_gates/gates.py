@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.labels import name_of
-from contracts.names import RECENT_UNSURE
+from contracts.shared_words import RECENT_UNSURE
 from lambdas.tuning.check_gates.class_recall import recall_gates
 from lambdas.tuning.check_gates.result import GateResult
 from lambdas.tuning.evaluation import Evaluation, KeyExamples, SliceScore

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.dataset import InvalidDataset
-from embedded_aws.containers.training import failure_message
+from embedded_aws.containers.training_toolkit import failure_message
 from model_code.arguments import InvalidHyperparameter, read_arguments
 from model_code.failure import MOST_BYTES, reason_of, told_in
 from model_code.trainer import Diverged

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from contracts.dataset import SPLITS, Manifest, Row
 from contracts.dataset_files import file_name
 from contracts.groups import group_of
-from contracts.names import RECENT, RECENT_UNSURE
+from contracts.shared_words import RECENT, RECENT_UNSURE
 from contracts.text import normal_text
 from lambdas.common.predictions import StoredPrediction
 from lambdas.retraining.freeze_dataset import freeze as freezing

@@ -1,6 +1,6 @@
 """What the SageMaker training toolkit does inside the container, for a job whose ``/opt/ml`` is a folder.
 
-``python -m embedded_aws.containers.training --root DIR`` reads ``input/config``, unpacks the submitted code into ``DIR/code``,
+``python -m embedded_aws.containers.training_toolkit --root DIR`` reads ``input/config``, unpacks the submitted code into ``DIR/code``,
 sets the SM_* variables, runs the program with the hyper-parameters as flags, and writes ``output/failure`` when it
 fails. Without Docker nothing is mounted at ``/opt/ml``, so that prefix is rewritten to the folder in every
 hyper-parameter: the one liberty this takes.

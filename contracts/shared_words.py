@@ -1,4 +1,4 @@
-"""Words that stacks, functions and containers write and read alike."""
+"""Words that stacks, functions and containers write and read alike: of variants, indexes and slices."""
 
 from __future__ import annotations
 
