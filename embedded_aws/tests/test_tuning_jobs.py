@@ -56,12 +56,15 @@ def test_the_best_job_has_the_best_objective_that_the_regex_found(jobs: Jobs, tu
     assert metric["Value"] == pytest.approx(float(best["TunedHyperParameters"]["x"]))
 
 
-def test_jobs_that_run_side_by_side_share_the_cores(jobs: Jobs) -> None:
+def test_jobs_that_run_side_by_side_share_the_cores_and_one_alone_has_them_all(jobs: Jobs) -> None:
     cores = os.cpu_count() or 1
-    script = "import os\nprint(f\"score={os.environ['SM_NUM_CPUS']}\")"
-    ended = jobs.run("tuning", jobs.tuning(script, jobs=2, parallel=2))
-    found = {row["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for row in children(jobs, ended["HyperParameterTuningJobName"])}
-    assert found == {max(1, cores // 2)}
+    script = "import os, time\nprint(f\"score={os.environ['SM_NUM_CPUS']}\")\ntime.sleep(2)"
+
+    def shares(count: int) -> set[float]:
+        ended = jobs.run("tuning", jobs.tuning(script, jobs=count, parallel=2))
+        return {row["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for row in children(jobs, ended["HyperParameterTuningJobName"])}
+
+    assert (shares(2), shares(1)) == ({max(1, cores // 2)}, {cores})
 
 
 def test_training_jobs_are_listed_in_order_and_by_objective(jobs: Jobs, tuned: dict[str, Any]) -> None:

@@ -38,7 +38,6 @@ QUICK = Budget(
     held_out=200,
     overrides=(
         ("tuning", "max_jobs", 2),
-        ("tuning", "max_parallel_jobs", 2),
         ("tuning", "retraining", {"max_jobs": 1, "learning_rate": _RATES, "trained_layers": ("3",), "epochs": (2,)}),
         ("tuning", "learning_rate", {"low": 2e-4, "high": 5e-4, "scaling": "Logarithmic"}),
         ("tuning", "layers", (4,)),

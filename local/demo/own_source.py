@@ -159,7 +159,6 @@ class OwnTexts:
             yield "tuning", "max_unknown_share", 1.0
         yield "review", "workers_per_task", min(3, self.workers) or 1
         yield "tuning", "epochs", (epochs,)
-        yield "tuning", "max_parallel_jobs", 2
         yield "tuning", "max_jobs", min(most_jobs, 4 if epochs * read(lengths, longest) <= FEW_PIECES else 2)
         if sum(length <= longest for length in lengths) < WHOLE_TEXTS * len(lengths):  # else auto reads enough
             yield "tuning", "max_length", longest

@@ -36,8 +36,7 @@ LONGEST_SECONDS = 900
 P, STAGE, REGION = "reviewloop-dev", "dev", "us-east-1"
 SMALL = {
     "tuning": {
-        "max_jobs": 2, "max_parallel_jobs": 2, "learning_rate": {"low": 2e-4, "high": 5e-4}, "layers": [4], "trained_layers": ["2"],
-        "epochs": [2],
+        "max_jobs": 2, "learning_rate": {"low": 2e-4, "high": 5e-4}, "layers": [4], "trained_layers": ["2"], "epochs": [2],
     },
     "gates": {
         "approval": "automatic", "min_macro_f1": 0.0, "min_gain_over_majority": 0.0, "min_gain_over_tfidf": -0.5,

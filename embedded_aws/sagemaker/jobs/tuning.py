@@ -7,6 +7,7 @@ import hashlib
 import statistics
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
@@ -146,7 +147,9 @@ def _run(job: TuningJob, search: Search) -> None:
         while not over and started < most and len(running) < limits["MaxParallelTrainingJobs"]:
             started += 1
             trial, parameters = search.ask()
-            begun = _start_child(job, started, parameters, at_once=min(most, limits["MaxParallelTrainingJobs"]))
+            begun = _start_child(
+                job, started, parameters, at_once=_side_by_side(running, most - started, limits["MaxParallelTrainingJobs"])
+            )
             if begun is None:
                 search.tell(trial, None)
                 continue
@@ -155,6 +158,12 @@ def _run(job: TuningJob, search: Search) -> None:
             break
         time.sleep(POLL_SECONDS)
     _finish(job)
+
+
+def _side_by_side(running: Sequence[tuple[Any, TrainingJob]], still_to_start: int, most: int) -> int:
+    """How many jobs will share the machine's cores with the one that starts now, and it. Who uploads its model needs none."""
+    training = sum(child.record["SecondaryStatus"] != "Uploading" for _, child in running)
+    return min(most, 1 + training + still_to_start)
 
 
 def _start_child(job: TuningJob, number: int, parameters: dict[str, str], *, at_once: int) -> TrainingJob | None:
