@@ -27,6 +27,7 @@ MODULES = (
     "embedded_aws.lambda_.exceptions",
     "embedded_aws.lambda_.table_streams",
     "embedded_aws.lambda_.metrics",
+    "embedded_aws.lambda_.packages",
     "embedded_aws.sqs",
     "embedded_aws.core.deletion_protection",
     "embedded_aws.cloudwatch.embedded_metrics",
