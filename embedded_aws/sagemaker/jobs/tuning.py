@@ -162,7 +162,7 @@ def _run(job: TuningJob, search: Search) -> None:
 
 def _side_by_side(running: Sequence[tuple[Any, TrainingJob]], still_to_start: int, most: int) -> int:
     """How many jobs will share the machine's cores with the one that starts now, and it. Who uploads its model needs none."""
-    training = sum(child.record["SecondaryStatus"] != "Uploading" for _, child in running)
+    training = sum(1 for _, child in running if child.record["SecondaryStatus"] != "Uploading")
     return min(most, 1 + training + still_to_start)
 
 
