@@ -19,6 +19,7 @@ from ministack.core import responses
 from ministack.services import cloudfront, cognito
 
 from embedded_aws.api_gateway import http_api
+from embedded_aws.cognito.managed_login import routes as managed_login
 from embedded_aws.public_hosts import names, owners
 from embedded_aws.public_hosts.asked import Answer, Asked, over_https
 from embedded_aws.public_hosts.names import Kind, PublicHost
@@ -99,13 +100,9 @@ async def _api(host: PublicHost, asked: Asked) -> Answer:
     return await http_api.answer(host, asked)
 
 
-async def _sign_in(host: PublicHost, asked: Asked) -> Answer:  # noqa: ARG001  (one signature for every service)
-    request = asked.method, asked.path, dict(asked.headers)
-    if asked.method == "GET":
-        found: Answer | None = await app._handle_cognito_get_request(*request, asked.query)
-    else:
-        found = await app._handle_cognito_body_request(*request, asked.body, asked.query)
-    return found or _refusal(404, "Not Found")
+async def _sign_in(host: PublicHost, asked: Asked) -> Answer:
+    pool = owners.user_pool(host)
+    return await managed_login.answer(pool, asked) if pool else _refusal(404, "Not Found")
 
 
 async def _issuer(host: PublicHost, asked: Asked) -> Answer:
