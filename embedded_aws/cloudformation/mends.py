@@ -8,6 +8,7 @@ from ministack.core import responses
 from ministack.services import stepfunctions
 
 from embedded_aws.cloudformation.registry import Properties, guard, mend, request, root_client
+from embedded_aws.cloudformation.stack_role_needs import PUBLIC_SERVICES
 
 
 def _changed(name: str, old: Properties, new: Properties) -> bool:
@@ -283,3 +284,5 @@ def install() -> None:
     mend("AWS::Lambda::EventSourceMapping", _event_source)
     mend("AWS::Lambda::EventInvokeConfig", _async_configuration)
     guard("AWS::CloudWatch::Alarm", "AlarmName", name_length=255)
+    for type_name in PUBLIC_SERVICES:
+        guard(type_name, "", name_length=64)

@@ -173,6 +173,71 @@ def _alarm(put: str) -> Callable[[Change], Iterator[Check]]:
     return find
 
 
+# -- public services -------------------------------------------------------------------------------
+
+
+def _http_api(collection: str) -> Callable[[Change], Iterator[Check]]:
+    """An HTTP API, or one of its parts: POST on the collection makes one, and everything else is done to itself."""
+
+    def find(change: Change) -> Iterator[Check]:
+        properties = change.old if change.verb == "delete" else change.new
+        below = f"/{properties.get('ApiId', '')}/{collection}" if collection else ""
+        every = f"arn:aws:apigateway:{change.region}::/apis{below}"
+        one = f"{every}/{change.name.rsplit('/', 1)[-1]}"
+        if change.verb == "create":
+            yield Check("apigateway:POST", every)
+        else:
+            if collection != "stages":
+                yield Check("apigateway:GET", one)
+            yield Check("apigateway:PATCH" if change.verb == "update" else "apigateway:DELETE", one)
+        if collection == "integrations" and change.verb != "delete":
+            yield from _passed(properties.get("CredentialsArn"), "apigateway.amazonaws.com")
+        if collection == "stages" and change.verb != "delete":
+            yield from _stage_tags(change, one)
+
+    return find
+
+
+def _stage_tags(change: Change, stage: str) -> Iterator[Check]:
+    if change.new.get("Tags") and change.new.get("Tags") != change.old.get("Tags"):
+        yield Check("apigateway:TagResource", stage)
+    if change.old.get("Tags") and change.new.get("Tags") != change.old.get("Tags"):
+        yield Check("apigateway:UntagResource", stage)
+
+
+def _cloudfront(kind: str, resource: str) -> Callable[[Change], Iterator[Check]]:
+    def find(change: Change) -> Iterator[Check]:
+        every = f"arn:aws:cloudfront::{change.account}:{resource}"
+        one = f"{every}/{'*' if change.verb == 'create' else change.name}"
+        yield Check(f"cloudfront:{change.verb.capitalize()}{kind}", one)
+        if change.verb != "create" or kind == "Distribution":
+            yield Check(f"cloudfront:Get{kind}", one)
+        if kind == "Distribution":
+            yield Check("cloudfront:GetDistributionConfig", one)
+            yield from _tagging(change, one, "cloudfront:TagResource", "cloudfront:UntagResource", system_tags=True)
+
+    return find
+
+
+def _user_pool_domain(change: Change) -> Iterator[Check]:
+    properties = change.old if change.verb == "delete" else change.new
+    pool = change.arn("cognito-idp", f"userpool/{properties.get('UserPoolId', '')}")
+    yield Check(f"cognito-idp:{change.verb.capitalize()}UserPoolDomain", pool)
+    yield Check("cognito-idp:DescribeUserPoolDomain")
+
+
+PUBLIC_SERVICES: dict[str, Callable[[Change], Iterator[Check]]] = {
+    "AWS::ApiGatewayV2::Api": _http_api(""),
+    "AWS::ApiGatewayV2::Integration": _http_api("integrations"),
+    "AWS::ApiGatewayV2::Route": _http_api("routes"),
+    "AWS::ApiGatewayV2::Stage": _http_api("stages"),
+    "AWS::CloudFront::Distribution": _cloudfront("Distribution", "distribution"),
+    "AWS::CloudFront::OriginAccessControl": _cloudfront("OriginAccessControl", "origin-access-control"),
+    "AWS::CloudFront::ResponseHeadersPolicy": _cloudfront("ResponseHeadersPolicy", "response-headers-policy"),
+    "AWS::Cognito::UserPoolDomain": _user_pool_domain,
+}
+"""Types that CloudFormation names by ids, so what is made has no ARN to be checked on yet."""
+
 COVERED: dict[str, Callable[[Change], Iterator[Check]]] = {
     "AWS::SageMaker::Model": _model,
     "AWS::SageMaker::EndpointConfig": _endpoint_config,
@@ -181,4 +246,5 @@ COVERED: dict[str, Callable[[Change], Iterator[Check]]] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": _policy,
     "AWS::CloudWatch::Alarm": _alarm("cloudwatch:PutMetricAlarm"),
     "AWS::CloudWatch::CompositeAlarm": _alarm("cloudwatch:PutCompositeAlarm"),
+    **PUBLIC_SERVICES,
 }

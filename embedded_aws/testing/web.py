@@ -61,7 +61,7 @@ def deploy(emulator: launcher.Emulator, stack: str, **more: Any) -> Site:
     cloudformation = clients("cloudformation")
     cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(template(stack)), Capabilities=["CAPABILITY_IAM"], **more)
     deadline = time.monotonic() + 60
-    while (found := cloudformation.describe_stacks(StackName=stack)["Stacks"][0])["StackStatus"] == "CREATE_IN_PROGRESS":
+    while (found := cloudformation.describe_stacks(StackName=stack)["Stacks"][0])["StackStatus"].endswith("_IN_PROGRESS"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     failed = [e for e in cloudformation.describe_stack_events(StackName=stack)["StackEvents"] if e["ResourceStatus"].endswith("_FAILED")]

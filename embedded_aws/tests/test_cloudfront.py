@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from embedded_aws.testing.web import Reply, Site, deploy
+from embedded_aws.testing.web_template import template
 from embedded_aws.tools import launcher
+from embedded_aws.tools.clients import Clients
+from embedded_aws.tools.read_back.comparison import read_back
 
 
 @pytest.fixture
@@ -96,3 +99,25 @@ def test_a_deleted_stack_serves_nothing_any_more(emulator: launcher.Emulator, aw
     hosts = [site.outputs["Domain"], site.outputs["SignIn"], site.outputs["ApiEndpoint"].removeprefix("https://")]
     assert [site.ask(host).status for host in hosts] == [404, 404, 404]
     assert json.loads(site.ask(hosts[0]).body) == {"message": f"This account has no {hosts[0]}."}
+
+
+def test_the_account_holds_what_the_template_says(site: Site) -> None:
+    clients = Clients(site.emulator.url, site.emulator.region)
+
+    class Session:
+        def client(self, service: str) -> Any:
+            return clients(service)
+
+    assert [str(difference) for difference in read_back(template("public-site"), Session(), "public-site")] == []
+
+
+def test_a_stack_role_without_the_actions_fails_by_name(emulator: launcher.Emulator, make_role: Any) -> None:
+    """And a role with every action, such as that of the CDK's bootstrap, deploys the same template."""
+    services = ("cloudformation.amazonaws.com",)
+    every = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    narrow = make_role("web-stack-narrow", [every, {**every, "Effect": "Deny", "Action": "cloudfront:CreateDistribution"}], services)
+
+    deployed = deploy(emulator, "web-role", RoleARN=make_role("web-stack-all", [every], services))
+    assert deployed.ask(deployed.outputs["Domain"]).status == 200
+    with pytest.raises(AssertionError, match="not authorized to perform: cloudfront:CreateDistribution"):
+        deploy(emulator, "web-narrow", RoleARN=narrow)

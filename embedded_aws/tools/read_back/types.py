@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from embedded_aws.tools.read_back import readers
+from embedded_aws.tools.read_back import readers, web
 from embedded_aws.tools.read_back.readers import Clients, Properties, Reader, described, tag_list, upper_keys
 from embedded_aws.tools.read_back.template import named
 
@@ -233,10 +233,17 @@ READERS: dict[str, Reader] = {
     "AWS::ApiGateway::RestApi": _rest_api,
     "AWS::ApiGateway::Stage": _stage,
     "AWS::ApiGateway::UsagePlan": _usage_plan,
+    "AWS::ApiGatewayV2::Api": web.http_api,
+    "AWS::ApiGatewayV2::Integration": web.integration,
+    "AWS::ApiGatewayV2::Route": web.route,
+    "AWS::ApiGatewayV2::Stage": web.stage,
     "AWS::ApplicationAutoScaling::ScalableTarget": _scalable_target,
     "AWS::ApplicationAutoScaling::ScalingPolicy": _scaling_policy,
     "AWS::Athena::NamedQuery": readers.named_query,
     "AWS::Athena::WorkGroup": readers.workgroup,
+    "AWS::CloudFront::Distribution": web.distribution,
+    "AWS::CloudFront::OriginAccessControl": web.origin_access_control,
+    "AWS::CloudFront::ResponseHeadersPolicy": web.response_headers_policy,
     "AWS::CloudWatch::Alarm": readers.alarm("MetricAlarm"),
     "AWS::CloudWatch::CompositeAlarm": readers.alarm("CompositeAlarm"),
     "AWS::CloudWatch::Dashboard": readers.dashboard,
