@@ -35,6 +35,8 @@ AUTO = "auto"
 ClassWeights = Literal["none", "balanced"]
 CLASS_WEIGHTS: tuple[ClassWeights, ...] = get_args(ClassWeights)
 REVIEW_SHARE = Bounds(0.0, 1.0)
+PROMISED_ERROR = Bounds(0.0, 0.5, above=True)
+PROMISED_CONFIDENCE = Bounds(0.5, 0.999)
 PATIENCE = Bounds(0, 100)
 REPLAY_ROWS = Bounds(0, 1_000_000)
 UNKNOWN_SHARE = Bounds(0.0, 1.0)

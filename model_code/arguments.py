@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from contracts import bounds
+from contracts.promise import Promise
 
 
 class InvalidHyperparameter(ValueError):
@@ -28,6 +29,8 @@ _BOUNDS = {
     "soft_labels": bounds.Bounds(0, 1),
     "seed": bounds.SEED,
     "review_share": bounds.REVIEW_SHARE,
+    "review_max_error": bounds.Bounds(0.0, bounds.PROMISED_ERROR.high),
+    "review_confidence": bounds.PROMISED_CONFIDENCE,
     "patience": bounds.PATIENCE,
     "replay_rows": bounds.REPLAY_ROWS,
     "max_unknown_share": bounds.UNKNOWN_SHARE,
@@ -41,7 +44,8 @@ class Hyperparameters:
     ``layers`` of the base model are kept; a model that goes on learning keeps the layers it has. ``trained_layers`` is a number
     (the last ones) or ``all``; ``max_length`` is a number or ``auto``; ``soft_labels`` 1 learns from vote shares. ``patience`` is for
     a first training, ``replay_rows`` (most old rows, 0 for all) for one that goes on from a parent.
-    ``max_unknown_share``: of the pieces of the training texts that the base model's tokenizer may not know.
+    ``review_max_error`` above 0 is a promise, with the probability ``review_confidence``, which the review threshold then keeps instead of
+    ``review_share``. ``max_unknown_share``: of the pieces of the training texts that the base model's tokenizer may not know.
     """
 
     learning_rate: float = 1e-4
@@ -54,6 +58,8 @@ class Hyperparameters:
     max_length: str = bounds.AUTO
     class_weights: str = "none"
     review_share: float = 0.2
+    review_max_error: float = 0.0
+    review_confidence: float = 0.95
     patience: int = 2
     replay_rows: int = 0
     max_unknown_share: float = 0.3
@@ -68,6 +74,11 @@ class Hyperparameters:
                 raise _refusal(name, value, f"{word!r}, or {allowed}")
         if self.class_weights not in bounds.CLASS_WEIGHTS:
             raise _refusal("class_weights", self.class_weights, " or ".join(map(repr, bounds.CLASS_WEIGHTS)))
+
+    @property
+    def promise(self) -> Promise | None:
+        """What the review threshold promises; None where it follows ``review_share``."""
+        return Promise(self.review_max_error, self.review_confidence) if self.review_max_error else None
 
     @property
     def trained(self) -> int | None:

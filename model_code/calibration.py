@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+CONFIDENCE_DIGITS = 6
+"""Digits after the point with which a model serves its probabilities."""
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from contracts.dataset import SPLITS, InvalidDataset, ReferenceText, Row
 from contracts.dataset_files import KEY_EXAMPLES, file_name, read_manifest, read_rows
 from contracts.labels import listed
+from contracts.promise import EVERYTHING
 from contracts.shared_words import RECENT_UNSURE
 from model_code.archive import read_document, unpacked
 from model_code.calibration import expected_calibration_error
@@ -48,6 +49,7 @@ class Answered:
     answers: list[dict[str, Any]]
     oov_basis: str
     max_length: int
+    promise: dict[str, Any] | None
     lengths: dict[str, NDArray[np.int32]]
     frozen: FrozenLayers | None
 
@@ -74,7 +76,8 @@ def answer_all(
         if counted and frozen_seed is not None:
             trained = str(read_document(folder, "hyperparameters")["trained_layers"])
             frozen = frozen_layers(model, trained, counted["train"], counted["test"], seed=frozen_seed)
-        return Answered(answers, model.oov_basis, model.max_length, lengths, frozen)
+        promise = read_document(folder, "calibration").get("review_promise")
+        return Answered(answers, model.oov_basis, model.max_length, promise, lengths, frozen)
 
 
 class Part:
@@ -129,7 +132,8 @@ def evaluate(
     confidence = np.array([answer["confidence"] for answer in candidate])
     correct = predicted == truth
     threshold = float(candidate[0]["review_threshold"])
-    alone = confidence >= threshold
+    alone = (confidence >= threshold) & (threshold < EVERYTHING)
+    groups = np.array([row.group for row in test])
     comparable = slices != RECENT_UNSURE
     return {
         "schema_version": SCHEMA_VERSION,
@@ -137,7 +141,7 @@ def evaluate(
         "champion_version": None if champion is None else champion[0]["model_version"],
         **whole.sizes,
         "overall": {**whole.scores(predicted), "ece": round(expected_calibration_error(confidence, correct), 4)},
-        "by_class": _by_class(truth, predicted, labels, np.array([row.group for row in test])),
+        "by_class": _by_class(truth, predicted, labels, groups),
         "by_slice": {name: {**one.sizes, **one.scores(predicted)} for name, one in by_slice.items()},
         "truncated": _truncated(candidate),
         "confusion": {"labels": list(labels), "matrix": _confusion(truth, predicted, len(labels))},
@@ -148,6 +152,8 @@ def evaluate(
             "threshold": threshold,
             "share": round(float((~alone).mean()), 4),
             "auto_accuracy": round(float(correct[alone].mean()), 4) if alone.any() else None,
+            "auto_error": grouped_share(~correct[alone], groups[alone]) if alone.any() else None,
+            "promise": None,
         },
     }
 
@@ -240,6 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     result = evaluate(candidate, champion, train, test, labels, seed=known.seed)
     result["dataset_version"], result["label_names"] = manifest.version, dict(manifest.label_names)
+    result["review"]["promise"] = answered.promise
     result["key_examples"] = key_example_result(examples, asked)
     sample, said = (reference, served) if reference else (test, candidate)
     baseline = baseline_of(sample, said, labels, basis=answered.oov_basis, window=known.window, alpha=known.alpha, seed=known.seed)

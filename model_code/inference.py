@@ -15,7 +15,7 @@ from contracts.labels import name_of
 from contracts.text import InvalidJson, checked_text, kind, parse_json
 from model_code.archive import read_document, read_label_names
 from model_code.base_model import load_tokenizer
-from model_code.calibration import softmax
+from model_code.calibration import CONFIDENCE_DIGITS, softmax
 from model_code.drift_baseline import WORDS, out_of_vocabulary
 from model_code.network import TextClassifier, native_bf16, predict_logits
 from model_code.tokens import HEAD, Tokens
@@ -54,8 +54,8 @@ class LoadedModel:
                 {
                     "label": self.labels[best],
                     "label_name": name_of(self.labels[best], self.label_names),
-                    "confidence": round(float(row[best]), 6),
-                    "probabilities": {label: round(float(value), 6) for label, value in zip(self.labels, row, strict=True)},
+                    "confidence": round(float(row[best]), CONFIDENCE_DIGITS),
+                    "probabilities": {label: round(float(value), CONFIDENCE_DIGITS) for label, value in zip(self.labels, row, strict=True)},
                     "model_version": self.version,
                     "review_threshold": self.review_threshold,
                     "tokens": tokens,

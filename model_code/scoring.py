@@ -137,14 +137,25 @@ def grouped_share(hit: NDArray[np.bool_], groups: NDArray[np.str_]) -> dict[str,
     variance says nothing, since all or none are hits, a group counts as one text (Kish). Source: Korn and Graubard, "Confidence Intervals
     for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data", 1998.
     """
-    _, group_of = np.unique(groups, return_inverse=True)
-    sizes, hits = np.bincount(group_of), np.bincount(group_of, weights=hit)
-    value, fewest = float(hit.mean()), float(sizes.sum() ** 2 / (sizes**2).sum())
-    count = len(sizes)
-    variance = count / (count - 1) * float(((hits - value * sizes) ** 2).sum()) / len(hit) ** 2 if count > 1 else 0.0
-    effective = min(float(len(hit)), max(fewest, value * (1 - value) / variance)) if variance > 0 else fewest
+    value, effective = float(hit.mean()), effective_texts(hit, groups)
     low, high = wilson(value, effective, critical_value())
     return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4), "effective_texts": round(effective, 1)}
+
+
+def effective_texts(hit: NDArray[np.bool_], groups: NDArray[np.str_] | Labels, weights: Floats | None = None) -> float:
+    """As many independent texts would have the variance of the share of hits that the groups show; ``hit`` and ``groups`` are (texts,).
+
+    ``weights`` (texts,) count a text more or less than once. Where the variance says nothing, since all or none are hits, a group counts
+    as one text (Kish).
+    """
+    _, group_of = np.unique(groups, return_inverse=True)
+    each = np.ones(len(hit)) if weights is None else weights
+    sizes, hits = np.bincount(group_of, weights=each), np.bincount(group_of, weights=each * hit)
+    total, count = float(sizes.sum()), len(sizes)
+    value, fewest = float(hits.sum()) / total, total**2 / float((sizes**2).sum())
+    most = total**2 / float((each**2).sum())
+    variance = count / (count - 1) * float(((hits - value * sizes) ** 2).sum()) / total**2 if count > 1 else 0.0
+    return min(most, max(fewest, value * (1 - value) / variance)) if variance > 0 else fewest
 
 
 def _interval(value: Floats, drawn: Floats) -> dict[str, float]:

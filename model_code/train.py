@@ -19,12 +19,13 @@ from model_code.archive import read_document, read_label_names, unpacked
 from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter, read_arguments
 from model_code.artifact import write_artifact
 from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
-from model_code.calibration import fit_temperature, review_threshold, softmax
+from model_code.calibration import CONFIDENCE_DIGITS, fit_temperature, review_threshold, softmax
 from model_code.cores import cores
 from model_code.drift_baseline import WORDS, units, vocabulary_basis
 from model_code.lengths import PIECES_PER_EPOCH, chosen_length
 from model_code.network import TextClassifier
 from model_code.retraining import effective_size, replayed, training_shares
+from model_code.review_promise import certify, said
 from model_code.scoring import Floats, Labels
 from model_code.tokens import HEAD, HEAD_AND_TAIL, Tokens, unread_shares
 from model_code.trainer import HeldOut, Logits, Trainer, require_finite, targets
@@ -156,23 +157,23 @@ def require_known(rows: Sequence[Row], labels: Sequence[str], cure: str) -> None
             raise InvalidDataset(f"row {row.id!r} has the {what} {unknown[0]!r}, the model knows {listed(labels)}: {cure}")
 
 
-def documents(
-    settings: Hyperparameters, start: Start, metrics: dict[str, Any], logits: Logits, truth: Labels, *, weights: Floats
-) -> dict[str, Any]:
-    """The artifact's JSON files by name, for the epoch with these metrics and validation logits (texts, labels).
+@dataclass(frozen=True)
+class Validation:
+    """The validation texts: labels by index, groups, and how often each text counts; each (texts,)."""
 
-    ``weights`` (texts,): the review threshold sends its share of texts mixed as in training, as the scores count them.
-    """
+    truth: Labels
+    groups: Sequence[str]
+    weights: Floats
+
+
+def documents(settings: Hyperparameters, start: Start, metrics: dict[str, Any], logits: Logits, validation: Validation) -> dict[str, Any]:
+    """The artifact's JSON files by name, for the epoch with these metrics and validation logits (texts, labels)."""
     wide = logits.astype(np.float64)
-    temperature = fit_temperature(wide, truth)
+    temperature = fit_temperature(wide, validation.truth)
     return {
         "label_map": {label: index for index, label in enumerate(start.labels)},
         "label_names": dict(start.label_names),
-        "calibration": {
-            "temperature": temperature,
-            "review_threshold": review_threshold(softmax(wide, temperature).max(axis=1), settings.review_share, weights),
-            "review_share": settings.review_share,
-        },
+        "calibration": {"temperature": temperature, **review_rule(settings, softmax(wide, temperature), validation)},
         "vocabulary": sorted(start.vocabulary),
         "metrics": metrics,
         "model_version": {
@@ -183,6 +184,19 @@ def documents(
         },
         "hyperparameters": asdict(settings),
     }
+
+
+def review_rule(settings: Hyperparameters, probabilities: Floats, validation: Validation) -> dict[str, Any]:
+    """The review threshold and where it comes from: a share of the texts, mixed as in training, or a promise with its certificate."""
+    confidence = probabilities.max(axis=1)
+    rule = {"review_share": settings.review_share, "review_promise": None}
+    if settings.promise is None:
+        return {"review_threshold": review_threshold(confidence, settings.review_share, validation.weights), **rule}
+    wrong = probabilities.argmax(axis=1) != validation.truth
+    # The model serves its confidence with six digits, and the threshold is compared with that.
+    found = certify(confidence.round(CONFIDENCE_DIGITS), wrong, validation.groups, settings.promise, validation.weights)
+    print(said(found), flush=True)
+    return {"review_threshold": found.threshold, **rule, "review_promise": found.as_json()}
 
 
 def _unread_line(max_length: int, shares: Mapping[str, Mapping[str, float]]) -> str:
@@ -224,9 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Several jobs of one tuning job may be given one folder for their checkpoints.
     checkpoint = folders.checkpoints / f"{_job_name()}.pt"
     for metrics, logits in fit(trainer, trainer.held_out(validation, truth, weights), checkpoint, keep_last=again):
-        write_artifact(
-            folders.model, trainer.model, start.tokenizer, documents(settings, start, counts | metrics, logits, truth, weights=weights)
-        )
+        kept = Validation(truth, [row.group for row in held_out], weights)
+        write_artifact(folders.model, trainer.model, start.tokenizer, documents(settings, start, counts | metrics, logits, kept))
 
 
 if __name__ == "__main__":

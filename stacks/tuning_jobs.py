@@ -94,11 +94,20 @@ def static_parameters(settings: Settings, code_file: str) -> dict[str, str]:
         "soft_labels": str(int(settings.tuning.soft_labels)),
         "seed": str(settings.tuning.seed),
         "review_share": str(settings.review.target_share),
+        **_promise(settings),
         "max_length": str(settings.tuning.max_length),
         "batch_size": str(settings.tuning.batch_size),
         "replay_rows": str(settings.retraining.replay_rows),
         "max_unknown_share": str(settings.tuning.max_unknown_share),
     }
+
+
+def _promise(settings: Settings) -> dict[str, str]:
+    """Left out without a promise: a fixed hyper-parameter more would be a change that a warm start counts."""
+    promise = settings.review.promise
+    if promise is None:
+        return {}
+    return {"review_max_error": str(promise.max_error), "review_confidence": str(promise.confidence)}
 
 
 def following(settings: Settings, environment: JobEnvironment, code_file: str) -> dict[str, Any]:

@@ -113,6 +113,38 @@ class Truncated:
 
 
 @dataclass(frozen=True)
+class ReviewError:
+    """What the review threshold does: the error of the answers that nobody reviews, and the promise with its certificate.
+
+    ``error`` is that of the frozen test set; None where every text goes to people. ``promise`` is None where the threshold follows a share.
+    """
+
+    threshold: float
+    error: Interval | None
+    promise: Mapping[str, Any] | None
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> ReviewError:
+        error, promise = raw["auto_error"], raw["promise"]
+        if promise is not None:
+            promise = {name: promise[name] for name in ("max_error", "confidence", "kept", "texts", "groups", "share", "error_bound")}
+        return cls(_number(raw["threshold"], "review.threshold"), Interval.parse(error) if error else None, promise)
+
+    def metadata(self) -> dict[str, str]:
+        """The same as properties of a model package: letters, digits and points, since the API takes neither per cent nor brackets."""
+        found = {"review_threshold": f"{self.threshold:.6f}"}
+        if self.error:
+            found |= {f"review_error{end}": f"{getattr(self.error, name):.4f}" for end, name in _ENDS}
+        for name, value in (self.promise or {}).items():
+            if value is not None:
+                found[f"review_promise_{name}"] = str(value).lower() if isinstance(value, bool) else f"{value:g}"
+        return found
+
+
+_ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What decisions rest on. ``champion`` and the differences (candidate minus champion, paired) are None or empty without one.
 
@@ -133,6 +165,7 @@ class Evaluation:
     truncated: Truncated
     key_examples: KeyExamples | None
     label_names: Mapping[str, str]
+    review: ReviewError | None = None
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Evaluation:
@@ -155,6 +188,7 @@ class Evaluation:
                 truncated=Truncated.parse(raw["truncated"]),
                 key_examples=KeyExamples.parse(raw["key_examples"]) if raw["key_examples"] else None,
                 label_names=raw["label_names"],
+                review=ReviewError.parse(raw["review"]) if "auto_error" in raw.get("review", {}) else None,
             )
         except KeyError as error:
             raise InvalidEvaluation(f"evaluation has no field {error}") from None

@@ -99,13 +99,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, metavar="NAME", help=f"of {', '.join(COMPARISONS)} (default: all)")
     parser.add_argument("--rounds", type=_rounds, help=f"of every comparison, at least {FEWEST_ROUNDS} (default: each comparison's own)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths")
+    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths, review")
     several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the table of docs/benchmarks.md")
     several.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
     several.add_argument("--quick", action="store_true", help="quick demos: other figures than those of docs/benchmarks.md")
     long = commands.add_parser("lengths", help="train once for each length of texts, and make the table of docs/benchmarks.md")
     long.add_argument("--rows", type=int, default=2_000, help="training rows (default: 2000)")
     long.add_argument("--lengths", nargs="+", type=int, default=[64, 128, 256, 512], help="word pieces (default: 64 128 256 512)")
+    people = commands.add_parser("review", help="what the review promise, fewer answers and consolidation gain (about five minutes)")
+    people.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3], help="one training each (default: 1 2 3)")
+    people.add_argument("--again", action="store_true", help="train again, also where a seed's answers were kept")
     return parser.parse_args(arguments)
 
 
@@ -159,6 +162,25 @@ def run_lengths(rows: int, lengths: Sequence[int], console: Console) -> int:
     return 0
 
 
+def run_review(numbers: Sequence[int], output: Path, console: Console, *, again: bool) -> int:
+    """Print the tables and write ``review.json``. Exit code 0, whatever was reached: the file says it."""
+    from local.bench import review  # torch, as above
+
+    folder = output / "review"
+    if again:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("models are trained", total=2 * len(numbers))
+        content = review.measure(numbers, folder, on_step=lambda done: bar.update(task, advance=1, description=done))
+    for table in review.tables(content):
+        console.print(table, highlight=False)
+    report.write(output / "review.json", {"machine": report.machine(), **content})
+    console.print(f"written: {output / 'review.json'}", highlight=False)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, 1 when something failed, 2 for wrong options, 130 when interrupted."""
     chosen, console = parse(arguments), Console()
@@ -171,6 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_seeds(chosen.seeds, output, console, quick=chosen.quick)
         if chosen.command == "lengths":
             return run_lengths(chosen.rows, chosen.lengths, console)
+        if chosen.command == "review":
+            return run_review(chosen.seeds, output, console, again=chosen.again)
         time_all([name for name in COMPARISONS if name in (chosen.only or COMPARISONS)], chosen.rounds, output, console)
     except KeyboardInterrupt:
         return 130

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from contracts.labels import name_of
 from local.demo import plots
 from local.demo.retraining import what_became_of
 from local.demo.summary import Score, Summary
+from model_code.report.page import said_of
 
 MOST_LABELS_DRAWN = 10
 """Labels whose confusions can be read as a picture; with more, the page about the data names the most frequent ones."""
@@ -113,6 +115,17 @@ def _scores(summary: Summary) -> str:
     )
 
 
+def _errors_alone(review: Mapping[str, Any]) -> str:
+    """How often the answers that nobody reviews are wrong, and what the threshold promises; ``review`` as in ``evaluation.json``."""
+    error = review.get("auto_error")
+    if not error:
+        return ""
+    shares = tuple(100 * error[name] for name in ("value", "low", "high"))
+    return " Of the champion's answers to the test set without people, {:.1f} % are wrong ({:.1f} to {:.1f} %). ".format(*shares) + said_of(
+        review["promise"]
+    )
+
+
 def compared_with(scores: Mapping[str, Score], name: str, words: str) -> str:
     """How far the champion's accuracy is from another's, such as ``4 points below one person``; empty without the other."""
     if name not in scores:
@@ -135,7 +148,7 @@ def _reviews(summary: Summary) -> str:
     return _section(
         f"{100 * (summary.review_rate or 0):.0f} % of the texts were sent to people",
         "Left of the line the champion is unsure; the challenger has a line of its own, and a small random sample of all answers is "
-        "reviewed too." + agreement,
+        "reviewed too." + agreement + _errors_alone(summary.evaluation.get("review", {})),
         plots.confidence_histogram(summary.confidences, summary.review_threshold),
     )
 

@@ -56,7 +56,10 @@ def report_content(made: Evaluated, *, full: bool) -> dict[str, Any]:
     correct = made.predicted == truth
     return {
         "schema_version": SCHEMA_VERSION,
-        **{name: said[name] for name in ("model_version", "champion_version", "dataset_version", "label_names", "overall", "references")},
+        **{
+            name: said[name]
+            for name in ("model_version", "champion_version", "dataset_version", "label_names", "overall", "references", "review")
+        },
         "frozen_layers": _frozen(made),
         "splits": [
             {"split": name, "rows": len(rows), "groups": len({row.group for row in rows}), "labels": len(np.unique(made.truth[name]))}

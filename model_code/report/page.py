@@ -77,6 +77,7 @@ class _Page:
 
     def sections(self) -> Iterator[str]:
         yield self._references()
+        yield self._review()
         yield self._key_examples()
         yield self._classes()
         yield self._lengths()
@@ -110,6 +111,18 @@ class _Page:
             f"people. TF-IDF counts {content['references']['tfidf']['features']}.{sample}",
             table(("", "accuracy", "", "macro-F1"), rows),
         )
+
+    def _review(self) -> str:
+        review = self._content.get("review")
+        if not review:
+            return ""
+        error, promise = review.get("auto_error"), review.get("promise")
+        alone = 1 - review["share"]
+        title = f"{percent(alone)} of the test texts are answered without people"
+        if error:
+            title += f", {percent(error['value'])} of them wrong"
+        rows = [] if error is None else [_scored("wrong among them", error)]
+        return section(title, said_of(promise), *([table(("", "share", ""), rows)] if rows else []))
 
     def _key_examples(self) -> str:
         found = self._content["key_examples"]
@@ -265,6 +278,17 @@ class _Page:
             return ""
         parts = [Html(f"<p>{escape(one['what'])}</p><pre>{escape(one['command'])}</pre>") for one in steps]
         return section("The same data in an account", "", *parts)
+
+
+def said_of(promise: Mapping[str, Any] | None) -> str:
+    """What the review threshold promises, in words; ``promise`` as in ``evaluation.json``."""
+    if promise is None:
+        return "The threshold sends a chosen share of the texts to people. It promises nothing about the errors of the others."
+    promised = f"At most {percent(promise['max_error'])} of the answers without people are wrong, {percent(promise['confidence'])} sure"
+    basis = f"{promise['texts']:,} validation texts in {promise['groups']:,} groups"
+    if not promise["kept"]:
+        return f"{promised}: no threshold can promise that on {basis}, so every text goes to people."
+    return f"{promised}: that is certified on {basis}, for texts like those. There, the bound is {percent(promise['error_bound'])}."
 
 
 def _scored(name: str, accuracy: Mapping[str, Any], *sizes: int) -> Sequence[Cell]:

@@ -58,11 +58,15 @@ def _sections(outer: Schema, schema: Schema) -> dict[str, Schema]:
 
 
 def _explained(section: Schema, schema: Schema, prefix: str, defaults: Schema, more: str = "") -> Iterator[str]:
-    """A section and those in it. ``more``: what the field that holds the section says about it."""
+    """A section and those in it. ``defaults``: of its fields. ``more``: what the field that holds the section says about it.
+
+    A section that may be left out has no defaults of its own there: those of its fields count once it is given.
+    """
     yield from _body(section, schema, prefix, defaults, more)
     for name, inner in _sections(section, schema).items():
         yield f"### {prefix}{name}"
-        yield from _explained(inner, schema, f"{prefix}{name}.", defaults[name], section["properties"][name].get("description", ""))
+        values = defaults[name] or {field: content["default"] for field, content in inner["properties"].items() if "default" in content}
+        yield from _explained(inner, schema, f"{prefix}{name}.", values, section["properties"][name].get("description", ""))
 
 
 def _body(section: Schema, schema: Schema, prefix: str, defaults: Schema, more: str = "") -> Iterator[str]:

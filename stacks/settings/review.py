@@ -29,6 +29,20 @@ class AnswersSettings(Section):
     )
 
 
+class PromiseSettings(Section):
+    """What the answers that nobody reviews are held to."""
+
+    max_error: float = Field(
+        gt=bounds.PROMISED_ERROR.low, le=bounds.PROMISED_ERROR.high, description="Largest share of these answers that may be wrong."
+    )
+    confidence: float = Field(
+        default=0.95,
+        ge=bounds.PROMISED_CONFIDENCE.low,
+        le=bounds.PROMISED_CONFIDENCE.high,
+        description="Probability with which a model's certificate is right.",
+    )
+
+
 class ReviewSettings(Section):
     """What is sent to people, and how they are asked. With ``backend: none`` nobody is asked, and there is no review stack."""
 
@@ -45,14 +59,24 @@ class ReviewSettings(Section):
         default="model",
         description=(
             "Confidence below which people are asked. `model`: every model has its own threshold, which follows from "
-            "`target_share`. A number: one threshold for all models."
+            "`promise`, or else from `target_share`. A number: one threshold for all models."
         ),
     )
     target_share: float = Field(
         default=0.20,
         ge=bounds.REVIEW_SHARE.low,
         le=bounds.REVIEW_SHARE.high,
-        description="Share of the validation texts that the model's own threshold would send to people.",
+        description=(
+            "Share of the validation texts that the model's own threshold would send to people. It promises nothing about errors, and "
+            "with `promise` it is not used."
+        ),
+    )
+    promise: PromiseSettings | None = Field(
+        default=None,
+        description=(
+            "The model's own threshold is the lowest that keeps this promise, certified on the validation texts. Where none can, every "
+            "text goes to people. `null`: `target_share` decides."
+        ),
     )
     audit_share: Share = Field(
         default=0.02,
@@ -76,6 +100,15 @@ class ReviewSettings(Section):
             raise ValueError(
                 f"task_time_limit_seconds {self.task_time_limit_seconds} must be at most task_availability_seconds "
                 f"{self.task_availability_seconds}: a task would be gone before its worker's time is up"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _promise_is_the_model_s(self) -> ReviewSettings:
+        if self.promise is not None and self.threshold != "model":
+            raise ValueError(
+                f"review.promise is kept by each model's own threshold, and review.threshold {self.threshold} replaces it: "
+                "use review.threshold 'model', or leave review.promise out"
             )
         return self
 

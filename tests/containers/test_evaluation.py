@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -61,6 +62,21 @@ def test_texts_that_were_chosen_since_the_champion_was_unsure_do_not_compare_wit
     assert found["difference_to_champion"]["macro_f1"] == {"value": 0, "low": 0, "high": 0}
     assert found["difference_by_slice"]["recent-unsure"]["macro_f1"] == {"value": 1, "low": 1, "high": 1}
     assert found["overall"]["accuracy"]["value"] > found["references"]["champion"]["accuracy"]["value"]
+
+
+def test_the_errors_of_the_answers_without_people_have_an_interval_and_reach_the_model_package() -> None:
+    found = report(OLD, candidate=lambda one: one.id != "amazon1")
+    assert found["review"]["auto_error"]["value"] == pytest.approx(1 / 60, abs=1e-4)
+    assert found["review"]["auto_error"]["low"] < 1 / 60 < found["review"]["auto_error"]["high"]
+    promise = {"max_error": 0.1, "confidence": 0.95, "kept": True, "texts": 538, "groups": 130, "share": 0.5, "error_bound": 0.097}
+    parsed = Evaluation.parse({**found, "review": {**found["review"], "promise": promise}}).review
+    assert parsed is not None
+    properties = parsed.metadata()
+    assert properties["review_promise_kept"] == "true"
+    assert properties["review_error"] == "0.0167"
+    assert all(re.fullmatch(r"[\w.:/=+\-@ ]{1,256}", value) for value in properties.values())
+    every = evaluate([answer | {"review_threshold": 1.0} for answer in answers(OLD)], None, OLD, OLD, LABELS, seed=1)["review"]
+    assert (every["share"], every["auto_error"], every["auto_accuracy"]) == (1.0, None, None)
 
 
 def test_a_loss_in_one_slice_is_seen_there() -> None:

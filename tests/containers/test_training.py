@@ -48,6 +48,20 @@ def test_the_reported_accuracy_is_what_the_artifact_serves(base: Path, channels:
     assert below == pytest.approx(0.2, abs=0.05)
 
 
+def test_the_threshold_of_a_promise_is_certified_or_sends_everything_to_people(base: Path, channels: Path, tmp_path: Path) -> None:
+    def trained(name: str, error: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        model = train(base, channels, tmp_path / name, "--trained_layers", "1", "--epochs", "2", "--review_max_error", error)
+        return read(model, "calibration"), model_fn(str(model)).predict(held_out(channels)[0])
+
+    found, answers = trained("kept", "0.4")
+    alone = np.mean([answer["confidence"] >= found["review_threshold"] for answer in answers])
+    assert found["review_promise"]["kept"]
+    assert found["review_promise"]["share"] == pytest.approx(alone, abs=0.02)
+    assert found["review_promise"]["error_bound"] <= 0.4
+    found, _ = trained("broken", "0.001")
+    assert (found["review_threshold"], found["review_promise"]["kept"]) == (1.0, False)
+
+
 def test_weights_are_stored_in_half_precision_and_the_frozen_ones_are_the_base_models(base: Path, channels: Path, tmp_path: Path) -> None:
     model = train(base, channels, tmp_path, "--trained_layers", "1", "--epochs", "1")
     saved, original = load_file(model / "model.safetensors"), load_file(base / "model.safetensors")

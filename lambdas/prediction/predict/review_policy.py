@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from contracts.promise import EVERYTHING
 from lambdas.common.review import ReviewReason
 
 _DRAWS = 2**32
@@ -23,11 +24,11 @@ def review_reason(prediction_id: str, confidence: float, *, threshold: float, au
     """Why this prediction goes to people, or None when it does not.
 
     Args:
-        threshold: see :func:`review_threshold`.
+        threshold: see :func:`review_threshold`. 1 sends everything to people, also what the model is entirely sure of.
         audit_share: share of the confident answers that is drawn at random, so that labels also say how good these are.
             The draw is a hash of the id alone, so it can be checked afterwards.
     """
-    if confidence < threshold:
+    if confidence < threshold or threshold >= EVERYTHING:
         return ReviewReason.LOW_CONFIDENCE
     draw = int.from_bytes(hashlib.sha256(prediction_id.encode()).digest()[:4], "big")
     return ReviewReason.AUDIT_SAMPLE if draw < audit_share * _DRAWS else None

@@ -55,6 +55,7 @@ def _judge(evaluation_uri: str) -> tuple[list[GateResult], dict[str, Any]]:
         "dataset_version": evaluation.dataset_version,
         "accuracy": evaluation.overall.accuracy.value,
         "macro_f1": evaluation.overall.macro_f1.value,
+        "review": evaluation.review.metadata() if evaluation.review else {},
     }
     return check_gates(evaluation, _environment()), figures
 

@@ -62,5 +62,6 @@ def package_request(candidate: Mapping[str, Any], *, group: str, image: str, tun
             "dataset_version": candidate["dataset_version"],
             "objective": f"{candidate['objective']:.6f}",
             "macro_f1": f"{candidate['macro_f1']:.6f}",
+            **candidate.get("review", {}),
         },
     }

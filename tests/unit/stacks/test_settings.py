@@ -78,6 +78,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"hosting": {"capture": "firehose"}}, "hosting.capture", "'firehose'", "'endpoint', 'app' or 'off'"),
     ({"drift": {"unassessed_hours": 169}}, "drift.unassessed_hours", "169", "less than or equal to 168"),
     ({"review": {"workers_per_task": 4}}, "review.workers_per_task", "4", "less than or equal to 3"),
+    ({"review": {"promise": {"max_error": 0}}}, "review.promise.max_error", "0", "greater than 0"),
     ({"review": {"threshold": "always"}}, "review.threshold", "always", "'model'"),
     ({"review": {"workforce": {"mode": "import", "workteam_arn": "team"}}}, "review.workforce.workteam_arn", "team", "workteam"),
     ({"gates": {"approval": "never"}}, "gates.approval", "never", "'automatic' or 'manual'"),
@@ -211,6 +212,10 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"review": {"workforce": {"workteam_arn": "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/t"}}},
         ["review.workforce:", "not allowed with mode 'create'"],
+    ),
+    (
+        {"review": {"threshold": 0.7, "promise": {"max_error": 0.1}}},
+        ["review:", "review.promise", "review.threshold 0.7", "use review.threshold 'model', or leave review.promise out"],
     ),
     (
         {"review": {"answers": {"rule": "two_then_third"}}},

@@ -31,7 +31,8 @@ def reason(prediction_id: str = "0" * 32, confidence: float = 0.9, **changes: An
         (0.5, 0.6, 0.4, False),
         (0.0, 0.0, None, False),
         (0.5, 0.6, 0.0, False),  # 0 is a threshold, not a missing one
-        (1.0, 0.6, 1.0, False),
+        (1.0, 0.6, 1.0, True),  # 1 sends everything to people
+        (1.0, 1.0, None, True),
     ],
 )
 def test_below_the_threshold_people_are_asked(confidence: float, model: float, fixed: float | None, asks: bool) -> None:

@@ -76,6 +76,12 @@ def test_a_repeated_request_is_the_same_and_says_what_the_model_rests_on(approva
     }
 
 
+def test_the_review_threshold_and_its_promise_are_properties_of_the_package() -> None:
+    review = {"review_threshold": "0.810000", "review_promise_kept": "true"}
+    made = package_request({**candidate("a", 0.7), "review": review}, group="g", image="i", tuning_job="t", approval="Approved")
+    assert review.items() <= made["CustomerMetadataProperties"].items()
+
+
 def test_two_candidates_are_two_packages() -> None:
     tokens = {
         package_request(candidate(name, 0.7), group="g", image="i", tuning_job="t", approval="Approved")["ClientToken"]

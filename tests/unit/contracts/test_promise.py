@@ -1,0 +1,61 @@
+"""Evidence against a promise, however often somebody looks."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.promise import BETS, Evidence, Promise, evidence
+
+TEN_PERCENT = Promise(0.1, 0.95)
+
+
+def labels(error: float, count: int, seed: int) -> list[bool]:
+    draw = random.Random(seed)  # noqa: S311  (reproducible labels, not a secret)
+    return [draw.random() < error for _ in range(count)]
+
+
+def test_without_labels_there_is_no_evidence() -> None:
+    assert evidence([], TEN_PERCENT) == Evidence(0, 0, pytest.approx(0.05), None)
+
+
+def test_the_evidence_is_the_mean_capital_of_the_bets() -> None:
+    capital = [(1 - bet) * (1 + bet * 9) for bet in BETS]  # right once, wrong once
+    assert evidence([False, True], TEN_PERCENT).strength == pytest.approx(max(1.0, sum(capital) / len(BETS)) / 20)
+
+
+def test_a_promise_that_just_holds_is_refuted_in_at_most_five_of_a_hundred_cases() -> None:
+    refuted = sum(evidence(labels(0.1, 400, seed), TEN_PERCENT).refuted_after is not None for seed in range(300))
+    assert refuted <= 15
+
+
+@pytest.mark.parametrize(("error", "median"), [(0.32, 40), (0.2, 150)])
+def test_a_breach_is_noticed_soon(error: float, median: int) -> None:
+    found = sorted(evidence(labels(error, 1_000, seed), TEN_PERCENT).refuted_after or 10_000 for seed in range(51))
+    assert found[25] <= median
+
+
+@given(st.lists(st.booleans(), max_size=60), st.floats(0.01, 0.5), st.floats(0.5, 0.999))
+def test_strength_never_falls_and_refutes_from_one_on(wrong: list[bool], error: float, confidence: float) -> None:
+    promise = Promise(error, confidence)
+    read = [evidence(wrong[:size], promise) for size in range(len(wrong) + 1)]
+    assert all(one.strength <= other.strength * (1 + 1e-9) for one, other in pairwise(read))
+    last = read[-1]
+    assert (last.labels, last.wrong) == (len(wrong), sum(wrong))
+    if last.refuted_after is None:
+        assert last.strength < 1
+    else:
+        assert last.strength >= 1 - 1e-9
+        assert last.refuted_after == next(one.labels for one in read if one.refuted_after is not None)
+
+
+@pytest.mark.parametrize(
+    ("error", "confidence", "named"), [(0.0, 0.95, "max_error 0.0"), (0.6, 0.95, "max_error 0.6"), (0.1, 1.0, "confidence 1.0")]
+)
+def test_a_promise_out_of_bounds_is_refused(error: float, confidence: float, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        Promise(error, confidence)
