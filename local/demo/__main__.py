@@ -194,7 +194,8 @@ def main() -> int:
         return code or EXIT_FAILED
     console.print(f"\n[bold]{summary.outcome}[/]: {arguments.output / 'report.html'}", highlight=False)
     if code == 0 and own is not None:
-        console.print(own.to_an_account(reading_options.reading(arguments)), highlight=False, markup=False, soft_wrap=True)
+        said = f"The same texts for an account (docs/operations.md):\n  {own.upload()}"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
     if session is not None and session.emulator.is_alive():
         session.emulator.keep()
         keep.add_reviewers(session)
@@ -244,7 +245,7 @@ def _own_texts(arguments: argparse.Namespace) -> OwnTexts:
     dataset = load_settings(ROOT / "settings" / "dev.yaml").dataset
     options = reading_options.reading(arguments)
     prepared = prepare(arguments.data, options, labels=dataset.labels or None, longest=dataset.max_text_chars, seed=arguments.seed)
-    return OwnTexts(arguments.data, prepared, seed=arguments.seed, base_model=arguments.base_model)
+    return OwnTexts(arguments.data, prepared, seed=arguments.seed, options=options, base_model=arguments.base_model)
 
 
 def _source(arguments: argparse.Namespace, own: OwnTexts | None, budget: Budget) -> Callable[[Path], Source]:

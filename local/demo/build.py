@@ -10,6 +10,7 @@ from typing import Any
 
 from embedded_aws.tools import deployer
 from local.demo import synthesis
+from local.demo.account import cost, next_steps
 from local.demo.session import DemoFailed, Session
 from local.demo.source import Source
 from local.demo.summary import Score, Summary, Trial
@@ -186,7 +187,13 @@ def _take_data_report(session: Session, package_arn: str) -> bool:
         }
         for trial in session.summary.trials
     ]
-    (session.output / DATA_REPORT).write_text(data_page({**content, "trials": trials}), encoding="utf-8")
+    shown = {
+        **content,
+        "trials": trials,
+        "cost": list(cost(session.settings, session.summary.trials, review_share=session.summary.evaluation["review"]["share"])),
+        "next_steps": next_steps(session.settings, session.source.upload),
+    }
+    (session.output / DATA_REPORT).write_text(data_page(shown), encoding="utf-8")
     return True
 
 

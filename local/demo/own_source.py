@@ -51,8 +51,11 @@ DEV_TEST_ROWS = 900
 class OwnTexts:
     """A file's texts as the demo uses them."""
 
-    def __init__(self, path: Path, prepared: PreparedTexts, *, seed: int, base_model: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, prepared: PreparedTexts, *, seed: int, options: ReadingOptions | None = None, base_model: Path | None = None
+    ) -> None:
         self._path, self._prepared, self._seed = path, prepared, seed
+        self._options, self._base_model = options or ReadingOptions(), base_model
         rows = [row for split in prepared.splits.values() for row in split]
         self.minority = minority_slice(rows)
         self.unknown = unknown_to_the_base_model([row.text for row in rows[:: max(1, len(rows) // MOST_TOKENIZED)]], base_model)
@@ -94,20 +97,17 @@ class OwnTexts:
             people=self.people,
             person="replayed rater" if self.workers else "held-back label",
             said=list(self._said(manifest.version)),
+            upload=self.upload(),
             origin={**prepared.report.as_json(), "unknown_pieces": round(self.unknown, 4)},
         )
 
-    def to_an_account(self, options: ReadingOptions) -> str:
+    def upload(self) -> str:
         """The command that prepares the same texts for an account, all of them, read in the same way."""
-        said = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "most_rows"}
-        typed = [
-            part
-            for name, value in said.items()
-            if value != getattr(ReadingOptions(), name)
-            for part in (f"--{name.replace('_', '-')}", str(value))
-        ]
-        command = shlex.join([".venv/bin/python", "-m", "local.upload", "--texts", str(self._path), "--seed", str(self._seed), *typed])
-        return f"The same texts for an account (docs/operations.md):\n  {command}"
+        said = {field.name: getattr(self._options, field.name) for field in fields(self._options) if field.name != "most_rows"}
+        said |= {"base_model": self._base_model}
+        usual = {**vars(ReadingOptions()), "base_model": None}
+        typed = [part for name, value in said.items() if value != usual[name] for part in (f"--{name.replace('_', '-')}", str(value))]
+        return shlex.join([".venv/bin/python", "-m", "local.upload", "--texts", str(self._path), "--seed", str(self._seed), *typed])
 
     def _said(self, version: str) -> Iterator[str]:
         yield from self._prepared.report.lines()

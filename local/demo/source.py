@@ -31,7 +31,7 @@ class Source:
     """The texts of one run.
 
     ``answers``: text -> what people say of it, one label a person. ``people`` and ``person``: who they are, in words.
-    ``said``: what the run says of its data, line by line.
+    ``said``: what the run says of its data, line by line. ``upload``: the command that prepares the same texts for an account.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Source:
     people: str
     person: str
     said: Sequence[str]
+    upload: str
     origin: Mapping[str, object] = field(default_factory=dict)
     """What ``summary.json`` keeps of how a file was read."""
 
@@ -76,4 +77,5 @@ def reviews_and_tweets(folder: Path, budget: Budget, *, seed: int, labels_shuffl
         people="replayed raters",
         person="replayed rater",
         said=said,
+        upload=f".venv/bin/python -m local.upload --seed {seed}",
     )

@@ -270,7 +270,8 @@ class _Page:
         if not cost:
             return ""
         rows: list[Sequence[Cell]] = [(one["what"], one["amount"], one["basis"]) for one in cost]
-        return section("What it costs on AWS", "", table(("", "amount", "basis"), rows, texts=(2,)))
+        text = "The prices of an hour and of an answer differ by region and change: docs/operations.md, What it costs."
+        return section("What is billed on AWS", text, table(("", "amount", "basis"), rows, texts=(0, 1, 2)))
 
     def _next_steps(self) -> str:
         steps = self._content.get("next_steps")

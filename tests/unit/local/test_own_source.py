@@ -31,12 +31,14 @@ def rows(count: int, *, labels: int = 2, slice_name: str = "all") -> list[Row]:
     ]  # fmt: skip
 
 
-def own(train: list[Row], test: list[Row], raters: dict[str, tuple[str, ...]] | None = None) -> OwnTexts:
+def own(
+    train: list[Row], test: list[Row], raters: dict[str, tuple[str, ...]] | None = None, options: ReadingOptions | None = None
+) -> OwnTexts:
     labels = tuple(sorted({row.label for row in [*train, *test]}))
     prepared = PreparedTexts(
         {"train": train, "validation": rows(60, labels=len(labels)), "test": test}, labels, {}, ReadingReport((), {}), raters or {}
     )
-    return OwnTexts(Path("my texts.csv"), prepared, seed=1)
+    return OwnTexts(Path("my texts.csv"), prepared, seed=1, options=options)
 
 
 def test_held_back_texts_are_neither_trained_on_nor_tested(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_a_model_that_is_not_better_than_tfidf_is_said_to_be_so(model: float, cu
 
 
 def test_the_command_for_an_account_reads_the_same_way() -> None:
-    said = own(rows(40), rows(20)).to_an_account(ReadingOptions(text="the text", on_conflict="drop"))
+    said = own(rows(40), rows(20), options=ReadingOptions(text="the text", on_conflict="drop")).upload()
     assert "local.upload --texts 'my texts.csv' --seed 1 --text 'the text' --on-conflict drop" in said
 
 
