@@ -28,6 +28,8 @@ LEAST_MINORITY, MOST_MINORITY_SHARE = 300, 0.4
 """A slice that callers drift to has at least so many texts, and at most such a share of all."""
 HELD_OUT_SHARE, MOST_HELD_OUT = 1 / 3, 600
 """Of that slice, the groups that are neither sent nor trained on."""
+NEWEST = 0.25
+"""Share of the texts that callers send as the newest ones, where the file says when each was written."""
 REVIEWED_SHARE = 0.25
 """Share of the texts that is reviewed, about: those that the model is unsure of, and the audit sample."""
 STEPS = 100
@@ -60,10 +62,11 @@ class OwnTexts:
         self.minority = minority_slice(rows)
         self.unknown = unknown_to_the_base_model([row.text for row in rows[:: max(1, len(rows) // MOST_TOKENIZED)]], base_model)
         self.workers = min((len(votes) for votes in prepared.raters.values()), default=0) if covers(prepared.raters, rows) else 0
-        if self.minority is None:
+        self.newest = newest_groups(prepared.splits, prepared.times) if self.minority is None else set()
+        if self.minority is None and not self.newest:
             self._splits, self._sent, self._held_out = self._hold_back()
         else:
-            self._splits, self._sent, self._held_out = self._set_apart(self.minority)
+            self._splits, self._sent, self._held_out = self._set_apart()
 
     @property
     def people(self) -> str:
@@ -87,12 +90,10 @@ class OwnTexts:
         known = [*splits["test"], *self._sent]
         answers: Mapping[str, Sequence[str]] = {row.text: prepared.raters[row.text] if self.workers else (row.label,) for row in known}
         return Source(
-            name=self._path.stem if self.minority is None else "the other texts",
+            name=self._path.stem if self._later is None else "the other texts",
             dataset=folder,
             manifest=manifest,
-            later=Later(
-                self.minority or "held-back texts", [row.text for row in self._sent], self._held_out, drifts=self.minority is not None
-            ),
+            later=Later(self._later or "held-back texts", [row.text for row in self._sent], self._held_out, drifts=self._later is not None),
             answers=answers,
             people=self.people,
             person="replayed rater" if self.workers else "held-back label",
@@ -113,8 +114,10 @@ class OwnTexts:
         yield from self._prepared.report.lines()
         rows = ", ".join(f"{len(rows)} {split}" for split, rows in self._splits.items())
         yield f"{len(self._prepared.labels)} labels; the first model learns from {rows} (version {version})"
-        if self.minority is None:
-            yield f"nothing to drift to: no slice of at least {LEAST_MINORITY} texts beside a larger one"
+        if self.newest:
+            yield f"callers drift along time: the {len(self._sent)} newest texts are sent, {len(self._held_out)} of that time are held out"
+        elif self.minority is None:
+            yield f"nothing to drift to: no slice of at least {LEAST_MINORITY} texts beside a larger one, and no times (--time)"
             yield f"callers send {len(self._sent)} held-back texts of the same kind"
         else:
             yield f"callers drift to the slice {self.minority!r}: {len(self._sent)} texts to send, {len(self._held_out)} held out"
@@ -133,10 +136,18 @@ class OwnTexts:
         splits["train"] = [row for row in splits["train"] if row.group not in apart]
         return splits, self._shuffled(sent), []
 
-    def _set_apart(self, minority: str) -> tuple[dict[str, list[Row]], list[Row], list[Row]]:
-        """A slice becomes callers' texts, some of it held out."""
-        splits = {name: [row for row in rows if row.slice != minority] for name, rows in self._prepared.splits.items()}
-        rows = [row for part in self._prepared.splits.values() for row in part if row.slice == minority]
+    @property
+    def _later(self) -> str | None:
+        """What callers drift to, in words; None where there is nothing."""
+        return "the newest texts" if self.newest else self.minority
+
+    def _is_later(self, row: Row) -> bool:
+        return row.group in self.newest or row.slice == self.minority
+
+    def _set_apart(self) -> tuple[dict[str, list[Row]], list[Row], list[Row]]:
+        """What callers drift to becomes their texts, some of it held out."""
+        splits = {name: [row for row in rows if not self._is_later(row)] for name, rows in self._prepared.splits.items()}
+        rows = [row for part in self._prepared.splits.values() for row in part if self._is_later(row)]
         apart = self._some_groups(rows, HELD_OUT_SHARE)
         held_out = self._shuffled([row for row in rows if row.group in apart])[:MOST_HELD_OUT]
         return splits, self._shuffled([row for row in rows if row.group not in apart]), held_out
@@ -218,6 +229,32 @@ def minority_slice(rows: Sequence[Row]) -> str | None:
     fitting = [name for name, count in counts[1:] if LEAST_MINORITY <= count <= MOST_MINORITY_SHARE * len(rows)]
     learnt = {name: {row.label for row in rows if row.slice != name} for name in fitting}
     return next((name for name in fitting if {row.label for row in rows if row.slice == name} <= learnt[name]), None)
+
+
+def newest_groups(splits: Mapping[str, Sequence[Row]], times: Mapping[str, float]) -> set[str]:
+    """The groups of the newest texts, if these are enough, of labels that older ones have, too, and at most half of any split; else none.
+
+    Args:
+        times: id of a row -> a number that grows with time.
+    """
+    rows = [row for part in splits.values() for row in part]
+    latest: dict[str, float] = {}
+    for row in rows:
+        if row.id in times:
+            latest[row.group] = max(times[row.id], latest.get(row.group, -math.inf))
+    sizes, newest, count = Counter(row.group for row in rows), set[str](), 0
+    for group in sorted(latest, key=lambda group: (latest[group], group), reverse=True):
+        if count >= NEWEST * len(rows):
+            break
+        newest.add(group)
+        count += sizes[group]
+    labels = {row.label for row in rows if row.group not in newest}
+    known = {row.label for row in rows if row.group in newest} <= labels
+    # One time for all tells nothing, and one group of it all leaves nothing to learn from.
+    fits = len(set(latest.values())) > 1 and LEAST_MINORITY <= count <= MOST_MINORITY_SHARE * len(rows)
+    # In a file whose test texts are the newest ones, nothing would be left to test on.
+    spread = all(2 * sum(row.group in newest for row in part) <= len(part) for part in splits.values())
+    return newest if fits and known and spread else set()
 
 
 def covers(raters: Mapping[str, Sequence[str]], rows: Sequence[Row]) -> bool:

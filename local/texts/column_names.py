@@ -16,9 +16,10 @@ LABEL = (
 )  # fmt: skip
 GROUP, SLICE = ("group", "group_id"), ("slice",)
 SPLIT = ("split", "set", "subset", "partition")
+TIME = ("time", "timestamp", "date", "datetime", "created_at", "created", "published_at", "published", "date_time", "review_date")
 VOTES = ("votes",)
 VOTES_PREFIX = "votes_"
-ALIASES = frozenset((*TEXT, *LABEL, *GROUP, *SLICE, *SPLIT, *VOTES))
+ALIASES = frozenset((*TEXT, *LABEL, *GROUP, *SLICE, *SPLIT, *TIME, *VOTES))
 TRAIN, VALIDATION, TEST = ("train", "training", "trn"), ("validation", "valid", "val", "dev", "development"), ("test", "testing", "tst")
 SPLIT_WORDS = {
     word: split for split, words in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST)) for word in words

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.labels import MOST_LABELS
-from local.texts.column_names import GROUP, LABEL, SLICE, SPLIT, SPLIT_WORDS, TEXT, VOTES, VOTES_PREFIX, key_of
+from local.texts.column_names import GROUP, LABEL, SLICE, SPLIT, SPLIT_WORDS, TEXT, TIME, VOTES, VOTES_PREFIX, key_of
+from local.texts.moments import moment
 from local.texts.problems import UnreadableFile, counted
 
 _FEW = 3
@@ -33,6 +34,7 @@ class Columns:
     group: str | None = None
     slice: str | None = None
     split: str | None = None
+    time: str | None = None
     votes: str | None = None
     votes_by_label: Mapping[str, str] | None = None
     guessed: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class Columns:
             "group": (self.group,),
             "slice": (self.slice,),
             "split": (self.split,),
+            "time": (self.time,),
             "votes": votes,
         }
         return {role: tuple(name for name in names if name) for role, names in roles.items() if any(names)}
@@ -65,7 +68,7 @@ def choose(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], said: Ma
         UnreadableFile: a column that was said is not there, or text or label cannot be told; the text says what to do.
     """
     stats = {name: _Stats.of([record.get(name) for record in sample]) for name in columns}
-    found = {role: _find(role, said[role], columns) for role in ("label", "group", "slice", "split") if role in said}
+    found = {role: _find(role, said[role], columns) for role in ("label", "group", "slice", "split", "time") if role in said}
     text = tuple(_find("text", part, columns) for part in said["text"].split("+")) if "text" in said else ()
     taken = {*found.values(), *text}
     notes: list[str] = []
@@ -86,6 +89,7 @@ def choose(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], said: Ma
     split = found.get("split") or by_name("split", SPLIT, _Stats.may_be_split)
     group = found.get("group") or by_name("group", GROUP, bool)
     part = found.get("slice") or by_name("slice", SLICE, bool)
+    time = found.get("time") or by_name("time", TIME, _Stats.may_be_time)
     label = label or _label_by_content(stats, taken | set(text), known=bool(text))
     taken.add(label)
     if not text:
@@ -94,9 +98,9 @@ def choose(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], said: Ma
     taken |= set(text)
     _check_twins({"text": text, "label": (label,)}, columns, said)
     ignored = tuple(_ignored(name, stats[name]) for name in columns if name not in taken)
-    chosen = {"text": text, "label": label, "group": group, "slice": part, "split": split, "votes": votes or by_label}
+    chosen = {"text": text, "label": label, "group": group, "slice": part, "split": split, "time": time, "votes": votes or by_label}
     guessed = tuple(role for role, name in chosen.items() if name and role not in said)
-    return Columns(text, label, group, part, split, votes, by_label, guessed, ignored, tuple(notes))
+    return Columns(text, label, group, part, split, time, votes, by_label, guessed, ignored, tuple(notes))
 
 
 def _check_twins(chosen: Mapping[str, Sequence[str]], columns: Sequence[str], said: Mapping[str, str]) -> None:
@@ -127,6 +131,7 @@ class _Stats:
     objects: bool
     numbers: bool
     splits: bool
+    times: bool
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> _Stats:
@@ -142,6 +147,7 @@ class _Stats:
             objects=any(isinstance(value, dict) or text.lstrip().startswith("{") for value, text in zip(given, texts, strict=True)),
             numbers=bool(texts) and all(_is_number(text) for text in different),
             splits=bool(texts) and all(key_of(text) in SPLIT_WORDS for text in different),
+            times=bool(texts) and all(moment(value) is not None for value in given),
         )
 
     def __bool__(self) -> bool:
@@ -155,6 +161,9 @@ class _Stats:
 
     def may_be_split(self) -> bool:
         return self.splits
+
+    def may_be_time(self) -> bool:
+        return self.times
 
     def repeats(self) -> bool:
         """Whether a few values come again and again."""

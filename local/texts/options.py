@@ -10,7 +10,7 @@ from pathlib import Path
 MOST_ROWS = 50_000
 """Rows to train on, unless the reader is told otherwise: about half an hour of training on two cores."""
 LEAST_ROWS = 100
-ROLES = ("text", "label", "group", "slice", "split", "votes")
+ROLES = ("text", "label", "group", "slice", "split", "time", "votes")
 CHOICES = {
     "header": ("auto", "yes", "no"),
     "on_conflict": ("refuse", "drop", "majority", "keep-first"),
@@ -26,7 +26,7 @@ class ReadingOptions:
     """How a file of texts is read.
 
     Attributes:
-        text, label, group, slice, split: a column's name, or its number from 1. None: the column is guessed.
+        text, label, group, slice, split, time: a column's name, or its number from 1. None: the column is guessed.
             ``text`` may name several columns, joined by ``+``.
         votes: a column with a JSON object of votes per label, or columns that are named by labels, separated by commas.
         header: whether the first record of a table names its columns; ``auto`` looks.
@@ -43,6 +43,7 @@ class ReadingOptions:
     group: str | None = None
     slice: str | None = None
     split: str | None = None
+    time: str | None = None
     votes: str | None = None
     header: str = "auto"
     on_conflict: str = "refuse"
@@ -68,6 +69,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--group", metavar="COLUMN", help="what must not be split apart: a document, a customer (default: 'group')")
     group.add_argument("--slice", metavar="COLUMN", help="what the evaluation reports by (default: 'slice')")
     group.add_argument("--split", metavar="COLUMN", help="with train, validation or test (default: 'split'; without one: drawn)")
+    group.add_argument(
+        "--time", metavar="COLUMN", help="when a text was written, as a date or a number (default: 'date', 'time' and the like)"
+    )
     group.add_argument("--votes", metavar="COLUMNS", help="a JSON object of votes per label, or columns named by labels: a,b,c")
     for name, allowed in CHOICES.items():
         group.add_argument(_flag(name), choices=allowed, default=allowed[0], help=_HELP[name] + f" (default: {allowed[0]})")

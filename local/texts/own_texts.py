@@ -41,6 +41,7 @@ class PreparedTexts:
         label_names: id -> what people see, for the labels whose name is not their id.
         raters: text of a row -> single votes as labels, in a random order; empty where the file has no votes.
         key_examples: rows that every model must label right; they are in no split.
+        times: id of a row -> a number that grows with time, for the rows whose time the file tells.
     """
 
     splits: Mapping[str, list[Row]]
@@ -49,6 +50,7 @@ class PreparedTexts:
     report: ReadingReport
     raters: dict[str, tuple[str, ...]] = field(default_factory=dict)
     key_examples: tuple[Row, ...] = ()
+    times: dict[str, float] = field(default_factory=dict)
 
 
 def prepare(
@@ -111,7 +113,9 @@ def prepare(
         warnings=tuple(dict.fromkeys([*(note for columns in reader.columns for note in columns.notes), *warnings])),
         rows={split: len(part) for split, part in rows.items()},
     )
-    return PreparedTexts(rows, order, names, report, _raters(splits, ids, seed=seed), tuple(_row(text, ids) for text in examples))
+    times = {_row_id(text): text.time for part in splits.values() for text in part if text.time is not None}
+    raters = _raters(splits, ids, seed=seed)
+    return PreparedTexts(rows, order, names, report, raters, tuple(_row(text, ids) for text in examples), times)
 
 
 def _read_all(path: Path, reader: Reader, problems: Problems, warnings: list[str]) -> list[Text]:
@@ -306,9 +310,13 @@ def _by_id(votes: Mapping[str, int], ids: Mapping[str, str]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
+def _row_id(text: Text) -> str:
+    return f"text:{text.digest}"
+
+
 def _row(text: Text, ids: Mapping[str, str]) -> Row:
     return Row(
-        id=f"text:{text.digest}",
+        id=_row_id(text),
         text=text.text,
         label=ids[text.label],
         votes=_by_id(text.votes, ids),

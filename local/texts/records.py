@@ -16,6 +16,7 @@ from contracts.text import InvalidJson, InvalidText, TextTooLong, character_prob
 from local.texts.column_names import SPLIT_WORDS, TEST, TRAIN, VALIDATION, key_of
 from local.texts.columns import Columns, choose
 from local.texts.files import UnreadableRecord, open_records
+from local.texts.moments import ALLOWED, moment
 from local.texts.options import ReadingOptions
 from local.texts.problems import Problems, UnreadableFile, shown
 from local.texts.report import FileRead
@@ -34,6 +35,7 @@ class Text:
         where: for problems that only show when all are read.
         digest: equal for texts that count as the same.
         label: as it stands in the file, its white space folded.
+        time: grows with time; None where it is not known.
         votes: label as it stands in the file -> raters.
     """
 
@@ -45,6 +47,7 @@ class Text:
     has_group: bool
     slice: str
     split: str | None
+    time: float | None
     votes: dict[str, int]
     source: str
 
@@ -135,6 +138,7 @@ class Reader:
         values["subject"] = tried(lambda: _name("group", record, columns.group)) if columns.group else None
         values["slice"] = (tried(lambda: _name("slice", record, columns.slice)) if columns.slice else None) or "all"
         values["split"] = tried(lambda: _split(record, columns.split)) if columns.split else None
+        values["time"] = tried(lambda: _time(record, columns.time)) if columns.time else None
         values["votes"] = tried(lambda: _votes(record, columns)) if columns.votes or columns.votes_by_label else {}
         return values
 
@@ -218,6 +222,16 @@ def _split(record: Mapping[str, Any], column: str | None) -> str | None:
         allowed = f"{TRAIN[0]}, {VALIDATION[0]} or {TEST[0]}"
         raise BadRecord("splits are unknown", f"{column} = {shown(record.get(column))}: allowed are {allowed}")
     return split
+
+
+def _time(record: Mapping[str, Any], column: str) -> float | None:
+    value = record.get(column)
+    if value is None or value == "":
+        return None
+    time = moment(value)
+    if time is None:
+        raise BadRecord("times cannot be read", f"{column} = {shown(value)}: allowed is {ALLOWED}")
+    return time
 
 
 def _votes(record: Mapping[str, Any], columns: Columns) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,36 @@ def test_votes_of_a_file_are_replayed(tmp_path: Path) -> None:
     assert replayed.workers == 2
     assert ("review", "workers_per_task", 2) in replayed.budget(FULL).overrides
     assert set(map(tuple, replayed.write(tmp_path).answers.values())) == {("l0", "l1")}
+
+
+def timed(train: list[Row], test: list[Row], times: dict[str, float]) -> OwnTexts:
+    splits = {"train": train, "validation": rows(60), "test": test}
+    return OwnTexts(Path("x.csv"), PreparedTexts(splits, ("l0", "l1"), {}, ReadingReport((), {}), times=times), seed=1)
+
+
+def test_without_a_slice_callers_drift_along_time(tmp_path: Path) -> None:
+    train, test = rows(1_200), rows(140)
+    ordered = [*test[:70], *train, *test[70:]]
+    source = timed(train, test, {row.id: float(at) for at, row in enumerate(ordered)}).write(tmp_path)
+    assert (source.later.name, source.later.drifts) == ("the newest texts", True)
+    later = {*source.later.texts, *(row.text for row in source.later.held_out)}
+    assert later == {row.text for row in ordered[-350:]}  # a quarter of the 1,400 texts
+    learnt = {row.text for split in ("train", "validation", "test") for row in read_rows(tmp_path / split)}
+    assert not learnt & later
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(lambda _: 7.0, id="one time for all"),
+        pytest.param(lambda at: float(at) if at < 10 else None, id="most texts have none"),
+        pytest.param(lambda at: float(at >= 1_200 or at < 300), id="all test texts are new"),
+    ],
+)
+def test_times_that_tell_little_are_not_drifted_along(times: Callable[[int], float | None]) -> None:
+    train, test = rows(1_200), rows(100)
+    known = {row.id: time for at, row in enumerate([*train, *test]) if (time := times(at)) is not None}
+    assert timed(train, test, known).newest == set()
 
 
 def test_callers_drift_to_a_smaller_slice(tmp_path: Path) -> None:

@@ -424,3 +424,31 @@ def test_the_report_is_plain_data(tmp_path: Path) -> None:
     assert content["columns"] == {"text": ["Review"], "label": ["Stars"]}
     assert content["ignored"] == ["when"]
     assert max(map(len, report.lines())) < 400
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [("2023-12-31", "2024-01-01"), ("2024-01-01T09:00:00+02:00", "2024-01-01T08:00:00Z"), (1_700_000_000, 1_700_000_001), ("2019", "2020")],
+)
+def test_a_time_column_is_found_by_its_name_and_ordered_by_what_it_means(tmp_path: Path, older: Any, newer: Any) -> None:
+    records = [{**record, "created_at": newer if at % 2 else older} for at, record in enumerate(many())]
+    first, second = read(write(tmp_path / "t.jsonl", lines(records)))[:2]
+    assert first.time is not None
+    assert second.time is not None
+    assert first.time < second.time
+
+
+def test_a_time_that_cannot_be_read_is_named_where_the_user_said_the_column(tmp_path: Path) -> None:
+    records = [{**record, "written": "2024-05-31"} for record in many()]
+    records[4]["written"], records[5]["written"] = "last week", ""
+    path = write(tmp_path / "t.jsonl", lines(records))
+    with pytest.raises(InvalidTexts, match=r"line 5: written = 'last week'.*2024-05-31T12:00:00Z"):
+        prepared(path, ReadingOptions(time="written"))
+    found = prepared(path, ReadingOptions(time="written", on_bad="drop"))
+    assert sum(len(part) for part in found.splits.values()) == len(records) - 1
+    assert len(found.times) == len(records) - 2
+
+
+def test_a_column_called_date_without_dates_is_no_time(tmp_path: Path) -> None:
+    records = [{**record, "date": "spring" if at % 2 else "autumn"} for at, record in enumerate(many())]
+    assert {text.time for text in read(write(tmp_path / "t.jsonl", lines(records)))} == {None}
