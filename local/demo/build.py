@@ -20,6 +20,8 @@ from stacks.settings import settings_text
 from stacks.synthesis import SynthesisFailed
 
 DATA_REPORT = "data-report.html"
+TUNING_SECONDS = 3_600
+"""Longest time of a tuning: many times what two idle cores need, for others may keep the machine busy."""
 VARIED = ("epochs", "layers", "learning_rate", "trained_layers")
 """Hyper-parameters that a search may vary."""
 FEW_A_LABEL, MUCH_CUT, MUCH_UNKNOWN = 200, 0.1, 0.1
@@ -116,7 +118,7 @@ def tune(session: Session, payload: dict[str, Any]) -> dict[str, Any]:
             text = "tuning" if best is None else f"tuning, best macro-F1 so far {best:.3f}"
             update(len(done), "evaluating the best two against people and baselines" if len(done) >= jobs else text)
 
-        described = session.run("tuning", payload, watch=watch, seconds=900)
+        described = session.run("tuning", payload, watch=watch, seconds=TUNING_SECONDS)
     session.summary.trials = trials_since(session, began)
     if refused := refusal_of(described):
         raise GatesRefused(refused)

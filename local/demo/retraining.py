@@ -15,10 +15,10 @@ from local.demo.session import DemoFailed, Session
 from local.demo.summary import Interval, WeightPoint
 from local.demo.traffic import BackgroundTraffic
 
-RETRAINING_SECONDS = 900
+RETRAINING_SECONDS = 3_600
 PATIENT_SECONDS, EAGER_SECONDS = 3.0, 0.15
 """Between two calls of one caller, while jobs or containers need the machine, and while a rollout is judged."""
-COMPARISON_SECONDS = 300
+COMPARISON_SECONDS = 900
 
 
 @dataclass(frozen=True)

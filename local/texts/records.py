@@ -138,7 +138,7 @@ class Reader:
         values["subject"] = tried(lambda: _name("group", record, columns.group)) if columns.group else None
         values["slice"] = (tried(lambda: _name("slice", record, columns.slice)) if columns.slice else None) or "all"
         values["split"] = tried(lambda: _split(record, columns.split)) if columns.split else None
-        values["time"] = tried(lambda: _time(record, columns.time)) if columns.time else None
+        values["time"] = tried(lambda: _time(record, columns.time))
         values["votes"] = tried(lambda: _votes(record, columns)) if columns.votes or columns.votes_by_label else {}
         return values
 
@@ -224,8 +224,8 @@ def _split(record: Mapping[str, Any], column: str | None) -> str | None:
     return split
 
 
-def _time(record: Mapping[str, Any], column: str) -> float | None:
-    value = record.get(column)
+def _time(record: Mapping[str, Any], column: str | None) -> float | None:
+    value = record.get(column) if column else None
     if value is None or value == "":
         return None
     time = moment(value)
