@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
@@ -75,6 +76,8 @@ def is_secret(given: str | None, secret: str) -> bool:
 
 
 MOST_FIELDS = 20
+MOST_BYTES = 64 * 1024
+"""Of a request's body. A server should refuse more before it reads it."""
 _ASSETS = "{origin}/worker/assets/"
 SHELL_POLICY = (
     f"default-src 'none'; script-src {_ASSETS}; style-src {_ASSETS}; img-src {_ASSETS} data:; connect-src {{origin}}/worker/; "
@@ -82,6 +85,19 @@ SHELL_POLICY = (
 )
 """Content security policy of the page around a task: no inline script or style, and nothing but the page's own paths. 'self' would be too
 wide: in the embedded AWS S3's objects have the same origin. ``{origin}`` is filled in by :func:`at_origin`."""
+
+
+_ORIGIN = re.compile(r"https?://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
+
+
+def check_origin(origin: str) -> None:
+    """It becomes a part of policies, and may be made of the header Host: whoever sends that must not write a policy.
+
+    Raises:
+        PageError: 400.
+    """
+    if not _ORIGIN.fullmatch(origin):
+        raise PageError(400, "The page has no such address.")
 
 
 def at_origin(response: PageResponse, origin: str) -> PageResponse:

@@ -32,14 +32,25 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from review_page.http import PageError, PageRequest, PageResponse, asset_response, at_origin, html_response, is_secret, json_response
+from review_page.elements import HOSTED_ELEMENTS
+from review_page.http import (
+    MOST_BYTES,
+    PageError,
+    PageRequest,
+    PageResponse,
+    asset_response,
+    at_origin,
+    check_origin,
+    html_response,
+    is_secret,
+    json_response,
+)
 from review_page.questions import TemplateError
 from review_page.sessions import Session, SignIn
 from review_page.tasks import MOST_NOTE_CHARACTERS, NO_LONGER_YOURS, Lease, SkipReason, Task, TaskRefused, TaskStore
 
 ASSETS = Path(__file__).parent / "assets"
 CONTENT_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
-HOSTED_ELEMENTS = "https://assets.crowd.aws/crowd-html-elements.js"
 LOCAL_ELEMENTS = "/worker/assets/crowd-elements.js"
 """Stands in for the hosted script, which is not published as a package and cannot be had offline."""
 
@@ -69,7 +80,11 @@ class ReviewPage:
         )
 
     def handle(self, request: PageRequest) -> PageResponse:
-        """Answer one request: 401 without a session where one is needed, 404 for an unknown path."""
+        """Answer one request: 401 without a session where one is needed, 404 for an unknown path, 400 at an address that is none."""
+        try:
+            check_origin(request.origin)
+        except PageError as error:
+            return json_response({"message": error.message}, error.status)
         try:
             return at_origin(self._route(request), request.origin)
         except PageError as error:
@@ -83,6 +98,8 @@ class ReviewPage:
         return at_origin(html_response(page, error.status), request.origin)
 
     def _route(self, request: PageRequest) -> PageResponse:
+        if len(request.body) > MOST_BYTES:
+            raise PageError(413, f"The request is larger than the {MOST_BYTES} bytes that this path takes.")
         path = request.path.rstrip("/")
         asset = re.fullmatch(r"/worker/assets/([a-z-]+\.(?:js|css|svg))", path)
         if asset and request.method == "GET":
@@ -187,7 +204,7 @@ class ReviewPage:
         try:
             content = task.render()
         except TemplateError as error:
-            raise PageError(500, str(error)) from None
+            raise PageError(422, str(error)) from None
         return html_response(_frame_document(task, content), policy=_FRAME_POLICY)
 
 

@@ -1,23 +1,64 @@
 """Worker task templates: Liquid as SageMaker renders it.
 
 Source: SageMaker developer guide, "Add automation with Liquid". Values are auto-escaped; ``skip_autoescape`` turns that off for one
-value; ``grant_read_access`` turns an S3 URI into a pre-signed HTTPS URL. MarkupSafe, which python-liquid needs, also runs without its
-compiled part.
+value; ``grant_read_access`` turns an S3 URI into a pre-signed HTTPS URL; the other filters and tags are Liquid's own. A template is
+bounded in the rounds of its loops, and in the size of what it writes, keeps or passes from filter to filter: it can be wrong, but it
+cannot use up the server. MarkupSafe, which python-liquid needs, also runs without its compiled part.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 import liquid
 from liquid.exceptions import LiquidError
 from markupsafe import Markup
 
+from review_page.elements import check_elements
 from review_page.questions import TemplateError
 
 GrantReadAccess = Callable[[str], str]
+MOST_ROUNDS = 10_000
+"""Of all loops of a template together; of nested ones, the product."""
+MOST_CHARACTERS = 4 * 1024 * 1024
+"""Of a rendered task, and of every value on the way: an input may have 3 MB."""
+MOST_ITEMS = 100_000
+"""Of a list or a range that a filter takes."""
+_S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+", re.DOTALL)
+_REFUSED_TAGS = ("include", "render")
+"""There is nothing to include from. ``extends`` and ``block`` are no tags of standard Liquid."""
+_FAILURES = (LiquidError, RecursionError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+
+
+class _Environment(liquid.Environment):
+    loop_iteration_limit = MOST_ROUNDS
+    output_stream_limit = MOST_CHARACTERS
+    local_namespace_limit = 4 * MOST_CHARACTERS
+    context_depth_limit = 50
+
+
+def check_template(template: str) -> None:
+    """Whether the page can show the template at all, before any task uses it.
+
+    Raises:
+        TemplateError: it is not valid Liquid, or names the element, tag or filter that is not supported.
+    """
+    environment = _environment(str)
+    try:
+        used = environment.from_string(template).analyze(include_partials=False)
+    except _FAILURES as error:
+        raise TemplateError(f"the worker template is not valid Liquid: {error}") from None
+    for tag in _REFUSED_TAGS:
+        if tag in used.tags:
+            raise TemplateError(f"the Liquid tag {tag} is not supported: a worker template is one file")
+    for name in used.filters:
+        if name not in environment.filters:
+            raise TemplateError(f"the Liquid filter {name} is not supported")
+    check_elements(template)
 
 
 def render(template: str, task_input: Mapping[str, Any], grant_read_access: GrantReadAccess) -> str:
@@ -26,16 +67,66 @@ def render(template: str, task_input: Mapping[str, Any], grant_read_access: Gran
     Args:
         template: Liquid source.
         task_input: the parsed InputContent (A2I) or taskInput (Ground Truth), ``task.input`` in the template.
-        grant_read_access: S3 URI -> URL that a browser can read.
+        grant_read_access: S3 URI -> URL that a browser can read. Called with nothing else than an S3 URI of an object.
 
     Raises:
-        TemplateError: the template is not valid Liquid.
+        TemplateError: the template is not valid Liquid, goes beyond a limit, or grants access to what is no object of S3.
     """
-    environment = liquid.Environment(autoescape=True)
-    environment.add_filter("to_json", lambda value: json.dumps(value, ensure_ascii=False))
-    environment.add_filter("skip_autoescape", lambda value: Markup(str(value)))  # noqa: S704  (this filter is the documented risk)
-    environment.add_filter("grant_read_access", grant_read_access)
+    environment = _environment(grant_read_access)
     try:
         return str(environment.from_string(template).render(task={"input": task_input}))
-    except LiquidError as error:
-        raise TemplateError(f"the worker template cannot be rendered: {error}") from error
+    except TemplateError:
+        raise
+    except _FAILURES as error:
+        raise TemplateError(f"the worker template cannot be rendered: {error}") from None
+
+
+def _environment(grant_read_access: GrantReadAccess) -> liquid.Environment:
+    def granted(uri: object) -> str:
+        if not isinstance(uri, str) or not _S3_URI.fullmatch(uri):
+            raise TemplateError(f"grant_read_access needs the S3 URI of an object (s3://bucket/key), not {str(uri)[:80]!r}")
+        return grant_read_access(str(uri))
+
+    environment = _Environment(autoescape=True)
+    for name in environment.filters:
+        environment.filters[name] = _bounded(name, environment.filters[name])
+    environment.add_filter("to_json", lambda value: json.dumps(value, ensure_ascii=False))
+    environment.add_filter("skip_autoescape", lambda value: Markup(str(value)))  # noqa: S704  (this filter is the documented risk)
+    environment.add_filter("grant_read_access", granted)
+    return environment
+
+
+def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter, for values that are not too large, and as long as its result is not."""
+
+    @wraps(function)
+    def bounded(value: Any, *arguments: Any, **named: Any) -> Any:
+        if any(isinstance(one, list | tuple | range) and len(one) > MOST_ITEMS for one in (value, *arguments)):
+            raise TemplateError(f"the filter {name} takes at most {MOST_ITEMS} items")
+        if name in ("replace", "replace_first", "join") and _grown(name, value, arguments) > MOST_CHARACTERS:
+            raise _too_large(name)
+        result = function(value, *arguments, **named)
+        if isinstance(result, str) and len(result) > MOST_CHARACTERS:
+            raise _too_large(name)
+        if isinstance(result, int) and result.bit_length() > _MOST_BITS:
+            raise _too_large(name)
+        return result
+
+    return bounded
+
+
+_MOST_BITS = 4_096
+
+
+def _too_large(name: str) -> TemplateError:
+    return TemplateError(f"the filter {name} makes more than the {MOST_CHARACTERS} characters that a task may have")
+
+
+def _grown(name: str, value: Any, arguments: tuple[Any, ...]) -> int:
+    """How many characters the result may have: known before it is made."""
+    if name == "join":
+        items = value if isinstance(value, list | tuple | range) else ()
+        return len(items) * len(str(arguments[0] if arguments else " "))
+    found, new = (str(one) for one in (*arguments, "", "")[:2])
+    text = str(value)
+    return len(text) + (text.count(found) if found else len(text) + 1) * len(new)

@@ -172,22 +172,6 @@ def test_answers_that_cannot_be_written_for_an_unforeseen_reason_fail_the_loop_i
     assert review.ended("after-no-utf-8")["HumanLoopStatus"] == "Completed", "the replayed raters go on"
 
 
-def test_a_loop_that_could_not_be_started_leaves_nothing_behind(review: Review) -> None:
-    """The picture that the template grants access to has no bucket, which nothing foresees."""
-    content = f"{TEMPLATE}<img src='{{{{ task.input.picture | grant_read_access }}}}'>"
-    ui = review.client("sagemaker").create_human_task_ui(HumanTaskUiName="no-picture", UiTemplate={"Content": content})["HumanTaskUiArn"]
-    arn = review.flow("no-picture", HumanTaskUiArn=ui)
-
-    for _ in range(2):
-        with pytest.raises(ClientError) as raised:
-            review.ask(arn, "no-picture", "text")
-        assert code(raised) == "InternalFailure", "nor is a second attempt told that all is well"
-
-    with pytest.raises(ClientError) as raised:
-        review.loop("no-picture")
-    assert code(raised) == "ResourceNotFoundException"
-
-
 def test_a_template_that_cannot_be_rendered_fails_the_loop(review: Review) -> None:
     content = TEMPLATE.replace("task.input.labels | to_json | escape", "task.input.missing")
     ui = review.client("sagemaker").create_human_task_ui(HumanTaskUiName="no-labels", UiTemplate={"Content": content})["HumanTaskUiArn"]

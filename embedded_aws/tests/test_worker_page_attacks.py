@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
 from embedded_aws.testing.reviews import PASSWORD, Portal, Review, person, team_arn, wait_for
 
@@ -31,6 +32,13 @@ def form(**fields: str) -> bytes:
 def directives(headers: dict[str, str]) -> dict[str, str]:
     parts = (directive.strip().partition(" ") for directive in headers["content-security-policy"].split(";"))
     return {name: value for name, _, value in parts}
+
+
+@pytest.fixture
+def connection(review: Review) -> Iterator[http.client.HTTPConnection]:
+    opened = http.client.HTTPConnection(urlsplit(review.emulator.url).netloc, timeout=30)
+    yield opened
+    opened.close()
 
 
 # -- forged forms ----------------------------------------------------------------------------------
@@ -153,6 +161,56 @@ def test_who_was_taken_out_answers_nothing_and_their_task_goes_to_a_colleague(
     assert answer["answerContent"] == {"category": {"label": "neutral"}}
 
 
+def test_what_somebody_holds_goes_to_a_colleague_when_they_sign_out(review: Review) -> None:
+    """A lease lasts an hour: without this the task would wait for somebody who has gone home."""
+    leaver = person(review, "goes-home", "evening")
+    review.add_worker("night-shift", group="evening")
+    review.ask(review.flow("evening", WorkteamArn=team_arn(review, "evening")), "evening", "text")
+    task = leaver.take()
+
+    assert leaver.fetch("/worker/sign-out", form(csrf=leaver.csrf))[0] == 200
+
+    colleague = Portal(review)
+    colleague.sign_in("night-shift")
+    assert colleague.take() == task
+
+
+# -- what others write into a page -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["a;script-src *;x.localhost", "a b.localhost", "a'unsafe-inline'.localhost", "a,b.localhost"])
+def test_a_host_header_writes_nothing_into_a_policy(connection: http.client.HTTPConnection, host: str) -> None:
+    connection.request("GET", "/worker", headers={"Host": host})
+    response = connection.getresponse()
+
+    assert response.status in (400, 403)
+    assert "script-src" not in (response.getheader("Content-Security-Policy") or "")
+    assert b"script-src" not in response.read()
+
+
+@pytest.mark.parametrize("given", ["", "s3://", "https://elsewhere.example/x"])
+def test_access_to_nothing_is_no_task_and_its_loop_says_why(review: Review, given: str) -> None:
+    content = '<img src="{{ task.input.text | grant_read_access }}"><crowd-form><crowd-input name="seen"></crowd-input></crowd-form>'
+    name = f"grants-{secrets.token_hex(4)}"
+    ui = review.client("sagemaker").create_human_task_ui(HumanTaskUiName=name, UiTemplate={"Content": content})["HumanTaskUiArn"]
+
+    review.ask(review.flow(name, HumanTaskUiArn=ui), name, given)
+
+    ended = review.ended(name)
+    assert ended["HumanLoopStatus"] == "Failed"
+    assert "grant_read_access needs the S3 URI of an object" in ended["FailureReason"]
+
+
+@pytest.mark.parametrize("content", ['{"a":' * 20_000 + "1" + "}" * 20_000, '{"text": NaN}', "[1]"], ids=["deep", "not a number", "a list"])
+def test_an_input_that_is_no_json_object_is_refused(review: Review, content: str) -> None:
+    flow = review.flow(f"odd-{secrets.token_hex(4)}")
+
+    with pytest.raises(ClientError, match="InputContent"):
+        review.client("sagemaker-a2i-runtime").start_human_loop(
+            HumanLoopName=f"odd-{secrets.token_hex(4)}", FlowDefinitionArn=flow, HumanLoopInput={"InputContent": content}
+        )
+
+
 # -- guesses and floods ----------------------------------------------------------------------------
 
 
@@ -165,13 +223,6 @@ def test_wrong_passwords_are_slowed_down_and_the_right_one_works_again(review: R
     assert [page for page in pages if "Too many wrong attempts" in page]
     assert wait_for(lambda: "csrf-token" in Portal(review).sign_in("guessed"), "the end of the lock")
     assert "The user name or the password is wrong." in Portal(review).sign_in("guessed", "Wrong-password-1"), "counted from zero again"
-
-
-@pytest.fixture
-def connection(review: Review) -> Iterator[http.client.HTTPConnection]:
-    opened = http.client.HTTPConnection(urlsplit(review.emulator.url).netloc, timeout=30)
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("path", [*FORMS, "/worker/sign-out", "/worker/answers", "/worker/skips", "/worker/nowhere", "/_embedded/raters"])

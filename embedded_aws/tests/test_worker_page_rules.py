@@ -91,6 +91,19 @@ def test_a_worker_with_an_authenticator_is_asked_for_its_code(review: Review) ->
     assert (right[0], "csrf-token" in right[1]) == (200, True)
 
 
+def test_wrong_codes_are_slowed_down(review: Review) -> None:
+    _, portal = with_authenticator(review, "code-guesser")
+    page = portal.sign_in("code-guesser")
+
+    answers = []
+    for number in range(20):
+        status, page = submit(portal, "/worker/code", {**hidden_fields(page), "code": f"{number:06d}"})
+        answers.append(status)
+
+    assert 429 in answers
+    assert "Too many wrong attempts" in page or answers[-1] == 400
+
+
 # -- nobody gets in beside the password ------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ TEXTS = {
     "page-4": ("Support answered at once, wonderful people.", "3", "positive"),
     "page-5": ("I want my money back.", "1", "negative"),
 }
+NOTE = '<crowd-input name="note"></crowd-input>'
 HOSTILE = """</classification-target></crowd-classifier><img src=x onerror="document.title='ran'"><script>parent.postMessage(
 {type: 'submit', answer: {category: {label: 'positive'}}}, '*')</script>{{ task.input.labels }} "quoted" & 'single'"""
 
@@ -129,7 +130,7 @@ def test_markup_in_a_text_is_shown_as_text_and_runs_nothing(page: Page, review: 
 def test_a_script_that_does_get_into_a_template_cannot_run(page: Page, review: Review) -> None:
     """The frame's policy holds even where a template switches escaping off."""
     script = '<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>'
-    content = script + '<div id="text">{{ task.input.text | skip_autoescape }}</div><crowd-form></crowd-form>'
+    content = script + '<div id="text">{{ task.input.text | skip_autoescape }}</div><crowd-form>' + NOTE + "</crowd-form>"
     ui = review.client("sagemaker").create_human_task_ui(HumanTaskUiName="unescaped", UiTemplate={"Content": content})["HumanTaskUiArn"]
     flow = review.flow("unescaped", HumanTaskUiArn=ui, WorkteamArn=team(review, "guarded"))
     review.ask(flow, "unescaped", "<b>bold</b><script>document.getElementById('text').textContent = 'ran'</script>")
@@ -147,7 +148,7 @@ PICTURE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlE
 
 def test_a_picture_that_the_template_grants_access_to_is_shown(page: Page, review: Review) -> None:
     script = '<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>'
-    content = script + '<img alt="to judge" src="{{ task.input.text | grant_read_access }}"><crowd-form></crowd-form>'
+    content = script + '<img alt="to judge" src="{{ task.input.text | grant_read_access }}"><crowd-form>' + NOTE + "</crowd-form>"
     ui = review.client("sagemaker").create_human_task_ui(HumanTaskUiName="picture", UiTemplate={"Content": content})["HumanTaskUiArn"]
     review.client("s3").put_object(Bucket=review.bucket, Key="pictures/one.png", Body=PICTURE, ContentType="image/png")
     statement = {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": f"arn:aws:s3:::{review.bucket}/*"}

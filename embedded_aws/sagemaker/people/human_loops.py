@@ -106,12 +106,16 @@ def _parse_input(content: str) -> dict[str, Any]:
     if len(content.encode()) > MAX_INPUT_BYTES:
         raise validation_error(f"InputContent has {len(content.encode())} bytes; at most {MAX_INPUT_BYTES} are allowed.")
     try:
-        parsed = json.loads(content)
-    except ValueError as error:
+        parsed = json.loads(content, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise validation_error(f"InputContent is not JSON: {error}") from None
     if not isinstance(parsed, dict):
         raise validation_error("InputContent must be a JSON object.")
     return parsed
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _ask(loop: Request, flow: Request, task_input: dict[str, Any]) -> None:

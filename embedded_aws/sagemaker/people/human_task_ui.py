@@ -13,7 +13,7 @@ from embedded_aws.core import sessions
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
 from embedded_aws.sagemaker.listing import page
 from review_page.questions import TemplateError
-from review_page.templates import GrantReadAccess, render
+from review_page.templates import GrantReadAccess, check_template, render
 
 HUMAN_TASK_UIS = Records("human-task-ui")
 READ_ACCESS_SECONDS = 3_600
@@ -46,6 +46,10 @@ def read_access(session: sessions.ServiceSession) -> GrantReadAccess:
 @operation("sagemaker", "CreateHumanTaskUi")
 def create_human_task_ui(request: Request) -> Response:
     name, content = request["HumanTaskUiName"], request["UiTemplate"]["Content"]
+    try:
+        check_template(content)
+    except TemplateError as error:
+        raise validation_error(f"UiTemplate cannot be shown: {error}") from None
     with HUMAN_TASK_UIS.lock:
         if HUMAN_TASK_UIS.find(name) is not None:
             raise ApiError("ResourceInUse", f'Cannot create already existing human task UI "{HUMAN_TASK_UIS.arn(name)}".')
@@ -91,6 +95,6 @@ def render_ui_template(request: Request) -> Response:
     session = sessions.role_session(request["RoleArn"], "sagemaker.amazonaws.com")
     try:
         return {"RenderedContent": render(content, json.loads(request["Task"]["Input"]), read_access(session)), "Errors": []}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         code = "TemplateError" if isinstance(error, TemplateError) else "InvalidInput"
         return {"RenderedContent": "", "Errors": [{"Code": code, "Message": str(error)}]}

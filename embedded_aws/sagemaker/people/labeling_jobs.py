@@ -15,7 +15,9 @@ from embedded_aws.sagemaker.listing import page
 from embedded_aws.sagemaker.people import labeling_run
 from embedded_aws.sagemaker.people.human_task_ui import template_of
 from embedded_aws.sagemaker.people.workteams import need_workteam_arn
-from embedded_aws.sagemaker.service_output import RoleOutput, split_s3_uri
+from embedded_aws.sagemaker.service_output import OutputRefused, RoleOutput, split_s3_uri
+from review_page.questions import TemplateError
+from review_page.templates import check_template
 
 MAX_TIME_LIMIT_SECONDS = 28_800
 """TaskTimeLimitInSeconds of text tasks."""
@@ -78,10 +80,23 @@ def _check_task(task: Request) -> None:
             raise validation_error(f"{key} is required in the embedded AWS: it runs custom labeling workflows only.")
 
 
+def _check_template(ui: Request, output: RoleOutput) -> None:
+    """A template in S3 that the page cannot show is refused here; one that the role cannot read fails the job, as on AWS."""
+    if "UiTemplateS3Uri" not in ui:
+        return
+    try:
+        check_template(output.read(ui["UiTemplateS3Uri"]))
+    except OutputRefused:
+        return
+    except TemplateError as error:
+        raise validation_error(f"{ui['UiTemplateS3Uri']} cannot be shown: {error}") from None
+
+
 @operation("sagemaker", "CreateLabelingJob")
 def create_labeling_job(request: Request) -> Response:
     _check(request)
     output = RoleOutput(request["RoleArn"], request["OutputConfig"].get("KmsKeyId"))
+    _check_template(request["HumanTaskConfig"]["UiConfig"], output)
     reference = hashlib.sha256(LabelingJob.records.arn(request["LabelingJobName"]).encode()).hexdigest()[:16]
     job = LabelingJob(
         {

@@ -323,7 +323,7 @@ def test_a_template_that_cannot_be_rendered_is_told_to_the_person() -> None:
 
     shown = ann.send("GET", f"/worker/tasks/{ann.take()}", accept="text/html")
 
-    assert (shown.status, "line 3" in shown.body.decode()) == (500, True)
+    assert (shown.status, "line 3" in shown.body.decode()) == (422, True)
 
 
 def test_assets_need_no_session_and_nothing_else_is_one() -> None:
@@ -339,7 +339,32 @@ def test_assets_need_no_session_and_nothing_else_is_one() -> None:
         assert nobody.send("GET", f"/worker/assets/{name}").status in (401, 404)
 
 
-@pytest.mark.parametrize("body", [b"[" * 20_000, b"{", b"\xff", b"[]", b"3"], ids=["deep", "cut", "no text", "a list", "a number"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://127.0.0.1;script-src *", "http://x.localhost/;", "http://a b.localhost", "http://", "null", "http://ä.localhost",
+        "http://x.localhost:80 'unsafe-inline'", "http://x.localhost\r\nSet-Cookie: a=b", "javascript:alert(1)",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_none_gets_no_policy_of_its_own(origin: str) -> None:
+    """An embedded server makes it of the header Host."""
+    response = page(MemoryStore()).handle(PageRequest("GET", "/worker", {"user": "ann"}, b"", {}, origin))
+
+    assert (response.status, response.headers["Content-Security-Policy"]) == (400, "default-src 'none'")
+
+
+def test_a_body_beyond_64_kb_is_refused() -> None:
+    ann = Browser(page(MemoryStore(task("text"))))
+    answer = {"task": ann.take(), "answer": {"category": {"label": "positive"}, "filling": "x" * 65_536}}
+
+    assert ann.post("/worker/answers", answer)[0] == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 20_000, b"{", b"\xff", b"[]", b"3", b'{"answer": NaN}', b'{"answer": -Infinity}'],
+    ids=["deep", "cut", "no text", "a list", "a number", "not a number", "endless"],
+)
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     response = Browser(page(MemoryStore())).send("POST", "/worker/answers", body, x_csrf_token="secret")
 

@@ -29,7 +29,7 @@ from lambdas.review.output import answers
 from lambdas.review.port import ReviewEnded, ReviewStatus
 from lambdas.tuning.check_gates.gates import check_gates, notes, refusals
 from lambdas.tuning.evaluation import Evaluation
-from review_page.questions import check_answer, classifiers
+from review_page.questions import check_answer, questions
 
 NAMES = [f"\u0423\u0441\u043b\u0443\u0433\u0430 {number}/{number * 7}: {'x' * 60}"[:60] for number in range(150)]
 IDS = {label: name for name, label in label_ids(NAMES).items()}
@@ -47,7 +47,7 @@ def test_a_review_ends_with_the_id_of_the_name_that_people_chose() -> None:
     assert problems("sagemaker-a2i-runtime", "StartHumanLoop", asked) == []
     task = json.loads(asked["HumanLoopInput"]["InputContent"])
 
-    [question] = classifiers(rendered(TEMPLATE, **task))
+    [question] = questions(rendered(TEMPLATE, **task)).classifiers
     assert question.categories == tuple(NAMES)
     given = [{"category": {"label": name}} for name in (NAMES[149], NAMES[149], NAMES[3])]
     human = [{"workerId": f"w{n}", "answerContent": check_answer([question], one)} for n, one in enumerate(given)]
@@ -67,7 +67,7 @@ def test_a_review_ends_with_the_id_of_the_name_that_people_chose() -> None:
 
 
 def test_a_bulk_job_ends_with_ids_and_an_answer_that_is_no_label_lists_ten() -> None:
-    [question] = classifiers(rendered(TEMPLATE, **worker_task({"dataObject": {"source": "a text"}}, LABELS)["taskInput"]))
+    [question] = questions(rendered(TEMPLATE, **worker_task({"dataObject": {"source": "a text"}}, LABELS)["taskInput"])).classifiers
     content = [json.dumps({"category": {"label": label}}) for label in (question.categories[77], "gone")]
     payload = [
         {"datasetObjectId": str(n), "annotations": [{"workerId": "w", "annotationData": {"content": one}}]} for n, one in enumerate(content)
