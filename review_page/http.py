@@ -58,6 +58,14 @@ class PageRequest:
         return jar[name].value if name in jar else None
 
 
+def note_of(body: Mapping[str, Any]) -> str:
+    """What a person has written along with a posted action; empty without. Raises PageError (400)."""
+    note = body.get("note", "")
+    if not isinstance(note, str) or len(note) > MOST_NOTE_CHARACTERS:
+        raise PageError(400, f"A note is a text of at most {MOST_NOTE_CHARACTERS} characters.")
+    return note.encode(errors="replace").decode().strip()
+
+
 @dataclass(frozen=True)
 class PageResponse:
     status: int
@@ -76,6 +84,8 @@ def is_secret(given: str | None, secret: str) -> bool:
 
 
 MOST_FIELDS = 20
+MOST_NOTE_CHARACTERS = 500
+"""Of what a worker or a lead writes about a task."""
 MOST_BYTES = 64 * 1024
 """Of a request's body. A server should refuse more before it reads it."""
 _ASSETS = "{origin}/worker/assets/"

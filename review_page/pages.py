@@ -10,6 +10,8 @@ POST ``/worker/answers``               JSON ``{"task", "answer"}``; the same aga
 POST ``/worker/skips``                 JSON ``{"task", "reason", "note"?}``; the reasons are those of :class:`SkipReason`
 POST ``/worker/undos``                 JSON ``{"task"}``: takes one of the last ten answers back
 POST ``/worker/flags``                 JSON ``{"task", "note"}``: shows the task to the lead
+GET  ``/worker/lead``                  the lead's page, for who leads a team; ``/worker/lead/overview``: its JSON
+POST ``/worker/lead/released``         JSON ``{"task"}``; ``.../disputes`` ``{"task", "note"}``; ``.../closed`` ``{"remark"}``
 GET  ``/worker/assets/<name>``         scripts and styles
 ==== ================================= =====================================================================================
 
@@ -44,15 +46,17 @@ from review_page.http import (
     html_response,
     is_secret,
     json_response,
+    note_of,
 )
+from review_page.lead import LeadPage
 from review_page.questions import TemplateError
 from review_page.sessions import Session, SignIn
-from review_page.tasks import MOST_NOTE_CHARACTERS, NO_LONGER_YOURS, Lease, SkipReason, Task, TaskRefused, TaskStore
+from review_page.tasks import NO_LONGER_YOURS, Lead, Lease, SkipReason, Task, TaskRefused, TaskStore
 
 ASSETS = Path(__file__).parent / "assets"
 CONTENT_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
-LOCAL_ELEMENTS = "/worker/assets/crowd-elements.js"
-"""Stands in for the hosted script, which is not published as a package and cannot be had offline."""
+FRAME_SCRIPTS = ("keys.js", "frame.js", "classifier.js", "fields.js", "entities.js", "layout.js", "crowd-elements.js")
+"""Stand in, in this order, for the hosted script, which is not published as a package and cannot be had offline."""
 
 
 _DAY = 86_400.0
@@ -63,10 +67,12 @@ class ReviewPage:
 
     Args:
         brand: the page's name, in its head and in the browser's title.
+        lead: what the lead's page shows and does; without it there is no such page.
     """
 
-    def __init__(self, store: TaskStore, sign_in: SignIn, *, brand: str) -> None:
+    def __init__(self, store: TaskStore, sign_in: SignIn, *, brand: str, lead: Lead | None = None) -> None:
         self._store, self._sign_in, self._brand = store, sign_in, html.escape(brand)
+        self._lead = LeadPage(lead) if lead is not None else None
         self._routes: tuple[tuple[str, str, Callable[..., PageResponse]], ...] = (
             ("GET", "/worker", self._shell),
             ("POST", "/worker/sign-out", self._sign_out),
@@ -112,6 +118,8 @@ class ReviewPage:
             if (request.method, path) == ("GET", "/worker"):
                 return self._sign_in.ask()
             raise PageError(401, "Your session is over. Please sign in again.")
+        if path == "/worker/lead" or path.startswith("/worker/lead/"):
+            return self._lead_route(request, session, path)
         for method, pattern, function in self._routes:
             match = re.fullmatch(pattern, path)
             if match and method == request.method:
@@ -119,8 +127,21 @@ class ReviewPage:
         raise PageError(404, "There is no such page.")
 
     def _shell(self, _request: PageRequest, session: Session) -> PageResponse:
-        page = _page("shell.html").substitute(brand=self._brand, csrf=html.escape(session.csrf), username=html.escape(session.username))
-        return html_response(page)
+        link = '<a class="quiet" href="/worker/lead">Lead</a>' if self._lead is not None and session.leads() else ""
+        return html_response(_page("shell.html").substitute(self._who(session), lead=link))
+
+    def _who(self, session: Session) -> dict[str, str]:
+        return {"brand": self._brand, "csrf": html.escape(session.csrf), "username": html.escape(session.username)}
+
+    def _lead_route(self, request: PageRequest, session: Session, path: str) -> PageResponse:
+        """Who leads nobody learns nothing: not even that there is such a page."""
+        if self._lead is None or not session.leads():
+            raise PageError(404, "There is no such page.")
+        if (request.method, path) == ("GET", "/worker/lead"):
+            return html_response(_page("lead.html").substitute(self._who(session)))
+        if request.method == "POST":
+            _check_csrf(session, request.headers.get("x-csrf-token"))
+        return self._lead.handle(request, session, path.removeprefix("/worker/lead/"))
 
     def _sign_out(self, request: PageRequest, session: Session) -> PageResponse:
         _check_csrf(session, request.form().get("csrf"))
@@ -175,7 +196,7 @@ class ReviewPage:
             reason = SkipReason(str(body.get("reason")))
         except ValueError:
             raise PageError(400, f"reason must be one of {', '.join(SkipReason)}.") from None
-        self._store.skip(task_id, session.worker, reason, _note(body))
+        self._store.skip(task_id, session.worker, reason, note_of(body))
         return self._state(request, session)
 
     def _undo(self, request: PageRequest, session: Session) -> PageResponse:
@@ -188,7 +209,7 @@ class ReviewPage:
 
     def _flag(self, request: PageRequest, session: Session) -> PageResponse:
         task_id, body = _posted_task(request, session)
-        note = _note(body)
+        note = note_of(body)
         if not note:
             raise PageError(400, "Say what your lead should look at.")
         try:
@@ -249,13 +270,6 @@ def _since(request: PageRequest) -> float:
     return asked if now - 1.5 * _DAY <= asked <= now else now - now % _DAY
 
 
-def _note(body: dict[str, Any]) -> str:
-    note = body.get("note", "")
-    if not isinstance(note, str) or len(note) > MOST_NOTE_CHARACTERS:
-        raise PageError(400, f"A note is a text of at most {MOST_NOTE_CHARACTERS} characters.")
-    return note.encode(errors="replace").decode().strip()
-
-
 def _posted_task(request: PageRequest, session: Session) -> tuple[str, dict[str, Any]]:
     _check_csrf(session, request.headers.get("x-csrf-token"))
     body = request.json()
@@ -263,12 +277,14 @@ def _posted_task(request: PageRequest, session: Session) -> tuple[str, dict[str,
 
 
 def _frame_document(task: Task, content: str) -> str:
-    """The rendered template as SageMaker puts it into a page of its own; the hosted script's address becomes the local one."""
-    return _page("task.html").substitute(title=html.escape(task.title), content=content.replace(HOSTED_ELEMENTS, LOCAL_ELEMENTS))
+    """The rendered template as SageMaker puts it into a page of its own, with the page's own elements in place of the hosted script."""
+    scripts = "\n".join(f'<script src="/worker/assets/{name}" defer></script>' for name in FRAME_SCRIPTS)
+    return _page("task.html").substitute(title=html.escape(task.title), scripts=scripts, content=_HOSTED_SCRIPT.sub("", content))
 
 
+_HOSTED_SCRIPT = re.compile(rf"""<script\s[^>]*src\s*=\s*["']?{re.escape(HOSTED_ELEMENTS)}["']?[^>]*>\s*</script\s*>""", re.IGNORECASE)
 _FRAME_POLICY = (
-    f"sandbox allow-scripts; default-src 'none'; script-src {{origin}}{LOCAL_ELEMENTS}; "
+    f"sandbox allow-scripts; default-src 'none'; script-src {' '.join(f'{{origin}}/worker/assets/{name}' for name in FRAME_SCRIPTS)}; "
     "style-src {origin}/worker/assets/ 'unsafe-inline'; img-src data: {origin}; media-src {origin}; "
     "form-action 'none'; base-uri 'none'; frame-ancestors {origin}"
 )

@@ -211,7 +211,7 @@ class NumberField:
         value = content.get(self.name)
         if value is None and self.name not in content and not self.required:
             return
-        if type(value) not in (int, float) or not self.lowest <= value <= self.highest:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.lowest <= value <= self.highest:
             raise TemplateError(f"{self.name}: {_short(value)} is not a number from {self.lowest:g} to {self.highest:g}")
 
 
@@ -503,4 +503,4 @@ def _entity_labels(name: str, raw: str) -> tuple[str, ...]:
     found = [one.get("label") if isinstance(one, dict) else one for one in labels] if isinstance(labels, list) else []
     if not found or not all(isinstance(one, str) and one for one in found):
         raise TemplateError(f"crowd-entity-annotation {name!r}: labels must be a list of objects with label, not {raw[:80]!r}")
-    return tuple(found)
+    return tuple(str(one) for one in found)

@@ -13,8 +13,6 @@ from review_page.questions import Questions
 
 MOST_RECENT = 10
 """So many of a worker's last answers are shown, and can be undone."""
-MOST_NOTE_CHARACTERS = 500
-"""Of what a worker or a lead writes about a task. The page refuses longer notes; a store never sees one."""
 MOST_LISTED = 200
 """So many rows a list of the lead's page has at most."""
 NO_LONGER_YOURS = "This task is no longer yours: its time was up, it was stopped, or you have answered it."

@@ -34,13 +34,6 @@ _REFUSED_TAGS = ("include", "render")
 _FAILURES = (LiquidError, RecursionError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 
 
-class _Environment(liquid.Environment):
-    loop_iteration_limit = MOST_ROUNDS
-    output_stream_limit = MOST_CHARACTERS
-    local_namespace_limit = 4 * MOST_CHARACTERS
-    context_depth_limit = 50
-
-
 def check_template(template: str) -> None:
     """Whether the page can show the template at all, before any task uses it.
 
@@ -87,7 +80,11 @@ def _environment(grant_read_access: GrantReadAccess) -> liquid.Environment:
             raise TemplateError(f"grant_read_access needs the S3 URI of an object (s3://bucket/key), not {str(uri)[:80]!r}")
         return grant_read_access(str(uri))
 
-    environment = _Environment(autoescape=True)
+    environment = liquid.Environment(autoescape=True)
+    environment.loop_iteration_limit = MOST_ROUNDS
+    environment.output_stream_limit = MOST_CHARACTERS
+    environment.local_namespace_limit = 4 * MOST_CHARACTERS
+    environment.context_depth_limit = 50
     for name in environment.filters:
         environment.filters[name] = _bounded(name, environment.filters[name])
     environment.add_filter("to_json", lambda value: json.dumps(value, ensure_ascii=False))

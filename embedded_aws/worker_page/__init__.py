@@ -25,7 +25,7 @@ log = logging.getLogger("embedded_aws")
 
 WORKER_PREFIX = "/worker"
 ADMIN_PREFIX = "/_embedded"
-PAGE = ReviewPage(QUEUE, PasswordSignIn(), brand=BRAND)
+PAGE = ReviewPage(QUEUE, PasswordSignIn(), brand=BRAND, lead=QUEUE)
 
 
 def handle(request: PageRequest) -> PageResponse:

@@ -1,315 +1,221 @@
-// A local stand-in for https://assets.crowd.aws/crowd-html-elements.js, which exists only on AWS: the elements
-// crowd-form and crowd-classifier with the attributes and children of the SageMaker developer guide ("Crowd HTML
-// Elements"). It runs in a sandboxed frame without an origin and talks to the page around it by messages:
-//   frame -> page  {type: "ready" | "height" | "submit" | "skip" | "say", ...}
-//   page -> frame  {type: "key", key}
-// More than twelve categories have a search: type to filter, arrows to move, Enter to choose. Their order never changes.
+// A stand-in for https://assets.crowd.aws/crowd-html-elements.js, which exists only on AWS: the crowd elements of the SageMaker developer guide
+// for text tasks, as far as review_page/elements.py names them. This is the form: its fields, its keys, its answer.
 "use strict";
 
-const MOST_AT_A_GLANCE = 12;
-const MOST_KEYS = 9;
-
-const tell = (type, more = {}) => parent.postMessage({ type, ...more }, "*");
-
-const make = (tag, properties = {}, ...children) => {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-};
-
-const readCategories = (text) => {
-  const parsed = JSON.parse(text.includes('"') ? text : text.replaceAll("'", '"'));
-  return parsed.map(String);
-};
-
-// Without case and accents, so that "ecole" finds "École".
-const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-
-const isAltS = (event) => event.altKey && !event.ctrlKey && !event.metaKey && event.code === "KeyS";
-
-// The search of one classifier: an input that filters its options, and one active option that Enter chooses.
-class Search {
-  constructor(classifier, number, heading) {
-    this.classifier = classifier;
-    this.active = null;
-    classifier.group.id = `options-${number}`;
-    this.input = make("input", {
-      type: "text", class: "search", role: "combobox", "aria-expanded": "true", "aria-autocomplete": "list", "aria-controls": classifier.group.id,
-      "aria-labelledby": heading.id, autocomplete: "off", autocapitalize: "off", spellcheck: "false", dir: "auto",
-      placeholder: `Type to search ${classifier.options.length} labels`,
-    });
-    this.nothing = make("p", { class: "nothing", hidden: "" }, "No label has this in its name.");
-    this.name = make("bdi");
-    this.chosen = make("p", { class: "chosen", hidden: "" }, "Chosen: ", this.name);
-    this.texts = new Map(classifier.options.map((option) => [option, folded(option.dataset.label)]));
-    classifier.options.forEach((option, index) => { option.id = `option-${number}-${index}`; });
-    this.input.addEventListener("input", () => this.filter());
-    classifier.group.before(this.input);
-    classifier.group.after(this.nothing, this.chosen);
-  }
-
-  // A frame without the focus still has an active element; the page around it then hands over the keys.
-  get focused() {
-    return document.hasFocus() && document.activeElement === this.input;
-  }
-
-  filter() {
-    const words = folded(this.input.value).split(/\s+/).filter(Boolean);
-    const { options } = this.classifier;
-    for (const option of options) option.hidden = !words.every((word) => this.texts.get(option).includes(word));
-    const { visible } = this.classifier;
-    this.nothing.hidden = visible.length > 0;
-    this.classifier.group.scrollTop = 0;
-    this.classifier.numberKeys();
-    // Without a search nothing is active: Enter alone must not choose the first label.
-    this.activate(words.length ? visible[0] ?? null : null);
-    tell("say", { text: `${visible.length} of ${options.length} labels${this.active ? `, first: ${this.active.dataset.label}` : ""}.` });
-  }
-
-  activate(option) {
-    this.active?.classList.remove("active");
-    this.active = option;
-    option?.classList.add("active");
-    option?.scrollIntoView({ block: "nearest" });
-    if (option) this.input.setAttribute("aria-activedescendant", option.id);
-    else this.input.removeAttribute("aria-activedescendant");
-  }
-
-  move(step) {
-    const { visible } = this.classifier;
-    if (!visible.length) return;
-    const at = visible.indexOf(this.active);
-    this.activate(visible[at < 0 ? (step > 0 ? 0 : visible.length - 1) : (at + step + visible.length) % visible.length]);
-  }
-
-  write(text) {
-    this.input.value = text;
-    this.input.focus();
-    this.filter();
-  }
-
-  // True when the key meant something to the search; what is typed into the input itself is left to the browser.
-  key(key) {
-    const elsewhere = document.hasFocus() && document.activeElement !== this.input && document.activeElement !== document.body;
-    if (!elsewhere && (key === "ArrowDown" || key === "ArrowUp")) this.move(key === "ArrowDown" ? 1 : -1);
-    else if (key === "Enter" && this.active && this.active.dataset.label !== this.classifier.label) this.classifier.pick(this.active);
-    else if (key === "Escape" && this.input.value) this.write("");
-    else if (this.focused || (key.length > 1 && key !== "Backspace")) return false;
-    else if (this.classifier.hasKeys && /^[1-9]$/.test(key)) return false;
-    else this.write(key === "Backspace" ? this.input.value.slice(0, -1) : this.input.value + key);
-    return true;
-  }
-
-  show(label) {
-    this.chosen.hidden = label === null;
-    this.name.textContent = label ?? "";
-  }
-}
-
-class Classifier {
-  constructor(element, number) {
-    this.element = element;
-    this.name = element.getAttribute("name");
-    this.label = null;
-    const heading = make("h2", { class: "question", id: `question-${number}` }, element.getAttribute("header") ?? "Choose one");
-    const categories = readCategories(element.getAttribute("categories"));
-    const many = categories.length > MOST_AT_A_GLANCE;
-    // Where names have digits, digits are for the search.
-    this.hasKeys = !many || !categories.some((category) => /[0-9]/.test(category));
-    this.options = categories.map((category) => this.option(category, many ? "option" : "radio"));
-    const roles = many ? { class: "categories many", role: "listbox" } : { class: "categories", role: "radiogroup", "aria-required": "true" };
-    const group = make("div", { ...roles, "aria-labelledby": heading.id }, ...this.options);
-    if (!many) group.addEventListener("keydown", (event) => this.move(event));
-    const target = element.querySelector("classification-target");
-    if (target) this.trim(target);
-    element.prepend(heading, ...(target ? [target] : []), group);
-    this.group = group;
-    this.target = target;
-    this.search = many ? new Search(this, number, heading) : null;
-    this.numberKeys();
-    this.foldInstructions();
-    this.refresh();
-  }
-
-  // white-space: pre-wrap shows a text's own line breaks, but not the template's indentation around it.
-  trim(target) {
-    const first = target.firstChild, last = target.lastChild;
-    if (first?.nodeType === Node.TEXT_NODE) first.data = first.data.trimStart();
-    if (last?.nodeType === Node.TEXT_NODE) last.data = last.data.trimEnd();
-  }
-
-  // A long text scrolls in its own place, with keys too, so that the categories stay in sight.
-  letScroll() {
-    if (this.target && this.target.scrollHeight > this.target.clientHeight + 1) this.target.tabIndex = 0;
-  }
-
-  option(category, role) {
-    const button = make("button", { type: "button", role, class: "category", "data-label": category }, make("span", { dir: "auto" }, category));
-    button.addEventListener("click", () => {
-      this.choose(category);
-      this.search?.input.focus();
-    });
-    return button;
-  }
-
-  get visible() {
-    return this.options.filter((option) => !option.hidden);
-  }
-
-  // Digits choose among the first nine that are to be seen.
-  numberKeys() {
-    for (const option of this.options) {
-      option.querySelector("kbd")?.remove();
-      option.removeAttribute("aria-keyshortcuts");
-    }
-    if (!this.hasKeys) return;
-    this.visible.slice(0, MOST_KEYS).forEach((option, index) => {
-      option.prepend(make("kbd", { "aria-hidden": "true" }, String(index + 1)));
-      option.setAttribute("aria-keyshortcuts", String(index + 1));
-    });
-  }
-
-  pick(option) {
-    this.choose(option.dataset.label);
-    if (!this.search) option.focus();
-    tell("say", { text: `${option.dataset.label} chosen. Press Enter to submit, Escape to undo.` });
-  }
-
-  move(event) {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const next = this.options[(this.options.indexOf(document.activeElement) + step + this.options.length) % this.options.length];
-    next.focus();
-    this.choose(next.dataset.label);
-  }
-
-  foldInstructions() {
-    const full = this.element.querySelector("full-instructions");
-    if (!full) return;
-    const details = make("details", {}, make("summary", {}, full.getAttribute("header") ?? "Full instructions"));
-    full.replaceWith(details);
-    details.append(full);
-  }
-
-  choose(label) {
-    this.label = label;
-    this.refresh();
-    this.element.dispatchEvent(new Event("choice", { bubbles: true }));
-  }
-
-  refresh() {
-    for (const option of this.options) {
-      const chosen = option.dataset.label === this.label;
-      option.setAttribute(this.search ? "aria-selected" : "aria-checked", String(chosen));
-      option.tabIndex = this.search ? -1 : chosen || (this.label === null && option === this.options[0]) ? 0 : -1;
-    }
-    this.search?.show(this.label);
-  }
-}
+let taskKeys = DEFAULT_KEYS;
+let taskLocked = false;
 
 class TaskForm {
-  constructor(form, classifiers) {
-    this.classifiers = classifiers;
+  constructor() {
+    const page = document.querySelector("main");
+    const root = document.querySelector("crowd-form") ?? page;
+    for (const [name, build] of Object.entries(BUILDERS)) document.querySelectorAll(name).forEach((element) => build(element));
+    for (const [name, build] of Object.entries(LAYOUTS)) document.querySelectorAll(name).forEach((element) => build(element));
+    const classified = [...document.querySelectorAll("crowd-classifier, crowd-classifier-multi-select")].map((element) => new Classifier(element));
+    const marked = [...document.querySelectorAll("crowd-entity-annotation")].map((element) => new Entities(element));
+    this.fields = [...classified, ...marked, ...controlsIn(document.body)];
+    this.classifiers = classified;
+    this.addActions(root);
+    this.addGuidelines(page);
+    for (const event of ["choice", "input", "change"]) document.body.addEventListener(event, () => this.changed());
+    document.body.addEventListener("reset", (event) => event.preventDefault());
+    this.refresh();
+  }
+
+  addActions(root) {
     this.submitButton = make("button", { type: "button", class: "submit", "aria-keyshortcuts": "Enter" }, "Submit", make("kbd", { "aria-hidden": "true" }, "Enter"));
-    this.undoButton = make("button", { type: "button", "aria-keyshortcuts": "Escape" }, "Undo choice", make("kbd", { "aria-hidden": "true" }, "Esc"));
+    this.clearButton = make("button", { type: "button", "aria-keyshortcuts": "Escape" }, "Undo choice", make("kbd", { "aria-hidden": "true" }, "Esc"));
     this.submitButton.addEventListener("click", () => this.submit());
-    this.undoButton.addEventListener("click", () => this.undo());
-    const actions = make("div", { class: "actions" }, this.submitButton, this.undoButton);
+    this.clearButton.addEventListener("click", () => this.clear());
+    this.refusal = make("p", { class: "refusal", role: "alert", hidden: "" });
+    const actions = make("div", { class: "actions" }, this.submitButton, this.clearButton);
+    const only = this.fields.length === 1 ? this.classifiers[0] : null;
     // Beside a single question they stand before its instructions, where the hand is; after the last of several otherwise.
-    if (classifiers.length === 1) (classifiers[0].search?.chosen ?? classifiers[0].group).after(actions);
-    else form.append(actions);
-    form.addEventListener("choice", () => this.changed());
-    this.changed();
+    if (only) (only.search?.chosen ?? only.group).after(this.refusal, actions);
+    else root.append(this.refusal, actions);
+    for (const { unsure, search, group } of this.classifiers) {
+      if (unsure?.isConnected === false && only) actions.append(unsure);
+      else if (unsure?.isConnected === false) (search?.chosen ?? group).after(unsure);
+    }
+    for (const button of document.querySelectorAll('crowd-button, button[type="submit"], input[type="submit"]')) this.useButton(button);
   }
 
-  get complete() {
-    return this.classifiers.every((classifier) => classifier.label !== null);
+  // A template's own button: it submits, clears, or does nothing.
+  useButton(button) {
+    const action = button.localName === "crowd-button" ? button.getAttribute("form-action") : "submit";
+    const native = button.localName === "crowd-button" ? make("button", { type: "button", class: "own" }, ...button.childNodes) : button;
+    if (native !== button) button.replaceWith(native);
+    native.addEventListener("click", (event) => {
+      event.preventDefault();
+      if (action === "submit") this.submit();
+      else if (action === "reset") this.clear();
+    });
   }
 
-  // The classifier that digits act on: the one with the focus, else the first without a choice, else the last.
+  addGuidelines(page) {
+    this.guidelines = guidelinesPane();
+    if (!this.guidelines) return;
+    page.classList.add("with-guidelines");
+    page.append(this.guidelines);
+    const wide = matchMedia("(min-width: 56rem)");
+    const follow = () => { this.guidelines.open = wide.matches; };
+    wide.addEventListener("change", follow);
+    follow();
+  }
+
+  get problems() {
+    return this.fields.map((field) => field.problem).filter(Boolean);
+  }
+
+  get answer() {
+    return Object.assign({}, ...this.fields.map((field) => field.value));
+  }
+
+  // The field that digits act on: the one with the focus, else the first that is open, else the last.
   get current() {
+    const chosen = this.fields.filter((field) => field.pickNumber);
+    const focused = document.activeElement;
     return (
-      this.classifiers.find((classifier) => classifier.element.contains(document.activeElement)) ??
-      this.classifiers.find((classifier) => classifier.label === null) ??
-      this.classifiers.at(-1)
+      chosen.find((field) => field.element?.contains(focused) || field.controls?.includes(focused)) ?? chosen.find((field) => field.problem) ?? chosen.at(-1)
     );
   }
 
+  get search() {
+    return this.current?.search ?? null;
+  }
+
   changed() {
-    this.submitButton.setAttribute("aria-disabled", String(!this.complete));
-    this.undoButton.setAttribute("aria-disabled", String(this.classifiers.every((classifier) => classifier.label === null)));
+    if (taskLocked) return;
+    this.refusal.hidden = true;
+    this.refresh();
+    tell("draft", { answer: this.answer });
   }
 
-  pick(number) {
-    const option = this.current?.visible[number - 1];
-    if (!option) return tell("say", { text: `There is no category ${number}.` });
-    this.current.pick(option);
+  refresh() {
+    this.submitButton.setAttribute("aria-disabled", String(taskLocked || this.problems.length > 0));
+    this.clearButton.setAttribute("aria-disabled", String(taskLocked || Object.keys(this.answer).length === 0));
   }
 
-  undo() {
-    for (const classifier of this.classifiers) {
-      classifier.label = null;
-      classifier.refresh();
-    }
+  clear() {
+    if (taskLocked) return;
+    for (const field of this.fields) field.clear();
     this.changed();
-    tell("say", { text: "The choice is undone." });
+    say("The choice is undone.");
+  }
+
+  set(answer) {
+    for (const field of this.fields) field.set(answer);
+    this.refresh();
   }
 
   submit() {
-    if (this.sent) return;
-    if (!this.complete) return tell("say", { text: "Choose a category first." });
-    this.sent = true;
-    this.submitButton.setAttribute("aria-disabled", "true");
-    tell("submit", { answer: Object.fromEntries(this.classifiers.map((classifier) => [classifier.name, { label: classifier.label }])) });
+    if (taskLocked) return;
+    const [problem] = this.problems.length ? this.problems : Object.keys(this.answer).length ? [] : ["Answer at least one question first."];
+    if (problem) return this.refuse(problem);
+    this.lock(true);
+    tell("submit", { answer: this.answer });
+  }
+
+  refuse(problem) {
+    const open = this.fields.find((field) => field.problem);
+    const place = open?.control ?? open?.controls?.[0];
+    place?.closest("crowd-tab")?.dispatchEvent(new Event("reveal"));
+    this.refusal.textContent = problem;
+    this.refusal.hidden = false;
+    open?.focus?.();
+    say(problem);
+  }
+
+  // Once sent, an answer stays as it is until the page says that it was not taken.
+  lock(locked) {
+    taskLocked = locked;
+    document.body.classList.toggle("locked", locked);
+    for (const control of document.querySelectorAll("input, textarea, select")) {
+      if (locked) control.dataset.wasDisabled = String(control.disabled);
+      control.disabled = locked || control.dataset.wasDisabled === "true";
+    }
+    this.refresh();
+  }
+
+  useKeys(keys) {
+    taskKeys = keys;
+    for (const field of this.fields) field.numberKeys?.(keys.on);
+    document.body.classList.toggle("without-keys", !keys.on);
   }
 
   // True when the key meant something here.
-  key(key) {
-    const { search, hasKeys } = this.current ?? { search: null, hasKeys: true };
-    if (search?.key(key)) return true;
-    if (hasKeys && /^[1-9]$/.test(key)) this.pick(Number(key));
-    else if (key === "Enter") this.submit();
-    else if (key === "Escape") this.undo();
-    else if (!search && (key === "s" || key === "S")) tell("skip");
-    else return false;
+  key(event) {
+    const { search } = this;
+    if (search && !event.altKey && !event.ctrlKey && !event.metaKey && search.key(event)) return true;
+    const digits = search && this.current.hasKeys && !event.altKey && taskKeys.on && /^[1-9]$/.test(plainKey(event) ?? "");
+    const meaning = digits ? { action: "choose", number: Number(plainKey(event)) } : meaningOf(event, taskKeys, search !== null);
+    if (!meaning) return false;
+    if (meaning.action === "submit") this.submit();
+    else if (meaning.action === "clear") this.clear();
+    else if (meaning.action === "choose") this.current?.pickNumber(meaning.number);
+    else if (meaning.action === "cannotTell") (this.classifiers.find((one) => one === this.current) ?? this.classifiers[0])?.cannotTell();
+    else if (meaning.action === "guidelines") this.showGuidelines();
+    else tell("action", { action: meaning.action });
     return true;
+  }
+
+  showGuidelines() {
+    if (!this.guidelines) return say("This task has no guidelines.");
+    this.guidelines.open = !this.guidelines.open;
+    if (this.guidelines.open) this.guidelines.querySelector("summary").focus();
   }
 }
 
+const LOW = 520;
+const TEXT_ENTRY = 'textarea, select, input:not(.search):not([type="checkbox"]):not([type="radio"]):not([type="range"]):not([type="submit"])';
+
 document.addEventListener("DOMContentLoaded", () => {
-  const classifiers = [...document.querySelectorAll("crowd-classifier")].map((element, index) => new Classifier(element, index));
-  const taskForm = new TaskForm(document.querySelector("crowd-form") ?? document.body, classifiers);
-  const ownEnter = (element) => element.closest?.("summary, a, textarea, .actions button");
+  const form = new TaskForm();
+  const ownEnter = (element) => element.closest?.("summary, a, textarea, .actions button, .own, .entity-label, .dismiss, [role=tab]");
   document.addEventListener("keydown", (event) => {
-    if (isAltS(event)) {
-      event.preventDefault();
-      tell("skip");
-    }
     // A held arrow goes on through a long list; other keys that repeat would choose or submit twice.
     const goesOn = event.target.matches?.(".search") && event.key.startsWith("Arrow");
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || (event.repeat && !goesOn)) return;
-    if (event.target.closest?.("input:not(.search), textarea, select") || ((event.key === "Enter" || event.key === " ") && ownEnter(event.target))) return;
-    if (taskForm.key(event.key)) event.preventDefault();
+    if (event.repeat && !goesOn) return;
+    if (event.target.closest?.(TEXT_ENTRY) && !event.altKey && !(event.key === "Enter" && event.target.localName === "input")) return;
+    if ((event.key === "Enter" || event.key === " ") && ownEnter(event.target)) return;
+    if (form.key(event)) event.preventDefault();
   });
   window.addEventListener("message", (event) => {
-    if (event.source === parent && event.data?.type === "key") taskForm.key(event.data.key);
+    if (event.source !== parent) return;
+    const message = event.data;
+    if (message?.type === "key") form.key(message);
+    else if (message?.type === "keys") form.useKeys(message.keys);
+    else if (message?.type === "guidelines") form.showGuidelines();
+    else if (message?.type === "unlock") form.lock(false);
+    else if (message?.type === "room") document.body.classList.toggle("low", message.height < LOW);
+    else if (message?.type === "start") {
+      document.body.classList.toggle("low", message.height < LOW);
+      form.classifiers.forEach((classifier) => classifier.letScroll());
+      form.useKeys(message.keys);
+      if (message.answer) form.set(message.answer);
+      for (const classifier of form.classifiers) {
+        const suggested = message.suggestion?.[classifier.name];
+        if (suggested) classifier.suggest(suggested);
+      }
+    }
   });
   const height = () => tell("height", { height: Math.ceil(document.body.getBoundingClientRect().height) });
   new ResizeObserver(height).observe(document.body);
-  classifiers.forEach((classifier) => classifier.letScroll());
   height();
-  const search = classifiers.find((classifier) => classifier.search)?.search;
+  const search = form.classifiers.find((classifier) => classifier.search)?.search;
   // The page around gives the frame the focus. On a telephone the keyboard would hide the text.
   if (search && !matchMedia("(pointer: coarse)").matches) {
     window.addEventListener("focus", () => {
       if (document.activeElement === document.body) search.input.focus({ preventScroll: true });
     });
   }
+  const texts = [...form.classifiers.map((one) => one.target?.textContent ?? ""), ...form.fields.filter((one) => one instanceof Entities).map((one) => one.text)];
   tell("ready", {
-    categories: classifiers.flatMap((classifier) => classifier.options.map((option) => option.dataset.label)),
+    categories: form.classifiers.flatMap((classifier) => classifier.categories),
     search: search !== undefined,
-    keys: classifiers.some((classifier) => classifier.hasKeys),
+    keys: form.fields.some((field) => field.pickNumber && field.hasKeys !== false),
+    cannotTell: form.classifiers.some((classifier) => classifier.unsure),
+    guidelines: form.guidelines !== null,
+    text: texts.join(" ").trim(),
   });
 });

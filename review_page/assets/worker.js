@@ -1,135 +1,362 @@
-// The page around a task: fetches the next task, shows it in a sandboxed frame, sends the answer, goes on by itself.
+// The page around a task: shows it in a sandboxed frame, loads the next one meanwhile, sends the answer, goes on by itself.
+// What is chosen is kept in this tab until its answer has arrived: through a reload, and while there is no network.
 "use strict";
 
 const POLL_MS = 3000;
-const csrf = document.querySelector('meta[name="csrf-token"]').content;
-const at = (id) => document.getElementById(id);
+const user = document.querySelector('meta[name="user"]').content;
+let state = null;
 let current = null;
-let frame = null;
+let ahead = null;
 let busy = false;
 
-const say = (text) => { at("status").textContent = text; };
+// -- what is kept in this tab, and on this machine ----------------------------------------------------
 
-const problem = (text) => {
-  at("problem").hidden = !text;
-  at("problem").textContent = text;
+const kept = {
+  read(store, name) {
+    try {
+      const found = JSON.parse(store.getItem(name));
+      return found?.user === user ? found.value : null;
+    } catch {
+      return null;
+    }
+  },
+  write(store, name, value) {
+    try {
+      if (value === null) store.removeItem(name);
+      else store.setItem(name, JSON.stringify({ user, value }));
+    } catch { /* Without storage nothing is kept; the page works all the same. */ }
+  },
 };
+const draft = { get: () => kept.read(sessionStorage, "draft"), set: (value) => kept.write(sessionStorage, "draft", value) };
+const pending = { get: () => kept.read(sessionStorage, "pending"), set: (value) => kept.write(sessionStorage, "pending", value) };
+let keys = { ...DEFAULT_KEYS, ...kept.read(localStorage, "keys") };
 
-async function request(path, body) {
-  const options = body === undefined ? {} : {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
-    body: JSON.stringify(body),
-  };
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch {
-    throw new Error("The server does not answer: is it still running? This page tries again by itself.");
+// -- the frames: the task in work, and the one ahead ---------------------------------------------------
+
+class TaskFrame {
+  constructor(task) {
+    this.task = task;
+    this.ready = null;
+    this.element = document.createElement("iframe");
+    this.element.title = `Task: ${task.title}`;
+    this.element.setAttribute("sandbox", "allow-scripts");
+    this.element.src = `/worker/tasks/${task.id}`;
   }
-  const answer = await response.json();
-  if (response.status === 401) location.assign("/worker");
-  if (!response.ok) throw new Error(answer.message);
-  return answer;
+
+  post(message) {
+    this.element.contentWindow?.postMessage(message, "*");
+  }
+
+  start() {
+    const own = draft.get();
+    const answer = own?.task === this.task.id ? own.answer : this.task.earlier;
+    this.post({ type: "start", answer, suggestion: this.task.suggestion, keys, height: innerHeight });
+    this.element.dataset.ready = "true";
+    if (!document.querySelector("dialog[open]")) this.element.focus();
+    showHints(this.ready);
+    const listed = this.ready.categories.map((name, index) => `${index + 1} ${name}`).join(", ");
+    const choice = this.ready.search ? `${this.ready.categories.length} labels: type to search.` : listed ? `Categories: ${listed}.` : "";
+    say(`${at("position").textContent}. ${at("counts").textContent}. ${this.ready.text ? `Text: ${this.ready.text.slice(0, 2000)}. ` : ""}${choice}`);
+    loadAhead();
+  }
 }
 
-function showCounts(state) {
-  const total = state.answered + state.waiting;
-  at("counts").textContent = `${state.answered} answered, ${state.waiting} to go${state.skipped ? `, ${state.skipped} skipped` : ""}`;
-  at("position").textContent = `Task ${state.answered + 1} of ${total}`;
-  at("done-count").textContent = state.answered ? `${state.answered} answered: thank you.` : "";
-  at("progress").setAttribute("aria-valuemax", String(total));
-  at("progress").setAttribute("aria-valuenow", String(state.answered));
-  at("progress-fill").style.transform = `scaleX(${total ? state.answered / total : 0})`;
+async function loadAhead() {
+  if (!current || ahead) return;
+  try {
+    const { task } = await request("/worker/ahead");
+    if (!task || ahead || task.id === current?.task.id) return;
+    ahead = new TaskFrame(task);
+    ahead.element.hidden = true;
+    at("frame").append(ahead.element);
+  } catch { /* It is loaded when its turn comes. */ }
 }
 
-function show(state) {
-  showCounts(state);
-  at("task").hidden = state.task === null;
-  at("nothing").hidden = state.task !== null;
+function show(next) {
+  state = next;
+  showCounts();
+  showRecent();
+  const { task } = state;
+  at("task").hidden = task === null;
+  at("nothing").hidden = task !== null;
   at("show-skipped").hidden = state.skipped === 0;
   at("show-skipped").textContent = state.skipped === 1 ? "Show the task that you skipped" : `Show the ${state.skipped} tasks that you skipped`;
-  if (state.task === null) {
+  if (task === null) {
     if (current !== null) say("Nothing left to review.");
-    current = frame = null;
+    current = ahead = null;
     at("frame").replaceChildren();
     return;
   }
-  if (state.task.id === current) return;
-  current = state.task.id;
-  at("task-title").textContent = state.task.title;
-  at("task-description").textContent = state.task.description;
-  // A new element a task: no history entry, and nothing of the last task stays.
-  frame = document.createElement("iframe");
-  frame.title = `Task: ${state.task.title}`;
-  frame.setAttribute("sandbox", "allow-scripts");
-  frame.src = `/worker/tasks/${current}`;
-  at("frame").replaceChildren(frame);
+  deadline = Date.now() + task.seconds_left * 1000;
+  showTime();
+  if (task.id === current?.task.id) return;
+  at("task-title").textContent = task.title;
+  at("task-description").textContent = task.description;
+  if (draft.get()?.task !== task.id) draft.set(null);
+  // A new element for each task: no history entry, and nothing of the last task stays.
+  const taken = ahead?.task.id === task.id ? ahead : new TaskFrame(task);
+  taken.task = task;
+  for (const frame of [current, ahead]) if (frame && frame !== taken) frame.element.remove();
+  current = taken;
+  ahead = null;
+  current.element.hidden = false;
+  if (!current.element.isConnected) at("frame").append(current.element);
+  if (current.ready) current.start();
 }
+
+function showCounts() {
+  const total = state.answered + state.waiting;
+  at("counts").textContent = `${state.answered} answered, ${state.waiting} to go${state.skipped ? `, ${state.skipped} skipped` : ""}`;
+  at("pace").textContent = state.seconds_per_answer === null ? "" : `${shortTime(state.seconds_per_answer)} each`;
+  at("position").textContent = `Task ${state.answered + 1} of ${total}`;
+  at("done-count").textContent = state.answered ? `${state.answered} answered today: thank you.` : "";
+  at("progress").setAttribute("aria-valuemax", String(total));
+  at("progress").setAttribute("aria-valuenow", String(state.answered));
+  at("progress").setAttribute("aria-valuetext", at("counts").textContent);
+  at("progress-fill").style.transform = `scaleX(${total ? state.answered / total : 0})`;
+}
+
+const shortTime = (seconds) => (seconds < 90 ? `${Math.max(Math.round(seconds), 1)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`);
+
+function showRecent() {
+  at("undo").disabled = state.recent.length === 0;
+  at("recent").hidden = state.recent.length === 0;
+  at("recent-list").replaceChildren(...state.recent.map((one) => {
+    const row = document.createElement("li");
+    const about = document.createElement("span");
+    about.textContent = `${one.title}, ${new Date(one.submitted_at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+    row.append(about);
+    if (one.fixed) {
+      const why = document.createElement("span");
+      why.className = "muted";
+      why.textContent = one.fixed;
+      row.append(why);
+    } else {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "quiet";
+      button.textContent = "Undo";
+      button.setAttribute("aria-label", `Undo the answer to ${about.textContent}`);
+      button.addEventListener("click", () => undo(one));
+      row.append(button);
+    }
+    return row;
+  }));
+}
+
+// -- time ----------------------------------------------------------------------------------------------
+
+let deadline = 0;
+let warned = null;
+
+function showTime() {
+  if (!current && !state?.task) return;
+  const left = (deadline - Date.now()) / 1000;
+  at("time-left").textContent = left > 0 ? `${shortTime(left)} left` : "time is up";
+  at("time-left").classList.toggle("soon", left < 120);
+  if (left < 120 && left > 0 && warned !== state.task.id) {
+    warned = state.task.id;
+    say(`${shortTime(left)} are left for this task.`);
+  }
+  if (left <= 0 && !pending.get()) next();
+}
+
+// -- what a person does --------------------------------------------------------------------------------
+
+const midnight = () => new Date().setHours(0, 0, 0, 0) / 1000;
+const from = (path, more = "") => `${path}?since=${midnight()}${more}`;
 
 async function act(work) {
   if (busy) return;
   busy = true;
   try {
-    problem("");
     show(await work());
+    notice("");
   } catch (error) {
     problem(error.message);
-    current = null;
-    try { show(await request("/worker/next")); } catch { say("The next task could not be loaded."); }
+    if (!error.passing) await reload();
   } finally {
     busy = false;
   }
 }
 
-const next = (skipped = false) => act(() => request(skipped ? "/worker/next?skipped=1" : "/worker/next"));
-const skip = () => { if (current) act(() => request("/worker/skips", { task: current, reason: "other" })); };
-const submit = (answer) => { if (current) act(() => request("/worker/answers", { task: current, answer })); };
-
-// With a search, letters are for it, so skipping needs Alt.
-function showKeys({ categories, search, keys }) {
-  frame.dataset.search = String(search);
-  at("to-last-key").hidden = categories.length < 2;
-  at("last-key").textContent = String(Math.min(categories.length, 9));
-  at("keys-hint").hidden = !keys;
-  at("search-hint").hidden = !search;
-  at("skip").setAttribute("aria-keyshortcuts", search ? "Alt+S" : "S");
-  for (const key of document.querySelectorAll(".skip-key")) key.textContent = search ? "Alt+S" : "S";
+async function reload() {
+  try {
+    current?.element.remove();
+    current = null;
+    show(await request(from("/worker/next")));
+  } catch {
+    say("The next task could not be loaded.");
+  }
 }
 
-window.addEventListener("message", (event) => {
-  if (!frame || event.source !== frame.contentWindow) return;
-  const message = event.data;
-  if (message.type === "height" && Number.isFinite(message.height)) frame.style.height = `${message.height}px`;
-  else if (message.type === "ready") {
-    frame.dataset.ready = "true";
-    frame.focus();
-    showKeys(message);
-    const listed = message.categories.map((name, index) => `${index + 1} ${name}`).join(", ");
-    const choice = message.search ? `${message.categories.length} labels: type to search.` : `Categories: ${listed}.`;
-    say(`${at("position").textContent}. ${at("counts").textContent}. ${choice}`);
-  } else if (message.type === "say") say(String(message.text));
-  else if (message.type === "submit") submit(message.answer);
-  else if (message.type === "skip") skip();
+const notice = (text) => {
+  at("notice").textContent = text;
+  at("notice").hidden = !text;
+};
+
+const next = (skipped = false) => act(() => request(from("/worker/next", skipped ? "&skipped=1" : "")));
+
+// The answer is kept until the server has it. The server takes the same answer twice, so it may be sent again when nothing came back.
+async function send() {
+  const sending = pending.get();
+  if (!sending || busy) return;
+  busy = true;
+  try {
+    const answered = await request(from("/worker/answers"), sending);
+    pending.set(null);
+    draft.set(null);
+    notice("");
+    problem("");
+    show(answered);
+  } catch (error) {
+    if (error.passing) notice("No connection. Your answer is kept, and is sent again by itself.");
+    else {
+      pending.set(null);
+      notice("");
+      problem(error.message);
+      if (error.status === 400) current?.post({ type: "unlock" });
+      else await reload();
+    }
+  } finally {
+    busy = false;
+  }
+}
+
+function submit(answer) {
+  if (!current || pending.get()) return;
+  pending.set({ task: current.task.id, answer });
+  send();
+}
+
+function undo(one = state?.recent[0]) {
+  if (!one) return say("There is no answer to undo.");
+  if (one.fixed) return problem(one.fixed);
+  problem("");
+  draft.set(null);
+  act(async () => {
+    const undone = await request(from("/worker/undos"), { task: one.id });
+    ahead?.element.remove();
+    ahead = null;
+    say("Your answer is taken back: this is its task.");
+    return undone;
+  });
+}
+
+const openDialog = (id) => {
+  if (!current || document.querySelector("dialog[open]")) return;
+  at(id).returnValue = "";
+  at(id).querySelector("form").reset();
+  at(id).showModal();
+};
+const skip = () => openDialog("skip-dialog");
+const flag = () => openDialog("flag-dialog");
+
+at("skip-dialog").addEventListener("close", () => {
+  current?.element.focus();
+  if (at("skip-dialog").returnValue !== "send" || !current) return;
+  const reason = at("skip-dialog").querySelector("input:checked").value;
+  problem("");
+  act(() => request(from("/worker/skips"), { task: current.task.id, reason, note: at("skip-note").value }));
 });
 
-// Keys work wherever the focus is, except on this page's own controls.
+at("flag-dialog").addEventListener("close", async () => {
+  current?.element.focus();
+  if (at("flag-dialog").returnValue !== "send" || !current) return;
+  try {
+    await request("/worker/flags", { task: current.task.id, note: at("flag-note").value });
+    say("The task is flagged for your lead.");
+    notice("The task is flagged for your lead. You can still answer it.");
+  } catch (error) {
+    problem(error.message);
+  }
+});
+
+// -- keys ----------------------------------------------------------------------------------------------
+
+const ACTIONS = { skip, flag, undo: () => undo(), guidelines: () => current?.post({ type: "guidelines" }) };
+
+function showHints({ categories, search, keys: digits, cannotTell, guidelines }) {
+  document.body.dataset.search = String(search);
+  at("to-last-key").hidden = categories.length < 2;
+  at("last-key").textContent = String(Math.min(categories.length, 9));
+  at("keys-hint").hidden = !digits || !keys.on || !categories.length;
+  at("search-hint").hidden = !search;
+  at("unsure-hint").hidden = !cannotTell;
+  at("guidelines-hint").hidden = !guidelines;
+  const alt = search || !keys.on ? "Alt+" : "";
+  for (const key of document.querySelectorAll("kbd[data-key]")) key.textContent = `${alt}${keys[key.dataset.key].toUpperCase()}`;
+  for (const id of ["skip", "undo", "flag"]) at(id).setAttribute("aria-keyshortcuts", `${alt}${keys[id].toUpperCase()}`);
+}
+
+at("open-keys").addEventListener("click", () => {
+  fillKeys(keys);
+  at("keys-dialog").showModal();
+});
+
+function fillKeys(shown) {
+  at("keys-on").checked = shown.on;
+  at("keys-problem").hidden = true;
+  for (const field of document.querySelectorAll("[data-action]")) field.value = shown[field.dataset.action].toUpperCase();
+}
+
+at("keys-default").addEventListener("click", () => fillKeys(DEFAULT_KEYS));
+at("save-keys").addEventListener("click", () => {
+  const chosen = { on: at("keys-on").checked };
+  for (const field of document.querySelectorAll("[data-action]")) chosen[field.dataset.action] = field.value.trim().toLowerCase();
+  const used = KEY_ACTIONS.map((name) => chosen[name]);
+  const wrong = used.some((key) => !/^[a-z0]$/.test(key)) ? "Each key is a letter from A to Z, or 0: the other digits choose." : "";
+  const twice = new Set(used).size < used.length ? "Each key can be for one thing only." : "";
+  at("keys-problem").textContent = wrong || twice;
+  at("keys-problem").hidden = !(wrong || twice);
+  if (wrong || twice) return;
+  keys = chosen;
+  kept.write(localStorage, "keys", keys);
+  at("keys-dialog").close();
+  for (const frame of [current, ahead]) frame?.post({ type: "keys", keys });
+  if (current?.ready) showHints(current.ready);
+  say("The keys are saved.");
+});
+
+// Keys work wherever the focus is, except on this page's own controls and in its dialogs.
 document.addEventListener("keydown", (event) => {
-  if (!frame || event.isComposing) return;
-  if (event.altKey && !event.ctrlKey && !event.metaKey && event.code === "KeyS") {
-    event.preventDefault();
-    skip();
-  }
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if ((event.key === "Enter" || event.key === " ") && event.target.closest("button, a, input")) return;
-  const searched = frame.dataset.search === "true" && /^(.|Backspace|ArrowUp|ArrowDown)$/u.test(event.key);
-  if (searched || /^([1-9]|Enter|Escape|s|S)$/.test(event.key)) {
-    event.preventDefault();
-    frame.contentWindow.postMessage({ type: "key", key: event.key }, "*");
-  }
+  if (!current?.ready || event.isComposing || event.repeat || document.querySelector("dialog[open]")) return;
+  if ((event.key === "Enter" || event.key === " ") && event.target.closest("button, a, input, summary")) return;
+  const search = document.body.dataset.search === "true";
+  const meaning = meaningOf(event, keys, search);
+  const searched = search && !event.altKey && !event.ctrlKey && !event.metaKey && /^(.|Backspace|ArrowUp|ArrowDown)$/u.test(event.key);
+  if (!meaning && !searched) return;
+  event.preventDefault();
+  if (meaning && ACTIONS[meaning.action]) ACTIONS[meaning.action]();
+  else current.post({ type: "key", key: event.key, code: event.code, altKey: event.altKey, ctrlKey: false, metaKey: false, isComposing: false });
+});
+
+window.addEventListener("message", (event) => {
+  const frame = [current, ahead].find((one) => one && event.source === one.element.contentWindow);
+  const message = event.data;
+  if (!frame || typeof message !== "object" || message === null) return;
+  if (message.type === "height" && Number.isFinite(message.height)) frame.element.style.height = `${message.height}px`;
+  else if (message.type === "ready") {
+    frame.ready = message;
+    if (frame === current) frame.start();
+  } else if (frame !== current) return;
+  else if (message.type === "say") say(String(message.text));
+  else if (message.type === "draft") draft.set({ task: frame.task.id, answer: message.answer });
+  else if (message.type === "submit") submit(message.answer);
+  else if (message.type === "action" && Object.hasOwn(ACTIONS, message.action)) ACTIONS[message.action]();
 });
 
 at("skip").addEventListener("click", skip);
+at("flag").addEventListener("click", flag);
+at("undo").addEventListener("click", () => undo());
 at("show-skipped").addEventListener("click", () => next(true));
-setInterval(() => { if (current === null && !document.hidden) next(); }, POLL_MS);
-next();
+window.addEventListener("online", send);
+window.addEventListener("resize", () => current?.post({ type: "room", height: innerHeight }));
+setInterval(() => {
+  if (document.hidden) return;
+  if (pending.get()) send();
+  else if (current === null) next();
+  else showTime();
+}, POLL_MS);
+if (pending.get()) send().then(() => { if (state === null) next(); });
+else next();

@@ -17,7 +17,11 @@ from review_page.tasks import (
     NOT_ANSWERED,
     Answered,
     Lease,
+    Overview,
+    Person,
     Progress,
+    QueuedTask,
+    Remark,
     SkipReason,
     Task,
     TaskRefused,
@@ -41,6 +45,10 @@ class StoredTask(Task):
     answered_at: float = 0
     ended: bool = False
     suggestion: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> list[SkipReason]:
+        return [reason for reason, _ in self.skips]
 
 
 def task(text: str, **changes: Any) -> StoredTask:
@@ -159,8 +167,55 @@ class MemorySession:
         return self.led
 
 
+class MemoryLead:
+    """``Lead`` over a :class:`MemoryStore`, for the team ``readers``."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.disputes: list[Remark] = []
+
+    def _task(self, task_id: str, teams: Collection[str]) -> StoredTask:
+        found = self._store.tasks.get(task_id)
+        if found is None or found.team not in teams:
+            raise TaskRefused("There is no such task among those of your teams.")
+        return found
+
+    def overview(self, teams: Collection[str]) -> Overview:
+        mine = [one for one in self._store.tasks.values() if one.team in teams]
+        waiting = [one for one in mine if one.answer is None]
+        queue = [
+            QueuedTask(
+                one.task_id, one.title, 7_200.0, 0, 1, [(one.holder, 3_000.0)] if one.holder else [], {why: 1 for why, _ in one.skips}
+            )
+            for one in waiting
+        ]
+        names = sorted({one.answered_by for one in mine if one.answered_by})
+        people = [Person(name, sum(one.answered_by == name for one in mine), 4.0, 3, 4, 1, 2, 9, 10) for name in names]
+        flags = [
+            Remark(f"{one.task_id}-{n}", one.task_id, one.title, "ann", note, 1.7e9) for one in mine for n, note in enumerate(one.flags)
+        ]
+        return Overview(len(waiting), queue, people, flags, self.disputes if "readers" in teams else [])
+
+    def release(self, task_id: str, teams: Collection[str]) -> None:
+        self._task(task_id, teams).holder = ""
+
+    def dispute(self, task_id: str, teams: Collection[str], lead: Worker, note: str) -> None:
+        found = self._task(task_id, teams)
+        self.disputes.append(Remark(f"dispute-{task_id}", task_id, found.title, lead.worker_id, note, 1.7e9))
+
+    def close(self, remark_id: str, teams: Collection[str]) -> None:
+        found = [one for one in self.disputes if one.remark_id == remark_id]
+        task_id, _, number = remark_id.partition("-")
+        if found:
+            self.disputes.remove(found[0])
+        elif number.isdigit() and self._task(task_id, teams).flags:
+            del self._task(task_id, teams).flags[int(number)]
+        else:
+            raise TaskRefused("There is no such flag or dispute.")
+
+
 class HeaderSignIn:
-    """``SignIn``: the header ``user`` names who is signed in."""
+    """``SignIn``: the header ``user``, or the cookie of that name, says who is signed in."""
 
     def __init__(self, *names: str) -> None:
         self.sessions = {name: MemorySession(Worker(name, {"sub": name}), name) for name in names}
@@ -173,11 +228,11 @@ class HeaderSignIn:
         return redirect("/worker")
 
     def session_of(self, request: PageRequest) -> MemorySession | None:
-        return self.sessions.get(request.headers.get("user", ""))
+        return self.sessions.get(request.headers.get("user") or request.cookie("user") or "")
 
     def ask(self) -> PageResponse:
         return html_response("Sign in, please")
 
     def end(self, request: PageRequest) -> PageResponse:
-        del self.sessions[request.headers["user"]]
+        self.sessions.pop(request.headers.get("user") or request.cookie("user") or "", None)
         return redirect("/worker")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
 import pytest
-from memory_store import HeaderSignIn, MemoryStore, task
+from memory_store import HeaderSignIn, MemoryLead, MemoryStore, task
 
 from review_page.http import PageRequest, PageResponse
-from review_page.pages import ASSETS, ReviewPage
+from review_page.pages import ASSETS, FRAME_SCRIPTS, ReviewPage
 from review_page.questions import TemplateError
 from review_page.tasks import MOST_RECENT, SkipReason
 
@@ -269,6 +270,51 @@ def test_signing_out_ends_the_session_and_gives_back_what_was_held() -> None:
     assert bob.take() == taken
 
 
+# -- the lead --------------------------------------------------------------------------------------
+
+
+def led(store: MemoryStore) -> tuple[ReviewPage, HeaderSignIn]:
+    sign_in = HeaderSignIn("ann", "lead", "stranger")
+    sign_in.sessions["lead"].led = {"readers"}
+    sign_in.sessions["stranger"].led = {"others"}
+    return ReviewPage(store, sign_in, brand="Reviews", lead=MemoryLead(store)), sign_in
+
+
+def test_who_leads_nobody_has_no_leads_page() -> None:
+    served, sign_in = led(MemoryStore(task("text")))
+    ann, lead = Browser(served), Browser(served, "lead")
+
+    for path in ("/worker/lead", "/worker/lead/overview", "/worker/lead/nothing"):
+        assert ann.send("GET", path).status == 404
+    assert ann.post("/worker/lead/released", {"task": "x"})[0] == 404
+    assert ("Lead</a>" in ann.send("GET", "/worker").body.decode(), "Lead</a>" in lead.send("GET", "/worker").body.decode()) == (
+        False,
+        True,
+    )
+    sign_in.sessions["lead"].led.clear()
+    assert lead.send("GET", "/worker/lead/overview").status == 404, "asked at every request"
+    assert Browser(page(MemoryStore())).send("GET", "/worker/lead").status == 404, "a server without a lead's port"
+
+
+def test_a_lead_acts_within_their_teams_and_with_their_own_token() -> None:
+    store = MemoryStore(task("held"))
+    served, _ = led(store)
+    ann, lead, stranger = Browser(served), Browser(served, "lead"), Browser(served, "stranger")
+    held = ann.take()
+    ann.post("/worker/flags", {"task": held, "note": "look"})
+    seen = json.loads(lead.send("GET", "/worker/lead/overview").body)
+
+    assert (seen["open"], seen["queue"][0]["id"], seen["flags"][0]["note"]) == (1, held, "look")
+    assert lead.post("/worker/lead/released", {"task": held}, csrf="guessed")[0] == 403
+    for path, body in (("released", {"task": held}), ("disputes", {"task": held, "note": "x"}), ("closed", {"remark": f"{held}-0"})):
+        assert stranger.post(f"/worker/lead/{path}", body)[0] == 409
+    assert json.loads(stranger.send("GET", "/worker/lead/overview").body)["queue"] == []
+    assert lead.post("/worker/lead/disputes", {"task": held, "note": ""})[0] == 400
+    assert lead.post("/worker/lead/released", {"task": held})[1]["queue"][0]["holders"] == []
+    assert lead.post("/worker/lead/disputes", {"task": held, "note": "both wrong"})[1]["disputes"][0]["note"] == "both wrong"
+    assert lead.post("/worker/lead/closed", {"remark": f"{held}-0"})[1]["flags"] == []
+
+
 # -- what a browser gets ---------------------------------------------------------------------------
 
 
@@ -300,18 +346,20 @@ def test_every_page_loads_from_its_own_origin_only() -> None:
         assert {policy(response)[kind] for kind in ("script-src", "style-src")} == {f"{ORIGIN}/worker/assets/"}
         assert (policy(response)["default-src"], policy(response)["frame-ancestors"]) == ("'none'", "'none'")
     assert policy(frame)["sandbox"] == "allow-scripts"
-    assert policy(frame)["script-src"] == f"{ORIGIN}/worker/assets/crowd-elements.js"
+    assert policy(frame)["script-src"].split() == [f"{ORIGIN}/worker/assets/{name}" for name in FRAME_SCRIPTS]
+    assert "'unsafe-inline'" not in policy(frame)["script-src"]
     assert "{origin}" not in "".join(one.headers["Content-Security-Policy"] for one in (shell, frame, refused))
     assert {one.headers["Cache-Control"] for one in (shell, frame, refused)} == {"no-store"}
 
 
 def test_a_tasks_frame_holds_its_template_with_the_local_elements() -> None:
-    content = '<script src="https://assets.crowd.aws/crowd-html-elements.js"></script><p>$text {origin}</p>'
+    content = '<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>\n<p>$text {origin}</p>'
     ann = Browser(page(MemoryStore(task("", title="<Judge>", render=lambda: content))))
 
     shown = ann.send("GET", f"/worker/tasks/{ann.take()}").body.decode()
 
-    assert '<script src="/worker/assets/crowd-elements.js"></script><p>$text {origin}</p>' in shown
+    assert "</h1>\n\n<p>$text {origin}</p>" in shown
+    assert re.findall('src="([^"]+)"', shown) == [f"/worker/assets/{name}" for name in FRAME_SCRIPTS]
     assert "<title>&lt;Judge&gt;</title>" in shown
 
 
@@ -330,7 +378,7 @@ def test_assets_need_no_session_and_nothing_else_is_one() -> None:
     nobody = Browser(page(MemoryStore()), "nobody")
 
     scripts = [path for path in ASSETS.iterdir() if path.suffix in (".js", ".css", ".svg")]
-    assert len(scripts) == 5
+    assert len(scripts) == 13
     for path in scripts:
         served = nobody.send("GET", f"/worker/assets/{path.name}")
         assert (served.status, served.body) == (200, path.read_bytes())

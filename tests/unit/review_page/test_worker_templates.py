@@ -39,7 +39,6 @@ def each_rendered(given: Sequence[tuple[str, dict[str, Any] | None]]) -> list[An
     done = subprocess.run(
         [ROOT / ".venv-emulator" / "bin" / "python", "-c", RENDER], input=asked,
         capture_output=True, text=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}, check=True,
-        timeout=60,
     )  # fmt: skip
     return list(json.loads(done.stdout))
 

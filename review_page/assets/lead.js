@@ -1,0 +1,102 @@
+// The lead's page: what waits and for how long, who does how much, what was flagged. It looks again every few seconds.
+"use strict";
+
+const POLL_MS = 5000;
+let disputed = null;
+
+const make = (tag, properties = {}, ...children) => {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+};
+
+const time = (seconds) => {
+  if (seconds < 90) return `${Math.max(Math.round(seconds), 0)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
+};
+const share = (part, whole) => (whole ? `${Math.round((100 * part) / whole)} % of ${whole}` : "-");
+
+const button = (text, about, work) => {
+  const made = make("button", { type: "button", class: "quiet", "aria-label": `${text}: ${about}` }, text);
+  made.addEventListener("click", work);
+  return made;
+};
+
+// Headings that begin with "#" are over numbers.
+function table(place, headings, rows, nothing) {
+  if (!rows.length) return at(place).replaceChildren(make("p", { class: "muted" }, nothing));
+  const head = headings.map((heading) => make("th", { scope: "col", ...(heading.startsWith("#") ? { class: "number" } : {}) }, heading.replace("#", "")));
+  const body = rows.map((cells) => make("tr", {}, ...cells.map((cell, index) => make("td", headings[index].startsWith("#") ? { class: "number" } : {}, ...[cell].flat()))));
+  const scrolled = make("div", { class: "table", tabindex: "0", role: "region", "aria-labelledby": `${place}-heading` });
+  scrolled.append(make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)));
+  at(place).replaceChildren(scrolled);
+}
+
+async function change(path, body, said) {
+  try {
+    show(await request(path, body));
+    problem("");
+    say(said);
+  } catch (error) {
+    problem(error.message);
+  }
+}
+
+function dispute(id, title) {
+  disputed = id;
+  at("dispute-about").textContent = title;
+  at("dispute-dialog").returnValue = "";
+  at("dispute-dialog").querySelector("form").reset();
+  at("dispute-dialog").showModal();
+}
+
+at("dispute-dialog").addEventListener("close", () => {
+  if (at("dispute-dialog").returnValue === "send") change("/worker/lead/disputes", { task: disputed, note: at("dispute-note").value }, "The dispute is open.");
+});
+
+const remarkRow = (one, canDispute) => [
+  one.title, make("bdi", {}, one.note), one.by, new Date(one.made_at * 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" }),
+  [
+    button("Settled", one.title, () => change("/worker/lead/closed", { remark: one.id }, "Settled.")),
+    ...(canDispute ? [button("Dispute", one.title, () => dispute(one.task, one.title))] : []),
+  ],
+];
+
+function show(seen) {
+  const answered = seen.people.reduce((sum, one) => sum + one.answered, 0);
+  const [agreed, compared] = ["agreed", "compared"].map((key) => seen.people.reduce((sum, one) => sum + one[key], 0));
+  const tiles = [
+    ["Waiting", String(seen.open)], ["Oldest", seen.queue.length ? time(seen.queue[0].age) : "-"], ["Answers", String(answered)],
+    ["Agreement", compared ? `${Math.round((100 * agreed) / compared)} %` : "-"], ["Flags", String(seen.flags.length)],
+  ];
+  at("tiles").replaceChildren(...tiles.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  table("flags", ["Task", "Note", "By", "When", "Actions"], seen.flags.map((one) => remarkRow(one, true)), "Nobody has flagged a task.");
+  table("disputes", ["Task", "Note", "By", "When", "Actions"], seen.disputes.map((one) => remarkRow(one, false)), "There is no open dispute.");
+  table("queue", ["Task", "#Age", "#Answers", "Held by", "Skipped", "Actions"], seen.queue.map((one) => [
+    one.title, time(one.age), `${one.answers} of ${one.wanted}`, one.holders.map(([name, left]) => `${name}, ${time(left)} left`).join("; ") || "-",
+    Object.entries(one.skips).map(([reason, count]) => `${count} ${reason}`).join(", ") || "-",
+    [
+      ...(one.holders.length ? [button("Release", one.title, () => change("/worker/lead/released", { task: one.id }, "The task is open to others."))] : []),
+      button("Dispute", one.title, () => dispute(one.id, one.title)),
+    ],
+  ]), "Nothing waits.");
+  table("people", ["Name", "#Answered", "#Each", "#Agree with most", "#Known answers right", "#Cannot tell", "#Skipped"], seen.people.map((one) => [
+    one.name, String(one.answered), one.seconds_per_answer === null ? "-" : time(one.seconds_per_answer), share(one.agreed, one.compared),
+    share(one.gold_right, one.gold_answered), String(one.cannot_tell), String(one.skipped),
+  ]), "Nobody has answered yet.");
+}
+
+async function look() {
+  // Not under somebody's hands: a table that is made anew loses the focus.
+  if (document.hidden || document.querySelector("dialog[open]") || document.activeElement?.closest("td")) return;
+  try {
+    show(await request("/worker/lead/overview"));
+  } catch (error) {
+    problem(error.message);
+  }
+}
+
+setInterval(look, POLL_MS);
+look();
