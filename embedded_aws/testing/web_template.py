@@ -16,9 +16,10 @@ def handler(event, context):
     if path == "/api/fails":
         raise ValueError("a secret of the function")
     if path == "/api/opens":
-        body = base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"]
+        asked = json.loads(base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"])
+        data = asked["data"].encode() if "data" in asked else None
         try:
-            with urllib.request.urlopen(json.loads(body)["url"], timeout=10) as answer:
+            with urllib.request.urlopen(asked["url"], data, timeout=60) as answer:
                 found = {"status": answer.status, "body": answer.read().decode()}
         except Exception as error:
             found = {"error": repr(error), "body": error.read().decode() if hasattr(error, "read") else ""}
@@ -38,7 +39,7 @@ def _api() -> Template:
     return {
         "Role": role("lambda.amazonaws.com"),
         "Function": resource(
-            "Lambda::Function", Runtime="python3.12", Handler="index.handler", Role=attribute("Role"), Code={"ZipFile": ECHO}, Timeout=20
+            "Lambda::Function", Runtime="python3.12", Handler="index.handler", Role=attribute("Role"), Code={"ZipFile": ECHO}, Timeout=120
         ),
         "Api": resource("ApiGatewayV2::Api", Name={"Fn::Sub": "${AWS::StackName}-api"}, ProtocolType="HTTP"),
         "Integration": resource(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 
 import pytest
 
 from embedded_aws.public_hosts import names
+from embedded_aws.public_hosts.function_side import turn_public_hosts
 from embedded_aws.public_hosts.names import Kind
 from embedded_aws.testing.web import Site
 
@@ -55,6 +57,14 @@ def test_a_public_host_is_open_to_pages_of_other_sites_as_it_is_on_aws(site: Sit
     assert site.ask(site.outputs["Domain"], "/api/x", method="POST", Origin="https://elsewhere.example").status == 200
 
 
+def test_a_page_that_makes_the_public_name_resolve_to_this_machine_is_refused(site: Site) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", site.emulator.port, timeout=30)
+    connection.request("GET", "/", headers={"Host": f"{site.outputs['Domain']}:{site.emulator.port}"})
+
+    assert connection.getresponse().status == 403
+    connection.close()
+
+
 @pytest.mark.parametrize("path", ["/_ministack/health", "/worker", "/_embedded/raters", "/2015-03-31/functions"])
 def test_nothing_else_of_the_account_is_served_under_it(site: Site, path: str) -> None:
     assert b"AccessDenied" in site.ask(site.outputs["Domain"], path).body, "the bucket has no such object"
@@ -87,8 +97,8 @@ def test_the_service_sees_its_public_name(site: Site) -> None:
     assert (headers["origin"], headers["referer"]) == (f"https://{domain}", f"https://{domain}/page")
 
 
-def opened_by_a_function(site: Site, url: str) -> dict[str, object]:
-    reply = site.ask(site.outputs["Domain"], "/api/opens", method="POST", body=json.dumps({"url": url}).encode())
+def opened_by_a_function(site: Site, url: str, **more: str) -> dict[str, object]:
+    reply = site.ask(site.outputs["Domain"], "/api/opens", method="POST", body=json.dumps({"url": url, **more}).encode())
     found: dict[str, object] = reply.json()
     return found
 
@@ -97,6 +107,14 @@ def test_a_function_opens_a_public_host(site: Site) -> None:
     assert opened_by_a_function(site, f"https://{site.outputs['Domain']}/") == {"status": 200, "body": "<!doctype html><p>start page"}
     keys = opened_by_a_function(site, f"https://cognito-idp.us-east-1.amazonaws.com/{site.outputs['Pool']}/.well-known/jwks.json")
     assert {key["use"] for key in json.loads(str(keys["body"]))["keys"]} == {"sig"}
+
+
+def test_a_function_posts_to_a_public_host(site: Site) -> None:
+    found = opened_by_a_function(
+        site, f"https://{site.outputs['SignIn']}/oauth2/token", data="grant_type=authorization_code&client_id=nobody"
+    )
+
+    assert json.loads(str(found["body"])) == {"error": "invalid_client"}
 
 
 def test_a_redirect_leads_a_function_to_a_public_name(site: Site) -> None:
@@ -108,5 +126,18 @@ def test_a_redirect_leads_a_function_to_a_public_name(site: Site) -> None:
 def test_a_function_reaches_nothing_else_by_that(site: Site) -> None:
     assert "HTTPError" in str(opened_by_a_function(site, "https://dnobody.cloudfront.net/")["error"])
     assert "HTTPError" in str(opened_by_a_function(site, "https://cognito-idp.us-east-1.amazonaws.com/")["error"]), "no API without an SDK"
-    for url in ("https://bucket.s3.amazonaws.com/", f"https://{site.outputs['Domain']}:8443/"):
-        assert "HTTPError" not in str(opened_by_a_function(site, url)["error"]), "what AWS_ENDPOINT_URL is for stays unreachable"
+
+
+def test_only_the_https_port_of_a_public_name_is_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    secure, stayed, turned = http.client.HTTPSConnection, list[tuple[str, int]](), list[tuple[str, int]]()
+    monkeypatch.setattr(secure, "connect", lambda self: stayed.append((self.host, self.port)))
+    monkeypatch.setattr(secure, "putheader", secure.putheader)
+    turn_public_hosts(names.PATTERN, names.SUFFIX, 4566, names.FROM_FUNCTION)
+
+    for host, port in ((DISTRIBUTION, 443), (DISTRIBUTION, 8443), ("bucket.s3.amazonaws.com", 443), ("elsewhere.example", 443)):
+        connection = secure(host, port)
+        monkeypatch.setattr(connection, "_create_connection", lambda address, *_: turned.append(address), raising=False)
+        connection.connect()
+
+    assert turned == [("127.0.0.1", 4566)]
+    assert stayed == [(DISTRIBUTION, 8443), ("bucket.s3.amazonaws.com", 443), ("elsewhere.example", 443)]

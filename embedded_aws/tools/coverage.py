@@ -40,7 +40,15 @@ def page() -> str:
 
     for name in MODULES:
         importlib.import_module(name).install()
-    parts = [_HEAD, *_services(set(app.SERVICE_HANDLERS)), *_operations(), *_members(), *_types(stock_types), *_integrations()]
+    parts = [
+        _HEAD,
+        *_services(set(app.SERVICE_HANDLERS)),
+        *_operations(),
+        *_members(),
+        *_types(stock_types),
+        *_public_hosts(),
+        *_integrations(),
+    ]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -109,6 +117,18 @@ def _types(stock: set[str]) -> Iterator[str]:
     yield _wrapped(sorted(SCHEMAS))
     yield _prose("ministack has these; a template with any other type fails with that type's name.\n")
     yield _wrapped(sorted((stock | set(provisioners._RESOURCE_HANDLERS)) - set(SCHEMAS)))
+
+
+def _public_hosts() -> Iterator[str]:
+    from embedded_aws.cognito.managed_login import routes
+
+    yield "## Public hosts\n"
+    yield _prose(
+        "Each public host name `H` of the account is served at `http://H.localhost:<port>/`: a distribution (S3 and custom origins, "
+        "nothing is cached), an HTTP API, a user pool's issuer (`/<pool>/.well-known/` only) and a user pool's domain. "
+        "The domain answers:\n"
+    )
+    yield _wrapped(sorted(f"{method} {path}" for method, path in {*routes.FOR_BROWSERS, *routes.FOR_APPS}))
 
 
 def _integrations() -> Iterator[str]:

@@ -28,6 +28,10 @@ _MOST_BYTES = 64 * 1024
 _one_at_a_time = threading.Lock()
 
 
+FOR_APPS = (("POST", "/oauth2/token"), ("POST", "/oauth2/revoke"), ("GET", "/oauth2/userInfo"), ("POST", "/oauth2/userInfo"))
+"""Routes that the app behind a sign-in asks, besides those that a browser does (:data:`FOR_BROWSERS`)."""
+
+
 async def answer(pool_id: str, asked: Asked) -> Answer:
     """One request to the domain of this pool."""
     if len(asked.body) > _MOST_BYTES:
@@ -47,7 +51,7 @@ async def answer(pool_id: str, asked: Asked) -> Answer:
 
 
 def _answer_browser(pool_id: str, asked: Asked, form: Mapping[str, str]) -> Answer:
-    handle = _ROUTES.get((asked.method, asked.path))
+    handle = FOR_BROWSERS.get((asked.method, asked.path))
     if handle is None:
         return _page(404, pages.refusal("The embedded AWS has no such page of managed login."))
     try:
@@ -179,7 +183,7 @@ def _style(pool_id: str, asked: Asked, query: Mapping[str, str]) -> Answer:  # n
     return 200, {"Content-Type": "text/css", "X-Content-Type-Options": "nosniff"}, pages.STYLE.encode()
 
 
-_ROUTES: dict[tuple[str, str], Callable[[str, Asked, Mapping[str, str]], Answer]] = {
+FOR_BROWSERS: dict[tuple[str, str], Callable[[str, Asked, Mapping[str, str]], Answer]] = {
     ("GET", "/oauth2/authorize"): _authorize,
     ("GET", "/login"): _first_page,
     ("POST", "/login"): _go_on,
