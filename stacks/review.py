@@ -8,6 +8,7 @@ from aws_cdk import CfnOutput, Environment, Stack
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
 from stacks.constructs.a2i_backend import A2iBackend
 from stacks.constructs.dataset_labels import allow_labels, label_variables
 from stacks.constructs.python_function import PythonFunction
@@ -92,6 +93,9 @@ class ReviewStack(Stack):
             },
         )
         function.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [self.shared.predictions.table_arn])
+        # What the answers of the last weeks say of the workers.
+        indexes = [f"{self.shared.predictions.table_arn}/index/{index}" for index in (LABELS_BY_DAY, OPEN_REVIEWS)]
+        function.allow(["dynamodb:Query"], indexes)
         function.allow(
             ["s3:PutObject"],
             [self.names.bucket_arn("capture", "ground-truth/*")],

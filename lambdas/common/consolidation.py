@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contracts.labels import CANNOT_TELL, listed
-from lambdas.common.review import Consolidated, HumanAnswer
+from lambdas.common.dawid_skene import Quality
+from lambdas.common.review import DAWID_SKENE, Consolidated, HumanAnswer
+
+LEAST_CERTAINTY = 0.5
+"""A label must be more likely than all others together."""
 
 
 class Consolidation(Protocol):
@@ -52,3 +56,33 @@ class Plurality:
         if len(winners) > 1:
             return Consolidated(None, votes, agreement, f"undecided: tie between {' and '.join(winners)}, {most} of {usable} votes each")
         return Consolidated(winners[0], votes, agreement, f"plurality: {most} of {usable} votes")
+
+
+@dataclass(frozen=True)
+class ByWorkerQuality:
+    """The most likely label, by what is known of each worker (:mod:`lambdas.common.dawid_skene`), with the plurality kept beside it.
+
+    The plurality decides where one person answered, where no label is more likely than not, and where people cannot tell.
+
+    Args:
+        quality: of the workers, for the labels of ``plurality``.
+    """
+
+    plurality: Plurality
+    quality: Quality
+
+    def consolidate(self, answers: Sequence[HumanAnswer]) -> Consolidated:
+        """As :meth:`Plurality.consolidate`; ``agreement`` is the share of the answers that the label got, which may not be the first."""
+        voted = self.plurality.consolidate(answers)
+        usable = [(answer.worker_id, answer.label) for answer in answers if answer.label is not None and answer.label in voted.votes]
+        unclear = sum(answer.label == CANNOT_TELL for answer in answers)
+        if len(usable) < 2 or unclear >= max(voted.votes.values()):
+            return voted
+        beliefs = self.quality.posterior(usable)
+        label = max(self.plurality.labels, key=lambda one: beliefs[one])
+        if beliefs[label] <= LEAST_CERTAINTY:
+            return voted
+        mine = voted.votes.get(label, 0)
+        counted = len(usable) + unclear
+        reason = f"dawid-skene: {beliefs[label]:.0%} sure, {mine} of {counted} votes; by plurality {voted.label or 'undecided'}"
+        return Consolidated(label, voted.votes, mine / counted, reason, DAWID_SKENE, voted.label, beliefs[label])

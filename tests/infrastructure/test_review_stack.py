@@ -193,8 +193,8 @@ def test_the_flows_handler_passes_the_flows_role_to_sagemaker_only(template: Tem
         (
             "CollectReviewRole",
             {
-                "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GenerateDataKey", "s3:PutObject", "s3:GetObject",
-                "ssm:GetParameter",
+                "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query", "kms:Decrypt", "kms:GenerateDataKey", "s3:PutObject",
+                "s3:GetObject", "ssm:GetParameter",
                 "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
             },
         ),

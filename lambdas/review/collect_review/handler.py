@@ -10,14 +10,17 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import ClientError
 
 from lambdas.common.clients import client, prediction_store
-from lambdas.common.consolidation import Plurality
+from lambdas.common.consolidation import ByWorkerQuality, Consolidation, Plurality
 from lambdas.common.current_labels import current_labels
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
+from lambdas.common.predictions import InvalidPrediction
 from lambdas.common.review import ReviewRequest
 from lambdas.review.collect_review.collect import Collected, Outcome, Ports, collect
+from lambdas.review.collect_review.workers import FEWEST_TEXTS, KnownWorkers, Store, Workers
 from lambdas.review.port import InvalidMessage, ReviewEnded
 
 _METRIC = {
@@ -47,12 +50,36 @@ def _environment() -> Environment:
 def _ports() -> Ports:
     """Raises NoLabels: nothing says which labels there are."""
     environment = _environment()
+    store = prediction_store(environment.predictions_table)
     return Ports(
-        store=prediction_store(environment.predictions_table),
-        consolidation=Plurality(current_labels(environment.dataset_parameter, environment.labels).ids),
+        store=store,
+        consolidation=_consolidation(store, current_labels(environment.dataset_parameter, environment.labels).ids),
         write_ground_truth=_write_ground_truth,
         send_dead_letter=_send_dead_letter,
     )
+
+
+def _consolidation(store: Store, labels: tuple[str, ...]) -> Consolidation:
+    """By what is known of the workers, where enough is known. A history that cannot be read costs no label: the votes decide then, and the
+    record says so."""
+    plurality = Plurality(labels)
+    try:
+        quality = _workers.current(store, labels).quality
+    except (ClientError, InvalidPrediction):
+        logger.exception("what is known of the workers was not read: the votes alone decide")
+        metrics.add_metric("WorkersUnknown", MetricUnit.Count, 1)
+        return plurality
+    return plurality if quality is None else ByWorkerQuality(plurality, quality)
+
+
+def _told(workers: Workers) -> None:
+    found = workers.agreement
+    if found.value is not None and found.texts >= FEWEST_TEXTS:
+        metrics.add_metric("KrippendorffAlpha", MetricUnit.NoUnit, found.value)
+    logger.info("workers read", extra={"texts": found.texts, "alpha": found.value, "quality_known": workers.quality is not None})
+
+
+_workers = KnownWorkers(_told)
 
 
 def _write_ground_truth(key: str, body: bytes) -> None:

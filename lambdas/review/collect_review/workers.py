@@ -1,0 +1,73 @@
+"""What the answers of the last weeks say of the workers: who is right how often, and how far they agree.
+
+A function computes it from the prediction table and goes on with it for an hour, so a deployed app needs nothing else for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from typing import Protocol
+
+from lambdas.common.agreement import Alpha, alpha, first_answers
+from lambdas.common.dawid_skene import Quality, estimate
+from lambdas.common.predictions import StoredPrediction
+
+FEWEST_TEXTS = 200
+"""With fewer texts that have two answers, labels follow from the votes alone."""
+MOST_TEXTS, DAYS = 1_000, 30
+KEPT = timedelta(hours=1)
+
+
+class Store(Protocol):
+    """What is needed of :class:`lambdas.common.prediction_store.PredictionStore`."""
+
+    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]: ...
+    def disputed(self) -> Iterator[StoredPrediction]: ...
+
+
+@dataclass(frozen=True)
+class Workers:
+    """``quality`` is None with too few texts, or too many labels. ``agreement`` rests on the first two answers of each text."""
+
+    quality: Quality | None
+    agreement: Alpha
+
+
+def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Workers:
+    """From the newest texts of the last :data:`DAYS` days, at most :data:`MOST_TEXTS`; the disputed ones are among them, the oldest first.
+
+    Without the disputed texts people would seem to agree more than they do.
+    """
+    since = (now - timedelta(days=DAYS)).date()
+    days = (store.labels_of_day((now - timedelta(days=back)).date().isoformat()) for back in range(DAYS + 1))
+    disputed = (stored for stored in store.disputed() if (stored.reviewed_at or "") >= since.isoformat())
+    usable = [
+        answers
+        for stored in islice(chain(islice(disputed, MOST_TEXTS // 2), chain.from_iterable(days)), MOST_TEXTS)
+        if len(answers := [(one.worker_id, one.label) for one in stored.answers or () if one.label in labels]) > 1
+    ]
+    pairs = [[(worker, label) for worker, label in answers if label is not None] for answers in usable]
+    quality = estimate(pairs, labels) if len(pairs) >= FEWEST_TEXTS else None
+    return Workers(quality, alpha([first_answers([label for _, label in answers]) for answers in usable]))
+
+
+class KnownWorkers:
+    """:func:`read_workers`, kept for :data:`KEPT`.
+
+    Args:
+        on_read: is told what was read, each time.
+    """
+
+    def __init__(self, on_read: Callable[[Workers], None]) -> None:
+        self._on_read = on_read
+        self._kept: tuple[datetime, tuple[str, ...], Workers] | None = None
+
+    def current(self, store: Store, labels: Sequence[str], *, now: datetime | None = None) -> Workers:
+        moment = now or datetime.now(UTC)
+        if self._kept is None or self._kept[1] != tuple(labels) or moment - self._kept[0] >= KEPT:
+            self._kept = (moment, tuple(labels), read_workers(store, labels, now=moment))
+            self._on_read(self._kept[2])
+        return self._kept[2]

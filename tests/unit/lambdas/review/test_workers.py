@@ -1,0 +1,115 @@
+"""What the last weeks' answers say of the workers, and how it makes a label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from review_fakes import LABELS
+
+from lambdas.common.consolidation import ByWorkerQuality, Plurality
+from lambdas.common.dawid_skene import Quality
+from lambdas.common.predictions import StoredPrediction
+from lambdas.common.review import HumanAnswer
+from lambdas.review.collect_review import handler as entry
+from lambdas.review.collect_review.workers import DAYS, FEWEST_TEXTS, KEPT, KnownWorkers, Workers, read_workers
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+def stored(number: int, answers: dict[str, str | None], at: datetime = NOW) -> StoredPrediction:
+    item = {
+        "prediction_id": f"p{number}", "text": "a text", "created_at": at.isoformat(), "expires_at": 1, "review_state": "reviewed",
+        "attempt": 1, "reviewed_at": at.isoformat(), "answers": [{"worker_id": name, "label": label} for name, label in answers.items()],
+    }  # fmt: skip
+    return StoredPrediction.parse(item)
+
+
+@dataclass
+class History:
+    """Two workers who agree, and a third who always says positive."""
+
+    texts: int = FEWEST_TEXTS
+    ties: list[StoredPrediction] = field(default_factory=list)
+    asked_for: list[str] = field(default_factory=list)
+
+    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+        self.asked_for.append(day)
+        if day == "2026-11-30":
+            for number in range(self.texts):
+                label = LABELS[number % 3]
+                yield stored(number, {"careful-1": label, "careful-2": label, "hasty": "positive"})
+
+    def disputed(self) -> Iterator[StoredPrediction]:
+        yield from self.ties
+
+
+def quality() -> Quality:
+    found = read_workers(History(), LABELS, now=NOW).quality
+    assert found is not None
+    return found
+
+
+def consolidate(**answers: str | None) -> Any:
+    given = [HumanAnswer(worker.replace("_", "-"), label, 0.0) for worker, label in answers.items()]
+    return ByWorkerQuality(Plurality(LABELS), quality()).consolidate(given)
+
+
+def test_a_tie_goes_to_the_worker_who_is_right_more_often_and_the_plurality_is_kept() -> None:
+    found = consolidate(careful_1="negative", hasty="positive")
+    assert (found.label, found.votes, found.agreement) == ("negative", {"negative": 1, "positive": 1}, 0.5)
+    assert found.basis == {"method": "dawid-skene", "plurality": None, "certainty": found.certainty}
+    assert found.certainty > 0.9
+    assert "by plurality undecided" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("answers", "label"),
+    [
+        ({"hasty": "positive"}, "positive"),
+        ({"careful_1": "negative", "hasty": "cannot-tell", "careful_2": "cannot-tell"}, None),
+        ({"careful_1": "neutral", "careful_2": "negative"}, None),
+        ({"careful_1": "sarcastic", "careful_2": None}, None),
+    ],
+)
+def test_the_votes_decide_where_the_workers_say_too_little(answers: dict[str, str | None], label: str | None) -> None:
+    found = consolidate(**answers)
+    assert (found.label, found.method) == (label, "plurality")
+
+
+def test_too_few_texts_say_nothing_of_the_workers() -> None:
+    assert read_workers(History(FEWEST_TEXTS - 1), LABELS, now=NOW).quality is None
+
+
+def test_the_last_days_are_read_newest_first_and_disputed_texts_count_for_the_agreement() -> None:
+    history = History(
+        10, [stored(99, {"a": "negative", "b": "positive"}), stored(98, {"a": "negative", "b": "positive"}, NOW - timedelta(99))]
+    )
+    found = read_workers(history, LABELS, now=NOW)
+    assert (history.asked_for[:2], len(history.asked_for)) == (["2026-11-30", "2026-11-29"], DAYS + 1)
+    assert found.agreement.texts == 11
+    assert found.agreement.value is not None
+    assert found.agreement.value < 1
+    assert read_workers(History(10), LABELS, now=NOW).agreement.value == 1.0
+
+
+def test_what_is_known_is_kept_for_an_hour_and_read_anew_for_other_labels() -> None:
+    told: list[Workers] = []
+    known, history = KnownWorkers(told.append), History(5)
+    for now, labels in ((NOW, LABELS), (NOW + KEPT / 2, LABELS), (NOW + KEPT, LABELS), (NOW + KEPT, LABELS[:2])):
+        known.current(history, labels, now=now)
+    assert len(told) == 3
+
+
+def test_a_history_that_cannot_be_read_costs_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    def throttled(*_: Any, **__: Any) -> Workers:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "Query")
+
+    monkeypatch.setattr(entry._workers, "current", throttled)
+    assert entry._consolidation(History(), LABELS) == Plurality(LABELS)
+    monkeypatch.setattr(entry._workers, "current", lambda *_: Workers(quality(), read_workers(History(), LABELS, now=NOW).agreement))
+    assert isinstance(entry._consolidation(History(), LABELS), ByWorkerQuality)
