@@ -31,7 +31,7 @@ check-tools:
 .venv-emulator/.installed: embedded_aws/requirements.lock
 	@scripts/install.sh emulator
 
-.build/layer/.installed: lambdas/layer/requirements.lock .venv/.installed
+.build/layer/.installed: lambdas/layer/requirements.lock lambdas/layer/review-page.lock .venv/.installed
 	@scripts/install.sh layer
 
 node_modules/.installed: package-lock.json
@@ -39,7 +39,7 @@ node_modules/.installed: package-lock.json
 
 install: check-tools .venv/.installed .venv-emulator/.installed .build/layer/.installed node_modules/.installed ## Install everything. The other commands do it, too
 
-layer: .build/layer/.installed ## Build the layer with the packages of the Lambda functions
+layer: .build/layer/.installed ## Build the layers with the packages of the Lambda functions
 
 synth: install ## Write the templates of every stack to cdk.out (STAGE=dev, prod or newacct)
 	@$(BIN)/python app.py --stage $(STAGE) --output cdk.out

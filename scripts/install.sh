@@ -58,7 +58,19 @@ layer() {
     --platform any --implementation py --abi none --only-binary=:all: -r lambdas/layer/requirements.lock || no_packages
   # The layer's bytes are hashed into the templates. These files would carry this folder's path.
   rm -rf .build/layer/python/bin .build/layer/python/*.dist-info/RECORD
+  page_layer
   touch .build/layer/.installed
+}
+
+# The layer of the function that renders worker templates. MarkupSafe has wheels for one Python and platform only: one of them is named, so
+# that the bytes are the same everywhere, and its compiled part goes. Of Babel's languages one is kept; the page formats no dates.
+page_layer() {
+  rm -rf .build/page-layer
+  .venv/bin/pip install "${LOCKED[@]}" --no-compile --no-deps --target .build/page-layer/python \
+    --platform manylinux2014_x86_64 --python-version 3.14 --implementation cp --only-binary=:all: \
+    -r lambdas/layer/review-page.lock || no_packages
+  rm -rf .build/page-layer/python/bin .build/page-layer/python/*.dist-info/RECORD .build/page-layer/python/markupsafe/_speedups*
+  find .build/page-layer/python/babel/locale-data -name '*.dat' ! -name root.dat ! -name en.dat -delete
 }
 
 node_modules() {

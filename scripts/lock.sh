@@ -29,3 +29,4 @@ renew requirements.lock --no-emit-package torch requirements.txt model_code/requ
 renew embedded_aws/requirements.lock embedded_aws/requirements.txt
 renew model_code/base-model.lock --no-deps model_code/base-model.txt
 renew lambdas/layer/requirements.lock --no-deps lambdas/layer/requirements.txt
+renew lambdas/layer/review-page.lock --no-deps lambdas/layer/review-page.txt

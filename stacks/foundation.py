@@ -1,10 +1,11 @@
-"""Everything stateful: key, buckets, prediction table, alert topic, and the parameters that other stacks read.
+"""Everything stateful: key, buckets, tables, alert topic, and the parameters that other stacks read.
 
 All of it is retained when the stack goes: a dataset, a label or a captured prediction is never lost to a deploy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Aws, Duration, Environment, RemovalPolicy, Stack
@@ -21,7 +22,7 @@ from contracts.shared_words import NO_RELEASE
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
-from stacks.names import PREDICTION_INDEXES
+from stacks.names import PREDICTION_INDEXES, TASK_INDEXES
 from stacks.settings import Settings
 from stacks.template_names import template_names
 
@@ -30,7 +31,7 @@ _KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
 
 
 class FoundationStack(Stack):
-    """Key, buckets, prediction table, alert topic, parameters."""
+    """Key, buckets, tables, alert topic, parameters."""
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
         self.names = template_names(settings)
@@ -42,8 +43,11 @@ class FoundationStack(Stack):
         self.predictions = self._predictions()
         self.alerts = self._alerts()
         self._parameters(shared)
-        # Made last: its deletion protection would not let a failed first deploy remove it.
-        self.predictions.node.add_dependency(*(child for child in self.node.children if child is not self.predictions))
+        tables = [self.predictions, *([self._review_tasks()] if settings.review.backend == "hosted" else [])]
+        # Made last: their deletion protection would not let a failed first deploy remove them.
+        others = [child for child in self.node.children if child not in tables]
+        for table in tables:
+            table.node.add_dependency(*others)
         if self.predictions.table_stream_arn is not None:
             # Its name has the moment at which it was switched on, so no other stack can know it.
             stream = self.names.parameter("predictions-stream-arn")
@@ -125,24 +129,49 @@ class FoundationStack(Stack):
         return buckets
 
     def _predictions(self) -> dynamodb.Table:
+        streams = self.settings.hosting.capture == "app"
+        return self._table(
+            "Predictions",
+            self.names.predictions_table,
+            ("prediction_id",),
+            PREDICTION_INDEXES,
+            ttl="expires_at",
+            stream=dynamodb.StreamViewType.NEW_IMAGE if streams else None,
+        )
+
+    def _review_tasks(self) -> dynamodb.Table:
+        """What the hosted backend asks and is answered (``lambdas/review/hosted_tasks/table.py``)."""
+        return self._table("ReviewTasks", self.names.review_tasks_table, ("pk", "sk"), TASK_INDEXES, ttl="delete_after")
+
+    def _table(
+        self,
+        construct_id: str,
+        name: str,
+        keys: tuple[str, ...],
+        indexes: Mapping[str, tuple[str, str]],
+        *,
+        ttl: str,
+        stream: dynamodb.StreamViewType | None = None,
+    ) -> dynamodb.Table:
         def text(name: str) -> dynamodb.Attribute:
             return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
 
         table = dynamodb.Table(
             self,
-            "Predictions",
-            table_name=self.names.predictions_table,
-            partition_key=text("prediction_id"),
+            construct_id,
+            table_name=name,
+            partition_key=text(keys[0]),
+            sort_key=text(keys[1]) if len(keys) > 1 else None,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
             encryption_key=self.key,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
-            time_to_live_attribute="expires_at",
-            stream=dynamodb.StreamViewType.NEW_IMAGE if self.settings.hosting.capture == "app" else None,
+            time_to_live_attribute=ttl,
+            stream=stream,
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        for index, (key, sort) in PREDICTION_INDEXES.items():
+        for index, (key, sort) in indexes.items():
             table.add_global_secondary_index(index_name=index, partition_key=text(key), sort_key=text(sort))
         return table
 

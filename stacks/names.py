@@ -25,6 +25,8 @@ TASK_INDEXES = {OPEN_TASKS: ("queue", "waiting_since"), DUE_TASKS: ("due", "due_
 
 REVIEWERS = "reviewers"
 """The user pool's group of people who are asked."""
+LEADS = "leads"
+"""The user pool's group of people who lead the reviewers; only the hosted backend has it."""
 BUCKET_PURPOSES = ("data", "capture", "review", "models", "access-logs")
 
 

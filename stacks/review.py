@@ -11,8 +11,10 @@ from constructs import Construct
 from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
 from stacks.constructs.a2i_backend import A2iBackend
 from stacks.constructs.dataset_labels import allow_labels, label_variables
+from stacks.constructs.hosted_backend import HostedBackend
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import CONSUMER_TIMEOUT, MAX_RECEIVES, ReviewQueue
+from stacks.constructs.reviewers import HostedReviewers
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.workforce import Workforce
 from stacks.settings import Settings
@@ -22,16 +24,14 @@ _CONCURRENT_STARTS = 2
 
 
 class ReviewStack(Stack):
-    """Workforce, review backend, the queues ``review-requests`` and ``review-results`` and the functions that read them."""
+    """People, review backend, the queues ``review-requests`` and ``review-results`` and the functions that read them."""
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
         self.names = template_names(settings)
         super().__init__(scope, self.names.stack("review"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)
-        self.workforce = Workforce(self, "Workforce", shared=self.shared)
-        # "Default" adds nothing to the logical ids of what is inside, so another backend may take its place.
-        self.backend = A2iBackend(self, "Default", shared=self.shared, workteam_arn=self.workforce.workteam_arn)
+        self.backend = self._hosted() if settings.review.backend == "hosted" else self._a2i()
         self.requests = ReviewQueue(
             self,
             "Requests",
@@ -51,6 +51,22 @@ class ReviewStack(Stack):
         self._start_review()
         self._collect_review()
         self._publish()
+
+    # "Default" adds nothing to the logical ids of what is inside, so one backend may take the other's place. The people keep their ids.
+    def _a2i(self) -> A2iBackend:
+        workforce = Workforce(self, "Workforce", shared=self.shared)
+        arn = workforce.workteam_arn
+        ssm.StringParameter(self, "Parameter-workteam-arn", parameter_name=self.names.parameter("workteam-arn"), string_value=arn)
+        CfnOutput(self, "WorkteamArn", value=arn)
+        if workforce.user_pool is not None and workforce.client is not None:
+            CfnOutput(self, "UserPoolId", value=workforce.user_pool.user_pool_id)
+            CfnOutput(self, "UserPoolClientId", value=workforce.client.ref)
+        return A2iBackend(self, "Default", shared=self.shared, workteam_arn=arn)
+
+    def _hosted(self) -> HostedBackend:
+        people = HostedReviewers(self, "Workforce", shared=self.shared)
+        CfnOutput(self, "UserPoolId", value=people.pool.user_pool_id)
+        return HostedBackend(self, "Default", shared=self.shared, people=people)
 
     def _start_review(self) -> None:
         function = PythonFunction(
@@ -107,10 +123,5 @@ class ReviewStack(Stack):
         self.results.feed(function)
 
     def _publish(self) -> None:
-        parameters = {"workteam-arn": self.workforce.workteam_arn, "review-requests-url": self.requests.queue.queue_url}
-        for name, value in parameters.items():
-            ssm.StringParameter(self, f"Parameter-{name}", parameter_name=self.names.parameter(name), string_value=value)
-        CfnOutput(self, "WorkteamArn", value=self.workforce.workteam_arn)
-        if self.workforce.user_pool is not None and self.workforce.client is not None:
-            CfnOutput(self, "UserPoolId", value=self.workforce.user_pool.user_pool_id)
-            CfnOutput(self, "UserPoolClientId", value=self.workforce.client.ref)
+        name = self.names.parameter("review-requests-url")
+        ssm.StringParameter(self, "Parameter-review-requests-url", parameter_name=name, string_value=self.requests.queue.queue_url)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-INSTALLED = (".venv", ".venv-emulator", "node_modules", ".build/layer", ".cache")
+INSTALLED = (".venv", ".venv-emulator", "node_modules", ".build/layer", ".build/page-layer", ".cache")
 """Taken from here by link."""
 _LEFT_OUT = (".git", ".run", "out", "cdk.out", "cdk.context.json", ".build", *INSTALLED, "__pycache__", ".*_cache", ".hypothesis")
 _LONG_AGO = 946_684_800

@@ -62,7 +62,7 @@ def closed_services(examination: Examination) -> Iterator[Finding]:
         settings.review.backend == "a2i",
         len(sagemaker.list_flow_definitions(MaxResults=10)["FlowDefinitionSummaries"]),
         "flow definitions",
-        "review: {backend: none}",
+        "review: {backend: hosted}",
     )
     yield _closed(
         "Ground Truth",

@@ -66,7 +66,7 @@ def _reachable(run: Run, url: str) -> str:
 def review(run: Run) -> str:
     """Ask for a review through the queue, see it in review, stop it, and wait until it is a dead letter, as a stopped one must be."""
     if run.settings.review.backend != "a2i":
-        raise LegSkipped(f"review.backend is {run.settings.review.backend}: nobody is asked")
+        raise LegSkipped(f"review.backend is {run.settings.review.backend}: there are no human loops, and this leg stops one")
     if not run.settings.dataset.labels and not run.has_dataset:
         raise LegSkipped(
             "there is no dataset version yet and dataset.labels pins no labels, so nobody can be asked: upload a first version"

@@ -7,13 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import boto3
-
 from lambdas.common.answers_wanted import AnswerRule
-from lambdas.common.clients import RETRIES
-from lambdas.common.denials import log_denials
 from lambdas.common.labels import Labels
 from lambdas.common.review import ReviewRequest
+from lambdas.review.hosted_tasks.edges import task_table
 from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import Task, task_id_of
 from lambdas.review.port import ReviewRefused
@@ -34,12 +31,6 @@ class Terms:
     time_limit_seconds: int
     availability_seconds: int
     undo_seconds: int
-
-
-def task_table(name: str, retention_days: int) -> TaskTable:
-    resource = boto3.resource("dynamodb", config=RETRIES)
-    log_denials(resource.meta.client)
-    return TaskTable(resource.Table(name), retention_days)
 
 
 def starter(target: str, labels: Labels) -> HostedStarter:

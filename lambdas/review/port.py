@@ -1,7 +1,8 @@
 """The review port: how people are asked, and the one message that says how a review ended.
 
-Behind it is an adapter, which knows the service that asks people. Today there is one, for Amazon A2I: :mod:`lambdas.review.a2i` starts
-reviews, and :mod:`lambdas.review.a2i_ended` makes the messages.
+Behind it is an adapter, which knows the service that asks people. There are two. For Amazon A2I, :mod:`lambdas.review.a2i` starts reviews
+and :mod:`lambdas.review.a2i_ended` makes the messages. For the hosted service, :mod:`lambdas.review.hosted` starts them, and
+:mod:`lambdas.review.hosted_tasks.ending` makes the messages.
 """
 
 from __future__ import annotations

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import ast
 import atexit
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("lambdas", "contracts")
-"""Packages of this project that an archive may hold; everything else comes with the runtime or the layer."""
+PACKAGES = ("lambdas", "contracts", "review_page")
+"""Packages of this project that an archive may hold; everything else comes with the runtime or a layer."""
+_FILES_OF = {"review_page/pages.py": "review_page/assets"}
+"""Module -> folder of files that it reads."""
 
 
 @cache
@@ -26,17 +29,23 @@ def staging_root() -> Path:
     return root
 
 
-def function_archive(folder: str, root: Path = ROOT) -> Path:
+def function_archive(folder: str, root: Path = ROOT, *, beside: Sequence[Path] = ()) -> Path:
     """A folder with the files of the function in ``lambdas/<folder>``.
+
+    Args:
+        beside: files that are copied beside its handler.
 
     Raises:
         FileNotFoundError: there is no such function folder.
     """
-    target = staging_root() / root.name / folder
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in beside)).hexdigest()[:16]
+    target = staging_root() / root.name / digest / folder
     if not target.exists():
         for name in archive_files(folder, root):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, target / name)
+        for file in beside:
+            shutil.copy(file, target / "lambdas" / folder / file.name)
     return target
 
 
@@ -55,8 +64,14 @@ def archive_files(folder: str, root: Path = ROOT) -> list[str]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
+            found |= _files_of(path, root)
             waiting += [*_packages_of(path, root), *_imported(path, root)]
     return sorted(str(path.relative_to(root)) for path in found)
+
+
+def _files_of(path: Path, root: Path) -> set[Path]:
+    folder = _FILES_OF.get(str(path.relative_to(root)))
+    return {file for file in (root / folder).iterdir() if file.is_file()} if folder else set()
 
 
 def _packages_of(path: Path, root: Path) -> Iterator[Path]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from aws_cdk import Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_iam as iam
@@ -15,6 +16,7 @@ from stacks.constructs.own_role import OwnRole
 from stacks.constructs.shared import SharedResources
 
 LAYER_DIR = ROOT / ".build" / "layer"
+PAGE_LAYER_DIR = ROOT / ".build" / "page-layer"
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 _LOG_RETENTION = {
     1: logs.RetentionDays.ONE_DAY, 3: logs.RetentionDays.THREE_DAYS, 5: logs.RetentionDays.FIVE_DAYS, 7: logs.RetentionDays.ONE_WEEK,
@@ -53,6 +55,19 @@ def dependency_layer(stack: Stack) -> lambda_.LayerVersion:
     )
 
 
+def page_layer(scope: Construct) -> lambda_.LayerVersion:
+    """The second layer of the function that renders worker templates; built beforehand by ``make layer``, too."""
+    if not (PAGE_LAYER_DIR / "python" / "liquid").exists():
+        raise LayerMissing(f"{PAGE_LAYER_DIR} has no built layer: run `make layer` (synth itself uses no network)")
+    return lambda_.LayerVersion(
+        scope,
+        "Layer",
+        code=lambda_.Code.from_asset(str(PAGE_LAYER_DIR), exclude=["**/__pycache__"]),
+        compatible_runtimes=[RUNTIME],
+        description="Liquid, pure Python",
+    )
+
+
 class PythonFunction(OwnRole):
     """One function from ``lambdas/<folder>``, with a role of its own.
 
@@ -67,6 +82,8 @@ class PythonFunction(OwnRole):
         name: last part of the function's name, where it cannot follow from the folder (Ground Truth's name rule).
         reserved_concurrency: calls at once that are kept for this function, and that it may not exceed; None: the account's rest.
         unrestricted: actions that take no resource, each with the reason.
+        layer: one more layer than the common one.
+        beside: files of other folders that the handler reads beside itself.
     """
 
     def __init__(
@@ -84,6 +101,8 @@ class PythonFunction(OwnRole):
         name: str | None = None,
         reserved_concurrency: int | None = None,
         unrestricted: Mapping[str, str] | None = None,
+        layer: lambda_.ILayerVersion | None = None,
+        beside: Sequence[Path] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         self.name = shared.names.function(name or folder.rpartition("/")[2].replace("_", "-"))
@@ -106,8 +125,8 @@ class PythonFunction(OwnRole):
             description=description,
             runtime=RUNTIME,
             handler=f"lambdas.{folder.replace('/', '.')}.handler.handler",
-            code=lambda_.Code.from_asset(str(function_archive(folder))),
-            layers=[dependency_layer(Stack.of(self))],
+            code=lambda_.Code.from_asset(str(function_archive(folder, beside=beside))),
+            layers=[dependency_layer(Stack.of(self)), *([layer] if layer else [])],
             role=self.role.without_policy_updates(),
             log_group=self.log_group,
             tracing=lambda_.Tracing.ACTIVE,

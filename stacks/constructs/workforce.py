@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.reviewers import reviewers
 from stacks.constructs.shared import SharedResources
 from stacks.names import REVIEWERS
 
-_PASSWORD_LENGTH = 14
 _CLIENT: dict[str, Any] = {
     "client_name": "worker-portal",
     "generate_secret": True,
@@ -49,12 +48,10 @@ class Workforce(Construct):
 
     def _create(self) -> str:
         names = self._shared.names
-        self.user_pool = pool = self._pool()
+        people = reviewers(self, self._shared)
+        pool, domain, group = people.pool, people.domain, people.group
+        self.user_pool = pool
         self.client = client = self._client(pool)
-        domain = cognito.CfnUserPoolDomain(self, "Domain", domain=names.sign_in_domain, user_pool_id=pool.user_pool_id)
-        group = cognito.CfnUserPoolGroup(
-            self, "Group", group_name=REVIEWERS, user_pool_id=pool.user_pool_id, description="Members answer review and labelling tasks"
-        )
         workforce = sagemaker.CfnWorkforce(
             self,
             "Workforce",
@@ -82,37 +79,6 @@ class Workforce(Construct):
         for needed in (workforce, domain, group):
             workteam.add_resource_dependency(needed)
         return workteam.attr_workteam_arn
-
-    def _pool(self) -> cognito.UserPool:
-        pool = cognito.UserPool(
-            self,
-            "UserPool",
-            user_pool_name=self._shared.names.reviewers,
-            self_sign_up_enabled=False,
-            sign_in_aliases=cognito.SignInAliases(username=True, email=True),
-            auto_verify=cognito.AutoVerifiedAttrs(email=True),
-            account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
-            mfa=cognito.Mfa.REQUIRED,
-            mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
-            password_policy=cognito.PasswordPolicy(
-                min_length=_PASSWORD_LENGTH,
-                require_lowercase=True,
-                require_uppercase=True,
-                require_digits=True,
-                require_symbols=True,
-                temp_password_validity=Duration.days(3),
-            ),
-            deletion_protection=True,
-            removal_policy=RemovalPolicy.RETAIN,
-        )
-        Validations.of(pool).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-COG8",
-                reason="The Plus plan (threat protection) is billed per user; accounts are made by an operator only (no "
-                "sign-up), need a second factor at each sign-in, and reach nothing but the tasks of their team",
-            )
-        )
-        return pool
 
     def _client(self, pool: cognito.UserPool) -> cognito.CfnUserPoolClient:
         """The client that the workforce is made with; a workforce needs one with a secret."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from contracts import bounds
 from stacks.settings.fields import Section, Share
@@ -43,15 +43,38 @@ class PromiseSettings(Section):
     )
 
 
+class PageSettings(Section):
+    """The page of the hosted backend: its API's limits, and what stands in front of it."""
+
+    rate_limit: int = Field(
+        default=200,
+        ge=1,
+        le=10_000,
+        description=(
+            "Requests per second of all reviewers together. More requests get HTTP status 429. A reviewer makes about four requests per "
+            "answer."
+        ),
+    )
+    burst_limit: int = Field(default=400, ge=1, le=5_000, description="Requests at once. More requests get HTTP status 429.")
+    web_acl_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws:wafv2:us-east-1:\d{12}:global/webacl/[^/]+/[^/]+$")] | None = Field(
+        default=None,
+        description=(
+            "ARN of a web ACL of AWS WAF for the page's distribution. It must have the scope `CLOUDFRONT`, so it is in us-east-1. "
+            "`null`: there is none. The app creates no web ACL, because each one costs a monthly fee."
+        ),
+    )
+
+
 class ReviewSettings(Section):
     """What is sent to people, and how they are asked. With ``backend: none`` nobody is asked, and there is no review stack."""
 
-    backend: Literal["a2i", "none"] = Field(
+    backend: Literal["a2i", "hosted", "none"] = Field(
         default="a2i",
         description=(
-            "Who asks people. `a2i`: Amazon A2I. `none`: nobody (`settings/newacct.yaml`). With `none`, leave `threshold` "
-            "and `audit_share` out or set them to 0, set `rollout.without_reviews` to `advance`, and set `labeling.enabled` "
-            "to `false`."
+            "Who asks people. `a2i`: Amazon A2I. `hosted`: a review service of the app's own, for accounts that A2I is closed to "
+            "(`settings/newacct.yaml`). `none`: nobody. With `hosted` and `none`, set `labeling.enabled` to `false`, because bulk "
+            "labelling needs the work team of A2I. With `none`, also leave `threshold` and `audit_share` out or set them to 0, and set "
+            "`rollout.without_reviews` to `advance`."
         ),
     )
     workforce: WorkforceSettings = WorkforceSettings()
@@ -93,6 +116,17 @@ class ReviewSettings(Section):
         le=864_000,
         description="Seconds after which an unanswered task is given up. It must be at least `task_time_limit_seconds`.",
     )
+
+    undo_seconds: int = Field(
+        default=60,
+        ge=0,
+        le=3_600,
+        description=(
+            "Only with `hosted`: seconds for which a task with enough answers stays open, so that the last answer can still be taken "
+            "back. With A2I the last answer ends the task."
+        ),
+    )
+    page: PageSettings = PageSettings()
 
     @model_validator(mode="after")
     def _tasks_can_be_finished(self) -> ReviewSettings:
@@ -137,6 +171,24 @@ class ReviewSettings(Section):
         return given
 
     @model_validator(mode="after")
+    def _hosted_only(self) -> ReviewSettings:
+        """What the hosted service alone has, and what it does not have."""
+        if self.backend == "hosted":
+            if self.workforce.mode == "import":
+                raise ValueError(
+                    "review.workforce imports a work team of SageMaker, and review.backend 'hosted' asks the members of its own user pool: "
+                    "leave review.workforce out, or use review.backend 'a2i'"
+                )
+            return self
+        for field in ("undo_seconds", "page"):
+            if getattr(self, field) != ReviewSettings.model_fields[field].default:
+                raise ValueError(
+                    f"review.{field} belongs to the hosted review service, and review.backend is {self.backend!r}: leave {field} out, or "
+                    "use review.backend 'hosted'"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _nobody_is_asked(self) -> ReviewSettings:
         if self.backend != "none":
             return self
@@ -145,7 +197,7 @@ class ReviewSettings(Section):
             if value != 0:
                 raise ValueError(
                     f"review.{field} {value} sends predictions to people, and review.backend 'none' asks nobody: leave {field} out "
-                    "(or set it to 0), or use review.backend 'a2i'"
+                    "(or set it to 0), or use review.backend 'a2i' or 'hosted'"
                 )
         if self.workforce.mode == "import":
             raise ValueError(

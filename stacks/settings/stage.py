@@ -108,7 +108,7 @@ class Settings(Section):
         if self.rollout.without_reviews == "hold" and not self.review.asks_people:
             raise ValueError(
                 "rollout.without_reviews 'hold' waits for people, and review.backend 'none' asks nobody: every rollout would end "
-                "inconclusive; use rollout.without_reviews 'advance', or review.backend 'a2i'"
+                "inconclusive; use rollout.without_reviews 'advance', or review.backend 'a2i' or 'hosted'"
             )
         if self.rollout.without_reviews == "hold" and self.review.audit_share == 0:
             raise ValueError(
@@ -129,10 +129,10 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _somebody_labels(self) -> Settings:
-        if self.labeling.enabled and not self.review.asks_people:
+        if self.labeling.enabled and self.review.backend != "a2i":
             raise ValueError(
-                "labeling.enabled true needs the work team of the review stack, which review.backend 'none' leaves out: set "
-                "labeling.enabled to false, or use review.backend 'a2i'"
+                f"labeling.enabled true needs the work team of the review stack, which review.backend {self.review.backend!r} leaves out: "
+                "set labeling.enabled to false, or use review.backend 'a2i'"
             )
         return self
 

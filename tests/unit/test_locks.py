@@ -16,6 +16,7 @@ LOCKS = {
     "requirements.lock": ("requirements.txt", "model_code/requirements.txt", "tests/requirements.txt"),
     "embedded_aws/requirements.lock": ("embedded_aws/requirements.txt",),
     "lambdas/layer/requirements.lock": ("lambdas/layer/requirements.txt",),
+    "lambdas/layer/review-page.lock": ("lambdas/layer/review-page.txt",),
     "model_code/base-model.lock": ("model_code/base-model.txt",),
 }
 BUILD_PARTS = re.compile(r"nvidia|cuda|triton")

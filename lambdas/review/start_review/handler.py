@@ -19,13 +19,13 @@ from lambdas.common.labels import Labels
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.review import InvalidRequest, ReviewRequest, shown
-from lambdas.review import a2i
+from lambdas.review import a2i, hosted
 from lambdas.review.port import ReviewStarter
 from lambdas.review.start_review.start import Outcome, give_up, start
 
 _METRIC = {Outcome.STARTED: "ReviewsStarted", Outcome.DROPPED: "ReviewRequestsDropped", Outcome.REFUSED: "ReviewsRefused"}
 
-STARTERS: Mapping[str, Callable[[str, Labels], ReviewStarter]] = {"a2i": a2i.starter}
+STARTERS: Mapping[str, Callable[[str, Labels], ReviewStarter]] = {"a2i": a2i.starter, "hosted": hosted.starter}
 """Backend -> its starter, made of the target and of the labels that people choose from."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.constructs.function_archive import ROOT, archive_files
+from stacks.constructs.function_archive import ROOT, archive_files, function_archive
 
 FUNCTIONS = sorted(str(path.parent.relative_to(ROOT / "lambdas")) for path in (ROOT / "lambdas").glob("*/*/handler.py"))
 PROCESSES = {"prediction", "review", "labeling", "tuning", "rollout", "retraining", "monitoring", "custom_resources"}
@@ -28,7 +28,7 @@ def test_an_archive_has_modules_of_its_own_process_and_of_common_only(function: 
     process = function.split("/", maxsplit=1)[0]
     for name in archive_files(function):
         assert name.split("/")[:2] in (["lambdas", "__init__.py"], ["lambdas", "common"], ["lambdas", process]) or name.startswith(
-            "contracts/"
+            ("contracts/", "review_page/")
         ), f"{function} imports {name}, which belongs to another process: what several processes need goes to lambdas/common"
 
 
@@ -43,7 +43,18 @@ def test_a_change_in_one_process_redeploys_no_other() -> None:
     assert changed_by("lambdas/rollout/judge_rollout/policy.py") == {"rollout/judge_rollout"}
     assert {"rollout/judge_rollout", "rollout/shift_weights"} <= changed_by("lambdas/rollout/progress.py") <= rollout
     assert changed_by("lambdas/review/a2i.py") == {"review/start_review"}
-    assert changed_by("lambdas/review/port.py") == {"review/a2i_ended", "review/collect_review", "review/start_review"}
+    hosted = {"review/review_page", "review/start_review", "review/sweep"}
+    assert changed_by("lambdas/review/port.py") == {"review/a2i_ended", "review/collect_review"} | hosted
+    assert changed_by("lambdas/review/hosted_tasks/store.py") == changed_by("review_page/assets/worker.js") == {"review/review_page"}
+
+
+def test_the_worker_template_lies_beside_the_page(tmp_path: Path) -> None:
+    (tmp_path / "worker.liquid").write_text("one")
+    first = function_archive("review/review_page", beside=[tmp_path / "worker.liquid"])
+    (tmp_path / "worker.liquid").write_text("two")
+    second = function_archive("review/review_page", beside=[tmp_path / "worker.liquid"])
+    read = [(folder / "lambdas/review/review_page/worker.liquid").read_text() for folder in (first, second)]
+    assert read == ["one", "two"]
 
 
 def test_queries_and_packages_are_in_the_archive() -> None:

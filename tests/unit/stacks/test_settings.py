@@ -261,6 +261,16 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         ["rollout.without_reviews 'hold'", "review.backend 'none'", "use rollout.without_reviews 'advance'"],
     ),
     ({"review": {"backend": "none"}}, ["labeling.enabled true", "review.backend 'none'", "set labeling.enabled to false"]),
+    ({"review": {"backend": "hosted"}}, ["labeling.enabled true", "review.backend 'hosted'", "set labeling.enabled to false"]),
+    (
+        {"review": {"backend": "hosted", "workforce": {"mode": "import", "workteam_arn": WORKTEAM}}, "labeling": {"enabled": False}},
+        ["review.workforce imports a work team", "its own user pool", "leave review.workforce out"],
+    ),
+    ({"review": {"undo_seconds": 30}}, ["review.undo_seconds belongs to the hosted", "'a2i'", "leave undo_seconds out"]),
+    (
+        {"review": {"backend": "none", "page": {"rate_limit": 5}}, "labeling": {"enabled": False}},
+        ["review.page belongs to the hosted", "'none'", "use review.backend 'hosted'"],
+    ),
     *(
         ({"review": {"workforce": {"mode": "import", "workteam_arn": arn}}}, ["workteam_arn", *named])
         for arn, named in (
@@ -311,6 +321,12 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {"review": {"workforce": {"mode": "import", "workteam_arn": WORKTEAM}}},
     {"region": "eu-west-1", "review": {"workforce": {"mode": "import", "workteam_arn": WORKTEAM.replace("us-east-1", "eu-west-1")}}},
     {"review": {"backend": "none", "threshold": 0, "audit_share": 0.0}, "labeling": {"enabled": False}},
+    {"review": {"backend": "hosted", "undo_seconds": 0, "page": {"burst_limit": 1}}, "labeling": {"enabled": False}},
+    {
+        "review": {"backend": "hosted", "answers": {"rule": "two_then_third"}},
+        "labeling": {"enabled": False},
+        "rollout": {"without_reviews": "hold"},
+    },
     {"name": "a" * 15, "stage": "b" * 7, "region": "ap-southeast-1"},
 ]
 

@@ -1,0 +1,116 @@
+"""Sessions of the page, kept in the table of review tasks: ``pk`` ``session#<SHA-256 of the id>``, ``sk`` ``session``.
+
+The browser alone has the id. Who reads the table cannot use a session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from review_page.answers import Worker
+
+HOURS = 12
+"""After so long a person signs in again, whatever they did."""
+CHECKED_SECONDS = 60
+"""So old what is known of a person's groups and state may be."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """The page's ``Session``. ``team`` is the id that tasks have; times in epoch seconds."""
+
+    token: str
+    sub: str
+    username: str
+    issuer: str
+    member: bool
+    lead: bool
+    checked_at: int
+    ends_at: int
+    team: str
+
+    @property
+    def worker(self) -> Worker:
+        """As SageMaker makes ids of its workers: nobody can read a name from one."""
+        worker_id = hashlib.sha256(self.sub.encode()).hexdigest()[:16]
+        return Worker(worker_id, {"identityProviderType": "Cognito", "issuer": self.issuer, "sub": self.sub}, self.username)
+
+    @property
+    def csrf(self) -> str:
+        """Follows from the session's id, so it is stored nowhere."""
+        return hashlib.sha256(f"csrf:{self.token}".encode()).hexdigest()
+
+    def teams(self) -> Collection[str]:
+        return (self.team,) if self.member else ()
+
+    def leads(self) -> Collection[str]:
+        return (self.team,) if self.lead else ()
+
+
+class Sessions:
+    """``table`` is a boto3 Table resource."""
+
+    def __init__(self, table: Any, team: str) -> None:
+        self._table, self._team = table, team
+
+    def begin(self, sub: str, username: str, issuer: str, groups: tuple[bool, bool], now: int) -> Session:
+        """A new session, always under a new id.
+
+        Args:
+            groups: whether the person is a member, and whether they lead.
+        """
+        session = Session(secrets.token_urlsafe(32), sub, username, issuer, *groups, now, now + HOURS * 3_600, self._team)
+        self._table.put_item(
+            Item={
+                **_key(session.token),
+                "sub": sub,
+                "username": username,
+                "issuer": issuer,
+                "member": session.member,
+                "lead": session.lead,
+                "checked_at": now,
+                "delete_after": session.ends_at,
+            }
+        )
+        return session
+
+    def find(self, token: str, now: int) -> Session | None:
+        """TTL deletes late, so the time is looked at here."""
+        item = self._table.get_item(Key=_key(token), ConsistentRead=True).get("Item")
+        if item is None or item["delete_after"] <= now:
+            return None
+        return Session(
+            token,
+            item["sub"],
+            item["username"],
+            item["issuer"],
+            item["member"],
+            item["lead"],
+            int(item["checked_at"]),
+            int(item["delete_after"]),
+            self._team,
+        )
+
+    def checked(self, session: Session) -> None:
+        """Store what the session says now. A session that was ended in between stays ended."""
+        try:
+            self._table.update_item(
+                Key=_key(session.token),
+                UpdateExpression="SET #member = :member, #lead = :lead, #checked = :checked",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={"#member": "member", "#lead": "lead", "#checked": "checked_at"},
+                ExpressionAttributeValues={":member": session.member, ":lead": session.lead, ":checked": session.checked_at},
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def end(self, token: str) -> None:
+        self._table.delete_item(Key=_key(token))
+
+
+def _key(token: str) -> dict[str, str]:
+    return {"pk": f"session#{hashlib.sha256(token.encode()).hexdigest()}", "sk": "session"}

@@ -1,0 +1,124 @@
+"""How people sign in to the page: through the user pool's own pages, and back with a code (authorization code with PKCE).
+
+GET ``/worker/signed-in`` is where they come back; GET ``/worker/leave`` ends the user pool's session after the page's own.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from lambdas.common.observability import logger
+from lambdas.review.review_page.cognito import CALL_BACK, PageAddress, Person, SignInRefused, Standing, authorize_url, sign_out_url
+from lambdas.review.review_page.sessions import CHECKED_SECONDS, HOURS, Session, Sessions
+from review_page.answers import Worker
+from review_page.http import PageError, PageRequest, PageResponse, html_response, is_secret, redirect
+
+SESSION = "__Host-session"
+BEGUN = "__Host-sign-in"
+LEAVE = "/worker/leave"
+_BEGUN_SECONDS = 600
+_LEAVING = f"""<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={LEAVE}"><title>Signed out</title></head>
+<body><p>You are signed out. <a href="{LEAVE}">Go on</a></p></body>
+</html>
+"""
+"""A page instead of a redirect: browsers hold the redirects of a form against ``form-action``, and the user pool is another origin."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Names of the user pool's groups: who answers, and who leads them."""
+
+    members: str
+    leads: str
+
+
+class HostedSignIn:
+    """The page's ``SignIn``.
+
+    Args:
+        redeem: code, verifier -> person. Raises SignInRefused.
+        standing: what the user pool says of a user name now.
+        give_back: what somebody holds goes back to the others.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        address: PageAddress,
+        groups: Groups,
+        *,
+        redeem: Callable[[str, str], Person],
+        standing: Callable[[str], Standing],
+        give_back: Callable[[Worker], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions, self._address, self._groups = sessions, address, groups
+        self._redeem, self._standing, self._give_back, self._clock = redeem, standing, give_back, clock
+
+    def open_route(self, request: PageRequest) -> PageResponse | None:
+        path = request.path.rstrip("/")
+        if (request.method, path) == ("GET", CALL_BACK):
+            return self._come_back(request)
+        if (request.method, path) == ("GET", LEAVE):
+            return redirect(sign_out_url(self._address))
+        return None
+
+    def session_of(self, request: PageRequest) -> Session | None:
+        token, now = request.cookie(SESSION), int(self._clock())
+        session = self._sessions.find(token, now) if token else None
+        if session is None or now - session.checked_at < CHECKED_SECONDS:
+            return session
+        found = self._standing(session.username)
+        member, lead = self._roles(found)
+        if not member:
+            self._give_back(session.worker)
+        if not (member or lead):
+            self._sessions.end(session.token)
+            return None
+        session = replace(session, member=member, lead=lead, checked_at=now)
+        self._sessions.checked(session)
+        return session
+
+    def ask(self) -> PageResponse:
+        state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
+        begun = _cookie(BEGUN, f"{state}.{verifier}", _BEGUN_SECONDS)
+        return redirect(authorize_url(self._address, state, verifier), extra={"Set-Cookie": begun})
+
+    def end(self, request: PageRequest) -> PageResponse:
+        self._sessions.end(request.cookie(SESSION) or "")
+        return html_response(_LEAVING, extra={"Set-Cookie": _cookie(SESSION, "", 0)})
+
+    def _come_back(self, request: PageRequest) -> PageResponse:
+        """Raises PageError: another browser began, the user pool refuses, or the person is in neither group."""
+        state, _, verifier = (request.cookie(BEGUN) or "").partition(".")
+        code = request.query.get("code", "")
+        if not state or not is_secret(request.query.get("state"), state):
+            raise PageError(403, "This sign-in was not begun in this browser, or too long ago. Please open the page again.")
+        if not re.fullmatch(r"[\x21-\x7e]{1,2000}", code):
+            raise PageError(403, "The sign-in was not finished. Please open the page again.")
+        try:
+            person = self._redeem(code, verifier)
+        except SignInRefused as error:
+            logger.warning("sign-in refused", extra={"reason": str(error)})
+            raise PageError(403, "The sign-in could not be finished. Please open the page again.") from None
+        member, lead = self._roles(self._standing(person.username))
+        if not (member or lead):
+            raise PageError(403, f"{person.username} is in no team. Ask whoever invited you to add you to one, then open the page again.")
+        earlier = request.cookie(SESSION)
+        if earlier:
+            self._sessions.end(earlier)
+        session = self._sessions.begin(person.sub, person.username, self._address.issuer, (member, lead), int(self._clock()))
+        return redirect("/worker", extra={"Set-Cookie": _cookie(SESSION, session.token, HOURS * 3_600)})
+
+    def _roles(self, found: Standing) -> tuple[bool, bool]:
+        return found.active and self._groups.members in found.groups, found.active and self._groups.leads in found.groups
+
+
+def _cookie(name: str, value: str, seconds: int) -> str:
+    return f"{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}"

@@ -1,0 +1,156 @@
+"""The hosted review service as it is deployed (``settings/newacct.yaml``): people at its page, through its public address, make labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from aws_cdk import App
+from deployed_app import DeployedApp, name_labels
+
+from embedded_aws.tools import deployer, launcher
+from lambdas.common.review import Origin, ReviewReason, ReviewRequest
+from local.demo.people_page import Reviewer, Visitor
+from stacks.application import FEATURE_FLAGS
+from stacks.foundation import FoundationStack
+from stacks.names import LEADS, REVIEWERS
+from stacks.review import ReviewStack
+from stacks.settings import load_settings
+
+NEW_ACCOUNT = load_settings(launcher.ROOT / "settings" / "newacct.yaml")
+PASSWORD = "Correct-horse-77"
+
+
+class Hosted(DeployedApp):
+    """The stacks foundation and review."""
+
+    @property
+    def page_url(self) -> str:
+        return self.outputs[self.names.stack("review")]["ReviewPageUrl"]
+
+    @property
+    def pool(self) -> str:
+        return self.outputs[self.names.stack("review")]["UserPoolId"]
+
+    def ask(self, prediction_id: str, text: str) -> None:
+        origin = Origin("champion", "m1", 0.6, "2026-11-23T10:00:00+00:00", 1_900_000_000)
+        request = ReviewRequest(prediction_id, text, "positive", 0.4, ReviewReason.LOW_CONFIDENCE, 1, origin)
+        sqs = self.client("sqs")
+        queue = sqs.get_queue_url(QueueName=self.names.queue("review-requests"))["QueueUrl"]
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(asdict(request)))
+
+    def invite(self, name: str, *groups: str) -> str:
+        cognito = self.client("cognito-idp")
+        cognito.admin_create_user(UserPoolId=self.pool, Username=name, MessageAction="SUPPRESS")
+        cognito.admin_set_user_password(UserPoolId=self.pool, Username=name, Password=PASSWORD, Permanent=True)
+        for group in groups:
+            cognito.admin_add_user_to_group(UserPoolId=self.pool, Username=name, GroupName=group)
+        return name
+
+    def reviewer(self, name: str) -> Reviewer:
+        """Somebody new who is signed in."""
+        person = Reviewer(Visitor(self.emulator.port), self.page_url)
+        person.sign_in(self.invite(name, REVIEWERS), PASSWORD)
+        return person
+
+    def sweep(self) -> None:
+        answer = self.client("lambda").invoke(FunctionName=self.names.function("sweep"), Payload=b"{}")
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+@pytest.fixture(scope="module")
+def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
+    folder = tmp_path_factory.mktemp("hosted-review")
+    review = NEW_ACCOUNT.review.model_copy(update={"undo_seconds": 1})
+    settings = NEW_ACCOUNT.model_copy(update={"review": review})
+    app = App(outdir=str(folder / "cdk.out"), context=FEATURE_FLAGS, analytics_reporting=False)
+    ReviewStack(app, settings).add_stack_dependency(FoundationStack(app, settings))
+    app.synth()
+    emulator = launcher.start(folder / "run", port=launcher.free_port(), time_scale=0.02)
+    try:
+        outputs = deployer.deploy(folder / "cdk.out", emulator.url)
+        made = Hosted(emulator, settings, folder / "cdk.out", outputs)
+        name_labels(made.client, settings, {"positive": "Good", "negative": "Bad"})
+        yield made
+    finally:
+        emulator.stop()
+
+
+@pytest.fixture(autouse=True)
+def _every_role_had_its_grants(hosted: Hosted) -> Iterator[None]:
+    """Holds for each test: nothing was denied, and no answer ended among the dead letters."""
+    yield
+    assert hosted.denied() == []
+    assert hosted.dead_letters("review-results") == 0
+
+
+def state_of(person: Reviewer, wait_until: Callable[..., Any]) -> dict[str, Any]:
+    """The page's state once there is a task."""
+    found: dict[str, Any] = wait_until(lambda: state if (state := person.next())["task"] else None)
+    return found
+
+
+def test_two_people_who_agree_make_a_label_and_one_takes_an_answer_back(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
+    prediction_id, text = "a" * 32, "it's <b>good</b> & cheap"
+    hosted.ask(prediction_id, text)
+    wait_until(lambda: hosted.record(prediction_id).get("review_state") == "in_review")
+    ann, bob = hosted.reviewer("ann"), hosted.reviewer("bob")
+    task = state_of(ann, wait_until)["task"]["id"]
+    assert ann.text(task) == text
+    state = ann.answer(task, "Bad")
+    assert (state["task"], state["answered"]) == (None, 1)
+    status, state = ann.post("undos", {"task": task})
+    assert (status, state["task"]["id"], state["task"]["earlier"]) == (200, task, {"category": {"label": "Bad"}})
+    ann.answer(task, "Good")
+    assert state_of(bob, wait_until)["task"]["id"] == task
+    bob.answer(task, "Good")
+    assert ann.post("answers", {"task": task, "answer": {"category": {"label": "Bad"}}})[0] == 409
+    wait_until(lambda: hosted.sweep() or hosted.record(prediction_id).get("review_state") == "reviewed")
+    record = hosted.record(prediction_id)
+    assert (record["human_label"], record["votes"]) == ("positive", {"positive": 2})
+    found = hosted.client("s3").list_objects_v2(Bucket=hosted.names.bucket("review"), Prefix="hosted/")["Contents"]
+    [key] = [one["Key"] for one in found if prediction_id in one["Key"]]
+    document = json.loads(hosted.client("s3").get_object(Bucket=hosted.names.bucket("review"), Key=key)["Body"].read())
+    assert [one["answerContent"] for one in document["humanAnswers"]] == [{"category": {"label": "Good"}}] * 2
+
+
+def test_the_page_needs_its_token_its_session_and_its_size(hosted: Hosted) -> None:
+    eve = hosted.reviewer("eve")
+    value = {"task": "0" * 32, "answer": {}}
+    assert eve.post("answers", value)[0] == 409
+    assert eve.visitor.json(f"{eve.page_url}/answers", "forged", value)[0] == 403
+    assert eve.post("answers", {**value, "more": "x" * 70_000})[0] == 413
+    stranger = Reviewer(Visitor(hosted.emulator.port), hosted.page_url)
+    assert stranger.visitor.json(f"{hosted.page_url}/next", "")[0] == 401
+    stolen = Visitor(hosted.emulator.port)
+    stolen.cookies = {host: {**jar, "__Host-session": "x" * 43} for host, jar in eve.visitor.cookies.items() if "__Host-session" in jar}
+    assert stolen.json(f"{hosted.page_url}/next", eve.csrf)[0] == 401
+
+
+def test_who_is_in_no_group_is_told_and_who_signs_out_is_out(hosted: Hosted) -> None:
+    hosted.invite("outsider")
+    visitor = Visitor(hosted.emulator.port)
+    with pytest.raises(Exception, match="is in no team"):
+        Reviewer(visitor, hosted.page_url).sign_in("outsider", PASSWORD)
+    ida = hosted.reviewer("ida")
+    page = ida.visitor.submit(ida.visitor.get(hosted.page_url))
+    assert "You are signed out" in page.text
+    assert ida.visitor.json(f"{hosted.page_url}/next", ida.csrf)[0] == 401
+    assert "__Host-session" not in {name for jar in ida.visitor.cookies.values() for name in jar}
+
+
+def test_a_lead_who_answers_nothing_may_sign_in(hosted: Hosted) -> None:
+    hosted.invite("lea", LEADS)
+    lead = Reviewer(Visitor(hosted.emulator.port), hosted.page_url)
+    lead.sign_in("lea", PASSWORD)
+    assert lead.next()["task"] is None
+
+
+def test_the_address_is_one_domain_with_its_headers(hosted: Hosted) -> None:
+    visitor = Visitor(hosted.emulator.port)
+    assert visitor.get(f"{hosted.page_url}/assets/worker.css").status == 200
+    assert visitor.get(f"{hosted.page_url}/nothing").status == 401
+    assert visitor.get(hosted.page_url.removesuffix("worker")).url.startswith("https://reviewloop-newacct-"), "the sign-in follows"

@@ -1,0 +1,127 @@
+"""The hosted backend: what the page and the sweep may do, what stands in front of the page, and what the table keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Match, Template
+from deployed_definition import grants, resolve
+
+from lambdas.review.hosted import Terms
+from lambdas.review.hosted_tasks.ending import OUTPUT_PREFIX
+from lambdas.review.start_review.handler import STARTERS
+from stacks.constructs import hosted_backend
+
+STAGE = "newacct"
+
+
+@pytest.fixture(scope="module")
+def template(synthesised: Callable[[str], Path]) -> Template:
+    return part(synthesised, "review")
+
+
+def part(synthesised: Callable[[str], Path], name: str) -> Template:
+    document = json.loads((synthesised(STAGE) / f"reviewloop-{STAGE}-{name}.template.json").read_text())
+    for item in document["Resources"].values():
+        item.pop("DependsOn", None)  # of a stack alone; assertions take no cycles
+    return Template.from_json(document)
+
+
+def variables(template: Template, function: str) -> dict[str, str]:
+    document = template.to_json()
+    [found] = [
+        item["Properties"]["Environment"]["Variables"]
+        for item in document["Resources"].values()
+        if item["Type"] == "AWS::Lambda::Function" and item["Properties"]["FunctionName"] == f"reviewloop-{STAGE}-{function}"
+    ]
+    given: dict[str, str] = resolve(document, found)
+    return given
+
+
+def test_tasks_are_opened_as_the_settings_say(template: Template) -> None:
+    given = variables(template, "start-review")
+    assert given["REVIEW_BACKEND"] in STARTERS
+    target = json.loads(given["REVIEW_TARGET"])
+    assert (target["table"], target["retention_days"]) == (f"reviewloop-{STAGE}-review-tasks", 365)
+    terms = Terms(**target["terms"])
+    assert (terms.rule, terms.most, terms.undo_seconds, terms.time_limit_seconds) == ("two_then_third", 3, 60, 3_600)
+    assert hosted_backend.OUTPUT_PREFIX == OUTPUT_PREFIX
+
+
+def test_no_closed_service_is_asked_for(template: Template) -> None:
+    text = json.dumps(template.to_json())
+    assert [word for word in ("sagemaker:", "AWS::SageMaker", "human-loop", "Custom::") if word in text] == []
+
+
+COMMON = {
+    "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords", "kms:Decrypt", "kms:GenerateDataKey",
+}  # fmt: skip
+TASKS = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:PutObject", "sqs:SendMessage"}
+
+
+PAGE = {
+    "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "ssm:GetParameter", "cognito-idp:AdminGetUser", "cognito-idp:AdminListGroupsForUser",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("role", "own"), [("PageRole", TASKS | PAGE), ("SweepRole", TASKS)])
+def test_each_function_has_just_its_grants(template: Template, role: str, own: set[str]) -> None:
+    found = grants(template, role)
+    assert found.keys() - COMMON == own
+    assert all("*" not in resource.rsplit("/", 1)[0] for action in own for resource in found[action])
+    assert all(resource.endswith("/hosted/*") for resource in found["s3:PutObject"])
+    assert {resource.rsplit(":", 1)[-1] for resource in found["dynamodb:PutItem"]} == {f"table/reviewloop-{STAGE}-review-tasks"}
+
+
+def test_the_page_is_throttled_logged_and_of_one_origin(template: Template) -> None:
+    [stage] = template.find_resources("AWS::ApiGatewayV2::Stage").values()
+    assert stage["Properties"]["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 400, "ThrottlingRateLimit": 200}
+    assert "AccessLogSettings" in stage["Properties"]
+    [api] = template.find_resources("AWS::ApiGatewayV2::Api").values()
+    assert "CorsConfiguration" not in api["Properties"]
+    [distribution] = template.find_resources("AWS::CloudFront::Distribution").values()
+    config = distribution["Properties"]["DistributionConfig"]
+    behaviors = [config["DefaultCacheBehavior"], *config["CacheBehaviors"]]
+    assert {one["ViewerProtocolPolicy"] for one in behaviors} == {"redirect-to-https"}
+    assert all("ResponseHeadersPolicyId" in one for one in behaviors)
+    assert "WebACLId" not in config
+    [headers] = template.find_resources("AWS::CloudFront::ResponseHeadersPolicy").values()
+    assert "CorsConfig" not in headers["Properties"]["ResponseHeadersPolicyConfig"]
+
+
+def test_people_sign_in_by_code_alone_and_come_back_to_the_page(template: Template) -> None:
+    [client] = template.find_resources("AWS::Cognito::UserPoolClient").values()
+    properties: dict[str, Any] = client["Properties"]
+    assert (properties["AllowedOAuthFlows"], properties["GenerateSecret"]) == (["code"], False)
+    assert "ALLOW_USER_PASSWORD_AUTH" not in properties["ExplicitAuthFlows"]
+    [back] = properties["CallbackURLs"]
+    assert back["Fn::Join"][1][-1] == "/worker/signed-in"
+    template.has_resource_properties(
+        "AWS::Cognito::UserPool", {"MfaConfiguration": "ON", "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True}}
+    )
+    names = {one["Properties"]["GroupName"] for one in template.find_resources("AWS::Cognito::UserPoolGroup").values()}
+    assert names == {"reviewers", "leads"}
+
+
+def test_a_change_of_the_backend_keeps_the_people(template: Template, synthesised: Callable[[str], Path]) -> None:
+    other = json.loads((synthesised("dev") / "reviewloop-dev-review.template.json").read_text())["Resources"]
+    for kind in ("AWS::Cognito::UserPool", "AWS::Cognito::UserPoolDomain"):
+        assert set(template.find_resources(kind)) == {name for name, item in other.items() if item["Type"] == kind}
+
+
+def test_the_table_of_tasks_is_kept_like_its_neighbour(synthesised: Callable[[str], Path]) -> None:
+    foundation = part(synthesised, "foundation")
+    tables = foundation.find_resources("AWS::DynamoDB::Table", {"Properties": {"TableName": Match.string_like_regexp("review-tasks$")}})
+    [table] = tables.values()
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = table["Properties"]
+    assert properties["SSESpecification"]["SSEType"] == "KMS"
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "delete_after", "Enabled": True}
+    assert (properties["DeletionProtectionEnabled"], "StreamSpecification" in properties) == (True, False)
+    keys = {one["IndexName"]: [key["AttributeName"] for key in one["KeySchema"]] for one in properties["GlobalSecondaryIndexes"]}
+    assert keys == {"open-tasks": ["queue", "waiting_since"], "due-tasks": ["due", "due_at"]}

@@ -1,0 +1,296 @@
+"""Sign-in to the hosted page: the way through the user pool, the session afterwards, and who is out at once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from lambdas.review.review_page import cognito
+from lambdas.review.review_page.cognito import PageAddress, Person, SignInRefused, Standing
+from lambdas.review.review_page.requests import MOST_BODY_BYTES, BodyTooLarge, api_response, page_request
+from lambdas.review.review_page.sessions import Sessions
+from lambdas.review.review_page.sign_in import BEGUN, LEAVE, SESSION, Groups, HostedSignIn
+from review_page.answers import Worker
+from review_page.http import PageError, PageRequest, PageResponse
+
+ADDRESS = PageAddress("https://page.example", "https://pool.example", "client", "us-east-1_Pool")
+ANN = Person("0d5f", "ann")
+
+
+class SessionTable:
+    """The calls of a boto3 Table that sessions make."""
+
+    class exceptions:  # noqa: N801
+        class ConditionalCheckFailedException(Exception): ...
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+        self.meta = type("Meta", (), {"client": self})
+
+    def put_item(self, *, Item: dict[str, Any]) -> None:  # noqa: N803
+        self.items[Item["pk"]] = Item
+
+    def get_item(self, *, Key: dict[str, str], ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
+        assert ConsistentRead
+        return {"Item": self.items[Key["pk"]]} if Key["pk"] in self.items else {}
+
+    def delete_item(self, *, Key: dict[str, str]) -> None:  # noqa: N803
+        self.items.pop(Key["pk"], None)
+
+    def update_item(self, *, Key: dict[str, str], ExpressionAttributeValues: dict[str, Any], **_: Any) -> None:  # noqa: N803
+        if Key["pk"] not in self.items:
+            raise self.exceptions.ConditionalCheckFailedException
+        given = ExpressionAttributeValues
+        self.items[Key["pk"]] |= {"member": given[":member"], "lead": given[":lead"], "checked_at": given[":checked"]}
+
+
+class Pool:
+    """A user pool with one code and one person in it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.standing = Standing(True, ("reviewers",))
+        self.asked = 0
+        self.redeemed: list[tuple[str, str]] = []
+        self.gave_back: list[Worker] = []
+        self.table = SessionTable()
+        self.sign_in = HostedSignIn(
+            Sessions(self.table, "reviewers"), ADDRESS, Groups("reviewers", "leads"), redeem=self.redeem, standing=self.ask,
+            give_back=self.gave_back.append, clock=lambda: self.now,
+        )  # fmt: skip
+
+    def redeem(self, code: str, verifier: str) -> Person:
+        if code != "right":
+            raise SignInRefused("no such code")
+        self.redeemed.append((code, verifier))
+        return ANN
+
+    def ask(self, username: str) -> Standing:
+        assert username == "ann"
+        self.asked += 1
+        return self.standing
+
+
+def request(path: str = "/worker", cookies: dict[str, str] | None = None, query: str = "") -> PageRequest:
+    values = {name: values[0] for name, values in parse_qs(query).items()}
+    headers = {"cookie": "; ".join(f"{name}={value}" for name, value in (cookies or {}).items())}
+    return PageRequest("GET", path, headers, b"", values, ADDRESS.url)
+
+
+def cookie(response: PageResponse) -> tuple[str, str]:
+    name, _, rest = response.headers["Set-Cookie"].partition("=")
+    value, *attributes = rest.split("; ")
+    assert {"Path=/", "Secure", "HttpOnly", "SameSite=Lax"} <= set(attributes)
+    return name, value
+
+
+def begin(pool: Pool) -> tuple[str, dict[str, list[str]]]:
+    response = pool.sign_in.ask()
+    name, value = cookie(response)
+    assert name == BEGUN
+    target = urlsplit(response.headers["Location"])
+    assert f"{target.scheme}://{target.netloc}{target.path}" == "https://pool.example/oauth2/authorize"
+    return value, parse_qs(target.query)
+
+
+def come_back(pool: Pool, begun: str, state: str, code: str = "right", **more: str) -> PageResponse:
+    found = pool.sign_in.open_route(request("/worker/signed-in", {BEGUN: begun, **more}, f"code={code}&state={state}"))
+    assert found is not None
+    return found
+
+
+def signed_in(pool: Pool) -> str:
+    begun, query = begin(pool)
+    name, token = cookie(come_back(pool, begun, query["state"][0]))
+    assert name == SESSION
+    return token
+
+
+def test_the_code_is_redeemed_with_the_verifier_of_the_browser_that_began() -> None:
+    pool = Pool()
+    begun, query = begin(pool)
+    state, verifier = begun.split(".")
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    assert query["code_challenge"] == [challenge]
+    assert query["code_challenge_method"] == ["S256"]
+    assert query["redirect_uri"] == ["https://page.example/worker/signed-in"]
+    response = come_back(pool, begun, state)
+    assert (response.status, response.headers["Location"]) == (303, "/worker")
+    assert pool.redeemed == [("right", verifier)]
+
+
+@pytest.mark.parametrize(
+    ("begun", "state", "code"), [("", "", "right"), ("s.v", "other", "right"), ("s.v", "s", "wrong"), ("s.v", "s", "")]
+)
+def test_a_sign_in_that_was_not_begun_here_is_refused(begun: str, state: str, code: str) -> None:
+    pool = Pool()
+    with pytest.raises(PageError) as refused:
+        come_back(pool, begun, state, code)
+    assert (refused.value.status, pool.table.items) == (403, {})
+
+
+@pytest.mark.parametrize("standing", [Standing(True, ()), Standing(True, ("others",)), Standing(False, ("reviewers",))])
+def test_who_is_in_no_team_gets_no_session(standing: Standing) -> None:
+    pool = Pool()
+    pool.standing = standing
+    with pytest.raises(PageError, match="is in no team"):
+        signed_in(pool)
+    assert not pool.table.items
+
+
+def test_the_table_never_has_the_session_s_id() -> None:
+    pool = Pool()
+    token = signed_in(pool)
+    assert len(base64.urlsafe_b64decode(token + "=")) == 32
+    session = pool.sign_in.session_of(request(cookies={SESSION: token}))
+    assert session is not None
+    assert token not in json.dumps(pool.table.items) and session.csrf not in json.dumps(pool.table.items)
+    assert session.worker.identity == {
+        "identityProviderType": "Cognito",
+        "issuer": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Pool",
+        "sub": "0d5f",
+    }
+    assert (session.teams(), session.leads()) == (("reviewers",), ())
+
+
+def test_a_sign_in_ends_the_session_that_the_browser_had() -> None:
+    pool = Pool()
+    first = signed_in(pool)
+    begun, query = begin(pool)
+    _, second = cookie(come_back(pool, begun, query["state"][0], **{SESSION: first}))
+    assert first != second
+    assert pool.sign_in.session_of(request(cookies={SESSION: first})) is None
+    assert pool.sign_in.session_of(request(cookies={SESSION: second})) is not None
+
+
+@pytest.mark.parametrize("standing", [Standing(False, ()), Standing(True, ())])
+def test_who_is_removed_or_disabled_is_out_within_a_minute_and_gives_back(standing: Standing) -> None:
+    pool = Pool()
+    token = signed_in(pool)
+    pool.standing, pool.asked = standing, 0
+    pool.now += 59
+    assert pool.sign_in.session_of(request(cookies={SESSION: token})) is not None
+    assert pool.asked == 0, "what is known is young enough"
+    pool.now += 1
+    assert pool.sign_in.session_of(request(cookies={SESSION: token})) is None
+    assert [one.name for one in pool.gave_back] == ["ann"]
+    pool.standing = Standing(True, ("reviewers",))
+    assert pool.sign_in.session_of(request(cookies={SESSION: token})) is None, "an ended session stays ended"
+
+
+def test_a_lead_who_is_no_member_leads_and_answers_nothing() -> None:
+    pool = Pool()
+    pool.standing = Standing(True, ("leads",))
+    session = pool.sign_in.session_of(request(cookies={SESSION: signed_in(pool)}))
+    assert session is not None
+    assert (session.teams(), session.leads()) == ((), ("reviewers",))
+
+
+def test_a_session_ends_after_twelve_hours_and_at_sign_out() -> None:
+    pool = Pool()
+    token = signed_in(pool)
+    pool.now += 12 * 3_600
+    assert pool.sign_in.session_of(request(cookies={SESSION: token})) is None
+    token = signed_in(pool)
+    response = pool.sign_in.end(request(cookies={SESSION: token}))
+    assert (response.status, cookie(response)) == (200, (SESSION, ""))
+    assert f"url={LEAVE}".encode() in response.body, "a redirect to the user pool would break form-action"
+    left = pool.sign_in.open_route(request(LEAVE))
+    assert left is not None
+    assert left.headers["Location"] == "https://pool.example/logout?client_id=client&logout_uri=https%3A%2F%2Fpage.example%2Fworker"
+    assert pool.sign_in.session_of(request(cookies={SESSION: token})) is None
+
+
+def claims(**changed: Any) -> dict[str, Any]:
+    return {"iss": ADDRESS.issuer, "aud": "client", "token_use": "id", "exp": 2_000, "sub": "0d5f", "cognito:username": "ann", **changed}
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO(json.dumps({"id_token": token}).encode()))
+
+
+def token(found: dict[str, Any]) -> str:
+    return "head." + base64.urlsafe_b64encode(json.dumps(found).encode()).rstrip(b"=").decode() + ".signature"
+
+
+def test_the_token_names_the_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered(monkeypatch, token(claims()))
+    assert cognito.redeem(ADDRESS, "c", "v", 1_000) == ANN
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"iss": "https://elsewhere"}, {"aud": "other"}, {"token_use": "access"}, {"exp": 1_000}, {"exp": None}, {"sub": None},
+        {"cognito:username": 1},
+    ],
+)  # fmt: skip
+def test_a_token_that_is_not_for_this_page_is_refused(changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    answered(monkeypatch, token(claims(**changed)))
+    with pytest.raises(SignInRefused):
+        cognito.redeem(ADDRESS, "c", "v", 1_000)
+
+
+@pytest.mark.parametrize("given", ["", "a.b", "a.!.c", "a.W10.c"])
+def test_what_is_no_token_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered(monkeypatch, given)
+    with pytest.raises(SignInRefused):
+        cognito.redeem(ADDRESS, "c", "v", 1_000)
+
+
+def test_a_code_that_the_pool_refuses_is_a_refusal_and_its_failure_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(status: int) -> Any:
+        def open_url(*_: Any, **__: Any) -> Any:
+            raise urllib.error.HTTPError("https://pool.example", status, "no", {}, None)  # type: ignore[arg-type]
+
+        return open_url
+
+    monkeypatch.setattr(urllib.request, "urlopen", fails(400))
+    with pytest.raises(SignInRefused):
+        cognito.redeem(ADDRESS, "c", "v", 1_000)
+    monkeypatch.setattr(urllib.request, "urlopen", fails(500))
+    with pytest.raises(urllib.error.HTTPError):
+        cognito.redeem(ADDRESS, "c", "v", 1_000)
+
+
+EVENT = {
+    "rawPath": "/worker/next",
+    "rawQueryString": "skipped=1&skipped=2",
+    "headers": {"Accept": "text/html", "host": "evil.example"},
+    "cookies": ["a=1", "b=2"],
+    "requestContext": {"http": {"method": "POST"}},
+    "body": base64.b64encode(b"{}").decode(),
+    "isBase64Encoded": True,
+}
+
+
+def test_an_event_becomes_a_request_of_the_page_s_own_origin() -> None:
+    found = page_request(EVENT, ADDRESS.url)
+    assert (found.method, found.path, found.body, found.query) == ("POST", "/worker/next", b"{}", {"skipped": "1"})
+    assert (found.headers["accept"], found.cookie("b"), found.origin) == ("text/html", "2", ADDRESS.url)
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_a_body_of_more_than_64_kb_is_refused(encoded: bool) -> None:
+    def event(size: int) -> dict[str, Any]:
+        body = b"x" * size
+        return {**EVENT, "body": base64.b64encode(body).decode() if encoded else body.decode(), "isBase64Encoded": encoded}
+
+    assert len(page_request(event(MOST_BODY_BYTES), ADDRESS.url).body) == MOST_BODY_BYTES
+    for size in (MOST_BODY_BYTES + 1, 3 * MOST_BODY_BYTES):
+        with pytest.raises(BodyTooLarge):
+            page_request(event(size), ADDRESS.url)
+
+
+def test_a_response_keeps_its_bytes_and_its_cookie() -> None:
+    answer = api_response(PageResponse(200, b"\xff\x00", {"Content-Type": "image/png", "Set-Cookie": "a=b"}))
+    assert base64.b64decode(answer["body"]) == b"\xff\x00"
+    assert (answer["cookies"], answer["headers"], answer["isBase64Encoded"]) == (["a=b"], {"Content-Type": "image/png"}, True)
