@@ -81,6 +81,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--capture", choices=("endpoint", "app"), default="endpoint", help="who captures answers for the drift check (hosting.capture)"
     )
+    parser.add_argument(
+        "--backend", choices=("a2i", "hosted"), default="a2i", help="who asks people (review.backend): Amazon A2I, or the app's own page"
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything running and print the URLs; stop it with `make down`")
     account_options.add_port(parser)
     account_options.add_time_scale(parser)
@@ -183,8 +186,7 @@ def main() -> int:
         for number in _ENDING:  # what was begun here is ended, however impatient the sender
             signal.signal(number, signal.SIG_IGN)
         if session is not None:
-            if not arguments.keep or code not in (0, EXIT_REFUSED):
-                session.emulator.stop()
+            _leave(session, keep_running=arguments.keep and code in (0, EXIT_REFUSED))
             summary.iam = iam_report.totals(session.emulator.audit_file)
     try:
         summary.write(arguments.output / "summary.json")
@@ -201,6 +203,14 @@ def main() -> int:
         keep.add_reviewers(session)
         keep.print_urls(console, session)
     return code
+
+
+def _leave(session: Session, *, keep_running: bool) -> None:
+    """The recorded raters go home; the embedded AWS stays only for people."""
+    if session.raters is not None:
+        session.raters.stop()
+    if not keep_running:
+        session.emulator.stop()
 
 
 class _Terminal:
@@ -262,6 +272,10 @@ def _start(arguments: argparse.Namespace, own: OwnTexts | None, summary: Summary
         budget = own.budget(budget)
     if arguments.capture != "endpoint":
         budget = replace(budget, overrides=(*budget.overrides, ("hosting", "capture", arguments.capture)))
+    if arguments.backend == "hosted":
+        # Bulk labelling needs A2I's work team. The recorded raters take nothing back, so a task ends with its last answer.
+        hosted = (("review", "backend", "hosted"), ("review", "undo_seconds", 0), ("labeling", "enabled", False))
+        budget = replace(budget, overrides=(*budget.overrides, *hosted))
     settings = budget.apply(load_settings(ROOT / "settings" / "dev.yaml"))
     run_dir, output = arguments.run_dir.resolve(), arguments.output.resolve()
     launcher.require_own(run_dir)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from rich.console import Console
 
+from embedded_aws.public_hosts import names
 from local.demo.session import Session
+from stacks.names import REVIEWERS
 
 PASSWORD = "Reviewer-Local-1"  # noqa: S105  (printed, for a pool that lives on this machine until `make down`)
 EXAMPLES = ('{"text": "I love it, the battery lasts for days"}', '{"text": "Well, it is what it is.", "subject": "example"}')
@@ -18,15 +22,31 @@ def reviewers(session: Session) -> list[str]:
 
 def add_reviewers(session: Session) -> None:
     """People of the work team, as an administrator of the user pool adds them; each signs in with PASSWORD."""
-    outputs = session.outputs[session.names.stack("review")]
-    pool, team = outputs["UserPoolId"], outputs["WorkteamArn"].rsplit("/", 1)[-1]
-    cognito = session.client("cognito-idp")
-    members = session.client("sagemaker").describe_workteam(WorkteamName=team)["Workteam"]["MemberDefinitions"]
+    pool, cognito = session.outputs[session.names.stack("review")]["UserPoolId"], session.client("cognito-idp")
+    groups = _groups(session)
     for name in reviewers(session):
         cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
         cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=PASSWORD, Permanent=True)
-        for member in members:
-            cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=member["CognitoMemberDefinition"]["UserGroup"])
+        for group in groups:
+            cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=group)
+
+
+def _groups(session: Session) -> list[str]:
+    """Of the user pool: whose members are asked."""
+    team = session.outputs[session.names.stack("review")].get("WorkteamArn")
+    if team is None:
+        return [REVIEWERS]
+    found = session.client("sagemaker").describe_workteam(WorkteamName=team.rsplit("/", 1)[-1])["Workteam"]
+    return [member["CognitoMemberDefinition"]["UserGroup"] for member in found["MemberDefinitions"]]
+
+
+def worker_page(session: Session) -> str:
+    """Address of the page on this machine."""
+    hosted = session.outputs[session.names.stack("review")].get("ReviewPageUrl")
+    if hosted is None:
+        return f"{session.emulator.url}/worker"
+    parts = urlsplit(hosted)
+    return names.address(parts.netloc, session.emulator.port) + parts.path
 
 
 def example_calls(session: Session) -> list[str]:
@@ -40,7 +60,7 @@ def print_urls(console: Console, session: Session) -> None:
     answers = session.settings.review.workers_per_task
     lines = {
         "API": f"{session.predict_url} (POST, signed)",
-        "worker page": f"{session.emulator.url}/worker (users {', '.join(reviewers(session))}; password {PASSWORD})",
+        "worker page": f"{worker_page(session)} (users {', '.join(reviewers(session))}; password {PASSWORD})",
         "report": (session.output / "report.html").as_uri(),
         "AWS endpoint": f"{session.emulator.url} (AWS_ENDPOINT_URL; key id and secret: test)",
     }

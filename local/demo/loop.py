@@ -12,6 +12,7 @@ from typing import Any
 
 from contracts.labels import name_of
 from local.demo.build import counted
+from local.demo.hosted_raters import HostedRaters
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import DriftPoint
 from local.demo.traffic import send
@@ -26,6 +27,11 @@ def load_answers(session: Session, *, seed: int) -> None:
     """Give the replayed raters what they shall choose on the page, by the labels' names: one list a text, drawn without replacement."""
     names = session.source.manifest.label_names
     votes = {text: [name_of(label, names) for label in labels] for text, labels in session.source.answers.items()}
+    if session.settings.review.backend == "hosted":
+        session.raters = HostedRaters(session, votes, seed)
+        session.raters.start()
+        session.say(f"people are {session.source.people}; they have signed in to the review page and know {len(votes)} texts")
+        return
     body = json.dumps({"votes": votes, "seed": seed, "delay_seconds": 0}).encode()
     request = urllib.request.Request(f"{session.emulator.url}/_embedded/raters", data=body, method="POST")  # noqa: S310
     with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
@@ -78,6 +84,8 @@ def wait_for_reviews(session: Session) -> None:
             if not waiting or time.monotonic() > deadline:
                 break
             time.sleep(1.0)
+    if waiting and session.raters is not None and session.raters.failure:
+        session.say(f"the review page failed last with: {session.raters.failure}")
     asked = session.settings.review.workers_per_task
     agreements = [float(item["agreement"]["N"]) for item in _reviewed(session)]
     agreement = sum(agreements) / len(agreements) if agreements else None

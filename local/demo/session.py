@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
@@ -45,6 +45,15 @@ def _reason(cause: str) -> str:
         return cause[:800]
 
 
+class Raters(Protocol):
+    """People who answer by themselves; ``failure`` is what went wrong last."""
+
+    failure: str
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 @dataclass
 class Session:
     """One run of the demo."""
@@ -59,6 +68,8 @@ class Session:
     """Folder of another base model than the one that comes with the project."""
     source: Source = field(init=False)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    raters: Raters | None = None
+    """Who answers at the hosted review page, with that backend."""
 
     @property
     def names(self) -> Names:
