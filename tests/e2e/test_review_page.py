@@ -392,7 +392,7 @@ SCREENS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("screen", [pytest.param(one, marks=[] if one == "desk" else [pytest.mark.slow]) for one in SCREENS])
 def test_the_answers_are_in_view_and_nothing_is_wrong_for_axe(browser: Browser, served: PageServer, screen: str) -> None:
     served.hold(classify("A text that is not short at all. " * 12), classify("second", [f"label {n}" for n in range(30)]))
     context = signed_in(browser, served, **SCREENS[screen])
@@ -485,6 +485,7 @@ OPEN = set(ELEMENTS) - {"crowd-entity-annotation"}
 """Of these an untouched form is no answer; no passage marked is one."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ELEMENTS)
 def test_an_element_gives_its_documented_answer_and_no_other(page: Page, served: PageServer, name: str) -> None:
     source, answer, _ = ELEMENTS[name]
