@@ -6,6 +6,7 @@ import typer
 
 from cli.doctor.command import doctor
 from cli.packages import reregister
+from cli.people.command import add, invite, list_people, remove
 from cli.smoke.command import smoke
 
 EXIT_CODES = "Exit codes: 0 nothing stands in the way; 1 something does; 2 wrong options or settings; 4 AWS out of reach or no credentials."
@@ -22,3 +23,9 @@ app.command()(smoke)
 release = typer.Typer(help="Model packages that serve, or shall.", no_args_is_help=True)
 release.command()(reregister)
 app.add_typer(release, name="release")
+people = typer.Typer(help="Who may answer: the accounts of the stage's user pool.", no_args_is_help=True)
+for name, command in (("list", list_people), ("add", add), ("invite", invite), ("remove", remove)):
+    people.command(name)(command)
+review = typer.Typer(help="The people who review.", no_args_is_help=True)
+review.add_typer(people, name="people")
+app.add_typer(review, name="review")

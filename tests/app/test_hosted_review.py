@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 from aws_cdk import App
 from deployed_app import DeployedApp, name_labels
+from typer.testing import CliRunner
 
+from cli.console import FAILED
+from cli.main import app as commands
 from embedded_aws.tools import deployer, launcher
 from lambdas.common.review import Origin, ReviewReason, ReviewRequest
 from local.demo.people_page import Reviewer, Visitor
@@ -51,6 +55,27 @@ class Hosted(DeployedApp):
         for group in groups:
             cognito.admin_add_user_to_group(UserPoolId=self.pool, Username=name, GroupName=group)
         return name
+
+    def people(self, *arguments: str) -> tuple[int, str]:
+        """``review people`` -> exit code and output."""
+        variables = {
+            "AWS_ENDPOINT_URL": self.emulator.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_PROFILE": None,
+        }
+        done = CliRunner().invoke(commands, ["review", "people", *arguments, "--stage", self.settings.stage], env=variables)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.stdout if "--json" in arguments else done.output
+
+    def listed(self) -> dict[str, dict[str, Any]]:
+        return {one["name"]: one for one in json.loads(self.people("list", "--json")[1])}
+
+    def mails(self, address: str) -> int:
+        """How many were sent to an address."""
+        with urllib.request.urlopen(f"{self.emulator.url}/_ministack/ses/messages") as answer:  # noqa: S310  (http on 127.0.0.1)
+            accounts = json.load(answer)["messages"]
+        return sum(address in mail["To"] for mails in accounts.values() for mail in mails)
 
     def reviewer(self, name: str) -> Reviewer:
         """Somebody new who is signed in."""
@@ -156,3 +181,45 @@ def test_the_address_is_one_domain_with_its_headers(hosted: Hosted) -> None:
     assert visitor.get(f"{hosted.page_url}/assets/worker.css").status == 200
     assert visitor.get(f"{hosted.page_url}/nothing").status == 401
     assert "//reviewloop-newacct-" in visitor.get(hosted.page_url.removesuffix("worker")).url, "the sign-in follows"
+
+
+def test_people_come_and_go_by_commands(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
+    address = "zoe@example.com"
+    code, said = hosted.people("add", "zoe", "--email", address)
+    assert code == 0, said
+    assert hosted.page_url in said
+    assert hosted.mails(address) == 1
+    assert hosted.listed()["zoe"] == {"name": "zoe", "email": address, "groups": [REVIEWERS], "status": "FORCE_CHANGE_PASSWORD",
+                                      "enabled": True, "mfa": False}  # fmt: skip
+    [row] = [line.split() for line in hosted.people("list")[1].splitlines() if line.startswith("zoe")]
+    assert row == ["zoe", address, REVIEWERS, "FORCE_CHANGE_PASSWORD", "yes", "no"]
+    assert json.loads(hosted.people("add", "zoe", "--email", address, "--lead", "--json")[1])["changes"] == [f"added to the group {LEADS}"]
+    assert hosted.people("add", "zoe", "--email", "zoe@other.example")[0] == FAILED
+    code, said = hosted.people("invite", "zoe")
+    assert (code, hosted.mails(address)) == (0, 2), said
+    assert hosted.people("invite", "nobody") == (FAILED, f"error: the user pool {hosted.pool} has no account nobody: "
+                                                 "`review people list` shows everybody\n")  # fmt: skip
+
+    hosted.client("cognito-idp").admin_set_user_password(UserPoolId=hosted.pool, Username="zoe", Password=PASSWORD, Permanent=True)
+    zoe = Reviewer(Visitor(hosted.emulator.port), hosted.page_url)
+    zoe.sign_in("zoe", PASSWORD)
+    code, said = hosted.people("invite", "zoe")
+    assert code == FAILED
+    assert "zoe has a password already (CONFIRMED), so nothing was sent" in said
+    assert (hosted.listed()["zoe"]["mfa"], hosted.mails(address)) == (True, 2)
+
+    hosted.ask("c" * 32, "a text in somebody's hands")
+    task = state_of(zoe, wait_until)["task"]["id"]
+    code, said = hosted.people("remove", "zoe", "--disable")
+    assert code == FAILED, "nobody answered the question"
+    assert f"They hold 1 task ({task})" in said
+    assert hosted.listed()["zoe"]["enabled"]
+    code, said = hosted.people("remove", "zoe", "--disable", "--yes", "--json")
+    assert (code, json.loads(said)["held"]) == (0, {"groups": [LEADS, REVIEWERS], "tasks": [task]})
+    assert (hosted.listed()["zoe"]["enabled"], hosted.listed()["zoe"]["groups"]) == (False, [])
+    with pytest.raises(Exception, match="disabled"):
+        Reviewer(Visitor(hosted.emulator.port), hosted.page_url).sign_in("zoe", PASSWORD)
+    assert "zoe: enabled the account" in hosted.people("add", "zoe", "--email", address)[1]
+    assert "zoe: deleted the account" in hosted.people("remove", "zoe", "--yes")[1]
+    assert "zoe" not in hosted.listed()
+    assert hosted.people("remove", "zoe", "--yes")[0] == FAILED

@@ -19,6 +19,11 @@ CHECKED_SECONDS = 60
 """So old what is known of a person's groups and state may be."""
 
 
+def worker_id_of(sub: str) -> str:
+    """As SageMaker makes ids of its workers: nobody can read a name from one. ``sub`` is the user pool's id of the person."""
+    return hashlib.sha256(sub.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Session:
     """The page's ``Session``. ``team`` is the id that tasks have; times in epoch seconds."""
@@ -35,9 +40,7 @@ class Session:
 
     @property
     def worker(self) -> Worker:
-        """As SageMaker makes ids of its workers: nobody can read a name from one."""
-        worker_id = hashlib.sha256(self.sub.encode()).hexdigest()[:16]
-        return Worker(worker_id, {"identityProviderType": "Cognito", "issuer": self.issuer, "sub": self.sub}, self.username)
+        return Worker(worker_id_of(self.sub), {"identityProviderType": "Cognito", "issuer": self.issuer, "sub": self.sub}, self.username)
 
     @property
     def csrf(self) -> str:

@@ -1,0 +1,1 @@
+"""``review people``: who may answer, as the stage's user pool has them."""
