@@ -63,7 +63,7 @@ class HostedStarter:
             "predictionId": request.prediction_id,
             "attempt": request.attempt,
         }
-        size = len(json.dumps(content, ensure_ascii=False).encode())
+        size = len(json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
         if size > MOST_INPUT_BYTES:
             raise ReviewRefused(f"the task of {request.review_id} has {size} bytes, and at most {MOST_INPUT_BYTES} can be stored")
         now, terms = int(self._clock() * 1_000), self._terms

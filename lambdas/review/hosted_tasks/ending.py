@@ -38,7 +38,7 @@ def finish(task: Task, ports: Ports, now: int) -> None:
     contents = ports.table.contents(task.task_id)
     document = output_document(task, ports.table.input(task.task_id), contents)
     if task.answers or task.status is ReviewStatus.COMPLETED:
-        ports.write_output(output_key(task), json.dumps(document, ensure_ascii=False).encode())
+        ports.write_output(output_key(task), json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
     ports.send(_ended(task, document))
     ports.table.close(task, contents, now)
 
