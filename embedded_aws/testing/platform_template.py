@@ -292,7 +292,9 @@ def people() -> Template:
         ),
         "Member": resource("Cognito::UserPoolUserToGroupAttachment", UserPoolId=ref("Pool"), GroupName=ref("Group"), Username=ref("User")),
         "TaskUi": resource(
-            "SageMaker::HumanTaskUi", HumanTaskUiName="platform-task", UiTemplate={"Content": "<p>{{ task.input.text }}</p>"}
+            "SageMaker::HumanTaskUi",
+            HumanTaskUiName="platform-task",
+            UiTemplate={"Content": "<crowd-form><p>{{ task.input.text }}</p><input name='answer'></crowd-form>"},
         ),
         "Packages": resource("SageMaker::ModelPackageGroup", ModelPackageGroupName="platform-packages", Tags=TAGS),
     }

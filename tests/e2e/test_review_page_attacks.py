@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from page_server import PageServer, asked
 from playwright.sync_api import Browser, Page, expect
-from test_review_page import classify, frame_of, signed_in
+from test_review_page_in_browser import classify, frame_of, signed_in
 
 PAYLOADS = [
     "<script>window.ran=1</script>",
