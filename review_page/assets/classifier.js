@@ -218,6 +218,8 @@ class Classifier {
 
   choose(label) {
     if (taskLocked) return;
+    // Enter is then for the choice just made, not for what the search had at hand.
+    if (this.search?.active?.dataset.label !== label) this.search?.activate(null);
     const alone = [CANNOT_TELL, this.exclusion];
     if (!this.multiple) this.labels = [label];
     else if (this.has(label)) this.labels = this.labels.filter((one) => one !== label);

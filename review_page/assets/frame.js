@@ -33,8 +33,9 @@ const newId = (word) => `${word}-${(ids.last += 1)}`;
 
 // Controls of direction, characters without width, tags, soft hyphens: they hide or reorder what a text says.
 const UNSEEN = /[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
-// Joiners have their place in emoji and in the scripts of Arabic and of India.
-const JOINED = /[\u{1f000}-\u{1faff}\u2190-\u2bff\ufe0f\p{Script=Arabic}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Gujarati}\p{Script=Gurmukhi}\p{Script=Sinhala}\p{Script=Mongolian}\p{M}]$/u;
+// Joiners have their place in emoji and in the scripts of Arabic and of India. A look-behind, because Chromium (156) finds no match for a range
+// above U+FFFF that "$" follows at once.
+const JOINED = /(?<=[\u{1f000}-\u{1faff}\u2190-\u2bff\ufe0f\p{Script=Arabic}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Gujarati}\p{Script=Gurmukhi}\p{Script=Sinhala}\p{Script=Mongolian}\p{M}])$/u;
 const UNSEEN_NAMES = {
   "00AD": "soft hyphen", "061C": "Arabic letter mark", "200B": "zero width space", "200C": "zero width non-joiner", "200D": "zero width joiner",
   "200E": "left-to-right mark", "200F": "right-to-left mark", "202A": "left-to-right embedding", "202B": "right-to-left embedding",

@@ -29,7 +29,8 @@ function table(place, headings, rows, nothing) {
   if (!rows.length) return at(place).replaceChildren(make("p", { class: "muted" }, nothing));
   const head = headings.map((heading) => make("th", { scope: "col", ...(heading.startsWith("#") ? { class: "number" } : {}) }, heading.replace("#", "")));
   const body = rows.map((cells) => make("tr", {}, ...cells.map((cell, index) => make("td", headings[index].startsWith("#") ? { class: "number" } : {}, ...[cell].flat()))));
-  const scrolled = make("div", { class: "table", tabindex: "0", role: "region", "aria-labelledby": `${place}-heading` });
+  // The section around is the landmark.
+  const scrolled = make("div", { class: "table", tabindex: "0", role: "group", "aria-labelledby": `${place}-heading` });
   scrolled.append(make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)));
   at(place).replaceChildren(scrolled);
 }
