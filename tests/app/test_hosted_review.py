@@ -77,6 +77,14 @@ class Hosted(DeployedApp):
             accounts = json.load(answer)["messages"]
         return sum(address in mail["To"] for mails in accounts.values() for mail in mails)
 
+    def age_sessions(self) -> None:
+        """The page asks the user pool again about everybody who is signed in."""
+        table = self.client.resource("dynamodb").Table(self.names.review_tasks_table)
+        for item in table.scan()["Items"]:
+            if item["sk"] == "session":
+                key = {"pk": item["pk"], "sk": item["sk"]}
+                table.update_item(Key=key, UpdateExpression="SET checked_at = :long_ago", ExpressionAttributeValues={":long_ago": 0})
+
     def reviewer(self, name: str) -> Reviewer:
         """Somebody new who is signed in."""
         person = Reviewer(Visitor(self.emulator.port), self.page_url)
@@ -223,3 +231,8 @@ def test_people_come_and_go_by_commands(hosted: Hosted, wait_until: Callable[...
     assert "zoe: deleted the account" in hosted.people("remove", "zoe", "--yes")[1]
     assert "zoe" not in hosted.listed()
     assert hosted.people("remove", "zoe", "--yes")[0] == FAILED
+
+    assert hosted.people("add", "zoe", "--email", address)[0] == 0
+    hosted.age_sessions()
+    assert zoe.visitor.json(f"{zoe.page_url}/next", zoe.csrf)[0] == 401, "the new account is somebody else"
+    hosted.people("remove", "zoe", "--yes")

@@ -133,17 +133,17 @@ def _person(claims: Mapping[str, Any], address: PageAddress, now: float) -> Pers
     return Person(claims["sub"], claims["cognito:username"])
 
 
-def standing(client: Any, address: PageAddress, username: str) -> Standing:
-    """Asks the user pool; somebody who is not there is not active.
+def standing(client: Any, address: PageAddress, person: Person) -> Standing:
+    """Asks the user pool; somebody who is not there is not active, and neither is an earlier account of the same name.
 
     Args:
         client: boto3 client ``cognito-idp``.
     """
     try:
-        user = client.admin_get_user(UserPoolId=address.user_pool_id, Username=username)
-        if not user["Enabled"]:
+        user = client.admin_get_user(UserPoolId=address.user_pool_id, Username=person.username)
+        if not user["Enabled"] or {"Name": "sub", "Value": person.sub} not in user["UserAttributes"]:
             return Standing(False, ())
-        groups = client.admin_list_groups_for_user(UserPoolId=address.user_pool_id, Username=username)["Groups"]
+        groups = client.admin_list_groups_for_user(UserPoolId=address.user_pool_id, Username=person.username)["Groups"]
     except client.exceptions.UserNotFoundException:
         return Standing(False, ())
     return Standing(True, tuple(group["GroupName"] for group in groups))

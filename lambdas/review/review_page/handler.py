@@ -92,7 +92,7 @@ def _page(address: cognito.PageAddress) -> ReviewPage:
         address,
         Groups(environment.team, environment.leads_group),
         redeem=lambda code, verifier: cognito.redeem(address, code, verifier, time.time()),
-        standing=lambda username: cognito.standing(client("cognito-idp"), address, username),
+        standing=lambda person: cognito.standing(client("cognito-idp"), address, person),
         give_back=store.give_back,
         clock=time.time,
     )

@@ -42,7 +42,7 @@ class HostedSignIn:
 
     Args:
         redeem: code, verifier -> person. Raises SignInRefused.
-        standing: what the user pool says of a user name now.
+        standing: what the user pool says of somebody now.
         give_back: what somebody holds goes back to the others.
         clock: epoch seconds.
     """
@@ -54,7 +54,7 @@ class HostedSignIn:
         groups: Groups,
         *,
         redeem: Callable[[str, str], Person],
-        standing: Callable[[str], Standing],
+        standing: Callable[[Person], Standing],
         give_back: Callable[[Worker], None],
         clock: Callable[[], float],
     ) -> None:
@@ -74,7 +74,7 @@ class HostedSignIn:
         session = self._sessions.find(token, now) if token else None
         if session is None or now - session.checked_at < CHECKED_SECONDS:
             return session
-        found = self._standing(session.username)
+        found = self._standing(Person(session.sub, session.username))
         member, lead = self._roles(found)
         if not member:
             self._give_back(session.worker)
@@ -107,7 +107,7 @@ class HostedSignIn:
         except SignInRefused as error:
             logger.warning("sign-in refused", extra={"reason": str(error)})
             raise PageError(403, "The sign-in could not be finished. Please open the page again.") from None
-        member, lead = self._roles(self._standing(person.username))
+        member, lead = self._roles(self._standing(person))
         if not (member or lead):
             raise PageError(403, f"{person.username} is in no team. Ask whoever invited you to add you to one, then open the page again.")
         earlier = request.cookie(SESSION)

@@ -8,6 +8,7 @@ import io
 import json
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -73,8 +74,8 @@ class Pool:
         self.redeemed.append((code, verifier))
         return ANN
 
-    def ask(self, username: str) -> Standing:
-        assert username == "ann"
+    def ask(self, person: Person) -> Standing:
+        assert person == ANN
         self.asked += 1
         return self.standing
 
@@ -184,6 +185,17 @@ def test_who_is_removed_or_disabled_is_out_within_a_minute_and_gives_back(standi
     assert [one.name for one in pool.gave_back] == ["ann"]
     pool.standing = Standing(True, ("reviewers",))
     assert pool.sign_in.session_of(request(cookies={SESSION: token})) is None, "an ended session stays ended"
+
+
+@pytest.mark.parametrize(("sub", "active"), [(ANN.sub, True), ("of-a-later-account", False)])
+def test_a_new_account_of_the_same_name_is_somebody_else(sub: str, active: bool) -> None:
+    user = {"Enabled": True, "UserAttributes": [{"Name": "sub", "Value": sub}, {"Name": "email", "Value": "ann@example.com"}]}
+    client = SimpleNamespace(
+        admin_get_user=lambda **_: user,
+        admin_list_groups_for_user=lambda **_: {"Groups": [{"GroupName": "reviewers"}]},
+        exceptions=SimpleNamespace(UserNotFoundException=LookupError),
+    )
+    assert cognito.standing(client, ADDRESS, ANN) == Standing(active, ("reviewers",) if active else ())
 
 
 def test_a_lead_who_is_no_member_leads_and_answers_nothing() -> None:
