@@ -13,6 +13,7 @@ from embedded_aws.testing.managed_login import App, Authenticator
 from embedded_aws.testing.web import Site
 from embedded_aws.tools.clients import Clients
 
+pytestmark = pytest.mark.slow
 TEMPORARY, PASSWORD = "Temporary-horse-1", "Correct-horse-77"
 
 

@@ -12,6 +12,7 @@ from page_server import PageServer, asked
 from playwright.sync_api import Browser, Page, expect
 from test_review_page_in_browser import classify, frame_of, signed_in
 
+pytestmark = pytest.mark.slow
 PAYLOADS = [
     "<script>window.ran=1</script>",
     "<img src=x onerror='window.ran=1'>",

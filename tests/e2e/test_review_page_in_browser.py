@@ -16,6 +16,7 @@ from test_elements import ELEMENTS
 
 OWN = (Path(__file__).resolve().parents[2] / "stacks" / "constructs" / "worker_template.liquid").read_text(encoding="utf-8")
 WAIT_MS = 45_000
+pytestmark = pytest.mark.slow
 SENTIMENT = ["negative", "neutral", "positive", "cannot-tell"]
 
 

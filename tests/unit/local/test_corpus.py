@@ -130,7 +130,7 @@ def test_with_a_cache_no_network_is_needed(index: Index) -> None:
 
 
 def test_another_seed_gives_another_split_and_the_same_seed_the_same(tmp_path: Path) -> None:
-    versions = [corpus.first_dataset(tmp_path / name, seed=seed).version for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    versions = [corpus.first_dataset(tmp_path / name, seed=seed, share=0.25).version for name, seed in (("a", 1), ("b", 1), ("c", 2))]
     assert versions[0] == versions[1] != versions[2]
 
 
@@ -147,7 +147,7 @@ def test_a_share_keeps_whole_reviews(tmp_path: Path) -> None:
 
 def test_shuffled_labels_leave_the_test_set_as_it_is(tmp_path: Path) -> None:
     for name, shuffled in (("plain", False), ("shuffled", True)):
-        corpus.first_dataset(tmp_path / name, seed=1, labels_shuffled=shuffled)
+        corpus.first_dataset(tmp_path / name, seed=1, labels_shuffled=shuffled, share=0.25)
     plain, shuffled_rows = (
         {split: read_rows(tmp_path / name / split) for split in ("train", "validation", "test")} for name in ("plain", "shuffled")
     )
