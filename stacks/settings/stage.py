@@ -104,6 +104,27 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _somebody_judges(self) -> Settings:
+        rollout = self.rollout
+        if rollout.policy != "blue_green" and not self.review.asks_people:
+            raise ValueError(
+                f"rollout.policy {rollout.policy!r} lets people judge the texts that the two variants answer differently, and "
+                "review.backend 'none' asks nobody: every rollout would end inconclusive; use rollout.policy 'blue_green', or "
+                "review.backend 'a2i' or 'hosted'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_outlive_a_rollout(self) -> Settings:
+        hours, days = self.rollout.max_hours, self.retention.prediction_days
+        if self.rollout.policy != "blue_green" and hours > days * 24:
+            raise ValueError(
+                f"rollout.max_hours {hours:g} must be at most the {days * 24} hours of retention.prediction_days {days}: the first "
+                "compared texts would be deleted while the rollout is judged"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _agreement_can_be_judged(self) -> Settings:
         if self.rollout.without_reviews == "hold" and not self.review.asks_people:
             raise ValueError(

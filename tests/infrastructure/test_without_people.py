@@ -27,7 +27,9 @@ def nobody(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stage's assembly with ``review.backend: none``."""
     folder = tmp_path_factory.mktemp("nobody")
     document = (ROOT / "settings" / f"{STAGE}.yaml").read_text(encoding="utf-8")
-    (folder / "settings.yaml").write_text(document.replace("backend: hosted", "backend: none"), encoding="utf-8")
+    (folder / "settings.yaml").write_text(
+        document.replace("backend: hosted", "backend: none") + "rollout: {policy: blue_green}\n", encoding="utf-8"
+    )
     synthesise(folder / "cdk.out", settings=folder / "settings.yaml")
     return folder / "cdk.out"
 

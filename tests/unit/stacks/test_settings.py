@@ -83,6 +83,16 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"review": {"workforce": {"mode": "import", "workteam_arn": "team"}}}, "review.workforce.workteam_arn", "team", "workteam"),
     ({"gates": {"approval": "never"}}, "gates.approval", "never", "'automatic' or 'manual'"),
     ({"rollout": {"weight_steps": [0.0]}}, "rollout.weight_steps.0", "0.0", "greater than 0"),
+    ({"rollout": {"policy": "bluegreen"}}, "rollout.policy", "bluegreen", "'shadow', 'canary' or 'blue_green'"),
+    ({"rollout": {"approval": "never"}}, "rollout.approval", "never", "'automatic' or 'manual'"),
+    ({"rollout": {"at_end": "promote"}}, "rollout.at_end", "promote", "'keep_champion' or 'promote_if_equivalent'"),
+    ({"rollout": {"margin": 0}}, "rollout.margin", "0", "greater than or equal to 0.005"),
+    ({"rollout": {"error": 0.5}}, "rollout.error", "0.5", "less than or equal to 0.2"),
+    ({"rollout": {"paired_share": 0}}, "rollout.paired_share", "0", "greater than 0"),
+    ({"rollout": {"reviews_a_day": 0}}, "rollout.reviews_a_day", "0", "greater than or equal to 1"),
+    ({"rollout": {"max_hours": 721}}, "rollout.max_hours", "721", "less than or equal to 720"),
+    ({"rollout": {"max_latency_ratio": 0.5}}, "rollout.max_latency_ratio", "0.5", "greater than or equal to 1"),
+    ({"rollout": {"max_confidence_loss": 2}}, "rollout.max_confidence_loss", "2", "less than or equal to 1"),
     ({"rollout": {"without_reviews": "promote"}}, "rollout.without_reviews", "promote", "'advance' or 'hold'"),
     ({"retention": {"log_days": 2}}, "retention.log_days", "2", "365"),
     ({"tuning": {"learning_rate": {"low": 1e-4, "high": 0.5}}}, "tuning.learning_rate.high", "0.5", "less than or equal to 0.1"),
@@ -126,7 +136,7 @@ def test_a_word_that_aws_keeps_for_itself_is_named(tmp_path: Path, sections: dic
 
 def test_a_word_is_reserved_only_where_it_is_used(tmp_path: Path) -> None:
     """Without a user pool there is no sign-in domain."""
-    alone = {"review": {"backend": "none"}, "labeling": {"enabled": False}}
+    alone = {"review": {"backend": "none"}, "labeling": {"enabled": False}, "rollout": {"policy": "blue_green"}}
     assert load_settings(write(tmp_path, name="lawsuits", **alone)).name == "lawsuits"
 
 
@@ -257,10 +267,40 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         ["review.workforce imports a work team", "leave review.workforce out"],
     ),
     (
-        {"review": {"backend": "none"}, "labeling": {"enabled": False}, "rollout": {"without_reviews": "hold"}},
-        ["rollout.without_reviews 'hold'", "review.backend 'none'", "use rollout.without_reviews 'advance'"],
+        {"review": {"backend": "none"}, "labeling": {"enabled": False}},
+        ["rollout.policy 'canary'", "review.backend 'none' asks nobody", "use rollout.policy 'blue_green'"],
     ),
-    ({"review": {"backend": "none"}}, ["labeling.enabled true", "review.backend 'none'", "set labeling.enabled to false"]),
+    (
+        {"review": {"backend": "none"}, "labeling": {"enabled": False}, "rollout": {"policy": "shadow"}},
+        ["rollout.policy 'shadow'", "review.backend 'none' asks nobody", "review.backend 'a2i' or 'hosted'"],
+    ),
+    (
+        {"rollout": {"policy": "shadow", "weight_steps": [0.2]}},
+        ["rollout.weight_steps [0.2]", "'shadow' the challenger answers nobody", "leave weight_steps out"],
+    ),
+    (
+        {"rollout": {"policy": "blue_green", "weight_steps": [0.2]}},
+        ["rollout.weight_steps [0.2]", "'blue_green' the challenger takes all", "leave weight_steps out"],
+    ),
+    *(
+        ({"rollout": {"policy": "blue_green", field: value}}, [f"rollout.{field} {value!r}", "'blue_green'", f"leave {field} out"])
+        for field, value in (
+            ("margin", 0.02),
+            ("error", 0.01),
+            ("paired_share", 0.5),
+            ("reviews_a_day", 10),
+            ("max_hours", 24.0),
+            ("at_end", "promote_if_equivalent"),
+        )
+    ),
+    ({"rollout": {"max_hours": 0.4}}, ["rollout.max_hours 0.4", "at least 0.5", "3 x rollout.step_seconds 600"]),
+    ({"rollout": {"policy": "shadow", "max_hours": 0.1}}, ["rollout.max_hours 0.1", "at least 0.167", "1 x rollout.step_seconds 600"]),
+    ({"rollout": {"step_seconds": 180}}, ["rollout.max_hours 168", "at most 50.4", "step_seconds 180", "look less often"]),
+    ({"retention": {"prediction_days": 6}}, ["rollout.max_hours 168", "at most the 144 hours", "retention.prediction_days 6"]),
+    (
+        {"review": {"backend": "none"}, "rollout": {"policy": "blue_green"}},
+        ["labeling.enabled true", "review.backend 'none'", "set labeling.enabled to false"],
+    ),
     ({"review": {"backend": "hosted"}}, ["labeling.enabled true", "review.backend 'hosted'", "set labeling.enabled to false"]),
     (
         {"review": {"backend": "hosted", "workforce": {"mode": "import", "workteam_arn": WORKTEAM}}, "labeling": {"enabled": False}},
@@ -285,7 +325,7 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
             (WORKTEAM.replace("us-east-1", "eu-west-1"), ["region eu-west-1", "region is us-east-1"]),
         )
     ),
-    ({"rollout": {"step_seconds": 60}}, ["rollout.step_seconds 60", "at least the 120 s"]),
+    ({"rollout": {"step_seconds": 60, "max_hours": 1}}, ["rollout.step_seconds 60", "at least the 120 s"]),
     ({"hosting": {"fleet_shift": {"max_latency_ms": 7_001}}}, ["max_latency_ms 7001", "at most 7000", "model_deadline_seconds 8"]),
     ({"api": {"reserved_concurrency": 199}}, ["api.reserved_concurrency 199", "at least 200", "api.burst_limit 200"]),
     (
@@ -313,14 +353,23 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {"hosting": {"instance_type": "ml.t2.large", "scaling": None}},
     {"review": {"task_time_limit_seconds": 3_600, "task_availability_seconds": 3_600}},
     {"drift": {"schedule_minutes": 1_440, "evaluation_periods": 7}},
-    {"rollout": {"step_seconds": 120}},
+    {"rollout": {"step_seconds": 120, "max_hours": 33.6}},
+    {"rollout": {"max_hours": 0.5}},
+    {"rollout": {"policy": "shadow", "approval": "manual", "at_end": "promote_if_equivalent"}},
+    {"rollout": {"policy": "blue_green", "approval": "manual"}},
+    {"rollout": {"policy": "blue_green", "step_seconds": 120}, "retention": {"prediction_days": 1}},
+    {"retention": {"prediction_days": 7}},
     {"hosting": {"fleet_shift": {"max_latency_ms": 7_000}}, "api": {"reserved_concurrency": 700}},
     {"api": {"reserved_concurrency": None, "burst_limit": 100}},
     {"rollout": {"without_reviews": "hold"}, "review": {"audit_share": 0.001}},
     {"rollout": {"without_reviews": "advance"}, "review": {"audit_share": 0}},
     {"review": {"workforce": {"mode": "import", "workteam_arn": WORKTEAM}}},
     {"region": "eu-west-1", "review": {"workforce": {"mode": "import", "workteam_arn": WORKTEAM.replace("us-east-1", "eu-west-1")}}},
-    {"review": {"backend": "none", "threshold": 0, "audit_share": 0.0}, "labeling": {"enabled": False}},
+    {
+        "review": {"backend": "none", "threshold": 0, "audit_share": 0.0},
+        "labeling": {"enabled": False},
+        "rollout": {"policy": "blue_green"},
+    },
     {"review": {"backend": "hosted", "undo_seconds": 0, "page": {"burst_limit": 1}}, "labeling": {"enabled": False}},
     {
         "review": {"backend": "hosted", "answers": {"rule": "two_then_third"}},
