@@ -10,6 +10,9 @@ VARIANTS = (CHAMPION, CHALLENGER)
 NO_RELEASE = "none"
 """What both fields of the release record hold until the first release."""
 
+NO_EXPERIMENT = "none"
+"""What the experiment's parameter holds while no experiment runs."""
+
 OPEN_REVIEWS = "open-reviews"
 LABELS_BY_DAY = "labels-by-day"
 REVIEWED_BY_MODEL = "reviewed-by-model"

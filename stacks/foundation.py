@@ -18,11 +18,11 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from contracts.shared_words import NO_RELEASE
+from contracts.shared_words import NO_EXPERIMENT, NO_RELEASE
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
-from stacks.names import PREDICTION_INDEXES, TASK_INDEXES
+from stacks.names import PAIR_KEYS, PREDICTION_INDEXES, TASK_INDEXES
 from stacks.settings import Settings
 from stacks.template_names import template_names
 
@@ -43,7 +43,7 @@ class FoundationStack(Stack):
         self.predictions = self._predictions()
         self.alerts = self._alerts()
         self._parameters(shared)
-        tables = [self.predictions, *([self._review_tasks()] if settings.review.backend == "hosted" else [])]
+        tables = [self.predictions, self._pairs(), *([self._review_tasks()] if settings.review.backend == "hosted" else [])]
         # Made last: their deletion protection would not let a failed first deploy remove them.
         others = [child for child in self.node.children if child not in tables]
         for table in tables:
@@ -139,6 +139,10 @@ class FoundationStack(Stack):
             stream=dynamodb.StreamViewType.NEW_IMAGE if streams else None,
         )
 
+    def _pairs(self) -> dynamodb.Table:
+        """What champion and challenger answered to the same texts (``lambdas/common/pairs.py``)."""
+        return self._table("Pairs", self.names.pairs_table, PAIR_KEYS, {}, ttl="expires_at")
+
     def _review_tasks(self) -> dynamodb.Table:
         """What the hosted backend asks and is answered (``lambdas/review/hosted_tasks/table.py``)."""
         return self._table("ReviewTasks", self.names.review_tasks_table, ("pk", "sk"), TASK_INDEXES, ttl="delete_after")
@@ -219,6 +223,7 @@ class FoundationStack(Stack):
         for name, kind, value, description in (
             ("release", "StringList", f"{NO_RELEASE},{NO_RELEASE}", "Model packages that serve as champion and challenger"),
             ("dataset", "String", self.settings.dataset.uri or "none", "S3 prefix of the current dataset version"),
+            ("experiment", "String", NO_EXPERIMENT, "The experiment that runs: its rollout, its two models, the challenger's share"),
         ):
             parameter = self.names.parameter(name)
             seed.allow(["ssm:PutParameter"], [self.names.arn("ssm", f"parameter{parameter}")])

@@ -20,6 +20,9 @@ PREDICTION_INDEXES = {
 }
 """Index name -> (partition key, sort key); ``lambdas/common/prediction_store.py`` queries them."""
 
+PAIR_KEYS = ("experiment", "at")
+"""Partition and sort key of the table of pairs; ``lambdas/common/pairs.py`` queries it."""
+
 TASK_INDEXES = {OPEN_TASKS: ("queue", "waiting_since"), DUE_TASKS: ("due", "due_at")}
 """The same of the table of review tasks, which ``lambdas/review/hosted_tasks/table.py`` queries."""
 
@@ -142,6 +145,10 @@ class Names:
     @property
     def predictions_table(self) -> str:
         return f"{self.prefix}-predictions"
+
+    @property
+    def pairs_table(self) -> str:
+        return f"{self.prefix}-pairs"
 
     @property
     def review_tasks_table(self) -> str:

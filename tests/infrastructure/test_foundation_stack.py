@@ -86,12 +86,30 @@ def test_release_and_dataset_are_seeded_not_owned(template: Template) -> None:
     owned = [p["Properties"]["Name"] for p in template.find_resources("AWS::SSM::Parameter").values()]
     assert sorted(owned) == ["/reviewloop/dev/base-model", "/reviewloop/dev/key-arn"]
     seeded = {r["Properties"]["Name"]: r["Properties"]["Value"] for r in template.find_resources("Custom::SeedParameter").values()}
-    assert seeded == {"/reviewloop/dev/release": "none,none", "/reviewloop/dev/dataset": "none"}
+    assert seeded == {
+        "/reviewloop/dev/release": "none,none",
+        "/reviewloop/dev/dataset": "none",
+        "/reviewloop/dev/experiment": "none",
+    }
 
 
-def test_seeding_function_may_write_those_two_parameters_only(template: Template) -> None:
+def test_pairs_expire_as_predictions_do_and_are_read_in_order(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::DynamoDB::Table",
+        {
+            "TableName": "reviewloop-dev-pairs",
+            "KeySchema": [{"AttributeName": "experiment", "KeyType": "HASH"}, {"AttributeName": "at", "KeyType": "RANGE"}],
+            "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
+            "DeletionProtectionEnabled": True,
+        },
+    )
+
+
+def test_seeding_function_may_write_those_parameters_only(template: Template) -> None:
     statements = [s for p in template.find_resources("AWS::IAM::Policy").values() for s in p["Properties"]["PolicyDocument"]["Statement"]]
     grants = [s["Resource"] for s in statements if s["Action"] == "ssm:PutParameter"]
     arns = [arn["Fn::Join"][1][-1] for arn in grants[0]]
     assert len(grants) == 1
-    assert sorted(arn.split(":", 1)[1] for arn in arns) == ["parameter/reviewloop/dev/dataset", "parameter/reviewloop/dev/release"]
+    assert sorted(arn.split(":", 1)[1] for arn in arns) == [
+        f"parameter/reviewloop/dev/{name}" for name in ("dataset", "experiment", "release")
+    ]
