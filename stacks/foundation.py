@@ -222,6 +222,7 @@ class FoundationStack(Stack):
         )
         for name, kind, value, description in (
             ("release", "StringList", f"{NO_RELEASE},{NO_RELEASE}", "Model packages that serve as champion and challenger"),
+            ("rollout-control", "String", "none", "What people told the running rollout: to pause, or that they approve"),
             ("dataset", "String", self.settings.dataset.uri or "none", "S3 prefix of the current dataset version"),
             ("experiment", "String", NO_EXPERIMENT, "The experiment that runs: its rollout, its two models, the challenger's share"),
         ):

@@ -24,13 +24,7 @@ class RolloutFunctions:
         self.check = self._check()
         self.shift = self._shift()
         self.judge = self._judge()
-        self.finish = PythonFunction(
-            stack,
-            "FinishRollout",
-            shared=shared,
-            folder="rollout/finish_rollout",
-            description="Tells how a rollout ended, as a metric too",
-        )
+        self.finish = self._finish()
 
     def _plan(self) -> PythonFunction:
         names = self._names
@@ -153,8 +147,23 @@ class RolloutFunctions:
         function.allow(["kms:Decrypt"], [self._shared.key.key_arn])
         return function
 
+    def _finish(self) -> PythonFunction:
+        function = PythonFunction(
+            self._stack,
+            "FinishRollout",
+            shared=self._shared,
+            folder="rollout/finish_rollout",
+            description="Tells how a rollout ended, as a metric too, and clears its control record",
+            environment={"CONTROL_PARAMETER": self._names.parameter("rollout-control")},
+        )
+        function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self._parameter("rollout-control")])
+        return function
+
     def _record(self) -> str:
-        return self._names.arn("ssm", f"parameter{self._names.parameter('release')}")
+        return self._parameter("release")
+
+    def _parameter(self, name: str) -> str:
+        return self._names.arn("ssm", f"parameter{self._names.parameter(name)}")
 
     def _endpoint_stack(self) -> str:
         return self._names.arn("cloudformation", f"stack/{self._names.stack('endpoint')}/*")

@@ -234,6 +234,7 @@ class _States:
 
     def _ending(self, ending: Ending) -> None:
         content = {
+            "rollout": sfn.JsonPath.execution_name,
             "outcome": ending.outcome,
             "reason": sfn.JsonPath.string_at(ending.reason) if ending.reason.startswith("$") else ending.reason,
             "release": sfn.JsonPath.string_at(f"$.plan.{ending.record}"),

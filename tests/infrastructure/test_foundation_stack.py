@@ -82,7 +82,7 @@ def test_table_expires_predictions_and_can_be_restored(template: Template) -> No
     )
 
 
-def test_release_and_dataset_are_seeded_not_owned(template: Template) -> None:
+def test_what_the_running_system_writes_is_seeded_not_owned(template: Template) -> None:
     owned = [p["Properties"]["Name"] for p in template.find_resources("AWS::SSM::Parameter").values()]
     assert sorted(owned) == ["/reviewloop/dev/base-model", "/reviewloop/dev/key-arn"]
     seeded = {r["Properties"]["Name"]: r["Properties"]["Value"] for r in template.find_resources("Custom::SeedParameter").values()}
@@ -90,6 +90,7 @@ def test_release_and_dataset_are_seeded_not_owned(template: Template) -> None:
         "/reviewloop/dev/release": "none,none",
         "/reviewloop/dev/dataset": "none",
         "/reviewloop/dev/experiment": "none",
+        "/reviewloop/dev/rollout-control": "none",
     }
 
 
@@ -110,6 +111,5 @@ def test_seeding_function_may_write_those_parameters_only(template: Template) ->
     grants = [s["Resource"] for s in statements if s["Action"] == "ssm:PutParameter"]
     arns = [arn["Fn::Join"][1][-1] for arn in grants[0]]
     assert len(grants) == 1
-    assert sorted(arn.split(":", 1)[1] for arn in arns) == [
-        f"parameter/reviewloop/dev/{name}" for name in ("dataset", "experiment", "release")
-    ]
+    names = ("dataset", "experiment", "release", "rollout-control")
+    assert sorted(arn.split(":", 1)[1] for arn in arns) == [f"parameter/reviewloop/dev/{name}" for name in names]

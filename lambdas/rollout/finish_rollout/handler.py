@@ -1,12 +1,17 @@
-"""Last step of a rollout: its outcome as the state machine's output, as a log line and as a metric."""
+"""Last step of a rollout: its outcome as the state machine's output, as a log line and as a metric; its control record is cleared."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
+from lambdas.common.clients import client
+from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
+from lambdas.common.rollout_control import NONE, InvalidControl, RolloutControl
 from lambdas.rollout.progress import Outcome, Progress
 
 _METRIC_NAMES = {
@@ -18,12 +23,26 @@ _METRIC_NAMES = {
 }
 
 
+@dataclass(frozen=True)
+class Environment:
+    control_parameter: str
+
+
+@cache
+def _environment() -> Environment:
+    return read_environment(Environment)
+
+
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"outcome", "reason", "release", "progress"}`` -> ``{"outcome", "reason", "release", "weights"}``."""
+    """``{"rollout", "outcome", "reason", "release", "progress"}`` -> ``{"outcome", "reason", "release", "weights"}``.
+
+    ``rollout`` is the execution's name.
+    """
     outcome = Outcome(event["outcome"])
+    _clear_control(str(event["rollout"]))
     metrics.add_metric(_METRIC_NAMES[outcome], MetricUnit.Count, 1)
     result = {
         "outcome": outcome.value,
@@ -33,3 +52,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     }
     logger.info("rollout finished", extra={"result": result})
     return result
+
+
+def _clear_control(rollout: str) -> None:
+    """What this rollout was told is over; a record for another one, or that cannot be read, belongs to whoever wrote it."""
+    ssm, name = client("ssm"), _environment().control_parameter
+    try:
+        told = RolloutControl.parse(ssm.get_parameter(Name=name)["Parameter"]["Value"])
+    except InvalidControl:
+        logger.exception("the control record cannot be read")
+        return
+    if told is not None and told.rollout == rollout:
+        ssm.put_parameter(Name=name, Value=NONE, Overwrite=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -77,3 +78,13 @@ def test_a_refused_change_is_tried_again_only_when_another_one_was_quicker(
         with pytest.raises(raised):
             entry.handler({"share": 0.5, "progress": Progress.begin(0.5, "2026-11-24T10:00:00+00:00").as_json()}, context)
         stub.assert_no_pending_responses()
+
+
+def test_the_deadline_moves_with_the_start_of_the_experiment_and_not_after_it() -> None:
+    """A fleet that takes an hour to come up takes nothing off the time that the comparison has."""
+    planned = Progress.begin(0.1, "2026-11-24T10:00:00.000+00:00", hours=24)
+    in_place = planned.shifted(0.1, "2026-11-24T11:00:00.000+00:00")
+    assert (in_place.started, in_place.deadline) == ("2026-11-24T11:00:00.000+00:00", "2026-11-25T11:00:00.000+00:00")
+    later = replace(in_place, step=1).shifted(0.3, "2026-11-24T12:00:00.000+00:00")
+    assert (later.started, later.deadline) == (in_place.started, in_place.deadline)
+    assert Progress.parse(later.as_json()) == later
