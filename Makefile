@@ -9,7 +9,6 @@ STAGE ?= dev
 BIN := .venv/bin
 # The major versions whose warning is left out: Node.js 20 still runs it.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_OFFLINE := 1
 # Without a home folder to write to, pip's and npm's caches go where everything else is kept.
 ifneq ($(shell [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo usable),usable)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 
-from sagemaker.core import image_uris
-
 TRANSFORMERS_TRAINING = ("5.3.0", "pytorch2.9.0")
 TRANSFORMERS_INFERENCE = ("5.5.3", "pytorch2.6.0")
 PYTHON = "py312"
@@ -50,6 +48,9 @@ def volume_key(instance_type: str, key_arn: str) -> dict[str, str]:
 
 
 def _retrieve(region: str, instance_type: str, scope: str, versions: tuple[str, str]) -> str:
+    # Here, because the SDK's package takes four seconds to import, and few commands ask for an image.
+    from sagemaker.core import image_uris
+
     try:
         uri: str = image_uris.retrieve(
             "huggingface",

@@ -134,7 +134,9 @@ def test_wrong_options_and_settings_are_said_before_anything_starts(
     review: dict[str, Any], options: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "settings").mkdir()
-    content = {"stage": "dev", "region": "us-east-1", "review": review, "labeling": {"enabled": False}}
+    content: dict[str, Any] = {"stage": "dev", "region": "us-east-1", "review": review, "labeling": {"enabled": False}}
+    if review.get("backend") == "none":
+        content["rollout"] = {"policy": "blue_green"}  # nobody could judge a challenger
     (tmp_path / "settings" / "dev.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     monkeypatch.setattr("cli.console.ROOT", tmp_path)
     done = CliRunner().invoke(app, ["review", "people", *options], env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
