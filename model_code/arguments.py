@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from contracts import bounds
-from contracts.promise import Promise
+from contracts.review_promise import Promise
 
 
 class InvalidHyperparameter(ValueError):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from contracts.dataset import SPLITS, InvalidDataset, ReferenceText, Row
 from contracts.dataset_files import KEY_EXAMPLES, file_name, read_manifest, read_rows
 from contracts.labels import listed
-from contracts.promise import EVERYTHING
+from contracts.review_promise import EVERYTHING
 from contracts.shared_words import RECENT_UNSURE
 from model_code.archive import read_document, unpacked
 from model_code.calibration import expected_calibration_error

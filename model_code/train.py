@@ -25,7 +25,7 @@ from model_code.drift_baseline import WORDS, units, vocabulary_basis
 from model_code.lengths import PIECES_PER_EPOCH, chosen_length
 from model_code.network import TextClassifier
 from model_code.retraining import effective_size, replayed, training_shares
-from model_code.review_promise import certify, said
+from model_code.review_threshold import certify, said
 from model_code.scoring import Floats, Labels
 from model_code.tokens import HEAD, HEAD_AND_TAIL, Tokens, unread_shares
 from model_code.trainer import HeldOut, Logits, Trainer, require_finite, targets

@@ -120,9 +120,9 @@ from ministack.services.cloudformation import provisioners
 stock = {name: sorted(handler) for name, handler in provisioners._RESOURCE_HANDLERS.items()}
 mended = []
 registry.mend = lambda name, *_, **__: mended.append(name)
-from embedded_aws.cloudformation import mends
-mends.mend = registry.mend
-mends.install()
+from embedded_aws.cloudformation import patches
+patches.mend = registry.mend
+patches.install()
 print(json.dumps({"mended": {name: stock.get(name) for name in mended}, "added": [name for name in SCHEMAS if name in stock]}))
 """
     done = in_emulator(code)

@@ -36,7 +36,7 @@ from local.texts.splitting import split_by_group
 from local.texts.vader import LABELS, RATER_COLUMNS, RatedText
 from model_code.calibration import review_threshold
 from model_code.inference import model_fn
-from model_code.review_promise import certify
+from model_code.review_threshold import certify
 
 RESAMPLES, DRAWS = 200, 5
 CALIBRATION_TEXTS = (300, 600, 1_200)

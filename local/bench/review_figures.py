@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.promise import Promise, evidence
+from contracts.review_promise import Promise, evidence
 from lambdas.common.answers_wanted import AnswerPolicy, AnswerRule, ModelPrior, answers_wanted
 from lambdas.common.consolidation import Plurality
 from lambdas.common.dawid_skene import estimate
 from lambdas.common.review import HumanAnswer
 from model_code.calibration import review_threshold
-from model_code.review_promise import certify
+from model_code.review_threshold import certify
 
 MOST_ASKED = 3
 SHARES = (0.0, 0.1, 0.2, 0.3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from contracts.promise import EVERYTHING
+from contracts.review_promise import EVERYTHING
 from lambdas.common.review import ReviewReason
 
 _DRAWS = 2**32

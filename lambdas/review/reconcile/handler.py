@@ -19,7 +19,7 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.review import ReviewRequest, ReviewState
-from lambdas.review.reconcile.accounting import take_account
+from lambdas.review.reconcile.reconciliation import take_account
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from contracts.promise import EVERYTHING, Promise
-from model_code.review_promise import certify, said, tail
+from contracts.review_promise import EVERYTHING, Promise
+from model_code.review_threshold import certify, said, tail
 from model_code.scoring import Floats, Labels
 
 TEN_PERCENT = Promise(0.1, 0.95)

@@ -9,7 +9,7 @@ Texts of one group are alike, so they count as the number of independent texts t
 Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data", 1998.
 
 The promise holds for texts like those of the validation set. Other texts may break it, which the audit labels show
-(:mod:`contracts.promise`).
+(:mod:`contracts.review_promise`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv
 
-from contracts.promise import EVERYTHING, Promise
+from contracts.review_promise import EVERYTHING, Promise
 from model_code.scoring import Floats, Labels, effective_texts
 
 FIRST_SHARE, STEP = 0.2, 0.025

@@ -7,7 +7,7 @@ from dataclasses import replace
 from review_fakes import prediction
 
 from lambdas.common.predictions import StoredPrediction
-from lambdas.review.reconcile.accounting import take_account
+from lambdas.review.reconcile.reconciliation import take_account
 
 
 def stored(prediction_id: str, created_at: str) -> StoredPrediction:
