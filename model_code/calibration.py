@@ -1,4 +1,4 @@
-"""From logits to calibrated probabilities, and from them to the model's own review threshold.
+"""From logits to calibrated probabilities.
 
 Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 """
@@ -28,20 +28,6 @@ def fit_temperature(logits: Floats, truth: NDArray[np.int64]) -> float:
     """The temperature in [0.25, 4] with the least negative log-likelihood on (n, labels) logits and (n,) labels."""
     grid = np.exp(np.linspace(np.log(0.25), np.log(4), 161))
     return float(min(grid, key=lambda temperature: negative_log_likelihood(softmax(logits, float(temperature)), truth)))
-
-
-def review_threshold(confidence: Floats, share: float, weights: Floats | None = None) -> float:
-    """The confidence below which ``share`` of these texts lie: those are sent to people. With 1 all are, with 0 none.
-
-    ``weights`` (texts,) count a text more or less than once. With equal weights this is numpy's linear quantile.
-    """
-    if share in (0, 1):
-        return float(share)
-    order = np.argsort(confidence, kind="stable")
-    each = np.ones(len(confidence)) if weights is None else weights[order]
-    middle = np.cumsum(each) - each / 2
-    place = middle[0] + share * (middle[-1] - middle[0])
-    return float(np.interp(place, middle, confidence[order]))
 
 
 def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int = 15) -> float:

@@ -1,14 +1,19 @@
-"""A review threshold with a promise: of the answers that nobody reviews, at most a given share is wrong, with a given confidence.
+"""The model's own review threshold, chosen at its training: the confidence below which people are asked.
 
-Learn then Test with fixed-sequence testing: Angelopoulos, Bates, Candès, Jordan and Lei, "Learn then Test: Calibrating Predictive
-Algorithms to Achieve Risk Control", 2021. The candidates are tried from the most careful one on. For each, a binomial test asks whether
-more than the allowed share of its answers may be wrong. The first candidate that is not certified ends the search. So no correction for
-their number is needed: a wrong certificate needs one wrong test, that of the first candidate that breaks the promise.
+With a promise, it is the lowest threshold that keeps the promise: of the answers that nobody reviews, at most a given share is wrong,
+with a given confidence. Without one, it sends a given share of the validation texts to people. When the model serves, the settings may
+put one fixed threshold in its place (``lambdas/prediction/predict/review_policy.py``).
 
-Texts of one group are alike, so they count as the number of independent texts that would say as much: Korn and Graubard, "Confidence
-Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data", 1998.
+The method for a promise is Learn then Test with fixed-sequence testing: Angelopoulos, Bates, Candès, Jordan and Lei, "Learn then Test:
+Calibrating Predictive Algorithms to Achieve Risk Control", 2021. Candidates are thresholds. The highest is tried first, because it leaves
+the fewest answers to the model. For each candidate, a binomial test asks whether more than the allowed share of the answers above it may be
+wrong. The first candidate that fails the test ends the search. So no correction for the number of tests is needed: a wrong certificate
+needs one wrong test, that of the first candidate that breaks the promise.
 
-The promise holds for texts like those of the validation set. Other texts may break it, which the audit labels show
+Texts of one group are alike. So they count as the number of independent texts that carry the same information: Korn and Graubard,
+"Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data", 1998.
+
+The promise holds for texts like those of the validation set. With other texts it may be broken, and the audit labels show that
 (:mod:`contracts.review_promise`).
 """
 
@@ -26,7 +31,7 @@ from contracts.review_promise import EVERYTHING, Promise
 from model_code.scoring import Floats, Labels, effective_texts
 
 FIRST_SHARE, STEP = 0.2, 0.025
-"""The first candidate answers this share of the texts alone, each further one this share more."""
+"""With the first candidate, the model answers ``FIRST_SHARE`` of the texts alone. Each further candidate adds ``STEP``."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,23 @@ def certify(
         best = found
     size = len(confidence)
     return best or Certificate(promise.max_error, promise.confidence, EVERYTHING, kept=False, texts=size, groups=len(names), share=0.0)
+
+
+def threshold_for_share(confidence: Floats, share: float, weights: Floats | None = None) -> float:
+    """The threshold that sends ``share`` of these texts to people. It promises nothing about errors.
+
+    Args:
+        confidence: (texts,), as the model serves it.
+        share: 1 sends all texts to people, 0 none.
+        weights: (texts,), how often a text counts. With equal weights the threshold is numpy's linear quantile.
+    """
+    if share in (0, 1):
+        return float(share)
+    order = np.argsort(confidence, kind="stable")
+    each = np.ones(len(confidence)) if weights is None else weights[order]
+    middle = np.cumsum(each) - each / 2
+    place = middle[0] + share * (middle[-1] - middle[0])
+    return float(np.interp(place, middle, confidence[order]))
 
 
 def said(certificate: Certificate) -> str:

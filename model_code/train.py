@@ -19,13 +19,13 @@ from model_code.archive import read_document, read_label_names, unpacked
 from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter, read_arguments
 from model_code.artifact import write_artifact
 from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
-from model_code.calibration import CONFIDENCE_DIGITS, fit_temperature, review_threshold, softmax
+from model_code.calibration import CONFIDENCE_DIGITS, fit_temperature, softmax
 from model_code.cores import cores
 from model_code.drift_baseline import WORDS, units, vocabulary_basis
 from model_code.lengths import PIECES_PER_EPOCH, chosen_length
 from model_code.network import TextClassifier
 from model_code.retraining import effective_size, replayed, training_shares
-from model_code.review_threshold import certify, said
+from model_code.review_threshold import certify, said, threshold_for_share
 from model_code.scoring import Floats, Labels
 from model_code.tokens import HEAD, HEAD_AND_TAIL, Tokens, unread_shares
 from model_code.trainer import HeldOut, Logits, Trainer, require_finite, targets
@@ -191,7 +191,7 @@ def review_rule(settings: Hyperparameters, probabilities: Floats, validation: Va
     confidence = probabilities.max(axis=1)
     rule = {"review_share": settings.review_share, "review_promise": None}
     if settings.promise is None:
-        return {"review_threshold": review_threshold(confidence, settings.review_share, validation.weights), **rule}
+        return {"review_threshold": threshold_for_share(confidence, settings.review_share, validation.weights), **rule}
     wrong = probabilities.argmax(axis=1) != validation.truth
     # The model serves its confidence with six digits, and the threshold is compared with that.
     found = certify(confidence.round(CONFIDENCE_DIGITS), wrong, validation.groups, settings.promise, validation.weights)

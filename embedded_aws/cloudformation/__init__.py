@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def install() -> None:
-    """Register the types and the mends."""
+    """Register the types and the patches."""
     from embedded_aws.cloudformation import autoscaling, conditions, custom_resources, patches, registry, sagemaker, stock_services
     from embedded_aws.logs import query_definitions
 

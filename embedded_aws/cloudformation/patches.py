@@ -7,7 +7,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import stepfunctions
 
-from embedded_aws.cloudformation.registry import Properties, guard, mend, request, root_client
+from embedded_aws.cloudformation.registry import Properties, guard, patch, request, root_client
 from embedded_aws.cloudformation.stack_role_needs import PUBLIC_SERVICES
 
 
@@ -270,19 +270,19 @@ def _function(name: str, old: Properties, new: Properties) -> None:
 
 
 def install() -> None:
-    mend("AWS::S3::Bucket", _bucket)
-    mend("AWS::DynamoDB::Table", _table)
-    mend("AWS::StepFunctions::StateMachine", _state_machine)
-    mend("AWS::SNS::Topic", _topic)
-    mend("AWS::ApiGateway::RestApi", prepare=_rest_api)
-    mend("AWS::ApiGateway::Method", _method)
-    mend("AWS::ApiGateway::Stage", _stage)
-    mend("AWS::ApiGatewayV2::Api", prepare=_http_api)
-    mend("AWS::ApiGatewayV2::Stage", prepare=_http_stage)
-    mend("AWS::CloudFront::Distribution", prepare=_distribution)
-    mend("AWS::Lambda::Function", _function)
-    mend("AWS::Lambda::EventSourceMapping", _event_source)
-    mend("AWS::Lambda::EventInvokeConfig", _async_configuration)
+    patch("AWS::S3::Bucket", _bucket)
+    patch("AWS::DynamoDB::Table", _table)
+    patch("AWS::StepFunctions::StateMachine", _state_machine)
+    patch("AWS::SNS::Topic", _topic)
+    patch("AWS::ApiGateway::RestApi", prepare=_rest_api)
+    patch("AWS::ApiGateway::Method", _method)
+    patch("AWS::ApiGateway::Stage", _stage)
+    patch("AWS::ApiGatewayV2::Api", prepare=_http_api)
+    patch("AWS::ApiGatewayV2::Stage", prepare=_http_stage)
+    patch("AWS::CloudFront::Distribution", prepare=_distribution)
+    patch("AWS::Lambda::Function", _function)
+    patch("AWS::Lambda::EventSourceMapping", _event_source)
+    patch("AWS::Lambda::EventInvokeConfig", _async_configuration)
     guard("AWS::CloudWatch::Alarm", "AlarmName", name_length=255)
     for type_name in PUBLIC_SERVICES:
         guard(type_name, "", name_length=64)

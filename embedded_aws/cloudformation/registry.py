@@ -1,4 +1,4 @@
-"""Puts resource types and mends of stock types into ministack's CloudFormation.
+"""Puts resource types and patches of stock types into ministack's CloudFormation.
 
 Everything registered here runs on a worker thread, because it calls services of this same process and waits for them.
 """
@@ -107,7 +107,7 @@ def register(type_name: str, resource_type: ResourceType, *, name_length: int = 
     _on_worker_thread.add(type_name)
 
 
-def mend(
+def patch(
     type_name: str,
     apply: Callable[[str, Properties, Properties], None] = lambda *_: None,
     *,
@@ -123,7 +123,7 @@ def mend(
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, Any]]:
         created: tuple[str, dict[str, Any]] = stock_create(logical_id, prepare(properties), stack_name)
-        _mended(lambda: apply(created[0], {}, properties))
+        _with_reason(lambda: apply(created[0], {}, properties))
         return created
 
     handler["create"] = create
@@ -131,7 +131,7 @@ def mend(
 
         def update(physical_id: str, old: Properties, new: Properties, *rest: Any) -> tuple[str, dict[str, Any]]:
             updated: tuple[str, dict[str, Any]] = stock_update(physical_id, prepare(old), prepare(new), *rest)
-            _mended(lambda: apply(updated[0], old if updated[0] == physical_id else {}, new))
+            _with_reason(lambda: apply(updated[0], old if updated[0] == physical_id else {}, new))
             return updated
 
         handler["update"] = update
@@ -145,17 +145,17 @@ def guard(type_name: str, name_property: str, *, name_length: int) -> None:
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, Any]]:
         name = properties.get(name_property) or provisioners._physical_name(stack_name, logical_id, max_len=name_length)
-        _mended(lambda: stack_role.guarded(type_name, "create", name, new=properties))
+        _with_reason(lambda: stack_role.guarded(type_name, "create", name, new=properties))
         made: tuple[str, dict[str, Any]] = stock_create(logical_id, properties, stack_name)
         return made
 
     def update(physical_id: str, old: Properties, new: Properties, *rest: Any) -> tuple[str, dict[str, Any]]:
-        _mended(lambda: stack_role.guarded(type_name, "update", physical_id, old=old, new=new))
+        _with_reason(lambda: stack_role.guarded(type_name, "update", physical_id, old=old, new=new))
         changed: tuple[str, dict[str, Any]] = stock_update(physical_id, old, new, *rest)
         return changed
 
     def delete(physical_id: str, properties: Properties, *rest: Any) -> None:
-        _mended(lambda: stack_role.guarded(type_name, "delete", physical_id, old=properties))
+        _with_reason(lambda: stack_role.guarded(type_name, "delete", physical_id, old=properties))
         stock_delete(physical_id, properties, *rest)
 
     handler.update(create=create, update=update, delete=delete)
@@ -172,7 +172,8 @@ def _run(schema: TypeSchema, properties: Properties, step: Callable[[], Resource
     return resource.physical_id, resource.attributes
 
 
-def _mended(step: Callable[[], None]) -> None:
+def _with_reason(step: Callable[[], None]) -> None:
+    """Run ``step``; a service's error becomes the reason of the resource's failure."""
     try:
         step()
     except (ApiError, ClientError) as error:

@@ -1,4 +1,4 @@
-"""A template with every resource type that the embedded AWS adds or mends, each with the properties that are easily dropped."""
+"""A template with every resource type that the embedded AWS adds or patches, each with the properties that are easily dropped."""
 
 from __future__ import annotations
 

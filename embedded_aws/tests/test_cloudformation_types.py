@@ -1,4 +1,4 @@
-"""Resource types and mends of the embedded CloudFormation: like the registry, over the services, nothing dropped."""
+"""Resource types and patches of the embedded CloudFormation: like the registry, over the services, nothing dropped."""
 
 from __future__ import annotations
 

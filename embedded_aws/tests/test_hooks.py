@@ -111,25 +111,25 @@ def test_hook_is_as_agreed(hook: str) -> None:
     assert described()[hook] == CONTRACTS[hook]
 
 
-def test_the_stock_provisioners_have_the_types_that_are_mended_and_lack_those_that_are_added() -> None:
+def test_the_stock_provisioners_have_the_types_that_are_patched_and_lack_those_that_are_added() -> None:
     code = """
 import json
 from embedded_aws.cloudformation import registry
 from embedded_aws.cloudformation.schema import SCHEMAS
 from ministack.services.cloudformation import provisioners
 stock = {name: sorted(handler) for name, handler in provisioners._RESOURCE_HANDLERS.items()}
-mended = []
-registry.mend = lambda name, *_, **__: mended.append(name)
+patched = []
+registry.patch = lambda name, *_, **__: patched.append(name)
 from embedded_aws.cloudformation import patches
-patches.mend = registry.mend
+patches.patch = registry.patch
 patches.install()
-print(json.dumps({"mended": {name: stock.get(name) for name in mended}, "added": [name for name in SCHEMAS if name in stock]}))
+print(json.dumps({"patched": {name: stock.get(name) for name in patched}, "added": [name for name in SCHEMAS if name in stock]}))
 """
     done = in_emulator(code)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["mended"]
-    assert [name for name, verbs in found["mended"].items() if not verbs or not {"create", "update", "delete"} <= set(verbs)] == []
+    assert found["patched"]
+    assert [name for name, verbs in found["patched"].items() if not verbs or not {"create", "update", "delete"} <= set(verbs)] == []
     assert found["added"] == ["AWS::ApiGateway::RequestValidator"], "ministack knows this one and keeps nothing of it"
 
 

@@ -34,9 +34,8 @@ from local.bench.review_figures import (
 from local.texts import corpus
 from local.texts.splitting import split_by_group
 from local.texts.vader import LABELS, RATER_COLUMNS, RatedText
-from model_code.calibration import review_threshold
 from model_code.inference import model_fn
-from model_code.review_threshold import certify
+from model_code.review_threshold import certify, threshold_for_share
 
 RESAMPLES, DRAWS = 200, 5
 CALIBRATION_TEXTS = (300, 600, 1_200)
@@ -134,7 +133,7 @@ def figures(pools: Mapping[str, Pool], seed: int) -> dict[str, Any]:
 
 
 def _unsure(pool: Pool) -> Any:
-    return np.flatnonzero(pool.confidence < review_threshold(pool.confidence, 0.2))
+    return np.flatnonzero(pool.confidence < threshold_for_share(pool.confidence, 0.2))
 
 
 def mean_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -18,8 +18,7 @@ from lambdas.common.answers_wanted import AnswerPolicy, AnswerRule, ModelPrior, 
 from lambdas.common.consolidation import Plurality
 from lambdas.common.dawid_skene import estimate
 from lambdas.common.review import HumanAnswer
-from model_code.calibration import review_threshold
-from model_code.review_threshold import certify
+from model_code.review_threshold import certify, threshold_for_share
 
 MOST_ASKED = 3
 SHARES = (0.0, 0.1, 0.2, 0.3)
@@ -158,7 +157,7 @@ def system_accuracy(pool: Pool, asked: Asked) -> dict[str, Any]:
     three = _plurality(pool, [until_enough(each, AnswerPolicy(AnswerRule.TWO_THEN_THIRD)) for each in answers])
     found: dict[str, Any] = {"one_person": _share(one == asked.right), "three_people": _share(three == asked.right)}
     for share in SHARES:
-        seen = pool.confidence < review_threshold(pool.confidence, share)
+        seen = pool.confidence < threshold_for_share(pool.confidence, share)
         for reviewers, labels in ((1, one), (MOST_ASKED, three)):
             together = np.where(seen & (labels >= 0), labels, pool.predicted)
             found[f"{share:.0%} to {reviewers}"] = _share(together == asked.right)
@@ -167,7 +166,7 @@ def system_accuracy(pool: Pool, asked: Asked) -> dict[str, Any]:
 
 def answers_saved(pool: Pool, asked: Asked, share: float = 0.2) -> dict[str, Any]:
     """Answers and accuracy of each rule on the texts that people see at this share; a text without a label is not right."""
-    seen = np.flatnonzero(pool.confidence < review_threshold(pool.confidence, share)).tolist()
+    seen = np.flatnonzero(pool.confidence < threshold_for_share(pool.confidence, share)).tolist()
     right = asked.right[seen]
     every = [given(pool, asked, text) for text in seen]
 

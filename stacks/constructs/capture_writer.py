@@ -38,7 +38,7 @@ class CaptureWriter(Construct):
             "DeadLetters",
             shared=shared,
             name="write-capture-dlq",
-            holds="Predictions that were not captured: mend the cause, then invoke write-capture with their prediction_ids",
+            holds="Predictions that were not captured: remove the cause, then invoke write-capture with their prediction_ids",
         )
         Validations.of(self.dead_letters.queue).acknowledge(
             Acknowledgment(id="AwsSolutions-SQS3", reason="It is itself the dead-letter queue, of a stream's mapping instead of a queue")

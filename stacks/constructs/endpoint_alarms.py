@@ -15,10 +15,11 @@ class VariantAlarms(Construct):
 
     Without ``config_name`` they watch the variant whatever fleet serves it, and are called ``<prefix>-<variant>-<measure>``.
 
-    With it they watch the one fleet that runs that configuration, and roll its update back. An alarm over both fleets
-    would also go off when the *old* fleet fails, and so refuse the very update that mends it. Their names end with the
-    configuration's: PutMetricAlarm leaves the state of an alarm that exists as it is (API reference), so an alarm that
-    went off for one fleet would, under a fixed name, still be in ALARM when the next fleet comes up.
+    With ``config_name`` they watch the one fleet that runs that configuration, and they roll its update back. An alarm
+    over both fleets would also go off when the *old* fleet fails, and so stop the update that would repair it. The names
+    of these alarms end with the configuration's name, for this reason: PutMetricAlarm does not change the state of an
+    existing alarm (API reference). Under a fixed name, an alarm that went off for one fleet would still be in ALARM when
+    the next fleet starts.
 
     Args:
         config_name: the EndpointConfig's GetAtt; makes CloudFormation create the alarms after it.

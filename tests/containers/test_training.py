@@ -19,9 +19,9 @@ from contracts.dataset import InvalidDataset, Manifest, Row
 from model_code.activations import FrozenActivations
 from model_code.arguments import InvalidHyperparameter
 from model_code.base_model import load_tokenizer
-from model_code.calibration import review_threshold
 from model_code.inference import model_fn
 from model_code.network import TextClassifier, native_bf16
+from model_code.review_threshold import threshold_for_share
 from model_code.tokens import Tokens
 from model_code.train import METRIC_LINE
 from model_code.trainer import Diverged, Trainer
@@ -315,8 +315,8 @@ def test_the_objective_of_a_retraining_counts_slices_as_training_does(
     right = np.array([answer["label"] == label for answer, label in zip(model_fn(str(model)).predict(texts), labels, strict=True)])
     confidences = np.array([answer["confidence"] for answer in model_fn(str(model)).predict(texts)])
     shares = np.array([0.2 / 57] * 57 + [0.8 / 6] * 6)
-    assert read(model, "calibration")["review_threshold"] == pytest.approx(review_threshold(confidences, 0.2, shares), abs=2e-3)
-    assert review_threshold(confidences, 0.2) != pytest.approx(review_threshold(confidences, 0.2, shares), abs=2e-3)
+    assert read(model, "calibration")["review_threshold"] == pytest.approx(threshold_for_share(confidences, 0.2, shares), abs=2e-3)
+    assert threshold_for_share(confidences, 0.2) != pytest.approx(threshold_for_share(confidences, 0.2, shares), abs=2e-3)
     # 30 replayed rows beside 120 new ones: the six new validation texts are four fifths of the measure.
     assert metrics["accuracy"] == pytest.approx(0.2 * right[:57].mean() + 0.8 * right[57:].mean())
     assert metrics["training_rows"] == 150

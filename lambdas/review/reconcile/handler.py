@@ -1,7 +1,7 @@
-"""Checks the invariant on a schedule: every prediction sent to review is in review, reviewed, or dead-lettered.
+"""The scheduled reconciliation: every prediction that people should look at is in review, reviewed, or dead-lettered.
 
-A request that never reached the queue (the answer to the caller came first) is sent again; a review past the
-backend's time limit is counted, and the alarm on that count asks an operator to look.
+A request may be lost on its way to the queue, because the caller's answer does not wait for it. Such a request is sent again. A review
+that is past the backend's time limit is counted, and the alarm on that count asks an operator to look.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.review import ReviewRequest, ReviewState
-from lambdas.review.reconcile.reconciliation import take_account
+from lambdas.review.reconcile.reconciliation import reconcile
 
 
 @dataclass(frozen=True)
@@ -58,38 +58,38 @@ def _store() -> PredictionStore:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Returns the account: ``{"requested", "in_review", "dead_lettered", "resent", "overdue", "unusable"}``.
+    """Returns counts: ``{"requested", "in_review", "dead_lettered", "resent", "overdue", "unusable"}``.
 
     Raises:
-        NotSentAgain: in the end, when a request could not be queued; the others are.
+        NotSentAgain: at least one request could not be queued. Every other request was tried before.
     """
     environment, store, now = _environment(), _store(), datetime.now(UTC)
-    account = take_account(
+    found = reconcile(
         store.open_reviews(ReviewState.REQUESTED),
         store.open_reviews(ReviewState.IN_REVIEW),
         store.open_reviews(ReviewState.DEAD_LETTERED),
         resend_before=(now - timedelta(seconds=environment.resend_after_seconds)).isoformat(),
         overdue_before=(now - timedelta(seconds=environment.overdue_after_seconds)).isoformat(),
     )
-    for problem in account.unusable:
-        logger.error("record makes no review request: mend or delete it", extra={"record": problem})
-    failed = [request.prediction_id for request in account.to_resend if not _sent(request)]
+    for problem in found.unusable:
+        logger.error("this record cannot become a review request: correct or delete it", extra={"record": problem})
+    failed = [request.prediction_id for request in found.to_resend if not _sent(request)]
     for name, value in (
-        ("ReviewsRequested", account.requested),
-        ("ReviewsOpen", account.in_review),
-        ("ReviewsDeadLettered", account.dead_lettered),
-        ("ReviewsResent", len(account.to_resend) - len(failed)),
-        ("ReviewRecordsUnusable", len(account.unusable)),
-        ("ReviewsOverdue", len(account.overdue)),
+        ("ReviewsRequested", found.requested),
+        ("ReviewsOpen", found.in_review),
+        ("ReviewsDeadLettered", found.dead_lettered),
+        ("ReviewsResent", len(found.to_resend) - len(failed)),
+        ("ReviewRecordsUnusable", len(found.unusable)),
+        ("ReviewsOverdue", len(found.overdue)),
     ):
         metrics.add_metric(name, MetricUnit.Count, value)
     if failed:
-        raise NotSentAgain(f"{len(failed)} of {len(account.to_resend)} requests could not be queued, first {failed[0]}: see the log")
+        raise NotSentAgain(f"{len(failed)} of {len(found.to_resend)} requests could not be queued, first {failed[0]}: see the log")
     return {
-        "requested": account.requested,
-        "in_review": account.in_review,
-        "dead_lettered": account.dead_lettered,
-        "resent": len(account.to_resend),
-        "overdue": len(account.overdue),
-        "unusable": len(account.unusable),
+        "requested": found.requested,
+        "in_review": found.in_review,
+        "dead_lettered": found.dead_lettered,
+        "resent": len(found.to_resend),
+        "overdue": len(found.overdue),
+        "unusable": len(found.unusable),
     }

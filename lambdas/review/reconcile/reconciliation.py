@@ -10,8 +10,14 @@ from lambdas.common.review import ReviewRequest
 
 
 @dataclass(frozen=True)
-class Account:
-    """Open reviews by state, and what is overdue: requests to send again, reviews that should have ended."""
+class Reconciliation:
+    """How many reviews are open, by state, and which of them need something done.
+
+    Attributes:
+        to_resend: requests that were lost on their way to the queue.
+        overdue: prediction ids of reviews that should have ended.
+        unusable: records that should be sent again and from which no request can be made, each as ``id: what is wrong``.
+    """
 
     requested: int
     in_review: int
@@ -19,24 +25,23 @@ class Account:
     to_resend: tuple[ReviewRequest, ...]
     overdue: tuple[str, ...]
     unusable: tuple[str, ...] = ()
-    """Records that should be sent again and make no request, each as ``id: what is wrong``."""
 
 
-def take_account(
+def reconcile(
     requested: Iterable[StoredPrediction],
     in_review: Iterable[StoredPrediction],
     dead_lettered: Iterable[StoredPrediction],
     *,
     resend_before: str,
     overdue_before: str,
-) -> Account:
-    """Count the open reviews.
+) -> Reconciliation:
+    """Count the open reviews, and find those that are late.
 
     Args:
         requested, in_review, dead_lettered: records in that state.
-        resend_before: ISO 8601 UTC; a request made before and still not started was lost on its way to the queue.
-        overdue_before: ISO 8601 UTC; a review asked before should have ended by the backend's own time limit. A review of before
-            ``asked_at`` was recorded counts from its prediction.
+        resend_before: ISO 8601 UTC. A request that was made before this time and has not started was lost on its way to the queue.
+        overdue_before: ISO 8601 UTC. A review that started before this time should have ended, by the backend's own time limit. Old
+            records have no ``asked_at``; their time is that of the prediction.
     """
     waiting, asked, dead = list(requested), list(in_review), list(dead_lettered)
     to_resend: list[ReviewRequest] = []
@@ -47,7 +52,7 @@ def take_account(
                 to_resend.append(stored.prediction().review_request())
             except ValueError as error:
                 unusable.append(f"{stored.prediction_id}: {type(error).__name__}: {error}")
-    return Account(
+    return Reconciliation(
         requested=len(waiting),
         in_review=len(asked),
         dead_lettered=len(dead),

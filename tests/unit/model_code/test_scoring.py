@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model_code.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, review_threshold, softmax
+from model_code.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, softmax
+from model_code.review_threshold import threshold_for_share
 from model_code.scoring import Resamples, accuracy, grouped_share, macro_f1, paired_difference, scores, tallied_accuracy, tallied_macro_f1
 
 RNG = np.random.default_rng(0)
@@ -101,16 +102,16 @@ def test_temperature_scaling_lowers_the_likelihood_loss_of_an_overconfident_mode
 
 def test_threshold_routes_the_wanted_share() -> None:
     confidence = RNG.random(1_000)
-    assert float((confidence < review_threshold(confidence, 0.2)).mean()) == pytest.approx(0.2, abs=0.01)
-    assert review_threshold(confidence, 0.0) == 0.0
-    assert review_threshold(confidence, 0.2) == pytest.approx(np.quantile(confidence, 0.2))
+    assert float((confidence < threshold_for_share(confidence, 0.2)).mean()) == pytest.approx(0.2, abs=0.01)
+    assert threshold_for_share(confidence, 0.0) == 0.0
+    assert threshold_for_share(confidence, 0.2) == pytest.approx(np.quantile(confidence, 0.2))
 
 
 def test_threshold_routes_the_wanted_share_of_texts_as_they_are_weighted() -> None:
     unsure = np.arange(1_000) < 100  # a tenth of the texts that counts as half of them
     confidence = np.where(unsure, 0.5, 0.9) + RNG.random(1_000) / 100
     weights = np.where(unsure, 9.0, 1.0)
-    threshold = review_threshold(confidence, 0.25, weights)
+    threshold = threshold_for_share(confidence, 0.25, weights)
     assert float(np.average(confidence < threshold, weights=weights)) == pytest.approx(0.25, abs=0.01)
     assert float((confidence < threshold).mean()) == pytest.approx(0.05, abs=0.005)
 

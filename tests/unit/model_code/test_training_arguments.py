@@ -10,8 +10,8 @@ import torch
 
 from contracts.dataset import Row
 from model_code.arguments import InvalidHyperparameter, read_arguments
-from model_code.calibration import review_threshold
 from model_code.lengths import chosen_length
+from model_code.review_threshold import threshold_for_share
 from model_code.train import METRIC_LINE
 from model_code.trainer import class_weights, targets
 
@@ -67,7 +67,7 @@ def test_the_shortest_length_that_reads_most_texts_whole_is_chosen(lengths: list
 def test_everything_may_go_to_people() -> None:
     settings, _ = read_arguments(["--review_share", "1.0"])
     confidence = np.array([0.5, 0.9, 0.99])
-    assert [review_threshold(confidence, share) for share in (0.0, settings.review_share)] == [0.0, 1.0]
+    assert [threshold_for_share(confidence, share) for share in (0.0, settings.review_share)] == [0.0, 1.0]
 
 
 def test_metric_line_matches_the_regex_of_the_tuning_job() -> None:
