@@ -24,7 +24,7 @@ NONE = NO_EXPERIMENT
 """The parameter's value while no experiment runs."""
 KEPT_SECONDS = 30.0
 """So long a process goes on with what it has read."""
-LONGEST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 0.5
 """So long a caller waits for the parameter at most."""
 OUTDATED_SECONDS = 300.0
 """After so long without a successful read a process acts as if no experiment ran."""
@@ -93,8 +93,9 @@ class Experiment:
 class CurrentExperiment:
     """The experiment, at most :data:`KEPT_SECONDS` old, for a caller who must not wait.
 
-    A read runs beside the caller, who waits for it no longer than :data:`LONGEST_WAIT_SECONDS` and else goes on with what was read
-    before. A read that fails changes nothing, until what was read is :data:`OUTDATED_SECONDS` old.
+    A read runs beside the caller: :meth:`begin` starts it, and :meth:`get` waits for it until it has run for
+    :data:`LONGEST_WAIT_SECONDS`, then goes on with what was read before. A read that fails changes nothing, until what was read is
+    :data:`OUTDATED_SECONDS` old.
 
     Args:
         read: gives the parameter's value; whatever it raises is logged.
@@ -110,20 +111,26 @@ class CurrentExperiment:
         self._asked_at = self._read_at = float("-inf")
         self._reading: threading.Thread | None = None
 
-    def get(self) -> Experiment | None:
+    def begin(self) -> None:
+        """Start a read when one is due. It waits for nothing."""
         now = self._clock()
         running = self._reading is not None and self._reading.is_alive()
         if not running and now - self._asked_at >= KEPT_SECONDS:
             self._asked_at = now
-            self._reading = threading.Thread(target=self._refresh, daemon=True)
+            self._reading = threading.Thread(target=self._refresh, args=(now,), daemon=True)
             self._reading.start()
-            self._reading.join(self._patience)
-        return self._kept if now - self._read_at < OUTDATED_SECONDS else None
 
-    def _refresh(self) -> None:
+    def get(self) -> Experiment | None:
+        self.begin()
+        left = self._asked_at + self._patience - self._clock()
+        if self._reading is not None and left > 0:
+            self._reading.join(left)
+        return self._kept if self._clock() - self._read_at < OUTDATED_SECONDS else None
+
+    def _refresh(self, asked_at: float) -> None:
         try:
             self._kept = Experiment.parse(self._read())
-            self._read_at = self._asked_at
+            self._read_at = asked_at
         except Exception:
             logger.exception("experiment not read")
 

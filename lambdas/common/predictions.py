@@ -11,12 +11,17 @@ from lambdas.common.review import Consolidated, HumanAnswer, Origin, ReviewReaso
 
 T = TypeVar("T")
 
+BY_SUBJECT = "subject"
+"""``assigned_by`` of a prediction whose variant was chosen by the hash of its subject."""
+
 
 @dataclass(frozen=True)
 class Prediction:
     """One answered prediction. Times are ISO 8601 UTC; ``expires_at`` is epoch seconds; ``tokens`` and ``oov_tokens`` count words.
 
     ``review_threshold`` is the threshold that the confidence was compared with: the model's own, or the one of the settings.
+    ``experiment`` is the id of the experiment that it belongs to. ``assigned_by`` is :data:`BY_SUBJECT` where the hash of the subject
+    chose the variant, and None where the endpoint's weights did.
     """
 
     prediction_id: str
@@ -34,6 +39,8 @@ class Prediction:
     attempt: int = 1
     tokens: int | None = None
     oov_tokens: int | None = None
+    experiment: str | None = None
+    assigned_by: str | None = None
 
     def item(self) -> dict[str, Any]:
         """The item of the table, with numbers as Decimal and without the fields that are None."""
@@ -127,6 +134,8 @@ class StoredPrediction:
     model_version: str | None = None
     tokens: int | None = None
     oov_tokens: int | None = None
+    experiment: str | None = None
+    assigned_by: str | None = None
     review_reason: str | None = None
     review_id: str | None = None
     asked_at: str | None = None
@@ -177,6 +186,8 @@ class StoredPrediction:
             attempt=self.attempt,
             tokens=self.tokens,
             oov_tokens=self.oov_tokens,
+            experiment=self.experiment,
+            assigned_by=self.assigned_by,
         )
 
     def given(self, field: str, value: T | None) -> T:

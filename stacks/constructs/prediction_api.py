@@ -30,7 +30,7 @@ class PredictionApi(Construct):
 
     def _predict(self) -> PythonFunction:
         names, settings = self._shared.names, self._shared.settings
-        queue_url = names.queue_url("review-requests")
+        queue_url, experiment = names.queue_url("review-requests"), names.parameter("experiment")
         function = PythonFunction(
             self,
             "Predict",
@@ -48,13 +48,14 @@ class PredictionApi(Construct):
                 "RETENTION_DAYS": str(settings.retention.prediction_days),
                 "MODEL_DEADLINE_SECONDS": str(settings.api.model_deadline_seconds),
                 "REVIEW_THRESHOLD": str(settings.review.threshold),
-                **({"REVIEW_QUEUE_URL": queue_url} if settings.review.asks_people else {}),
+                **({"REVIEW_QUEUE_URL": queue_url, "EXPERIMENT_PARAMETER": experiment} if settings.review.asks_people else {}),
             },
         )
         function.allow(["sagemaker:InvokeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])
         function.allow(["dynamodb:PutItem"], [names.arn("dynamodb", f"table/{names.predictions_table}")])
         if settings.review.asks_people:
             function.allow(["sqs:SendMessage"], [names.arn("sqs", names.queue("review-requests"))])
+            function.allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{experiment}")])
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._shared.key.key_arn])
         return function
 

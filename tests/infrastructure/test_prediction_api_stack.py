@@ -124,6 +124,7 @@ def test_predict_asks_this_endpoint_puts_records_and_sends_requests_and_nothing_
         "sagemaker:InvokeEndpoint": {arn("sagemaker", "endpoint/reviewloop-dev")},
         "dynamodb:PutItem": {arn("dynamodb", "table/reviewloop-dev-predictions")},
         "sqs:SendMessage": {arn("sqs", "reviewloop-dev-review-requests")},
+        "ssm:GetParameter": {arn("ssm", "parameter/reviewloop/dev/experiment")},
         **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
         **each(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*"),
     }
@@ -138,6 +139,7 @@ def test_predict_gets_every_setting_that_it_reads(templates: dict[str, Template]
         endpoint_name=f"reviewloop-{name}",
         predictions_table=f"reviewloop-{name}-predictions",
         review_queue_url=f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/reviewloop-{name}-review-requests",
+        experiment_parameter=f"/reviewloop/{name}/experiment",
         max_text_chars=settings.dataset.max_text_chars,
         audit_share=settings.review.audit_share,
         retention_days=settings.retention.prediction_days,

@@ -16,12 +16,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.denials import CODES as DENIED
 from lambdas.common.environment import read_environment
+from lambdas.common.experiment import NONE, CurrentExperiment, experiment_at
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.prediction_store import PredictionStore
-from lambdas.common.predictions import Prediction
+from lambdas.common.predictions import BY_SUBJECT, Prediction
 from lambdas.common.review import ReviewState
 from lambdas.prediction.predict.answer import InvalidAnswer, ModelAnswer
-from lambdas.prediction.predict.model import client_config, invoke
+from lambdas.prediction.predict.assignment import assigned_variant
+from lambdas.prediction.predict.model import client_config, invoke, refuses_request
 from lambdas.prediction.predict.request import PredictRequest, RefusedRequest, read_request
 from lambdas.prediction.predict.review_policy import review_reason, review_threshold
 
@@ -41,6 +43,8 @@ class Environment:
     retention_days: int
     model_deadline_seconds: float = 8.0
     review_threshold: str = "model"
+    experiment_parameter: str = ""
+    """Not set where no model is compared with another."""
     review_queue_url: str = ""
     """Not set where nobody is asked: the threshold and the audit share are 0 then, so no prediction is sent anywhere."""
 
@@ -68,6 +72,12 @@ def _sqs() -> Any:
     return client("sqs", SIDE)
 
 
+@cache
+def _experiments() -> CurrentExperiment:
+    parameter = _environment().experiment_parameter
+    return experiment_at(parameter, SIDE) if parameter else CurrentExperiment(lambda: NONE)
+
+
 class ModelUnavailable(RuntimeError):
     """The endpoint gave no answer; becomes the HTTP answer ``status``."""
 
@@ -76,8 +86,12 @@ class ModelUnavailable(RuntimeError):
         self.status = status
 
 
-def _ask_model(prediction_id: str, text: str) -> tuple[ModelAnswer, str]:
-    """(answer, variant). Raises ModelUnavailable."""
+def _ask_model(prediction_id: str, text: str, target: str | None) -> tuple[ModelAnswer, str]:
+    """(answer, variant). Raises ModelUnavailable.
+
+    Args:
+        target: the variant to ask; None: the endpoint's weights choose.
+    """
     try:
         request = {
             "EndpointName": _environment().endpoint_name,
@@ -85,13 +99,14 @@ def _ask_model(prediction_id: str, text: str) -> tuple[ModelAnswer, str]:
             "Accept": "application/json",
             "InferenceId": prediction_id,
             "Body": json.dumps({"inputs": text}, allow_nan=False).encode(),
+            **({} if target is None else {"TargetVariant": target}),
         }
         response = invoke(_runtime, request, deadline=_environment().model_deadline_seconds)
         return ModelAnswer.parse(response["Body"].read()), response["InvokedProductionVariant"]
     except ClientError as error:
         code = error.response["Error"]["Code"]
         logger.warning("endpoint refused", extra={"code": code, "prediction_id": prediction_id})
-        if code in ("ValidationError", "ValidationException"):
+        if refuses_request(error):
             raise ModelUnavailable(503, "No model is released yet, or the endpoint is being created. Try again later.") from None
         if code in DENIED:
             metrics.add_metric("EndpointAccessDenied", MetricUnit.Count, 1)
@@ -107,8 +122,8 @@ def _ask_model(prediction_id: str, text: str) -> tuple[ModelAnswer, str]:
         raise ModelUnavailable(502, "The model gave no usable answer. The failure was recorded; try again later.") from None
 
 
-def _record(prediction_id: str, request: PredictRequest, answer: ModelAnswer, variant: str) -> Prediction:
-    environment, now = _environment(), datetime.now(UTC)
+def _record(prediction_id: str, request: PredictRequest, answer: ModelAnswer, variant: str, target: str | None) -> Prediction:
+    environment, now, experiment = _environment(), datetime.now(UTC), _experiments().get()
     threshold = review_threshold(answer.review_threshold, environment.fixed_threshold)
     reason = review_reason(prediction_id, answer.confidence, threshold=threshold, audit_share=environment.audit_share)
     return Prediction(
@@ -126,7 +141,18 @@ def _record(prediction_id: str, request: PredictRequest, answer: ModelAnswer, va
         review_reason=None if reason is None else reason.value,
         tokens=answer.tokens,
         oov_tokens=answer.oov_tokens,
+        experiment=None if experiment is None else experiment.id,
+        assigned_by=BY_SUBJECT if target == variant else None,
     )
+
+
+def _target(subject: str | None) -> str | None:
+    """The variant of this subject. Without a subject nobody waits here: the experiment is read while the model answers."""
+    experiments = _experiments()
+    if subject is None:
+        experiments.begin()
+        return None
+    return assigned_variant(experiments.get(), subject)
 
 
 def _hand_over(prediction: Prediction) -> dict[str, str]:
@@ -175,14 +201,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         request = read_request(event, max_text_chars=_environment().max_text_chars)
         prediction_id = uuid.uuid4().hex
-        answer, variant = _ask_model(prediction_id, request.text)
+        target = _target(request.subject)
+        answer, variant = _ask_model(prediction_id, request.text, target)
     except RefusedRequest as refusal:
         metrics.add_metric("RequestsRefused", MetricUnit.Count, 1)
         return _answer(refusal.status, refusal.body())
     except ModelUnavailable as failure:
         metrics.add_metric("PredictionsFailed", MetricUnit.Count, 1)
         return _answer(failure.status, {"error": {"message": str(failure)}})
-    prediction = _record(prediction_id, request, answer, variant)
+    prediction = _record(prediction_id, request, answer, variant, target)
     metrics.add_metric("Predictions", MetricUnit.Count, 1)
     return _answer(
         200,

@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 CONNECT_SECONDS = 1.0
+_TARGET = "TargetVariant"
 
 
 def read_timeouts(deadline: float) -> tuple[float, float]:
@@ -30,6 +31,8 @@ def invoke(
 ) -> dict[str, Any]:
     """InvokeEndpoint; a first try that fails early and by no fault of the text gets a second one.
 
+    A target variant that the endpoint refuses is left out the second time: the endpoint's weights choose then.
+
     Args:
         runtime: read timeout in seconds -> client ``sagemaker-runtime``.
         deadline: seconds for both tries together, at least 4.
@@ -44,10 +47,17 @@ def invoke(
     try:
         answer = runtime(first).invoke_endpoint(**request)
     except (ClientError, BotoCoreError) as error:
-        if not _may_pass(error) or clock() - started >= deadline / 2:
+        targeted = _TARGET in request and refuses_request(error)
+        if not (targeted or _may_pass(error)) or clock() - started >= deadline / 2:
             raise
-        answer = runtime(second).invoke_endpoint(**request)
+        again = {name: value for name, value in request.items() if not (targeted and name == _TARGET)}
+        answer = runtime(second).invoke_endpoint(**again)
     return answer
+
+
+def refuses_request(error: Exception) -> bool:
+    """Whether the endpoint knows nothing of what was asked for: the target variant is gone, or the endpoint itself is."""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in ("ValidationError", "ValidationException")
 
 
 def _may_pass(error: ClientError | BotoCoreError) -> bool:

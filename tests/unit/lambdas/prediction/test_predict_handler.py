@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
+from lambdas.common.experiment import Experiment
 from lambdas.common.observability import metrics
 from lambdas.common.predictions import Prediction
 from lambdas.common.review import ReviewRequest
@@ -63,11 +64,12 @@ class Function:
     """The function with its surroundings; ``call`` gives the answer with its body parsed, and keeps the metrics."""
 
     runtime: Stubber
+    experiment: Experiment | None = None
     store: Store = field(default_factory=Store)
     queue: Queue = field(default_factory=Queue)
     counted: dict[str, Any] = field(default_factory=dict)
 
-    def model_answers(self, document: Any, variant: str = "challenger") -> Function:
+    def model_answers(self, document: Any, variant: str = "challenger", *, target: str | None = None) -> Function:
         raw = document if isinstance(document, bytes) else json.dumps([document]).encode()
         response = {
             "Body": StreamingBody(io.BytesIO(raw), len(raw)),
@@ -76,7 +78,7 @@ class Function:
         }
         expected = {
             "EndpointName": "reviewloop-dev", "ContentType": "application/json", "Accept": "application/json",
-            "InferenceId": ANY, "Body": ANY,
+            "InferenceId": ANY, "Body": ANY, **({"TargetVariant": target} if target else {}),
         }  # fmt: skip
         self.runtime.add_response("invoke_endpoint", response, expected)
         return self
@@ -109,6 +111,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Function:
     monkeypatch.setattr(entry, "_runtime", lambda _: runtime)
     monkeypatch.setattr(entry, "_store", lambda: made.store)
     monkeypatch.setattr(entry, "_sqs", lambda: made.queue)
+    monkeypatch.setattr(entry, "_experiments", lambda: SimpleNamespace(begin=lambda: None, get=lambda: made.experiment))
     return made
 
 
@@ -317,3 +320,37 @@ def test_a_refused_request_never_reaches_the_model(function: Function, body: str
 def test_every_answer_can_be_sent_as_utf_8(function: Function) -> None:
     answer = entry.handler({"body": '{"\\udfff": 1}'}, CONTEXT)
     assert answer["body"].encode("utf-8")
+
+
+EXPERIMENT = Experiment("rollout-1", "tuning-0", "tuning-1", 0.5, "2026-11-23T10:00:00+00:00")
+ABOUT = {"champion": "product 4", "challenger": "product 2"}
+"""Subjects of each variant at a share of one half."""
+
+
+@pytest.mark.parametrize("variant", ["champion", "challenger"])
+def test_a_subject_is_answered_by_its_variant_and_the_record_says_so(function: Function, variant: str) -> None:
+    function.experiment = EXPERIMENT
+    function.model_answers(ANSWER, variant, target=variant)
+    _, body, _ = function.call(json.dumps({"text": "Not bad", "subject": ABOUT[variant]}))
+    (stored,) = function.store.stored
+    assert (body["variant"], stored.experiment, stored.assigned_by) == (variant, "rollout-1", "subject")
+
+
+def test_without_a_subject_the_weights_choose_and_the_prediction_is_of_the_experiment(function: Function) -> None:
+    function.experiment = EXPERIMENT
+    function.model_answers(ANSWER, "champion").call()
+    (stored,) = function.store.stored
+    assert (stored.experiment, stored.assigned_by) == ("rollout-1", None)
+
+
+def test_a_variant_that_is_gone_costs_the_subject_its_variant_and_not_its_answer(function: Function) -> None:
+    function.experiment = EXPERIMENT
+    function.model_refuses("ValidationError", 400).model_answers(ANSWER, "champion")
+    status, body, _ = function.call(json.dumps({"text": "Not bad", "subject": ABOUT["challenger"]}))
+    (stored,) = function.store.stored
+    assert (status, body["variant"], stored.assigned_by) == (200, "champion", None)
+
+
+def test_the_record_has_nothing_of_an_experiment_that_does_not_run(function: Function) -> None:
+    function.model_answers(ANSWER).call(json.dumps({"text": "Not bad", "subject": ABOUT["challenger"]}))
+    assert function.store.stored[0].item().keys().isdisjoint({"experiment", "assigned_by"})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
+from lambdas.common.experiment import LONGEST_WAIT_SECONDS
 from lambdas.prediction.predict.handler import SIDE
 from lambdas.prediction.predict.model import CONNECT_SECONDS, client_config, invoke, read_timeouts
 from stacks.constructs.prediction_api import TIMEOUT_SECONDS
@@ -60,6 +61,44 @@ def test_a_refusal_is_not_repeated_and_a_throttled_call_adds_no_load(first: Exce
     assert tries(first, "answer", seconds=0.1) == (first, [7.0])
 
 
+@pytest.mark.parametrize("code", ["ValidationError", "ValidationException"])
+def test_a_target_variant_that_is_gone_is_left_out_the_second_time(code: str) -> None:
+    gone, asked = ClientError({"Error": {"Code": code, "Message": "no such variant"}}, "InvokeEndpoint"), list[dict[str, Any]]()
+
+    def invoke_endpoint(**request: Any) -> Any:
+        asked.append(request)
+        if "TargetVariant" in request:
+            raise gone
+        return "answer"
+
+    runtime = SimpleNamespace(invoke_endpoint=invoke_endpoint)
+    assert invoke(lambda _: runtime, {"Body": b"x", "TargetVariant": "challenger"}, deadline=8, clock=lambda: 0.0) == "answer"
+    assert asked == [{"Body": b"x", "TargetVariant": "challenger"}, {"Body": b"x"}]
+    with pytest.raises(ClientError):
+        invoke(lambda _: SimpleNamespace(invoke_endpoint=_raise(gone)), {"Body": b"x"}, deadline=8, clock=lambda: 0.0)
+
+
+def test_a_target_variant_that_may_answer_is_asked_again() -> None:
+    asked: list[str] = []
+
+    def invoke_endpoint(**request: Any) -> Any:
+        asked.append(request["TargetVariant"])
+        if len(asked) == 1:
+            raise refused(503)
+        return "answer"
+
+    runtime = SimpleNamespace(invoke_endpoint=invoke_endpoint)
+    assert invoke(lambda _: runtime, {"TargetVariant": "challenger"}, deadline=8, clock=lambda: 0.0) == "answer"
+    assert asked == ["challenger", "challenger"]
+
+
+def _raise(error: Exception) -> Any:
+    def invoke_endpoint(**_: Any) -> Any:
+        raise error
+
+    return invoke_endpoint
+
+
 def test_a_second_failure_is_the_answer() -> None:
     assert tries(LOST, SILENT, seconds=0.1) == (SILENT, [7.0, 3.0])
 
@@ -74,12 +113,15 @@ def test_no_order_of_failures_takes_longer_than_the_deadline(deadline: int) -> N
 
 
 def test_every_deadline_that_the_settings_take_ends_before_the_gateway_stops_waiting() -> None:
-    """After the model the table and the queue have their tries; a retry waits up to a second before (standard mode)."""
+    """Before the model there may be a wait for the experiment.
+
+    After it the table and the queue have their tries; a retry waits up to a second before (standard mode).
+    """
     longest = SIDE.retries["total_max_attempts"] * (SIDE.connect_timeout + SIDE.read_timeout) + 1
     bounds = [item for field in ("ge", "le") for item in [_bound(field)]]
     assert bounds == [DEADLINES[0], DEADLINES[-1]]
     assert all(after == before + 1 for before, after in pairwise(DEADLINES))
-    assert DEADLINES[-1] + 2 * longest < TIMEOUT_SECONDS
+    assert LONGEST_WAIT_SECONDS + DEADLINES[-1] + 2 * longest < TIMEOUT_SECONDS
 
 
 def _bound(name: str) -> int:
