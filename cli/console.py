@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
+from cli.account import NoAccount
+from cli.exit_codes import ExitCode
 from cli.findings import Finding, Level, counts
 from stacks.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-FAILED, WRONG_OPTIONS, NO_ACCOUNT = 1, 2, 4
+FAILED, WRONG_OPTIONS, NO_ACCOUNT = ExitCode.FAILED, ExitCode.REFUSED, ExitCode.NO_ACCOUNT
 
 Stage = Annotated[str, typer.Option(help="settings/<stage>.yaml")]
 Profile = Annotated[str | None, typer.Option(help="A profile of the AWS configuration (default: the ordinary AWS variables)")]
@@ -26,9 +30,32 @@ _STYLES = {Level.OK: "green", Level.UNKNOWN: "yellow", Level.WARNING: "yellow", 
 _MARKS = {Level.OK: "ok", Level.UNKNOWN: "??", Level.WARNING: "!!", Level.FAILURE: "NO"}
 
 
+class Refused(Exception):
+    """What was asked for is not done, and nothing was changed; the text says why, and what to do."""
+
+
+class NotDone(Exception):
+    """Nothing, or nothing more, was changed; the text says why, and what to do."""
+
+
 def stop(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """A refusal, what AWS refuses, and an AWS out of reach end the command with a sentence and their exit code."""
+    try:
+        yield
+    except NoAccount as error:
+        stop(str(error), ExitCode.NO_ACCOUNT)
+    except BotoCoreError as error:
+        stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", ExitCode.NO_ACCOUNT)
+    except Refused as error:
+        stop(str(error), ExitCode.REFUSED)
+    except (ClientError, NotDone) as error:
+        stop(str(error), ExitCode.FAILED)
 
 
 def settings_of(stage: str) -> Settings:
@@ -41,6 +68,11 @@ def settings_of(stage: str) -> Settings:
 
 def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_json_line(document: Any) -> None:
+    """One line of JSON, written out at once."""
+    print(json.dumps(document, ensure_ascii=False), flush=True)
 
 
 def show(findings: Sequence[Finding], console: Console, *, everything: bool) -> None:

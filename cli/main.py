@@ -7,9 +7,13 @@ import typer
 from cli.doctor.command import doctor
 from cli.packages import reregister
 from cli.people.command import add, invite, list_people, remove
+from cli.release import command as rollouts
 from cli.smoke.command import smoke
 
-EXIT_CODES = "Exit codes: 0 nothing stands in the way; 1 something does; 2 wrong options or settings; 4 AWS out of reach or no credentials."
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 failed; 2 refused, nothing was started; 4 AWS out of reach or no credentials; of a rollout that was followed: "
+    "10 rolled back, 11 inconclusive, 12 withdrawn or stopped. docs/commands.md has all of them."
+)
 
 app = typer.Typer(
     name="reviewloop",
@@ -20,12 +24,23 @@ app = typer.Typer(
 )
 app.command()(doctor)
 app.command()(smoke)
-release = typer.Typer(help="Model packages that serve, or shall.", no_args_is_help=True)
-release.command()(reregister)
+release = typer.Typer(help=f"Model packages that serve, or shall: rollouts. {EXIT_CODES}", no_args_is_help=True)
+for command in (
+    rollouts.start,
+    rollouts.status,
+    rollouts.watch,
+    rollouts.abort,
+    rollouts.promote,
+    rollouts.history,
+    rollouts.explain,
+    rollouts.redrive,
+    reregister,
+):
+    release.command()(command)
 app.add_typer(release, name="release")
 people = typer.Typer(help="Who may answer: the accounts of the stage's user pool.", no_args_is_help=True)
-for name, command in (("list", list_people), ("add", add), ("invite", invite), ("remove", remove)):
-    people.command(name)(command)
+for name, verb in (("list", list_people), ("add", add), ("invite", invite), ("remove", remove)):
+    people.command(name)(verb)
 review = typer.Typer(help="The people who review.", no_args_is_help=True)
 review.add_typer(people, name="people")
 app.add_typer(review, name="review")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from cli.console import NotDone
 from cli.people.pool import NEVER_SIGNED_IN, Person, UserPool
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
@@ -12,10 +13,6 @@ _EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_
 """HTML Living Standard, "valid e-mail address", with a domain of at least two parts."""
 _LONGEST_EMAIL, _LONGEST_NAME = 254, 128
 """RFC 5321, 4.5.3.1.3; API reference, AdminCreateUser."""
-
-
-class NotDone(Exception):
-    """Nothing, or nothing more, was changed; the text says why, and what to do."""
 
 
 def name_fault(name: str) -> str | None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.account import Account, NoAccount
-from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
+from cli.account import Account
+from cli.console import WRONG_OPTIONS, AsJson, Profile, Stage, errors_as_sentences, print_json, settings_of, stop
 from cli.people import changes
-from cli.people.changes import NotDone, email_fault, known, name_fault
+from cli.people.changes import email_fault, known, name_fault
 from cli.people.pool import Person, UserPool
 from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.review_page.sessions import worker_id_of
@@ -30,7 +28,7 @@ Name = Annotated[str, typer.Argument(help="The user name with which the person s
 def list_people(stage: Stage = "dev", profile: Profile = None, as_json: AsJson = False) -> None:
     """Show everybody in the stage's user pool: name, mail address, groups, status, and whether a second factor is set up."""
     settings = _with_people(stage)
-    with _said():
+    with errors_as_sentences():
         people = _pool(Account(settings, profile)).people()
     if as_json:
         print_json([_document(person) for person in people])
@@ -64,7 +62,7 @@ def add(  # noqa: PLR0917  (typer passes every option by its name)
             f"--lead: review.backend {settings.review.backend!r} has no leads: leave --lead out, or use review.backend 'hosted'",
             WRONG_OPTIONS,
         )
-    with _said():
+    with errors_as_sentences():
         pool = _pool(Account(settings, profile))
         done = changes.add(pool, name, email, (REVIEWERS, LEADS) if lead else (REVIEWERS,))
         _tell(known(pool, name), done, pool, as_json=as_json)
@@ -73,7 +71,7 @@ def add(  # noqa: PLR0917  (typer passes every option by its name)
 def invite(name: Name, stage: Stage = "dev", profile: Profile = None, as_json: AsJson = False) -> None:
     """Mail another temporary password to somebody who never signed in. Says so when they have signed in."""
     settings = _with_people(stage, name)
-    with _said():
+    with errors_as_sentences():
         pool = _pool(Account(settings, profile))
         done = changes.invite(pool, name)
         _tell(known(pool, name), done, pool, as_json=as_json)
@@ -92,7 +90,7 @@ def remove(  # noqa: PLR0917  (typer passes every option by its name)
     Says what they hold before it asks.
     """
     settings = _with_people(stage, name)
-    with _said():
+    with errors_as_sentences():
         account = Account(settings, profile)
         pool = _pool(account)
         person = known(pool, name)
@@ -157,19 +155,6 @@ def _holding(settings: Settings, person: Person, tasks: Sequence[str]) -> Iterat
         yield "They hold no task."
     else:
         yield f"No call of SageMaker says which tasks they hold; {returns}."
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """What AWS refuses, and an AWS out of reach, end the command with a sentence and the exit code of docs/commands.md."""
-    try:
-        yield
-    except NoAccount as error:
-        stop(str(error), NO_ACCOUNT)
-    except BotoCoreError as error:
-        stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
-    except (ClientError, NotDone) as error:
-        stop(str(error), FAILED)
 
 
 def _document(person: Person) -> dict[str, Any]:

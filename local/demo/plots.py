@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
-
-mpl.use("svg")
-import matplotlib.pyplot as plt
-
+from cli.plot_style import BASELINE, CHALLENGER, CHAMPION, GRID, HUMAN, INK, MUTED, WARNING
+from cli.plot_style import figure as _figure
 from local.demo.summary import DriftPoint, Interval, Score, Trial, WeightPoint
 
-INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-CHAMPION, CHALLENGER, BASELINE, HUMAN, WARNING = "#2563eb", "#d97706", "#9aa5b1", "#059669", "#dc2626"
-_STYLE: Any = {
-    "font.family": "DejaVu Sans", "font.size": 10, "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "axes.grid": True,
-    "axes.axisbelow": True, "grid.color": GRID, "xtick.color": MUTED, "ytick.color": INK, "axes.spines.top": False,
-    "axes.spines.right": False, "svg.fonttype": "path", "svg.hashsalt": "reviewloop",
-}  # fmt: skip
 _LABELS = {
     "majority": "always the largest class",
     "tfidf": "TF-IDF + logistic regression",
@@ -35,28 +22,6 @@ _STATUSES = {
     "unavailable": ("people could not be asked", WARNING),
 }
 _COLOURS = {"champion": CHAMPION, "challenger": CHALLENGER, "human_1": HUMAN, "human_3": HUMAN}
-
-
-class _Canvas:
-    """The SVG text, there once the ``with`` block has ended."""
-
-    svg = ""
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Any, _Canvas]]:
-    canvas = _Canvas()
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(width, height))
-        try:
-            yield axes, canvas
-            figure.tight_layout()
-            buffer = io.StringIO()
-            figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-            text = buffer.getvalue()
-            canvas.svg = text[text.index("<svg") :]
-        finally:
-            plt.close(figure)
 
 
 def trials(items: Sequence[Trial]) -> str:

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from cli.plot_style import PAGE_STYLE
 from contracts.labels import name_of
 from local.demo import plots
 from local.demo.retraining import what_became_of
@@ -15,14 +16,6 @@ from model_code.report.page import said_of
 
 MOST_LABELS_DRAWN = 10
 """Labels whose confusions can be read as a picture; with more, the page about the data names the most frequent ones."""
-_STYLE = """
-:root{color-scheme:light}body{font:16px/1.55 system-ui,sans-serif;color:#1f2933;background:#f5f7fa;margin:0}
-main{max-width:860px;margin:0 auto;padding:32px 20px 64px}h1{margin:0 0 4px;font-size:28px}h2{font-size:19px;margin:0 0 4px}
-section{background:#fff;border:1px solid #e4e7eb;border-radius:10px;padding:20px 24px;margin:18px 0}p{margin:4px 0 12px;color:#52606d}
-svg{max-width:100%;height:auto}.facts{display:flex;flex-wrap:wrap;gap:12px;margin:18px 0}
-.facts div{background:#fff;border:1px solid #e4e7eb;
-border-radius:10px;padding:12px 18px;min-width:120px}.facts b{display:block;font-size:22px}
-"""
 
 
 def write_report(summary: Summary, path: Path) -> None:
@@ -43,7 +36,7 @@ def write_report(summary: Summary, path: Path) -> None:
     title = f"reviewloop: {escape(summary.outcome)}"
     reason = f"<p>{escape(_sentence(summary.reason))}</p>" if summary.reason else ""
     page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{PAGE_STYLE}</style>'
         f"<main><h1>{title}</h1>{reason}{_verdict(summary)}{_facts(summary)}{''.join(parts)}</main></html>"
     )
     path.parent.mkdir(parents=True, exist_ok=True)

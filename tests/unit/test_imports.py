@@ -1,4 +1,7 @@
-"""Imports point one way: settings -> stacks; contracts below everything; nothing imports ``local``; one process never imports another."""
+"""Imports point one way: settings -> stacks; contracts below everything; only ``local`` imports ``cli``, nothing imports ``local``.
+
+One process never imports another.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ ALLOWED = {
     "stacks": {"contracts"},
     "embedded_aws": {"review_page"},
     "cli": {"contracts", "stacks", "lambdas"},
-    "local": {"contracts", "stacks", "lambdas", "model_code", "embedded_aws"},
+    "local": {"cli", "contracts", "stacks", "lambdas", "model_code", "embedded_aws"},
 }
 """Package -> packages of this project that it may import, besides itself. Tests may import everything."""
 PURE = ("contracts", "review_page", "model_code")

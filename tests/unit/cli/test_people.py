@@ -10,10 +10,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from cli.console import WRONG_OPTIONS
+from cli.console import WRONG_OPTIONS, NotDone
 from cli.main import app, people
 from cli.people import changes
-from cli.people.changes import NotDone, email_fault, name_fault
+from cli.people.changes import email_fault, name_fault
 from cli.people.pool import NEVER_SIGNED_IN, Person
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"

@@ -1,0 +1,1 @@
+"""``release``: start, follow, control and explain rollouts."""

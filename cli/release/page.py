@@ -1,0 +1,166 @@
+"""The page of one rollout, made from its execution's history alone: one HTML file without a script and without another file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from cli.plot_style import PAGE_STYLE
+from cli.release import figures, view
+from cli.release.history import Decision, Rollout
+
+_STYLE = (
+    PAGE_STYLE
+    + """
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;width:100%}td,th{padding:5px 8px;border-bottom:1px solid #e4e7eb;
+text-align:left;vertical-align:top}th{color:#52606d;font-weight:600;white-space:nowrap}td.n{text-align:right;white-space:nowrap}
+.reason{min-width:20em;overflow-wrap:anywhere}.asked{overflow-wrap:anywhere}
+.promote,.promoted,.released{color:#047857}.roll_back,.rolled_back,.failed{color:#b91c1c}
+"""
+)
+
+
+def write(rollout: Rollout, path: Path) -> None:
+    """Write the page; the folders above it are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(rollout), encoding="utf-8")
+
+
+def page(rollout: Rollout, now: datetime | None = None) -> str:
+    """The page's HTML. ``now`` ends the figures of a rollout that still runs."""
+    until = rollout.ended or now or datetime.now(UTC)
+    title = f"Rollout {rollout.id}: {view.words(rollout.outcome)}"
+    said = sentence(rollout.why) if rollout.why else f"It runs: {rollout.doing}."
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
+        f'<p class="asked">{escape(said)}</p><p class="asked">{escape(sentence(view.asked_of(rollout)))}</p>'
+        f"{_facts(rollout, until)}{''.join(sections(rollout, until))}</main></body></html>\n"
+    )
+
+
+def sections(rollout: Rollout, until: datetime) -> Iterator[str]:
+    """The figures with their titles, the guardrails, and every decision; also for other pages. What is not known is left out."""
+    evidence, looks = rollout.evidence, rollout.looks
+    yield _section(_of_weights(rollout), "Every change of the live weights.", "weights", figures.weights(rollout, until))
+    yield _section(
+        f"For it: {view.e_of(evidence.e_promote, evidence.thresholds.promote)}. "
+        f"Against it: {view.e_of(evidence.e_roll_back, evidence.thresholds.roll_back)}",
+        "An e-value is what a bettor has made of 1 who bet against a hypothesis, pair by pair. It may be looked at any time: while the "
+        "hypothesis is true, it passes the threshold with at most the declared error. The scale is logarithmic.",
+        "e-values",
+        figures.e_values(rollout, until),
+    )
+    yield _section(
+        f"The difference is within {view.interval_of(evidence)}",
+        "How much more often people agree with the challenger than with the champion, on the same texts. The interval holds at every look "
+        f"at once. Labels still needed, by expectation: {_known(evidence.labels_needed)}.",
+        "interval",
+        figures.interval(rollout, until),
+    )
+    yield _section(
+        f"{_known(evidence.differ)} of {_known(evidence.pairs)} pairs differ; people judged {_known(evidence.labelled)}",
+        f"People are asked only where the two labels differ. {sentence(view.answers_of(evidence))}.",
+        "pairs",
+        figures.pairs(rollout, until),
+    )
+    if looks and not any(one.evidence.has_pairs for one in looks):
+        yield "<section><h2>No paired evidence</h2><p>The verdicts are of an earlier kind. Their reasons stand below.</p></section>"
+    yield _guardrails(looks)
+    yield _decisions(rollout.decisions)
+
+
+def _of_weights(rollout: Rollout) -> str:
+    most = max((change.challenger for change in rollout.weights), default=0.0)
+    return f"The challenger had at most {view.percent(most, 0)} of the traffic"
+
+
+def _facts(rollout: Rollout, until: datetime) -> str:
+    evidence = rollout.evidence
+    facts = [("outcome", view.words(rollout.outcome))]
+    if rollout.started:
+        facts.append(("took", view.span(until - rollout.started)))
+    facts.append(("looks", str(len(rollout.looks))))
+    if evidence.has_pairs:
+        facts += [("pairs", _known(evidence.pairs)), ("labels", _known(evidence.labelled))]
+    return '<div class="facts">' + "".join(f"<div>{escape(name)}<b>{escape(value)}</b></div>" for name, value in facts) + "</div>"
+
+
+def _section(title: str, text: str, label: str, drawing: str) -> str:
+    if not drawing:
+        return ""
+    image = drawing.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
+    return f"<section><h2>{escape(title)}</h2><p>{escape(text)}</p>{image}</section>"
+
+
+def _guardrails(looks: Sequence[Decision]) -> str:
+    """The guardrails at the last look that has any; one row each."""
+    found = next((one for one in reversed(looks) if one.evidence.guardrails), None)
+    if found is None:
+        return ""
+    rows = list(_guardrail_rows(found.evidence.guardrails))
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = f"Checked before the evidence of people, each with its own share of the error. As of {view.clock(found.at)} UTC."
+    return (
+        f"<section><h2>Guardrails</h2><p>{escape(text)}</p>" + _table(columns, [[_cell(row.get(key)) for key in columns] for row in rows])
+    ) + "</section>"
+
+
+def _guardrail_rows(guardrails: Any) -> Iterator[dict[str, Any]]:
+    """From a list of records, or a record of each by name."""
+    named = guardrails.items() if isinstance(guardrails, Mapping) else ((None, one) for one in guardrails)
+    for name, one in named:
+        row = dict(one) if isinstance(one, Mapping) else {"value": one}
+        yield {**({} if name is None else {"name": name}), **row}
+
+
+def _decisions(decisions: Sequence[Decision]) -> str:
+    if not decisions:
+        return "<section><h2>No decision yet</h2></section>"
+    columns = ["time (UTC)", "look", "share", "decision", "reason"]
+    with_pairs = any(one.evidence.has_pairs for one in decisions)
+    columns += ["pairs", "labels", "for it", "against it", "difference"] if with_pairs else []
+    rows = []
+    for one in decisions:
+        row = [
+            f'<td class="n">{view.clock(one.at)}</td>', f'<td class="n">{one.look or "-"}</td>',
+            f'<td class="n">{view.percent(one.share, 0)}</td>',
+            f'<td class="{escape(one.decision)}">{escape(view.words(one.decision))}</td>',
+            f'<td class="reason">{escape(sentence(one.reason))}</td>',
+        ]  # fmt: skip
+        if with_pairs:
+            evidence = one.evidence
+            numbers = (_known(evidence.pairs), _known(evidence.labelled), view.e_of(evidence.e_promote, None),
+                       view.e_of(evidence.e_roll_back, None), view.interval_of(evidence))  # fmt: skip
+            row += [f'<td class="n">{escape(value if evidence.has_pairs else "-")}</td>' for value in numbers]
+        rows.append(row)
+    text = "A look is a judgement of the evidence. A decision without a number was made by an error or by a person."
+    return f"<section><h2>Every decision, with its reason</h2><p>{text}</p>{_table(columns, rows)}</section>"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """``rows`` are cells with their ``<td>``."""
+    head = "".join(f"<th>{escape(view.words(name))}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "<td>-</td>"
+    if isinstance(value, bool):
+        return f"<td>{'yes' if value else 'no'}</td>"
+    if isinstance(value, int | float):
+        return f'<td class="n">{value:,.4g}</td>' if isinstance(value, float) else f'<td class="n">{value:,}</td>'
+    return f'<td class="reason">{escape(view.words(value) if isinstance(value, str) else str(value))}</td>'
+
+
+def _known(value: int | None) -> str:
+    return view.NOT_KNOWN if value is None else f"{value:,}"
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,187 @@
+"""What ``release`` refuses before anything starts, what it asks the state machine for, and the exit codes of docs/commands.md."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cli.console import Refused
+from cli.executions import Execution, Machine
+from cli.exit_codes import OF_OUTCOME, ExitCode
+from cli.main import release
+from cli.release import requests
+from lambdas.rollout.plan_rollout.plan import RolloutInput
+from lambdas.rollout.progress import Outcome
+from stacks.names import Names
+from stacks.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+DEV = load_settings(ROOT / "settings" / "dev.yaml")
+NAMES = Names(DEV, "111122223333")
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def arn(version: int) -> str:
+    return NAMES.arn("sagemaker", f"model-package/reviewloop-dev/{version}")
+
+
+class Stage:
+    """An account with this release record and these packages; package 9 waits for approval, and others than 1 to 9 do not exist."""
+
+    settings, names, id = DEV, NAMES, "111122223333"
+
+    def __init__(self, record: str | None, *, stack: bool = True) -> None:
+        self.identity = {"Arn": "arn:aws:sts::111122223333:assumed-role/pipeline/run-7"}
+        self._record, self._stack = record, stack
+
+    def parameter(self, path: str) -> str | None:
+        assert path == "release"
+        return self._record
+
+    def stack(self, name: str) -> dict[str, Any] | None:
+        return {"StackName": name} if self._stack else None
+
+    def client(self, service: str) -> Any:
+        return SimpleNamespace(describe_model_package=self._package)
+
+    def _package(self, ModelPackageName: str) -> dict[str, str]:  # noqa: N803  (boto3's argument)
+        version = int(ModelPackageName.rpartition("/")[2])
+        if version > 9:
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": "does not exist"}}, "DescribeModelPackage")
+        return {"ModelApprovalStatus": "PendingManualApproval" if version == 9 else "Approved"}
+
+
+def stage(champion: int | None = 1, challenger: int | None = None, **more: Any) -> Any:
+    if champion is None:
+        return Stage("none,none", **more)
+    return Stage(f"{arn(champion)},{arn(challenger or champion)}", **more)
+
+
+def asked(account: Any, package: str, champion: str | None = None) -> dict[str, Any]:
+    return requests.start_input(account, package, champion, "a test")
+
+
+@pytest.mark.parametrize("package", ["2", arn(2)])
+def test_a_package_challenges_the_running_champion(package: str) -> None:
+    content = asked(stage(), package)
+    assert content == {"champion": arn(1), "challenger": arn(2), "reason": "a test"}
+    RolloutInput.parse(content)  # the state machine knows every field
+
+
+def test_the_first_package_is_released_alone_or_beside_a_champion() -> None:
+    assert asked(stage(None), "2") == {"champion": arn(2), "challenger": arn(2), "reason": "a test"}
+    assert asked(stage(None), "2", "1")["champion"] == arn(1)
+
+
+def test_the_champion_again_is_nothing_to_do_so_that_a_pipeline_may_repeat_itself() -> None:
+    assert asked(stage(2), "2") == {"champion": arn(2), "challenger": arn(2), "reason": "a test"}
+
+
+def test_a_promotion_replaces_the_champion() -> None:
+    content = requests.promote_input(stage(1, 2), "2", "a test")
+    assert content == {"champion": arn(2), "replace": True, "reason": "a test"}
+    RolloutInput.parse(content)
+
+
+@pytest.mark.parametrize(
+    ("account", "package", "champion", "way_out"),
+    [
+        (stage(), "newest", None, "give the ARN of a model package, or its version in the group reviewloop-dev"),
+        (stage(), "none", None, "give the ARN of a model package"),
+        (stage(), "77", None, "aws sagemaker list-model-packages --model-package-group-name reviewloop-dev"),
+        (stage(), "9", None, f"--model-package-arn {arn(9)} --model-approval-status Approved"),
+        (stage(), "2", "3", f"`release promote {arn(3)}`"),
+        (stage(1, 2), "1", None, "`release abort` takes it back"),
+        (stage(77), "2", None, "although it is the champion: release another one in its place, `release promote PACKAGE`"),
+        (Stage(None), "2", None, "the parameter /reviewloop/dev/release does not exist: run `npx cdk deploy --all`"),
+        (Stage("what?"), "2", None, "cannot be read"),
+    ],
+)
+def test_a_refusal_says_what_to_do(account: Any, package: str, champion: str | None, way_out: str) -> None:
+    with pytest.raises(Refused) as refused:
+        asked(account, package, champion)
+    assert way_out in str(refused.value)
+
+
+def test_a_stage_that_is_not_deployed_is_refused() -> None:
+    with pytest.raises(Refused, match=r"the stack reviewloop-dev-rollout is not deployed in account 111122223333.*cdk deploy --all"):
+        requests.machine_of(stage(stack=False))
+
+
+def test_one_rollout_at_a_time() -> None:
+    requests.none_runs([])
+    with pytest.raises(Refused, match="rollout 6-now runs since 2026-03-01 12:00: `release watch` follows it, `release abort` ends it"):
+        requests.none_runs([Execution("arn", "6-now", "RUNNING", AT)])
+
+
+def test_a_name_says_the_version_and_the_time_and_a_reason_who_called() -> None:
+    assert re.fullmatch(r"7-\d{8}-\d{6}", requests.new_name(arn(7)))
+    assert requests.caller(stage()) == "assumed-role/pipeline/run-7"
+
+
+# -- finding an execution ------------------------------------------------------------------------------
+
+
+class States:
+    """Step Functions with executions by name, the newest first."""
+
+    def __init__(self, **executions: str) -> None:
+        rows = [{"executionArn": f"arn:{name}", "name": name, "status": status, "startDate": AT} for name, status in executions.items()]
+        self._rows = rows
+
+    def get_paginator(self, operation: str) -> Any:
+        return self
+
+    def paginate(self, *, PaginationConfig: dict[str, int], statusFilter: str | None = None, **_: Any) -> Any:  # noqa: N803  (boto3's)
+        found = [row for row in self._rows if statusFilter in (None, row["status"])]
+        return [{"executions": found[: PaginationConfig["MaxItems"]]}]
+
+
+def machine(**executions: str) -> Machine:
+    account: Any = SimpleNamespace(names=NAMES, settings=DEV, client=lambda _: States(**executions))
+    return Machine(account, "rollout")
+
+
+def test_an_execution_is_found_by_its_name_its_arn_or_how_the_name_begins() -> None:
+    rollouts = machine(new_1="SUCCEEDED", run_1="RUNNING", run_12="FAILED", old_1="ABORTED")
+    assert rollouts.find("run_1").name == "run_1", "a whole name is no beginning of another"
+    assert rollouts.find("arn:aws:states:eu-west-1:111122223333:execution:reviewloop-dev-rollout:old_1").name == "old_1"
+    assert rollouts.find("new").name == "new_1"
+    assert rollouts.find(None).name == "run_1", "the one that runs"
+    assert machine(new_1="SUCCEEDED", old_1="ABORTED").find(None).name == "new_1", "else the newest"
+
+
+@pytest.mark.parametrize(("wanted", "said"), [("run", "begins the names of 2 executions"), ("none", "no execution 'none'")])
+def test_an_execution_that_is_not_one_is_refused(wanted: str, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        machine(run_1="RUNNING", run_2="FAILED").find(wanted)
+
+
+def test_only_new_events_are_read() -> None:
+    pages = [{"events": [{"id": 5}, {"id": 4}]}, {"events": [{"id": 3}, {"id": 2}]}]
+    account: Any = SimpleNamespace(client=lambda _: SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages)))
+    assert [event["id"] for event in Machine(account, "rollout").events("arn", after=3)] == [4, 5]
+    assert [event["id"] for event in Machine(account, "rollout").events("arn")] == [2, 3, 4, 5]
+
+
+# -- docs/commands.md ----------------------------------------------------------------------------------
+
+
+def test_every_exit_code_has_its_row_and_every_outcome_its_code() -> None:
+    table = COMMANDS.partition("| exit code | means |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| (\d+) \|", table, re.MULTILINE) == [str(int(code)) for code in ExitCode]
+    assert set(Outcome) <= set(OF_OUTCOME)
+
+
+def test_every_verb_has_its_row() -> None:
+    section = COMMANDS.partition("\n## release\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z]+)[^`]*` \|", section, re.MULTILINE)
+    verbs = [command.name or command.callback.__name__ for command in release.registered_commands if command.callback]
+    assert rows == [verb for verb in verbs if verb != "reregister"]
