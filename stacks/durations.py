@@ -5,9 +5,18 @@ from __future__ import annotations
 import math
 
 from stacks.settings import Settings
+from stacks.settings.rollout import MOST_LOOKS
 
 LOOKBACK_HOURS = 24 * 7
 """How far back the drift check, and the reference of a new champion, look for served texts."""
+
+
+def judged_hours(settings: Settings) -> float:
+    """From the start of an experiment to its deadline; less than ``max_hours`` where so many looks would not fit an execution.
+
+    The settings refuse that themselves, but for a stage with blue/green, where a rollout's input may ask for another policy.
+    """
+    return min(settings.rollout.max_hours, MOST_LOOKS * settings.rollout.step_seconds / 3_600)
 
 
 def longest_rollout_hours(settings: Settings) -> int:

@@ -7,6 +7,7 @@ from constructs import Construct
 from contracts.shared_words import CHALLENGER, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
+from stacks.durations import judged_hours
 from stacks.rollout.update_role import EndpointUpdateRole
 
 REVIEW_INDEXES = (OPEN_REVIEWS, REVIEWED_BY_MODEL)
@@ -27,7 +28,7 @@ class RolloutFunctions:
         self.finish = self._finish()
 
     def _plan(self) -> PythonFunction:
-        names = self._names
+        names, rollout = self._names, self._settings.rollout
         function = PythonFunction(
             self._stack,
             "PlanRollout",
@@ -37,7 +38,11 @@ class RolloutFunctions:
             environment={
                 "RELEASE_PARAMETER": names.parameter("release"),
                 "ENDPOINT_NAME": names.endpoint,
-                "FIRST_SHARE": str(self._settings.rollout.weight_steps[0]),
+                "POLICY": rollout.policy,
+                "APPROVAL": rollout.approval,
+                "FIRST_SHARE": str(rollout.weight_steps[0]),
+                "LONGEST_HOURS": f"{judged_hours(self._settings):g}",
+                "ASKS_PEOPLE": str(self._settings.review.asks_people).lower(),
             },
         )
         function.allow(["ssm:GetParameter"], [self._record()])
@@ -108,9 +113,10 @@ class RolloutFunctions:
             "ShiftWeights",
             shared=self._shared,
             folder="rollout/shift_weights",
-            description="Gives the challenger its share of the traffic",
-            environment={"ENDPOINT_NAME": names.endpoint},
+            description="Gives the challenger its share of the traffic, and records whether an experiment runs",
+            environment={"ENDPOINT_NAME": names.endpoint, "EXPERIMENT_PARAMETER": names.parameter("experiment")},
         )
+        function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self._parameter("experiment")])
         function.allow(
             ["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"],
             [names.arn("sagemaker", f"endpoint/{names.endpoint}")],
@@ -153,10 +159,14 @@ class RolloutFunctions:
             "FinishRollout",
             shared=self._shared,
             folder="rollout/finish_rollout",
-            description="Tells how a rollout ended, as a metric too, and clears its control record",
-            environment={"CONTROL_PARAMETER": self._names.parameter("rollout-control")},
+            description="Tells how a rollout ended, as a metric too, and clears its records",
+            environment={
+                "CONTROL_PARAMETER": self._names.parameter("rollout-control"),
+                "EXPERIMENT_PARAMETER": self._names.parameter("experiment"),
+            },
         )
-        function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self._parameter("rollout-control")])
+        cleared = [self._parameter("rollout-control"), self._parameter("experiment")]
+        function.allow(["ssm:GetParameter", "ssm:PutParameter"], cleared)
         return function
 
     def _record(self) -> str:

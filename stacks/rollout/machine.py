@@ -15,6 +15,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from contracts.shared_words import VARIANTS
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
@@ -74,18 +75,35 @@ class Shift:
     """The state that follows an error; None: the execution fails."""
     keeps_verdict: bool = False
     """An error does not become the verdict: there is one already, and it stands."""
+    experiment: bool = False
+    """Both models are in place: the experiment's record follows the share. It is ``none`` otherwise."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The judge is asked after ``rollout.step_seconds``, again and again: ``<wait>``, ``<name>``, ``<note>`` and ``<branch>``.
+
+    An error, and any verdict that is not in the table, takes the challenger back.
+    """
+
+    name: str
+    wait: str
+    note: str
+    branch: str
+    verdicts: Mapping[str, str]
+    """Decision -> the state that follows; ``hold`` and ``await_approval`` wait for the next look."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """The rollout ends well or is taken back; ``finish_rollout`` tells so."""
+    """The rollout ends well or is taken back; ``finish_rollout`` tells so, with the verdict's reason and evidence where there is one."""
 
     name: str
     outcome: str
-    reason: str
-    """A sentence, or the JSON path of one."""
     record: Record
     """What is in place then."""
+    reason: str | None = None
+    """A sentence; None: the verdict's."""
 
 
 BRANCHES = (
@@ -95,19 +113,23 @@ BRANCHES = (
         {
             "first": "FirstApply",
             "experiment": "OpenCanary",
+            "blue_green": "Approval",
             "replacement": "ReplaceApply",
             "withdrawal": "Asked",
             "rebuild": "ClearApply",
         },
         otherwise="Unchanged",
     ),
-    Branch(
-        "Verdict",
-        "$.verdict.decision",
-        {"advance": "ShiftWeights", "hold": "WaitStep", "promote": "PromoteApply"},
-        otherwise="TakeAll",
-    ),
+    # An experiment is approved when the judge is done; blue/green has nothing to wait for, so it is approved before it begins.
+    Branch("Approval", "$.progress.approval", {"manual": "WaitApproval"}, otherwise="ReplaceApply"),
+    Branch("Watched", "$.plan.kind", {"blue_green": "WaitWatch"}, otherwise="Replaced"),
     Branch("Outcome", "$.verdict.decision", {"inconclusive": "Inconclusive", "withdraw": "Withdrawn"}, otherwise="RolledBack"),
+)
+
+LOOKS = (
+    Look("Judge", "WaitStep", "NoteVerdict", "Verdict", {"advance": "ShiftWeights", "promote": "CloseExperiment"}),
+    Look("Ask", "WaitApproval", "NoteAnswer", "Answer", {"promote": "ReplaceApply"}),
+    Look("Watch", "WaitWatch", "NoteWatch", "WatchVerdict", {"promote": "Promoted"}),
 )
 
 PHASES = (
@@ -122,21 +144,23 @@ PHASES = (
 SHIFTS = (
     # The first share comes before the new fleet, so that the fleet's canary serves traffic.
     Shift("OpenCanary", "$.progress.share", success="ChallengeApply", failure="TakeAll"),
-    Shift("ShiftWeights", "$.progress.share", success="WaitStep", failure="TakeAll"),
+    Shift("ShiftWeights", "$.progress.share", success="WaitStep", failure="TakeAll", experiment=True),
+    # The weights stay; before the next release changes what the variants run, nobody takes them for the experiment's any more.
+    Shift("CloseExperiment", "$.progress.share", success="PromoteApply", failure="TakeAll"),
     Shift("GiveAll", 0.0, success="Promoted"),
-    Shift("GiveReplacement", 0.0, success="Replaced"),
+    Shift("GiveReplacement", 0.0, success="Watched"),
     # The champion alone at once, by weights; then by release, whether that worked or not.
     Shift("TakeAll", 0.0, success="WithdrawApply", failure="WithdrawApply", keeps_verdict=True),
 )
 
 ENDINGS = (
-    Ending("Promoted", "promoted", "$.verdict.reason", "promoted"),
-    Ending("RolledBack", "rolled_back", "$.verdict.reason", "withdrawn"),
-    Ending("Inconclusive", "inconclusive", "$.verdict.reason", "withdrawn"),
-    Ending("Withdrawn", "withdrawn", "$.verdict.reason", "withdrawn"),
-    Ending("Replaced", "released", "the champion is replaced, without an experiment", "target"),
-    Ending("Released", "released", "nothing served before: champion and challenger are released as they are", "target"),
-    Ending("Unchanged", "released", "champion and challenger serve already: nothing to do", "target"),
+    Ending("Promoted", "promoted", "promoted"),
+    Ending("RolledBack", "rolled_back", "withdrawn"),
+    Ending("Inconclusive", "inconclusive", "withdrawn"),
+    Ending("Withdrawn", "withdrawn", "withdrawn"),
+    Ending("Replaced", "released", "target", "the champion is replaced, without an experiment"),
+    Ending("Released", "released", "target", "nothing served before: champion and challenger are released as they are"),
+    Ending("Unchanged", "released", "target", "the champion serves alone already: nothing to do"),
 )
 
 
@@ -171,7 +195,8 @@ class _States:
             self._phase(phase)
         for shift in SHIFTS:
             self._shift(shift)
-        self._judgement()
+        for look in LOOKS:
+            self._look(look)
         self._asked()
         self._undo_first()
         for ending in ENDINGS:
@@ -222,7 +247,10 @@ class _States:
 
     def _shift(self, shift: Shift) -> None:
         share = sfn.JsonPath.number_at(shift.share) if isinstance(shift.share, str) else shift.share
-        content = {"share": share, "progress": sfn.JsonPath.object_at("$.progress")}
+        content: dict[str, Any] = {"share": share, "progress": sfn.JsonPath.object_at("$.progress")}
+        if shift.experiment:
+            versions = {variant: sfn.JsonPath.string_at(f"$.plan.model_versions.{variant}") for variant in VARIANTS}
+            content["experiment"] = {"id": sfn.JsonPath.execution_name, **versions}
         task = self._task(shift.name, self._functions.shift, content, result_path="$.progress", success=shift.success)
         task.add_retry(errors=["EndpointUpdating"], **self._patience())
         if shift.failure is None:
@@ -232,26 +260,32 @@ class _States:
         else:
             self._error_as_verdict(f"{shift.name}Failed", of=task, following=shift.failure)
 
+    def _look(self, look: Look) -> None:
+        self._wait(look.wait, self._settings.rollout.step_seconds, following=look.name)
+        evidence = {
+            "rollout": sfn.JsonPath.execution_name,
+            "progress": sfn.JsonPath.object_at("$.progress"),
+            "model_versions": sfn.JsonPath.object_at("$.plan.model_versions"),
+        }
+        judge = self._task(look.name, self._functions.judge, evidence, result_path="$.verdict", success=look.note)
+        judge.add_retry(errors=["MetricsUnreadable"], interval=Duration.seconds(30), max_attempts=5, backoff_rate=1)
+        self._error_as_verdict(f"{look.name}Failed", of=judge, following="TakeAll")
+        self._pass(look.note, {"plan.$": "$.plan", "progress.$": "$.verdict.progress", "verdict.$": "$.verdict"}, following=look.branch)
+        again = dict.fromkeys(("hold", "await_approval"), look.wait)
+        self._branch(Branch(look.branch, "$.verdict.decision", {**look.verdicts, **again}, otherwise="TakeAll"))
+
     def _ending(self, ending: Ending) -> None:
         content = {
             "rollout": sfn.JsonPath.execution_name,
             "outcome": ending.outcome,
-            "reason": sfn.JsonPath.string_at(ending.reason) if ending.reason.startswith("$") else ending.reason,
+            "reason": ending.reason or sfn.JsonPath.string_at("$.verdict.reason"),
             "release": sfn.JsonPath.string_at(f"$.plan.{ending.record}"),
             "progress": sfn.JsonPath.object_at("$.progress"),
+            **({} if ending.reason else {"verdict": sfn.JsonPath.object_at("$.verdict")}),
         }
         self._task(ending.name, self._functions.finish, content)
 
-    # -- one step of the experiment, and a first release that failed ---------------------------------
-
-    def _judgement(self) -> None:
-        """At one weight: wait, judge, and go where the verdict says."""
-        self._wait("WaitStep", self._settings.rollout.step_seconds, following="Judge")
-        evidence = {"progress": sfn.JsonPath.object_at("$.progress"), "model_versions": sfn.JsonPath.object_at("$.plan.model_versions")}
-        judge = self._task("Judge", self._functions.judge, evidence, result_path="$.verdict", success="NoteVerdict")
-        judge.add_retry(errors=["MetricsUnreadable"], interval=Duration.seconds(30), max_attempts=5, backoff_rate=1)
-        self._error_as_verdict("JudgeFailed", of=judge, following="TakeAll")
-        self._pass("NoteVerdict", {"plan.$": "$.plan", "progress.$": "$.verdict.progress", "verdict.$": "$.verdict"}, following="Verdict")
+    # -- a first release that failed -----------------------------------------------------------------
 
     def _undo_first(self) -> None:
         """A first release that failed leaves no record behind, or the next ``cdk deploy`` would try it again."""

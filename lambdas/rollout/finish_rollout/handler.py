@@ -1,4 +1,7 @@
-"""Last step of a rollout: its outcome as the state machine's output, as a log line and as a metric; its control record is cleared."""
+"""Last step of a rollout: its outcome as the state machine's output, as a log line and as a metric.
+
+No experiment runs any more, and what people told this rollout is over: both records are cleared.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
+from lambdas.common.experiment import NONE as NO_EXPERIMENT
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.rollout_control import NONE, InvalidControl, RolloutControl
 from lambdas.rollout.progress import Outcome, Progress
@@ -26,6 +30,7 @@ _METRIC_NAMES = {
 @dataclass(frozen=True)
 class Environment:
     control_parameter: str
+    experiment_parameter: str
 
 
 @cache
@@ -37,11 +42,13 @@ def _environment() -> Environment:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"rollout", "outcome", "reason", "release", "progress"}`` -> ``{"outcome", "reason", "release", "weights"}``.
+    """The outcome -> ``{"outcome", "reason", "release", "weights", "evidence"}``.
 
-    ``rollout`` is the execution's name.
+    The event is ``{"rollout", "outcome", "reason", "release", "progress", "verdict"?}``; ``rollout`` is the execution's name.
+    ``evidence`` is that of the last verdict; empty when the judge gave none.
     """
     outcome = Outcome(event["outcome"])
+    _end_experiment()
     _clear_control(str(event["rollout"]))
     metrics.add_metric(_METRIC_NAMES[outcome], MetricUnit.Count, 1)
     result = {
@@ -49,9 +56,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "reason": str(event["reason"]),
         "release": event["release"],
         "weights": Progress.parse(event["progress"]).as_json()["weights"],
+        "evidence": event.get("verdict", {}).get("evidence", {}),
     }
     logger.info("rollout finished", extra={"result": result})
     return result
+
+
+def _end_experiment() -> None:
+    ssm, name = client("ssm"), _environment().experiment_parameter
+    if ssm.get_parameter(Name=name)["Parameter"]["Value"] != NO_EXPERIMENT:
+        ssm.put_parameter(Name=name, Value=NO_EXPERIMENT, Overwrite=True)
 
 
 def _clear_control(rollout: str) -> None:

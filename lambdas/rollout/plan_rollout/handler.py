@@ -15,9 +15,9 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
 from lambdas.rollout.endpoint import describe, running_packages
-from lambdas.rollout.plan_rollout.plan import InvalidRollout, RolloutInput, RolloutPlan, earlier, missing, plan
+from lambdas.rollout.plan_rollout.plan import InvalidRollout, RolloutInput, RolloutPlan, earlier, judged, missing, plan
 from lambdas.rollout.plan_rollout.withdrawal import withdrawal
-from lambdas.rollout.progress import Progress
+from lambdas.rollout.progress import Approval, Progress, RolloutPolicy
 
 
 class AnotherRolloutRuns(RuntimeError):
@@ -26,9 +26,15 @@ class AnotherRolloutRuns(RuntimeError):
 
 @dataclass(frozen=True)
 class Environment:
+    """``policy``, ``approval``: where the input names none. ``longest_hours``: from the start of an experiment to its deadline."""
+
     release_parameter: str
     endpoint_name: str
+    policy: str
+    approval: str
     first_share: float
+    longest_hours: float
+    asks_people: bool
 
 
 @cache
@@ -52,22 +58,33 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if other is not None:
         raise AnotherRolloutRuns(f"rollout {other} is not finished: wait for its end, or stop it and start this one again")
     current = Release.parse(client("ssm").get_parameter(Name=_environment().release_parameter)["Parameter"]["Value"])
-    decided, versions = _withdrawal(current) if wanted.release is None else _release(wanted.release, current, replace=wanted.replace)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    policy = wanted.policy or RolloutPolicy(_environment().policy)
+    judged(policy, asks_people=_environment().asks_people)
+    decided, versions = (
+        _withdrawal(current) if wanted.release is None else _release(wanted.release, current, policy=policy, replace=wanted.replace)
+    )
     result = {
         **decided.as_json(),
         "reason": wanted.reason,
         "model_versions": versions,
-        "progress": Progress.begin(_environment().first_share, now).as_json(),
+        "progress": _progress(policy, wanted.approval or Approval(_environment().approval)).as_json(),
     }
     logger.info("rollout planned", extra={"plan": result})
     return result
 
 
-def _release(wanted: Release, current: Release, *, replace: bool) -> tuple[RolloutPlan, dict[str, str]]:
+def _progress(policy: RolloutPolicy, approval: Approval) -> Progress:
+    """Nobody is answered by a challenger in the shadow."""
+    environment, now = _environment(), datetime.now(UTC).isoformat(timespec="milliseconds")
+    share = environment.first_share if policy is RolloutPolicy.CANARY else 0.0
+    return Progress.begin(share, now, hours=environment.longest_hours, policy=policy, approval=approval)
+
+
+def _release(wanted: Release, current: Release, *, policy: RolloutPolicy, replace: bool) -> tuple[RolloutPlan, dict[str, str]]:
     """The plan, and the model version of each variant."""
     packages = {package: _package(package, current) for package in {wanted.champion, wanted.challenger}}
-    decided = plan(wanted, current, {name: package["ModelApprovalStatus"] for name, package in packages.items()}, replace=replace)
+    statuses = {name: package["ModelApprovalStatus"] for name, package in packages.items()}
+    decided = plan(wanted, current, statuses, policy=policy, replace=replace)
     versions = {
         variant: packages[getattr(wanted, variant)].get("CustomerMetadataProperties", {}).get("training_job", "unknown")
         for variant in VARIANTS

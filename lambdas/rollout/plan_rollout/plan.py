@@ -1,4 +1,4 @@
-"""What a rollout will do: a first release, an experiment, a replacement, or nothing. Pure, and refuses what must not be released.
+"""What a rollout will do: a first release, an experiment, a switch, or nothing. Pure, and refuses what must not be released.
 
 Taking a stopped rollout back is planned in ``withdrawal.py``.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from lambdas.common.release import Release
+from lambdas.rollout.progress import Approval, RolloutPolicy
 
 APPROVED = "Approved"
+Word = TypeVar("Word", RolloutPolicy, Approval)
 
 
 class InvalidRollout(ValueError):
@@ -22,29 +24,36 @@ class InvalidRollout(ValueError):
 class Kind(StrEnum):
     """Which branch of the state machine a plan takes.
 
-    ``UNCHANGED``: champion and challenger serve already. ``FIRST``: nothing serves yet. ``EXPERIMENT``: step by step. ``REPLACEMENT``:
-    another champion at once. ``WITHDRAWAL``: the champion alone again. ``REBUILD``: the same, of an endpoint that takes no update.
+    ``UNCHANGED``: the champion serves alone already. ``FIRST``: nothing serves yet. ``EXPERIMENT``: champion and challenger are
+    compared. ``BLUE_GREEN``: the challenger becomes champion at once, and is watched. ``REPLACEMENT``: any other champion at once.
+    ``WITHDRAWAL``: the champion alone again. ``REBUILD``: the same, of an endpoint that takes no update.
     """
 
     UNCHANGED = "unchanged"
     FIRST = "first"
     EXPERIMENT = "experiment"
+    BLUE_GREEN = "blue_green"
     REPLACEMENT = "replacement"
     WITHDRAWAL = "withdrawal"
     REBUILD = "rebuild"
 
 
-_OWN_FIELDS = ("champion", "challenger", "reason", "replace", "withdraw")
+_OWN_FIELDS = ("champion", "challenger", "reason", "policy", "approval", "replace", "withdraw")
 _STEP_FUNCTIONS_FIELD = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 
 
 @dataclass(frozen=True)
 class RolloutInput:
-    """The state machine's input; ``release`` is None when a rollout shall be withdrawn, ``replace`` that no experiment is wanted."""
+    """The state machine's input; ``release`` is None when a rollout shall be withdrawn, ``replace`` that no experiment is wanted.
+
+    ``policy`` and ``approval`` are None where the settings' are wanted.
+    """
 
     release: Release | None
     reason: str
     replace: bool = False
+    policy: RolloutPolicy | None = None
+    approval: Approval | None = None
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> RolloutInput:
@@ -57,12 +66,25 @@ class RolloutInput:
                 raise InvalidRollout(f"input.{field} {raw[field]!r} must be true, or be left out")
         reason = str(raw.get("reason") or "started by hand")
         if "withdraw" in raw:
-            others = [field for field in ("champion", "challenger", "replace") if field in raw]
+            others = [field for field in ("champion", "challenger", "policy", "approval", "replace") if field in raw]
             if others:
                 raise InvalidRollout(f"input.{others[0]} is not allowed beside withdraw: what serves as champion goes on alone")
             return cls(None, reason)
         replace = "replace" in raw
-        return cls(_release({"challenger": raw.get("champion"), **raw} if replace else raw, replace=replace), reason, replace)
+        others = [field for field in ("policy", "approval") if replace and field in raw]
+        if others:
+            raise InvalidRollout(f"input.{others[0]} is not allowed beside replace: the champion is released without a comparison")
+        release = _release({"challenger": raw.get("champion"), **raw} if replace else raw, replace=replace)
+        return cls(release, reason, replace, _word(raw, "policy", RolloutPolicy), _word(raw, "approval", Approval))
+
+
+def _word(raw: Mapping[str, Any], field: str, kind: type[Word]) -> Word | None:
+    if field not in raw:
+        return None
+    try:
+        return kind(raw[field])
+    except ValueError:
+        raise InvalidRollout(f"input.{field} {raw[field]!r} must be one of {', '.join(kind)}, or be left out") from None
 
 
 def _release(raw: Mapping[str, Any], *, replace: bool) -> Release:
@@ -85,7 +107,8 @@ def _release(raw: Mapping[str, Any], *, replace: bool) -> Release:
 class RolloutPlan:
     """``target`` is put in place first; ``promoted`` follows when the challenger wins, ``withdrawn`` when it does not.
 
-    A withdrawal has only ``withdrawn``, and a rebuild ``withdrawn`` before ``target``. ``why`` is the reason of either.
+    With blue/green the target is the promoted release itself. A withdrawal has only ``withdrawn``, and a rebuild ``withdrawn`` before
+    ``target``. ``why`` is the reason of either.
     """
 
     kind: Kind
@@ -99,25 +122,32 @@ class RolloutPlan:
         return {"kind": self.kind.value, **records, "why": self.why}
 
 
-def plan(wanted: Release, current: Release, approval: Mapping[str, str], *, replace: bool = False) -> RolloutPlan:
+def plan(
+    wanted: Release,
+    current: Release,
+    statuses: Mapping[str, str],
+    *,
+    policy: RolloutPolicy = RolloutPolicy.CANARY,
+    replace: bool = False,
+) -> RolloutPlan:
     """Which records a rollout writes when it begins, when the challenger wins and when it does not.
 
     Args:
         current: the release record as it is.
-        approval: ``ModelApprovalStatus`` of the wanted packages.
+        statuses: ``ModelApprovalStatus`` of the wanted packages.
         replace: release the champion alone in place of the running one, without comparing the two.
 
     Raises:
         InvalidRollout: a package is not approved, or the wanted champion is not the running one.
     """
     for field, package in (("champion", wanted.champion), ("challenger", wanted.challenger)):
-        if approval[package] != APPROVED:
+        if statuses[package] != APPROVED:
             raise InvalidRollout(
-                f"input.{field} {package} is {approval[package]}, not {APPROVED}: approve the model package, then start again"
+                f"input.{field} {package} is {statuses[package]}, not {APPROVED}: approve the model package, then start again"
             )
     if not current.exists:
         return RolloutPlan(Kind.FIRST, wanted, wanted, current)
-    if wanted == current:
+    if wanted == current and not wanted.has_challenger:
         return RolloutPlan(Kind.UNCHANGED, wanted, wanted, wanted)
     if replace:
         return RolloutPlan(Kind.REPLACEMENT, wanted, wanted, current.without_challenger())
@@ -131,7 +161,18 @@ def plan(wanted: Release, current: Release, approval: Mapping[str, str], *, repl
             f"input.challenger {wanted.challenger} is the running champion itself: give the model package that shall challenge it; "
             'or, to take a stopped rollout back, give {"withdraw": true}'
         )
+    if policy is RolloutPolicy.BLUE_GREEN:
+        return RolloutPlan(Kind.BLUE_GREEN, wanted.promoted(), wanted.promoted(), wanted.without_challenger())
     return RolloutPlan(Kind.EXPERIMENT, wanted, wanted.promoted(), wanted.without_challenger())
+
+
+def judged(policy: RolloutPolicy, *, asks_people: bool) -> None:
+    """Raises InvalidRollout for a policy of the input that could never come to a verdict."""
+    if policy is not RolloutPolicy.BLUE_GREEN and not asks_people:
+        raise InvalidRollout(
+            f"input.policy {policy} lets people judge the texts that the two variants answer differently, and review.backend 'none' of "
+            f"this stage asks nobody: give {RolloutPolicy.BLUE_GREEN}"
+        )
 
 
 def missing(package: str, current: Release) -> str:

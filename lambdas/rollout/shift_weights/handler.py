@@ -1,4 +1,7 @@
-"""Give the challenger its share of the traffic. Succeeds once the weights are live, so it may be called again and again."""
+"""Give the challenger its share of the traffic, and write down whether an experiment runs.
+
+It succeeds once the weights are live, so it may be called again and again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
+from lambdas.common.experiment import NONE, Experiment
 from lambdas.common.observability import logger, tracer
 from lambdas.rollout.endpoint import EndpointUpdating
 from lambdas.rollout.progress import Progress
@@ -20,6 +24,7 @@ from lambdas.rollout.shift_weights.weights import change
 @dataclass(frozen=True)
 class Environment:
     endpoint_name: str
+    experiment_parameter: str
 
 
 @cache
@@ -30,20 +35,42 @@ def _environment() -> Environment:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"share": 0.0-1.0, "progress"}`` -> the progress with the weights that are live now.
+    """``{"share": 0.0-1.0, "progress", "experiment"?}`` -> the progress with the weights that are live now.
+
+    ``experiment`` is ``{"id", "champion", "challenger"}`` while both models are in place: the execution's name and the model versions.
+    The experiment's record follows the share once its weights are live. Without ``experiment`` the record is ``none`` at once, since
+    readers choose the challenger by it whatever the weights are.
 
     Raises:
         EndpointUpdating: not yet; the state machine tries again.
         EndpointUnusable: the endpoint has failed.
     """
-    name, share = _environment().endpoint_name, float(event["share"])
+    name, share, experiment = _environment().endpoint_name, float(event["share"]), event.get("experiment")
+    if experiment is None:
+        _end_experiment()
     wanted = change(client("sagemaker").describe_endpoint(EndpointName=name), share)
     if wanted is not None:
         _ask_for(wanted, share)
         raise EndpointUpdating(f"endpoint {name} takes on the weights {wanted}")
     progress = Progress.parse(event["progress"]).shifted(share, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    if experiment is not None:
+        _record(Experiment(**experiment, share=share, started=progress.started).format())
     logger.info("weights are live", extra={"share": share})
     return progress.as_json()
+
+
+def _record(value: str) -> None:
+    ssm, name = client("ssm"), _environment().experiment_parameter
+    if ssm.get_parameter(Name=name)["Parameter"]["Value"] != value:
+        ssm.put_parameter(Name=name, Value=value, Overwrite=True)
+
+
+def _end_experiment() -> None:
+    """A record that cannot be written does not keep a bad challenger before the callers: the end of the rollout writes it again."""
+    try:
+        _record(NONE)
+    except ClientError:
+        logger.exception("the experiment's record is not cleared")
 
 
 def _ask_for(wanted: dict[str, float], share: float) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lambdas.common.release import EMPTY_RELEASE, Release
-from lambdas.rollout.plan_rollout.plan import InvalidRollout, Kind, RolloutInput, earlier, missing, plan
+from lambdas.rollout.plan_rollout.plan import InvalidRollout, Kind, RolloutInput, earlier, judged, missing, plan
+from lambdas.rollout.progress import Approval, RolloutPolicy
 
 A, B, C = (f"arn:aws:sagemaker:us-east-1:123456789012:model-package/reviewloop-dev/{number}" for number in (1, 2, 3))
 APPROVED = dict.fromkeys((A, B, C), "Approved")
@@ -27,8 +28,30 @@ def test_a_new_challenger_is_an_experiment_with_a_way_forth_and_back(running: Re
     assert planned.as_json() == {"kind": "experiment", **records, "why": ""}
 
 
-def test_what_serves_already_is_left_alone() -> None:
-    assert plan(Release(A, B), Release(A, B), APPROVED).kind is Kind.UNCHANGED
+def test_a_champion_that_serves_alone_already_is_left_alone() -> None:
+    assert plan(Release(A, A), Release(A, A), APPROVED).kind is Kind.UNCHANGED
+
+
+def test_a_stopped_experiment_begins_anew() -> None:
+    """It must not end as done: nobody has compared the two."""
+    planned = plan(Release(A, B), Release(A, B), APPROVED)
+    assert (planned.kind, planned.target) == (Kind.EXPERIMENT, Release(A, B))
+
+
+@pytest.mark.parametrize("running", [Release(A, A), Release(A, B), Release(A, C)])
+def test_blue_green_puts_the_challenger_in_the_champions_place_at_once(running: Release) -> None:
+    planned = plan(Release(A, B), running, APPROVED, policy=RolloutPolicy.BLUE_GREEN)
+    records = {"target": f"{B},{B}", "promoted": f"{B},{B}", "withdrawn": f"{A},{A}"}
+    assert planned.as_json() == {"kind": "blue_green", **records, "why": ""}
+
+
+def test_a_policy_that_needs_people_is_refused_where_nobody_is_asked() -> None:
+    for policy in RolloutPolicy:
+        judged(policy, asks_people=True)
+    judged(RolloutPolicy.BLUE_GREEN, asks_people=False)
+    for policy in (RolloutPolicy.SHADOW, RolloutPolicy.CANARY):
+        with pytest.raises(InvalidRollout, match=f"input.policy {policy} lets people judge .* asks nobody: give blue_green"):
+            judged(policy, asks_people=False)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +84,10 @@ def test_what_must_not_be_released_is_refused_by_name(wanted: Release, running: 
         ({"withdraw": True, "replace": True}, "input.replace is not allowed beside withdraw"),
         ({"champion": A, "challenger": B, "replace": True}, f"input.challenger {B} is not allowed beside replace"),
         ({"replace": True}, "input.champion None"),
+        ({"champion": A, "challenger": B, "policy": "bluegreen"}, "input.policy 'bluegreen' must be one of shadow, canary, blue_green"),
+        ({"champion": A, "challenger": B, "approval": True}, "input.approval True must be one of automatic, manual, or be left out"),
+        ({"champion": A, "replace": True, "policy": "canary"}, "input.policy is not allowed beside replace"),
+        ({"withdraw": True, "approval": "manual"}, "input.approval is not allowed beside withdraw"),
     ],
 )
 def test_a_bad_input_is_refused_by_field(raw: dict[str, Any], message: str) -> None:
@@ -77,11 +104,15 @@ def test_the_parents_execution_id_is_no_unknown_field() -> None:
     ("raw", "read"),
     [
         ({"withdraw": True, "reason": "too slow"}, RolloutInput(None, "too slow")),
+        (
+            {"champion": A, "challenger": B, "policy": "shadow", "approval": "manual"},
+            RolloutInput(Release(A, B), "started by hand", policy=RolloutPolicy.SHADOW, approval=Approval.MANUAL),
+        ),
         ({"champion": B, "replace": True}, RolloutInput(Release(B, B), "started by hand", replace=True)),
         ({"champion": B, "challenger": B, "replace": True}, RolloutInput(Release(B, B), "started by hand", replace=True)),
     ],
 )
-def test_withdrawing_and_replacing_are_inputs_of_their_own(raw: dict[str, Any], read: RolloutInput) -> None:
+def test_withdrawing_replacing_and_other_policies_are_read_from_the_input(raw: dict[str, Any], read: RolloutInput) -> None:
     assert RolloutInput.parse(raw) == read
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -10,10 +12,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.common.experiment import Experiment
 from lambdas.rollout.endpoint import EndpointUpdating
 from lambdas.rollout.progress import Progress
 from lambdas.rollout.shift_weights import handler as entry
@@ -62,21 +65,34 @@ def described(status: str) -> dict[str, Any]:
     return {**endpoint(0.9, 0.1, status), "EndpointArn": f"arn:aws:sagemaker:us-east-1:{'1' * 12}:endpoint/e", **times}
 
 
+CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="1")
+PLANNED = Progress.begin(0.5, "2026-11-24T10:00:00.000+00:00")
+EXPERIMENT = {"id": "r-1", "champion": "job-1", "challenger": "job-2"}
+
+
+@contextmanager
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Stubber, Stubber]]:
+    """SageMaker and SSM with queued answers; a call without one fails."""
+    keys = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    clients = {service: boto3.client(service, **keys) for service in ("sagemaker", "ssm")}
+    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("e", "/experiment"))
+    monkeypatch.setattr(entry, "client", lambda service: clients[service])
+    with Stubber(clients["sagemaker"]) as sagemaker, Stubber(clients["ssm"]) as ssm:
+        yield sagemaker, ssm
+
+
 @pytest.mark.parametrize(("status", "raised"), [("Updating", EndpointUpdating), ("InService", ClientError)])
 def test_a_refused_change_is_tried_again_only_when_another_one_was_quicker(
     monkeypatch: pytest.MonkeyPatch, status: str, raised: type[Exception]
 ) -> None:
     """Autoscaling may begin between the look at the endpoint and the request; that is no reason to roll back."""
-    client = boto3.client("sagemaker", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("e"))
-    monkeypatch.setattr(entry, "client", lambda service: client)
-    context = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="1")
-    with Stubber(client) as stub:
+    with stubbed(monkeypatch) as (stub, ssm):
+        ssm.add_response("get_parameter", {"Parameter": {"Value": "none"}}, {"Name": "/experiment"})
         stub.add_response("describe_endpoint", described("InService"))
         stub.add_client_error("update_endpoint_weights_and_capacities", "ValidationException", 'Cannot update in-progress endpoint "e".')
         stub.add_response("describe_endpoint", described(status))
         with pytest.raises(raised):
-            entry.handler({"share": 0.5, "progress": Progress.begin(0.5, "2026-11-24T10:00:00+00:00").as_json()}, context)
+            entry.handler({"share": 0.5, "progress": PLANNED.as_json()}, CONTEXT)
         stub.assert_no_pending_responses()
 
 
@@ -88,3 +104,39 @@ def test_the_deadline_moves_with_the_start_of_the_experiment_and_not_after_it() 
     later = replace(in_place, step=1).shifted(0.3, "2026-11-24T12:00:00.000+00:00")
     assert (later.started, later.deadline) == (in_place.started, in_place.deadline)
     assert Progress.parse(later.as_json()) == later
+
+
+def test_the_record_of_the_experiment_follows_a_share_once_it_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stubbed(monkeypatch) as (sagemaker, ssm):
+        ask = {"EndpointName": "e", "DesiredWeightsAndCapacities": [weight("champion", 0.5), weight("challenger", 0.5)]}
+        sagemaker.add_response("describe_endpoint", described("InService"))
+        sagemaker.add_response("update_endpoint_weights_and_capacities", {"EndpointArn": "arn:aws:sagemaker:r:1:endpoint/e"}, ask)
+        with pytest.raises(EndpointUpdating):
+            entry.handler({"share": 0.5, "progress": PLANNED.as_json(), "experiment": EXPERIMENT}, CONTEXT)
+        sagemaker.add_response(
+            "describe_endpoint", {**described("InService"), "ProductionVariants": endpoint(0.5, 0.5)["ProductionVariants"]}
+        )
+        ssm.add_response("get_parameter", {"Parameter": {"Value": "none"}}, {"Name": "/experiment"})
+        ssm.add_response("put_parameter", {"Version": 2}, {"Name": "/experiment", "Value": ANY, "Overwrite": True})
+        written: list[str] = []
+        ssm.client.meta.events.register("provide-client-params.ssm.PutParameter", lambda params, **_: written.append(params["Value"]))
+        shifted = Progress.parse(entry.handler({"share": 0.5, "progress": PLANNED.as_json(), "experiment": EXPERIMENT}, CONTEXT))
+        ssm.assert_no_pending_responses()
+    assert Experiment.parse(written[0]) == Experiment("r-1", "job-1", "job-2", 0.5, shifted.started)
+
+
+def weight(variant: str, value: float) -> dict[str, Any]:
+    return {"VariantName": variant, "DesiredWeight": value}
+
+
+def test_without_an_experiment_the_record_is_cleared_before_the_weights_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers choose a variant by the record, whatever its weight. An SSM that refuses keeps no bad challenger before the callers."""
+    with stubbed(monkeypatch) as (sagemaker, ssm):
+        ssm.add_response("get_parameter", {"Parameter": {"Value": "{}"}}, {"Name": "/experiment"})
+        ssm.add_client_error("put_parameter", "TooManyUpdates")
+        sagemaker.add_response("describe_endpoint", described("InService"))
+        sagemaker.add_response("update_endpoint_weights_and_capacities", {"EndpointArn": "arn:aws:sagemaker:r:1:endpoint/e"})
+        with pytest.raises(EndpointUpdating):
+            entry.handler({"share": 0.0, "progress": PLANNED.as_json()}, CONTEXT)
+        sagemaker.assert_no_pending_responses()
+        ssm.assert_no_pending_responses()

@@ -80,6 +80,7 @@ def test_what_is_taken_back_is_named() -> None:
 # -- the function -----------------------------------------------------------------------------------
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:reviewloop-dev-rollout"
+ENVIRONMENT = entry.Environment("/release", "reviewloop-dev", "canary", "automatic", 0.1, 24, asks_people=True)
 CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="r")
 
 
@@ -90,7 +91,7 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Stubber]:
     clients = {service: boto3.client(service, **keys) for service in ("sagemaker", "ssm", "stepfunctions")}
     made = {service: Stubber(client) for service, client in clients.items()}
     monkeypatch.setattr(entry, "client", lambda service: clients[service])
-    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("/release", "reviewloop-dev", 0.1))
+    monkeypatch.setattr(entry, "_environment", lambda: ENVIRONMENT)
     for stub in made.values():
         stub.activate()
     made["stepfunctions"].add_response("list_executions", {"executions": []}, {"stateMachineArn": MACHINE, "statusFilter": "RUNNING"})
