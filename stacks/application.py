@@ -33,7 +33,7 @@ FEATURE_FLAGS = {
 
 def build_app(settings: Settings, output: Path | None = None) -> App:
     """Build the app; ``app.synth()`` fails on any unacknowledged finding. Needs no credentials and no network."""
-    app = App(outdir=str(output) if output else None, context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
+    app = new_app(output)
     foundation = FoundationStack(app, settings)
     stacks: list[Stack] = [TuningStack(app, settings), *_people(app, settings), EndpointStack(app, settings)]
     stacks += [MonitoringStack(app, settings), RolloutStack(app, settings), RetrainingStack(app, settings)]
@@ -41,6 +41,12 @@ def build_app(settings: Settings, output: Path | None = None) -> App:
         stack.add_stack_dependency(foundation)
     Tags.of(app).add("application", settings.name)
     Tags.of(app).add("stage", settings.stage)
+    return app
+
+
+def new_app(output: Path | None = None) -> App:
+    """An empty app with the project's feature flags, whose stacks are audited when it is synthesised."""
+    app = App(outdir=str(output) if output else None, context=FEATURE_FLAGS, analytics_reporting=False, tree_metadata=False)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app, write_suppressions_to_cloud_formation=True))
     return app
 

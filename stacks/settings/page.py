@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stacks.settings.pipeline import PipelineSettings
 from stacks.settings.stage import Settings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
@@ -40,6 +41,9 @@ def page(free_text: str) -> str:
     parts = ["# Settings", _MARK, introduction, "## The stage", *_body(schema, schema, "", defaults)]
     for name, section in sections.items():
         parts += [f"## {name}", *_explained(section, schema, f"{name}.", defaults[name]), endings.get(name, "")]
+    pipeline = PipelineSettings.model_json_schema()
+    given = {field: content["default"] for field, content in pipeline["properties"].items() if "default" in content}
+    parts += ["## The file of pipelines", *_body(pipeline, pipeline, "", given)]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 
 
@@ -104,6 +108,8 @@ def allowed(content: Schema) -> str:
             text = f"{content.get('minItems', 0)} to {content.get('maxItems', 'any number')}, each: {allowed(item)}"
         case {"type": "object", "additionalProperties": item}:
             text = f"each: {allowed(item)}"
+        case {"type": "object", "patternProperties": patterns}:
+            text = ", ".join(f"each `{_cell(key)}`: {allowed(item)}" for key, item in patterns.items())
         case {"enum": values}:
             text = ", ".join(str(value) for value in values)
         case {"const": value}:

@@ -12,9 +12,11 @@ import pytest
 from stacks.settings import Settings
 from stacks.settings import __main__ as command
 from stacks.settings.page import FREE_TEXT, LINE_LENGTH, PAGE, allowed, page
+from stacks.settings.pipeline import PipelineSettings
 
 SCHEMA = Settings.model_json_schema()
 WRITTEN = PAGE.read_text(encoding="utf-8")
+OF_A_STAGE, _, OF_PIPELINES = WRITTEN.partition("\n## The file of pipelines\n")
 
 
 def sections() -> dict[str, dict[str, Any]]:
@@ -30,8 +32,8 @@ def values() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{name}.{field}", content
 
 
-def rows() -> dict[str, list[str]]:
-    lines = [re.split(r"(?<!\\)\|", line.strip("|")) for line in WRITTEN.splitlines() if line.startswith("| `")]
+def rows(part: str = OF_A_STAGE) -> dict[str, list[str]]:
+    lines = [re.split(r"(?<!\\)\|", line.strip("|")) for line in part.splitlines() if line.startswith("| `")]
     return {cells[0].strip(" `"): [cell.strip() for cell in cells[1:]] for cells in lines}
 
 
@@ -56,6 +58,14 @@ def test_every_setting_has_its_row() -> None:
     """The fields are counted in an object, not in the schema that the page is made of. A section that may be left out must be there."""
     whole = Settings.model_validate({"stage": "any", "review": {"promise": {"max_error": 0.1}}})
     assert sorted(rows()) == sorted(leaves(whole.model_dump()))
+
+
+def test_every_field_of_the_pipelines_file_has_its_row() -> None:
+    found = rows(OF_PIPELINES)
+    assert list(found) == list(PipelineSettings.model_fields)
+    assert found["repository"][0] == "required"
+    assert found["accounts"][:2] == ["required", r"each `^[a-z][a-z0-9]{1,7}$`: `^\d{12}$`"]
+    assert all(cells[2].endswith(".") for cells in found.values())
 
 
 @pytest.mark.parametrize(
