@@ -78,6 +78,22 @@ def test_a_workflow_takes_a_role_on_from_one_repository_and_one_environment(acco
             }, (account, name)
 
 
+def test_the_workflows_name_roles_that_trust_their_environment(accounts: dict[str, Resources]) -> None:
+    found = {name: role for resources in accounts.values() for name, role in roles(resources).items()}
+    named = set()
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
+            arns = [step["with"]["role-to-assume"] for step in job.get("steps", []) if "role-to-assume" in step.get("with", {})]
+            for stage in ("dev", "prod"):
+                for arn in (re.sub(r"\$\{\{ inputs.stage [^}]*\}\}", stage, one) for one in arns):
+                    environment = re.sub(r"\$\{\{ inputs.stage [^}]*\}\}", stage, job["environment"])
+                    name = arn.rpartition("/")[2]
+                    trust = json.dumps(found[name]["Properties"]["AssumeRolePolicyDocument"])
+                    assert f'"repo:acme/texts:environment:{environment}"' in trust
+                    named.add(name)
+    assert named == set(found)
+
+
 def test_an_account_has_one_provider_which_stays(accounts: dict[str, Resources], one_account: Resources) -> None:
     for resources in accounts.values():
         (provider,) = (item for item in resources.values() if item["Type"] == "AWS::IAM::OIDCProvider")

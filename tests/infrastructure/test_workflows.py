@@ -20,9 +20,14 @@ PROGRAMS = Path(sys.executable).parent
 on_every_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 
 
+def jobs(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+    return found
+
+
 def steps(path: Path) -> Iterator[dict[str, Any]]:
-    for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
-        yield from job["steps"]
+    for job in jobs(path).values():
+        yield from job.get("steps", [])
 
 
 def audit(*paths: Path) -> subprocess.CompletedProcess[str]:
@@ -66,13 +71,12 @@ def test_one_action_has_one_pin_in_all_workflows() -> None:
     for action, pin in re.findall(r"uses: ([\w./-]+)@(\S+ # v[\d.]+)\n", text):
         pins.setdefault(action, set()).add(pin)
     assert sum(len(found) for found in pins.values()) == len(pins) > 0
-    assert text.count("uses:") == len(re.findall(r"uses: [\w./-]+@[0-9a-f]{40} # v[\d.]+\n", text))
+    assert text.count("uses: ") == len(re.findall(r"uses: (?:[\w./-]+@[0-9a-f]{40} # v[\d.]+|\$/\.github/workflows/verify\.yml)\n", text))
 
 
 @on_every_workflow
 def test_every_make_target_exists(path: Path) -> None:
-    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
-    matrices = [job.get("strategy", {}).get("matrix", {}).get("target", []) for job in workflow["jobs"].values()]
+    matrices = [job.get("strategy", {}).get("matrix", {}).get("target", []) for job in jobs(path).values()]
     named = re.findall(r"\bmake ([a-z][a-z-]*)", "\n".join(step.get("run", "") for step in steps(path)))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert {*named, *(target for matrix in matrices for target in matrix)} - targets == set()
@@ -80,9 +84,34 @@ def test_every_make_target_exists(path: Path) -> None:
 
 def test_verify_runs_what_a_change_must_pass() -> None:
     """The same list as ``.ci/run``."""
-    (job,) = yaml.safe_load((FOLDER / "verify.yml").read_text(encoding="utf-8"))["jobs"].values()
+    (job,) = jobs(FOLDER / "verify.yml").values()
     needed = re.findall(r"^make ([a-z-]+)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
     assert {*job["strategy"]["matrix"]["target"], "install"} == set(needed)
+
+
+def test_prod_is_deployed_after_dev_was_verified_deployed_and_tested() -> None:
+    found = jobs(FOLDER / "deploy.yml")
+    assert [(name, job.get("needs"), job.get("environment")) for name, job in found.items()] == [
+        ("verify", None, None), ("dev", "verify", "dev"), ("smoke", "dev", "dev"), ("prod", "smoke", "prod"),
+    ]  # fmt: skip
+    assert "cli smoke" in found["smoke"]["steps"][-1]["run"]
+    assert found["dev"]["steps"][-1] == found["prod"]["steps"][-1]
+    assert [found[stage]["env"] for stage in ("dev", "prod")] == [{"REVIEWLOOP_STAGE": "dev"}, {"REVIEWLOOP_STAGE": "prod"}]
+
+
+def test_the_exit_code_of_a_rollout_is_the_jobs() -> None:
+    (job,) = jobs(FOLDER / "rollout.yml").values()
+    assert re.fullmatch(r"\.venv/bin/python -m cli release start [^|;&]* --watch", job["steps"][-1]["run"])
+    assert "continue-on-error" not in str(job)
+
+
+@on_every_workflow
+def test_only_a_job_with_a_role_can_get_a_token(path: Path) -> None:
+    for job in jobs(path).values():
+        takes_a_role = any("role-to-assume" in step.get("with", {}) for step in job.get("steps", []))
+        assert (job["permissions"].get("id-token") == "write") == takes_a_role
+        assert set(job["permissions"]) <= {"contents", "id-token"}
+        assert job["permissions"]["contents"] == "read"
 
 
 @on_every_workflow
