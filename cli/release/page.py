@@ -12,7 +12,7 @@ from cli.plot_style import PAGE_STYLE
 from cli.release import figures, view
 from cli.release.history import Decision, Rollout
 
-_STYLE = (
+STYLE = (
     PAGE_STYLE
     + """
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;width:100%}td,th{padding:5px 8px;border-bottom:1px solid #e4e7eb;
@@ -36,7 +36,7 @@ def page(rollout: Rollout, now: datetime | None = None) -> str:
     said = sentence(rollout.why) if rollout.why else f"It runs: {rollout.doing}."
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
         f'<p class="asked">{escape(said)}</p><p class="asked">{escape(sentence(view.asked_of(rollout)))}</p>'
         f"{_facts(rollout, until)}{''.join(sections(rollout, until))}</main></body></html>\n"
     )

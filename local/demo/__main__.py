@@ -190,7 +190,7 @@ def main() -> int:
             summary.iam = iam_report.totals(session.emulator.audit_file)
     try:
         summary.write(arguments.output / "summary.json")
-        write_report(summary, arguments.output / "report.html")
+        write_report(summary, arguments.output / "report.html", None if session is None else session.rollout)
     except OSError as error:
         console.print(f"[bold red]error[/]: no report: {_in_words(error, arguments)}", highlight=False)
         return code or EXIT_FAILED

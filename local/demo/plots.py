@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cli.plot_style import BASELINE, CHALLENGER, CHAMPION, GRID, HUMAN, INK, MUTED, WARNING
 from cli.plot_style import figure as _figure
-from local.demo.summary import DriftPoint, Interval, Score, Trial, WeightPoint
+from local.demo.summary import DriftPoint, Interval, Score, Trial
 
 _LABELS = {
     "majority": "always the largest class",
@@ -128,21 +128,6 @@ def drift(points: Sequence[DriftPoint]) -> str:
         axes.set_xticks(position, [f"{point.texts_sent}\n{point.domain}".replace(" ", "\n") for point in shown], fontsize=8)
         axes.set_ylabel("drift score")
         axes.set_xlabel("texts sent in the domain")
-    return canvas.svg
-
-
-def weights(points: Sequence[WeightPoint]) -> str:
-    """Share of traffic per variant while the rollout runs."""
-    with _figure(7.2, 2.6) as (axes, canvas):
-        seconds = [point.seconds for point in points]
-        share = [100 * point.challenger / max(1e-9, point.champion + point.challenger) for point in points]
-        axes.fill_between(seconds, share, 100, step="post", color=CHAMPION, alpha=0.75, label="champion", lw=0)
-        axes.fill_between(seconds, 0, share, step="post", color=CHALLENGER, alpha=0.85, label="challenger (the new model)", lw=0)
-        axes.set_ylim(0, 100)
-        axes.set_xlim(min(seconds), max(seconds))
-        axes.set_ylabel("traffic, %")
-        axes.set_xlabel("seconds since the rollout began")
-        axes.legend(frameon=False, loc="upper left", fontsize=9)
     return canvas.svg
 
 

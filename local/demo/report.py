@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from cli.plot_style import PAGE_STYLE
+from cli.release import page as rollout_page
+from cli.release.history import Rollout
 from contracts.labels import name_of
 from local.demo import plots
 from local.demo.retraining import what_became_of
@@ -18,8 +20,12 @@ MOST_LABELS_DRAWN = 10
 """Labels whose confusions can be read as a picture; with more, the page about the data names the most frequent ones."""
 
 
-def write_report(summary: Summary, path: Path) -> None:
-    """Write the page; a part that the run did not reach is left out."""
+def write_report(summary: Summary, path: Path, rollout: Rollout | None = None) -> None:
+    """Write the page; a part that the run did not reach is left out.
+
+    Args:
+        rollout: the new model's, when it has ended.
+    """
     parts = [
         part
         for part in (
@@ -27,7 +33,7 @@ def write_report(summary: Summary, path: Path) -> None:
             _scores(summary),
             _reviews(summary),
             _drift(summary),
-            _weights(summary),
+            _rollout(rollout),
             _before_after(summary),
             _steps(summary),
         )
@@ -36,7 +42,7 @@ def write_report(summary: Summary, path: Path) -> None:
     title = f"reviewloop: {escape(summary.outcome)}"
     reason = f"<p>{escape(_sentence(summary.reason))}</p>" if summary.reason else ""
     page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{PAGE_STYLE}</style>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{rollout_page.STYLE}</style>'
         f"<main><h1>{title}</h1>{reason}{_verdict(summary)}{_facts(summary)}{''.join(parts)}</main></html>"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -169,14 +175,14 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _weights(summary: Summary) -> str:
-    if len(summary.weights) < 2:
+def _rollout(rollout: Rollout | None) -> str:
+    """What the rollout's own page shows."""
+    if rollout is None:
         return ""
-    ends = {"promoted": "At the end it is the champion.", "rolled_back": "It was withdrawn."}
-    outcome = ends.get(str(summary.rollout.get("outcome")), "")
-    reason = _sentence(str(summary.rollout.get("reason", "")).rstrip("."))
-    meaning = "A rollout looks for failures and for a loss in people's agreement; how good the model is, the comparison below shows."
-    return _section("The new model got its traffic step by step", f"{reason}. {outcome} {meaning}", plots.weights(summary.weights))
+    title = f"The new model's rollout: {rollout.outcome.replace('_', ' ')}"
+    told = f"{_sentence(rollout.why.rstrip('.'))}." if rollout.why else ""
+    drawn = "".join(rollout_page.sections(rollout, rollout.ended or datetime.now(UTC)))
+    return f"<section><h2>{escape(title)}</h2><p>{escape(told)}</p></section>{drawn}"
 
 
 def _before_after(summary: Summary) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.release.history import Rollout
 from contracts.dataset_files import read_rows, write_dataset
 from local.demo.build import counted, refusal_of, trials_since
 from local.demo.session import DemoFailed, Session
-from local.demo.summary import Interval, WeightPoint
+from local.demo.summary import Interval
 from local.demo.traffic import BackgroundTraffic
 
 RETRAINING_SECONDS = 3_600
@@ -41,18 +42,20 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> Retrained:
         return Retrained(skipped=reason)
     session.say(f"a retraining was started: {reason}")
     began = time.monotonic()
-    rollout_began: float | None = None
+    share: float | None = None
     with BackgroundTraffic(session, traffic_texts, pause=PATIENT_SECONDS) as traffic, session.progress("retraining", None) as update:
         while True:
             described, now = session.execution(arn), time.monotonic()
-            rolling_out = _rollout_runs(session)
-            if rolling_out and rollout_began is None:
-                rollout_began = now
-            if rollout_began is not None:
-                status = _record_weights(session, now - rollout_began)
+            if rolling_out := _rollout_runs(session):
+                status, share = _endpoint(session)
                 # New containers have the machine while they start, and then the judge its evidence.
-                traffic.pause = EAGER_SECONDS if rolling_out and status == "InService" else PATIENT_SECONDS
-            update(int(now - began), _doing(session, rolling_out))
+                traffic.pause = EAGER_SECONDS if status == "InService" else PATIENT_SECONDS
+            else:
+                traffic.pause = PATIENT_SECONDS
+            update(
+                int(now - began),
+                f"rolling out, challenger at {100 * (share or 0):.0f} %" if rolling_out else "retraining on the new labels",
+            )
             if described["status"] != "RUNNING":
                 break
             if now - began > RETRAINING_SECONDS:
@@ -71,6 +74,7 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> Retrained:
     if "skipped" in output:
         return Retrained(answered, skipped=str(output["skipped"]))
     session.summary.rollout = output["rollout"]
+    session.rollout = _newest_rollout(session)
     session.say(what_became_of(output["labels"]))
     session.say(f"new dataset version {output['dataset_version']}, {counted(len(output['packages']), 'new model')} passed the gates")
     session.say(f"[bold]{output['rollout']['outcome'].replace('_', ' ')}[/]: {output['rollout']['reason']}")
@@ -121,23 +125,20 @@ def _rollout_runs(session: Session) -> bool:
     return bool(found["executions"])
 
 
-def _doing(session: Session, rolling_out: bool) -> str:
-    if not rolling_out:
-        return "retraining on the new labels"
-    if not session.summary.weights:
-        return "rolling out"
-    return f"rolling out, challenger at {100 * session.summary.weights[-1].challenger:.0f} %"
-
-
-def _record_weights(session: Session, seconds: float) -> str:
-    """Note the live weights; returns the endpoint's status."""
+def _endpoint(session: Session) -> tuple[str, float]:
+    """The endpoint's status, and the challenger's live share of the traffic, 0..1."""
     endpoint = session.client("sagemaker").describe_endpoint(EndpointName=session.names.endpoint)
     weights = {variant["VariantName"]: variant["CurrentWeight"] for variant in endpoint["ProductionVariants"]}
-    total = sum(weights.values()) or 1.0
-    champion, challenger = (round(weights[name] / total, 4) for name in ("champion", "challenger"))
-    session.summary.weights.append(WeightPoint(round(seconds, 1), champion, challenger))
-    status: str = endpoint["EndpointStatus"]
-    return status
+    return endpoint["EndpointStatus"], weights.get("challenger", 0.0) / (sum(weights.values()) or 1.0)
+
+
+def _newest_rollout(session: Session) -> Rollout:
+    """The rollout that the retraining has begun, by its history."""
+    states = session.client("stepfunctions")
+    found = states.list_executions(stateMachineArn=session.machine_arn("rollout"))["executions"]
+    newest = max(found, key=lambda one: one["startDate"])
+    pages = states.get_paginator("get_execution_history").paginate(executionArn=newest["executionArn"])
+    return Rollout.read(newest["name"], [event for page in pages for event in page["events"]])
 
 
 # -- before and after ------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from cli.release.history import Rollout
 from embedded_aws.tools.clients import ACCOUNT, ROOT, Clients
 from embedded_aws.tools.launcher import Emulator
 from local.demo.budget import FULL, Budget
@@ -70,6 +71,8 @@ class Session:
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     raters: Raters | None = None
     """Who answers at the hosted review page, with that backend."""
+    rollout: Rollout | None = None
+    """The new model's rollout, once it has ended."""
 
     @property
     def names(self) -> Names:

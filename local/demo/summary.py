@@ -58,15 +58,6 @@ class DriftPoint:
     alarm: str
 
 
-@dataclass(frozen=True)
-class WeightPoint:
-    """Live weights at ``seconds`` after the rollout began."""
-
-    seconds: float
-    champion: float
-    challenger: float
-
-
 @dataclass
 class Summary:
     """Everything that ``summary.json`` holds. Fields of steps that were not reached keep their empty value."""
@@ -101,7 +92,6 @@ class Summary:
     retraining: dict[str, Any] = field(default_factory=dict)
     retraining_trials: list[Trial] = field(default_factory=list)
     before_after: dict[str, dict[str, Interval]] = field(default_factory=dict)
-    weights: list[WeightPoint] = field(default_factory=list)
     rollout: dict[str, Any] = field(default_factory=dict)
     iam: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
