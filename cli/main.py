@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from cli.doctor.command import doctor
+from cli.label.command import label
 from cli.packages import reregister
 from cli.people.command import add, invite, list_people, remove
 from cli.release import command as rollouts
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(doctor)
 app.command()(smoke)
+app.command()(label)
 release = typer.Typer(help=f"Model packages that serve, or shall: rollouts. {EXIT_CODES}", no_args_is_help=True)
 for command in (
     rollouts.start,

@@ -26,3 +26,7 @@ RECENT = "recent"
 RECENT_UNSURE = "recent-unsure"
 """Slices of labels that came from reviews. ``recent-unsure`` has the texts that people saw because the champion was unsure of them.
 These texts were chosen by the champion's weakness, so they cannot compare another model with it."""
+
+TASK_TITLE = "Choose the label that fits a text"
+TASK_DESCRIPTION = "Read one text and choose the label that fits it best."
+"""What people read above a task, whatever service shows it."""

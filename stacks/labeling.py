@@ -1,4 +1,5 @@
-"""Labelling in bulk: a Ground Truth job over a manifest of texts, answered by the review stack's work team."""
+"""Labelling in bulk: a Ground Truth job over a manifest of texts, answered by the review stack's work team. With ``labeling.backend:
+hosted`` the command opens tasks on the app's own page instead, and only the import of the labels is here."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
 from stacks.constructs.dataset_labels import allow_labels, label_variables
-from stacks.constructs.flow_definition import TASK_DESCRIPTION, TASK_TITLE, TEMPLATE
+from stacks.constructs.flow_definition import TEMPLATE
 from stacks.constructs.labeling_job_role import ANY_MANIFEST, JOB_INPUTS, MANIFESTS, OUTPUT, LabelingJobRole
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
@@ -27,16 +29,23 @@ _IMPORT_TIMEOUT = 900
 
 
 class LabelingStack(Stack):
-    """The ``labeling`` state machine: check the input, run the job, import its labels, also those of a job that did not complete."""
+    """The ``labeling`` state machine: check the input, run the job, import its labels, also those of a job that did not complete.
+
+    With ``labeling.backend: hosted`` there is no job, so there is the import alone, and ``python -m cli label`` calls it.
+    """
 
     def __init__(self, scope: Construct, settings: Settings, **kwargs: Any) -> None:
         self.names = template_names(settings)
         super().__init__(scope, self.names.stack("labeling"), env=Environment(region=settings.region), **kwargs)
         self.settings = settings
         self.shared = SharedResources(self, settings)
+        self.import_labels = self._import_function()
+        if settings.labeling.backend == "ground_truth":
+            self._ground_truth()
+
+    def _ground_truth(self) -> None:
         self.check_manifest = self._check_function()
         self.pre_annotation, self.consolidation = self._job_functions()
-        self.import_labels = self._import_function()
         self.job_role = LabelingJobRole(self, "JobRole", shared=self.shared, functions=(self.pre_annotation, self.consolidation)).role
         self.machine = self._machine()
         self.machine.alert_on_failure("A labelling execution ended without its labels")

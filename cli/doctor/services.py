@@ -66,10 +66,10 @@ def closed_services(examination: Examination) -> Iterator[Finding]:
     )
     yield _closed(
         "Ground Truth",
-        settings.labeling.enabled,
+        settings.labeling.enabled and settings.labeling.backend == "ground_truth",
         len(sagemaker.list_labeling_jobs(MaxResults=10)["LabelingJobSummaryList"]),
         "labelling jobs",
-        "labeling: {enabled: false}",
+        "labeling: {backend: hosted}",
     )
     yield _closed(
         "Endpoint data capture (on the notice of Model Monitor's closing)",

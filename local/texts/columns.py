@@ -103,6 +103,22 @@ def choose(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], said: Ma
     return Columns(text, label, group, part, split, time, votes, by_label, guessed, ignored, tuple(notes))
 
 
+def choose_text(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], said: Mapping[str, str]) -> tuple[tuple[str, ...], str | None]:
+    """The columns of the text, and of the group where the user said one, of a file that has no labels yet.
+
+    Raises:
+        UnreadableFile: as :func:`choose` does.
+    """
+    group = _find("group", said["group"], columns) if "group" in said else None
+    if "text" in said:
+        return tuple(_find("text", part, columns) for part in said["text"].split("+")), group
+    stats = {name: _Stats.of([record.get(name) for record in sample]) for name in columns}
+    named = [(TEXT.index(key_of(name)), name) for name in columns if key_of(name) in TEXT and stats[name].may_be_text() and name != group]
+    if named:
+        return (min(named)[1],), group
+    return (_text_by_content(stats, {group} if group else set(), None),), group
+
+
 def _check_twins(chosen: Mapping[str, Sequence[str]], columns: Sequence[str], said: Mapping[str, str]) -> None:
     """A column that is there twice is refused, unless the user has said its number."""
     for role, names in chosen.items():

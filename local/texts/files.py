@@ -74,12 +74,13 @@ def is_read(path: Path) -> bool:
     return kind_of(path) in (*TABLES, *JSON_LINES, *PARQUET)
 
 
-def open_records(path: Path, *, header: str = "auto", named: Sequence[str] = ()) -> Opened:
+def open_records(path: Path, *, header: str = "auto", named: Sequence[str] = (), alone: bool = False) -> Opened:
     """Look at a file and make its records ready to be read.
 
     Args:
         header: ``auto``, ``yes`` or ``no``: whether the first record of a table names its columns.
         named: columns that the user named; they help to see a header.
+        alone: whether a table of one column will do, since only texts are wanted.
 
     Raises:
         UnreadableFile: missing, of another kind, or in an encoding that cannot be told. Reading the records may raise it, too.
@@ -94,7 +95,7 @@ def open_records(path: Path, *, header: str = "auto", named: Sequence[str] = ())
         sample, records = _sampled(_json_records(path, encoding))
         columns = dict.fromkeys(name for record in sample for name in record)
         return Opened(encoding.words, "", None, tuple(columns), sample, records)
-    return _table(path, encoding, prefer="\t" if suffix != ".csv" else ",", header=header, named=named)
+    return _table(path, encoding, prefer="\t" if suffix != ".csv" else ",", header=header, named=named, alone=alone)
 
 
 def _sampled(records: Iterator[tuple[int, Record]]) -> tuple[tuple[dict[str, Any], ...], Iterator[tuple[int, Record]]]:
@@ -145,7 +146,7 @@ def _parquet(path: Path) -> Opened:
     return Opened("Parquet", "", None, names, sample, all_records)
 
 
-def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: Sequence[str]) -> Opened:
+def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: Sequence[str], alone: bool) -> Opened:
     head, whole = _head(path, encoding)
     separator, delimiter, quote = _form(head, whole=whole, prefer=prefer)
     by_line = delimiter == "\t" and _lines_are_records(path, encoding)
@@ -161,7 +162,7 @@ def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: S
     has_header = header == "yes" or (header == "auto" and _is_header(first, named))
     width = len(first[0]) if has_header else Counter(map(len, first)).most_common(1)[0][0]
     names = _column_names(first[0] if has_header else [""] * width)
-    if len(names) == 1:
+    if len(names) == 1 and not alone:
         raise UnreadableFile(
             f"has one column only ({shown_header(first[0])}): a text and its label are needed, separated by "
             "commas, semicolons, tabs or bars; a text with such a character stands in quotation marks"

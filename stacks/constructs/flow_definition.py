@@ -7,6 +7,7 @@ from pathlib import Path
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.own_role import OwnRole
 from stacks.constructs.python_function import PythonFunction
@@ -16,8 +17,6 @@ from stacks.constructs.shared import SharedResources
 TEMPLATE = Path(__file__).with_name("worker_template.liquid")
 OUTPUT_PREFIX = "a2i"
 _HANDLER_TIMEOUT = 900
-TASK_TITLE = "Choose the label that fits a text"
-TASK_DESCRIPTION = "Read one text and choose the label that fits it best."
 
 
 class FlowDefinition(OwnRole):

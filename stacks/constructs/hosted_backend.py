@@ -19,8 +19,9 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
 from stacks.constructs.alarm import Alarm
-from stacks.constructs.flow_definition import TASK_DESCRIPTION, TASK_TITLE, TEMPLATE
+from stacks.constructs.flow_definition import TEMPLATE
 from stacks.constructs.python_function import PythonFunction, log_retention, page_layer
 from stacks.constructs.review_queue import ReviewQueue
 from stacks.constructs.reviewers import HostedReviewers

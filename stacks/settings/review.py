@@ -72,9 +72,9 @@ class ReviewSettings(Section):
         default="a2i",
         description=(
             "Who asks people. `a2i`: Amazon A2I. `hosted`: a review service of the app's own, for accounts that A2I is closed to "
-            "(`settings/newacct.yaml`). `none`: nobody. With `hosted` and `none`, set `labeling.enabled` to `false`, because bulk "
-            "labelling needs the work team of A2I. With `none`, also leave `threshold` and `audit_share` out or set them to 0, and set "
-            "`rollout.policy` to `blue_green`."
+            "(`settings/newacct.yaml`). `none`: nobody. With `hosted`, set `labeling.backend` to "
+            "`hosted`, too. With `none`, set `labeling.enabled` to `false`, because nobody can be asked in bulk either; also leave "
+            "`threshold` and `audit_share` out or set them to 0, and set `rollout.policy` to `blue_green`."
         ),
     )
     workforce: WorkforceSettings = WorkforceSettings()

@@ -150,10 +150,19 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _somebody_labels(self) -> Settings:
-        if self.labeling.enabled and self.review.backend != "a2i":
+        if not self.labeling.enabled:
+            return self
+        if self.labeling.backend == "ground_truth" and self.review.backend != "a2i":
+            other = "set labeling.backend to 'hosted', " if self.review.backend == "hosted" else ""
             raise ValueError(
-                f"labeling.enabled true needs the work team of the review stack, which review.backend {self.review.backend!r} leaves out: "
-                "set labeling.enabled to false, or use review.backend 'a2i'"
+                f"labeling.enabled true with labeling.backend 'ground_truth' needs the work team of the review stack, which review.backend "
+                f"{self.review.backend!r} leaves out: {other}set labeling.enabled to false, or use review.backend 'a2i'"
+            )
+        if self.labeling.backend == "hosted" and self.review.backend != "hosted":
+            raise ValueError(
+                f"labeling.backend 'hosted' needs the page of the hosted review, which review.backend {self.review.backend!r} leaves out: "
+                "use review.backend 'hosted', or labeling.backend 'ground_truth' with review.backend 'a2i', or set "
+                "labeling.enabled to false"
             )
         return self
 

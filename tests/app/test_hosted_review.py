@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from lambdas.common.review import Origin, ReviewReason, ReviewRequest
 from local.demo.people_page import Reviewer, Visitor
 from stacks.application import FEATURE_FLAGS
 from stacks.foundation import FoundationStack
+from stacks.labeling import LabelingStack
 from stacks.names import LEADS, REVIEWERS
 from stacks.review import ReviewStack
 from stacks.settings import load_settings
@@ -57,14 +59,17 @@ class Hosted(DeployedApp):
         return name
 
     def people(self, *arguments: str) -> tuple[int, str]:
-        """``review people`` -> exit code and output."""
+        return self.command("review", "people", *arguments)
+
+    def command(self, *arguments: str) -> tuple[int, str]:
+        """A console command -> exit code and output."""
         variables = {
             "AWS_ENDPOINT_URL": self.emulator.url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_PROFILE": None,
         }
-        done = CliRunner().invoke(commands, ["review", "people", *arguments, "--stage", self.settings.stage], env=variables)
+        done = CliRunner().invoke(commands, [*arguments, "--stage", self.settings.stage], env=variables)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, done.stdout if "--json" in arguments else done.output
 
@@ -85,6 +90,13 @@ class Hosted(DeployedApp):
                 key = {"pk": item["pk"], "sk": item["sk"]}
                 table.update_item(Key=key, UpdateExpression="SET checked_at = :long_ago", ExpressionAttributeValues={":long_ago": 0})
 
+    def make_answers_final(self) -> None:
+        """Nobody can take an answer back any more, and the sweep sees it."""
+        table = self.client.resource("dynamodb").Table(self.names.review_tasks_table)
+        for item in table.scan()["Items"]:
+            if item["sk"] == "task" and item["state"] == "open":
+                table.put_item(Item={**item, "undo": 0, "due_at": "0" * 15})
+
     def reviewer(self, name: str) -> Reviewer:
         """Somebody new who is signed in."""
         person = Reviewer(Visitor(self.emulator.port), self.page_url)
@@ -102,7 +114,9 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
     review = NEW_ACCOUNT.review.model_copy(update={"undo_seconds": 1})
     settings = NEW_ACCOUNT.model_copy(update={"review": review})
     app = App(outdir=str(folder / "cdk.out"), context=FEATURE_FLAGS, analytics_reporting=False)
-    ReviewStack(app, settings).add_stack_dependency(FoundationStack(app, settings))
+    foundation = FoundationStack(app, settings)
+    for stack in (ReviewStack(app, settings), LabelingStack(app, settings)):
+        stack.add_stack_dependency(foundation)
     app.synth()
     emulator = launcher.start(folder / "run", port=launcher.free_port(), time_scale=0.02)
     try:
@@ -236,3 +250,34 @@ def test_people_come_and_go_by_commands(hosted: Hosted, wait_until: Callable[...
     hosted.age_sessions()
     assert zoe.visitor.json(f"{zoe.page_url}/next", zoe.csrf)[0] == 401, "the new account is somebody else"
     hosted.people("remove", "zoe", "--yes")
+
+
+def test_texts_are_labelled_in_bulk_on_the_page(hosted: Hosted, wait_until: Callable[..., Any], tmp_path: Path) -> None:
+    """The stage's own settings file has another time to take answers back; the command reads it, so the tasks have that time."""
+    file, out = tmp_path / "texts.csv", tmp_path / "out"
+    file.write_text('text\na first text\n""\nA FIRST TEXT\n"a second, longer text"\n', encoding="utf-8")
+    command = ("label", str(file), "--out", str(out), "--yes", "--no-wait", "--json", "--header", "yes")
+    code, said = hosted.command(*command)
+    first = json.loads(said)
+    assert (code, first["texts"], first["open"], first["repeated"], first["imported"]) == (0, 2, 2, 1, None), said
+    gus, hal = hosted.reviewer("gus"), hosted.reviewer("hal")
+    for person in (gus, hal):
+        while (task := person.next()["task"]) is not None:
+            person.answer(task["id"], "Good" if person.text(task["id"]) == "a first text" else "Bad")
+    hosted.make_answers_final()
+    hosted.sweep()
+    code, said = hosted.command(*command)
+    second = json.loads(said)
+    assert (second["labelled"], second["open"], second["by_label"]) == (2, 0, {"negative": 1, "positive": 1}), said
+    assert second["imported"] == {"labels_stored": 2, "undecided": 0, "already_labeled": 0, "failed": 0, "unusable": 0, "problems": []}
+    assert code == FAILED, "two texts are too few for a dataset version, and the command says so"
+    assert "too few texts" in second["problems"][0]
+    lines = [json.loads(line) for line in (out / "output.manifest").read_text(encoding="utf-8").splitlines()]
+    assert [(line["source"], line["label"]["label"]) for line in lines] == [
+        ("a first text", "positive"),
+        ("a second, longer text", "negative"),
+    ]
+    found = hosted.client.resource("dynamodb").Table(hosted.names.predictions_table).scan()["Items"]
+    assert {(one["text"], one["human_label"]) for one in found if one.get("label_source") == "labeling:texts"} == {
+        ("a first text", "positive"), ("a second, longer text", "negative")
+    }  # fmt: skip

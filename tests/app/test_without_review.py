@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 def test_everything_deploys_releases_and_answers_without_asking_anybody(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     document = (launcher.ROOT / "settings" / "newacct.yaml").read_text(encoding="utf-8")
-    file.write_text(document.replace("backend: hosted", "backend: none") + "rollout: {policy: blue_green}\n", encoding="utf-8")
+    document = document.replace("review: {backend: hosted}", "review: {backend: none}").replace("backend: hosted", "enabled: false")
+    file.write_text(document + "rollout: {policy: blue_green}\n", encoding="utf-8")
     synthesise(tmp_path / "cdk.out", settings=file)
     with deploy(tmp_path / "app", assembly=tmp_path / "cdk.out", settings=load_settings(file)) as app:
         app.release(app.register(TinyModel("only-1")))

@@ -22,14 +22,16 @@ ROOT = Path(__file__).resolve().parents[2]
 STACKS = {"foundation", "tuning", "endpoint", "monitoring", "rollout", "retraining"}
 
 
+def nobody_asks(document: str) -> str:
+    return document.replace("review: {backend: hosted}", "review: {backend: none}").replace("backend: hosted", "enabled: false")
+
+
 @pytest.fixture(scope="module")
 def nobody(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stage's assembly with ``review.backend: none``."""
     folder = tmp_path_factory.mktemp("nobody")
     document = (ROOT / "settings" / f"{STAGE}.yaml").read_text(encoding="utf-8")
-    (folder / "settings.yaml").write_text(
-        document.replace("backend: hosted", "backend: none") + "rollout: {policy: blue_green}\n", encoding="utf-8"
-    )
+    (folder / "settings.yaml").write_text(nobody_asks(document) + "rollout: {policy: blue_green}\n", encoding="utf-8")
     synthesise(folder / "cdk.out", settings=folder / "settings.yaml")
     return folder / "cdk.out"
 

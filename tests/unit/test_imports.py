@@ -1,4 +1,4 @@
-"""Imports point one way: settings -> stacks; contracts below everything; only ``local`` imports ``cli``, nothing imports ``local``.
+"""Imports point one way: settings -> stacks; contracts below everything; ``local`` imports ``cli``, and ``cli`` only ``local.texts``.
 
 One process never imports another.
 """
@@ -20,7 +20,7 @@ ALLOWED = {
     "model_code": {"contracts"},
     "stacks": {"contracts"},
     "embedded_aws": {"review_page"},
-    "cli": {"contracts", "stacks", "lambdas"},
+    "cli": {"contracts", "stacks", "lambdas", "local"},
     "local": {"cli", "contracts", "stacks", "lambdas", "model_code", "embedded_aws"},
 }
 """Package -> packages of this project that it may import, besides itself. Tests may import everything."""
@@ -60,6 +60,12 @@ def test_a_package_imports_only_what_it_may(package: str) -> None:
         if name.split(".")[0] in _OF_THE_PROJECT - may
     }
     assert not found
+
+
+def test_commands_read_texts_as_the_upload_does_and_know_nothing_else_of_this_machine() -> None:
+    found = {name for path in modules("cli") for name in imported(path) if name.split(".")[0] == "local"}
+    assert {".".join(name.split(".")[:2]) for name in found} == {"local.texts"}
+    assert not {name for path in modules("local/texts") for name in imported(path) if name.split(".")[0] == "cli"}
 
 
 @pytest.mark.parametrize("package", PURE)

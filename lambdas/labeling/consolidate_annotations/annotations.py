@@ -6,7 +6,7 @@ Source: SageMaker developer guide, "Annotation-consolidation Lambda function".
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.text import InvalidJson, kind, parse_json
@@ -41,16 +41,21 @@ def consolidate_objects(payload: Any, attribute: str, labels: Labels, consolidat
             raise UnusablePayload(f"entry {number} of the payload has no datasetObjectId: {json.dumps(item)[:80]}")
         annotations = item.get("annotations")
         answers = [_answer(annotation, labels) for annotation in annotations] if isinstance(annotations, list) else []
-        consolidated = consolidation.consolidate(answers)
-        content = {
-            "label": consolidated.label,
-            "votes": dict(consolidated.votes),
-            "agreement": round(consolidated.agreement, 6),
-            "reason": consolidated.reason,
-            "answers": [{"worker_id": answer.worker_id, "label": answer.label} for answer in answers],
-        }
-        response.append({"datasetObjectId": item["datasetObjectId"], "consolidatedAnnotation": {"content": {attribute: content}}})
+        content = {attribute: consolidated_content(answers, consolidation)}
+        response.append({"datasetObjectId": item["datasetObjectId"], "consolidatedAnnotation": {"content": content}})
     return response
+
+
+def consolidated_content(answers: Sequence[HumanAnswer], consolidation: Consolidation) -> dict[str, Any]:
+    """``{"label"|null, "votes", "agreement", "reason", "answers"}``: what the output manifest says of one text."""
+    consolidated = consolidation.consolidate(answers)
+    return {
+        "label": consolidated.label,
+        "votes": dict(consolidated.votes),
+        "agreement": round(consolidated.agreement, 6),
+        "reason": consolidated.reason,
+        "answers": [{"worker_id": answer.worker_id, "label": answer.label} for answer in answers],
+    }
 
 
 def _answer(annotation: Any, labels: Labels) -> HumanAnswer:

@@ -59,14 +59,14 @@ def _lines(event: dict[str, Any]) -> Iterable[bytes]:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"job_name", "manifest_uri", "attribute", "completed"?: true}`` ->
+    """``{"job_name", "manifest_uri", "attribute", "completed"?: true, "service"?: "ground-truth"}`` ->
     ``{"labels_stored", "undecided", "already_labeled", "failed", "unusable", "problems": [{"line", "reason"}]}``.
     """
     environment = _environment()
     importing = LabelImport(
         store=_store(),
         write_ground_truth=_write_ground_truth,
-        source=f"ground-truth:{event['job_name']}",
+        source=f"{event.get('service', 'ground-truth')}:{event['job_name']}",
         retention=timedelta(days=environment.retention_days),
         clock=lambda: datetime.now(UTC),
     )

@@ -53,7 +53,7 @@ class LabelImport:
     """Stores the labels of one labelling job, each once, with its ground-truth line.
 
     Args:
-        source: ``ground-truth:<job>``.
+        source: ``ground-truth:<job>``, or ``labeling:<job>`` of a job of the hosted service.
         clock: the time now, UTC; read for each row, because readers of new labels keep a watermark.
     """
 

@@ -28,7 +28,7 @@ class Ports:
 
 
 def finish(task: Task, ports: Ports, now: int) -> None:
-    """Bring a task that is ``ending`` to its end.
+    """Bring a task that is ``ending`` to its end. Nobody is told of a bulk labelling's task: whoever started the job reads the tasks.
 
     Whoever is killed in between leaves it ``ending``, and the sweep begins again: the file has the same key and the same bytes, and a
     second message changes nothing (``lambdas/review/collect_review``).
@@ -39,7 +39,8 @@ def finish(task: Task, ports: Ports, now: int) -> None:
     document = output_document(task, ports.table.input(task.task_id), contents)
     if task.answers or task.status is ReviewStatus.COMPLETED:
         ports.write_output(output_key(task), json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
-    ports.send(_ended(task, document))
+    if task.job is None:
+        ports.send(_ended(task, document))
     ports.table.close(task, contents, now)
 
 

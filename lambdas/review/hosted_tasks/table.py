@@ -34,6 +34,10 @@ from lambdas.review.port import ReviewStatus
 _PAGE = 50
 """So many open tasks one query reads at most."""
 _DUE = "due"
+_AFTER_REVIEWS = "9"
+"""Begins the place of a bulk labelling's task in ``open-tasks``. Times have 15 digits, and begin with 0 until the year 5138."""
+_MOST_KEYS = 100
+"""Of one BatchGetItem (DynamoDB API reference)."""
 _DAY_MS = 86_400_000
 _LOST = {"ConditionalCheckFailed", "TransactionConflict"}
 """Reasons for which a transaction is cancelled because somebody else was quicker (DynamoDB API reference, TransactWriteItems)."""
@@ -123,16 +127,14 @@ class TaskTable:
 
     def recent(self, worker_id: str, task_ids: Sequence[str]) -> dict[str, tuple[Task, Content]]:
         """Tasks with the person's answers, by task; without those that are deleted."""
-        keys = [{"pk": task_id, "sk": name} for task_id in task_ids for name in ("task", f"answer#{worker_id}")]
-        unread: dict[str, Any] = {self._table.name: {"Keys": keys, "ConsistentRead": True}} if keys else {}
-        items: list[dict[str, Any]] = []
-        while unread:
-            page = self._table.meta.client.batch_get_item(RequestItems=unread)
-            items += page["Responses"].get(self._table.name, ())
-            unread = page.get("UnprocessedKeys", {})
+        items = list(self._batch([{"pk": task_id, "sk": name} for task_id in task_ids for name in ("task", f"answer#{worker_id}")]))
         tasks = {item["pk"]: _task(item) for item in items if item["sk"] == "task"}
         contents = {item["pk"]: _content(item) for item in items if item["sk"] != "task"}
         return {task_id: (tasks[task_id], contents[task_id]) for task_id in task_ids if task_id in tasks and task_id in contents}
+
+    def tasks(self, task_ids: Sequence[str]) -> dict[str, Task]:
+        """Those that are there, by id."""
+        return {item["pk"]: _task(item) for item in self._batch([{"pk": task_id, "sk": "task"} for task_id in task_ids])}
 
     def flag(self, task: Task, worker_id: str, name: str, note: str, now: int) -> None:
         """Once for a task and a person; their second note replaces the first."""
@@ -172,6 +174,14 @@ class TaskTable:
     def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
         item: dict[str, Any] | None = self._table.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return item
+
+    def _batch(self, keys: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+        for first in range(0, len(keys), _MOST_KEYS):
+            unread: dict[str, Any] = {self._table.name: {"Keys": list(keys[first : first + _MOST_KEYS]), "ConsistentRead": True}}
+            while unread:
+                page = self._table.meta.client.batch_get_item(RequestItems=unread)
+                yield from page["Responses"].get(self._table.name, ())
+                unread = page.get("UnprocessedKeys", {})
 
     def _query(self, **arguments: Any) -> Iterator[dict[str, Any]]:
         while True:
@@ -249,8 +259,12 @@ def _task_item(task: Task, *, state: State | None = None) -> dict[str, Any]:
         **_set(task.assignments, "taken_by"),
         **_set(task.skipped_by, "skipped_by"),
     }
+    if task.job is not None:
+        item["job"] = task.job
     if task.free:
-        item |= {"queue": task.team, "waiting_since": f"{_sortable(task.created_at)}#{task.task_id}"}
+        # Reviews have a deadline, so they go before the texts of a bulk labelling.
+        place = f"{_AFTER_REVIEWS if task.job is not None else ''}{_sortable(task.created_at)}"
+        item |= {"queue": task.team, "waiting_since": f"{place}#{task.task_id}"}
     if task.due_at is not None and state is not State.ENDED:
         item |= {"due": _DUE, "due_at": _sortable(task.due_at)}
     ended = {"ended_at": task.ended_at, "status": task.status and task.status.value, "failure": task.failure}
@@ -292,6 +306,7 @@ def _task(item: Mapping[str, Any]) -> Task:
         ended_at=_optional(item.get("ended_at")),
         status=None if status is None else ReviewStatus(status),
         failure=item.get("failure"),
+        job=item.get("job"),
     )
 
 

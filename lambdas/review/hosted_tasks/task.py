@@ -59,8 +59,9 @@ class Assignment:
 class Task:
     """What the table keeps of a task, but for its input and the content of its answers.
 
-    ``assignments`` and ``skipped_by`` go by worker id. ``rule`` and ``most`` say how many answers it gets. ``version`` is that of the
-    record which was read: a write names it, and fails if there is a newer one.
+    ``assignments`` and ``skipped_by`` go by worker id. ``rule`` and ``most`` say how many answers it gets. ``job`` is the bulk
+    labelling that asks; no prediction is behind such a task. ``version`` is that of the record which was read: a write names it, and fails
+    if there is a newer one.
     """
 
     task_id: str
@@ -81,6 +82,7 @@ class Task:
     ended_at: int | None = None
     status: ReviewStatus | None = None
     failure: str | None = None
+    job: str | None = None
     version: int = 0
 
     @property

@@ -301,7 +301,11 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         {"review": {"backend": "none"}, "rollout": {"policy": "blue_green"}},
         ["labeling.enabled true", "review.backend 'none'", "set labeling.enabled to false"],
     ),
-    ({"review": {"backend": "hosted"}}, ["labeling.enabled true", "review.backend 'hosted'", "set labeling.enabled to false"]),
+    ({"review": {"backend": "hosted"}}, ["labeling.backend 'ground_truth'", "review.backend 'hosted'", "set labeling.backend to 'hosted'"]),
+    (
+        {"labeling": {"backend": "hosted"}},
+        ["labeling.backend 'hosted' needs the page", "review.backend 'a2i'", "use review.backend 'hosted'"],
+    ),
     (
         {"review": {"backend": "hosted", "workforce": {"mode": "import", "workteam_arn": WORKTEAM}}, "labeling": {"enabled": False}},
         ["review.workforce imports a work team", "its own user pool", "leave review.workforce out"],

@@ -1,0 +1,232 @@
+"""The command ``label``."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.account import Account, NoAccount
+from cli.console import FAILED, NO_ACCOUNT, ROOT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
+from cli.label.ground_truth import GroundTruthJob
+from cli.label.hosted import HostedJob
+from cli.label.job import Job, Standing, job_name_of, name_fault
+from cli.label.results import Counts, counts_of, write_manifest, write_refused, write_version
+from cli.label.stage import NoStage, given_labels, import_labels, stage_labels, task_table, terms_of
+from cli.label.texts import Texts, read_texts
+from contracts.dataset import InvalidDataset
+from lambdas.common.labels import Labels
+from local.texts.problems import InvalidTexts, UnreadableFile, counted
+from stacks.settings import Settings
+
+_NAMED = 10
+"""Rows that the message names; the file in the folder has all."""
+
+
+def label(  # noqa: PLR0917  (typer passes every option by its name)
+    file: Annotated[Path, typer.Argument(help=".csv, .tsv, .jsonl or .parquet with one text in each row")],
+    labels: Annotated[str | None, typer.Option(help='What people choose from: "Good,Bad" (default: the labels of the stage)')] = None,
+    text_column: Annotated[str | None, typer.Option("--text-column", "--text", help="Name or number; title+body joins (guessed)")] = None,
+    group_column: Annotated[str | None, typer.Option("--group-column", "--group", help="What must not be split apart: a document")] = None,
+    header: Annotated[str, typer.Option(help="Whether the first line of a table names its columns: auto, yes or no")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Folder of the results (default: out/label/<name>)")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the job (default: from the file's name). Run again with it to go on")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the people, or come back later with the same command")] = True,
+    every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two looks at what people have answered")] = 15,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask people without asking first; for pipelines")] = False,
+    stage: Stage = "dev",
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have people label the texts of a file: out come Ground Truth's output manifest and a dataset version.
+
+    Run the same command again to go on: no text is asked twice. A row that cannot be used is named first, and costs no other row.
+    """
+    settings, job_name = _checked(stage, name or job_name_of(file.stem), header)
+    console, folder = Console(stderr=as_json), out or ROOT / "out" / "label" / job_name
+    columns = {role: said for role, said in (("text", text_column), ("group", group_column)) if said}
+    texts = _read(file, columns, header, settings, folder)
+    _tell_texts(file, texts, folder, console)
+    if not texts.wanted:
+        stop(f"{file} has no text that people could label", WRONG_OPTIONS)
+    try:
+        account = Account(settings, profile)
+        chosen = _labels(account, labels)
+        console.print(f"labels: {', '.join(chosen.labels.shown)}", highlight=False, markup=False)
+        _confirm(settings, texts, job_name, yes=yes)
+        standing = _run(_job(account, job_name, texts, chosen.labels), texts, console, wait=wait, every=every)
+        ended = _keep(account, folder, texts, standing, Asked(job_name, chosen))
+    except NoAccount as error:
+        stop(str(error), NO_ACCOUNT)
+    except BotoCoreError as error:
+        stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
+    except (NoStage, InvalidDataset, ClientError) as error:
+        stop(str(error), FAILED)
+    _tell_end(account, folder, ended, console)
+    if as_json:
+        document = {"job": job_name, "folder": str(folder), "texts": len(texts.wanted), "repeated": texts.repeated}
+        counts = {"refused": len(texts.refused), **asdict(ended.counts)}
+        print_json({**document, **counts, "dataset_version": ended.version, "imported": ended.imported, "problems": ended.problems})
+    if ended.problems:
+        raise typer.Exit(FAILED)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What people choose from. ``own``: these are other labels than the stage's, so the stage cannot take the answers."""
+
+    labels: Labels
+    own: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    name: str
+    chosen: Chosen
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run leaves. ``imported``: the counts of the stage's import, where there was one."""
+
+    counts: Counts
+    version: str | None
+    imported: dict[str, Any] | None
+    problems: list[str]
+
+
+def _checked(stage: str, name: str, header: str) -> tuple[Settings, str]:
+    """Anything that cannot be used ends the command with exit code 2."""
+    settings = settings_of(stage)
+    if not settings.labeling.enabled:
+        stop(f"stage {stage} has labeling.enabled false, so nobody labels in bulk: set it to true and deploy", WRONG_OPTIONS)
+    if fault := name_fault(name):
+        stop(fault, WRONG_OPTIONS)
+    if header not in ("auto", "yes", "no"):
+        stop(f"--header {header!r}: allowed are auto, yes and no", WRONG_OPTIONS)
+    return settings, name
+
+
+def _read(file: Path, columns: Mapping[str, str], header: str, settings: Settings, folder: Path) -> Texts:
+    try:
+        texts = read_texts(file, columns, header=header, longest=settings.dataset.max_text_chars)
+        write_refused(folder, texts.refused)
+    except UnreadableFile as error:
+        stop(f"{file} {error}", WRONG_OPTIONS)
+    except OSError as error:
+        stop(f"{error.strerror}: {error.filename}. Name another FILE, or another folder with --out", WRONG_OPTIONS)
+    return texts
+
+
+def _keep(account: Account, folder: Path, texts: Texts, standing: Standing, asked: Asked) -> Ended:
+    """Write what there is so far, and give the stage its labels; a dataset version only once nobody is asked any more."""
+    counts = counts_of(texts.wanted, standing.lines)
+    manifest = write_manifest(folder, texts.wanted, standing.lines)
+    problems, version, imported = ([standing.problem] if standing.problem else []), None, None
+    if account.settings.labeling.backend == "hosted" and not asked.chosen.own and counts.labelled:
+        imported = import_labels(account, asked.name, manifest)
+    if not counts.open:
+        try:
+            version = write_version(folder, texts.wanted, standing.lines, asked.chosen.labels, asked.name).version
+        except InvalidTexts as error:
+            problems.append(f"no dataset version was made: {error}")
+    return Ended(counts, version, imported, problems)
+
+
+def _tell_texts(file: Path, texts: Texts, folder: Path, console: Console) -> None:
+    """What is in the file, and every row that cannot be used, before anybody is asked."""
+    console.print(f"{file}: {texts.read_as}", highlight=False, markup=False, soft_wrap=True)
+    repeated = f"; {counted(texts.repeated, 'row')} repeat a text, which is asked once" if texts.repeated else ""
+    console.print(f"{counted(len(texts.wanted), 'text')} to label{repeated}", highlight=False)
+    if not texts.refused:
+        return
+    console.print(f"{counted(len(texts.refused), 'row')} cannot be used (all of them: {folder / 'refused.jsonl'}):", highlight=False)
+    for one in texts.refused[:_NAMED]:
+        console.print(f"  line {one.line}: {one.reason}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _labels(account: Account, said: str | None) -> Chosen:
+    """Raises NoStage."""
+    ours = stage_labels(account)
+    if said is None:
+        if ours is None:
+            raise NoStage('nothing says which labels there are: give them with --labels "Good,Bad", or upload a dataset version first')
+        return Chosen(ours, own=False)
+    given = given_labels(said)
+    if ours is not None and set(given.ids) == set(ours.ids):
+        return Chosen(ours, own=False)
+    if account.settings.labeling.backend == "ground_truth":
+        has = "no labels yet" if ours is None else f"the labels {', '.join(ours.ids)}"
+        raise NoStage(
+            f"--labels {said!r}: Ground Truth shows the labels of the stage, which has {has}: leave --labels out, or pin them in "
+            "dataset.labels and deploy"
+        )
+    return Chosen(given, own=True)
+
+
+def _confirm(settings: Settings, texts: Texts, name: str, *, yes: bool) -> None:
+    most = len(texts.wanted) * settings.labeling.workers_per_object
+    question = f"Ask people about {counted(len(texts.wanted), 'text')}, with at most {counted(most, 'answer')}, as the job {name}?"
+    if not yes and not typer.confirm(question, default=False, err=True):
+        stop("nobody was asked: answer y, or give --yes", WRONG_OPTIONS)
+
+
+def _job(account: Account, name: str, texts: Texts, labels: Labels) -> Job:
+    if account.settings.labeling.backend == "ground_truth":
+        return GroundTruthJob(account, name, texts.wanted)
+    return HostedJob(task_table(account), terms_of(account.settings), labels, name, texts.wanted, time.time)
+
+
+def _run(job: Job, texts: Texts, console: Console, *, wait: bool, every: float) -> Standing:
+    """Ask, then look until everything is labelled. An interruption (Ctrl-C) ends the looking, not the job."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[more]}"))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        asking = bar.add_task("asked", total=len(texts.wanted), more="")
+        job.ask(lambda more: bar.advance(asking, more))
+        labelling = bar.add_task("labelled", total=len(texts.wanted), more="")
+
+        def show(standing: Standing) -> Standing:
+            more = "" if standing.answers is None else counted(standing.answers, "answer")
+            bar.update(labelling, completed=standing.done, more=more)
+            return standing
+
+        return _looked(lambda: show(job.look()), wait=wait, every=every)
+
+
+def _looked(look: Callable[[], Standing], *, wait: bool, every: float) -> Standing:
+    standing = look()
+    try:
+        while standing.running and wait:
+            time.sleep(every)
+            standing = look()
+    except KeyboardInterrupt:
+        return look()
+    return standing
+
+
+def _tell_end(account: Account, folder: Path, ended: Ended, console: Console) -> None:
+    counts, version, problems = ended.counts, ended.version, ended.problems
+    words = f"{counts.labelled:,} labelled, {counts.undecided:,} undecided, {counts.failed:,} without an answer, {counts.open:,} open"
+    console.print(words, highlight=False)
+    for problem in problems:
+        console.print(problem, highlight=False, markup=False, soft_wrap=True, style="red")
+    if counts.open and not problems:
+        console.print("Run the same command again to go on.", highlight=False)
+    if version is not None:
+        parameter, datasets = account.names.parameter("dataset"), f"s3://{account.names.bucket('data')}/datasets"
+        for line in (
+            f"output manifest: {folder / 'output.manifest'}",
+            f"dataset version: {folder / 'datasets' / version}",
+            f"To make it the first version of the stage {account.settings.stage}:",
+            f'  aws s3 cp --recursive {shlex.quote(str(folder / "datasets"))} "{datasets}"',
+            f'  aws ssm put-parameter --overwrite --name {parameter} --value "{datasets}/{version}"',
+        ):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)

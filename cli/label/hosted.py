@@ -1,0 +1,128 @@
+"""Labelling on the app's own page: one task for each text, in the table of review tasks. The table is all that a job's state is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from cli.label.job import Standing, failed_line, labelled_line
+from cli.label.texts import Wanted
+from lambdas.common.answers_wanted import AnswerRule
+from lambdas.common.consolidation import Plurality
+from lambdas.common.labels import Labels
+from lambdas.common.review import HumanAnswer
+from lambdas.labeling.consolidate_annotations.annotations import consolidated_content
+from lambdas.review.hosted_tasks.table import TaskTable
+from lambdas.review.hosted_tasks.task import State, Task, task_id_of
+
+_AT_ONCE = 8
+_MOST_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What every new task gets."""
+
+    team: str
+    title: str
+    description: str
+    rule: AnswerRule
+    most: int
+    time_limit_seconds: int
+    availability_seconds: int
+    undo_seconds: int
+
+
+@dataclass
+class HostedJob:
+    """The tasks of one job. A text's task follows from the job's name, the labels and the text, so a longer file asks about new texts only.
+
+    A task that ended without any answer is asked again by the next :meth:`ask`.
+
+    Args:
+        name: of the job.
+        clock: epoch seconds.
+    """
+
+    table: TaskTable
+    terms: Terms
+    labels: Labels
+    name: str
+    wanted: Sequence[Wanted]
+    clock: Callable[[], float]
+    _ids: dict[str, str] = field(default_factory=dict)
+    """Key of a text -> its newest task."""
+    _lines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _answers: dict[str, int] = field(default_factory=dict)
+
+    def ask(self, progress: Callable[[int], None]) -> int:
+        waiting = {one.key: one for one in self.wanted}
+        missing: list[tuple[str, Wanted]] = []
+        for attempt in range(1, _MOST_ATTEMPTS + 1):
+            ids = {key: task_id_of(self._review_id(key, attempt)) for key in waiting}
+            found = self.table.tasks(list(ids.values()))
+            missing += [(self._review_id(key, attempt), one) for key, one in waiting.items() if ids[key] not in found]
+            self._ids |= ids
+            waiting = {key: one for key, one in waiting.items() if ids[key] in found and _is_lost(found[ids[key]])}
+        progress(len(self.wanted) - len(missing))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(lambda one: self._open(*one), missing):
+                progress(1)
+        return len(missing)
+
+    def look(self) -> Standing:
+        open_texts = [one for one in self.wanted if one.key not in self._lines]
+        found = self.table.tasks([self._ids[one.key] for one in open_texts])
+        for one in open_texts:
+            task = found.get(self._ids[one.key])
+            if task is not None:
+                self._answers[one.key] = len(task.answers)
+            if task is not None and task.state is State.ENDED:
+                self._lines[one.key] = self._line(one, task)
+        done = len(self._lines)
+        return Standing(dict(self._lines), done, sum(self._answers.values()), running=done < len(self.wanted))
+
+    def _review_id(self, key: str, attempt: int) -> str:
+        labels = hashlib.sha256("\0".join(self.labels.ids).encode()).hexdigest()[:8]
+        return f"labeling-{self.name}-{labels}-{key}-{attempt}"
+
+    def _open(self, review_id: str, one: Wanted) -> None:
+        now, terms = int(self.clock() * 1_000), self.terms
+        task = Task(
+            task_id=task_id_of(review_id),
+            review_id=review_id,
+            team=terms.team,
+            title=terms.title,
+            description=terms.description,
+            created_at=now,
+            gone_at=now + terms.availability_seconds * 1_000,
+            time_limit=terms.time_limit_seconds * 1_000,
+            undo=terms.undo_seconds * 1_000,
+            rule=terms.rule,
+            most=terms.most,
+            job=self.name,
+        )
+        self.table.add(task, {"text": one.text, **self.labels.task_fields()})
+
+    def _line(self, one: Wanted, task: Task) -> dict[str, Any]:
+        """As Ground Truth does it: the answers that are there give the label, also when the time was over before the last one."""
+        at = datetime.fromtimestamp((task.ended_at or 0) / 1_000, UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+        answers = list(_answers(task, self.labels))
+        if not answers:
+            return failed_line(one.text, task.failure or "The task ended without an answer.", self.name, at)
+        return labelled_line(one.text, consolidated_content(answers, Plurality(self.labels.ids)), self.name, at)
+
+
+def _is_lost(task: Task) -> bool:
+    return task.state is State.ENDED and not task.answers
+
+
+def _answers(task: Task, labels: Labels) -> Iterator[HumanAnswer]:
+    """In the order in which they came."""
+    given: Mapping[str, Any] = task.answers
+    for worker, one in sorted(given.items(), key=lambda item: (item[1].submitted_at, item[0])):
+        yield HumanAnswer(worker, labels.id_of(one.label), (one.submitted_at - one.accepted_at) / 1_000)

@@ -1,0 +1,96 @@
+"""What a stage knows that a labelling job needs: its labels, the terms of its tasks, and the function that imports labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from cli.account import Account
+from cli.label.ground_truth import output_key
+from cli.label.hosted import Terms
+from cli.label.job import LABEL_ATTRIBUTE
+from contracts.dataset import Manifest
+from contracts.labels import FEWEST_LABELS, MOST_LABELS, label_ids
+from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
+from lambdas.common.answers_wanted import AnswerRule
+from lambdas.common.labels import Labels
+from lambdas.common.s3_uri import read_bytes
+from lambdas.review.hosted_tasks.table import TaskTable
+from stacks.names import REVIEWERS
+from stacks.settings import Settings
+
+_IMPORT_SECONDS = 910
+_AVAILABLE_SECONDS = 10 * 86_400
+"""As long as Ground Truth shows a task (``stacks/labeling.py``)."""
+
+
+class NoStage(Exception):
+    """The stage cannot do it; the text says what to do."""
+
+
+def given_labels(said: str) -> Labels:
+    """``--labels "Very good,Bad"``. Raises NoStage."""
+    names = list(dict.fromkeys(name.strip() for name in said.split(",") if name.strip()))
+    if not FEWEST_LABELS <= len(names) <= MOST_LABELS:
+        raise NoStage(f"--labels {said!r}: {FEWEST_LABELS} to {MOST_LABELS} different labels, separated by commas, are needed")
+    ids = label_ids(names)
+    return Labels.of(list(ids.values()), {ids[name]: name for name in names})
+
+
+def stage_labels(account: Account) -> Labels | None:
+    """The labels that the stage's people choose from; None where nothing says which there are."""
+    uri, pinned = (account.parameter("dataset") or "none").rstrip("/"), account.settings.dataset.labels
+    if uri == "none":
+        return Labels.of(pinned) if pinned else None
+    where = f"{uri}/manifest.json"
+    manifest = Manifest.parse(read_bytes(account.client("s3"), where), where)
+    return Labels.of(pinned or manifest.labels, manifest.label_names)
+
+
+def terms_of(settings: Settings) -> Terms:
+    return Terms(
+        team=REVIEWERS,
+        title=TASK_TITLE,
+        description=TASK_DESCRIPTION,
+        rule=AnswerRule(settings.review.answer_rule),
+        most=settings.labeling.workers_per_object,
+        time_limit_seconds=settings.labeling.task_time_limit_seconds,
+        availability_seconds=_AVAILABLE_SECONDS,
+        undo_seconds=settings.review.undo_seconds,
+    )
+
+
+def task_table(account: Account) -> TaskTable:
+    table = account.session.resource("dynamodb").Table(account.names.review_tasks_table)
+    return TaskTable(table, account.settings.retention.review_days)
+
+
+def import_labels(account: Account, name: str, manifest: Path) -> dict[str, Any]:
+    """The output manifest to where Ground Truth would have left it, and its labels into the prediction table, each once.
+
+    Returns the function's counts.
+
+    Raises:
+        NoStage: the function has failed.
+    """
+    bucket, key = account.names.bucket("review"), output_key(account.names.prefix, name)
+    account.client("s3").put_object(Bucket=bucket, Key=key, Body=manifest.read_bytes(), ContentType="application/jsonlines")
+    # A thousand labels take minutes, and one call is enough: the next run of the command makes it again.
+    waits = Config(read_timeout=_IMPORT_SECONDS, retries={"total_max_attempts": 1})
+    event = {"job_name": name, "manifest_uri": f"s3://{bucket}/{key}", "attribute": LABEL_ATTRIBUTE, "service": "labeling"}
+    function = account.names.function("import-labels")
+    try:
+        answer = account.session.client("lambda", config=waits).invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        stack = account.names.stack("labeling")
+        raise NoStage(f"the stack {stack} is not deployed: deploy it, then run the same command again") from None
+    found: dict[str, Any] = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise NoStage(f"{function} has failed: {found.get('errorMessage', found)}")
+    return found

@@ -1,0 +1,84 @@
+"""The texts of a file as questions to people: each different text once. A row that nobody can be asked about has its line and a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.groups import group_of, text_digest
+from contracts.text import InvalidText, checked_text
+from local.texts.columns import choose_text
+from local.texts.files import UnreadableRecord, open_records
+from local.texts.problems import UnreadableFile
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A text that people shall label. ``key`` is equal for texts that count as the same, ``group`` as in a dataset row."""
+
+    line: int
+    key: str
+    text: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that nobody is asked about."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a file holds. ``repeated``: rows whose text stands further up; ``read_as``: how the file was read, in words."""
+
+    wanted: tuple[Wanted, ...]
+    refused: tuple[Refused, ...]
+    repeated: int
+    read_as: str
+
+
+def read_texts(path: Path, columns: Mapping[str, str], *, header: str, longest: int) -> Texts:
+    """Read a table, JSON lines or Parquet; a bad row costs no other one.
+
+    Args:
+        columns: ``text`` (several are joined by ``+``) and ``group``, by name or number; without ``text`` it is guessed.
+        header: ``auto``, ``yes`` or ``no``: whether the first record of a table names its columns.
+        longest: characters of a text.
+
+    Raises:
+        UnreadableFile: it is missing or of another form; the text says what to do.
+    """
+    opened = open_records(path, header=header, named=tuple(columns.values()), alone=True)
+    if not opened.sample:
+        raise UnreadableFile("has no record that can be read")
+    names, group = choose_text(opened.columns, opened.sample, columns)
+    wanted: dict[str, Wanted] = {}
+    refused: list[Refused] = []
+    repeated = 0
+    for line, record in opened.records:
+        if isinstance(record, UnreadableRecord):
+            refused.append(Refused(line, str(record)))
+            continue
+        try:
+            text = checked_text("text", _value(record, names), longest=longest)
+            subject = checked_text("group", str(record[group])) if group is not None and record.get(group) not in (None, "") else None
+        except InvalidText as error:
+            refused.append(Refused(line, str(error)))
+            continue
+        key = text_digest(text)
+        repeated += key in wanted
+        wanted.setdefault(key, Wanted(line, key, text, group_of(text, subject)))
+    header_said = "the first line names the columns" if opened.header else "no line names the columns"
+    words = [opened.encoding, opened.delimiter, header_said if opened.header is not None else "", f"texts: {' + '.join(names)}"]
+    return Texts(tuple(wanted.values()), tuple(refused), repeated, ", ".join(word for word in words if word))
+
+
+def _value(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    if len(names) == 1:
+        return record.get(names[0])
+    return "\n".join(part for part in (str(record.get(name) or "").strip() for name in names) if part)

@@ -1,0 +1,268 @@
+"""``label``: which texts people are asked about, what is refused before, and what comes out; on the hosted page and by Ground Truth."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from hosted_service import TEAM, Service
+from memory_table import MemoryTable
+from typer.testing import CliRunner
+
+from cli.account import Account
+from cli.console import WRONG_OPTIONS
+from cli.label.ground_truth import GroundTruthJob, output_key
+from cli.label.hosted import HostedJob, Terms
+from cli.label.job import failed_line, job_name_of, labelled_line, name_fault
+from cli.label.results import counts_of, write_manifest, write_version
+from cli.label.stage import NoStage, given_labels
+from cli.label.texts import Texts, Wanted, read_texts
+from cli.main import app
+from contracts.dataset_files import read_manifest, read_rows
+from lambdas.common.answers_wanted import AnswerRule
+from lambdas.common.labels import Labels
+from lambdas.labeling.import_labels.manifest import LabeledRow, RowWithoutLabel
+from lambdas.labeling.import_labels.manifest import read_rows as read_output
+from stacks.settings import Settings
+
+LABELS = Labels(("negative", "positive"), ("Bad", "Good"))
+TERMS = Terms(TEAM, "Choose", "Read it.", AnswerRule.TWO_THEN_THIRD, 3, 3_600, 86_400, 60)
+
+
+def read(tmp_path: Path, content: str, name: str = "texts.csv", **columns: str) -> Texts:
+    file = tmp_path / name
+    file.write_text(content, encoding="utf-8")
+    return read_texts(file, columns, header="auto", longest=50)
+
+
+def wanted(*texts: str) -> tuple[Wanted, ...]:
+    return tuple(Wanted(line, f"{line:016x}", text, f"text:{line}") for line, text in enumerate(texts, 2))
+
+
+def test_a_bad_row_is_named_with_its_line_and_costs_no_other(tmp_path: Path) -> None:
+    texts = read(tmp_path, f'id,text\n1,fine\n2,\n3,{"x" * 51}\n4,a,b\n5,FINE\n6,"two\nlines"\n7,last\n')
+    assert [(one.line, one.text) for one in texts.wanted] == [(2, "fine"), (7, "two\nlines"), (9, "last")]
+    assert texts.repeated == 1
+    assert [one.line for one in texts.refused] == [3, 4, 5]
+    reasons = ("is empty", "has 51 characters: allowed is 1 to 50", "has 3 fields where the header has 2")
+    assert all(reason in one.reason for reason, one in zip(reasons, texts.refused, strict=True))
+
+
+def test_a_file_needs_nothing_but_texts(tmp_path: Path) -> None:
+    assert [one.text for one in read(tmp_path, 'text\nfine\n"a, b"\n').wanted] == ["fine", "a, b"]
+    assert [one.text for one in read(tmp_path, '{"text": "x y"}\n', "texts.jsonl").wanted] == ["x y"]
+    joined = read(tmp_path, "title,body,author\nOne,two,ann\nThree,,bob\n", text="title+body", group="author")
+    assert [(one.text, one.group) for one in joined.wanted] == [("One\ntwo", "subject:ann"), ("Three", "subject:bob")]
+
+
+def test_a_job_is_named_by_its_file_or_refused_by_name() -> None:
+    assert job_name_of("Reviews of März (2026)") == "reviews-of-marz-2026"
+    assert job_name_of("評価") == "texts"
+    assert name_fault("reviews-2026") is None
+    assert all(repr(name) in (name_fault(name) or "") for name in ("", "Reviews", "a--", "x" * 31))
+
+
+def test_labels_of_the_command_line_have_ids_and_names() -> None:
+    assert given_labels("Very good, Bad,Bad") == Labels(("very-good", "bad"), ("Very good", "Bad"))
+    with pytest.raises(NoStage, match="--labels 'Good': 2 to 200 different labels"):
+        given_labels("Good")
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service(MemoryTable())
+
+
+def job_of(service: Service, *texts: str, labels: Labels = LABELS) -> HostedJob:
+    return HostedJob(service.tasks, TERMS, labels, "reviews", wanted(*texts), lambda: service.now / 1_000)
+
+
+def asked(job: HostedJob) -> tuple[int, int]:
+    """How many texts are new, and how far the progress bar goes."""
+    steps: list[int] = []
+    return job.ask(steps.append), sum(steps)
+
+
+def test_no_text_is_asked_twice_and_a_longer_file_asks_about_its_new_texts(service: Service) -> None:
+    assert asked(job_of(service, "one", "two")) == (2, 2)
+    assert asked(job_of(service, "one", "two")) == (0, 2)
+    assert asked(job_of(service, "one", "two", "three")) == (1, 3)
+    assert asked(job_of(service, "one", labels=Labels(("a", "b"), ("a", "b")))) == (1, 1)
+
+
+def test_people_label_on_the_page_and_nobody_else_is_told(service: Service) -> None:
+    job = job_of(service, "one", "two")
+    job.ask(lambda _: None)
+    for name, label in (("ann", "Good"), ("bob", "Good")):
+        service.answer(name, label)
+    assert (job.look().lines, job.look().answers, job.look().running) == ({}, 2, True)
+    for name, label in (("ann", "Good"), ("bob", "Bad"), ("cyd", "Bad")):
+        while service.answer(name, label) != job._ids[job.wanted[1].key]:
+            pass
+    service.wait(61)
+    service.sweep()
+    standing = job.look()
+    assert not standing.running
+    lines = [json.dumps(standing.lines[one.key]).encode() for one in job.wanted]
+    rows = [row for row in read_output(lines, "label", LABELS) if isinstance(row, LabeledRow)]
+    assert [(row.text, row.consolidated.label, dict(row.consolidated.votes)) for row in rows] == [
+        ("one", "positive", {"positive": 2}),
+        ("two", "negative", {"negative": 2, "positive": 1}),
+    ]
+    assert [answer.worker_id for answer in rows[1].answers] == ["ann", "bob", "cyd"]
+    assert service.sent == [], "no prediction waits for these answers"
+
+
+def test_reviews_go_before_texts_that_are_labelled_in_bulk(service: Service) -> None:
+    job_of(service, "one").ask(lambda _: None)
+    service.wait(60)
+    review = service.ask("a prediction")
+    assert service.next("ann") == review
+
+
+def test_a_text_that_nobody_answered_in_time_is_asked_again_by_the_next_run(service: Service) -> None:
+    job = job_of(service, "one", "two")
+    job.ask(lambda _: None)
+    answered = service.answer("ann")
+    service.wait(86_401)
+    service.sweep()
+    lines = job.look().lines
+    failed = [key for key, line in lines.items() if "failure-reason" in line["label-metadata"]]
+    assert len(failed) == 1
+    assert asked(again := job_of(service, "one", "two")) == (1, 2)
+    assert again.look().running
+    assert service.read(answered).status == "failed", "the one answer counts, as it does with Ground Truth"
+    assert [line["label"]["label"] for key, line in lines.items() if key not in failed] == ["positive"]
+    [row] = read_output([json.dumps(lines[failed[0]]).encode()], "label", LABELS)
+    assert isinstance(row, RowWithoutLabel)
+    assert row.failed
+    assert service.next("ann") is not None
+
+
+def test_a_page_that_cannot_show_a_text_fails_that_text_alone(service: Service) -> None:
+    job = job_of(service, "one")
+    job.ask(lambda _: None)
+    service.store._render = lambda _: "nothing is asked"  # type: ignore[method-assign]  (a template that was broken meanwhile)
+    assert service.next("ann") is None
+    [line] = job.look().lines.values()
+    assert "ValidationError" in line["label-metadata"]["failure-reason"]
+
+
+def test_the_labelled_texts_are_a_dataset_version_with_their_votes_and_names(tmp_path: Path) -> None:
+    file = tmp_path / "many.csv"
+    topics = [" ".join(hashlib.sha256(str(number).encode()).hexdigest()[:24]) for number in range(60)]  # no two are nearly the same
+    file.write_text("text,who\n" + "".join(f"{topic},w{number // 3}\n" for number, topic in enumerate(topics)), encoding="utf-8")
+    texts = read_texts(file, {"group": "who"}, header="auto", longest=100).wanted
+    lines: dict[str, Any] = {}
+    for number, one in enumerate(texts):
+        label, other = ("positive", "negative") if number % 2 else ("negative", "positive")
+        content = {"label": label, "votes": {label: 2, other: 1, "neutral": 1}, "agreement": 0.5, "reason": "", "answers": []}
+        lines[one.key] = labelled_line(one.text, content, "many", "2026-11-23T10:00:00")
+    lines[texts[0].key] = failed_line(texts[0].text, "expired", "many", "2026-11-23T10:00:00")
+    labels = Labels(("negative", "neutral", "positive"), ("Bad", "Neutral", "Good"))
+    manifest = write_version(tmp_path, texts, lines, labels, "many")
+    assert write_version(tmp_path, texts, lines, labels, "many") == manifest
+    folder = tmp_path / "datasets" / manifest.version
+    assert read_manifest(folder).label_names == {"negative": "Bad", "positive": "Good"}
+    assert sum(manifest.rows.values()) == 59
+    rows = [row for split in manifest.rows for row in read_rows(folder / split)]
+    assert {row.source for row in rows} == {"labeling:many"}
+    assert {row.votes[row.label] for row in rows} == {2}
+    assert all("neutral" not in row.votes for row in rows), "no text has it, so no model learns it"
+    assert {row.group for row in rows} <= {f"subject:w{number}" for number in range(20)}
+    counts = counts_of(texts, lines)
+    assert (counts.labelled, counts.undecided, counts.failed, counts.open) == (59, 0, 1, 0)
+    assert len(write_manifest(tmp_path, texts, lines).read_text(encoding="utf-8").splitlines()) == 60
+    assert not list(tmp_path.glob(".*")), "nothing unfinished stays"
+
+
+class GroundTruth:
+    """The clients that the command needs of a stage with Ground Truth; ``outputs``: execution -> (status, lines)."""
+
+    def __init__(self, outputs: dict[str, tuple[str, list[dict[str, Any]]]]) -> None:
+        self.outputs, self.started = outputs, dict[str, list[str]]()
+        self.exceptions = SimpleNamespace(ExecutionDoesNotExist=KeyError, NoSuchKey=FileNotFoundError, ResourceNotFound=LookupError)
+        self._put: dict[str, str] = {}
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
+        status, _ = self.outputs[executionArn.rpartition(":")[2]]
+        return {"status": status, "cause": "because"}
+
+    def describe_labeling_job(self, *, LabelingJobName: str) -> dict[str, Any]:  # noqa: N803
+        assert LabelingJobName == "reviewloop-dev-reviews-1"
+        return {"LabelCounters": {"TotalLabeled": 1, "FailedNonRetryableError": 0}}
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> None:  # noqa: N803
+        assert stateMachineArn.endswith(":stateMachine:reviewloop-dev-labeling")
+        given = json.loads(input)
+        assert given["name"] == name
+        self.started[name] = [json.loads(line)["source"] for line in self._put[given["manifest_uri"]].splitlines()]
+        self.outputs[name] = ("RUNNING", [])
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> None:  # noqa: N803
+        assert ContentType == "application/jsonlines"
+        self._put[f"s3://{Bucket}/{Key}"] = Body.decode()
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        found = {output_key("reviewloop-dev", name): lines for name, (_, lines) in self.outputs.items()}
+        if not found[Key]:
+            raise FileNotFoundError
+        stream = io.BytesIO("".join(json.dumps(line) + "\n" for line in found[Key]).encode())
+        return {"Body": SimpleNamespace(iter_chunks=lambda size: iter(lambda: stream.read(size), b""))}
+
+
+def ground_truth(stub: GroundTruth, texts: Texts) -> GroundTruthJob:
+    account = Account(Settings(stage="dev"))
+    account.__dict__["identity"] = {"Account": "123456789012", "Arn": "arn:aws:sts::123456789012:assumed-role/a/b"}
+    account._clients.update(dict.fromkeys(("stepfunctions", "s3", "sagemaker"), stub))
+    return GroundTruthJob(account, "reviews", texts.wanted)
+
+
+def test_ground_truth_is_asked_once_and_again_only_for_what_it_did_not_label(tmp_path: Path) -> None:
+    texts, nothing = read(tmp_path, "text\none\ntwo\nthree\n"), (lambda _: None)
+    stub = GroundTruth({})
+    assert ground_truth(stub, texts).ask(nothing) == 3
+    running = ground_truth(stub, texts)
+    assert running.ask(nothing) == 0, "it runs: the command only watches"
+    assert (running.look().running, running.look().done) == (True, 1)
+    content = {"label": "positive", "votes": {"positive": 2}, "agreement": 1.0, "reason": "", "answers": []}
+    at = "2026-11-23T10:00:00"
+    stub.outputs["reviews-1"] = ("FAILED", [labelled_line("one", content, "j", at), failed_line("two", "expired", "j", at)])
+    standing = running.look()
+    assert (standing.running, standing.done) == (False, 2)
+    assert standing.problem == "the execution reviews-1 of the state machine labeling ended FAILED: because"
+    again = ground_truth(stub, texts)
+    assert again.ask(nothing) == 2
+    assert stub.started == {"reviews-1": ["one", "two", "three"], "reviews-2": ["two", "three"]}
+    stub.outputs["reviews-2"] = ("SUCCEEDED", [labelled_line(text, content, "j", at) for text in ("two", "three")])
+    standing = again.look()
+    assert (standing.done, standing.problem) == (3, None)
+    done = ground_truth(stub, texts)
+    assert (done.ask(nothing), done.look().done, len(stub.started)) == (0, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        ({"labeling": {"enabled": False}}, [], "labeling.enabled false"),
+        ({}, ["--name", "No Name"], "--name 'No Name'"),
+        ({}, ["--header", "maybe"], "--header 'maybe': allowed are auto, yes and no"),
+        ({}, ["--text-column", "nothing"], "has no column 'nothing' (--text)"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anybody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], options: list[str], said: str
+) -> None:
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "test.yaml").write_text(yaml.safe_dump({"stage": "test", **change}), encoding="utf-8")
+    monkeypatch.setattr("cli.console.ROOT", tmp_path)
+    (tmp_path / "texts.csv").write_text("text\none\n", encoding="utf-8")
+    arguments = ["label", str(tmp_path / "texts.csv"), "--out", str(tmp_path / "out"), "--stage", "test", *options]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, said in done.output) == (WRONG_OPTIONS, True), done.output
