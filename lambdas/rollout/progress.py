@@ -61,6 +61,7 @@ class Progress:
         policy: of this rollout: its input's, or the settings'.
         approval: likewise.
         weights: every change of the live weights so far.
+        instances: of both variants together, at the last of these changes; 0 before.
     """
 
     step: int
@@ -72,6 +73,7 @@ class Progress:
     policy: RolloutPolicy = RolloutPolicy.CANARY
     approval: Approval = Approval.AUTOMATIC
     weights: tuple[WeightChange, ...] = ()
+    instances: int = 0
 
     @classmethod
     def begin(

@@ -107,14 +107,19 @@ class RolloutFunctions:
             function.allow([f"sagemaker:{action}"], described, because="CloudFormation names it; the call only reads")
 
     def _shift(self) -> PythonFunction:
-        names = self._names
+        names, scaling = self._names, self._settings.hosting.scaling
         function = PythonFunction(
             self._stack,
             "ShiftWeights",
             shared=self._shared,
             folder="rollout/shift_weights",
             description="Gives the challenger its share of the traffic, and records whether an experiment runs",
-            environment={"ENDPOINT_NAME": names.endpoint, "EXPERIMENT_PARAMETER": names.parameter("experiment")},
+            environment={
+                "ENDPOINT_NAME": names.endpoint,
+                "EXPERIMENT_PARAMETER": names.parameter("experiment"),
+                "FEWEST_INSTANCES": str(scaling.min_instances if scaling else 0),
+                "MOST_INSTANCES": str(scaling.max_instances if scaling else 0),
+            },
         )
         function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self._parameter("experiment")])
         function.allow(

@@ -27,6 +27,16 @@ SHORTEST_POLL_SECONDS = 15
 MOST_POLLS = 480
 """Of one fleet shift: the history of an execution holds 25,000 events, a poll is nine of them, and a rollout has three shifts."""
 
+AWS_FAULTS = (
+    "ClientError",
+    "TooManyUpdates",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "EndpointConnectionError",
+    "ConnectionClosedError",
+)
+"""What a function raises when boto3's own retries were not enough, by botocore's class names: a throttled call ends no rollout."""
+
 Record = Literal["target", "promoted", "withdrawn"]
 """The release records that ``plan_rollout`` lays out: with the challenger, with the challenger as champion, without it."""
 
@@ -75,6 +85,8 @@ class Shift:
     """The state that follows an error; None: the execution fails."""
     keeps_verdict: bool = False
     """An error does not become the verdict: there is one already, and it stands."""
+    capacity: Literal["as_is", "take_over", "settle"] = "as_is"
+    """What becomes of the instances (``lambdas/rollout/shift_weights/capacity.py``)."""
     experiment: bool = False
     """Both models are in place: the experiment's record follows the share. It is ``none`` otherwise."""
 
@@ -123,7 +135,12 @@ BRANCHES = (
     # An experiment is approved when the judge is done; blue/green has nothing to wait for, so it is approved before it begins.
     Branch("Approval", "$.progress.approval", {"manual": "WaitApproval"}, otherwise="ReplaceApply"),
     Branch("Watched", "$.plan.kind", {"blue_green": "WaitWatch"}, otherwise="Replaced"),
-    Branch("Outcome", "$.verdict.decision", {"inconclusive": "Inconclusive", "withdraw": "Withdrawn"}, otherwise="RolledBack"),
+    Branch(
+        "Outcome",
+        "$.verdict.decision",
+        {"promote": "Promoted", "inconclusive": "Inconclusive", "withdraw": "Withdrawn"},
+        otherwise="RolledBack",
+    ),
 )
 
 LOOKS = (
@@ -135,10 +152,10 @@ LOOKS = (
 PHASES = (
     Phase("First", "target", success="Released", failure="KeepReason"),
     Phase("Challenge", "target", success="ShiftWeights", failure="TakeAll"),
-    Phase("Promote", "promoted", success="GiveAll", failure="TakeAll"),
+    Phase("Promote", "promoted", success="TakeOver", failure="TakeAll"),
     Phase("Replace", "target", success="GiveReplacement", failure="TakeAll"),
     Phase("Clear", "withdrawn", success="FirstApply", failure=NOT_IN_PLACE),
-    Phase("Withdraw", "withdrawn", success="Outcome", failure=NOT_IN_PLACE),
+    Phase("Withdraw", "withdrawn", success="Settle", failure=NOT_IN_PLACE),
 )
 
 SHIFTS = (
@@ -147,10 +164,14 @@ SHIFTS = (
     Shift("ShiftWeights", "$.progress.share", success="WaitStep", failure="TakeAll", experiment=True),
     # The weights stay; before the next release changes what the variants run, nobody takes them for the experiment's any more.
     Shift("CloseExperiment", "$.progress.share", success="PromoteApply", failure="TakeAll"),
-    Shift("GiveAll", 0.0, success="Promoted"),
+    # Both variants run the winner: the champion's fleet grows before it has all callers.
+    Shift("TakeOver", "$.progress.share", success="GiveAll", failure="GiveAll", keeps_verdict=True, capacity="take_over"),
+    Shift("GiveAll", 0.0, success="Settle"),
     Shift("GiveReplacement", 0.0, success="Watched"),
     # The champion alone at once, by weights; then by release, whether that worked or not.
     Shift("TakeAll", 0.0, success="WithdrawApply", failure="WithdrawApply", keeps_verdict=True),
+    # What went wrong here, autoscaling and the next rollout put right.
+    Shift("Settle", 0.0, success="Outcome", failure="Outcome", keeps_verdict=True, capacity="settle"),
 )
 
 ENDINGS = (
@@ -235,11 +256,12 @@ class _States:
     def _phase(self, phase: Phase) -> None:
         apply, wait, check, status = (f"{phase.name}{step}" for step in ("Apply", "Wait", "Check", "Status"))
         applied = self._apply(apply, phase.record, success=wait, takes_back=phase.takes_back)
-        if phase.failure != NOT_IN_PLACE:
-            self._error_as_verdict(f"{phase.name}Refused", of=applied, following=phase.failure)
         self._wait(wait, self._poll_seconds, following=check)
         release = {"release": sfn.JsonPath.string_at(f"$.plan.{phase.record}")}
-        self._task(check, self._functions.check, release, result_path="$.check", success=status)
+        checked = self._task(check, self._functions.check, release, result_path="$.check", success=status)
+        if phase.failure != NOT_IN_PLACE:
+            self._error_as_verdict(f"{phase.name}Refused", of=applied, following=phase.failure)
+            self._catch(checked, f"{phase.name}Refused")
         lost = f"{phase.name}Lost"
         self._branch(Branch(status, "$.check.status", {"in_place": phase.success, "updating": wait}, otherwise=lost))
         reason = {"problem.$": "$.check.reason", "verdict": {"decision": "roll_back", "reason.$": "$.check.reason"}}
@@ -247,7 +269,7 @@ class _States:
 
     def _shift(self, shift: Shift) -> None:
         share = sfn.JsonPath.number_at(shift.share) if isinstance(shift.share, str) else shift.share
-        content: dict[str, Any] = {"share": share, "progress": sfn.JsonPath.object_at("$.progress")}
+        content: dict[str, Any] = {"share": share, "progress": sfn.JsonPath.object_at("$.progress"), "capacity": shift.capacity}
         if shift.experiment:
             versions = {variant: sfn.JsonPath.string_at(f"$.plan.model_versions.{variant}") for variant in VARIANTS}
             content["experiment"] = {"id": sfn.JsonPath.execution_name, **versions}
@@ -310,6 +332,7 @@ class _States:
     ) -> tasks.LambdaInvoke:
         task = invoke(self._scope, name, function, payload=sfn.TaskInput.from_object(dict(content)), result_path=result_path)
         self._by_name[name] = task
+        task.add_retry(errors=list(AWS_FAULTS), interval=Duration.seconds(self._poll_seconds), max_attempts=3, backoff_rate=1)
         if success is not None:
             self._connections.append((task.next, success))
         return task

@@ -15,6 +15,7 @@ from lambdas.rollout.plan_rollout.plan import Kind
 from lambdas.rollout.progress import Outcome
 from stacks.rollout.stack import RolloutStack
 from stacks.settings import Settings
+from stacks.settings.rollout import MOST_LOOKS
 
 EVENTS_OF_A_POLL = 9
 """Entered and exited wait, task and choice, and the task's schedule, start and end."""
@@ -46,7 +47,8 @@ def test_every_kind_of_plan_has_its_branch_and_every_outcome_its_end(template: T
     states: dict[str, Any] = definition(template)["States"]
     branches = {choice["StringEquals"]: choice["Next"] for choice in states["Kind"]["Choices"]}
     assert branches | {Kind.UNCHANGED: states["Kind"]["Default"]} == {
-        Kind.FIRST: "FirstApply", Kind.EXPERIMENT: "OpenCanary", Kind.REPLACEMENT: "ReplaceApply", Kind.WITHDRAWAL: "Asked",
+        Kind.FIRST: "FirstApply", Kind.EXPERIMENT: "OpenCanary", Kind.BLUE_GREEN: "Approval",
+        Kind.REPLACEMENT: "ReplaceApply", Kind.WITHDRAWAL: "Asked",
         Kind.REBUILD: "ClearApply", Kind.UNCHANGED: "Unchanged",
     }  # fmt: skip
     assert states["Asked"]["Next"] == "TakeAll", "the challenger loses its callers first"
@@ -54,6 +56,18 @@ def test_every_kind_of_plan_has_its_branch_and_every_outcome_its_end(template: T
     assert told == set(Outcome)
     (patience,) = (retry for retry in states["Plan"]["Retry"] if "EndpointUpdating" in retry["ErrorEquals"])
     assert patience["MaxAttempts"] * patience["IntervalSeconds"] >= DEV.hosting.fleet_shift.max_execution_seconds
+
+
+def test_a_look_takes_no_more_of_the_history_than_the_settings_allow_for(template: Template) -> None:
+    """Events of one round: two of a wait, a pass and a choice each, and five of a task."""
+    states: dict[str, Any] = definition(template)["States"]
+    cost, round_, state = {"Wait": 2, "Task": 5, "Pass": 2, "Choice": 2}, [], "WaitStep"
+    while state not in round_:
+        round_.append(state)
+        choices = {choice["StringEquals"]: choice["Next"] for choice in states[state].get("Choices", [])}
+        state = choices.get("hold") or states[state]["Next"]
+    events = sum(cost[states[name]["Type"]] for name in round_)
+    assert MOST_LOOKS * events < 0.5 * HISTORY, "three fleet shifts need the other half"
 
 
 def test_a_stuck_rollback_is_continued_under_the_narrow_role_alone(template: Template) -> None:

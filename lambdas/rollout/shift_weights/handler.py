@@ -1,11 +1,11 @@
-"""Give the challenger its share of the traffic, and write down whether an experiment runs.
+"""Give the challenger its share of the traffic, with the instances for it, and write down whether an experiment runs.
 
-It succeeds once the weights are live, so it may be called again and again.
+It succeeds once weights and instances are there, so it may be called again and again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -16,15 +16,24 @@ from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.experiment import NONE, Experiment
 from lambdas.common.observability import logger, tracer
-from lambdas.rollout.endpoint import EndpointUpdating
+from lambdas.rollout.endpoint import EndpointUpdating, describe
 from lambdas.rollout.progress import Progress
-from lambdas.rollout.shift_weights.weights import change
+from lambdas.rollout.shift_weights.capacity import Capacity, instances, more_or_fewer
+from lambdas.rollout.shift_weights.weights import EndpointUnusable, change
 
 
 @dataclass(frozen=True)
 class Environment:
+    """``fewest_instances``, ``most_instances``: bounds of autoscaling for each variant; 0 without it."""
+
     endpoint_name: str
     experiment_parameter: str
+    fewest_instances: int
+    most_instances: int
+
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        return (self.fewest_instances, self.most_instances) if self.most_instances else None
 
 
 @cache
@@ -35,11 +44,11 @@ def _environment() -> Environment:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"share": 0.0-1.0, "progress", "experiment"?}`` -> the progress with the weights that are live now.
+    """``{"share": 0.0-1.0, "progress", "experiment"?, "capacity"?}`` -> the progress with the weights that are live now.
 
     ``experiment`` is ``{"id", "champion", "challenger"}`` while both models are in place: the execution's name and the model versions.
     The experiment's record follows the share once its weights are live. Without ``experiment`` the record is ``none`` at once, since
-    readers choose the challenger by it whatever the weights are.
+    readers choose the challenger by it whatever the weights are. ``capacity`` is one of :class:`Capacity`, ``as_is`` when left out.
 
     Raises:
         EndpointUpdating: not yet; the state machine tries again.
@@ -48,11 +57,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     name, share, experiment = _environment().endpoint_name, float(event["share"]), event.get("experiment")
     if experiment is None:
         _end_experiment()
-    wanted = change(client("sagemaker").describe_endpoint(EndpointName=name), share)
+    endpoint, progress = describe(client("sagemaker"), name), Progress.parse(event["progress"])
+    if endpoint is None:
+        raise EndpointUnusable(f"there is no endpoint {name}")
+    wanted = change(endpoint, share)
     if wanted is not None:
-        _ask_for(wanted, share)
+        _ask_for([{"VariantName": variant, "DesiredWeight": weight} for variant, weight in wanted.items()], share)
         raise EndpointUpdating(f"endpoint {name} takes on the weights {wanted}")
-    progress = Progress.parse(event["progress"]).shifted(share, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    variant = more_or_fewer(endpoint, Capacity(event.get("capacity", Capacity.AS_IS)), _environment().bounds, progress.instances)
+    if variant is not None:
+        _ask_for([{"VariantName": variant[0], "DesiredInstanceCount": variant[1]}], share)
+        raise EndpointUpdating(f"variant {variant[0]} of endpoint {name} gets {variant[1]} instances")
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    progress = replace(progress.shifted(share, now), instances=sum(instances(endpoint).values()))
     if experiment is not None:
         _record(Experiment(**experiment, share=share, started=progress.started).format())
     logger.info("weights are live", extra={"share": share})
@@ -73,11 +90,11 @@ def _end_experiment() -> None:
         logger.exception("the experiment's record is not cleared")
 
 
-def _ask_for(wanted: dict[str, float], share: float) -> None:
+def _ask_for(changes: list[dict[str, Any]], share: float) -> None:
+    """Weights of both variants, or the instances of one: the service takes no more in one request."""
     sagemaker, name = client("sagemaker"), _environment().endpoint_name
-    weights = [{"VariantName": variant, "DesiredWeight": weight} for variant, weight in wanted.items()]
     try:
-        sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=weights)
+        sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=changes)
     except ClientError:
         change(sagemaker.describe_endpoint(EndpointName=name), share)  # raises when autoscaling or a deploy was quicker
         raise

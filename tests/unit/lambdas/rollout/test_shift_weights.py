@@ -20,11 +20,13 @@ from lambdas.common.experiment import Experiment
 from lambdas.rollout.endpoint import EndpointUpdating
 from lambdas.rollout.progress import Progress
 from lambdas.rollout.shift_weights import handler as entry
+from lambdas.rollout.shift_weights.capacity import Capacity, more_or_fewer
 from lambdas.rollout.shift_weights.weights import EndpointUnusable, change, weights_of
 
 
 def endpoint(champion: float, challenger: float, status: str = "InService") -> dict[str, Any]:
-    variants = [{"VariantName": "champion", "CurrentWeight": champion}, {"VariantName": "challenger", "CurrentWeight": challenger}]
+    weights = {"champion": champion, "challenger": challenger}
+    variants = [{"VariantName": name, "CurrentWeight": weight, "CurrentInstanceCount": 2} for name, weight in weights.items()]
     return {"EndpointName": "e", "EndpointStatus": status, "ProductionVariants": variants, "FailureReason": "no capacity"}
 
 
@@ -75,7 +77,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Stubber, Stubber]
     """SageMaker and SSM with queued answers; a call without one fails."""
     keys = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
     clients = {service: boto3.client(service, **keys) for service in ("sagemaker", "ssm")}
-    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("e", "/experiment"))
+    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("e", "/experiment", 2, 6))
     monkeypatch.setattr(entry, "client", lambda service: clients[service])
     with Stubber(clients["sagemaker"]) as sagemaker, Stubber(clients["ssm"]) as ssm:
         yield sagemaker, ssm
@@ -140,3 +142,22 @@ def test_without_an_experiment_the_record_is_cleared_before_the_weights_are_aske
             entry.handler({"share": 0.0, "progress": PLANNED.as_json()}, CONTEXT)
         sagemaker.assert_no_pending_responses()
         ssm.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("capacity", "champion", "challenger", "both", "wanted"),
+    [
+        (Capacity.AS_IS, 2, 5, 7, None),
+        (Capacity.TAKE_OVER, 2, 3, 5, ("champion", 5)),
+        (Capacity.TAKE_OVER, 4, 4, 8, ("champion", 6)),
+        (Capacity.TAKE_OVER, 6, 4, 8, None),
+        (Capacity.TAKE_OVER, 2, 3, 0, None),
+        (Capacity.SETTLE, 6, 4, 10, ("challenger", 2)),
+        (Capacity.SETTLE, 6, 2, 8, None),
+    ],
+)
+def test_instances_follow_the_shares(capacity: Capacity, champion: int, challenger: int, both: int, wanted: tuple[str, int] | None) -> None:
+    counts = {"champion": champion, "challenger": challenger}
+    described = {"ProductionVariants": [{"VariantName": name, "CurrentInstanceCount": count} for name, count in counts.items()]}
+    assert more_or_fewer(described, capacity, (2, 6), both) == wanted
+    assert more_or_fewer(described, capacity, None, both) is None

@@ -1,0 +1,44 @@
+"""Instances of champion and challenger follow their shares of the traffic. Pure.
+
+Autoscaling alone would be late twice. A winner gets all callers with the instances that had served a part of them, and scales out only
+after minutes above its target. A challenger without callers gives its metric no data, and without data target tracking does not scale in
+(Application Auto Scaling user guide, "How target tracking works").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from contracts.shared_words import CHALLENGER, CHAMPION
+
+
+class Capacity(StrEnum):
+    """``AS_IS``: autoscaling's business. ``TAKE_OVER``: the champion gets as many instances as both variants had. ``SETTLE``: the
+    challenger has no callers any more, and gets its fewest."""
+
+    AS_IS = "as_is"
+    TAKE_OVER = "take_over"
+    SETTLE = "settle"
+
+
+def instances(endpoint: Mapping[str, Any]) -> dict[str, int]:
+    """Variant -> instances now. ``endpoint``: DescribeEndpoint."""
+    return {variant["VariantName"]: int(variant["CurrentInstanceCount"]) for variant in endpoint["ProductionVariants"]}
+
+
+def more_or_fewer(endpoint: Mapping[str, Any], capacity: Capacity, bounds: tuple[int, int] | None, both: int) -> tuple[str, int] | None:
+    """The variant whose instances are to be changed, and their new number; None when nothing is to be changed.
+
+    Args:
+        bounds: fewest and most instances of a variant; None without autoscaling, where the numbers are what somebody set.
+        both: instances of both variants before the champion takes over; 0 when unknown.
+    """
+    if bounds is None or capacity is Capacity.AS_IS:
+        return None
+    (fewest, most), now = bounds, instances(endpoint)
+    if capacity is Capacity.TAKE_OVER:
+        wanted = min(both, most)
+        return (CHAMPION, wanted) if now[CHAMPION] < wanted else None
+    return (CHALLENGER, fewest) if now[CHALLENGER] > fewest else None

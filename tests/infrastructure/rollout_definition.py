@@ -1,0 +1,16 @@
+"""The rollout's state machine of the dev stage, as it is deployed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps import new_app
+from aws_cdk.assertions import Template
+from deployed_definition import definition
+from endpoint_choices import DEV
+
+from stacks.rollout.stack import RolloutStack
+
+
+def rollout_definition() -> dict[str, Any]:
+    return definition(Template.from_stack(RolloutStack(new_app(), DEV)))

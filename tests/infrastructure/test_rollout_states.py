@@ -1,0 +1,410 @@
+"""Everything that can come in a rollout's way, one row per case: the deployed definition, the real functions, and services in memory.
+
+The judge's part is scripted: what it decides from which evidence is tested at its own functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rollout_definition import rollout_definition
+from rollout_world import ALONE, NEW, OLD, OTHER, World, client_error
+from state_walk import Killed, Stopped, Walk
+
+from lambdas.common.release import Release
+from lambdas.rollout.progress import Progress
+
+STEPS = (0.2, 0.5)
+FUNCTIONS = ("plan_rollout", "apply_release", "check_release", "shift_weights", "finish_rollout")
+CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="r")
+ENVIRONMENTS: dict[str, dict[str, Any]] = {
+    "plan_rollout": {
+        "release_parameter": "/release", "endpoint_name": "e", "policy": "canary", "approval": "automatic", "first_share": STEPS[0],
+        "longest_hours": 24.0, "asks_people": True,
+    },
+    "apply_release": {"release_parameter": "/release", "endpoint_name": "e", "stack_name": "s", "stack_role_arn": "arn:aws:iam::1:role/r"},
+    "check_release": {"stack_name": "s", "endpoint_name": "e"},
+    "shift_weights": {"endpoint_name": "e", "experiment_parameter": "/experiment", "fewest_instances": 2, "most_instances": 6},
+    "finish_rollout": {"control_parameter": "/rollout-control", "experiment_parameter": "/experiment"},
+}  # fmt: skip
+Happening = Callable[[World], object]
+CANARY = ("advance", "promote")
+
+
+@cache
+def definition() -> dict[str, Any]:
+    return rollout_definition()
+
+
+@contextmanager
+def functions_in(world: World) -> Iterator[dict[str, Callable[[dict[str, Any]], Any]]]:
+    """The rollout's functions, whose calls go to the world."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = {}
+        for name in FUNCTIONS:
+            module = import_module(f"lambdas.rollout.{name}.handler")
+            environment = module.Environment(**ENVIRONMENTS[name])
+            patch.setattr(module, "client", world.client)
+            patch.setattr(module, "_environment", lambda environment=environment: environment)
+            found[name] = lambda event, module=module: module.handler(event, CONTEXT)
+        patch.setattr(import_module("lambdas.rollout.finish_rollout.handler").metrics.provider, "namespace", "test")
+        yield found
+
+
+class Judge:
+    """Gives the verdicts in their order; ``hold`` when there are no more."""
+
+    def __init__(self, verdicts: tuple[str, ...]) -> None:
+        self.verdicts, self.looks = list(verdicts), 0
+
+    def __call__(self, event: dict[str, Any]) -> dict[str, Any]:
+        self.looks += 1
+        decision = self.verdicts.pop(0) if self.verdicts else "hold"
+        if decision.startswith("!"):
+            raise {"!MetricsUnreadable": MetricsUnreadable}.get(decision, RuntimeError)(decision)
+        progress = Progress.parse(event["progress"])
+        if decision == "advance":
+            progress = replace(progress, step=progress.step + 1, share=STEPS[progress.step + 1])
+        evidence = {"looks": self.looks, "rollout": event["rollout"]}
+        return {"decision": decision, "reason": f"the judge said {decision}", "evidence": evidence, "progress": progress.as_json()}
+
+
+class MetricsUnreadable(RuntimeError):
+    pass
+
+
+def walked(
+    world: World,
+    content: Mapping[str, Any],
+    *,
+    judge: Judge,
+    at: Mapping[str, Happening] | None = None,
+    killed: str | None = None,
+    name: str = "r-1",
+) -> tuple[Walk, dict[str, Any]]:
+    """One execution. ``at``: what happens when a state is entered for the first time. ``killed``: a function that dies at the end of
+    its first call."""
+    happenings, victims = dict(at or {}), {killed}
+
+    def entered(state: str) -> None:
+        if happening := happenings.pop(state, None):
+            happening(world)
+
+    with functions_in(world) as functions:
+        known = {"judge_rollout": judge, **functions}
+
+        def call(resource: str, event: dict[str, Any]) -> Any:
+            (function,) = (one for one in known if one.replace("_", "") in resource.lower())
+            answer = known[function](event)
+            if function in victims:
+                victims.remove(function)
+                raise Killed
+            return answer
+
+        walk = Walk(definition(), call, world.pass_by, entered, name=name)
+        return walk, walk.run(content)
+
+
+def stop(world: World) -> None:
+    raise Stopped
+
+
+def everything_in_its_place(world: World, champion: str | None) -> None:
+    """One model serves alone, in every sense."""
+    assert world.parameters["/experiment"] == "none"
+    assert world.record == (f"{champion},{champion}" if champion else "none,none")
+    if champion is None:
+        assert world.endpoint is None
+        return
+    assert world.runs == {"champion": champion, "challenger": champion}
+    assert world.endpoint
+    assert world.endpoint.status == "InService"
+    assert world.endpoint.weights["challenger"] == 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """Args: ``serves``: the champion afterwards. ``shares``: of every record of the experiment, in order."""
+
+    name: str
+    outcome: str = "promoted"
+    serves: str | None = NEW
+    verdicts: tuple[str, ...] = CANARY
+    content: Mapping[str, Any] = field(default_factory=dict)
+    served: Release | None = ALONE
+    before: Happening = lambda world: None
+    at: Mapping[str, Happening] = field(default_factory=dict)
+    told: str = "the judge said"
+    shares: tuple[float, ...] | None = None
+    passes: tuple[str, ...] = ()
+    """States that were entered."""
+    avoids: tuple[str, ...] = ()
+
+
+def refuse_silently(world: World) -> None:
+    world.silently_refused.add(NEW)
+
+
+def refuse_openly(world: World) -> None:
+    world.openly_refused.add(NEW)
+
+
+def ruin(world: World) -> None:
+    world.ruinous.add(NEW)
+
+
+def throttled(operation: str, times: int = 1) -> Happening:
+    return lambda world: world.fail_next(operation, *[client_error("ThrottlingException", "Rate exceeded", operation)] * times)
+
+
+def by_hand(champion: float, challenger: float) -> Happening:
+    def change(world: World) -> None:
+        assert world.endpoint
+        world.endpoint.weights = {"champion": champion, "challenger": challenger}
+
+    return change
+
+
+def forget_endpoint_config(world: World) -> None:
+    world.fail_next("describe_endpoint_config", client_error("ValidationException", "Could not find the configuration"))
+
+
+SHADOW, BLUE_GREEN, MANUAL = {"policy": "shadow"}, {"policy": "blue_green"}, {"approval": "manual"}
+OTHER_RUNS = {"executionArn": "arn:first", "name": "first", "startDate": 0}
+OWN = {"executionArn": "arn:r-1", "name": "r-1", "startDate": 1}
+ROLLED_BACK = {"outcome": "rolled_back", "serves": OLD}
+CASES = [
+    # -- the ways through ---------------------------------------------------------------------------
+    Case("canary, promoted after its last step", shares=(0.2, 0.5), passes=("CloseExperiment",)),
+    Case("canary, promoted at its first step", verdicts=("promote",), shares=(0.2,)),
+    Case("canary, held for long", verdicts=("hold",) * 200 + CANARY, shares=(0.2, 0.5)),
+    Case("canary, rolled back by the judge", verdicts=("advance", "roll_back"), shares=(0.2, 0.5), **ROLLED_BACK),
+    Case("canary, inconclusive", "inconclusive", OLD, ("hold", "inconclusive")),
+    Case("canary, a word that nobody knows", verdicts=("perhaps",), **ROLLED_BACK),
+    Case("canary, approved by a person", verdicts=("advance", "await_approval", "await_approval", "promote"), content=MANUAL),
+    Case("canary, approved by nobody", "inconclusive", OLD, ("advance", "await_approval", "inconclusive"), MANUAL),
+    Case("canary, an alarm while it waits for approval", verdicts=("await_approval", "roll_back"), content=MANUAL, **ROLLED_BACK),
+    Case("shadow, promoted from a weight of 0", verdicts=("hold", "promote"), content=SHADOW, shares=(0.0,)),
+    Case("shadow, rolled back", verdicts=("roll_back",), content=SHADOW, shares=(0.0,), **ROLLED_BACK),
+    Case("shadow, inconclusive", "inconclusive", OLD, ("inconclusive",), SHADOW),
+    Case("shadow, approved by a person", verdicts=("await_approval", "promote"), content=SHADOW | MANUAL, shares=(0.0,)),
+    Case("blue/green", verdicts=("promote",), content=BLUE_GREEN, shares=(), passes=("Watch",), avoids=("Ask", "OpenCanary")),
+    Case("blue/green, held by a pause", verdicts=("hold", "promote"), content=BLUE_GREEN),
+    Case("blue/green, taken back by its watch", verdicts=("roll_back",), content=BLUE_GREEN, **ROLLED_BACK),
+    Case("blue/green, approved", verdicts=("await_approval", "promote", "promote"), content=BLUE_GREEN | MANUAL, passes=("Ask", "Watch")),
+    Case(
+        "blue/green, never approved", "inconclusive", OLD, ("await_approval", "inconclusive"), BLUE_GREEN | MANUAL,
+        avoids=("ReplaceApply",),
+    ),
+    Case("first release", "released", NEW, content={"champion": NEW, "challenger": NEW}, served=None, told="nothing served before"),
+    Case("the champion serves alone already", "released", OLD, content={"challenger": OLD}, told="nothing to do", avoids=("OpenCanary",)),
+    Case("replacement", "released", OTHER, content={"champion": OTHER, "challenger": OTHER, "replace": True}, told="is replaced"),
+    Case("withdrawal of nothing", "withdrawn", OLD, content={"withdraw": True}, told=f"{OLD} goes on alone"),
+    # -- the fleet ----------------------------------------------------------------------------------
+    Case("an alarm in the challenger's bake", before=refuse_silently, told="an alarm rang", shares=(), **ROLLED_BACK),
+    Case("an alarm in the winner's bake", at={"PromoteApply": refuse_silently}, told="an alarm rang", **ROLLED_BACK),
+    Case("an alarm in the bake of blue/green", content=BLUE_GREEN, before=refuse_silently, told="an alarm rang", **ROLLED_BACK),
+    Case("the stack's update fails", before=refuse_openly, told="no capacity", **ROLLED_BACK),
+    Case("the stack's update fails at the promotion", at={"PromoteApply": refuse_openly}, told="no capacity", **ROLLED_BACK),
+    Case("the stack cannot be updated", before=lambda world: setattr(world, "stack_status", "REVIEW"), told="StackUnusable",
+         outcome="FAILED", serves=None),
+    # -- others who change things -------------------------------------------------------------------
+    Case("weights changed by hand at a step", at={"WaitStep": by_hand(1.0, 0.0)}, shares=(0.2, 0.5)),
+    Case("weights of another sum", before=by_hand(9, 1), shares=(0.2, 0.5)),
+    Case("the autoscaler before the first share", at={"OpenCanary": lambda world: world.autoscaler("champion", 3)}),
+    Case("the autoscaler in a step", at={"WaitStep": lambda world: world.autoscaler("challenger", 1, seconds=400)}),
+    Case("the autoscaler before the promotion", at={"PromoteApply": lambda world: world.autoscaler("champion", 3)}),
+    Case("a deploy before the challenger's fleet", at={"ChallengeApply": World.cdk_deploy}),
+    Case("a deploy in a step", at={"WaitStep": World.cdk_deploy}),
+    Case("a deploy in a pause", verdicts=("hold", "hold", *CANARY), at={"Judge": lambda world: world.cdk_deploy(3_000)}),
+    Case("a deploy at the promotion", at={"CloseExperiment": World.cdk_deploy}),
+    Case("a deploy at the withdrawal", verdicts=("roll_back",), at={"TakeAll": World.cdk_deploy}, **ROLLED_BACK),
+    Case("another challenger was left behind", served=Release(OLD, OTHER), shares=(0.2, 0.5)),
+    Case("the record of an earlier experiment was left behind",
+         before=lambda world: world.parameters.update({"/experiment": "broken"}), shares=(0.2, 0.5)),
+    # -- calls that fail ----------------------------------------------------------------------------
+    Case("metrics cannot be read for a while", verdicts=("!MetricsUnreadable",) * 3 + CANARY),
+    Case("metrics can never be read", verdicts=("!MetricsUnreadable",) * 6, told="MetricsUnreadable", **ROLLED_BACK),
+    Case("the judge breaks", verdicts=("!",), told="RuntimeError", **ROLLED_BACK),
+    Case("a throttled look at the fleet", at={"ChallengeCheck": throttled("describe_stacks")}),
+    Case("looks at the fleet are throttled on and on", at={"ChallengeCheck": throttled("describe_stacks", 4)}, told="Rate exceeded",
+         **ROLLED_BACK),
+    Case("a throttled look at the winner's fleet", at={"PromoteCheck": throttled("describe_endpoint", 2)}),
+    Case("a throttled change of the weights", at={"ShiftWeights": throttled("update_endpoint_weights_and_capacities")}),
+    Case("a throttled update of the stack", at={"PromoteApply": throttled("update_stack")}),
+    Case("the experiment's record cannot be cleared", verdicts=("roll_back",), at={"TakeAll": throttled("put_parameter")}, **ROLLED_BACK),
+    Case("the weights cannot be taken back", verdicts=("roll_back",), at={"TakeAll": throttled("describe_endpoint", 4)}, **ROLLED_BACK),
+    Case("the configuration is gone in a look", at={"ChallengeCheck": forget_endpoint_config}),
+    # -- refusals -----------------------------------------------------------------------------------
+    Case("a package that was deleted", "FAILED", OLD, before=lambda world: world.packages.pop(NEW), told="InvalidRollout"),
+    Case("a package that is not approved", "FAILED", OLD, before=lambda world: world.packages.update({NEW: "Rejected"}), told="Rejected"),
+    Case("the champion is another one", "FAILED", OLD, content={"champion": OTHER}, told="is not the running champion"),
+    Case("the same package as both", "released", OLD, content={"challenger": OLD}, told="nothing to do"),
+    Case("a policy that nobody knows", "FAILED", OLD, content={"policy": "careful"}, told="shadow, canary, blue_green"),
+    Case("another rollout runs", "FAILED", OLD, before=lambda world: world.others.extend([OTHER_RUNS, OWN]), told="rollout first"),
+    Case("started twice, the first", before=lambda world: world.others.extend([OWN, OTHER_RUNS | {"startDate": 2}])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_rollout_ends_as_its_row_says(case: Case) -> None:
+    world = World(case.served)
+    case.before(world)
+    content = {"withdraw": True} if "withdraw" in case.content else {"champion": OLD, "challenger": NEW, **case.content}
+    walk, ended = walked(world, content, judge=Judge(case.verdicts), at=case.at)
+    if case.outcome == "FAILED":
+        assert ended["status"] == "FAILED", ended
+        assert case.told in f"{ended['error']} {ended['cause']}"
+    else:
+        assert ended["status"] == "SUCCEEDED", ended
+        assert ended["output"]["outcome"] == case.outcome, ended["output"]
+        assert case.told in ended["output"]["reason"]
+    if case.serves is not None:
+        everything_in_its_place(world, case.serves)
+    if case.shares is not None:
+        assert tuple(experiment.share for experiment in world.experiments) == case.shares
+    assert set(case.passes) <= set(walk.states)
+    assert not set(case.avoids) & set(walk.states)
+
+
+def states_of(content: Mapping[str, Any], verdicts: tuple[str, ...]) -> list[str]:
+    walk, _ = walked(World(), content, judge=Judge(verdicts))
+    return list(dict.fromkeys(walk.states))
+
+
+ROLLOUT = {"champion": OLD, "challenger": NEW}
+WAYS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "a canary": (ROLLOUT, CANARY),
+    "a canary that is rolled back": (ROLLOUT, ("roll_back",)),
+    "a shadow": (ROLLOUT | SHADOW, ("promote",)),
+    "blue/green with approval": (ROLLOUT | BLUE_GREEN | MANUAL, ("promote", "promote")),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_rollout_that_is_stopped_in_any_state_is_taken_back_by_a_withdrawal(way: str) -> None:
+    content, verdicts = WAYS[way]
+    states = states_of(content, verdicts)
+    assert len(states) > 15
+    for state in states:
+        world = World()
+        with pytest.raises(Stopped):
+            walked(world, content, judge=Judge(verdicts), at={state: stop})
+        _, ended = walked(world, {"withdraw": True}, judge=Judge(()), name="r-2")
+        assert ended["status"] == "SUCCEEDED", (state, ended)
+        assert ended["output"]["outcome"] == "withdrawn", state
+        everything_in_its_place(world, world.runs["champion"])
+        assert world.runs["champion"] == OLD or state in AFTER_THE_SWITCH, state
+
+
+AFTER_THE_SWITCH = (
+    "PromoteWait", "PromoteCheck", "PromoteStatus", "TakeOver", "GiveAll", "Settle", "Outcome", "Promoted",
+    "ReplaceWait", "ReplaceCheck", "ReplaceStatus", "GiveReplacement", "Watched", "WaitWatch", "Watch", "NoteWatch",
+    "WatchVerdict",
+)  # fmt: skip
+"""The new model had won, or a person had approved it, and its fleet was on its way: it stays."""
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, "judge_rollout"])
+@pytest.mark.parametrize("way", WAYS)
+def test_each_function_killed_once_ends_the_rollout_no_other_way(way: str, function: str) -> None:
+    content, verdicts = WAYS[way]
+    _, expected = walked(World(), content, judge=Judge(verdicts))
+    judge = Judge(verdicts if function != "judge_rollout" else (verdicts[0], *verdicts))
+    world = World()
+    _, ended = walked(world, content, judge=judge, killed=function)
+    assert ended["output"]["outcome"] == expected["output"]["outcome"]
+    everything_in_its_place(world, OLD if ended["output"]["outcome"] == "rolled_back" else NEW)
+
+
+def test_a_stopped_experiment_that_is_started_again_begins_anew() -> None:
+    world = World()
+    with pytest.raises(Stopped):
+        walked(world, ROLLOUT, judge=Judge(CANARY), at={"WaitStep": stop})
+    _, ended = walked(world, ROLLOUT, judge=Judge(CANARY), name="r-2")
+    assert ended["output"]["outcome"] == "promoted"
+    assert [experiment.id for experiment in world.experiments] == ["r-1", "r-2", "r-2"]
+    everything_in_its_place(world, NEW)
+
+
+def test_a_stuck_stack_with_a_failed_endpoint_fails_by_name_and_a_withdrawal_makes_it_anew() -> None:
+    world = World()
+    _, ended = walked(world, ROLLOUT, judge=Judge(CANARY), at={"ChallengeApply": ruin})
+    assert ended["status"] == "FAILED", "the champion does not serve: a person must hear of it"
+    assert world.record == f"{OLD},{OLD}"
+    world.ruinous.clear()
+    _, ended = walked(world, {"withdraw": True}, judge=Judge(()), name="r-2")
+    assert ended["output"]["outcome"] == "released"
+    everything_in_its_place(world, OLD)
+
+
+def test_the_rollout_tells_the_evidence_of_its_last_look_and_clears_what_it_was_told() -> None:
+    world = World()
+    world.tell(paused=True)
+    _, ended = walked(world, ROLLOUT, judge=Judge(("hold", *CANARY)))
+    assert ended["output"]["evidence"] == {"looks": 3, "rollout": "r-1"}
+    assert world.parameters["/rollout-control"] == "none"
+    weights = [change["challenger"] for change in ended["output"]["weights"]]
+    assert weights == [0.2, 0.5, 0.0]
+
+
+def test_what_another_rollout_was_told_stays() -> None:
+    world = World()
+    world.tell("r-9", paused=True)
+    walked(world, ROLLOUT, judge=Judge(CANARY))
+    assert "r-9" in world.parameters["/rollout-control"]
+
+
+def test_the_winner_takes_over_the_instances_before_the_callers_and_the_challenger_keeps_its_fewest() -> None:
+    world = World()
+    at_all: list[tuple[float, int]] = []
+
+    def scaled_out(world: World) -> None:
+        assert world.endpoint
+        world.endpoint.counts = {"champion": 3, "challenger": 4}
+
+    def noted(world: World) -> None:
+        assert world.endpoint
+        at_all.append((world.endpoint.weights["challenger"], world.endpoint.counts["champion"]))
+
+    _, ended = walked(world, ROLLOUT, judge=Judge(CANARY), at={"CloseExperiment": scaled_out, "GiveAll": noted})
+    assert ended["output"]["outcome"] == "promoted"
+    assert at_all == [(0.5, 6)], "3 and 4, and 6 are the most"
+    assert world.endpoint
+    assert world.endpoint.counts == {"champion": 6, "challenger": 2}
+
+
+def test_a_loser_gives_its_instances_back_and_the_champion_keeps_its_own() -> None:
+    world = World()
+
+    def scaled_out(world: World) -> None:
+        assert world.endpoint
+        world.endpoint.counts = {"champion": 3, "challenger": 4}
+
+    walked(world, ROLLOUT, judge=Judge(("roll_back",)), at={"WaitStep": scaled_out})
+    assert world.endpoint
+    assert world.endpoint.counts == {"champion": 3, "challenger": 2}
+
+
+def test_instances_that_nobody_gives_do_not_keep_the_winner_from_its_callers() -> None:
+    world = World()
+
+    def scaled_out(world: World) -> None:
+        assert world.endpoint
+        world.endpoint.counts = {"champion": 3, "challenger": 3}
+
+    refused = client_error("ResourceLimitExceeded", "no instance is left")
+    at: dict[str, Happening] = {
+        "CloseExperiment": scaled_out,
+        "TakeOver": lambda world: world.fail_next("update_endpoint_weights_and_capacities", *[refused] * 4),
+    }
+    _, ended = walked(world, ROLLOUT, judge=Judge(CANARY), at=at)
+    assert ended["output"]["outcome"] == "promoted"
+    everything_in_its_place(world, NEW)
