@@ -65,6 +65,11 @@ class Account:
         return self.identity["Account"]
 
     @property
+    def caller(self) -> str:
+        """Who calls, such as ``assumed-role/pipeline/run-7``."""
+        return self.identity["Arn"].rpartition(":")[2]
+
+    @property
     def partition(self) -> str:
         return self.identity["Arn"].split(":")[1]
 

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from cli.account import Account
 from cli.console import Refused
+from cli.execution_history import ENDS
 
 Event = Mapping[str, Any]
 _SETTLED_SECONDS = 60.0
@@ -104,6 +105,17 @@ class Machine:
         """DescribeExecution."""
         described: dict[str, Any] = self._states.describe_execution(executionArn=arn)
         return described
+
+    def summary(self, execution: Execution) -> list[Event]:
+        """The beginning and the end of an execution as events, from one call of DescribeExecution."""
+        described = self.describe(execution.arn)
+        details = {"input": described.get("input")}
+        events = [{"id": 1, "type": "ExecutionStarted", "timestamp": described["startDate"], "executionStartedEventDetails": details}]
+        kind = next((event for event, (status, _) in ENDS.items() if status == described["status"]), None)
+        if kind is not None:
+            ended = {"id": 2, "type": kind, "timestamp": described.get("stopDate") or described["startDate"]}
+            events.append({**ended, ENDS[kind][1]: {key: described.get(key) for key in ("output", "error", "cause")}})
+        return events
 
     def start(self, content: Mapping[str, Any], name: str) -> Execution:
         """Raises Refused: an execution has this name already."""

@@ -10,6 +10,7 @@ from cli.packages import reregister
 from cli.people.command import add, invite, list_people, remove
 from cli.release import command as rollouts
 from cli.smoke.command import smoke
+from cli.tune import command as tunings
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 failed; 2 refused, nothing was started; 4 AWS out of reach or no credentials; of a rollout that was followed: "
@@ -40,6 +41,10 @@ for command in (
 ):
     release.command()(command)
 app.add_typer(release, name="release")
+tune = typer.Typer(help=f"Tunings and retrainings. {EXIT_CODES}", no_args_is_help=True)
+for command in (tunings.start, tunings.retrain, tunings.watch, tunings.history, tunings.redrive):
+    tune.command()(command)
+app.add_typer(tune, name="tune")
 people = typer.Typer(help="Who may answer: the accounts of the stage's user pool.", no_args_is_help=True)
 for name, verb in (("list", list_people), ("add", add), ("invite", invite), ("remove", remove)):
     people.command(name)(verb)

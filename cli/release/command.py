@@ -44,7 +44,7 @@ def start(  # noqa: PLR0917  (typer passes every option by its name)
     with errors_as_sentences():
         account, machine = _machine(stage, profile)
         requests.none_runs(machine.running())
-        content = requests.start_input(account, package, champion, reason or f"started by {requests.caller(account)}")
+        content = requests.start_input(account, package, champion, reason or f"started by {account.caller}")
         execution = machine.start(content, requests.new_name(content["challenger"]))
         _started(execution, Follower(machine, every, as_json), watch=watch)
 
@@ -74,7 +74,7 @@ def promote(  # noqa: PLR0917  (typer passes every option by its name)
         wanted = requests.package_arn(account, package or str(challenger))
         if wanted != challenger:
             requests.none_runs(running)
-        content = requests.promote_input(account, wanted, reason or f"promoted by {requests.caller(account)}")
+        content = requests.promote_input(account, wanted, reason or f"promoted by {account.caller}")
         stopped = f"Rollout {running[0].name} is stopped. " if running else ""
         _confirm(f"{stopped}{wanted} answers all callers, without a comparison with {requests.current_release(account).champion}.", yes=yes)
         for execution in running:
@@ -134,7 +134,7 @@ def abort(  # noqa: PLR0917  (typer passes every option by its name)
         running = machine.running()
         what = f"Rollout {', '.join(one.name for one in running)} is stopped" if running else "No rollout runs"
         _confirm(f"{what}. What serves as champion goes on alone, and a challenger is taken back.", yes=yes)
-        why = reason or f"aborted by {requests.caller(account)}"
+        why = reason or f"aborted by {account.caller}"
         for execution in running:
             machine.stop(execution, why)
         made = machine.start({"withdraw": True, "reason": why}, requests.new_name("withdraw"))
@@ -220,15 +220,7 @@ def _read(machine: Machine, execution: Execution) -> Rollout:
 
 def _summary(machine: Machine, execution: Execution) -> Rollout:
     """A rollout without its history: what was asked and how it ended, from one call."""
-    described = machine.describe(execution.arn)
-    started = {"id": 1, "type": "ExecutionStarted", "timestamp": described["startDate"]}
-    events: list[dict[str, Any]] = [{**started, "executionStartedEventDetails": {"input": described.get("input")}}]
-    kind = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "ABORTED": "Aborted", "TIMED_OUT": "TimedOut"}.get(described["status"])
-    if kind is not None:
-        said = {key: described.get(key) for key in ("output", "error", "cause")}
-        ended = {"id": 2, "type": f"Execution{kind}", "timestamp": described.get("stopDate") or described["startDate"]}
-        events.append({**ended, f"execution{kind}EventDetails": said})
-    return Rollout.read(execution.name, events)
+    return Rollout.read(execution.name, machine.summary(execution))
 
 
 def _short_document(rollout: Rollout) -> dict[str, Any]:

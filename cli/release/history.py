@@ -5,12 +5,12 @@ The history is what GetExecutionHistory answers. Histories of earlier versions o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from cli.execution_history import ENDS, document_of, message_of, time_of
 from cli.exit_codes import OF_OUTCOME, ExitCode
 from cli.release.evidence import Evidence, number
 from lambdas.rollout.progress import WeightChange
@@ -19,12 +19,6 @@ JUDGE = "Judge"
 """The state whose every end is a look."""
 REFUSALS = ("InvalidRollout", "AnotherRolloutRuns")
 """Errors of the first step: nothing was begun."""
-_ENDS = {
-    "ExecutionSucceeded": ("SUCCEEDED", "executionSucceededEventDetails"),
-    "ExecutionFailed": ("FAILED", "executionFailedEventDetails"),
-    "ExecutionAborted": ("ABORTED", "executionAbortedEventDetails"),
-    "ExecutionTimedOut": ("TIMED_OUT", "executionTimedOutEventDetails"),
-}
 _DOING = {
     "Plan": "checking the request",
     "OpenCanary": "giving the challenger its first share",
@@ -194,19 +188,19 @@ class Rollout:
 
 
 def _after(rollout: Rollout, event: Mapping[str, Any]) -> Rollout:
-    kind, at = str(event["type"]), _time_of(event)
+    kind, at = str(event["type"]), time_of(event)
     if kind == "ExecutionStarted":
-        return replace(rollout, started=at, input=_document(event["executionStartedEventDetails"].get("input")))
+        return replace(rollout, started=at, input=document_of(event["executionStartedEventDetails"].get("input")))
     if kind == "ExecutionRedriven":
         return replace(rollout, status="RUNNING", ended=None, error="", cause="", output={})
-    if kind in _ENDS:
-        status, details = _ENDS[kind]
+    if kind in ENDS:
+        status, details = ENDS[kind]
         said = event.get(details, {})
         return replace(
             rollout,
             status=status,
             ended=at,
-            output=_document(said.get("output")),
+            output=document_of(said.get("output")),
             error=said.get("error") or "",
             cause=said.get("cause") or "",
         )
@@ -214,13 +208,8 @@ def _after(rollout: Rollout, event: Mapping[str, Any]) -> Rollout:
         return replace(rollout, state=event["stateEnteredEventDetails"]["name"])
     if kind.endswith("StateExited"):
         details = event["stateExitedEventDetails"]
-        return _exited(rollout, details["name"], _document(details.get("output")), at)
+        return _exited(rollout, details["name"], document_of(details.get("output")), at)
     return rollout
-
-
-def _time_of(event: Mapping[str, Any]) -> datetime:
-    at = event["timestamp"]
-    return at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
 
 
 def _exited(rollout: Rollout, state: str, output: Mapping[str, Any], at: datetime) -> Rollout:
@@ -259,15 +248,6 @@ def _weights(raw: Any) -> tuple[WeightChange, ...]:
     return tuple(WeightChange(one["at"], float(one["champion"]), float(one["challenger"])) for one in changes)
 
 
-def _document(text: Any) -> dict[str, Any]:
-    """The JSON object of an input or output; empty where it is none."""
-    try:
-        found = json.loads(text)
-    except (TypeError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def moment(raw: Any) -> datetime | None:
     """A time of boto3, or ISO 8601."""
     if isinstance(raw, datetime) or raw is None:
@@ -276,12 +256,3 @@ def moment(raw: Any) -> datetime | None:
         return datetime.fromisoformat(str(raw))
     except ValueError:
         return None
-
-
-def message_of(cause: str) -> str:
-    """The message inside a cause: a function's ``errorMessage``, a job's ``FailureReason``, a nested execution's cause, or the text."""
-    document = _document(cause)
-    if not document:
-        return cause[:800]
-    nested = document.get("Cause")
-    return str(document.get("errorMessage") or document.get("FailureReason") or (message_of(nested) if nested else "") or cause)[:800]

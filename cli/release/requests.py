@@ -145,8 +145,3 @@ def _checked(account: Account, wanted: Release, current: Release, *, replace: bo
 def new_name(package: str) -> str:
     """A name for an execution that releases this package: its version and the time, such as ``7-20260131-120000``."""
     return f"{package.rpartition('/')[2]}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-
-
-def caller(account: Account) -> str:
-    """Who calls, as an execution's reason names them."""
-    return account.identity["Arn"].rpartition(":")[2]

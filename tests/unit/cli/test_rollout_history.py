@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cli.execution_history import message_of
 from cli.exit_codes import ExitCode
 from cli.release import page, view
 from cli.release.evidence import Evidence, nearness
-from cli.release.history import Rollout, message_of
+from cli.release.history import Rollout
 
 RECORDED = Path(__file__).parent / "histories"
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""``tune``: start and follow tunings and retrainings."""
