@@ -43,6 +43,27 @@ def stop(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
+def agreed(question: str) -> bool:
+    """Whether somebody answered yes; no where nobody can answer."""
+    try:
+        return typer.confirm(question, default=False, err=True)
+    except typer.Abort:
+        return False
+
+
+def confirm(what: str, *, yes: bool) -> None:
+    """Say what will happen and ask, unless ``yes`` was given.
+
+    Raises:
+        Refused: nobody said yes.
+    """
+    if yes:
+        return
+    print(what, file=sys.stderr)
+    if not agreed("Go on?"):
+        raise Refused("nothing was changed: answer y, or give --yes")
+
+
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """A refusal, what AWS refuses, and an AWS out of reach end the command with a sentence and their exit code."""

@@ -110,7 +110,9 @@ class Machine:
         """The beginning and the end of an execution as events, from one call of DescribeExecution."""
         described = self.describe(execution.arn)
         details = {"input": described.get("input")}
-        events = [{"id": 1, "type": "ExecutionStarted", "timestamp": described["startDate"], "executionStartedEventDetails": details}]
+        events: list[Event] = [
+            {"id": 1, "type": "ExecutionStarted", "timestamp": described["startDate"], "executionStartedEventDetails": details}
+        ]
         kind = next((event for event, (status, _) in ENDS.items() if status == described["status"]), None)
         if kind is not None:
             ended = {"id": 2, "type": kind, "timestamp": described.get("stopDate") or described["startDate"]}

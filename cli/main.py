@@ -32,6 +32,9 @@ for command in (
     rollouts.start,
     rollouts.status,
     rollouts.watch,
+    rollouts.pause,
+    rollouts.resume,
+    rollouts.approve,
     rollouts.abort,
     rollouts.promote,
     rollouts.history,
@@ -42,8 +45,8 @@ for command in (
     release.command()(command)
 app.add_typer(release, name="release")
 tune = typer.Typer(help=f"Tunings and retrainings. {EXIT_CODES}", no_args_is_help=True)
-for command in (tunings.start, tunings.retrain, tunings.watch, tunings.history, tunings.redrive):
-    tune.command()(command)
+for tuning in (tunings.start, tunings.retrain, tunings.watch, tunings.history, tunings.redrive):
+    tune.command()(tuning)
 app.add_typer(tune, name="tune")
 people = typer.Typer(help="Who may answer: the accounts of the stage's user pool.", no_args_is_help=True)
 for name, verb in (("list", list_people), ("add", add), ("invite", invite), ("remove", remove)):

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.account import Account
-from cli.console import WRONG_OPTIONS, AsJson, Profile, Stage, errors_as_sentences, print_json, settings_of, stop
+from cli.console import WRONG_OPTIONS, AsJson, Profile, Stage, agreed, errors_as_sentences, print_json, settings_of, stop
 from cli.people import changes
 from cli.people.changes import email_fault, known, name_fault
 from cli.people.pool import Person, UserPool
@@ -97,7 +97,7 @@ def remove(  # noqa: PLR0917  (typer passes every option by its name)
         tasks = _tasks_in_hand(account, person)
         for sentence in _holding(settings, person, tasks):
             typer.echo(sentence, err=as_json)
-        if not yes and not typer.confirm(f"{'Disable' if disable else 'Delete'} {person.name}?", default=False, err=True):
+        if not yes and not agreed(f"{'Disable' if disable else 'Delete'} {person.name}?"):
             stop("nothing was changed: answer y, or give --yes", WRONG_OPTIONS)
         done = changes.remove(pool, person, keep=disable)
     if as_json:

@@ -1,8 +1,8 @@
-"""The commands ``release start``, ``status``, ``watch``, ``abort``, ``promote``, ``history``, ``explain`` and ``redrive``."""
+"""The commands ``release start``, ``status``, ``watch``, ``pause``, ``resume``, ``approve``, ``abort``, ``promote`` and the rest."""
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,12 +12,13 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli.account import Account
-from cli.console import ROOT, AsJson, NotDone, Profile, Refused, Stage, errors_as_sentences, print_json, settings_of
+from cli.console import ROOT, AsJson, NotDone, Profile, Refused, Stage, confirm, errors_as_sentences, print_json, settings_of
 from cli.executions import Execution, Machine
-from cli.release import requests, view
+from cli.release import control, requests, view
 from cli.release.following import Follower
 from cli.release.history import Rollout
 from lambdas.common.release import Release
+from lambdas.rollout.progress import Approval, RolloutPolicy
 
 Package = Annotated[str, typer.Argument(help="ARN of an approved model package, or its version in the stage's group, such as 7")]
 Id = Annotated[str | None, typer.Argument(help="Name of the rollout's execution, its ARN, or how the name begins")]
@@ -32,7 +33,9 @@ _LINES = Annotated[bool, typer.Option("--json", help="JSON lines on standard out
 
 def start(  # noqa: PLR0917  (typer passes every option by its name)
     package: Package,
-    champion: Annotated[str | None, typer.Option(help="The running champion, where the rollout shall fail if it is another one")] = None,
+    policy: Annotated[RolloutPolicy | None, typer.Option(help="How it meets callers (default: rollout.policy)")] = None,
+    approval: Annotated[Approval | None, typer.Option(help="Who promotes it (default: rollout.approval)")] = None,
+    champion: Annotated[str | None, typer.Option(help="The running champion; with another one nothing is started")] = None,
     reason: Reason = None,
     watch: Watch = False,
     every: Every = 5.0,
@@ -44,7 +47,8 @@ def start(  # noqa: PLR0917  (typer passes every option by its name)
     with errors_as_sentences():
         account, machine = _machine(stage, profile)
         requests.none_runs(machine.running())
-        content = requests.start_input(account, package, champion, reason or f"started by {account.caller}")
+        why = reason or f"started by {account.caller}"
+        content = requests.start_input(account, package, champion, requests.Wish(policy, approval), why)
         execution = machine.start(content, requests.new_name(content["challenger"]))
         _started(execution, Follower(machine, every, as_json), watch=watch)
 
@@ -76,7 +80,7 @@ def promote(  # noqa: PLR0917  (typer passes every option by its name)
             requests.none_runs(running)
         content = requests.promote_input(account, wanted, reason or f"promoted by {account.caller}")
         stopped = f"Rollout {running[0].name} is stopped. " if running else ""
-        _confirm(f"{stopped}{wanted} answers all callers, without a comparison with {requests.current_release(account).champion}.", yes=yes)
+        confirm(f"{stopped}{wanted} answers all callers, without a comparison with {requests.current_release(account).champion}.", yes=yes)
         for execution in running:
             machine.stop(execution, content["reason"])
         made = machine.start(content, requests.new_name(wanted))
@@ -105,12 +109,14 @@ def status(stage: Stage = "dev", profile: Profile = None, as_json: AsJson = Fals
         newest = [*machine.running()[:1], *machine.listed(most=1)][:1]
         rollout = _read(machine, newest[0]) if newest else None
         variants = _variants(account)
+        told = control.told(account, newest[0]) if rollout and rollout.runs else None
     if as_json:
         print_json(
             {
                 "released": {"champion": release.champion, "challenger": release.challenger} if release.exists else None,
                 **variants,
                 "rollout": view.document(rollout) if rollout else None,
+                "control": asdict(told) if told else None,
             }
         )
         return
@@ -118,6 +124,24 @@ def status(stage: Stage = "dev", profile: Profile = None, as_json: AsJson = Fals
     for sentence in _serving(release, variants):
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     console.print(view.live(rollout, datetime.now(UTC)) if rollout else "no rollout yet", highlight=False)
+    for word in ("paused", "approved"):
+        if told and getattr(told, word):
+            console.print(f"{word} by {told.by}", highlight=False, soft_wrap=True, markup=False)
+
+
+def pause(reason: Reason = None, stage: Stage = "dev", profile: Profile = None, as_json: AsJson = False) -> None:
+    """Let the rollout that runs keep its weights and decide nothing. Alarms and failures still roll it back, and its time goes on."""
+    _tell(stage, profile, reason, as_json=as_json, paused=True)
+
+
+def resume(reason: Reason = None, stage: Stage = "dev", profile: Profile = None, as_json: AsJson = False) -> None:
+    """Let a paused rollout go on."""
+    _tell(stage, profile, reason, as_json=as_json, paused=False)
+
+
+def approve(reason: Reason = None, stage: Stage = "dev", profile: Profile = None, as_json: AsJson = False) -> None:
+    """Agree to the promotion of the rollout that runs with approval `manual`. It promotes as soon as the evidence allows it."""
+    _tell(stage, profile, reason, as_json=as_json, approved=True)
 
 
 def abort(  # noqa: PLR0917  (typer passes every option by its name)
@@ -133,7 +157,7 @@ def abort(  # noqa: PLR0917  (typer passes every option by its name)
         account, machine = _machine(stage, profile)
         running = machine.running()
         what = f"Rollout {', '.join(one.name for one in running)} is stopped" if running else "No rollout runs"
-        _confirm(f"{what}. What serves as champion goes on alone, and a challenger is taken back.", yes=yes)
+        confirm(f"{what}. What serves as champion goes on alone, and a challenger is taken back.", yes=yes)
         why = reason or f"aborted by {account.caller}"
         for execution in running:
             machine.stop(execution, why)
@@ -201,12 +225,33 @@ def redrive(  # noqa: PLR0917  (typer passes every option by its name)
                 f"{newest.name} is newer than {execution.name}, which would release the older model now: start a rollout of the model "
                 "that you want, `release start PACKAGE`"
             )
-        _confirm(f"{execution.name} goes on. It failed: {_read(machine, execution).why}", yes=yes)
+        confirm(f"{execution.name} goes on. It failed: {_read(machine, execution).why}", yes=yes)
         machine.redrive(execution)
         _started(execution, Follower(machine, every, as_json), watch=watch)
 
 
 # -- what they share -------------------------------------------------------------------------------
+
+
+def _tell(
+    stage: str, profile: str | None, reason: str | None, *, as_json: bool, paused: bool | None = None, approved: bool | None = None
+) -> None:
+    """Write the control record of the rollout that runs, and say what follows."""
+    with errors_as_sentences():
+        account, machine = _machine(stage, profile)
+        running = machine.running()
+        if not running:
+            raise Refused("no rollout runs: `release history` lists those that ended, `release start PACKAGE` starts one")
+        rollout = _read(machine, running[0])
+        if approved and rollout.approval == Approval.AUTOMATIC:
+            raise Refused(f"rollout {rollout.id} has approval {Approval.AUTOMATIC}: it needs nobody's, and is promoted by its evidence")
+        by = f"{account.caller}: {reason}" if reason else account.caller
+        record = control.tell(account, running[0], by=by, paused=paused, approved=approved)
+    if as_json:
+        print_json(asdict(record))
+        return
+    done = "approved" if approved else "paused" if paused else "told to go on"
+    print(f"rollout {record.rollout} is {done} by {record.by}; it hears so at its next look")
 
 
 def _machine(stage: str, profile: str | None) -> tuple[Account, Machine]:
@@ -253,15 +298,6 @@ def _write_page(rollout: Rollout, path: Path | None) -> Path:
     path = path or PAGES / f"{rollout.id}.html"
     page.write(rollout, path)
     return path
-
-
-def _confirm(what: str, *, yes: bool) -> None:
-    """Raises Refused: nobody said yes."""
-    if yes:
-        return
-    print(what, file=sys.stderr)
-    if not typer.confirm("Go on?", default=False, err=True):
-        raise Refused("nothing was changed: answer y, or give --yes")
 
 
 def _variants(account: Account) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Evidence:
 
     Attributes:
         pairs, agreed, differ: pairs that were scored, those with one label, those with two.
-        labelled, waiting, undecided: of the differing pairs: judged by people, not yet, without a majority.
+        labelled, waiting, undecided, lost: of the differing pairs: judged by people, not yet, without a majority, never.
         better, worse: differing pairs on which people agreed with the challenger alone, and with the champion alone.
         e_promote, e_roll_back: e-values against "loses the margin or more" and against "not worse".
         interval: where the difference lies (challenger minus champion, -1..1).
@@ -44,6 +44,7 @@ class Evidence:
     labelled: int | None = None
     waiting: int | None = None
     undecided: int | None = None
+    lost: int | None = None
     better: int | None = None
     worse: int | None = None
     e_promote: float | None = None
@@ -77,7 +78,7 @@ class Evidence:
         return self.pairs is not None
 
 
-_COUNTS = ("pairs", "agreed", "differ", "labelled", "waiting", "undecided", "better", "worse", "labels_needed")
+_COUNTS = ("pairs", "agreed", "differ", "labelled", "waiting", "undecided", "lost", "better", "worse", "labels_needed")
 
 
 def number(raw: Any) -> float | None:

@@ -1,8 +1,9 @@
-"""The figures of a rollout's page, over minutes since it began. All return SVG text; one without anything to show is empty."""
+"""The figures of a rollout's page, over the time since it began. All return SVG text; one without anything to show is empty."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,13 +11,35 @@ from cli.plot_style import CHALLENGER, CHAMPION, HUMAN, INK, MUTED, WARNING, fig
 from cli.release.history import Decision, Rollout, moment
 
 WIDTH = 7.6
+_UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
+
+
+@dataclass(frozen=True)
+class _Time:
+    """The axis of all figures of one rollout: from its beginning, in the largest unit of which there are three."""
+
+    began: datetime
+    unit: str
+    seconds: float
+    end: float
+
+    @classmethod
+    def of(cls, rollout: Rollout, until: datetime) -> _Time:
+        began = rollout.started or until
+        took = max((until - began).total_seconds(), 1.0)
+        unit, seconds = next((one for one in _UNITS if took >= 3 * one[1]), _UNITS[-1])
+        return cls(began, unit, seconds, took / seconds)
+
+    def at(self, moment: datetime | None) -> float:
+        return 0.0 if moment is None else max(0.0, (moment - self.began).total_seconds() / self.seconds)
 
 
 def weights(rollout: Rollout, until: datetime) -> str:
     """Share of the traffic per variant."""
-    if not rollout.weights or rollout.started is None:
+    if not rollout.weights:
         return ""
-    at = [0.0, *(_minutes(rollout, moment(change.at)) for change in rollout.weights), _minutes(rollout, until)]
+    time = _Time.of(rollout, until)
+    at = [0.0, *(time.at(moment(change.at)) for change in rollout.weights), time.at(until)]
     share = [0.0, *(100 * change.challenger for change in rollout.weights)]
     share.append(share[-1])
     with figure(WIDTH, 2.3) as (axes, canvas):
@@ -24,7 +47,7 @@ def weights(rollout: Rollout, until: datetime) -> str:
         axes.fill_between(at, 0, share, step="post", color=CHALLENGER, alpha=0.85, label="challenger", lw=0)
         axes.set_ylim(0, 100)
         axes.set_ylabel("traffic, %")
-        _over_time(axes, at[-1], "upper left")
+        _over_time(axes, time, "upper left")
     return canvas.svg
 
 
@@ -33,12 +56,12 @@ def e_values(rollout: Rollout, until: datetime) -> str:
     looks = [one for one in rollout.looks if one.evidence.e_promote is not None or one.evidence.e_roll_back is not None]
     if not looks:
         return ""
-    thresholds = looks[-1].evidence.thresholds
+    thresholds, time = looks[-1].evidence.thresholds, _Time.of(rollout, until)
     with figure(WIDTH, 3.0) as (axes, canvas):
         axes.set_yscale("log")
         axes.axhline(1, color=MUTED, lw=0.8)
-        _line(axes, rollout, looks, lambda one: one.evidence.e_promote, label="for it: refutes a loss of the margin", colour=HUMAN)
-        _line(axes, rollout, looks, lambda one: one.evidence.e_roll_back, label='against it: refutes "not worse"', colour=WARNING)
+        _line(axes, time, looks, lambda one: one.evidence.e_promote, label="for it: refutes a loss of the margin", colour=HUMAN)
+        _line(axes, time, looks, lambda one: one.evidence.e_roll_back, label='against it: refutes "not worse"', colour=WARNING)
         for value, words, colour in ((thresholds.promote, "promote", HUMAN), (thresholds.roll_back, "roll back", WARNING)):
             if value is not None:
                 same = thresholds.promote == thresholds.roll_back
@@ -48,7 +71,7 @@ def e_values(rollout: Rollout, until: datetime) -> str:
                     color=INK if same else colour, fontsize=8,
                 )  # fmt: skip
         axes.set_ylabel("e-value")
-        _over_time(axes, _minutes(rollout, until), "best")
+        _over_time(axes, time, "best")
     return canvas.svg
 
 
@@ -57,7 +80,8 @@ def interval(rollout: Rollout, until: datetime) -> str:
     looks = [one for one in rollout.looks if one.evidence.interval is not None]
     if not looks:
         return ""
-    at = [_minutes(rollout, one.at) for one in looks]
+    time = _Time.of(rollout, until)
+    at = [time.at(one.at) for one in looks]
     ends = [one.evidence.interval or (0.0, 0.0) for one in looks]
     low, high = ([100 * end[side] for end in ends] for side in (0, 1))
     with figure(WIDTH, 2.6) as (axes, canvas):
@@ -71,7 +95,7 @@ def interval(rollout: Rollout, until: datetime) -> str:
             axes.annotate("the loss that must be refuted", (0, -100 * margin), textcoords="offset points", xytext=(2, 3), fontsize=8,
                           color=WARNING)  # fmt: skip
         axes.set_ylabel("challenger minus\nchampion, points")
-        _over_time(axes, _minutes(rollout, until), None)
+        _over_time(axes, time, None)
     return canvas.svg
 
 
@@ -80,33 +104,26 @@ def pairs(rollout: Rollout, until: datetime) -> str:
     looks = [one for one in rollout.looks if one.evidence.differ is not None]
     if not looks:
         return ""
+    time = _Time.of(rollout, until)
     with figure(WIDTH, 2.6) as (axes, canvas):
-        _line(axes, rollout, looks, lambda one: one.evidence.differ, label="people are asked: the labels differ", colour=CHAMPION)
-        _line(axes, rollout, looks, lambda one: one.evidence.labelled, label="people have answered", colour=HUMAN)
+        _line(axes, time, looks, lambda one: one.evidence.differ, label="people are asked: the labels differ", colour=CHAMPION)
+        _line(axes, time, looks, lambda one: one.evidence.labelled, label="people have answered", colour=HUMAN)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("pairs")
-        _over_time(axes, _minutes(rollout, until), "upper left")
+        _over_time(axes, time, "upper left")
     return canvas.svg
 
 
-def _line(
-    axes: Any, rollout: Rollout, looks: Sequence[Decision], value: Callable[[Decision], float | None], *, label: str, colour: str
-) -> None:
-    points = [(_minutes(rollout, one.at), value(one)) for one in looks]
+def _line(axes: Any, time: _Time, looks: Sequence[Decision], value: Callable[[Decision], float | None], *, label: str, colour: str) -> None:
+    points = [(time.at(one.at), value(one)) for one in looks]
     known = [(at, found) for at, found in points if found is not None]
     if known:
         at, found = zip(*known, strict=True)
         axes.plot(at, found, color=colour, lw=1.6, marker="o", ms=3.5, label=label)
 
 
-def _over_time(axes: Any, end: float, legend: str | None) -> None:
-    axes.set_xlim(0, max(end, 1e-3))
-    axes.set_xlabel("minutes since the rollout began")
+def _over_time(axes: Any, time: _Time, legend: str | None) -> None:
+    axes.set_xlim(0, time.end)
+    axes.set_xlabel(f"{time.unit} since the rollout began")
     if legend is not None:
         axes.legend(frameon=False, loc=legend, fontsize=9)
-
-
-def _minutes(rollout: Rollout, at: datetime | None) -> float:
-    if at is None or rollout.started is None:
-        return 0.0
-    return max(0.0, (at - rollout.started).total_seconds() / 60)

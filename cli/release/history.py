@@ -15,8 +15,8 @@ from cli.exit_codes import OF_OUTCOME, ExitCode
 from cli.release.evidence import Evidence, number
 from lambdas.rollout.progress import WeightChange
 
-JUDGE = "Judge"
-"""The state whose every end is a look."""
+LOOKS = ("Judge", "Ask", "Watch")
+"""The states whose every end is a look."""
 REFUSALS = ("InvalidRollout", "AnotherRolloutRuns")
 """Errors of the first step: nothing was begun."""
 _DOING = {
@@ -26,6 +26,11 @@ _DOING = {
     "ShiftWeights": "changing the weights",
     "WaitStep": "collecting evidence",
     "Judge": "judging",
+    "WaitApproval": "waiting for approval",
+    "Ask": "waiting for approval",
+    "WaitWatch": "watching the new champion",
+    "Watch": "judging the new champion",
+    "CloseExperiment": "ending the comparison",
     "Promote": "putting the challenger in the champion's place",
     "GiveAll": "giving the new champion all callers",
     "First": "the endpoint comes up",
@@ -94,7 +99,7 @@ class Rollout:
 
     @property
     def kind(self) -> str:
-        """``experiment``, ``first``, ``replacement``, ``withdrawal``, ``rebuild``, ``unchanged``; empty before it is planned."""
+        """A ``Kind`` of ``plan_rollout``, such as ``experiment``; empty before it is planned."""
         return str(self.plan.get("kind", ""))
 
     @property
@@ -225,7 +230,7 @@ def _exited(rollout: Rollout, state: str, output: Mapping[str, Any], at: datetim
         return new
     decision, reason = str(verdict["decision"]), str(verdict.get("reason", ""))
     last = rollout.decisions[-1] if rollout.decisions else None
-    is_look = state == JUDGE
+    is_look = state in LOOKS
     if not is_look and last is not None and (last.decision, last.reason) == (decision, reason):
         return new
     raw = verdict.get("evidence")

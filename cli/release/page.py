@@ -11,10 +11,12 @@ from typing import Any
 from cli.plot_style import PAGE_STYLE
 from cli.release import figures, view
 from cli.release.history import Decision, Rollout
+from lambdas.rollout.progress import RolloutPolicy
 
 STYLE = (
     PAGE_STYLE
     + """
+main{max-width:1040px}section>svg{display:block;width:100%}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;width:100%}td,th{padding:5px 8px;border-bottom:1px solid #e4e7eb;
 text-align:left;vertical-align:top}th{color:#52606d;font-weight:600;white-space:nowrap}td.n{text-align:right;white-space:nowrap}
 .reason{min-width:20em;overflow-wrap:anywhere}.asked{overflow-wrap:anywhere}
@@ -68,9 +70,15 @@ def sections(rollout: Rollout, until: datetime) -> Iterator[str]:
         figures.pairs(rollout, until),
     )
     if looks and not any(one.evidence.has_pairs for one in looks):
-        yield "<section><h2>No paired evidence</h2><p>The verdicts are of an earlier kind. Their reasons stand below.</p></section>"
+        yield f"<section><h2>No pairs</h2><p>{_why_no_pairs(rollout)}</p></section>"
     yield _guardrails(looks)
     yield _decisions(rollout.decisions)
+
+
+def _why_no_pairs(rollout: Rollout) -> str:
+    if rollout.policy == RolloutPolicy.BLUE_GREEN:
+        return "A blue/green rollout compares nothing: it is guarded by the fleet's canary, alarms and failures."
+    return "The verdicts are of an earlier kind. Their reasons stand below."
 
 
 def _of_weights(rollout: Rollout) -> str:

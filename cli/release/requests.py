@@ -6,6 +6,7 @@ The machine checks the same again (``lambdas/rollout/plan_rollout``): here it is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from cli.console import Refused
 from cli.executions import Execution, Machine
 from lambdas.common.release import EMPTY_RELEASE, InvalidRelease, Release
 from lambdas.rollout.plan_rollout.plan import APPROVED, InvalidRollout, plan
+from lambdas.rollout.progress import Approval, RolloutPolicy
 
 PART = "rollout"
 _MISSING = ("ValidationException", "ResourceNotFound")
@@ -97,7 +99,19 @@ def approved(arn: str, status: str) -> None:
         raise Refused(f"model package {arn} is {status}, not {APPROVED}. If it shall serve, approve it: `{command}`")
 
 
-def start_input(account: Account, package: str, champion: str | None, reason: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Wish:
+    """How a package shall be rolled out; None where the settings decide."""
+
+    policy: RolloutPolicy | None = None
+    approval: Approval | None = None
+
+    def input(self) -> dict[str, str]:
+        """The fields of the state machine's input."""
+        return {key: str(value) for key, value in (("policy", self.policy), ("approval", self.approval)) if value is not None}
+
+
+def start_input(account: Account, package: str, champion: str | None, wish: Wish, reason: str) -> dict[str, Any]:
     """The input of a rollout that compares ``package`` with the champion; of a first release where nothing serves yet.
 
     Raises:
@@ -117,27 +131,49 @@ def start_input(account: Account, package: str, champion: str | None, reason: st
         raise Refused(
             f"{arn} is the champion, and {current.challenger} of a stopped rollout still challenges it: `release abort` takes it back"
         )
-    _checked(account, wanted, current, replace=False)
-    return {"champion": wanted.champion, "challenger": wanted.challenger, "reason": reason}
+    _checked(account, wanted, current, policy=wish.policy or RolloutPolicy(account.settings.rollout.policy))
+    return {"champion": wanted.champion, "challenger": wanted.challenger, **wish.input(), "reason": reason}
 
 
 def promote_input(account: Account, package: str, reason: str) -> dict[str, Any]:
-    """The input of a replacement of the champion at once.
+    """The input of a blue/green rollout, which nobody need approve any more.
+
+    Where nothing serves yet, and where the champion's own package is deleted, the package replaces whatever serves.
 
     Raises:
         Refused: the state machine would refuse it.
     """
-    arn = package_arn(account, package)
-    _checked(account, Release(arn, arn), current_release(account), replace=True)
+    arn, current = package_arn(account, package), current_release(account)
+    if current.exists and current.champion != arn and _exists(account, current.champion):
+        _checked(account, Release(current.champion, arn), current, policy=RolloutPolicy.BLUE_GREEN)
+        wish = Wish(RolloutPolicy.BLUE_GREEN, Approval.AUTOMATIC)
+        return {"champion": current.champion, "challenger": arn, **wish.input(), "reason": reason}
+    _checked(account, Release(arn, arn), current, replace=True)
     return {"champion": arn, "replace": True, "reason": reason}
 
 
-def _checked(account: Account, wanted: Release, current: Release, *, replace: bool) -> None:
+def _exists(account: Account, arn: str) -> bool:
+    try:
+        approval_of(account, arn, EMPTY_RELEASE)
+    except Refused:
+        return False
+    return True
+
+
+def _checked(
+    account: Account, wanted: Release, current: Release, *, policy: RolloutPolicy = RolloutPolicy.BLUE_GREEN, replace: bool = False
+) -> None:
+    """Raises Refused: a package is not there or not approved, nobody can judge, or the state machine says why not."""
     statuses = {arn: approval_of(account, arn, current) for arn in dict.fromkeys((wanted.champion, wanted.challenger))}
     for arn, status in statuses.items():
         approved(arn, status)
+    if policy is not RolloutPolicy.BLUE_GREEN and not account.settings.review.asks_people:
+        raise Refused(
+            f"policy {policy} lets people judge the texts that the two models answer differently, and stage {account.settings.stage} has "
+            f"review.backend 'none': give --policy {RolloutPolicy.BLUE_GREEN}"
+        )
     try:
-        plan(wanted, current, statuses, replace=replace)
+        plan(wanted, current, statuses, policy=policy, replace=replace)
     except InvalidRollout as error:
         raise Refused(str(error)) from None
 

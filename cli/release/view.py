@@ -75,7 +75,7 @@ def line(event: Mapping[str, Any]) -> str:
         return f"{clock(event['at'])}  {words(event['decision'])}: {event['reason']}" + (f" [{numbers}]" if numbers else "")
     if event["event"] == "end":
         return f"{clock(event['ended'])}  {words(event['outcome'])}: {event['reason']}"
-    return f"{'':8}  {event['doing']}"
+    return f"{'':19}  {event['doing']}"
 
 
 def numbers_of(evidence: Evidence) -> str:
@@ -160,6 +160,8 @@ def asked_of(rollout: Rollout) -> str:
 def answers_of(evidence: Evidence) -> str:
     """What became of the differing pairs."""
     parts = [f"{_count(evidence.labelled)} labelled", f"{_count(evidence.waiting)} waiting", f"{_count(evidence.undecided)} undecided"]
+    if evidence.lost:
+        parts.append(f"{evidence.lost:,} lost")
     if evidence.better is not None or evidence.worse is not None:
         parts.append(f"better {_count(evidence.better)}, worse {_count(evidence.worse)}")
     if evidence.missed:
@@ -221,11 +223,11 @@ def span(time: timedelta) -> str:
 
 
 def clock(at: datetime | str | None) -> str:
-    """``12:34:56`` in UTC."""
+    """``2026-03-01 12:34:56`` in UTC; a rollout may take days."""
     if at is None:
         return "-"
     when = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return f"{when.astimezone(UTC):%H:%M:%S}"
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def iso(at: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.account import Account, NoAccount
-from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
+from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, agreed, print_json, settings_of, stop
 from cli.smoke.assumptions import proven
 from cli.smoke.capture_leg import capture
 from cli.smoke.cost import estimate, list_price
@@ -60,7 +60,7 @@ def smoke(  # noqa: PLR0917  (typer passes every option by its name)
     costs = [item.sentence() for item in estimate(settings, minutes, list_price(account.session, settings.region))]
     for sentence in costs:
         console.print(f"  {sentence}", highlight=False)
-    if not yes and not typer.confirm("Start?", default=False, err=True):
+    if not yes and not agreed("Start?"):
         stop("not started: answer y, or give --yes", WRONG_OPTIONS)
     outcomes, left = _run(Run(account, settings, secrets.token_hex(4), minutes, lambda _: None), legs, console)
     _tell(outcomes, left, console, as_json=as_json, context={"stage": stage, "account": identity["Account"], "cost": costs})

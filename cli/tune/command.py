@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cli.account import Account
-from cli.console import AsJson, Profile, Refused, Stage, errors_as_sentences, print_json, print_json_line, settings_of
+from cli.console import AsJson, Profile, Refused, Stage, confirm, errors_as_sentences, print_json, print_json_line, settings_of
 from cli.executions import Execution, Machine
 from cli.exit_codes import ExitCode
 from cli.release import view
@@ -118,10 +118,7 @@ def redrive(  # noqa: PLR0917  (typer passes every option by its name)
     """Let a failed tuning or retraining go on from the step that failed. Remove the cause first."""
     with errors_as_sentences():
         machine, found = _find(Account(settings_of(stage), profile), execution)
-        if not yes:
-            print(f"{machine.part} {found.name} goes on. It failed: {_summary(machine, found).why}", file=sys.stderr)
-            if not typer.confirm("Go on?", default=False, err=True):
-                raise Refused("nothing was changed: answer y, or give --yes")
+        confirm(f"{machine.part} {found.name} goes on. It failed: {_summary(machine, found).why}", yes=yes)
         machine.redrive(found)
         _tell(found, _Follower(machine, every, as_json), watch=watch)
 

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import yaml
 from working_copy import copy_to
 
 from embedded_aws.tools import launcher
-from embedded_aws.tools.clients import Clients
+from embedded_aws.tools.clients import ACCOUNT, Clients
 from local.texts import corpus
 
 PAGE = operations_page.PAGE.read_text(encoding="utf-8")
@@ -188,18 +189,22 @@ def _a_dead_letter_and_a_failed_execution(operator: Operator) -> None:
         "reason": "audit", "attempt": 1,
     }  # fmt: skip
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(request))
-    operator.bash.run('ended $(start rollout \'{"champion": "none", "challenger": "none"}\') >&2')
+    states, machine = operator.client("stepfunctions"), f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{P}-rollout"
+    failed = states.start_execution(stateMachineArn=machine, input='{"champion": "none", "challenger": "none"}')["executionArn"]
+    while states.describe_execution(executionArn=failed)["status"] == "RUNNING":
+        time.sleep(0.2)
 
 
 BEFORE: dict[str, Callable[[Operator], None]] = {"QUEUES=": _a_dead_letter_and_a_failed_execution}
 """What has to be there before the block that begins so."""
 EXPECTED = {
-    "TUNING=": r"^SUCCEEDED",
-    "ended $(start rollout": r"^SUCCEEDED.*\"InService\"",
+    ".venv/bin/python -m cli tune start": r"^tuned: arn:",
+    ".venv/bin/python -m cli release start": r"released: .*InService",
+    ".venv/bin/python -m cli release abort": r"withdrawn: ",
     "curl": r"\"label\": ?\"(negative|neutral|positive)\"",
     "import json, os": r"'label': '(negative|neutral|positive)'",
     "QUEUES=": r"I love it.*(COMPLETED|RUNNING)",
-    "for part in tuning rollout labeling retraining": r"redriveDate",
+    ".venv/bin/python -m cli release history": r"refused.*rollout \S+ runs: ",
 }
 """What the block that begins so prints."""
 

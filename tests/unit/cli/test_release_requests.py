@@ -15,9 +15,11 @@ from cli.console import Refused
 from cli.executions import Execution, Machine
 from cli.exit_codes import OF_OUTCOME, ExitCode
 from cli.main import release
-from cli.release import requests
+from cli.release import control, requests
+from cli.release.requests import Wish
+from lambdas.common.rollout_control import RolloutControl
 from lambdas.rollout.plan_rollout.plan import RolloutInput
-from lambdas.rollout.progress import Outcome
+from lambdas.rollout.progress import Approval, Outcome, RolloutPolicy
 from stacks.names import Names
 from stacks.settings import load_settings
 
@@ -63,8 +65,12 @@ def stage(champion: int | None = 1, challenger: int | None = None, **more: Any) 
     return Stage(f"{arn(champion)},{arn(challenger or champion)}", **more)
 
 
-def asked(account: Any, package: str, champion: str | None = None) -> dict[str, Any]:
-    return requests.start_input(account, package, champion, "a test")
+AS_SET = Wish()
+"""As the settings say."""
+
+
+def asked(account: Any, package: str, champion: str | None = None, wish: Wish = AS_SET) -> dict[str, Any]:
+    return requests.start_input(account, package, champion, wish, "a test")
 
 
 @pytest.mark.parametrize("package", ["2", arn(2)])
@@ -83,8 +89,30 @@ def test_the_champion_again_is_nothing_to_do_so_that_a_pipeline_may_repeat_itsel
     assert asked(stage(2), "2") == {"champion": arn(2), "challenger": arn(2), "reason": "a test"}
 
 
-def test_a_promotion_replaces_the_champion() -> None:
+def test_a_policy_and_an_approval_of_this_rollout_alone_are_handed_on() -> None:
+    content = asked(stage(), "2", wish=Wish(RolloutPolicy.SHADOW, Approval.MANUAL))
+    assert (content["policy"], content["approval"]) == ("shadow", "manual")
+    read = RolloutInput.parse(content)
+    assert (read.policy, read.approval) == (RolloutPolicy.SHADOW, Approval.MANUAL)
+
+
+def test_where_nobody_is_asked_only_blue_green_can_be_started() -> None:
+    alone = stage()
+    alone.settings = DEV.model_copy(update={"review": DEV.review.model_copy(update={"backend": "none"})})
+    with pytest.raises(Refused, match=r"review\.backend 'none': give --policy blue_green"):
+        asked(alone, "2", wish=Wish(RolloutPolicy.SHADOW))
+    assert asked(alone, "2", wish=Wish(RolloutPolicy.BLUE_GREEN))["policy"] == "blue_green"
+
+
+def test_a_promotion_is_blue_green_and_needs_no_other_approval() -> None:
     content = requests.promote_input(stage(1, 2), "2", "a test")
+    assert content == {"champion": arn(1), "challenger": arn(2), "policy": "blue_green", "approval": "automatic", "reason": "a test"}
+    RolloutInput.parse(content)
+
+
+@pytest.mark.parametrize("account", [stage(None), stage(77), stage(2)], ids=["nothing serves", "the champion is deleted", "it serves"])
+def test_a_promotion_without_a_champion_to_replace_releases_the_package_alone(account: Any) -> None:
+    content = requests.promote_input(account, "2", "a test")
     assert content == {"champion": arn(2), "replace": True, "reason": "a test"}
     RolloutInput.parse(content)
 
@@ -122,6 +150,47 @@ def test_one_rollout_at_a_time() -> None:
 
 def test_a_name_says_the_version_and_the_time() -> None:
     assert re.fullmatch(r"7-\d{8}-\d{6}", requests.new_name(arn(7)))
+
+
+# -- what a running rollout is told ------------------------------------------------------------------
+
+
+class Told:
+    """An account whose control record a test reads."""
+
+    names = NAMES
+
+    def __init__(self, record: str | None) -> None:
+        self.record = record
+
+    def parameter(self, path: str) -> str | None:
+        assert path == "rollout-control"
+        return self.record
+
+    def client(self, service: str) -> Any:
+        return self
+
+    def put_parameter(self, *, Name: str, Value: str, Overwrite: bool) -> None:  # noqa: N803  (boto3's arguments)
+        assert (Name, Overwrite) == ("/reviewloop/dev/rollout-control", True)
+        self.record = Value
+
+
+RUNNING = Execution("arn", "7-now", "RUNNING", AT)
+
+
+def test_a_pause_and_an_approval_stand_side_by_side_and_only_for_this_rollout() -> None:
+    account: Any = Told('{"rollout": "6-before", "paused": true, "approved": true, "by": "bob"}')
+    control.tell(account, RUNNING, by="ada", paused=True)
+    assert RolloutControl.parse(account.record) == RolloutControl("7-now", paused=True, by="ada")
+    control.tell(account, RUNNING, by="eve", approved=True)
+    control.tell(account, RUNNING, by="ada", paused=False)
+    assert RolloutControl.parse(account.record) == RolloutControl("7-now", approved=True, by="ada")
+
+
+def test_without_a_control_record_the_stage_is_deployed_first() -> None:
+    account: Any = Told(None)
+    with pytest.raises(Refused, match="/reviewloop/dev/rollout-control does not exist: run `npx cdk deploy --all`"):
+        control.tell(account, RUNNING, by="ada", paused=True)
 
 
 # -- finding an execution ------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def test_a_history_of_an_earlier_judge_has_no_paired_evidence_and_stays_readable
     assert not any(one.evidence.has_pairs for one in rollout.decisions)
     assert rollout.policy is None
     html = page.page(rollout)
-    assert "No paired evidence" in html
+    assert "The verdicts are of an earlier kind" in html
     assert "0 calls of the challenger at 20.0 %" in html
 
 
@@ -243,6 +243,12 @@ def test_the_page_shows_every_decision_both_e_values_the_interval_and_the_guardr
     assert "<so far>" not in html
     loads = [word for word in ("src=", "@import", "url(http", "<script", "<link") if word in html]
     assert loads == []
+
+
+def test_the_page_of_a_blue_green_rollout_says_that_nothing_was_compared() -> None:
+    story = told(policy="blue_green").enter("Watch").leave("Watch", verdict={"decision": "promote", "reason": "quiet", "evidence": {}})
+    assert [one.look for one in story.rollout.looks] == [1]
+    assert "A blue/green rollout compares nothing" in "".join(page.sections(story.rollout, BEGAN))
 
 
 def test_a_document_has_every_field_and_json_values_alone() -> None:
