@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 
 from cli.account import Account
 from cli.console import Refused
@@ -21,6 +21,7 @@ from cli.execution_history import ENDS
 Event = Mapping[str, Any]
 _SETTLED_SECONDS = 60.0
 _MOST_LISTED = 1_000
+_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -165,3 +166,24 @@ class Machine:
                     return newest_first[::-1]
                 newest_first.append(event)
         return newest_first[::-1]
+
+    def news(self, arn: str, *, after: int, pause: float = 5.0) -> list[Event]:
+        """:meth:`events` for whoever follows an execution for hours: a network that is away for some minutes ends nothing.
+
+        Args:
+            pause: seconds before the second try; each later one waits twice as long, at most a minute.
+        """
+        for attempt in range(_TRIES):
+            try:
+                return self.events(arn, after=after)
+            except (EndpointConnectionError, HTTPClientError, ClientError) as error:
+                passing = not isinstance(error, ClientError) or _passes(error.response)
+                if not passing or attempt == _TRIES - 1:
+                    raise
+                time.sleep(min(60.0, pause * 2**attempt))
+        raise AssertionError("the last try returns or raises")
+
+
+def _passes(response: Mapping[str, Any]) -> bool:
+    """Whether a refusal is over by itself: a fault of the service, or too many calls."""
+    return response["ResponseMetadata"]["HTTPStatusCode"] >= 500 or "Throttl" in response["Error"]["Code"]

@@ -7,11 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("svg")
-import matplotlib.pyplot as plt
-
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 CHAMPION, CHALLENGER, BASELINE, HUMAN, WARNING = "#2563eb", "#d97706", "#9aa5b1", "#059669", "#dc2626"
 _STYLE: Any = {
@@ -38,6 +33,11 @@ class Canvas:
 @contextmanager
 def figure(width: float, height: float) -> Iterator[tuple[Any, Canvas]]:
     """Axes of one figure, in inches, and the canvas that has its SVG afterwards."""
+    import matplotlib as mpl  # takes a second, which a page without a figure need not wait for
+
+    mpl.use("svg")
+    import matplotlib.pyplot as plt
+
     canvas = Canvas()
     with plt.rc_context(_STYLE):
         drawn, axes = plt.subplots(figsize=(width, height))

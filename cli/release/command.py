@@ -14,7 +14,7 @@ from rich.console import Console
 from cli.account import Account
 from cli.console import ROOT, AsJson, NotDone, Profile, Refused, Stage, confirm, errors_as_sentences, print_json, settings_of
 from cli.executions import Execution, Machine
-from cli.release import control, requests, view
+from cli.release import control, page, requests, view
 from cli.release.following import Follower
 from cli.release.history import Rollout
 from lambdas.common.release import Release
@@ -293,8 +293,6 @@ def _end(rollout: Rollout, html: Path | None = None) -> NoReturn:
 
 
 def _write_page(rollout: Rollout, path: Path | None) -> Path:
-    from cli.release import page  # it draws, and drawing takes a second to import
-
     path = path or PAGES / f"{rollout.id}.html"
     page.write(rollout, path)
     return path

@@ -71,7 +71,7 @@ def e_values(rollout: Rollout, until: datetime) -> str:
                     color=INK if same else colour, fontsize=8,
                 )  # fmt: skip
         axes.set_ylabel("e-value")
-        _over_time(axes, time, "best")
+        _over_time(axes, time, "lower left")
     return canvas.svg
 
 

@@ -45,7 +45,7 @@ class Follower:
         """The rollout at every reading; the last one has ended."""
         rollout = Rollout(execution.name)
         while True:
-            rollout = rollout.after(self.machine.events(execution.arn, after=rollout.last_event))
+            rollout = rollout.after(self.machine.news(execution.arn, after=rollout.last_event))
             yield rollout
             if not rollout.runs:
                 return

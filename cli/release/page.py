@@ -69,16 +69,19 @@ def sections(rollout: Rollout, until: datetime) -> Iterator[str]:
         "pairs",
         figures.pairs(rollout, until),
     )
-    if looks and not any(one.evidence.has_pairs for one in looks):
-        yield f"<section><h2>No pairs</h2><p>{_why_no_pairs(rollout)}</p></section>"
+    yield without_pairs(rollout)
     yield _guardrails(looks)
     yield _decisions(rollout.decisions)
 
 
-def _why_no_pairs(rollout: Rollout) -> str:
+def without_pairs(rollout: Rollout) -> str:
+    """Why no look has any pairs; empty where one has."""
+    if not rollout.looks or any(one.evidence.has_pairs for one in rollout.looks):
+        return ""
+    why = "The verdicts are of an earlier kind. Their reasons stand below."
     if rollout.policy == RolloutPolicy.BLUE_GREEN:
-        return "A blue/green rollout compares nothing: it is guarded by the fleet's canary, alarms and failures."
-    return "The verdicts are of an earlier kind. Their reasons stand below."
+        why = "A blue/green rollout compares nothing: it is guarded by the fleet's canary, alarms and failures."
+    return f"<section><h2>No pairs</h2><p>{why}</p></section>"
 
 
 def _of_weights(rollout: Rollout) -> str:

@@ -172,7 +172,7 @@ class _Follower:
     def _readings(self, execution: Execution) -> Iterator[Tuning]:
         tuning = Tuning(execution.name, self.machine.part)
         while True:
-            tuning = tuning.after(self.machine.events(execution.arn, after=tuning.last_event))
+            tuning = tuning.after(self.machine.news(execution.arn, after=tuning.last_event))
             yield tuning
             if not tuning.runs:
                 return

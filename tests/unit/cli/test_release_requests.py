@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from cli.console import Refused
 from cli.executions import Execution, Machine
@@ -236,6 +236,32 @@ def test_only_new_events_are_read() -> None:
     account: Any = SimpleNamespace(client=lambda _: SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages)))
     assert [event["id"] for event in Machine(account, "rollout").events("arn", after=3)] == [4, 5]
     assert [event["id"] for event in Machine(account, "rollout").events("arn")] == [2, 3, 4, 5]
+
+
+def failing(*errors: Exception) -> Machine:
+    """A machine whose history cannot be read at first."""
+    left = list(errors)
+
+    def paginate(**_: Any) -> list[dict[str, Any]]:
+        if left:
+            raise left.pop(0)
+        return [{"events": [{"id": 1}]}]
+
+    account: Any = SimpleNamespace(client=lambda _: SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=paginate)))
+    return Machine(account, "rollout")
+
+
+def refusal(status: int, code: str = "X") -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetExecutionHistory")
+
+
+def test_a_network_that_is_away_for_a_while_ends_no_watch() -> None:
+    away = EndpointConnectionError(endpoint_url="https://states")
+    assert failing(away, refusal(503), refusal(400, "ThrottlingException")).news("arn", after=0, pause=0) == [{"id": 1}]
+    with pytest.raises(EndpointConnectionError):
+        failing(*[away] * 20).news("arn", after=0, pause=0)
+    with pytest.raises(ClientError):
+        failing(refusal(400)).news("arn", after=0, pause=0)
 
 
 # -- docs/commands.md ----------------------------------------------------------------------------------
