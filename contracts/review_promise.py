@@ -3,9 +3,8 @@
 Training chooses a threshold that keeps the promise on its validation texts. Traffic may differ from them. An audit sample is a random
 share of the answers that nobody would have reviewed, so its labels test the promise while the model serves.
 
-The test is an e-process, which may be looked at after every label. If the promise holds, the evidence ever reaches ``1 / (1 - confidence)``
-with a probability of at most ``1 - confidence``. Source: Waudby-Smith and Ramdas, "Estimating Means of Bounded Random Variables by
-Betting", 2023; Ville's inequality.
+The test bets against the promise (:mod:`contracts.betting`), so it may be looked at after every label. If the promise holds, the evidence
+ever reaches ``1 / (1 - confidence)`` with a probability of at most ``1 - confidence``.
 """
 
 from __future__ import annotations
@@ -14,12 +13,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from contracts.betting import BETS, log_mean, pays
 from contracts.bounds import PROMISED_CONFIDENCE, PROMISED_ERROR
 
 EVERYTHING = 1.0
 """The threshold that sends every text to people, whatever its confidence."""
-BETS = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
-"""Shares of the capital that are bet against the promise. Small ones win against small breaches, large ones notice large breaches soon."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +53,17 @@ class Evidence:
 def evidence(wrong: Iterable[bool], promise: Promise) -> Evidence:
     """Read audit labels in the order in which they came.
 
-    Seven gamblers bet a fixed share of their capital on *more than* ``max_error`` *are wrong*; the evidence is their mean capital.
-
     Args:
         wrong: whether people's label differs from the model's, one for each audited answer.
     """
     needed = -math.log1p(-promise.confidence)
-    # A bet b pays 1 - b when the model is right, and on the average 1 when exactly max_error of the answers are wrong.
-    right_pays = [math.log1p(-bet) for bet in BETS]
-    wrong_pays = [math.log1p(bet * (1 - promise.max_error) / promise.max_error) for bet in BETS]
+    right_pays, wrong_pays = ([pays(value, promise.max_error, bet) for bet in BETS] for value in (0.0, 1.0))
     capital = [0.0] * len(BETS)
     read, errors, highest, refuted = 0, 0, 0.0, None
     for is_wrong in wrong:
         read, errors = read + 1, errors + bool(is_wrong)
-        capital = [own + pays for own, pays in zip(capital, wrong_pays if is_wrong else right_pays, strict=True)]
-        top = max(capital)
-        mean = top + math.log(sum(math.exp(own - top) for own in capital) / len(capital))
+        capital = [own + gain for own, gain in zip(capital, wrong_pays if is_wrong else right_pays, strict=True)]
+        mean = log_mean(capital)
         highest = max(highest, mean)
         if refuted is None and mean >= needed:
             refuted = read

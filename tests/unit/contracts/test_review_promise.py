@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.review_promise import BETS, Evidence, Promise, evidence
+from contracts.betting import BETS
+from contracts.review_promise import Evidence, Promise, evidence
 
 TEN_PERCENT = Promise(0.1, 0.95)
 
