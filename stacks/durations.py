@@ -20,9 +20,9 @@ def judged_hours(settings: Settings) -> float:
 
 
 def longest_rollout_hours(settings: Settings) -> int:
-    """Upper bound of a rollout in whole hours: the time until its deadline, and three fleet shifts."""
+    """Upper bound of a rollout in whole hours: the time until its deadline and a look after it, and three fleet shifts."""
     rollout, shift = settings.rollout, settings.hosting.fleet_shift
-    steps = max(rollout.max_hours * 3_600, len(rollout.weight_steps) * (rollout.max_holds + 1) * rollout.step_seconds)
+    steps = rollout.max_hours * 3_600 + 2 * rollout.step_seconds
     return math.ceil((steps + 3 * shift.max_execution_seconds) / 3_600) + 1
 
 

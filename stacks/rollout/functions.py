@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from constructs import Construct
 
-from contracts.shared_words import CHALLENGER, OPEN_REVIEWS, REVIEWED_BY_MODEL
+from contracts.shared_words import CHALLENGER, CHAMPION
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.durations import judged_hours
 from stacks.rollout.update_role import EndpointUpdateRole
 
-REVIEW_INDEXES = (OPEN_REVIEWS, REVIEWED_BY_MODEL)
 _STACK_ID = "A stack's ARN ends in an id that CloudFormation gives it"
 
 
@@ -130,31 +131,38 @@ class RolloutFunctions:
 
     def _judge(self) -> PythonFunction:
         names, rollout = self._names, self._settings.rollout
-        alarms = names.operating_alarms(CHALLENGER)
+        alarms = {variant: names.operating_alarms(variant) for variant in (CHAMPION, CHALLENGER)}
         function = PythonFunction(
             self._stack,
             "JudgeRollout",
             shared=self._shared,
             folder="rollout/judge_rollout",
-            description="Judges the challenger at one weight: advance, hold, roll back or inconclusive, with the reason",
+            description="Judges the challenger at one look: what a rollout does next, with the reason and the evidence",
             timeout=60,
             unrestricted={"cloudwatch:GetMetricData": "no resource-level permissions (service authorization reference, Amazon CloudWatch)"},
             environment={
                 "ENDPOINT_NAME": names.endpoint,
                 "PREDICTIONS_TABLE": names.predictions_table,
-                "CHALLENGER_ALARMS": ",".join(alarms),
+                "PAIRS_TABLE": names.pairs_table,
+                "CONTROL_PARAMETER": names.parameter("rollout-control"),
+                "CHAMPION_ALARMS": ",".join(alarms[CHAMPION]),
+                "CHALLENGER_ALARMS": ",".join(alarms[CHALLENGER]),
                 "WEIGHT_STEPS": ",".join(str(step) for step in rollout.weight_steps),
+                "MARGIN": str(rollout.margin),
+                "ERROR": str(rollout.error),
+                "AT_END": rollout.at_end,
+                "MAX_HOLDS": str(math.ceil(judged_hours(self._settings) * 3_600 / rollout.step_seconds)),
                 "MIN_INVOCATIONS": str(rollout.min_invocations),
                 "MAX_ERROR_RATE": str(rollout.max_error_rate),
-                "MAX_AGREEMENT_LOSS": str(rollout.max_agreement_loss),
-                "MAX_HOLDS": str(rollout.max_holds),
-                "MIN_REVIEWED": str(rollout.min_reviewed),
-                "WITHOUT_REVIEWS": rollout.without_reviews,
-                "AUDIT_SHARE": str(self._settings.review.audit_share),
+                "MAX_LATENCY_RATIO": str(rollout.max_latency_ratio),
+                "MAX_CONFIDENCE_LOSS": str(rollout.max_confidence_loss),
             },
         )
-        function.allow(["cloudwatch:DescribeAlarms"], [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in alarms])
-        function.allow(["dynamodb:Query"], [f"{self._shared.predictions.table_arn}/index/{index}" for index in REVIEW_INDEXES])
+        watched = [names.arn("cloudwatch", f"alarm:{alarm}") for variant in alarms.values() for alarm in variant]
+        function.allow(["cloudwatch:DescribeAlarms"], watched)
+        function.allow(["ssm:GetParameter"], [self._parameter("rollout-control")])
+        function.allow(["dynamodb:Query"], [names.arn("dynamodb", f"table/{names.pairs_table}")])
+        function.allow(["dynamodb:BatchGetItem"], [self._shared.predictions.table_arn])
         function.allow(["kms:Decrypt"], [self._shared.key.key_arn])
         return function
 

@@ -103,7 +103,7 @@ class ReviewSettings(Section):
     )
     audit_share: Share = Field(
         default=0.02,
-        description="Share of the confident answers that people review at random. With 0 a rollout cannot judge agreement with people.",
+        description="Share of the confident answers that people review at random. They watch `review.promise` while the model serves.",
     )
     workers_per_task: int = Field(
         default=3, ge=1, le=3, description="Number of people who answer each text, or the most of them (`review.answers`)."

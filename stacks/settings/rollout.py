@@ -130,38 +130,6 @@ class RolloutSettings(Section):
             "rolled back when it is more, beyond chance."
         ),
     )
-    max_agreement_loss: Share = Field(
-        default=0.10,
-        description=(
-            "How much less people may agree with the challenger than with the champion. A larger loss rolls the challenger "
-            "back if chance does not explain it."
-        ),
-    )
-    max_holds: int = Field(
-        default=6,
-        ge=0,
-        le=100,
-        description=(
-            "How often one step may be held for too little traffic or too few reviews. After that the rollout ends as inconclusive."
-        ),
-    )
-    min_reviewed: int = Field(
-        default=20,
-        ge=1,
-        le=100_000,
-        description=(
-            "Fewest reviews of each variant with which agreement is judged, counted as [effective "
-            "reviews](contracts.md#a-rollout). With three steps, 20 reviews show a loss of some 27 %, and 200 reviews show "
-            "one of 9 %."
-        ),
-    )
-    without_reviews: Literal["advance", "hold"] = Field(
-        default="advance",
-        description=(
-            "What a step does that has fewer than `min_reviewed` reviews. `advance`: the rollout goes on, and its reason "
-            "says so. `hold`: the step is held."
-        ),
-    )
 
     @model_validator(mode="after")
     def _steps_rise(self) -> RolloutSettings:

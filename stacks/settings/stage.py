@@ -125,20 +125,6 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _agreement_can_be_judged(self) -> Settings:
-        if self.rollout.without_reviews == "hold" and not self.review.asks_people:
-            raise ValueError(
-                "rollout.without_reviews 'hold' waits for people, and review.backend 'none' asks nobody: every rollout would end "
-                "inconclusive; use rollout.without_reviews 'advance', or review.backend 'a2i' or 'hosted'"
-            )
-        if self.rollout.without_reviews == "hold" and self.review.audit_share == 0:
-            raise ValueError(
-                "rollout.without_reviews 'hold' needs review.audit_share above 0: with no confident answer reviewed, agreement is never "
-                "judged and every rollout would end inconclusive; raise review.audit_share, or use 'advance'"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _team_is_in_the_region(self) -> Settings:
         team = self.review.workforce.team_region
         if team is not None and team != self.region:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
 SHORT = DEV.model_copy(
     update={
-        "rollout": DEV.rollout.model_copy(update={"step_seconds": 120, "min_invocations": 5, "max_holds": 2}),
+        "rollout": DEV.rollout.model_copy(update={"step_seconds": 120, "min_invocations": 5, "max_hours": 0.1}),
         "hosting": DEV.hosting.model_copy(
             update={"fleet_shift": DEV.hosting.fleet_shift.model_copy(update={"wait_seconds": 180, "termination_wait_seconds": 30})}
         ),
@@ -168,7 +168,7 @@ def test_a_bad_challenger_is_rolled_back_by_alarm_or_judge_and_told_so(app: Rele
 
 def test_the_judge_counts_calls_of_a_container_that_crashes(app: ReleasedApp, champion: str, wait_until: Callable[..., Any]) -> None:
     since = Progress.begin(0.1, datetime.now(UTC).isoformat(timespec="milliseconds")).as_json()
-    content = {"progress": since, "model_versions": {"champion": "champion-1", "challenger": "champion-1"}}
+    content = {"rollout": "no-execution", "progress": since}
     for _ in range(app.settings.rollout.min_invocations):
         with pytest.raises(ClientError):
             app.client("sagemaker-runtime").invoke_endpoint(
@@ -176,7 +176,7 @@ def test_the_judge_counts_calls_of_a_container_that_crashes(app: ReleasedApp, ch
             )
     answer = app.client("lambda").invoke(FunctionName=app.names.function("judge-rollout"), Payload=json.dumps(content))
     verdict = json.loads(answer["Payload"].read())
-    evidence = verdict["evidence"]["challenger"]
+    evidence = verdict["evidence"]["calls"]["challenger"]
     assert verdict["decision"] == "roll_back"
     assert evidence["failed"] == evidence["invocations"] >= app.settings.rollout.min_invocations
     wait_until(lambda: not alarming(app))  # no later test shall meet this one's alarm
@@ -190,7 +190,8 @@ def alarming(app: ReleasedApp) -> list[str]:
 def test_without_traffic_nothing_is_concluded_and_the_champion_stays(app: ReleasedApp, champion: str) -> None:
     ended = outcome(roll_out(app, champion, app.register(TinyModel("unseen-1"))))
     assert ended["outcome"] == "inconclusive"
-    assert "0 calls of the challenger" in ended["reason"]
+    assert "the time is up: neither a loss nor one of 5.0 points is refuted" in ended["reason"]
+    assert "0 labels" in ended["reason"]
     assert record(app) == f"{champion},{champion}"
 
 
@@ -380,14 +381,35 @@ def in_service(app: ReleasedApp) -> None:
         time.sleep(0.1)
 
 
-def test_a_good_challenger_is_promoted_step_by_step(app: ReleasedApp, champion: str) -> None:
+def write_pairs(app: ReleasedApp, rollout: str) -> None:
+    """Four hundred pairs of equal labels, and two that differ: people agreed with either variant once."""
+    dynamodb, at = app.client("dynamodb"), datetime.now(UTC)
+    minute, created = at.isoformat()[:16], at.isoformat(timespec="milliseconds")
+    key = {"experiment": {"S": rollout}}
+    dynamodb.put_item(TableName=app.names.pairs_table, Item={**key, "at": {"S": f"agreed#{minute}"}, "pairs": {"N": "400"}})
+    for number, said in enumerate(("positive", "negative")):
+        prediction_id = f"{number:032x}"
+        labels = {"champion_label": {"S": "positive"}, "challenger_label": {"S": "negative"}, "variant": {"S": "champion"}}
+        confidences = {"champion_confidence": {"N": "0.8"}, "challenger_confidence": {"N": "0.8"}}
+        pair = {**key, "at": {"S": f"differ#{created}#{prediction_id}"}, **labels, **confidences}
+        dynamodb.put_item(TableName=app.names.pairs_table, Item=pair)
+        record = {"prediction_id": {"S": prediction_id}, "review_state": {"S": "reviewed"}, "human_label": {"S": said}}
+        dynamodb.put_item(TableName=app.names.predictions_table, Item=record)
+
+
+def test_a_good_challenger_is_promoted_once_a_loss_is_refuted(app: ReleasedApp, champion: str) -> None:
     refused = len(app.denied())
     better = app.register(TinyModel("better-1"))
     with traffic(app) as statuses:
-        ended = outcome(roll_out(app, champion, better))
+        arn = start(app, {"champion": champion, "challenger": better})
+        write_pairs(app, arn.rsplit(":", 1)[1])
+        ended = outcome(finished(app, arn))
     assert ended["outcome"] == "promoted", ended["reason"]
+    assert (
+        "a loss of 5.0 points is refuted: people agree with the challenger alone on 1 and with the champion alone on 1" in ended["reason"]
+    )
     shares = [change["challenger"] for change in ended["weights"]]
-    assert shares == [*app.settings.rollout.weight_steps, 0.0]
+    assert shares == [app.settings.rollout.weight_steps[0], 0.0]
     assert app.running() == {"champion": better, "challenger": better}
     assert (record(app), weights(app)) == (f"{better},{better}", {"champion": 1.0, "challenger": 0.0})
     assert set(statuses) == {200}

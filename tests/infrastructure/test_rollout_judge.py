@@ -1,4 +1,4 @@
-"""What the rollout stack gives its judge: every setting that the policy reads, and the two indexes of reviews."""
+"""What the rollout stack gives its judge: every setting that the policy reads, and the two tables, by the narrowest calls."""
 
 from __future__ import annotations
 
@@ -11,34 +11,39 @@ from deployed_definition import arn, grants, properties
 
 from lambdas.common.environment import read_environment
 from lambdas.rollout.judge_rollout import handler as judge
-from lambdas.rollout.judge_rollout.policy import Policy, WithoutReviews
+from lambdas.rollout.judge_rollout.policy import AtEnd, Policy
 from stacks.rollout.stack import RolloutStack
 from stacks.settings import load_settings
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 
 
-@pytest.mark.parametrize(("stage", "without_reviews"), [("dev", WithoutReviews.ADVANCE), ("prod", WithoutReviews.HOLD)])
-def test_the_judge_gets_every_setting_that_it_reads(stage: str, without_reviews: WithoutReviews) -> None:
+@pytest.mark.parametrize(("stage", "holds"), [("dev", 480), ("prod", 168)])
+def test_the_judge_gets_every_setting_that_it_reads(stage: str, holds: int) -> None:
     settings = load_settings(SETTINGS / f"{stage}.yaml")
     template = Template.from_stack(RolloutStack(new_app(), settings))
     functions = {item["FunctionName"]: item for item in properties(template, "AWS::Lambda::Function")}
     environment = read_environment(judge.Environment, functions[f"reviewloop-{stage}-judge-rollout"]["Environment"]["Variables"])
     rollout = settings.rollout
-    assert environment.audit_share == settings.review.audit_share
     assert environment.policy == Policy(
         weight_steps=rollout.weight_steps,
+        margin=rollout.margin,
+        error=rollout.error,
+        at_end=AtEnd(rollout.at_end),
+        max_holds=holds,
         min_invocations=rollout.min_invocations,
         max_error_rate=rollout.max_error_rate,
-        max_agreement_loss=rollout.max_agreement_loss,
-        max_holds=rollout.max_holds,
-        min_reviewed=rollout.min_reviewed,
-        without_reviews=without_reviews,
+        max_latency_ratio=rollout.max_latency_ratio,
+        max_confidence_loss=rollout.max_confidence_loss,
     )
+    assert environment.challenger_alarms == tuple(f"reviewloop-{stage}-challenger-{name}" for name in ("errors", "latency"))
 
 
-def test_the_judge_reads_reviews_by_their_indexes_alone() -> None:
+def test_the_judge_reads_pairs_labels_and_what_people_told_the_rollout_and_writes_nothing() -> None:
     template = Template.from_stack(RolloutStack(new_app(), load_settings(SETTINGS / "dev.yaml")))
-    found = {action: resources for action, resources in grants(template, "JudgeRolloutRole").items() if action.startswith("dynamodb:")}
-    indexes = {arn("dynamodb", f"table/reviewloop-dev-predictions/index/{index}") for index in ("open-reviews", "reviewed-by-model")}
-    assert found == {"dynamodb:Query": indexes}
+    found = grants(template, "JudgeRolloutRole")
+    assert {action: resources for action, resources in found.items() if action.split(":")[0] in ("dynamodb", "ssm")} == {
+        "dynamodb:Query": {arn("dynamodb", "table/reviewloop-dev-pairs")},
+        "dynamodb:BatchGetItem": {arn("dynamodb", "table/reviewloop-dev-predictions")},
+        "ssm:GetParameter": {arn("ssm", "parameter/reviewloop/dev/rollout-control")},
+    }

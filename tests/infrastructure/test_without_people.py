@@ -68,7 +68,7 @@ def test_the_stacks_for_people_are_left_out_and_nothing_names_what_they_would_ho
 def test_no_prediction_is_ever_sent_anywhere(templates: dict[str, dict[str, Any]]) -> None:
     environment = read_environment(Environment, variables(templates["endpoint"], "predict"))
     assert (environment.fixed_threshold, environment.audit_share, environment.review_queue_url) == (0.0, 0.0, "")
-    assert variables(templates["rollout"], "judge-rollout")["AUDIT_SHARE"] == "0.0"
+    assert variables(templates["rollout"], "plan-rollout")["POLICY"] == "blue_green"
 
 
 def test_there_is_no_account_of_reviews_and_no_alarm_about_them(nobody: Path, synthesised: Callable[[str], Path]) -> None:

@@ -1,162 +1,217 @@
-"""Champion against challenger at one weight step: pure, from (evidence, progress) to a verdict with its reason.
+"""What a rollout does next: pure, from (evidence, progress, policy, time) to a verdict with its reason.
 
-Failures are held against a fixed limit. Agreement with people ends a rollout when the loss is above its limit *and* above what chance
-explains: a challenger as good as the champion is rolled back for its agreement in at most :data:`FALSE_ROLLBACKS` of all rollouts.
-Agreement is looked at once a step (a hold is for want of evidence, and ends before that look), so each look has that rate divided by
-the number of steps (Bonferroni). Another judge may stand behind the same :class:`Judge` interface.
+In this order: guardrails, a loss that is sure, a margin that is refuted, the deadline, a pause, and the next step of a canary. So alarms
+and failures end a paused rollout, and a deadline ends everything that waits. Another judge may stand behind the same :class:`Judge`
+interface.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from statistics import NormalDist
-from typing import Protocol
+from typing import Any, Protocol
 
-from lambdas.rollout.judge_rollout.agreement import Reviews, loss, standard_error
-from lambdas.rollout.progress import Progress
+from contracts import betting
+from lambdas.rollout.judge_rollout.guardrails import Guardrail, Limits, Name, Operation, Watched, guardrails, percent
+from lambdas.rollout.judge_rollout.pairs_read import PairsRead
+from lambdas.rollout.progress import Approval, Progress, RolloutPolicy
 
-FALSE_ROLLBACKS = 0.05
-"""Of rollouts whose challenger is as good as the champion."""
+EQUIVALENT = 2
+"""At the end a challenger is as good as the champion if a loss of so many margins has been refuted."""
+_ALWAYS = (Name.ALARMS, Name.FAILURES)
+"""These end a paused rollout, too."""
 
 
 class Decision(StrEnum):
-    """``ADVANCE``: next weight. ``PROMOTE``: the last weight was passed. ``HOLD``: the same weight for longer."""
+    """``ADVANCE``: next weight. ``HOLD``: the same weight for longer. ``AWAIT_APPROVAL``: the same, until a person approves."""
 
     ADVANCE = "advance"
-    PROMOTE = "promote"
     HOLD = "hold"
+    AWAIT_APPROVAL = "await_approval"
+    PROMOTE = "promote"
     ROLL_BACK = "roll_back"
     INCONCLUSIVE = "inconclusive"
 
 
-class WithoutReviews(StrEnum):
-    """What a step with too few reviews to judge agreement does when all else is well."""
+class AtEnd(StrEnum):
+    """What follows when time is up without a decision."""
 
-    ADVANCE = "advance"
-    HOLD = "hold"
-
-
-@dataclass(frozen=True)
-class VariantEvidence:
-    """Counts of one variant: calls and failed ones at this step, reviews of its answers since the experiment began."""
-
-    invocations: int
-    failed: int
-    reviews: Reviews = field(default_factory=Reviews)
-
-    @classmethod
-    def counted(cls, invocations: float, model_errors: float, reviews: Reviews) -> VariantEvidence:
-        """From CloudWatch's sums, which may lack a metric: a failure that only ``InvocationModelErrors`` has seen was a call, too."""
-        return cls(round(max(invocations, model_errors)), round(model_errors), reviews)
-
-    @property
-    def error_rate(self) -> float:
-        return self.failed / self.invocations if self.invocations else 0.0
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """``alarms``: names of the challenger's alarms that are in ALARM."""
-
-    champion: VariantEvidence
-    challenger: VariantEvidence
-    alarms: tuple[str, ...] = ()
+    KEEP_CHAMPION = "keep_champion"
+    PROMOTE_IF_EQUIVALENT = "promote_if_equivalent"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Settings ``rollout``: shares are 0..1, ``max_holds`` counts per step, ``min_reviewed`` in effective reviews of each variant."""
+    """Settings ``rollout``; shares are 0..1. A rollout's own policy and approval are in its :class:`Progress`.
+
+    ``max_holds``: looks at one step that fit into ``max_hours``. They bound the history of an execution where looks are quick.
+    """
 
     weight_steps: tuple[float, ...]
+    margin: float
+    error: float
+    at_end: AtEnd
+    max_holds: int
     min_invocations: int
     max_error_rate: float
-    max_agreement_loss: float
-    max_holds: int
-    min_reviewed: int
-    without_reviews: WithoutReviews
+    max_latency_ratio: float
+    max_confidence_loss: float
 
-    @property
-    def sureness(self) -> float:
-        """One-sided normal quantile of one look at agreement."""
-        return NormalDist().inv_cdf(1 - FALSE_ROLLBACKS / len(self.weight_steps))
+    def limits(self, progress: Progress) -> Limits:
+        steps = len(self.weight_steps) if progress.policy is RolloutPolicy.CANARY else 1
+        return Limits(self.max_error_rate, self.max_latency_ratio, self.max_confidence_loss, self.error, steps)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known at one look. With blue/green there are no pairs, and the judged variant's calls stand as the challenger's.
+
+    ``paused``, ``approved``: what people told this rollout (``lambdas/common/rollout_control.py``); ``by``: who.
+    """
+
+    pairs: PairsRead = field(default_factory=PairsRead)
+    operation: Operation = field(default_factory=Operation)
+    paused: bool = False
+    approved: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
     decision: Decision
     reason: str
+    guardrails: tuple[Guardrail, ...] = ()
 
 
 class Judge(Protocol):
-    """What the rollout needs of a judge."""
+    """What the rollout needs of a judge. ``now`` has its offset from UTC."""
 
-    def __call__(self, evidence: Evidence, progress: Progress, policy: Policy) -> Verdict: ...
+    def __call__(self, evidence: Evidence, progress: Progress, policy: Policy, now: datetime) -> Verdict: ...
 
 
-def judge(evidence: Evidence, progress: Progress, policy: Policy) -> Verdict:
-    """Too little traffic is neither pass nor fail: hold, and in the end inconclusive."""
-    champion, challenger = evidence.champion, evidence.challenger
-    if evidence.alarms:
-        return Verdict(Decision.ROLL_BACK, f"{', '.join(evidence.alarms)} in ALARM")
-    if challenger.invocations < policy.min_invocations:
-        return _wait(
-            f"{challenger.invocations} calls of the challenger at {_percent(progress.share)}, {policy.min_invocations} are needed",
-            progress,
-            policy,
+def judge(evidence: Evidence, progress: Progress, policy: Policy, now: datetime) -> Verdict:
+    watched = Watched(evidence.operation, evidence.pairs.doubts, evidence.pairs.calls)
+    rails = tuple(guardrails(watched, progress, policy.limits(progress)))
+    decision, reason = _Look(evidence, progress, policy, now).decide(rails)
+    return Verdict(decision, reason, rails)
+
+
+def evidence_as_json(evidence: Evidence, verdict: Verdict, progress: Progress, policy: Policy) -> dict[str, Any]:
+    """``$.verdict.evidence``: docs/contracts.md, "A rollout". Blue/green compares nothing, so it has no pairs."""
+    calls = {name: vars(getattr(evidence.operation, name)) for name in ("champion", "challenger")}
+    rails = [guardrail.as_json() for guardrail in verdict.guardrails]
+    told = {"paused": evidence.paused, "approved": evidence.approved, "by": evidence.by}
+    compared = progress.policy is not RolloutPolicy.BLUE_GREEN
+    figures = {"margin": policy.margin, **evidence.pairs.as_json(policy.margin, policy.error)} if compared else {}
+    return {**figures, "guardrails": rails, "calls": calls, "control": told}
+
+
+_Decided = tuple[Decision, str]
+
+
+class _Look:
+    """One look of the judge."""
+
+    def __init__(self, evidence: Evidence, progress: Progress, policy: Policy, now: datetime) -> None:
+        self._evidence, self._progress, self._policy = evidence, progress, policy
+        self._over = now >= datetime.fromisoformat(progress.deadline) or progress.holds >= policy.max_holds
+        self._pairs, self._tally = evidence.pairs, evidence.pairs.tally
+        self._needed = -math.log(policy.error)
+
+    def decide(self, rails: tuple[Guardrail, ...]) -> _Decided:
+        return self._guarded(rails) or self._decided() or self._ended() or self._going_on()
+
+    def _guarded(self, rails: tuple[Guardrail, ...]) -> _Decided | None:
+        for guardrail in rails:
+            if not guardrail.rings or (self._evidence.paused and guardrail.name not in _ALWAYS):
+                continue
+            if guardrail.name is Name.SAMPLE_RATIO:
+                return Decision.INCONCLUSIVE, (
+                    f"{guardrail.reason}: the variants do not get the callers that they should, so they are not compared; find out who "
+                    "changed the weights, or what loses calls, and start again"
+                )
+            return Decision.ROLL_BACK, guardrail.reason
+        return None
+
+    def _decided(self) -> _Decided | None:
+        """By what people said, or by blue/green's watch."""
+        if self._evidence.paused:
+            return None
+        if self._progress.policy is RolloutPolicy.BLUE_GREEN:
+            calls = self._evidence.operation.challenger
+            return self._promote(f"no alarm, and {calls.failed} of {calls.invocations} calls failed; nobody compared the answers")
+        against_no_loss = self._tally.against_no_loss()
+        if against_no_loss >= self._needed:
+            return Decision.ROLL_BACK, f"the challenger is worse: {self._people(against_no_loss)}"
+        against_loss = self._tally.against_loss(self._policy.margin)
+        if against_loss >= self._needed:
+            return self._promote(f"a loss of {points(self._policy.margin)} is refuted: {self._people(against_loss)}")
+        return None
+
+    def _promote(self, reason: str) -> _Decided:
+        if self._progress.approval is Approval.AUTOMATIC:
+            return Decision.PROMOTE, reason
+        if self._evidence.approved:
+            return Decision.PROMOTE, f"{reason}; approved by {self._evidence.by or 'somebody without a name'}"
+        if self._over:
+            return Decision.INCONCLUSIVE, f"{reason}; but nobody approved in time"
+        return Decision.AWAIT_APPROVAL, f"{reason}; it waits for approval until {self._progress.deadline}"
+
+    def _ended(self) -> _Decided | None:
+        """The deadline."""
+        if not self._over:
+            return None
+        end = "the time is up"
+        if self._evidence.paused:
+            return Decision.INCONCLUSIVE, f"{end} while the rollout was paused by {self._evidence.by or 'somebody without a name'}"
+        told = self._people(max(self._tally.against_no_loss(), self._tally.against_loss(self._policy.margin)))
+        if self._policy.at_end is AtEnd.PROMOTE_IF_EQUIVALENT:
+            loss = EQUIVALENT * self._policy.margin
+            if loss < 1 and self._tally.against_loss(loss) >= self._needed:
+                return self._promote(f"{end}, and a loss of {points(loss)} is refuted, which counts as equivalent: {told}")
+        return Decision.INCONCLUSIVE, f"{end}: neither a loss nor one of {points(self._policy.margin)} is refuted; {told}"
+
+    def _going_on(self) -> _Decided:
+        if self._evidence.paused:
+            return Decision.HOLD, f"paused by {self._evidence.by or 'somebody without a name'}"
+        told = self._so_far()
+        canary = self._progress.policy is RolloutPolicy.CANARY
+        if not canary or self._progress.step + 1 >= len(self._policy.weight_steps):
+            return Decision.HOLD, told
+        calls, least = self._evidence.operation.challenger.invocations, self._policy.min_invocations
+        if calls < least:
+            return Decision.HOLD, f"{calls} calls of the challenger at {percent(self._progress.share)}, {least} are needed; {told}"
+        if self._tally.against_no_loss() >= self._needed / 2:
+            return Decision.HOLD, f"it may be worse, so it gets no larger share; {told}"
+        return Decision.ADVANCE, told
+
+    def _people(self, log: float) -> str:
+        """What decided, in words."""
+        low, high = self._tally.interval(self._policy.error)
+        pairs = self._pairs
+        silent = ", ".join(
+            f"{count} {word}"
+            for count, word in ((pairs.waiting, "waiting"), (pairs.undecided, "undecided"), (pairs.lost, "unanswered"))
+            if count
         )
-    errors = f"{challenger.failed} of {challenger.invocations} calls failed ({_percent(challenger.error_rate)})"
-    if challenger.error_rate > policy.max_error_rate:
-        if champion.invocations and champion.error_rate >= challenger.error_rate:
-            return _wait(
-                f"{errors}, but the champion fails as often ({_percent(champion.error_rate)}): not the challenger's fault", progress, policy
-            )
-        return Verdict(Decision.ROLL_BACK, f"challenger: {errors}, {_percent(policy.max_error_rate)} are allowed")
-    return _judge_agreement(champion.reviews, challenger.reviews, f"at {_percent(progress.share)} {errors}", progress, policy)
+        return (
+            f"people agree with the challenger alone on {self._tally.better} and with the champion alone on {self._tally.worse} of "
+            f"{self._tally.read} texts, so the difference is {points(low, sign=True)} to {points(high, sign=True)} "
+            f"(evidence {betting.told(log):g}, {1 / self._policy.error:g} decides; "
+            f"{pairs.labelled} labels{', ' + silent if silent else ''})"
+        )
+
+    def _so_far(self) -> str:
+        more = self._pairs.labels_needed(self._policy.margin, self._policy.error)
+        against = betting.told(self._tally.against_no_loss()), betting.told(self._tally.against_loss(self._policy.margin))
+        return (
+            f"evidence {against[0]:g} of a loss, {against[1]:g} against one of {points(self._policy.margin)}, {1 / self._policy.error:g} "
+            f"decides; {self._pairs.labelled} labels, {self._pairs.waiting} waiting, "
+            + (f"about {more} more are needed" if more is not None else "more like these would not decide")
+        )
 
 
-def _judge_agreement(champion: Reviews, challenger: Reviews, errors: str, progress: Progress, policy: Policy) -> Verdict:
-    """The last look; ``errors`` tells that the calls are well."""
-    told = _told(champion, challenger)
-    passed = Decision.PROMOTE if progress.step + 1 >= len(policy.weight_steps) else Decision.ADVANCE
-    effective = min(champion.sample.effective, challenger.sample.effective)
-    if effective < policy.min_reviewed:
-        few = f"without enough reviews to judge agreement ({math.floor(effective)} of {policy.min_reviewed})"
-        if policy.without_reviews is WithoutReviews.HOLD:
-            return _wait(f"{errors}, {few}: {told}", progress, policy)
-        return Verdict(passed, f"{few}: {errors}; {told}")
-    lost, chance = loss(champion.sample, challenger.sample), policy.sureness * standard_error(champion.sample, challenger.sample)
-    if lost <= policy.max_agreement_loss:
-        return Verdict(passed, f"{errors}; {told}")
-    if lost <= chance:
-        return Verdict(passed, f"{errors}; {told}: a loss of {_percent(lost)}, where chance explains up to {_percent(chance)}")
-    allowed = f"{_percent(policy.max_agreement_loss)} is allowed, and chance explains up to {_percent(chance)}"
-    return Verdict(Decision.ROLL_BACK, f"{told}: a loss of {_percent(lost)}, where {allowed}")
-
-
-def _wait(reason: str, progress: Progress, policy: Policy) -> Verdict:
-    if progress.holds >= policy.max_holds:
-        return Verdict(Decision.INCONCLUSIVE, f"{reason}; held {progress.holds} times, {policy.max_holds} are allowed")
-    return Verdict(Decision.HOLD, reason)
-
-
-def _told(champion: Reviews, challenger: Reviews) -> str:
-    """What people said, weighted and counted, and how many of the asked have said nothing."""
-    sides = (("challenger", challenger), ("champion", champion))
-    agreement = " and ".join(f"with the {name} on {_rate(side)}" for name, side in sides)
-    silent = ", ".join(
-        f"{side.unlabelled} of the {name} ({side.waiting} waiting, {side.undecided} undecided, {side.dead_lettered} dead letters)"
-        for name, side in sides
-        if side.unlabelled
-    )
-    return f"people agree {agreement}" + (f"; asked about and without a label: {silent}" if silent else "")
-
-
-def _rate(side: Reviews) -> str:
-    sample = side.sample
-    return f"{_percent(sample.rate)} ({side.agreed} of {side.labelled} reviewed answers, worth {sample.effective:.0f})"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def points(share: float, *, sign: bool = False) -> str:
+    return f"{100 * share:{'+' if sign else ''}.1f} points"

@@ -93,7 +93,6 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"rollout": {"max_hours": 721}}, "rollout.max_hours", "721", "less than or equal to 720"),
     ({"rollout": {"max_latency_ratio": 0.5}}, "rollout.max_latency_ratio", "0.5", "greater than or equal to 1"),
     ({"rollout": {"max_confidence_loss": 2}}, "rollout.max_confidence_loss", "2", "less than or equal to 1"),
-    ({"rollout": {"without_reviews": "promote"}}, "rollout.without_reviews", "promote", "'advance' or 'hold'"),
     ({"retention": {"log_days": 2}}, "retention.log_days", "2", "365"),
     ({"tuning": {"learning_rate": {"low": 1e-4, "high": 0.5}}}, "tuning.learning_rate.high", "0.5", "less than or equal to 0.1"),
     ({"tuning": {"learning_rate": {"low": 1e-4, "high": float("inf")}}}, "tuning.learning_rate.high", "inf", "finite number"),
@@ -251,10 +250,6 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     ({"rollout": {"weight_steps": [0.5, 0.1]}}, ["rollout:", "[0.5, 0.1]", "must rise"]),
     ({"rollout": {"weight_steps": [0.1, 0.1]}}, ["rollout:", "[0.1, 0.1]", "must rise"]),
     (
-        {"rollout": {"without_reviews": "hold"}, "review": {"audit_share": 0}},
-        ["rollout.without_reviews 'hold'", "review.audit_share above 0", "raise review.audit_share, or use 'advance'"],
-    ),
-    (
         {"review": {"backend": "none", "threshold": 0.5}, "labeling": {"enabled": False}},
         ["review.threshold 0.5", "review.backend 'none' asks nobody", "leave threshold out", "use review.backend 'a2i'"],
     ),
@@ -365,8 +360,7 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {"retention": {"prediction_days": 7}},
     {"hosting": {"fleet_shift": {"max_latency_ms": 7_000}}, "api": {"reserved_concurrency": 700}},
     {"api": {"reserved_concurrency": None, "burst_limit": 100}},
-    {"rollout": {"without_reviews": "hold"}, "review": {"audit_share": 0.001}},
-    {"rollout": {"without_reviews": "advance"}, "review": {"audit_share": 0}},
+    {"review": {"audit_share": 0}},
     {"review": {"workforce": {"mode": "import", "workteam_arn": WORKTEAM}}},
     {"region": "eu-west-1", "review": {"workforce": {"mode": "import", "workteam_arn": WORKTEAM.replace("us-east-1", "eu-west-1")}}},
     {
@@ -378,7 +372,6 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {
         "review": {"backend": "hosted", "answers": {"rule": "two_then_third"}},
         "labeling": {"enabled": False},
-        "rollout": {"without_reviews": "hold"},
     },
     {"name": "a" * 15, "stage": "b" * 7, "region": "ap-southeast-1"},
 ]

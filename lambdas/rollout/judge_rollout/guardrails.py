@@ -1,0 +1,193 @@
+"""What ends a rollout whatever people say of the answers: five guardrails, in the order in which they are asked. Pure.
+
+1. **sample ratio**: callers are not answered by the variants in the shares that the weights say, so the variants are not compared.
+2. **alarms** of the challenger.
+3. **failures**: more of its calls fail than allowed, and more than of the champion's.
+4. **latency**: in most minutes its mean latency is a multiple of the champion's.
+5. **confidence**: where the labels differ, it is less sure than the champion by more than allowed.
+
+All but the alarms are tests (:mod:`contracts.betting`). They share one probability of a false alarm equally, so that all together, at
+all looks, ring in at most this share of the rollouts whose challenger is as good as the champion. A test that counts within one step
+divides its part by the number of steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from contracts import betting
+from contracts.shared_words import CHALLENGER, CHAMPION
+from lambdas.rollout.progress import Progress, WeightChange
+
+_MINUTE = timedelta(minutes=1)
+_SETTLING = timedelta(minutes=5)
+"""Before a change of weights is reported live, callers may meet the old weights or the new."""
+_TOLERATED = 0.1
+"""Part of a share by which callers may miss it: a failed call is no prediction."""
+_ALMOST_NOBODY = 0.01
+_ALMOST_NONE = 1e-6
+"""Where no call may fail: a bet on something impossible would have no odds."""
+
+
+class Name(StrEnum):
+    SAMPLE_RATIO = "sample_ratio"
+    ALARMS = "alarms"
+    FAILURES = "failures"
+    LATENCY = "latency"
+    CONFIDENCE = "confidence"
+
+
+TESTS = (Name.SAMPLE_RATIO, Name.FAILURES, Name.LATENCY, Name.CONFIDENCE)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls of one variant since the step began, those of its paired copies too, and how many failed."""
+
+    invocations: int = 0
+    failed: int = 0
+
+    @classmethod
+    def counted(cls, invocations: float, model_errors: float) -> Calls:
+        """From CloudWatch's sums, which may lack a metric: a failure that only ``InvocationModelErrors`` has seen was a call, too."""
+        return cls(round(max(invocations, model_errors)), round(model_errors))
+
+    @property
+    def error_rate(self) -> float:
+        return self.failed / self.invocations if self.invocations else 0.0
+
+
+@dataclass(frozen=True)
+class Operation:
+    """How the variants run.
+
+    Attributes:
+        latencies: (champion's, challenger's) mean latency of each minute of the step in which both were called, in one unit.
+        alarms: names of the judged variant's alarms that are in ALARM.
+    """
+
+    champion: Calls = Calls()
+    challenger: Calls = Calls()
+    latencies: Sequence[tuple[float, float]] = ()
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Settings ``rollout``. ``error``: of all tests together. ``steps``: how many counts of a step begin anew."""
+
+    max_error_rate: float
+    max_latency_ratio: float
+    max_confidence_loss: float
+    error: float
+    steps: int = 1
+
+    def threshold(self, name: Name) -> float:
+        """Evidence from which a test rings."""
+        looks = self.steps if name in (Name.FAILURES, Name.LATENCY) else 1
+        return len(TESTS) * looks / self.error
+
+
+@dataclass(frozen=True)
+class Guardrail:
+    """One of them at one look. ``evidence`` and ``threshold`` are None for the alarms."""
+
+    name: Name
+    rings: bool
+    reason: str
+    evidence: float | None = None
+    threshold: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"name": self.name.value, "rings": self.rings, "e": self.evidence, "threshold": self.threshold, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the guardrails look at."""
+
+    operation: Operation = field(default_factory=Operation)
+    doubts: Sequence[float] = ()
+    """For each pair that differs, how much surer the champion was, -1..1."""
+    calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Minute -> who answered the callers of its pairs: ``<variant>``, or ``<variant>_by_subject`` where the subject chose."""
+
+
+def guardrails(watched: Watched, progress: Progress, limits: Limits) -> list[Guardrail]:
+    """All five, in their order."""
+    operation = watched.operation
+    return [
+        _sample_ratio(watched.calls, progress, limits),
+        Guardrail(Name.ALARMS, bool(operation.alarms), f"{', '.join(operation.alarms) or 'no alarm is'} in ALARM"),
+        _failures(operation.champion, operation.challenger, limits),
+        _latency(operation.latencies, limits),
+        _confidence(watched.doubts, limits),
+    ]
+
+
+def _test(name: Name, log: float, reason: str, limits: Limits) -> Guardrail:
+    threshold = limits.threshold(name)
+    return Guardrail(name, log >= math.log(threshold), reason, betting.told(log), round(threshold, 6))
+
+
+def _sample_ratio(calls: Mapping[str, Mapping[str, int]], progress: Progress, limits: Limits) -> Guardrail:
+    """Calls whose subject chose the variant come in clusters of any size, so only those count that the endpoint's weights split."""
+    met = {CHAMPION: 0, CHALLENGER: 0}
+    capital: dict[str, list[float]] = {"more": [0.0] * len(betting.BETS), "less": [0.0] * len(betting.BETS)}
+    expected = 0.0
+    for share, found in _settled(calls, progress.weights):
+        challenger, champion = found.get(CHALLENGER, 0), found.get(CHAMPION, 0)
+        met[CHAMPION], met[CHALLENGER] = met[CHAMPION] + champion, met[CHALLENGER] + challenger
+        expected += share * (challenger + champion)
+        for side, bound, own, other in (("more", share, challenger, champion), ("less", 1 - share, champion, challenger)):
+            most = max(bound + _TOLERATED * min(share, 1 - share), _ALMOST_NOBODY)
+            if most < 1:
+                gains = [own * betting.pays(1.0, most, bet) + other * betting.pays(0.0, most, bet) for bet in betting.BETS]
+                capital[side] = [had + gain for had, gain in zip(capital[side], gains, strict=True)]
+    log = betting.log_mean([betting.log_mean(own) for own in capital.values()])
+    total = met[CHAMPION] + met[CHALLENGER]
+    reason = f"the challenger answered {met[CHALLENGER]} of {total} callers without a subject, its weights say {expected:.0f}"
+    return _test(Name.SAMPLE_RATIO, log, reason, limits)
+
+
+def _settled(calls: Mapping[str, Mapping[str, int]], weights: Sequence[WeightChange]) -> Iterator[tuple[float, Mapping[str, int]]]:
+    """(the challenger's share, calls) of each minute in which the weights were certain."""
+    changes = [(datetime.fromisoformat(change.at), change.challenger) for change in weights]
+    for minute, found in calls.items():
+        begin = datetime.fromisoformat(minute).replace(tzinfo=UTC)
+        live = [share for at, share in changes if at <= begin]
+        if live and not any(at - _SETTLING < begin + _MINUTE and begin < at for at, _ in changes):
+            yield live[-1], found
+
+
+def _failures(champion: Calls, challenger: Calls, limits: Limits) -> Guardrail:
+    allowed = max(limits.max_error_rate, champion.error_rate)
+    well = challenger.invocations - challenger.failed
+    log = betting.log_evidence(((1.0, challenger.failed), (0.0, well)), max(allowed, _ALMOST_NONE))
+    told = f"{challenger.failed} of {challenger.invocations} calls of the challenger failed ({percent(challenger.error_rate)})"
+    whose = "the champion fails as often" if allowed > limits.max_error_rate else f"{percent(allowed)} may fail"
+    return _test(Name.FAILURES, log, f"{told}, {whose}", limits)
+
+
+def _latency(latencies: Sequence[tuple[float, float]], limits: Limits) -> Guardrail:
+    slow = sum(challenger > limits.max_latency_ratio * champion for champion, challenger in latencies)
+    log = betting.log_evidence(((1.0, slow), (0.0, len(latencies) - slow)), 0.5)
+    reason = f"in {slow} of {len(latencies)} minutes the challenger took more than {limits.max_latency_ratio:g} times as long"
+    return _test(Name.LATENCY, log, reason, limits)
+
+
+def _confidence(doubts: Sequence[float], limits: Limits) -> Guardrail:
+    values = ((0.5 + doubt / 2, 1) for doubt in doubts)
+    log = betting.log_evidence(values, (1 + limits.max_confidence_loss) / 2)
+    mean = math.fsum(doubts) / len(doubts) if doubts else 0.0
+    reason = f"where the labels differ, the challenger is less sure by {mean:.2f}, and {limits.max_confidence_loss:.2f} is allowed"
+    return _test(Name.CONFIDENCE, log, reason, limits)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,100 @@
+"""One call of the judge: what it reads for each policy, and what the state machine gets back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lambdas.common.pairs import Minute, Pairs
+from lambdas.common.rollout_control import RolloutControl
+from lambdas.rollout.judge_rollout import handler as entry
+from lambdas.rollout.progress import Approval, Progress, RolloutPolicy, WeightChange
+
+ENOUGH = Pairs((Minute("2026-01-01T10:00", agreed=400),))
+STARTED = datetime.now(UTC).isoformat(timespec="milliseconds")
+CANARY = replace(Progress.begin(0.1, STARTED), weights=(WeightChange(STARTED, 0.9, 0.1),))
+
+
+class CloudWatch:
+    """Without a point, and with the named alarms."""
+
+    def __init__(self, *ringing: str) -> None:
+        self._ringing = ringing
+
+    def get_paginator(self, _: str) -> CloudWatch:
+        return self
+
+    def paginate(self, **_: Any) -> list[Any]:
+        return []
+
+    def describe_alarms(self, *, AlarmNames: list[str], **_: Any) -> dict[str, Any]:  # noqa: N803
+        return {"MetricAlarms": [{"AlarmName": name} for name in self._ringing if name in AlarmNames]}
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Calls the function for the execution ``run-1``; the answer has gone through JSON."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "judge-rollout")
+    environment = entry.Environment(
+        endpoint_name="e", predictions_table="p", pairs_table="q", control_parameter="/control",
+        champion_alarms=("champion-errors",), challenger_alarms=("challenger-errors",), weight_steps=("0.1", "0.5"),
+        margin=0.05, error=0.05, at_end="keep_champion", max_holds=100, min_invocations=1, max_error_rate=0.05,
+        max_latency_ratio=2.0, max_confidence_loss=0.2,
+    )  # fmt: skip
+    monkeypatch.setattr(entry, "_environment", lambda: environment)
+
+    def call(progress: Progress, *, pairs: Pairs = ENOUGH, control: str = "none", ringing: tuple[str, ...] = ()) -> dict[str, Any]:
+        ssm = SimpleNamespace(get_parameter=lambda Name: {"Parameter": {"Value": {"/control": control}[Name]}})  # noqa: N803
+        monkeypatch.setattr(entry, "client", {"ssm": ssm, "cloudwatch": CloudWatch(*ringing)}.__getitem__)
+        monkeypatch.setattr(entry, "_store", lambda: SimpleNamespace(read={"run-1": pairs}.__getitem__))
+        context = SimpleNamespace(
+            function_name="judge-rollout", memory_limit_in_mb=128, invoked_function_arn="arn:aws:lambda:x", aws_request_id="r"
+        )
+        answer: dict[str, Any] = json.loads(json.dumps(entry.handler({"rollout": "run-1", "progress": progress.as_json()}, context)))
+        return answer
+
+    return call
+
+
+def test_the_pairs_of_the_execution_decide(judged: Any) -> None:
+    found = judged(CANARY)
+    assert (found["decision"], found["progress"]) == ("promote", CANARY.as_json())
+    assert (found["evidence"]["pairs"], found["evidence"]["read"]) == (400, 400)
+    assert found["evidence"]["e_promote"] > 20
+
+
+@pytest.mark.parametrize(
+    ("told", "decision"),
+    [
+        ("none", "await_approval"),
+        (RolloutControl("run-1", approved=True, by="ana").format(), "promote"),
+        (RolloutControl("another", approved=True, by="ana").format(), "await_approval"),
+        (RolloutControl("run-1", paused=True, approved=True).format(), "hold"),
+        ("not a record", "hold"),
+    ],
+)
+def test_what_people_told_this_rollout_counts(judged: Any, told: str, decision: str) -> None:
+    assert judged(replace(CANARY, approval=Approval.MANUAL), control=told)["decision"] == decision
+
+
+@pytest.mark.parametrize(
+    ("policy", "ringing", "decision"),
+    [
+        (RolloutPolicy.CANARY, "challenger-errors", "roll_back"),
+        (RolloutPolicy.CANARY, "champion-errors", "promote"),
+        (RolloutPolicy.BLUE_GREEN, "champion-errors", "roll_back"),
+        (RolloutPolicy.BLUE_GREEN, "challenger-errors", "promote"),
+    ],
+)
+def test_the_alarms_of_the_variant_that_runs_the_new_model_end_it(judged: Any, policy: RolloutPolicy, ringing: str, decision: str) -> None:
+    assert judged(replace(CANARY, policy=policy), ringing=(ringing,))["decision"] == decision
+
+
+def test_after_the_deadline_a_rollout_without_evidence_ends(judged: Any) -> None:
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat(timespec="milliseconds")
+    assert judged(replace(CANARY, deadline=past), pairs=Pairs())["decision"] == "inconclusive"

@@ -1,0 +1,100 @@
+"""What pairs say: which ones are read, their scores, the interval, and how many labels more are expected to decide."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lambdas.common.pairs import DifferingPair, Minute, Pairs, PairState
+from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
+
+W, U, X, D = PairState.WAITING, PairState.UNDECIDED, PairState.EXPIRED, PairState.DEAD_LETTERED
+
+
+def pair(said: str | PairState, number: int = 0, minute: int = 0) -> DifferingPair:
+    """The champion says a, the challenger b; ``said`` is people's label, or what became of the review."""
+    state, label = (said, None) if isinstance(said, PairState) else (PairState.LABELLED, said)
+    at = f"2026-11-24T10:{minute:02d}:{number:02d}.000+00:00"
+    return DifferingPair(f"p{minute}-{number}", at, "champion", "a", "b", 0.9, 0.6, state, label)
+
+
+def minutes(*found: tuple[int, list[str | PairState]]) -> Pairs:
+    """(pairs that agree, what people said of the others) of each minute."""
+    return Pairs(
+        tuple(
+            Minute(f"2026-11-24T10:{at:02d}", agreed, tuple(pair(said, number, at) for number, said in enumerate(differ)), {"champion": 3})
+            for at, (agreed, differ) in enumerate(found)
+        ),
+        {"late": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("pairs", "tally"),
+    [
+        (minutes(), Tally()),
+        (minutes((5, [])), Tally(even=5)),
+        (minutes((5, ["a", "b", "b"])), Tally(better=2, worse=1, even=5)),
+        (minutes((5, ["c"])), Tally(even=6)),  # people chose a third label
+        (minutes((5, [U])), Tally(even=6)),  # no label has a majority
+        (minutes((5, [X, D])), Tally(even=5, lost=2)),
+        (minutes((5, ["a"]), (7, ["b", W]), (9, ["b"])), Tally(worse=1, even=5)),  # up to the minute of the first that waits
+        (minutes((5, [W, "b"])), Tally()),
+        (minutes((5, [X]), (1, [W])), Tally(even=5, lost=1)),
+    ],
+)
+def test_pairs_are_read_by_whole_minutes_up_to_the_first_that_waits(pairs: Pairs, tally: Tally) -> None:
+    assert PairsRead.of(pairs).tally == tally
+
+
+def test_every_pair_is_counted_by_what_became_of_it() -> None:
+    read = PairsRead.of(minutes((5, ["a", U]), (7, ["b", W, W]), (9, [X, D])))
+    assert (read.pairs, read.agreed, read.differ) == (28, 21, 7)
+    assert (read.labelled, read.waiting, read.undecided, read.lost, read.missed) == (2, 2, 1, 2, {"late": 1})
+    assert read.doubts == pytest.approx([0.3] * 7)
+    assert read.calls["2026-11-24T10:01"] == {"champion": 3}
+
+
+def test_what_nobody_answers_speaks_against_either_decision() -> None:
+    known, lost = Tally(better=10, worse=5, even=200), Tally(better=10, worse=5, even=200, lost=6)
+    assert lost.against_loss(0.05) == pytest.approx(Tally(better=10, worse=11, even=200).against_loss(0.05))
+    assert lost.against_no_loss() == pytest.approx(Tally(better=16, worse=5, even=200).against_no_loss())
+    assert lost.against_loss(0.05) < known.against_loss(0.05)
+    assert lost.against_no_loss() < known.against_no_loss()
+
+
+@pytest.mark.parametrize("tally", [Tally(), Tally(12, 11, 400), Tally(3, 18, 120), Tally(40, 5, 300), Tally(0, 0, 60), Tally(5, 5, 60, 9)])
+def test_the_interval_and_the_evidence_say_the_same(tally: Tally) -> None:
+    low, high = tally.interval(0.05)
+    assert -1 <= low <= high <= 1
+    assert (low > -0.05) == (tally.against_loss(0.05) >= math.log(20))
+    assert (high < 0) == (tally.against_no_loss() >= math.log(20))
+
+
+def test_the_interval_closes_around_the_difference() -> None:
+    wide, narrow = (Tally(6 * size, 4 * size, 90 * size).interval(0.05) for size in (1, 40))
+    assert wide[0] < narrow[0] < 0.02 < narrow[1] < wide[1]
+    assert narrow[1] - narrow[0] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("tally", "margin", "low", "high"),
+    [
+        (Tally(), 0.05, 25, 60),
+        (Tally(4, 4, 60), 0.05, 5, 45),
+        (Tally(30, 30, 400), 0.005, 300, 10_000),
+        (Tally(12, 11, 400), 0.05, 0, 0),  # decided
+        (Tally(3, 18, 120), 0.05, 0, 0),
+    ],
+)
+def test_the_labels_still_needed_are_expected_from_what_was_read(tally: Tally, margin: float, low: int, high: int) -> None:
+    differ = tally.better + tally.worse
+    needed = PairsRead(tally, agreed=tally.even, differ=differ, labelled=differ).labels_needed(margin, 0.05)
+    assert needed is not None
+    assert low <= needed <= high
+
+
+def test_no_number_of_labels_is_told_where_pairs_like_these_would_not_decide() -> None:
+    read = PairsRead(Tally(4_000, 4_050, 12_000), agreed=12_000, differ=8_050, labelled=8_050)
+    assert read.labels_needed(0.005, 0.0001) is None
