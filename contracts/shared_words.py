@@ -13,6 +13,10 @@ NO_RELEASE = "none"
 NO_EXPERIMENT = "none"
 """What the experiment's parameter holds while no experiment runs."""
 
+PAIR_CALL = "pair-"
+"""How the inference id of a call begins that only compares two models; the prediction id follows. No caller is answered by it, so what
+reads captured traffic leaves it out."""
+
 OPEN_REVIEWS = "open-reviews"
 LABELS_BY_DAY = "labels-by-day"
 REVIEWED_BY_MODEL = "reviewed-by-model"
@@ -24,8 +28,9 @@ DUE_TASKS = "due-tasks"
 
 RECENT = "recent"
 RECENT_UNSURE = "recent-unsure"
-"""Slices of labels that came from reviews. ``recent-unsure`` has the texts that people saw because the champion was unsure of them.
-These texts were chosen by the champion's weakness, so they cannot compare another model with it."""
+"""Slices of labels that came from reviews. ``recent-unsure`` has the texts that people saw because the champion was unsure of them,
+or because it and a challenger differed. These texts were chosen by the champion's weakness, so they cannot compare another model with
+it."""
 
 TASK_TITLE = "Choose the label that fits a text"
 TASK_DESCRIPTION = "Read one text and choose the label that fits it best."

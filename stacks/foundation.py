@@ -129,7 +129,8 @@ class FoundationStack(Stack):
         return buckets
 
     def _predictions(self) -> dynamodb.Table:
-        streams = self.settings.hosting.capture == "app"
+        # One reader writes captured lines, the other compares models: neither runs where nothing is captured so, and nobody is asked.
+        streams = self.settings.hosting.capture == "app" or self.settings.review.asks_people
         return self._table(
             "Predictions",
             self.names.predictions_table,

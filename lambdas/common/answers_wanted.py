@@ -81,10 +81,10 @@ class AnswerPolicy:
     def for_review(self, reason: ReviewReason) -> AnswerPolicy:
         """This policy for a review that was asked for this reason.
 
-        The model must have no say in labels that judge a model. An audit sample therefore never gets ``adaptive``: it is asked by
-        ``two_then_third`` instead.
+        The model must have no say in labels that judge a model. An audit sample and a pair therefore never get ``adaptive``: they are
+        asked by ``two_then_third`` instead.
         """
-        if self.rule is AnswerRule.ADAPTIVE and reason is ReviewReason.AUDIT_SAMPLE:
+        if self.rule is AnswerRule.ADAPTIVE and reason in (ReviewReason.AUDIT_SAMPLE, ReviewReason.PAIR):
             return AnswerPolicy(AnswerRule.TWO_THEN_THIRD, self.most)
         return self
 

@@ -24,6 +24,11 @@ def client(service: str, config: Config = RETRIES) -> Any:
 
 @cache
 def prediction_store(table: str, config: Config = RETRIES) -> PredictionStore:
+    return PredictionStore(dynamodb_table(table, config))
+
+
+def dynamodb_table(table: str, config: Config = RETRIES) -> Any:
+    """boto3's Table resource."""
     resource = boto3.resource("dynamodb", config=config)
     log_denials(resource.meta.client)
-    return PredictionStore(resource.Table(table))
+    return resource.Table(table)

@@ -17,8 +17,9 @@ from boto3.dynamodb.conditions import Key
 
 from lambdas.common.review import ReviewState
 
-MINUTE, DIFFER, MISSED, DONE = "agreed#", "differ#", "missed#", "done#"
-"""How the sort keys begin: counts of a minute, a pair whose labels differ, a count of what was missed, a prediction that is dealt with."""
+MINUTE, DIFFER, MISSED, ASKED, DONE = "agreed#", "differ#", "missed#", "asked#", "done#"
+"""How the sort keys begin: counts of a minute, a pair whose labels differ, a count of what was missed, the reviews asked for on a day
+because of pairs, a prediction that is dealt with."""
 _MOST_KEYS = 100  # of one BatchGetItem
 
 
@@ -88,10 +89,17 @@ class Minute:
 
 @dataclass(frozen=True)
 class Pairs:
-    """All pairs of one experiment, ``minutes`` in order; ``missed``: reason (:class:`Missed`) -> predictions that were not paired."""
+    """All pairs of one experiment.
+
+    Attributes:
+        minutes: in order.
+        missed: reason (:class:`Missed`) -> predictions that were not paired.
+        asked: reviews that people were asked for because of a pair; the other differing pairs were in review anyway.
+    """
 
     minutes: tuple[Minute, ...] = ()
     missed: Mapping[str, int] = field(default_factory=dict)
+    asked: int = 0
 
     @property
     def agreed(self) -> int:
@@ -113,6 +121,11 @@ def differ_key(created_at: str, prediction_id: str) -> str:
 
 def done_key(prediction_id: str) -> str:
     return f"{DONE}{prediction_id}"
+
+
+def asked_key(day: str) -> str:
+    """Sort key of the reviews asked for on a UTC day, yyyy-mm-dd."""
+    return f"{ASKED}{day}"
 
 
 def missed_key(reason: Missed) -> str:
@@ -141,6 +154,7 @@ class PairStore:
         return Pairs(
             minutes=tuple(_minute(minute, counts.get(minute, {}), differ[minute]) for minute in minutes),
             missed={item["at"].removeprefix(MISSED): int(item["predictions"]) for item in self._items(experiment_id, MISSED)},
+            asked=sum(int(item["reviews"]) for item in self._items(experiment_id, ASKED)),
         )
 
     def _items(self, experiment_id: str, start: str) -> Iterator[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
 from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction, decimal
-from lambdas.common.review import DISPUTED, SETTLED, Consolidated, HumanAnswer, ReviewState
+from lambdas.common.review import DISPUTED, SETTLED, Consolidated, HumanAnswer, ReviewReason, ReviewState
 
 _MOST_KEYS = 100  # of one BatchGetItem
 
@@ -54,6 +54,22 @@ class PredictionStore:
                 found |= {item["prediction_id"]: item["subject"] for item in page["Responses"].get(name, ()) if "subject" in item}
                 unread = page.get("UnprocessedKeys", {})
         return found
+
+    def request_review(self, prediction_id: str, reason: ReviewReason) -> dict[str, Any]:
+        """The write not_required -> requested as a part of a transaction, which fails in any other state."""
+        return {
+            "Update": {
+                "TableName": self._table.name,
+                "Key": {"prediction_id": prediction_id},
+                "UpdateExpression": "SET review_state = :requested, open_state = :requested, review_reason = :reason",
+                "ConditionExpression": "review_state = :not_required",
+                "ExpressionAttributeValues": {
+                    ":requested": ReviewState.REQUESTED.value,
+                    ":not_required": ReviewState.NOT_REQUIRED.value,
+                    ":reason": reason.value,
+                },
+            }
+        }
 
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:
         """Any open state -> in_review, for this or a newer attempt; False when a result (or a later attempt) was quicker.

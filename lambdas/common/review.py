@@ -37,6 +37,9 @@ class ReviewState(StrEnum):
 class ReviewReason(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
     AUDIT_SAMPLE = "audit_sample"
+    PAIR = "pair"
+    """Champion and challenger gave it different labels (``lambdas/prediction/score_pair``). Such texts are no sample of the traffic:
+    nothing but the comparison of these two models may be concluded from them."""
 
 
 class InvalidRequest(ValueError):

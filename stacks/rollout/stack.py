@@ -7,6 +7,7 @@ from typing import Any
 from aws_cdk import Environment, Stack
 from constructs import Construct
 
+from stacks.constructs.paired_scoring import PairedScoring
 from stacks.constructs.shared import SharedResources
 from stacks.rollout.functions import RolloutFunctions
 from stacks.rollout.machine import rollout_machine
@@ -24,4 +25,6 @@ class RolloutStack(Stack):
         self.shared = SharedResources(self, settings)
         self.update_role = EndpointUpdateRole(self, "EndpointUpdateRole", shared=self.shared)
         self.functions = RolloutFunctions(self, shared=self.shared, update_role=self.update_role)
+        if settings.review.asks_people:
+            PairedScoring(self, "PairedScoring", shared=self.shared)
         self.machine = rollout_machine(self, shared=self.shared, functions=self.functions)

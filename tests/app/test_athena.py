@@ -247,6 +247,11 @@ def test_a_prediction_that_was_captured_twice_counts_once(captures: Captures) ->
     assert captures.recent() == {"positive": [2, 1.0, 20, 2]}
 
 
+def test_a_call_that_only_compared_two_models_is_no_prediction(captures: Captures) -> None:
+    captures.put(captured("positive", prediction="p-1"), captured("negative", prediction="pair-p-2"))
+    assert captures.recent() == {"positive": [1, 0.5, 10, 1]}
+
+
 def test_only_a_line_feed_ends_a_line(captures: Captures) -> None:
     line = json.loads(captured("positive"))
     line["captureData"]["endpointInput"]["data"] = json.dumps({"inputs": "one \u2028 two \u0085 three \u000c"}, ensure_ascii=False)

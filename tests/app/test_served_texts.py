@@ -109,6 +109,11 @@ def test_a_text_that_was_captured_twice_is_there_once(captures: Captures) -> Non
     assert sorted(captures.newest(10)) == ["other", "same"]
 
 
+def test_a_call_that_only_compared_two_models_is_no_traffic(captures: Captures) -> None:
+    captures.put_lines(line("asked", prediction_id="p1"), line("asked", prediction_id="pair-p1"), line("lonely", prediction_id="pair-p2"))
+    assert (captures.newest(10), captures.data.left_out) == (["asked"], 0)
+
+
 def test_a_line_ends_at_a_line_feed_only(captures: Captures) -> None:
     """JSON may have a carriage return between its values, and a text other line separators of Unicode."""
     captures.put_lines(line("one\u2028two\u0085three").replace("}, ", "},\r "), line("next", prediction_id="p2"))

@@ -62,9 +62,13 @@ def test_without_endpoint_capture_no_configuration_asks_for_it_and_no_model_may_
     assert "-capture-" not in json.dumps(template.to_json())
 
 
-def test_by_the_endpoint_is_as_before_without_stream_and_without_writer() -> None:
-    foundation, monitoring = template_of(FoundationStack, "endpoint"), template_of(MonitoringStack, "endpoint")
-    (table,) = properties(foundation, "AWS::DynamoDB::Table")
+def test_by_the_endpoint_there_is_no_writer_and_nobody_to_ask_needs_no_stream() -> None:
+    """Where people are asked, paired scoring reads the stream (tests/infrastructure/test_paired_scoring.py)."""
+    monitoring = template_of(MonitoringStack, "endpoint")
+    settings = with_capture("endpoint")
+    nobody = settings.review.model_copy(update={"backend": "none"})
+    foundation = Template.from_stack(FoundationStack(new_app(), settings.model_copy(update={"review": nobody})))
+    table = of_name(foundation, "AWS::DynamoDB::Table", "TableName", "reviewloop-dev-predictions")
     assert "StreamSpecification" not in table
     assert STREAM not in [item["Name"] for item in properties(foundation, "AWS::SSM::Parameter")]
     assert not properties(monitoring, "AWS::Lambda::EventSourceMapping")
@@ -73,7 +77,8 @@ def test_by_the_endpoint_is_as_before_without_stream_and_without_writer() -> Non
 
 def test_the_stream_has_new_images_and_its_name_is_a_parameter_that_the_writer_reads(app: Template) -> None:
     foundation = template_of(FoundationStack, "app")
-    (table,) = foundation.find_resources("AWS::DynamoDB::Table").items()
+    name = {"Properties": {"TableName": "reviewloop-dev-predictions"}}
+    (table,) = foundation.find_resources("AWS::DynamoDB::Table", name).items()
     assert table[1]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
     (written,) = foundation.find_resources("AWS::SSM::Parameter", {"Properties": {"Name": STREAM}}).values()
     assert written["Properties"]["Value"] == {"Fn::GetAtt": [table[0], "StreamArn"]}

@@ -1,6 +1,7 @@
 -- The champion's last :window predictions of one model version, by predicted label (Athena engine 3, Trino SQL).
 -- The row without a label counts the answers that were left out: lines that could not be read, answers without what drift needs.
 -- A prediction that was captured twice (a retried write, a change of hosting.capture) counts once.
+-- A call that only compares two models (contracts/shared_words.py, PAIR_CALL) answered nobody and does not count.
 -- Parameters, in order: lowest hour partition (yyyy/mm/dd/hh), model version.
 WITH lines AS (
   SELECT
@@ -9,7 +10,7 @@ WITH lines AS (
     COALESCE(eventmetadata.inferenceid, eventmetadata.eventid) AS id,
     ROW_NUMBER() OVER (PARTITION BY COALESCE(eventmetadata.inferenceid, eventmetadata.eventid) ORDER BY eventmetadata.inferencetime DESC) AS nth
   FROM capture
-  WHERE variant = 'champion' AND hour >= ?
+  WHERE variant = 'champion' AND hour >= ? AND COALESCE(eventmetadata.inferenceid, '') NOT LIKE 'pair-%'
 ), parsed AS (
   SELECT id, inferred_at, TRY(CAST(json_parse(data) AS ARRAY(JSON))) AS answers
   FROM lines

@@ -27,7 +27,12 @@ def client_config(read_seconds: float) -> Config:
 
 
 def invoke(
-    runtime: Callable[[float], Any], request: Mapping[str, Any], *, deadline: float, clock: Callable[[], float] = time.monotonic
+    runtime: Callable[[float], Any],
+    request: Mapping[str, Any],
+    *,
+    deadline: float,
+    keeps_target: bool = False,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     """InvokeEndpoint; a first try that fails early and by no fault of the text gets a second one.
 
@@ -36,6 +41,7 @@ def invoke(
     Args:
         runtime: read timeout in seconds -> client ``sagemaker-runtime``.
         deadline: seconds for both tries together, at least 4.
+        keeps_target: no other variant than the target will do.
 
     Raises:
         ClientError: what the endpoint refused.
@@ -47,7 +53,7 @@ def invoke(
     try:
         answer = runtime(first).invoke_endpoint(**request)
     except (ClientError, BotoCoreError) as error:
-        targeted = _TARGET in request and refuses_request(error)
+        targeted = _TARGET in request and not keeps_target and refuses_request(error)
         if not (targeted or _may_pass(error)) or clock() - started >= deadline / 2:
             raise
         again = {name: value for name, value in request.items() if not (targeted and name == _TARGET)}

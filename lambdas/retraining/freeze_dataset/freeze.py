@@ -24,6 +24,8 @@ from lambdas.common.review import ReviewReason
 from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
 from lambdas.retraining.freeze_dataset.worker_share import Capped, capped
 
+_CHOSEN_BY_MODELS = (ReviewReason.LOW_CONFIDENCE, ReviewReason.PAIR)
+"""People saw these texts because a model was unsure, or because two models differed."""
 MOST_NAMED_LABELS = 5
 LEAST_REFERENCE = 20
 """Fewer served texts say too little of what is normal."""
@@ -242,7 +244,7 @@ def row_of(stored: StoredPrediction, labels: tuple[str, ...]) -> Row | None:
         label=label,
         votes=votes,
         group=group_of(text, stored.subject),
-        slice=RECENT_UNSURE if stored.review_reason == ReviewReason.LOW_CONFIDENCE else RECENT,
+        slice=RECENT_UNSURE if stored.review_reason in _CHOSEN_BY_MODELS else RECENT,
         source=stored.label_source or f"review:{stored.prediction_id}",
         label_basis=basis,
     )

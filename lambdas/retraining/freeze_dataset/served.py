@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from contracts.shared_words import VARIANTS
+from contracts.shared_words import PAIR_CALL, VARIANTS
 from contracts.text import InvalidText, checked_text, parse_json
 from lambdas.common.s3_uri import read_lines
 
@@ -59,6 +59,8 @@ class CapturedData:
     def newest(self, most: int, *, now: datetime, hours: int) -> list[CapturedText]:
         """The newest texts, at most ``most``, oldest first, of both variants; one that was captured twice is there once.
 
+        A call that only compared two models is no traffic.
+
         Args:
             now: UTC; bounds the hours that are looked at.
             hours: how many of them before this one.
@@ -88,5 +90,5 @@ class CapturedData:
         for line in read_lines(self._s3, f"s3://{self._bucket}/{key}"):
             texts = list(captured_texts(line))
             self.left_out += not texts and bool(line.strip())
-            newest.extend(texts)
+            newest.extend(one for one in texts if not one.prediction_id.startswith(PAIR_CALL))
         return newest

@@ -14,6 +14,7 @@ from typing import Protocol
 from lambdas.common.agreement import Alpha, alpha, first_answers
 from lambdas.common.dawid_skene import Quality, estimate
 from lambdas.common.predictions import StoredPrediction
+from lambdas.common.review import ReviewReason
 
 FEWEST_TEXTS = 200
 """With fewer texts that have two answers, labels follow from the votes alone."""
@@ -39,19 +40,21 @@ class Workers:
 def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Workers:
     """From the newest texts of the last :data:`DAYS` days, at most :data:`MOST_TEXTS`; the disputed ones are among them, the oldest first.
 
-    Without the disputed texts people would seem to agree more than they do.
+    Without the disputed texts people would seem to agree more than they do. Texts that are there because two models differ are hard ones,
+    and there are many of them while a rollout runs: who is right how often is learnt from them, but how far people agree is not.
     """
     since = (now - timedelta(days=DAYS)).date()
     days = (store.labels_of_day((now - timedelta(days=back)).date().isoformat()) for back in range(DAYS + 1))
     disputed = (stored for stored in store.disputed() if (stored.reviewed_at or "") >= since.isoformat())
     usable = [
-        answers
+        (stored, answers)
         for stored in islice(chain(islice(disputed, MOST_TEXTS // 2), chain.from_iterable(days)), MOST_TEXTS)
         if len(answers := [(one.worker_id, one.label) for one in stored.answers or () if one.label in labels]) > 1
     ]
-    pairs = [[(worker, label) for worker, label in answers if label is not None] for answers in usable]
+    pairs = [[(worker, label) for worker, label in answers if label is not None] for _, answers in usable]
     quality = estimate(pairs, labels) if len(pairs) >= FEWEST_TEXTS else None
-    return Workers(quality, alpha([first_answers([label for _, label in answers]) for answers in usable]))
+    compared = [answers for stored, answers in usable if stored.review_reason != ReviewReason.PAIR]
+    return Workers(quality, alpha([first_answers([label for _, label in answers]) for answers in compared]))
 
 
 class KnownWorkers:

@@ -78,11 +78,12 @@ def test_the_posterior_is_that_of_bayes() -> None:
     assert prior.posterior(answers(B, B)) == pytest.approx({A: 0.005 / 0.199, B: 0.192 / 0.199, C: 0.002 / 0.199})
 
 
-def test_an_audit_sample_is_never_asked_with_the_model_as_prior() -> None:
+@pytest.mark.parametrize("reason", [ReviewReason.AUDIT_SAMPLE, ReviewReason.PAIR])
+def test_labels_that_judge_a_model_are_never_asked_for_with_the_model_as_prior(reason: ReviewReason) -> None:
     policy = adaptive(negative=0.9, positive=0.1)
-    assert policy.for_review(ReviewReason.AUDIT_SAMPLE) == TWO_THEN_THIRD
+    assert policy.for_review(reason) == TWO_THEN_THIRD
     assert policy.for_review(ReviewReason.LOW_CONFIDENCE) is policy
-    assert TWO_THEN_THIRD.for_review(ReviewReason.AUDIT_SAMPLE) is TWO_THEN_THIRD
+    assert TWO_THEN_THIRD.for_review(reason) is TWO_THEN_THIRD
 
 
 @pytest.mark.parametrize(

@@ -297,12 +297,12 @@ def test_nothing_is_frozen_when_no_new_label_may_be_trained_on(holdout: float) -
     assert freeze(parent, items, FreezePolicy(1, holdout)) == Skipped("none of the 6 new labels is for a text that may be trained on")
 
 
-def test_what_the_champion_was_unsure_of_is_a_slice_of_its_own() -> None:
-    reasons = ["low_confidence", "audit_sample", None]
-    items = [label(n, **({"review_reason": reasons[n % 3]} if reasons[n % 3] else {})) for n in range(60)]
+def test_what_models_chose_is_a_slice_of_its_own_which_compares_no_model_with_another() -> None:
+    reasons = ["low_confidence", "audit_sample", None, "pair"]
+    items = [label(n, **({"review_reason": reasons[n % 4]} if reasons[n % 4] else {})) for n in range(60)]
     slices = {item.id: item.slice for rows in splits_of(run(items)).values() for item in rows}
     for number in range(60):
-        assert slices[f"prediction:p{number:04d}"] == (RECENT_UNSURE if number % 3 == 0 else RECENT), reasons[number % 3]
+        assert slices[f"prediction:p{number:04d}"] == (RECENT, RECENT_UNSURE)[number % 4 in (0, 3)], reasons[number % 4]
 
 
 def test_a_text_that_gets_a_label_with_another_subject_stays_in_the_group_it_was_trained_in() -> None:

@@ -26,10 +26,12 @@ def stored(prediction_id: str, **changes: Any) -> StoredPrediction:
 
 class Queue:
     def __init__(self, *refused: str) -> None:
-        self.refused, self.sent = refused, list[str]()
+        self.refused, self.sent, self.reasons = refused, list[str](), list[str]()
 
     def send_message(self, **request: str) -> None:
-        prediction_id = json.loads(request["MessageBody"])["prediction_id"]
+        message = json.loads(request["MessageBody"])
+        prediction_id = message["prediction_id"]
+        self.reasons.append(message["reason"])
         if prediction_id in self.refused:
             raise ClientError({"Error": {"Code": "InvalidMessageContents", "Message": "no"}}, "SendMessage")
         self.sent.append(prediction_id)
@@ -52,6 +54,13 @@ def test_a_record_that_makes_no_request_is_counted_and_the_others_are_sent(monke
     queue = Queue()
     answer = run(monkeypatch, queue, stored("one", review_reason="boredom"), stored("two"))
     assert (queue.sent, answer["resent"], answer["unusable"], answer["requested"]) == (["two"], 1, 1, 2)
+
+
+def test_a_pair_whose_request_was_lost_is_sent_again_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record was ``not_required`` before, and its transaction made it ``requested`` (``lambdas/prediction/score_pair``)."""
+    queue = Queue()
+    answer = run(monkeypatch, queue, stored("one", review_reason="pair"))
+    assert (queue.sent, queue.reasons, answer["resent"]) == (["one"], ["pair"], 1)
 
 
 def test_a_request_that_the_queue_refuses_fails_the_run_after_the_others_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,6 +95,14 @@ def test_the_last_days_are_read_newest_first_and_disputed_texts_count_for_the_ag
     assert found.agreement.value is not None
     assert found.agreement.value < 1
     assert read_workers(History(10), LABELS, now=NOW).agreement.value == 1.0
+
+
+def test_texts_that_two_models_differed_on_say_who_is_right_and_not_how_far_people_agree() -> None:
+    """There are many hard texts among the newest while a rollout runs; nobody would agree less than before."""
+    hard = [replace(stored(900 + n, {"a": "negative", "b": "positive"}), review_reason="pair") for n in range(40)]
+    found = read_workers(History(FEWEST_TEXTS - 40, hard), LABELS, now=NOW)
+    assert (found.agreement.value, found.agreement.texts) == (1.0, FEWEST_TEXTS - 40)
+    assert found.quality is not None
 
 
 def test_what_is_known_is_kept_for_an_hour_and_read_anew_for_other_labels() -> None:
