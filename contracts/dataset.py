@@ -116,7 +116,8 @@ class ReferenceText:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a version consists of. ``watermark``: newest ``reviewed_at`` inside, or None without human labels.
+    """What a version consists of. ``watermark``: newest ``reviewed_at`` inside, or None without human labels. ``amended``: key of the
+    newest amendment that it knows (:mod:`contracts.amendments`).
 
     ``label_names``: what people see of a label (:mod:`contracts.labels`); a label that is not in it is its own name.
     """
@@ -130,6 +131,7 @@ class Manifest:
     files: Mapping[str, str]
     watermark: str | None = None
     label_names: Mapping[str, str] = field(default_factory=dict)
+    amended: str | None = None
 
     @classmethod
     def parse(cls, data: str | bytes, where: str) -> Manifest:
@@ -138,7 +140,7 @@ class Manifest:
         Raises:
             InvalidDataset: naming ``where``, the field, its value and what is allowed.
         """
-        raw = {"parent": None, "watermark": None, "label_names": {}, **_object(data, where)}
+        raw = {"parent": None, "watermark": None, "label_names": {}, "amended": None, **_object(data, where)}
         for name, (allowed, fits) in _MANIFEST.items():
             if name not in raw:
                 raise InvalidDataset(f"{where}: has no field {name!r}: a manifest has {', '.join(_MANIFEST)}")
@@ -148,7 +150,10 @@ class Manifest:
         return cls(**{**fields, "labels": tuple(raw["labels"])})
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
+        content = asdict(self)
+        if self.amended is None:
+            del content["amended"]
+        return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def version_of(files: Mapping[str, str], label_names: Mapping[str, str] | None = None) -> str:
@@ -195,6 +200,7 @@ _MANIFEST: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "files": ("an object of file names and their SHA-256 in 64 hexadecimal digits", _hashes),
     "watermark": ("a time in ISO 8601 with its zone, or null", _moment),
     "label_names": ("an object of labels and their names, which are texts", _names),
+    "amended": ("the key of an amendment or null", lambda value: value is None or isinstance(value, str)),
 }
 """Field of a manifest -> what is allowed, and the check."""
 

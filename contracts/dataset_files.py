@@ -104,6 +104,7 @@ def write_version(
     reference: Iterable[ReferenceText] = (),
     label_names: Mapping[str, str] | None = None,
     key_examples: Iterable[Row] = (),
+    amended: str | None = None,
 ) -> tuple[Manifest, dict[str, Path]]:
     """Write a version's files below ``folder``, a row at a time; returns its manifest, and the files by name.
 
@@ -114,6 +115,7 @@ def write_version(
         splits: rows sorted by id: equal rows give equal bytes and an equal version.
         label_names: what people see of a label; those that are their own name are left out.
         key_examples: rows sorted by id; the manifest's counts leave them out.
+        amended: key of the newest amendment that the rows have.
     """
     rows: Counter[str] = Counter()
     by_slice: Counter[str] = Counter()
@@ -150,6 +152,7 @@ def write_version(
         files=hashes,
         watermark=watermark,
         label_names=names,
+        amended=amended,
     )
     return manifest, files
 

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
 from stacks.constructs.dataset_labels import allow_labels, label_variables
-from stacks.constructs.flow_definition import TEMPLATE
+from stacks.constructs.flow_definition import TEMPLATE, guidelines
 from stacks.constructs.labeling_job_role import ANY_MANIFEST, JOB_INPUTS, MANIFESTS, OUTPUT, LabelingJobRole
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
@@ -127,6 +127,7 @@ class LabelingStack(Stack):
             environment={
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "CAPTURE_BUCKET": self.names.bucket("capture"),
+                "GUIDELINES": guidelines(),
                 "RETENTION_DAYS": str(self.settings.retention.prediction_days),
                 **label_variables(self.shared),
             },

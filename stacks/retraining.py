@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from contracts.amendments import PREFIX as AMENDMENTS
 from contracts.shared_words import LABELS_BY_DAY
 from stacks.constructs.alarm import Alarm
 from stacks.constructs.dataset_labels import pinned_labels
@@ -92,7 +93,10 @@ class RetrainingStack(Stack):
             [names.bucket_arn("data", "datasets/*"), names.bucket_arn("data", "freezes/*")],
             because="A version's key is its content hash, a record's the execution's",
         )
-        function.allow(["s3:ListBucket"], [names.bucket_arn("data")], {"StringLike": {"s3:prefix": ["datasets/*", "freezes/*"]}})
+        amendments = names.bucket_arn("data", f"{AMENDMENTS}*")
+        function.allow(["s3:GetObject"], [amendments], because="It reads every amendment since the current version, each by its time")
+        prefixes = ["datasets/*", "freezes/*", f"{AMENDMENTS}*"]
+        function.allow(["s3:ListBucket"], [names.bucket_arn("data")], {"StringLike": {"s3:prefix": prefixes}})
         self._allow_outside(function)
         if self.settings.hosting.captures:
             self._allow_served_texts(function)

@@ -11,6 +11,7 @@ from constructs import Construct
 from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
 from stacks.constructs.a2i_backend import A2iBackend
 from stacks.constructs.dataset_labels import allow_labels, label_variables
+from stacks.constructs.flow_definition import guidelines
 from stacks.constructs.hosted_backend import HostedBackend
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import CONSUMER_TIMEOUT, MAX_RECEIVES, ReviewQueue
@@ -105,6 +106,7 @@ class ReviewStack(Stack):
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,
                 "CAPTURE_BUCKET": self.names.bucket("capture"),
+                "GUIDELINES": guidelines(),
                 **label_variables(self.shared),
             },
         )

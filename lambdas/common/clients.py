@@ -23,8 +23,8 @@ def client(service: str, config: Config = RETRIES) -> Any:
 
 
 @cache
-def prediction_store(table: str, config: Config = RETRIES) -> PredictionStore:
-    return PredictionStore(dynamodb_table(table, config))
+def prediction_store(table: str, config: Config = RETRIES, guidelines: str = "") -> PredictionStore:
+    return PredictionStore(dynamodb_table(table, config), guidelines)
 
 
 def dynamodb_table(table: str, config: Config = RETRIES) -> Any:

@@ -19,10 +19,13 @@ _MOST_KEYS = 100  # of one BatchGetItem
 
 
 class PredictionStore:
-    """DynamoDB implementation; ``table`` is a boto3 Table resource."""
+    """DynamoDB implementation; ``table`` is a boto3 Table resource.
 
-    def __init__(self, table: Any) -> None:
-        self._table = table
+    ``guidelines``: version of the worker page, with its instructions, that people answer on now. Labels are stored with it.
+    """
+
+    def __init__(self, table: Any, guidelines: str = "") -> None:
+        self._table, self._guidelines = table, guidelines
 
     def put(self, prediction: Prediction) -> bool:
         """Store a new prediction; False when it is already there (a retry)."""
@@ -116,7 +119,7 @@ class PredictionStore:
         disputed = consolidated.label is None
         return self._update(
             prediction_id,
-            _label_attributes(consolidated, answers, reviewed_at, source) | ({"open_state": DISPUTED} if disputed else {}),
+            self._label_attributes(consolidated, answers, reviewed_at, source) | ({"open_state": DISPUTED} if disputed else {}),
             condition=Attr("prediction_id").exists() & Attr("review_state").ne(ReviewState.REVIEWED.value),
             remove=() if disputed else ("open_state",),
         )
@@ -151,7 +154,7 @@ class PredictionStore:
             "created_at": imported.reviewed_at,
             "expires_at": imported.expires_at,
             "attempt": 1,
-            **_label_attributes(imported.consolidated, imported.answers, imported.reviewed_at, imported.source),
+            **self._label_attributes(imported.consolidated, imported.answers, imported.reviewed_at, imported.source),
         }
         return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
 
@@ -193,6 +196,24 @@ class PredictionStore:
             )
         )
 
+    def _label_attributes(
+        self, consolidated: Consolidated, answers: Sequence[HumanAnswer], reviewed_at: str, source: str
+    ) -> dict[str, Any]:
+        basis = {**consolidated.basis, **({"guidelines": self._guidelines} if self._guidelines else {})}
+        values: dict[str, Any] = {
+            "review_state": ReviewState.REVIEWED.value,
+            "review_outcome": consolidated.reason,
+            "votes": dict(consolidated.votes),
+            "agreement": decimal(consolidated.agreement),
+            "answers": [{"worker_id": a.worker_id, "label": a.label, "seconds": decimal(a.seconds)} for a in answers],
+            "reviewed_at": reviewed_at,
+            "label_source": source,
+            "label_basis": {name: decimal(value) if isinstance(value, float) else value for name, value in basis.items()},
+        }
+        if consolidated.label is not None:
+            values |= {"human_label": consolidated.label, "label_day": reviewed_at[:10]}
+        return values
+
     @staticmethod
     def _write(write: Any) -> bool:
         try:
@@ -202,19 +223,3 @@ class PredictionStore:
                 return False
             raise
         return True
-
-
-def _label_attributes(consolidated: Consolidated, answers: Sequence[HumanAnswer], reviewed_at: str, source: str) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "review_state": ReviewState.REVIEWED.value,
-        "review_outcome": consolidated.reason,
-        "votes": dict(consolidated.votes),
-        "agreement": decimal(consolidated.agreement),
-        "answers": [{"worker_id": a.worker_id, "label": a.label, "seconds": decimal(a.seconds)} for a in answers],
-        "reviewed_at": reviewed_at,
-        "label_source": source,
-        "label_basis": {name: decimal(value) if isinstance(value, float) else value for name, value in consolidated.basis.items()},
-    }
-    if consolidated.label is not None:
-        values |= {"human_label": consolidated.label, "label_day": reviewed_at[:10]}
-    return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from aws_cdk import aws_iam as iam
@@ -16,6 +17,13 @@ from stacks.constructs.shared import SharedResources
 
 TEMPLATE = Path(__file__).with_name("worker_template.liquid")
 OUTPUT_PREFIX = "a2i"
+
+
+def guidelines() -> str:
+    """Version of the worker page with its instructions: labels are stored with it."""
+    return hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()[:12]
+
+
 _HANDLER_TIMEOUT = 900
 
 

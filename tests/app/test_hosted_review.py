@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -16,8 +17,11 @@ from typer.testing import CliRunner
 
 from cli.console import FAILED
 from cli.main import app as commands
+from contracts.dataset import Row
+from contracts.groups import group_of
 from embedded_aws.tools import deployer, launcher
 from lambdas.common.review import Origin, ReviewReason, ReviewRequest
+from lambdas.retraining.freeze_dataset.versions import DatasetVersions
 from local.demo.people_page import Reviewer, Visitor
 from stacks.application import FEATURE_FLAGS
 from stacks.foundation import FoundationStack
@@ -43,8 +47,8 @@ class Hosted(DeployedApp):
     def pool(self) -> str:
         return self.outputs[self.names.stack("review")]["UserPoolId"]
 
-    def ask(self, prediction_id: str, text: str) -> None:
-        origin = Origin("champion", "m1", 0.6, "2026-11-23T10:00:00+00:00", 1_900_000_000)
+    def ask(self, prediction_id: str, text: str, subject: str | None = None) -> None:
+        origin = Origin("champion", "m1", 0.6, "2026-11-23T10:00:00+00:00", 1_900_000_000, subject)
         request = ReviewRequest(prediction_id, text, "positive", 0.4, ReviewReason.LOW_CONFIDENCE, 1, origin)
         sqs = self.client("sqs")
         queue = sqs.get_queue_url(QueueName=self.names.queue("review-requests"))["QueueUrl"]
@@ -90,10 +94,14 @@ class Hosted(DeployedApp):
                 key = {"pk": item["pk"], "sk": item["sk"]}
                 table.update_item(Key=key, UpdateExpression="SET checked_at = :long_ago", ExpressionAttributeValues={":long_ago": 0})
 
+    def task_items(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client.resource("dynamodb").Table(self.names.review_tasks_table).scan()["Items"]
+        return found
+
     def make_answers_final(self) -> None:
         """Nobody can take an answer back any more, and the sweep sees it."""
         table = self.client.resource("dynamodb").Table(self.names.review_tasks_table)
-        for item in table.scan()["Items"]:
+        for item in self.task_items():
             if item["sk"] == "task" and item["state"] == "open":
                 table.put_item(Item={**item, "undo": 0, "due_at": "0" * 15})
 
@@ -281,3 +289,46 @@ def test_texts_are_labelled_in_bulk_on_the_page(hosted: Hosted, wait_until: Call
     assert {(one["text"], one["human_label"]) for one in found if one.get("label_source") == "labeling:texts"} == {
         ("a first text", "positive"), ("a second, longer text", "negative")
     }  # fmt: skip
+
+
+def test_a_label_is_exported_corrected_and_forgotten(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
+    prediction_id, subject = "d" * 32, "customer-7"
+    data, review = (hosted.names.bucket(name) for name in ("data", "review"))
+    row = Row("text:1", "an uploaded text", "negative", {}, group_of("", subject), "all", "file:x")
+    s3 = hosted.client("s3")
+    s3.put_object(Bucket=data, Key="datasets/labels/train/data.jsonl", Body=row.to_json().encode() + b"\n")
+    hosted.ask(prediction_id, "they write about themselves", subject)
+    wait_until(lambda: hosted.record(prediction_id).get("review_state") == "in_review")
+    for name in ("ivy", "joe"):
+        person = hosted.reviewer(name)
+        while (task := person.next()["task"]) is not None:
+            person.answer(task["id"], "Good")
+    hosted.make_answers_final()
+    wait_until(lambda: hosted.sweep() or hosted.record(prediction_id).get("review_state") == "reviewed")
+
+    code, said = hosted.command("labels", "export", "--since", "2020-01-01")
+    assert code == 0, said
+    lines = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
+    [found] = [line for line in lines if line["id"] == f"prediction:{prediction_id}"]
+    assert (found["label"], found["model"]["label"], found["model"]["version"]) == ("positive", "positive", "m1")
+    assert len({one["worker"] for one in found["answers"]} - {"ivy", "joe"}) == 2, "people are pseudonyms"
+    assert re.fullmatch("[0-9a-f]{12}", found["guidelines"])
+
+    code, said = hosted.command("labels", "correct", prediction_id, "Bad", "--reason", "irony", "--json")
+    assert (code, json.loads(said)["record"], json.loads(said)["splits"]) == (0, True, []), said
+    record = hosted.record(prediction_id)
+    assert (record["human_label"], record["label_basis"]["was"], record["label_basis"]["reason"]) == ("negative", "positive", "irony")
+    assert json.loads(hosted.command("labels", "correct", "text:1", "Good", "--reason", "x", "--json")[1])["splits"] == ["train"]
+    assert "no row of the current dataset version" in hosted.command("labels", "correct", "text:2", "Good", "--reason", "x")[1]
+    assert "the stage's labels are" in hosted.command("labels", "correct", "text:1", "Great", "--reason", "x")[1]
+
+    code, said = hosted.command("labels", "forget", subject, "--yes", "--json")
+    counts = {name: json.loads(said)[name] for name in ("predictions", "tasks", "rows")}
+    assert (code, counts) == (0, {"predictions": 1, "tasks": 1, "rows": 1}), said
+    assert hosted.record(prediction_id) == {}
+    assert all(prediction_id not in json.dumps(item, default=str) for item in hosted.task_items())
+    kept = [one["Key"] for one in s3.list_objects_v2(Bucket=review).get("Contents", ())]
+    assert all(prediction_id not in key for key in kept)
+    amendments = DatasetVersions(s3, data).amendments(None)
+    assert (set(amendments.corrections), amendments.forgets(row.group)) == ({f"prediction:{prediction_id}", "text:1"}, True)
+    assert json.loads(hosted.command("labels", "forget", subject, "--yes", "--json")[1])["predictions"] == 0

@@ -56,7 +56,7 @@ def test_every_alarm_is_on_the_page_once(stage: str, synthesised: Callable[[str]
 
 
 def test_every_alarm_on_the_page_exists(synthesised: Callable[[str], Path]) -> None:
-    """Stages choose: only ``newacct`` captures by the app's own function and asks on its own page, and only others label in bulk."""
+    """Stages choose: only ``newacct`` captures by the app's own function and asks on its own page, and only others have labelling jobs."""
     assert set(listed()) == {names[0] for stage in ("dev", "newacct") for names in on_the_page(stage, synthesised).values()}
 
 

@@ -26,6 +26,8 @@ class Environment:
     capture_bucket: str
     retention_days: int
     dataset_parameter: str
+    guidelines: str = ""
+    """Version of the worker page."""
     labels: tuple[str, ...] = ()
     """Set where ``dataset.labels`` pins them."""
 
@@ -36,7 +38,7 @@ def _environment() -> Environment:
 
 
 def _store() -> PredictionStore:
-    return prediction_store(_environment().predictions_table)
+    return prediction_store(_environment().predictions_table, guidelines=_environment().guidelines)
 
 
 def _write_ground_truth(key: str, body: bytes) -> None:

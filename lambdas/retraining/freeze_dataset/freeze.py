@@ -3,6 +3,7 @@
 Frozen stays frozen: the parent's test and validation rows are all kept, and nothing that a model was trained on enters
 them. A group (one subject, one text) lies on one side only, and always on the same one, since its hash decides. All of
 the parent's training rows stay too, so a version alone says what was ever trained on. The key examples stay as they are.
+Amendments alone change that: a corrected row has another label, on whichever side it is, and a forgotten person's rows are left out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sys import intern
 
+from contracts.amendments import Amendment, Amendments, corrected_basis
 from contracts.dataset import Manifest, ReferenceText, Row, votes_problem
 from contracts.dataset_files import write_version
 from contracts.groups import group_of
@@ -27,6 +29,7 @@ from lambdas.retraining.freeze_dataset.worker_share import Capped, capped
 _CHOSEN_BY_MODELS = (ReviewReason.LOW_CONFIDENCE, ReviewReason.PAIR)
 """People saw these texts because a model was unsure, or because two models differed."""
 MOST_NAMED_LABELS = 5
+_NO_AMENDMENTS = Amendments()
 LEAST_REFERENCE = 20
 """Fewer served texts say too little of what is normal."""
 
@@ -89,12 +92,14 @@ class LabelCounts:
 
 @dataclass(frozen=True)
 class Frozen:
-    """A new version: manifest, files by name, what became of the labels, and the size of the reference sample."""
+    """A new version: manifest, files by name, what became of the labels, the size of the reference sample, and rows that were amended."""
 
     manifest: Manifest
     files: Mapping[str, Path]
     labels: LabelCounts
     reference: int
+    corrected: int = 0
+    forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +110,11 @@ class Placed:
     source: RowFile
     group: str
     new: bool = False
+    change: Amendment | None = None
 
     def row(self) -> Row:
-        return replace(self.source.read(self.entry), group=self.group, new=self.new)
+        row = replace(self.source.read(self.entry), group=self.group, new=self.new)
+        return row if self.change is None else corrected(row, self.change)
 
 
 @dataclass(frozen=True)
@@ -128,8 +135,13 @@ class NewLabels:
         return replace(self, rows=[row for row in self.rows if row.id in kept]), found
 
 
-def freeze(
-    parent: Version, labelled: Iterable[StoredPrediction], policy: FreezePolicy, folder: Path, served: Iterable[ServedText] = ()
+def freeze(  # noqa: PLR0917  (the four before are of every freeze)
+    parent: Version,
+    labelled: Iterable[StoredPrediction],
+    policy: FreezePolicy,
+    folder: Path,
+    served: Iterable[ServedText] = (),
+    amendments: Amendments = _NO_AMENDMENTS,
 ) -> Frozen | Skipped:
     """The next dataset version: all rows of the parent, new labels on the side of their group, and a reference sample.
 
@@ -139,8 +151,11 @@ def freeze(
         labelled: records with a human label.
         folder: an empty folder for the new files.
         served: of the newest traffic; the reference sample is drawn from them.
+        amendments: those that the parent did not know yet.
     """
     new_rows = RowFile(folder / "new.jsonl")
+    forgotten = forget(parent, amendments)
+    labelled = (one for one in labelled if not amendments.forgets(group_of(one.text, one.subject), known_at=one.reviewed_at))
     try:
         labels = new_labels(parent, labelled, new_rows)
         since = parent.manifest.watermark or "the first dataset"
@@ -159,14 +174,17 @@ def freeze(
             return Skipped(
                 reason + unknown_labels(labels.unknown, [described(label, parent.manifest.label_names) for label in parent.manifest.labels])
             )
-        train = merge(parent.splits["train"], placed["train"], new_rows)
+        changes = {name: one for name, one in amendments.corrections.items() if one.label in parent.manifest.labels}
+        train = [amended(item, changes, trained_on=True) for item in merge(parent.splits["train"], placed["train"], new_rows)]
         splits = {"train": train}
         for name in ("validation", "test"):
             old = parent.splits[name]
-            kept = [Placed(entry, old, entry.group) for entry in old.entries]
+            kept = [amended(Placed(entry, old, entry.group), changes) for entry in old.entries]
             splits[name] = [*kept, *(Placed(entry, new_rows, entry.group) for entry in placed[name])]
         trained = Trained(frozenset(item.entry.text for item in train), frozenset(item.group for item in train))
+        served = (item for item in served if not amendments.forgets(group_of(item.text, item.subject)))
         reference = reference_of(served, trained, policy.holdout_share)
+        keys = [] if parent.key_examples is None else parent.key_examples.entries
         manifest, files = write_version(
             folder,
             {name: (item.row() for item in sorted(kept, key=lambda item: item.entry.id)) for name, kept in splits.items()},
@@ -175,11 +193,41 @@ def freeze(
             watermark=max(labels.watermark, parent.manifest.watermark or ""),
             reference=reference,
             label_names=parent.manifest.label_names,
-            key_examples=parent.key_examples.rows() if parent.key_examples else (),
+            key_examples=(amended(Placed(entry, parent.key_examples, entry.group), changes).row() for entry in keys)
+            if parent.key_examples
+            else (),
+            amended=amendments.until or parent.manifest.amended,
         )
-        return Frozen(manifest, files, _count(labels, placed, parent, cap.left_out), len(reference))
+        entries = [entry for kept in (*parent.splits.values(), parent.key_examples) if kept is not None for entry in kept.entries]
+        counts = _count(labels, placed, parent, cap.left_out)
+        return Frozen(manifest, files, counts, len(reference), sum(entry.id in changes for entry in entries), forgotten)
     finally:
         new_rows.remove()
+
+
+def forget(parent: Version, amendments: Amendments) -> int:
+    """Leave out the parent's rows that are about somebody who shall be forgotten; returns how many these are."""
+    left_out = 0
+    for rows in (*parent.splits.values(), parent.key_examples):
+        if rows is not None:
+            kept = [entry for entry in rows.entries if not amendments.forgets(entry.group)]
+            left_out += len(rows.entries) - len(kept)
+            rows.entries = kept
+    return left_out
+
+
+def amended(item: Placed, changes: Mapping[str, Amendment], *, trained_on: bool = False) -> Placed:
+    """A training row with another label is new again: a retraining learns it, and does not only replay some of the old ones."""
+    change = changes.get(item.entry.id)
+    return item if change is None else replace(item, change=change, new=trained_on)
+
+
+def corrected(row: Row, change: Amendment) -> Row:
+    """People's votes were for another label, so they are kept with the basis and are not learnt."""
+    if row.label == change.label:
+        return row
+    basis = corrected_basis(change, row.label)
+    return replace(row, label=change.label or row.label, votes={}, label_basis={**basis, "votes": dict(row.votes)})
 
 
 def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: RowFile) -> NewLabels:

@@ -57,6 +57,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     Raises:
         InvalidDataset: the current version is damaged.
+        InvalidAmendment: an object below amendments/ is none.
         DatasetTooLarge: the function's disk does not hold it twice.
         DatasetMoved: two executions froze at once.
     """
@@ -84,7 +85,7 @@ def _freeze(versions: DatasetVersions) -> dict[str, Any]:
         labelled = labels_since(_store(), parent.manifest.watermark, now=now, lookback_days=environment.lookback_days)
         made = Path(name) / "made"
         made.mkdir()
-        result = freeze(parent, labelled, environment, made, _served(now))
+        result = freeze(parent, labelled, environment, made, _served(now), versions.amendments(parent.manifest.amended))
         parent.remove()
         if isinstance(result, Skipped):
             return {"skipped": result.reason}
@@ -95,6 +96,7 @@ def _freeze(versions: DatasetVersions) -> dict[str, Any]:
         "parent_uri": parent_uri,
         "rows": dict(result.manifest.rows),
         "labels": asdict(result.labels),
+        "amended": {"corrected": result.corrected, "forgotten": result.forgotten},
         "reference": result.reference,
         "watermark": result.manifest.watermark,
     }

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from contracts.amendments import PREFIX, Amendment, Amendments
 from contracts.dataset import SPLITS, InvalidDataset, Manifest
 from contracts.dataset_files import KEY_EXAMPLES, check_hash, file_name
 from lambdas.common.s3_uri import read_bytes, read_json, split_uri
@@ -57,6 +58,17 @@ class DatasetVersions:
                 self._s3.put_object(Bucket=self._bucket, Key=f"{prefix}/{name}", Body=stream, ContentType="application/jsonlines")
         self._put_json(f"{prefix}/manifest.json", frozen.manifest.to_json())
         return self.uri(frozen.manifest.version)
+
+    def amendments(self, after: str | None) -> Amendments:
+        """All amendments with a later key.
+
+        Raises:
+            InvalidAmendment: an object below the prefix is none.
+        """
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=PREFIX, StartAfter=after or PREFIX)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+        uris = [f"s3://{self._bucket}/{key}" for key in keys if key != PREFIX]
+        return Amendments.of(Amendment.parse(read_bytes(self._s3, uri), uri) for uri in uris)
 
     def recall(self, execution_id: str) -> dict[str, Any] | None:
         """What an execution has frozen already, when its step is run again."""

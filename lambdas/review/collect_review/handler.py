@@ -38,6 +38,8 @@ class Environment:
     dead_letter_queue_url: str
     capture_bucket: str
     dataset_parameter: str
+    guidelines: str = ""
+    """Version of the worker page."""
     labels: tuple[str, ...] = ()
     """Set where ``dataset.labels`` pins them."""
 
@@ -50,7 +52,7 @@ def _environment() -> Environment:
 def _ports() -> Ports:
     """Raises NoLabels: nothing says which labels there are."""
     environment = _environment()
-    store = prediction_store(environment.predictions_table)
+    store = prediction_store(environment.predictions_table, guidelines=environment.guidelines)
     return Ports(
         store=store,
         consolidation=_consolidation(store, current_labels(environment.dataset_parameter, environment.labels).ids),

@@ -15,6 +15,7 @@ from dataset_files import render, rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.amendments import CORRECT, FORGET, Amendment, Amendments, group_digest
 from contracts.dataset import SPLITS, Manifest, Row
 from contracts.dataset_files import file_name
 from contracts.groups import group_of
@@ -59,6 +60,8 @@ class Frozen:
     files: Mapping[str, bytes]
     labels: LabelCounts
     reference: int
+    amended: tuple[int, int] = (0, 0)
+    """Rows corrected, rows forgotten."""
 
 
 def dataset(
@@ -73,7 +76,13 @@ def dataset(
     return Dataset(manifest, {name: rows_of(files[file_name(name)], name) for name in SPLITS})
 
 
-def freeze(parent: Dataset, items: Iterable[dict[str, Any]], policy: FreezePolicy, served: Iterable[ServedText] = ()) -> Frozen | Skipped:
+def freeze(
+    parent: Dataset,
+    items: Iterable[dict[str, Any]],
+    policy: FreezePolicy,
+    served: Iterable[ServedText] = (),
+    amendments: Iterable[Amendment] = (),
+) -> Frozen | Skipped:
     """As the function does it, with the parent's rows on disk."""
     with tempfile.TemporaryDirectory() as name:
         folder, splits = Path(name), {}
@@ -87,11 +96,12 @@ def freeze(parent: Dataset, items: Iterable[dict[str, Any]], policy: FreezePolic
             keys = keys or RowFile(folder / "keys.jsonl")
             keys.append(one)
         version = Version(parent.manifest, splits, keys)
-        found = freezing.freeze(version, map(StoredPrediction.parse, items), policy, folder / "made", served)
+        found = freezing.freeze(version, map(StoredPrediction.parse, items), policy, folder / "made", served, Amendments.of(amendments))
         version.remove()
         if isinstance(found, Skipped):
             return found
-        return Frozen(found.manifest, {name: path.read_bytes() for name, path in found.files.items()}, found.labels, found.reference)
+        return Frozen(found.manifest, {name: path.read_bytes() for name, path in found.files.items()}, found.labels, found.reference,
+                      (found.corrected, found.forgotten))  # fmt: skip
 
 
 def label(number: int, text: str | None = None, subject: str | None = None, **changes: Any) -> dict[str, Any]:
@@ -472,3 +482,73 @@ def test_an_accent_in_two_forms_is_one_text_and_one_group() -> None:
 def test_a_text_that_may_not_enter_is_left_out_and_the_rest_goes_on(text: str) -> None:
     result = run([label(1, text), label(2)], policy=FreezePolicy(1, 0.0))
     assert (result.labels.trained_on, result.labels.unusable) == (1, 1)
+
+
+LATER = "2026-11-20T00:00:00+00:00"
+
+
+def correction(target: str, label: str, at: str = LATER) -> Amendment:
+    return Amendment(CORRECT, at, "operator-1", target, label, "looked at it")
+
+
+def deletion(group: str, at: str = LATER) -> Amendment:
+    return Amendment(FORGET, at, "operator-1", group_digest(group))
+
+
+def amended(items: Iterable[dict[str, Any]], parent: Dataset, *amendments: Amendment, served: Iterable[ServedText] = ()) -> Frozen:
+    result = freeze(parent, items, POLICY, served, amendments)
+    assert isinstance(result, Frozen), result
+    return result
+
+
+def test_a_correction_reaches_its_row_on_every_side_and_the_old_votes_are_not_learnt() -> None:
+    parent = replace(dataset(), key_examples=(row(1, "key-examples"),))
+    targets = {f"{split}:{number}": "positive" for split, number in (("train", 0), ("test", 1), ("validation", 1), ("key-examples", 1))}
+    result = amended([label(n) for n in range(30)], parent, *(correction(name, right) for name, right in targets.items()))
+    parts = {**splits_of(result), "key-examples": rows_of(result.files["key-examples/data.jsonl"], "keys")}
+    rows = {row.id: row for part in parts.values() for row in part}
+    assert {name: rows[name].label for name in targets} == targets
+    assert rows["test:1"].votes == {}
+    assert rows["test:1"].label_basis == {
+        "method": "corrected", "plurality": None, "was": "neutral", "by": "operator-1", "at": LATER, "reason": "looked at it",
+        "votes": {"neutral": 3},
+    }  # fmt: skip
+    assert (rows["train:0"].new, rows["test:1"].new) == (True, False), "a retraining learns it, and nothing held out is learnt"
+    assert result.amended == (4, 0)
+    assert result.manifest.amended == max(correction(name, right).key for name, right in targets.items())
+
+
+def test_the_newest_correction_counts_and_a_label_that_the_dataset_lacks_changes_nothing() -> None:
+    older, newer = correction("train:0", "positive", "2026-11-19T00:00:00+00:00"), correction("train:0", "neutral")
+    result = amended([label(n) for n in range(30)], dataset(), newer, older, correction("train:1", "mixed"))
+    rows = {row.id: row for row in splits_of(result)["train"]}
+    assert (rows["train:0"].label, rows["train:1"].label) == ("neutral", "neutral")
+    assert result.amended == (1, 0)
+
+
+def test_a_forgotten_person_is_in_no_file_of_the_next_version() -> None:
+    about = "subject:ann"
+    parent = dataset(
+        train=[row(n) for n in range(12)] + [row(90, group=about)],
+        test=[row(n, "test") for n in range(6)] + [row(91, "test", group=about)],
+    )
+    parent = replace(parent, key_examples=(row(1, "key-examples", group=about),))
+    served = [ServedText(f"served {n}") for n in range(200)] + [ServedText(f"ann writes {n}", "ann") for n in range(50)]
+    items = [label(n) for n in range(30)] + [label(40, "ann once more", "ann")]
+    result = amended(items, parent, deletion(about), served=served)
+    content = b"".join(result.files.values())
+    assert b"ann" not in content
+    assert b"train text 90" not in content
+    assert "key-examples/data.jsonl" not in result.files
+    assert result.amended == (0, 3)
+
+
+def test_somebody_who_was_forgotten_may_come_back_later() -> None:
+    early = label(41, "before", "ann", reviewed_at="2026-11-19T00:00:00+00:00")
+    late = label(42, "after", "ann", reviewed_at="2026-11-21T00:00:00+00:00")
+    result = amended([*(label(n) for n in range(30)), early, late], dataset(), deletion("subject:ann"))
+    texts = {row.text for part in splits_of(result).values() for row in part}
+    assert ("before" in texts, "after" in texts) == (False, True)
+    again = amended([label(n) for n in range(50, 80)], as_parent(result))
+    assert "after" in {row.text for part in splits_of(again).values() for row in part}
+    assert again.manifest.amended == result.manifest.amended, "it is not applied again"

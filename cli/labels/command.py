@@ -1,0 +1,153 @@
+"""The commands ``labels export``, ``labels correct`` and ``labels forget``."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.account import Account, NoAccount
+from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
+from cli.label.stage import stage_labels
+from cli.labels import stores
+from cli.labels.export import Format, write
+from contracts.amendments import CORRECT, FORGET, Amendment, group_digest
+from contracts.dataset import InvalidDataset
+from contracts.labels import listed
+from contracts.text import InvalidText, checked_text
+from lambdas.common.predictions import InvalidPrediction
+from lambdas.common.review import is_prediction_id
+
+_ROW = "prediction:"
+
+
+def export(
+    form: Annotated[
+        Format, typer.Option("--format", help="jsonl: everything; manifest: Ground Truth's form; csv: for a spreadsheet")
+    ] = Format.JSONL,
+    out: Annotated[Path | None, typer.Option(help="A file (default: standard output)")] = None,
+    since: Annotated[str | None, typer.Option(help="Only labels stored after this time, such as 2026-11-23 or 2026-11-23T10:00Z")] = None,
+    stage: Stage = "dev",
+    profile: Profile = None,
+) -> None:
+    """Write people's labels with their provenance: who said what, by pseudonym, which model said what, by which guidelines, when."""
+    settings, after = settings_of(stage), None if since is None else _moment(since)
+    with _said():
+        records = stores.Stage(Account(settings, profile)).labelled(after)
+        if out is None:
+            count = write(records, form, sys.stdout)
+        else:
+            unfinished = out.with_name(f".{out.name}.unfinished")
+            with unfinished.open("w", encoding="utf-8", newline="") as stream:
+                count = write(records, form, stream)
+            unfinished.replace(out)
+    typer.echo(f"{count} labels{'' if out is None else f' in {out}'}", err=True)
+
+
+def correct(  # noqa: PLR0917  (typer passes every option by its name)
+    row: Annotated[str, typer.Argument(metavar="ID", help="Of the prediction, or of a dataset row, as labels export says it")],
+    label: Annotated[str, typer.Argument(help="The right label, by id or name")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the label")],
+    stage: Stage = "dev",
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Correct a label: at once in the record of the prediction, and in the next dataset version, whichever split the row is in."""
+    settings = settings_of(stage)
+    try:
+        why = checked_text("--reason", reason, longest=500)
+    except InvalidText as error:
+        stop(str(error), WRONG_OPTIONS)
+    with _said():
+        account = Account(settings, profile)
+        found = stores.Stage(account)
+        labels = stage_labels(account)
+        right = None if labels is None else labels.id_of(label)
+        if labels is None or right not in labels.ids:
+            known = "none, since there is no dataset version yet" if labels is None else listed(labels.ids)
+            stop(f"LABEL {label!r}: the stage's labels are {known}", WRONG_OPTIONS)
+        target = row if ":" in row else f"{_ROW}{row}"
+        name = target.removeprefix(_ROW)
+        stored = found.store.get(name) if target.startswith(_ROW) and is_prediction_id(name) else None
+        splits = sorted({one.split for one in found.dataset_rows() if one.row.id == target})
+        if not splits and (stored is None or stored.reviewed_at is None):
+            stop(f"ID {row!r}: no row of the current dataset version and no reviewed prediction has it", WRONG_OPTIONS)
+        change = Amendment(CORRECT, _now(), _pseudonym(account), target, right, why)
+        found.amend(change)
+        changed = stored is not None and stored.reviewed_at is not None and found.correct(stored, change)
+    document = {"id": target, "label": right, "by": change.by, "at": change.at, "record": changed, "splits": splits}
+    if as_json:
+        print_json(document)
+        return
+    where = [*(["the record has it now"] if changed else []), *(f"the row in {split} has it in the next version" for split in splits)]
+    typer.echo(f"{target}: {right}; {'; '.join(where)}")
+
+
+def forget(
+    subject: Annotated[str, typer.Argument(help="Whose data goes: the subject that callers gave, or the group of uploaded texts")],
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking; for pipelines")] = False,
+    stage: Stage = "dev",
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete what is kept about a person: predictions, review tasks and answers now, dataset rows with the next version."""
+    settings = settings_of(stage)
+    if not subject.strip():
+        stop("SUBJECT '': name somebody", WRONG_OPTIONS)
+    with _said():
+        account = Account(settings, profile)
+        found = stores.Stage(account)
+        records = found.of_subject(subject)
+        digest = stores.digest_of(subject)
+        rows = sum(group_digest(one.row.group) == digest for one in found.dataset_rows())
+        typer.echo(f"{len(records)} predictions, and {rows} rows of the current dataset version, are about {subject}", err=as_json)
+        if not yes and not typer.confirm("Delete them? This cannot be taken back.", default=False, err=True):
+            stop("nothing was deleted: answer y, or give --yes", WRONG_OPTIONS)
+        # First the record, so that rows go even if this command is interrupted.
+        change = Amendment(FORGET, _now(), _pseudonym(account), digest)
+        found.amend(change)
+        tasks = sum(found.delete(one) for one in records)
+    if as_json:
+        print_json({"predictions": len(records), "tasks": tasks, "rows": rows, "by": change.by, "at": change.at, "record": change.key})
+        return
+    typer.echo(f"deleted {len(records)} predictions and {tasks} review tasks; the next dataset version leaves {rows} rows out")
+    typer.echo(f"recorded as {change.key}, without the name. Captured data and older versions: docs/operations.md, Forgetting a person")
+
+
+def _moment(said: str) -> str:
+    try:
+        found = datetime.fromisoformat(said)
+    except ValueError:
+        stop(f"--since {said!r} is no time: give one such as 2026-11-23 or 2026-11-23T10:00Z", WRONG_OPTIONS)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _pseudonym(account: Account) -> str:
+    """Who called, so that two changes by one person can be told to be that, and no name is kept."""
+    return f"operator-{hashlib.sha256(account.identity['Arn'].encode()).hexdigest()[:12]}"
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What AWS refuses, and an AWS out of reach, end the command with a sentence and the exit code of docs/commands.md."""
+    try:
+        yield
+    except NoAccount as error:
+        stop(str(error), NO_ACCOUNT)
+    except BotoCoreError as error:
+        stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
+    except OSError as error:
+        stop(f"--out {error.filename} cannot be written: {error.strerror}; name another", WRONG_OPTIONS)
+    except (ClientError, InvalidDataset, InvalidPrediction) as error:
+        stop(str(error), FAILED)

@@ -1,0 +1,137 @@
+"""Where labels and what belongs to a person lie in a stage: the prediction table, the review tasks, the current dataset version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+from unicodedata import normalize
+
+from boto3.dynamodb.conditions import Attr, Key
+
+from cli.account import Account
+from contracts.amendments import CORRECTED, Amendment, corrected_basis, group_digest
+from contracts.dataset import Manifest, Row
+from contracts.dataset_files import MANIFEST, parse_rows
+from contracts.groups import group_of
+from lambdas.common.prediction_store import PredictionStore
+from lambdas.common.predictions import StoredPrediction
+from lambdas.common.s3_uri import newline_ended, read_bytes, split_uri
+from lambdas.retraining.new_labels import labels_since
+from lambdas.review.hosted_tasks.ending import output_key
+from lambdas.review.hosted_tasks.table import TaskTable
+from lambdas.review.hosted_tasks.task import task_id_of
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    split: str
+    row: Row
+
+
+@dataclass
+class Stage:
+    """Reads and changes; every change can be made again."""
+
+    account: Account
+
+    @cached_property
+    def _predictions(self) -> Any:
+        return self.account.session.resource("dynamodb").Table(self.account.names.predictions_table)
+
+    @cached_property
+    def _tasks(self) -> Any:
+        return self.account.session.resource("dynamodb").Table(self.account.names.review_tasks_table)
+
+    @property
+    def store(self) -> PredictionStore:
+        return PredictionStore(self._predictions)
+
+    def labelled(self, since: str | None) -> Iterator[StoredPrediction]:
+        """Records with a human label, in the order of ``reviewed_at``; ``since`` is ISO 8601 with zone."""
+        days = self.account.settings.retention.prediction_days
+        found = labels_since(self.store, since, now=datetime.now(UTC), lookback_days=days)
+        return (one for one in found if since is None or (one.reviewed_at or "") > since)
+
+    def dataset_rows(self) -> Iterator[DatasetRow]:
+        """Every row of the current version, its key examples too; none before the first version."""
+        uri = (self.account.parameter("dataset") or "none").rstrip("/")
+        if uri == "none":
+            return
+        s3, where = self.account.client("s3"), f"{uri}/{MANIFEST}"
+        for name in Manifest.parse(read_bytes(s3, where), where).files:
+            split = name.partition("/")[0]
+            if split == "reference":
+                continue
+            bucket, key = split_uri(f"{uri}/{name}")
+            lines = newline_ended(s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK))
+            yield from (DatasetRow(split, row) for row in parse_rows(lines, name))
+
+    def amend(self, amendment: Amendment) -> None:
+        """Keep it for the next dataset version."""
+        bucket = self.account.names.bucket("data")
+        body = amendment.to_json().encode()
+        self.account.client("s3").put_object(Bucket=bucket, Key=amendment.key, Body=body, ContentType="application/json")
+
+    def correct(self, stored: StoredPrediction, change: Amendment) -> bool:
+        """The record's label; a disputed review is settled by it. False when the record has changed meanwhile."""
+        label = stored.given("label of the correction", change.label)
+        if stored.human_label is None:
+            return self.store.settle(stored.prediction_id, label, settled_by=change.by, settled_at=change.at)
+        earlier = (stored.label_basis or {}).get("was") if (stored.label_basis or {}).get("method") == CORRECTED else None
+        basis = {**corrected_basis(change, str(earlier or stored.human_label))}
+        exceptions = self._predictions.meta.client.exceptions
+        try:
+            self._predictions.update_item(
+                Key={"prediction_id": stored.prediction_id},
+                UpdateExpression="SET human_label = :label, label_basis = :basis, review_outcome = :outcome",
+                ExpressionAttributeValues={":label": label, ":basis": basis, ":outcome": f"corrected by {change.by}"},
+                ConditionExpression=Attr("human_label").eq(stored.human_label),
+            )
+        except exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def of_subject(self, subject: str) -> list[StoredPrediction]:
+        """All records about somebody. No index has the subject, so the whole table is read."""
+        wanted = Attr("subject").is_in(sorted({subject, normalize("NFC", subject)}))
+        arguments: dict[str, Any] = {"FilterExpression": wanted, "ConsistentRead": True}
+        found: list[StoredPrediction] = []
+        while True:
+            page = self._predictions.scan(**arguments)
+            found += map(StoredPrediction.parse, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return found
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def delete(self, stored: StoredPrediction) -> int:
+        """The record, and with the hosted review its tasks and their answers; returns how many tasks there were.
+
+        The record goes last: whoever is killed in between finds it again.
+        """
+        tasks = 0
+        if self.account.settings.review.backend == "hosted":
+            for attempt in range(1, stored.attempt + 1):
+                tasks += self._delete_task(task_id_of(f"{stored.prediction_id}-{attempt}"))
+        self._predictions.delete_item(Key={"prediction_id": stored.prediction_id})
+        return tasks
+
+    def _delete_task(self, task_id: str) -> int:
+        task = TaskTable(self._tasks, self.account.settings.retention.review_days).task(task_id)
+        if task is None:
+            return 0
+        self.account.client("s3").delete_object(Bucket=self.account.names.bucket("review"), Key=output_key(task))
+        items = self._tasks.query(KeyConditionExpression=Key("pk").eq(task_id), ConsistentRead=True)["Items"]
+        # The task itself goes last: it names the file.
+        for item in sorted(items, key=lambda one: one["sk"] == "task"):
+            self._tasks.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+        return 1
+
+
+def digest_of(subject: str) -> str:
+    """What an amendment says of a subject."""
+    return group_digest(group_of("", subject))

@@ -1,0 +1,113 @@
+"""``labels export``: everything that is known of a label, in three forms, none of which a spreadsheet runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cli.console import WRONG_OPTIONS
+from cli.labels.export import Format, document, safe_cell, write
+from cli.main import app
+from lambdas.common.labels import Labels
+from lambdas.common.predictions import StoredPrediction
+from lambdas.labeling.import_labels.manifest import LabeledRow, read_rows
+
+LABELS = Labels.of(("negative", "positive"))
+
+
+def stored(**changes: Any) -> StoredPrediction:
+    item: dict[str, Any] = {
+        "prediction_id": "p1", "text": "fine", "created_at": "2026-11-23T09:00:00+00:00", "expires_at": 1, "review_state": "reviewed",
+        "attempt": 1, "label": "negative", "confidence": 0.4, "review_threshold": 0.6, "variant": "champion", "model_version": "m7",
+        "review_reason": "low_confidence", "human_label": "positive", "votes": {"positive": 2}, "agreement": 1.0,
+        "reviewed_at": "2026-11-23T10:00:00+00:00", "label_source": "review:p1", "review_outcome": "plurality: 2 of 2 votes",
+        "label_basis": {"method": "plurality", "plurality": "positive", "guidelines": "0a1b2c"},
+        "answers": [{"worker_id": "w1", "label": "positive", "seconds": 3.0}, {"worker_id": "w2", "label": "positive", "seconds": 4.0}],
+    }  # fmt: skip
+    return StoredPrediction.parse({**item, **changes})
+
+
+def written(form: Format, *records: StoredPrediction) -> str:
+    stream = io.StringIO()
+    assert write(iter(records), form, stream) == len(records)
+    return stream.getvalue()
+
+
+def test_a_label_has_its_provenance() -> None:
+    found = json.loads(written(Format.JSONL, stored()))
+    assert found["answers"] == [
+        {"worker": "w1", "label": "positive", "seconds": 3.0},
+        {"worker": "w2", "label": "positive", "seconds": 4.0},
+    ]
+    assert found["model"] == {
+        "label": "negative", "confidence": 0.4, "version": "m7", "variant": "champion", "answered_at": "2026-11-23T09:00:00+00:00",
+        "review_reason": "low_confidence",
+    }  # fmt: skip
+    assert (found["guidelines"], found["basis"]) == ("0a1b2c", {"method": "plurality", "plurality": "positive"})
+    assert (found["id"], found["label"], found["reviewed_at"], found["source"]) == (
+        "prediction:p1", "positive", "2026-11-23T10:00:00+00:00", "review:p1"
+    )  # fmt: skip
+
+
+def test_a_text_that_no_model_answered_has_no_model() -> None:
+    nothing = dict.fromkeys(("label", "confidence", "review_threshold", "variant", "model_version", "review_reason"))
+    assert document(stored(**nothing))["model"] is None
+    assert "prediction-id" not in json.loads(written(Format.MANIFEST, stored(**nothing)))
+
+
+def test_the_manifest_is_what_the_import_reads() -> None:
+    [row] = read_rows(
+        [
+            written(
+                Format.MANIFEST,
+                stored(),
+            ).encode()
+        ],
+        "label",
+        LABELS,
+    )
+    assert isinstance(row, LabeledRow)
+    assert (row.text, row.prediction_id, row.consolidated.label, dict(row.consolidated.votes)) == (
+        "fine",
+        "p1",
+        "positive",
+        {"positive": 2},
+    )
+    assert [one.worker_id for one in row.answers] == ["w1", "w2"]
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1+1", '=HYPERLINK("https://x.example","y")']
+)
+def test_no_cell_is_a_formula(text: str) -> None:
+    [row] = csv.DictReader(io.StringIO(written(Format.CSV, stored(text=text)), newline=""))
+    assert row["text"] == f"'{text}"
+    assert row["model_confidence"] == "0.4"
+
+
+def test_what_is_no_formula_stays_as_it_is() -> None:
+    assert [safe_cell(value) for value in ("fine - really", "a=b", None, -1.5, {"a": 1})] == [
+        "fine - really",
+        "a=b",
+        "",
+        "-1.5",
+        '{"a": 1}',
+    ]
+    assert written(Format.CSV).count("\r\n") == 1, "a table without rows has its header"
+
+
+def test_a_time_that_is_none_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "test.yaml").write_text(yaml.safe_dump({"stage": "test"}), encoding="utf-8")
+    monkeypatch.setattr("cli.console.ROOT", tmp_path)
+    for options, said in ((["export", "--since", "yesterday"], "--since 'yesterday'"), (["forget", " "], "SUBJECT"),
+                          (["correct", "p1", "good", "--reason", ""], "--reason is empty")):  # fmt: skip
+        done = CliRunner().invoke(app, ["labels", *options, "--stage", "test"])
+        assert (done.exit_code, said in done.output) == (WRONG_OPTIONS, True), done.output
