@@ -19,7 +19,6 @@ reads captured traffic leaves it out."""
 
 OPEN_REVIEWS = "open-reviews"
 LABELS_BY_DAY = "labels-by-day"
-REVIEWED_BY_MODEL = "reviewed-by-model"
 """Indexes of the predictions table; their keys are in ``stacks/names.py``."""
 
 OPEN_TASKS = "open-tasks"

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.shared_words import DUE_TASKS, LABELS_BY_DAY, OPEN_REVIEWS, OPEN_TASKS, REVIEWED_BY_MODEL
+from contracts.shared_words import DUE_TASKS, LABELS_BY_DAY, OPEN_REVIEWS, OPEN_TASKS
 from stacks.settings import Settings
 
 PREDICTION_INDEXES = {
     OPEN_REVIEWS: ("open_state", "created_at"),
     LABELS_BY_DAY: ("label_day", "reviewed_at"),
-    REVIEWED_BY_MODEL: ("model_version", "reviewed_at"),
 }
 """Index name -> (partition key, sort key); ``lambdas/common/prediction_store.py`` queries them."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
-from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS, REVIEWED_BY_MODEL
+from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
 from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction, decimal
 from lambdas.common.review import DISPUTED, SETTLED, Consolidated, HumanAnswer, ReviewReason, ReviewState
 
@@ -158,19 +158,14 @@ class PredictionStore:
         }
         return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
 
-    def open_reviews(self, state: ReviewState, *, since: str | None = None) -> Iterator[StoredPrediction]:
-        """Records whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first; ``since`` bounds created_at."""
-        key = Key("open_state").eq(state.value)
-        yield from self._query(OPEN_REVIEWS, key & Key("created_at").gte(since) if since else key)
+    def open_reviews(self, state: ReviewState) -> Iterator[StoredPrediction]:
+        """Records whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first."""
+        yield from self._query(OPEN_REVIEWS, Key("open_state").eq(state.value))
 
     def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
         """Records with a human label reviewed on ``day`` (yyyy-mm-dd), after the time stamp ``after``."""
         key = Key("label_day").eq(day)
         yield from self._query(LABELS_BY_DAY, key & Key("reviewed_at").gt(after) if after else key)
-
-    def reviewed_by_model(self, model_version: str, *, after: str) -> Iterator[StoredPrediction]:
-        """Reviewed records that ``model_version`` had answered, reviewed after ``after``."""
-        yield from self._query(REVIEWED_BY_MODEL, Key("model_version").eq(model_version) & Key("reviewed_at").gt(after))
 
     def _query(self, index: str, condition: Any) -> Iterator[StoredPrediction]:
         arguments: dict[str, Any] = {"IndexName": index, "KeyConditionExpression": condition}

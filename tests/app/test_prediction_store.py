@@ -190,9 +190,3 @@ def test_open_reviews_are_listed_by_state_and_leave_the_list_with_their_label(st
     assert prediction_id in [one.prediction_id for one in store.open_reviews(ReviewState.IN_REVIEW)]
     store.store_label(prediction_id, POSITIVE, [], reviewed_at="2024-01-01T00:00:00", source="s")
     assert prediction_id not in [one.prediction_id for one in store.open_reviews(ReviewState.IN_REVIEW)]
-
-
-def test_open_reviews_since_a_time_include_that_time(store: PredictionStore) -> None:
-    made = [put(store, ReviewState.DEAD_LETTERED) for _ in range(3)]
-    since = item(store, made[1])["created_at"]
-    assert [one.prediction_id for one in store.open_reviews(ReviewState.DEAD_LETTERED, since=since)] == made[1:]
