@@ -22,6 +22,7 @@ Counts = Iterable[tuple[float, float]]
 LARGEST = 1e9
 """Evidence is told up to here."""
 _STEPS = 40
+_NUMBERS = range(len(BETS))
 
 
 def pays(value: float, mean: float, bet: float) -> float:
@@ -42,17 +43,14 @@ def log_mean(capital: Sequence[float]) -> float:
 
 def log_evidence(counts: Counts, mean: float) -> float:
     """Logarithm of the evidence against *the mean is at most* ``mean``, which lies above 0 and is at most 1."""
-    capital = [0.0] * len(BETS)
-    for value, times in counts:
-        if times:
-            capital = [own + times * gain for own, gain in zip(capital, _all_pay(value, mean), strict=True)]
-    return log_mean(capital)
+    given = [(times, _all_pay(value, mean)) for value, times in counts if times]
+    return log_mean([sum(times * gains[bet] for times, gains in given) for bet in _NUMBERS]) if given else 0.0
 
 
 def growth(shares: Counts, mean: float) -> float:
     """What one value more adds to the logarithm, for the best of the bets, when values come in these shares (which sum to 1)."""
     gains = [(share, _all_pay(value, mean)) for value, share in shares]
-    return max(sum(share * gain[bet] for share, gain in gains) for bet in range(len(BETS)))
+    return max(sum(share * gain[bet] for share, gain in gains) for bet in _NUMBERS)
 
 
 def lower_bound(counts: Counts, error: float) -> float:

@@ -189,7 +189,7 @@ def alarming(app: ReleasedApp) -> list[str]:
 
 def test_without_traffic_nothing_is_concluded_and_the_champion_stays(app: ReleasedApp, champion: str) -> None:
     ended = outcome(roll_out(app, champion, app.register(TinyModel("unseen-1"))))
-    assert ended["outcome"] == "inconclusive"
+    assert ended["outcome"] == "inconclusive", ended["reason"]
     assert "the time is up: neither a loss nor one of 5.0 points is refuted" in ended["reason"]
     assert "0 labels" in ended["reason"]
     assert record(app) == f"{champion},{champion}"

@@ -149,8 +149,8 @@ def _sample_ratio(calls: Mapping[str, Mapping[str, int]], progress: Progress, li
             if most < 1:
                 gains = [own * betting.pays(1.0, most, bet) + other * betting.pays(0.0, most, bet) for bet in betting.BETS]
                 capital[side] = [had + gain for had, gain in zip(capital[side], gains, strict=True)]
-    log = betting.log_mean([betting.log_mean(own) for own in capital.values()])
     total = met[CHAMPION] + met[CHALLENGER]
+    log = betting.log_mean([betting.log_mean(own) for own in capital.values()]) if total else 0.0
     reason = f"the challenger answered {met[CHALLENGER]} of {total} callers without a subject, its weights say {expected:.0f}"
     return _test(Name.SAMPLE_RATIO, log, reason, limits)
 
