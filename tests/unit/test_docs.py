@@ -71,6 +71,14 @@ def test_lines_of_prose_fit_the_page(page: Path) -> None:
     assert [line for line in prose(page) if len(line) > LONGEST_LINE] == []
 
 
+def test_the_walk_of_one_prediction_names_each_file_once_and_at_most_twenty() -> None:
+    section = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("## One prediction's path")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (\d+) \| `([^`]+)` \|", section, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    assert len({path for _, path in rows}) == len(rows) <= 20
+    assert [path for _, path in rows if not (ROOT / path).is_file()] == []
+
+
 def test_the_checks_see_what_is_wrong() -> None:
     assert not exists("lambdas/no_such_process/handler.py")
     assert exists("lambdas/<process>/<function>/handler.py")
