@@ -69,7 +69,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_hash(found: str, name: str, manifest: Manifest) -> None:
-    """Raises InvalidDataset when a file, by its SHA-256, is not the one that the manifest names: it was changed since."""
+    """Raises InvalidDataset: the SHA-256 of a file differs from the manifest's, so the file was changed after the version was made."""
     if found != manifest.files.get(name):
         raise InvalidDataset(f"{name} has SHA-256 {found}, but the manifest of version {manifest.version} says {manifest.files.get(name)}")
 

@@ -9,7 +9,7 @@ from contracts.text import normal_text
 
 
 def group_of(text: str, subject: str | None) -> str:
-    """``subject:<subject>`` where the subject is known, so all texts about it stay together; else ``text:<digest>``, the text alone."""
+    """The group of a text: ``subject:<subject>``, so that texts about one subject stay together; without one, ``text:<digest>``."""
     return f"subject:{unicodedata.normalize('NFC', subject)}" if subject else f"text:{text_digest(text)}"
 
 

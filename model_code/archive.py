@@ -46,7 +46,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
 
 
 def read_label_names(folder: Path) -> dict[str, str]:
-    """What people see of a label id; a label without a name is its own, and so are all in a model of before there were names.
+    """Label id -> name. A label without a name is its own name. So are all labels of a model that was made before labels had names.
 
     Raises:
         InvalidArtifact: the file is no JSON.

@@ -47,7 +47,7 @@ def check_folder(folder: Path) -> None:
 
 
 def check_family(config: dict[str, Any]) -> None:
-    """Raises InvalidBaseModel: this architecture would be computed wrongly, without an error.
+    """Raises InvalidBaseModel: the model code would compute this architecture wrongly, and nobody would notice.
 
     Args:
         config: the content of ``config.json``.

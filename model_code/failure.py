@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MOST_BYTES = 1_024
-"""Of the failure file and of the exit message the service keeps the first kilobyte."""
+"""Bytes of the failure file and of the exit message that the service keeps."""
 
 
 def reason_of(error: BaseException) -> str:
@@ -33,7 +33,7 @@ def reason_of(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def told_in(*files: Path) -> Iterator[None]:
-    """The entry point's frame: a failure is told in these files and first on standard error, and ends the program with code 1."""
+    """Run an entry point. A failure is written to standard error, then to these files, and the program ends with code 1."""
     try:
         yield
     except Exception as error:

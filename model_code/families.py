@@ -135,7 +135,7 @@ FAMILIES: dict[str, type[Family]] = {
     "roberta": Roberta,
     "xlm-roberta": Roberta,
 }
-"""By ``model_type`` of the configuration."""
+"""Families by ``model_type`` of the configuration."""
 
 
 def family_of(encoder: Any) -> Family:

@@ -1,4 +1,4 @@
-"""What is different when a champion goes on learning: which old rows are replayed, and how much each validation row counts."""
+"""What is different when a champion is trained further: which old rows are used again, and how much each validation row counts."""
 
 from __future__ import annotations
 

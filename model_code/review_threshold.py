@@ -120,14 +120,19 @@ def said(certificate: Certificate) -> str:
 
 
 def _candidates(texts: int, promise: Promise) -> list[int]:
-    """How many texts each candidate answers alone. The first is large enough to certify half the allowed error, where there are so many."""
+    """The number of texts that the model answers alone, for each candidate. The first is large enough to certify half the allowed error,
+    if there are that many texts.
+    """
     first = next((size for size in range(1, texts + 1) if tail(promise.max_error / 2, size, promise) <= 1 - promise.confidence), texts)
     sizes: list[float] = (np.arange(max(FIRST_SHARE, first / max(1, texts)), 1 + STEP, STEP) * texts).tolist()
     return sorted({min(texts, round(size)) for size in sizes} - {0})
 
 
 def tail(error: float, size: float, promise: Promise) -> float:
-    """The probability of so few errors among ``size`` independent texts, if the allowed share is wrong. Neither need be whole."""
+    """The probability of at most ``error * size`` errors among ``size`` independent texts, if exactly the allowed share is wrong.
+
+    Neither number has to be whole.
+    """
     wrong = error * size
     return float(betainc(size - wrong, wrong + 1, 1 - promise.max_error)) if wrong < size else 1.0
 
@@ -143,7 +148,7 @@ class _Texts:
     groups: int
 
     def certificate(self, threshold: float, promise: Promise) -> Certificate | None:
-        """Of one candidate; None where its answers may break the promise."""
+        """The certificate of one candidate; None if its answers may break the promise."""
         alone = self.confidence >= threshold
         inside = self.weights[alone]
         error = float(np.average(self.wrong[alone], weights=inside))

@@ -31,7 +31,7 @@ class Resamples:
 
     @classmethod
     def draw(cls, groups: Sequence[str], *, count: int, seed: int) -> Resamples:
-        """As many groups as there are, with replacement, ``count`` times (fewer where that would take too much memory)."""
+        """Draw all groups with replacement, ``count`` times (fewer if that would need too much memory)."""
         rng = np.random.default_rng(seed)
         names, group_of = np.unique(np.asarray(groups), return_inverse=True)
         size = len(names)

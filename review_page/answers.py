@@ -18,7 +18,7 @@ class Worker:
     worker_id: str
     identity: Mapping[str, str]
     name: str = field(default="", compare=False)
-    """For their lead to read; in no file."""
+    """The name that the lead reads. No file holds it."""
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,9 @@ def is_secret(given: str | None, secret: str) -> bool:
 
 MOST_FIELDS = 20
 MOST_NOTE_CHARACTERS = 500
-"""Of what a worker or a lead writes about a task."""
+"""Longest text that a worker or a lead may write about a task."""
 MOST_BYTES = 64 * 1024
-"""Of a request's body. A server should refuse more before it reads it."""
+"""Largest body of a request, in bytes. A server should refuse a larger one before reading it."""
 _ASSETS = "{origin}/worker/assets/"
 SHELL_POLICY = (
     f"default-src 'none'; script-src {_ASSETS}; style-src {_ASSETS}; img-src {_ASSETS} data:; connect-src {{origin}}/worker/; "
@@ -101,7 +101,7 @@ _ORIGIN = re.compile(r"https?://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[0-
 
 
 def check_origin(origin: str) -> None:
-    """It becomes a part of policies, and may be made of the header Host: whoever sends that must not write a policy.
+    """The origin becomes a part of policies, and may come from the header ``Host``. The sender must not be able to write a policy.
 
     Raises:
         PageError: 400.

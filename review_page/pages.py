@@ -261,7 +261,7 @@ def _shown(lease: Lease | None) -> dict[str, Any] | None:
 
 
 def _since(request: PageRequest) -> float:
-    """From when on answers count: the browser's midnight, or that of UTC; never more than 36 hours ago."""
+    """The time since which answers are counted: the browser's midnight, or that of UTC; at most 36 hours ago."""
     now = time.time()
     try:
         asked = float(request.query.get("since", ""))

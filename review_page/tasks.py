@@ -61,7 +61,7 @@ class Lease:
 
     task: Task
     seconds_left: float
-    """Until it is given to others, in real seconds."""
+    """Real seconds until others may take the task."""
     earlier: Mapping[str, Any] | None = None
     """The answer that the worker has taken back with ``undo``: the page shows it again."""
     suggestion: Mapping[str, str] = field(default_factory=dict)

@@ -23,11 +23,11 @@ from review_page.questions import TemplateError
 
 GrantReadAccess = Callable[[str], str]
 MOST_ROUNDS = 10_000
-"""Of all loops of a template together; of nested ones, the product."""
+"""Most rounds of all loops of a template together. Nested loops count with the product of their rounds."""
 MOST_CHARACTERS = 4 * 1024 * 1024
-"""Of a rendered task, and of every value on the way: an input may have 3 MB."""
+"""Largest size of a rendered task, and of every value that is made on the way. An input may have 3 MB."""
 MOST_ITEMS = 100_000
-"""Of a list or a range that a filter takes."""
+"""Most items of a list or a range that a filter accepts."""
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+", re.DOTALL)
 _REFUSED_TAGS = ("include", "render")
 """There is nothing to include from. ``extends`` and ``block`` are no tags of standard Liquid."""

@@ -102,7 +102,7 @@ class Names:
 
     @property
     def drift_alarm(self) -> str:
-        """A rule starts a retraining when it rings."""
+        """When this alarm goes off, a rule starts a retraining."""
         return self.alarm("drift")
 
     def operating_alarms(self, variant: str) -> tuple[str, str]:

@@ -135,7 +135,7 @@ class RetrainingStack(Stack):
         return function
 
     def _label_alarm(self, function: PythonFunction) -> None:
-        """People's answers for a label that the dataset does not know are lost work: told at the next check, not at the next retraining."""
+        """An alarm on answers with a label that the dataset does not know. Such work is lost, so the next check reports it at once."""
         metric = cloudwatch.Metric(
             namespace=self.names.metric_namespace,
             metric_name="LabelSetChanged",
@@ -251,7 +251,7 @@ class RetrainingStack(Stack):
         return choice.when(sfn.Condition.is_present(f"$.{step}.skipped"), skipped).otherwise(following)
 
     def _tune(self) -> sfn.CustomState:
-        """The champion goes on learning, from a version that holds the new labels and all rows of before."""
+        """Train the champion further, on a version that holds the new labels and all earlier rows."""
         return self._execute(
             "Tune",
             "tuning",

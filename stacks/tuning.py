@@ -220,7 +220,7 @@ class TuningStack(Stack):
         return machine
 
     def _ranges(self, tune: sfn.Chain) -> sfn.Chain:
-        """What is varied: less where the champion goes on learning."""
+        """The ranges of the search. They are fewer when the champion is trained further."""
         first, again = (
             sfn.Pass(
                 self.steps,
@@ -234,7 +234,7 @@ class TuningStack(Stack):
         return sfn.Chain.start(sfn.Choice(self.steps, "ContinuesChampion").when(continues, again).otherwise(first))
 
     def _tune(self, select: sfn.Chain) -> sfn.Chain:
-        """With and without warm start: the API takes no empty WarmStartConfig."""
+        """Two states, with and without warm start, because the API refuses an empty WarmStartConfig."""
         choice = sfn.Choice(self.steps, "ContinuesEarlierTuning")
         for name, warm in (("TuneFromParents", True), ("Tune", False)):
             parameters = tuning_parameters(self.settings, self.training, self.code.file_name, warm=warm)

@@ -183,7 +183,7 @@ def _training_definition(settings: Settings, environment: JobEnvironment, code_f
 
 
 def _second_try(settings: Settings) -> dict[str, Any]:
-    """For the service's own faults; a script that fails is not tried again.
+    """Retry a job after a fault of the service. A script that fails is not tried again.
 
     The second try goes on at the epoch that was reached; the bucket's own key encrypts the checkpoints. Without it nobody reads them.
     """

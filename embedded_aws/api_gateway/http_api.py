@@ -25,7 +25,7 @@ from embedded_aws.public_hosts.asked import Answer, Asked
 from embedded_aws.public_hosts.names import PublicHost
 
 MOST_BYTES = 10 * 1024 * 1024
-"""Of a request's body; not adjustable on AWS."""
+"""Largest body of a request. On AWS this limit cannot be raised."""
 _TYPE = "AWS::ApiGatewayV2::Api"
 _PRINCIPAL = "apigateway.amazonaws.com"
 _source_ip: contextvars.ContextVar[str] = contextvars.ContextVar("embedded_aws_http_api_source_ip", default="127.0.0.1")

@@ -43,7 +43,7 @@ _TOKEN = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?",
 """Comments, literals, quoted names, and the question marks that are none of these."""
 _WILDCARDS = {"date": r"[0-9/\-]+", "enum": r"[^/]+", "injected": r"[^/]+", "integer": r"[0-9]+"}
 _SCALAR = "CREATE MACRO json_extract_scalar(j, p) AS CASE WHEN json_type(j, p) NOT IN ('OBJECT', 'ARRAY') THEN j ->> p END"
-"""As in Trino: null for an object or a list, of which DuckDB's ``->>`` gives the text."""
+"""As in Trino, the value is null for an object or a list. DuckDB's ``->>`` would give its text."""
 _TYPES = {"bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "boolean": "BOOLEAN"}
 
 

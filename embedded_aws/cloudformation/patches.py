@@ -182,7 +182,7 @@ def _event_source(identifier: str, old: Properties, new: Properties) -> None:
 
 
 def _async_configuration(_: str, __: Properties, new: Properties) -> None:
-    """For AWS ``$LATEST`` and no qualifier are the same configuration; ministack's invocations look for the latter."""
+    """On AWS, ``$LATEST`` and no qualifier mean the same configuration. ministack's invocations look for the one without a qualifier."""
     if new.get("Qualifier") == "$LATEST":
         members = ("FunctionName", "MaximumEventAgeInSeconds", "MaximumRetryAttempts", "DestinationConfig")
         wanted = {key: new[key] for key in members if key in new}
@@ -233,7 +233,7 @@ def _http_api(properties: Properties) -> Properties:
 
 
 def _http_stage(properties: Properties) -> Properties:
-    """Without it GetStage shows no throttling: ministack keeps the template's spelling, which the API does not have."""
+    """Rename the throttling settings: ministack keeps the template's spelling, which GetStage does not know, so it would show none."""
     prepared = dict(properties)
     if "DefaultRouteSettings" in properties:
         prepared["DefaultRouteSettings"] = _lower_keys(properties["DefaultRouteSettings"])

@@ -22,7 +22,7 @@ def _call(operation: str, properties: Properties) -> Response:
 
 
 def _name_of(arn: str) -> str:
-    """Of a generated name, which is lower case as the ARN is."""
+    """The name in an ARN. A generated name is in lower case, as the ARN is."""
     return arn.rsplit("/", 1)[-1]
 
 

@@ -1,4 +1,4 @@
-"""From a template's values to an API's: templates may carry "1" for 1 and "true" for True."""
+"""Converts a template's values to an API's. A template may have "1" for 1 and "true" for True."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def needed(type_name: str, change: Change) -> list[Check]:
 
 
 def _own_tags(properties: Properties) -> dict[str, str]:
-    """Without the ``aws:`` tags, which only some types' handlers set through the service."""
+    """The tags without those that begin with ``aws:``. Only some types' handlers set these through the service."""
     return {tag["Key"]: tag["Value"] for tag in properties.get("Tags", []) if not tag["Key"].startswith("aws:")}
 
 

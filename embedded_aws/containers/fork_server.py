@@ -61,7 +61,7 @@ class Server:
         self._selector.register(self._listener, selectors.EVENT_READ, None)
 
     def serve(self) -> None:
-        """Until it is killed."""
+        """Answer requests until this process is killed."""
         while True:
             for key, _ in self._selector.select():
                 if key.data is None:
@@ -111,7 +111,7 @@ class Server:
         running.connection.close()
 
     def _left(self, running: Running) -> None:
-        """The client is gone, and with it whoever wanted the process."""
+        """The client has ended, so nobody needs the process any more."""
         if running.connection.fileno() < 0:  # the process ended just before
             return
         self._selector.unregister(running.connection)

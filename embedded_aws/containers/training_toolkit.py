@@ -32,7 +32,7 @@ _FAILURE_LIMIT = 1_024
 SUBMITTED = "submitted.tar.gz"
 """Where in the folder the archive is that ``sagemaker_submit_directory`` names in S3; the toolkit reads it with the role's credentials."""
 PYTHON_ERRORS = tuple(name for name in dir(builtins) if "Error" in name or "Exception" in name)
-"""As the toolkit finds them."""
+"""Names of Python's built-in errors, chosen as the toolkit chooses them."""
 
 
 def _read(root: Path, name: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ RUN_DIR = Path(os.environ.get("EMBEDDED_AWS_RUN_DIR", ".run")).resolve()
 _children: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
 _KILLED_SECONDS = 5.0
-"""Until a killed process that the kernel holds on to is not waited for any more."""
+"""How long to wait for a killed process that the kernel does not end."""
 
 
 class Overtaken(RuntimeError):

@@ -97,7 +97,7 @@ def _require_trust(role_arn: str, principal: str) -> None:
 
 
 def _assume(role_arn: str) -> ServiceSession:
-    """As ministack does for a function's role: STS knows no calling service, so the session is put among its own."""
+    """Put a session of the role among ministack's own, as ministack does for a function's role: STS knows no calling service."""
     name, account = role_arn.rsplit("/", 1)[-1], role_arn.split(":")[4]
     key, secret, token = f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(32)
     sts.register_session(

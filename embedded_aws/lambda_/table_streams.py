@@ -79,7 +79,7 @@ def install() -> None:
 
 
 def poll() -> bool:
-    """Start a thread for each mapping with unread records that has none; never blocks the poller of the other sources."""
+    """Start a thread for each mapping that has unread records and no thread yet. It does not block the poller of the other sources."""
     for account, region, esm in lambda_svc._iter_all_esms():
         source = str(esm.get("EventSourceArn", ""))
         if ":dynamodb:" not in source or "/stream/" not in source:
@@ -118,7 +118,7 @@ def _start(mapping: _Mapping) -> None:
 
 
 def _position(mapping: _Mapping) -> int:
-    """Where the mapping reads on; what the stream has dropped meanwhile is gone."""
+    """The position from which the mapping reads next. Records that the stream has dropped meanwhile are lost."""
     with lambda_svc._dynamodb_stream_positions_lock:
         horizon, end = dynamodb.stream_start_position(mapping.table), dynamodb.stream_end_position(mapping.table)
         first = horizon if mapping.esm.get("StartingPosition") == "TRIM_HORIZON" else end
@@ -164,7 +164,7 @@ def _require_reads(mapping: _Mapping) -> None:
 
 
 def _fitting(records: list[Record]) -> list[Record]:
-    """As many of the first records as one invocation's payload holds."""
+    """The first records, as many as fit into one invocation's payload."""
     size = 0
     for count, record in enumerate(records):
         size += len(json.dumps(record, default=str))

@@ -31,7 +31,7 @@ _SHAPES = {
     Kind.ISSUER: r"(?P<issuer>cognito-idp)\.(?P<issuer_region>[a-z0-9-]+)\.amazonaws\.com",
 }
 PATTERN = "|".join(_SHAPES.values())
-"""Of a whole host name, in lower case."""
+"""The pattern of a whole host name, in lower case."""
 _NAME = re.compile(PATTERN)
 _URL_HOST = re.compile(r"https://([a-z0-9.-]+)(?::443)?(?![a-z0-9.:-])", re.IGNORECASE)
 
@@ -47,7 +47,7 @@ class PublicHost:
 
 
 def parse(name: str) -> PublicHost | None:
-    """The public host of this name, whoever owns it."""
+    """The public host with this name, in this account or in another."""
     found = _NAME.fullmatch(name.lower())
     if found is None:
         return None
@@ -66,7 +66,7 @@ def asked_for(host_header: str) -> PublicHost | None:
 
 
 def address(name: str, port: int) -> str:
-    """Where a browser of this machine finds the host: an origin, without a slash at its end."""
+    """The address at which a browser of this machine finds the host: an origin, without a slash at its end."""
     return f"http://{name}{SUFFIX}:{port}"
 
 

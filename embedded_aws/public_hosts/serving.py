@@ -28,7 +28,7 @@ log = logging.getLogger("embedded_aws")
 
 PORT = int(os.environ.get("GATEWAY_PORT", "4566"))
 MOST_BYTES = 64 * 1024 * 1024
-"""Of a request's body. API Gateway takes less (:data:`http_api.MOST_BYTES`)."""
+"""Largest body of a request. API Gateway's limit is lower (:data:`http_api.MOST_BYTES`)."""
 _WITH_ADDRESSES = ("location", "content-security-policy", "content-security-policy-report-only", "access-control-allow-origin")
 _LARGE = json.dumps({"message": "Request Entity Too Large"}).encode()
 
@@ -130,7 +130,7 @@ _SERVICES: dict[Kind, Callable[[PublicHost, Asked], Awaitable[Answer]]] = {
 
 
 def _headers(scope: dict[str, Any]) -> dict[str, str]:
-    """By lower-case name; what comes on several lines is joined as RFC 9110, 5.3 and RFC 9113, 8.2.3 say."""
+    """Headers by lower-case name. A header on several lines is joined as RFC 9110, 5.3 and RFC 9113, 8.2.3 say."""
     found: dict[str, str] = {}
     for name, value in scope.get("headers", []):
         key, text = name.decode("latin-1").lower(), app.decode_header_value(value)

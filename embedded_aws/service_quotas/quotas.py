@@ -14,7 +14,7 @@ from embedded_aws.core import api
 
 DEFAULT = 20.0
 CONCURRENT_EXECUTIONS = 1_000.0
-"""Of an older account; a new one may have as few as 10."""
+"""The value of an older account. A new account may have as few as 10."""
 _USES = {
     "TrainingInstanceType": "training job usage",
     "ProcessingInstanceType": "processing job usage",

@@ -67,7 +67,7 @@ class Visitor:
         return self.get(to) if to.startswith("/login") else reply
 
     def request(self) -> dict[str, str]:
-        """Of ``/oauth2/authorize``, without PKCE."""
+        """The parameters of a request to ``/oauth2/authorize``, without PKCE."""
         return {"response_type": "code", "client_id": self.site.outputs["Client"], "redirect_uri": self.callback, "state": "s t&te"}
 
     @property
@@ -113,7 +113,7 @@ class App:
         return {"code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(), "code_challenge_method": "S256"}
 
     def ask(self, path: str = "/oauth2/token", **fields: str) -> Reply:
-        """With the client's id and secret by HTTP Basic, unless ``fields`` name a client."""
+        """Ask for tokens. The client's id and secret go by HTTP Basic, unless ``fields`` name a client."""
         basic = base64.b64encode(f"{self.site.outputs['Client']}:{self.secret}".encode()).decode()
         head = {} if "client_id" in fields else {"Authorization": f"Basic {basic}"}
         form = {"Content_Type": "application/x-www-form-urlencoded"}

@@ -23,7 +23,7 @@ from embedded_aws.tools.clients import Clients
 REGION = "us-east-1"
 PASSWORD = "Correct-horse-7"
 PEOPLE_TIME_SCALE = 0.02
-"""Of the fixture ``review``: an hour of a person's time is 72 s."""
+"""Time scale of the fixture ``review``: an hour of a person's time is 72 s."""
 LABELS = ["negative", "neutral", "positive"]
 TEMPLATE = (launcher.ROOT / "stacks" / "constructs" / "worker_template.liquid").read_text()
 """The template that the review stack deploys."""

@@ -30,7 +30,7 @@ IMAGE_MODULES = (
 )  # fmt: skip
 """What AWS's PyTorch images have and model code imports, for ``preload``; never model code itself, which each job brings along."""
 _GRACE_SECONDS = 0.5
-"""Until a request that hangs (a long poll, a Lambda) is not waited for any more: no state outlives the process anyway."""
+"""How long to wait for a request that hangs (a long poll, a Lambda). No state outlives the process anyway."""
 
 
 class EmulatorError(RuntimeError):

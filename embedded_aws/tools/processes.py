@@ -109,7 +109,7 @@ class _Fields(NamedTuple):
 
 
 def _stat(pid: int) -> _Fields | None:
-    """From Linux's /proc: fields 3, 4, 5 and 22 of ``stat``; the name before may hold anything."""
+    """Fields 3, 4, 5 and 22 of ``stat`` in Linux's /proc. They are counted from the end of the name, which may have any characters."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, IndexError):

@@ -19,7 +19,7 @@ from review_page import http
 
 OWN = ("/worker", "/_embedded")
 MOST_BYTES = {"/worker": http.MOST_BYTES, "/_embedded": 64 * 1024 * 1024}
-"""Of a request's body: a form or an answer; recorded votes."""
+"""Largest bodies of a request: of a form or an answer, and of recorded votes."""
 _SANDBOX = b"sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 _DOCUMENTS = (b"document", b"iframe", b"frame", b"embed", b"object")
 

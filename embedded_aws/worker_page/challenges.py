@@ -15,7 +15,7 @@ from enum import StrEnum
 from embedded_aws.core import clock
 
 CHALLENGE_SECONDS = 180
-"""As Cognito's AuthSessionValidity by default (CreateUserPoolClient)."""
+"""How long a sign-in waits for its second answer. Cognito's default is the same (CreateUserPoolClient, AuthSessionValidity)."""
 OVER = "This sign-in took too long or has been used already. Please start again."
 
 

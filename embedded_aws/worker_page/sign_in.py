@@ -102,7 +102,7 @@ def sign_out(session: Session) -> None:
 
 
 def forget_everyone() -> None:
-    """After a reset nobody is signed in, or about to be."""
+    """Forget every sign-in, finished or not. A reset calls this."""
     with _lock:
         _sessions.clear()
     CHALLENGES.clear()

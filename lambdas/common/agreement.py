@@ -40,7 +40,7 @@ def alpha(texts: Iterable[Sequence[str]]) -> Alpha:
 
 
 def alpha_by_class(texts: Sequence[Sequence[str]]) -> dict[str, Alpha]:
-    """For each label that was chosen, alpha of *this label or another one*, by name of the label."""
+    """Alpha by label, for each label that was chosen. Every answer counts as *this label* or *another one*."""
     chosen = sorted({label for labels in texts for label in labels})
     return {label: alpha([["it" if one == label else "another" for one in labels] for labels in texts]) for label in chosen}
 

@@ -72,7 +72,7 @@ class ByWorkerQuality:
     quality: Quality
 
     def consolidate(self, answers: Sequence[HumanAnswer]) -> Consolidated:
-        """As :meth:`Plurality.consolidate`; ``agreement`` is the share of the answers that the label got, which may not be the first."""
+        """See :meth:`Plurality.consolidate`. ``agreement`` is the share of the answers that the label got; another label may have more."""
         voted = self.plurality.consolidate(answers)
         usable = [(answer.worker_id, answer.label) for answer in answers if answer.label is not None and answer.label in voted.votes]
         unclear = sum(answer.label == CANNOT_TELL for answer in answers)

@@ -13,7 +13,7 @@ from lambdas.common.labels import Labels
 from lambdas.common.s3_uri import read_bytes
 
 KEPT_SECONDS = 60.0
-"""So long a function goes on with what it has read. Labels change only with a new first version, which an operator uploads."""
+"""How long a function keeps the labels that it has read. Labels change only with a new first version, which an operator uploads."""
 NO_DATASET = "none"
 """Value of the parameter before the first upload."""
 

@@ -22,7 +22,7 @@ from contracts.text import InvalidJson, parse_json
 
 PRIOR_ANSWERS = 20.0
 MOST_LABELS = 20
-"""With more labels most cells of the matrices are empty, and nothing can be said of them."""
+"""Most labels that the model is used for. With more, most cells of the matrices are empty, so their values would be guesses."""
 MOST_ROUNDS, TOLERANCE = 100, 1e-5
 
 Answers = Sequence[tuple[str, str]]
@@ -177,7 +177,7 @@ def _maximise(tasks: Sequence[tuple[Answers, int]], beliefs: Sequence[list[float
 
 
 def _rows_of_one(columns: Mapping[str, list[float]]) -> dict[str, list[float]]:
-    """For each true label the shares of the answers sum to one."""
+    """Scale the rows, so that the shares of the answers sum to one for each true label."""
     sums = [sum(values) for values in zip(*columns.values(), strict=True)]
     return {answer: [value / total for value, total in zip(column, sums, strict=True)] for answer, column in columns.items()}
 

@@ -17,7 +17,8 @@ from lambdas.common.observability import logger
 CODES = frozenset(
     {"AccessDenied", "AccessDeniedException", "AuthorizationError", "KMSAccessDeniedException", "UnauthorizedOperation", "403"}
 )
-"""Of ``Error.Code``: most services, SNS, DynamoDB and SQS on an encrypted resource, EC2, and S3's answers without a body."""
+"""The values of ``Error.Code`` for a denied call: of most services, of SNS, DynamoDB and SQS on an encrypted resource, of EC2,
+and of S3's answers without a body."""
 _ACTION = re.compile(r"not authorized to perform:? (?P<action>[a-zA-Z0-9-]+:\w+)")
 _RESOURCE = re.compile(r"on resource:? \"?(?P<resource>[^\s\"]+)")
 

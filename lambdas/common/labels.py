@@ -34,7 +34,7 @@ class Labels:
 
     @classmethod
     def of_task(cls, task_input: Any) -> Labels | None:
-        """The labels that a task was made with, or None: it has none, or they cannot be read."""
+        """The labels that a task was made with. None when the task has no labels, or none that can be read."""
         given = task_input if isinstance(task_input, Mapping) else {}
         shown = given.get(LABELS)
         ids = given.get(LABEL_IDS, shown)

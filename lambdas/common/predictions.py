@@ -263,5 +263,5 @@ class ImportedLabel:
 
 
 def decimal(value: float) -> Decimal:
-    """A number as the table takes it, with six digits after the point."""
+    """The number in the form that the table accepts (Decimal), with six digits after the point."""
     return Decimal(repr(round(float(value), 6)))

@@ -46,7 +46,7 @@ REQUIRED = {"guarantee_held_share": 0.95, "labels_saved": 0.20, "labels_saved_at
 
 
 def measure(seeds: Sequence[int], folder: Path, *, on_step: Callable[[str], None]) -> dict[str, Any]:
-    """All figures, by seed and together. ``on_step`` is told what has been done: one step for each model and for each seed's figures."""
+    """All figures, by seed and together. ``on_step`` is called after each step: one for each model, and one for each seed's figures."""
     texts = {domain: corpus.rated_texts(domain) for domain in ("amazon", *OTHERS)}
     by_seed = {}
     for seed, pools in trained(seeds, texts, folder, on_step=on_step):

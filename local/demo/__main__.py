@@ -48,7 +48,7 @@ EXPECTED = (
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_FAILED, EXIT_WRONG, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 3, 130
 ROOM_BYTES = 20_000_000
-"""With less than this left, a failure is the disk's."""
+"""If less than this is free on the disk, a failure is explained by the full disk."""
 EXIT_CODES = """exit code: 0 the loop ran to its end, whatever became of the new model (see "outcome" in summary.json);
 1 a step failed; 2 wrong options, or another run is up; 3 the gates refused every candidate of a tuning, as they must with
 --shuffle-labels; 130 interrupted"""

@@ -62,4 +62,4 @@ QUICK = Budget(
         _A_QUARTER_OF_AN_HOUR,
     ),
 )
-"""For a look and for tests: its models are worse, and its figures come with wide intervals."""
+"""The quick run, for a first look and for tests. Its models are worse, and its figures have wide intervals."""

@@ -32,7 +32,7 @@ def add_reviewers(session: Session) -> None:
 
 
 def _groups(session: Session) -> list[str]:
-    """Of the user pool: whose members are asked."""
+    """Groups of the user pool whose members are asked."""
     team = session.outputs[session.names.stack("review")].get("WorkteamArn")
     if team is None:
         return [REVIEWERS]

@@ -40,7 +40,7 @@ def load_answers(session: Session, *, seed: int) -> None:
 
 
 def predict(session: Session, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Real calls of POST /predict."""
+    """Send real requests to POST /predict."""
     with session.progress("predicting", len(texts)) as update:
         answers = send(session, texts, update)
     asked = Counter(answer["review"]["status"] for answer in answers)
@@ -217,7 +217,7 @@ def _note_drift(session: Session, point: DriftPoint) -> None:
 
 
 def _wait_for_alarm(session: Session, sent: int) -> None:
-    """Until the alarm's period has ended, with no more texts than there are; the check goes on as on its schedule."""
+    """Wait until the alarm's period has ended. No more texts are sent; the drift check runs on its schedule."""
     deadline = time.monotonic() + ALARM_SECONDS
     while session.summary.drift_alarm_after is None and time.monotonic() < deadline:
         time.sleep(3.0)

@@ -21,13 +21,13 @@ from local.texts.own_texts import InvalidTexts, PreparedTexts
 from local.texts.vader import shuffle_labels
 
 MOST_ROWS = 6_000
-"""Rows of a file that a run uses, unless told otherwise: what two cores can train several times in a few minutes."""
+"""Most rows of a file that a run uses by default: what two cores can train several times in a few minutes."""
 HELD_BACK = 0.25
 """Share of the training groups whose texts callers send, where there is no other kind of texts to drift to."""
 LEAST_MINORITY, MOST_MINORITY_SHARE = 300, 0.4
 """A slice that callers drift to has at least so many texts, and at most such a share of all."""
 HELD_OUT_SHARE, MOST_HELD_OUT = 1 / 3, 600
-"""Of that slice, the groups that are neither sent nor trained on."""
+"""The part of that slice's groups that is neither sent nor trained on: a share, and at most so many texts."""
 NEWEST = 0.25
 """Share of the texts that callers send as the newest ones, where the file says when each was written."""
 REVIEWED_SHARE = 0.25

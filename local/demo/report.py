@@ -50,7 +50,7 @@ def write_report(summary: Summary, path: Path, rollout: Rollout | None = None) -
 
 
 def _verdict(summary: Summary) -> str:
-    """For a team's own texts: whether the model is better than TF-IDF, and where the page about the data is."""
+    """For a run on a team's own texts: says whether the model is better than TF-IDF, and links to the page about the data."""
     said = f"<p>{escape(_sentence(summary.verdict))}.</p>" if summary.verdict else ""
     link = f'<p>About the data: <a href="{summary.data_report}">{summary.data_report}</a></p>' if summary.data_report else ""
     return said + link
@@ -115,7 +115,7 @@ def _scores(summary: Summary) -> str:
 
 
 def _errors_alone(review: Mapping[str, Any]) -> str:
-    """How often the answers that nobody reviews are wrong, and what the threshold promises; ``review`` as in ``evaluation.json``."""
+    """Shows how often answers without a review are wrong, and what the threshold promises. ``review`` is that of ``evaluation.json``."""
     error = review.get("auto_error")
     if not error:
         return ""

@@ -1,4 +1,4 @@
-"""Where a run's texts come from: what the first model learns, what callers send, and how people answer."""
+"""The source of a run's texts: what the first model learns, what callers send, and how people answer."""
 
 from __future__ import annotations
 

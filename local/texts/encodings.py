@@ -39,7 +39,7 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """``codec`` is Python's name, ``words`` is what people are told, ``damaged``: some bytes are not of this encoding."""
+    """``codec`` is Python's name, ``words`` is the name for people. ``damaged``: some bytes are not of this encoding."""
 
     codec: str
     words: str

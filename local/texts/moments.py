@@ -23,7 +23,7 @@ def moment(value: Any) -> float | None:
 
 
 def _of_date(text: str) -> float | None:
-    """Without a zone it is UTC: only the order counts."""
+    """The moment of a date. Without a zone it is taken as UTC, because only the order matters."""
     try:
         found = dt.datetime.fromisoformat(text)
     except ValueError:

@@ -111,4 +111,4 @@ class _Kept(dict[int, int | None]):
 
 
 _LETTERS, _LETTERS_AND_DIGITS = _Kept("NPSZC"), _Kept("PSZC")
-"""Without numbers, punctuation, symbols, separators and control characters."""
+"""Both ignore punctuation, symbols, separators and control characters. The first ignores numbers, too."""

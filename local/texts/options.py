@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOST_ROWS = 50_000
-"""Rows to train on, unless the reader is told otherwise: about half an hour of training on two cores."""
+"""Most rows to train on by default: about half an hour of training on two cores."""
 LEAST_ROWS = 100
 ROLES = ("text", "label", "group", "slice", "split", "time", "votes")
 CHOICES = {

@@ -1,4 +1,4 @@
-"""Where the model errs: by simple rules that anybody can check, by pairs of labels, and the errors that it was surest of."""
+"""The errors of the model: by simple rules that anybody can check, by pairs of labels, and those with the highest confidence."""
 
 from __future__ import annotations
 

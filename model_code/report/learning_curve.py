@@ -65,6 +65,6 @@ def _more_rows(sizes: Sequence[int], accuracy: Floats) -> Floats:
 
 
 def _rounded(rows: float) -> int:
-    """To two digits: more would claim too much."""
+    """The number with two significant digits. More would suggest a precision that it does not have."""
     digits = max(0, len(str(int(rows))) - 2)
     return int(round(float(rows), -digits))

@@ -1,4 +1,4 @@
-"""An alarm of this stage: it tells the alert topic, and silence is no breach."""
+"""An alarm of this stage. It sends to the alert topic; missing data does not put it into ALARM."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 
 class Alarm(cloudwatch.Alarm):
-    """One CloudWatch alarm, which rings at anything above zero unless a limit is given.
+    """One CloudWatch alarm. It goes off at any value above zero, unless a limit is given.
 
     Args:
         name: the whole name, as ``Names`` gives it.

@@ -15,7 +15,7 @@ def pinned_labels(shared: SharedResources) -> dict[str, str]:
 
 
 def label_variables(shared: SharedResources) -> dict[str, str]:
-    """What ``lambdas/common/current_labels.py`` is told."""
+    """Environment variables for ``lambdas/common/current_labels.py``."""
     return {"DATASET_PARAMETER": shared.names.parameter("dataset"), **pinned_labels(shared)}
 
 

@@ -18,7 +18,7 @@ RETENTION = Duration.days(14)
 
 
 class DeadLetterQueue(Construct):
-    """``<prefix>-<name>`` and the alarm ``<prefix>-<name>-not-empty``, which tells the alert topic.
+    """The queue ``<prefix>-<name>`` and the alarm ``<prefix>-<name>-not-empty``, which sends to the alert topic.
 
     Args:
         name: last part of the queue's name, such as ``review-requests-dlq``.
@@ -67,7 +67,7 @@ class DeadLetterQueue(Construct):
 
 
 def allow_send(function: PythonFunction, queue: sqs.IQueue, shared: SharedResources) -> None:
-    """Sending to an encrypted queue takes a data key, and SQS decrypts it again within the same call."""
+    """Let the function send messages to the queue, with the two key actions that this needs: SQS makes a data key and decrypts it."""
     function.allow(["sqs:SendMessage"], [queue.queue_arn])
     function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [shared.key.key_arn])
 

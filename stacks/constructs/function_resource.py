@@ -1,4 +1,4 @@
-"""A custom resource that one of our functions makes, and that waits long enough to hear the function's own error."""
+"""A custom resource that one of our functions makes. Its timeout is long enough for the function to report its own error."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from stacks.constructs.shared import SharedResources
 from stacks.names import LEADS, REVIEWERS, TASK_INDEXES
 
 OUTPUT_PREFIX = "hosted"
-"""Of the review bucket; ``lambdas/review/hosted_tasks/ending.py`` writes there."""
+"""Prefix in the review bucket. ``lambdas/review/hosted_tasks/ending.py`` writes below it."""
 PAGE_SECONDS = 29
 _SWEEP_SECONDS = 120
 _LOGGED = {

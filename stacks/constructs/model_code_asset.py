@@ -17,7 +17,7 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 
 PREFIX = "code/"
-"""Of the published archives in the models bucket; a job may read all of them and write none."""
+"""Prefix of the published archives in the models bucket. A job may read all of them and write none."""
 _PUBLISH_SECONDS = 60
 
 MODEL_CODE = ROOT / "model_code"

@@ -1,4 +1,4 @@
-"""A work queue and its dead letters: what fails five times is kept, and someone is told."""
+"""A work queue with its dead-letter queue: a message that fails five times is kept there, and an alarm goes off."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONSUMER_TIMEOUT = 60
 VISIBILITY_SECONDS = 6 * CONSUMER_TIMEOUT
 """AWS's advice for queues that feed a function: six times the function's timeout, so that a throttled batch is not seen twice."""
 LONGEST_TRIES_SECONDS = MAX_RECEIVES * VISIBILITY_SECONDS
-"""From a message's first receive to its end as a dead letter."""
+"""Seconds from the first receive of a message until it is a dead letter."""
 
 
 class ReviewQueue(Construct):

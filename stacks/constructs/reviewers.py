@@ -25,7 +25,7 @@ class Reviewers:
 
 
 def reviewers(scope: Construct, shared: SharedResources) -> Reviewers:
-    """Pool, domain and group as children of ``scope``."""
+    """Create the user pool, its sign-in domain and the group of reviewers as children of ``scope``."""
     pool = _pool(scope, shared)
     domain = cognito.CfnUserPoolDomain(scope, "Domain", domain=shared.names.sign_in_domain, user_pool_id=pool.user_pool_id)
     group = cognito.CfnUserPoolGroup(

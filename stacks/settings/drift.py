@@ -1,4 +1,4 @@
-"""When drift is checked, and when it rings."""
+"""When drift is checked, and when the drift alarm goes off."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from stacks.settings.stage import Settings
 
 _SHOWN = reprlib.Repr()
 _SHOWN.maxlevel, _SHOWN.maxlist, _SHOWN.maxdict, _SHOWN.maxstring, _SHOWN.maxother = 2, 30, 10, 200, 200
-"""Of a value: a file of a few lines with aliases may stand for gigabytes."""
+"""Shortens a value for a message. With aliases, a file of a few lines may stand for gigabytes."""
 _NO_TEXT = (bool, int, float, dt.date, type(None))
 
 

@@ -22,11 +22,11 @@ MINUTES_OF_A_DAY = 1_440
 ScheduleMinutes = Annotated[int, Field(ge=5, le=MINUTES_OF_A_DAY)]
 
 LARGEST_STEP_PERCENT = 50
-"""Of a fleet, in one step of a shift. Source: SageMaker API reference, TrafficRoutingConfig."""
+"""The largest part of a fleet that one step of a shift may take. Source: SageMaker API reference, TrafficRoutingConfig."""
 
 LONGEST_MODEL_DEADLINE_SECONDS = 18
 CONNECT_SECONDS = 1
-"""The part of the deadline that is for connecting. The prediction function has the same number (``lambdas/predict/model.py``)."""
+"""Part of the deadline for connecting. The prediction function has the same number (``lambdas/prediction/predict/model.py``)."""
 
 
 def slowest_answer_ms(deadline_seconds: int) -> int:

@@ -95,7 +95,7 @@ def _cell(text: str) -> str:
 
 
 def _default(value: Any) -> str:
-    """As YAML would have it."""
+    """The default as it would be written in YAML."""
     return _cell(value if isinstance(value, str) else json.dumps(value).replace('"', ""))
 
 

@@ -44,7 +44,7 @@ Epochs = Annotated[tuple[_Epochs, ...], Field(min_length=1, max_length=30)]
 class RetrainingSearch(Section):
     """The search of a retraining.
 
-    The champion goes on learning with the layers that it has. So the search varies less and needs fewer jobs.
+    The champion is trained further with the layers that it has. So the search varies less and needs fewer jobs.
     """
 
     max_jobs: TrainingJobs = Field(default=2, description="Most training jobs in the tuning job of a retraining.")

@@ -150,7 +150,7 @@ class _Evaluator:
         return tuple(None if test is None else (chosen if test else rejected) for test, chosen, rejected in rows)
 
     def _reduce(self, function: Callable[[list[float]], float], values: list[Value]) -> Value:
-        """Of one list of series: per period. Of one series: one number. Of numbers and series: per period."""
+        """Reduce the arguments: a list of series, or numbers and series, to one value per period; one series to one number."""
         if len(values) == 1 and isinstance(values[0], tuple):
             present = [number for number in values[0] if number is not None]
             return function(present) if present else (None,) * self.periods

@@ -15,7 +15,7 @@ from embedded_aws.worker_page.attempts import Attempts
 
 FORM_SECONDS = 3_600
 SESSION_SECONDS = 3_600
-"""As long as managed login remembers a browser."""
+"""How long managed login remembers a browser."""
 _MOST = 10_000
 ATTEMPTS = Attempts()
 """Wrong passwords and codes by pool and user, apart from those of the worker page."""
@@ -103,7 +103,7 @@ BROWSERS = Kept[SignedIn]()
 
 
 def clear() -> None:
-    """After a reset nobody is signed in, or about to be."""
+    """Forget every sign-in, finished or not. A reset calls this."""
     SIGN_INS.clear()
     BROWSERS.clear()
     ATTEMPTS.clear()

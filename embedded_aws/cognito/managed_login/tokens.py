@@ -1,4 +1,4 @@
-"""The token and the revocation endpoint: who may have tokens, and until when a refresh token gives new ones."""
+"""The endpoints for tokens and their revocation: who gets tokens, and how long a refresh token is valid."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class User:
         return bool(setting == "ON" or (setting == "OPTIONAL" and self.has_authenticator))
 
     def set_password(self, password: str) -> None:
-        """Raises SignInRefused: the pool's policy does not take it."""
+        """Raises SignInRefused: the pool's policy refuses the new password."""
         names = {"UserPoolId": self.pool["Id"], "Username": self.name}
         status, _, body = cognito._admin_set_user_password({**names, "Password": password, "Permanent": True})
         if status != 200:

@@ -32,7 +32,7 @@ _sampling = random.Random()  # noqa: S311  (sampling, no secret)
 
 @dataclass(frozen=True)
 class Target:
-    """Where lines of one variant go, and as whom they are written."""
+    """The place for the lines of one variant, and the role that writes them."""
 
     endpoint: str
     variant: str

@@ -107,7 +107,7 @@ class JobStorage:
 
 
 def relative_path(key: str, prefix: str) -> str | None:
-    """Where an object goes below its channel's folder; None for one that the prefix does not name."""
+    """The path of an object below its channel's folder; None for an object that the prefix does not name."""
     if key.endswith("/"):
         return None
     if key == prefix:

@@ -19,7 +19,7 @@ from embedded_aws.core.api import validation_error
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 _MINIMUM_FOR_MODEL = 3
 _SEED = 20_240_601
-"""Of a request without ``RandomSeed``. SageMaker draws another one each time; here a run can be repeated."""
+"""Seed of a request without ``RandomSeed``. SageMaker draws another one each time; here a run can be repeated."""
 
 
 class Search:

@@ -89,7 +89,7 @@ def _initialize(record: Request, output: RoleOutput) -> None:
 
 
 def _remove_probe(uri: str) -> None:
-    """As the service itself: the flow's role needs no s3:DeleteObject."""
+    """Delete the probe with the service's own rights, so the flow's role needs no s3:DeleteObject."""
     bucket, key = split_s3_uri(uri)
     try:
         sessions.root_session().client("s3").delete_object(Bucket=bucket, Key=key)

@@ -46,7 +46,7 @@ class WorkRecord:
     _given: dict[str, deque[Given]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=_MOST_ANSWERS)))
     _ended: OrderedDict[str, list[Given]] = field(default_factory=OrderedDict)
     _skips: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By team and worker id."""
+    """Number of skips, by team and worker id."""
     _remarks: dict[str, _Remark] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
 

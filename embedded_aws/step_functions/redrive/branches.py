@@ -61,7 +61,7 @@ def _in_a_frame(run: Any) -> Any:
 
 
 def _run_sub_machine(states: dict[str, Any], start_at: str, input_data: Any, execution: dict[str, Any], ctx: dict[str, Any]) -> Any:
-    """As ministack's own, from where its frame is."""
+    """Does what ministack's own function does, but begins at the state that the frame names."""
     parent, known = _frame.get(), _branches.get()
     key = known.index(id(states)) if id(states) in known else ctx.get("Map", {}).get("Item", {}).get("Index", 0)
     frame: Frame = {} if parent is None else parent["children"].setdefault(key, {})

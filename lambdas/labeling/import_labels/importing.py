@@ -15,7 +15,7 @@ from lambdas.common.review import Consolidated, HumanAnswer, ReviewState
 from lambdas.labeling.import_labels.manifest import LabeledRow, RowWithoutLabel
 
 NAMED_PROBLEMS = 20
-"""As many as the execution's output and the log name; the counts hold all."""
+"""At most this many problems are named in the execution's output and in the log. The counts include all."""
 
 
 class Store(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 from contracts.labels import described, listed
 
 MOST_FAILURES = 3
-"""After as many failed executions over the same labels a person must look: a fourth would fail alike."""
+"""After this many failed executions over the same labels a person must look, because the next one would fail, too."""
 MOST_TAKEN = 10
 """Names tried in a row: the list of executions may lag behind the last few starts."""
 ALARM_EVENT = "CloudWatch Alarm State Change"

@@ -1,9 +1,11 @@
-"""A new dataset version from its parent and new human labels: the same for the same input.
+"""Makes a new dataset version of its parent and of new human labels. The same input gives the same version.
 
-Frozen stays frozen: the parent's test and validation rows are all kept, and nothing that a model was trained on enters
-them. A group (one subject, one text) lies on one side only, and always on the same one, since its hash decides. All of
-the parent's training rows stay too, so a version alone says what was ever trained on. The key examples stay as they are.
-Amendments alone change that: a corrected row has another label, on whichever side it is, and a forgotten person's rows are left out.
+All test and validation rows of the parent stay, and no text that a model was trained on becomes one of them. A group (one subject, or one
+text) is in one split only. The group's hash decides the split, so it is always the same one. All training rows of the parent stay, too: a
+version by itself shows every text that a model was trained on. The key examples do not change.
+
+Only amendments change rows of the parent. A corrected row gets another label, in whichever split it is, and the rows of a person who
+shall be forgotten are left out.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _CHOSEN_BY_MODELS = (ReviewReason.LOW_CONFIDENCE, ReviewReason.PAIR)
 MOST_NAMED_LABELS = 5
 _NO_AMENDMENTS = Amendments()
 LEAST_REFERENCE = 20
-"""Fewer served texts say too little of what is normal."""
+"""The least number of served texts. Fewer do not show what is normal."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class ServedText:
-    """A text that was answered lately, and whom or what its caller said it is about."""
+    """A text of a recent request, with the subject that its caller named."""
 
     text: str
     subject: str | None = None
@@ -68,7 +70,7 @@ class ServedText:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Nothing was frozen, and why."""
+    """Nothing was frozen, for this reason."""
 
     reason: str
 
@@ -231,9 +233,10 @@ def corrected(row: Row, change: Amendment) -> Row:
 
 
 def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: RowFile) -> NewLabels:
-    """Records that no version has decided on, each once, written to ``target``; of those for one text the newest counts.
+    """Write the labelled records that no version has used yet to ``target``, each once. For one text, the newest record counts.
 
-    Those around the watermark are read again, since an index lags: of a text that the parent holds, they had their turn.
+    Records a little older than the watermark are read again, because an index lags behind its table. Such a record is ignored when the
+    parent holds its text already: then an earlier freeze has used it.
     """
     entries = [entry for kept in parent.splits.values() for entry in kept.entries]
     ids, texts = {entry.id for entry in entries}, texts_of(entries)
@@ -257,7 +260,7 @@ def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: Ro
 
 
 def unknown_labels(unknown: Mapping[str, int], known: Sequence[str]) -> str:
-    """Words for labels that people gave and the dataset does not know, the most frequent first; empty without any."""
+    """A part of a sentence that names the labels which people gave and the dataset does not know, the most frequent first; else empty."""
     if not unknown:
         return ""
     named = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))[:MOST_NAMED_LABELS]
@@ -273,7 +276,7 @@ def row_id(stored: StoredPrediction) -> str:
 
 
 def row_of(stored: StoredPrediction, labels: tuple[str, ...]) -> Row | None:
-    """A labelled record as a dataset row, or None when its label or text is not one to train on."""
+    """A labelled record as a dataset row. None when the dataset does not have its label, or when its text may not enter."""
     label = stored.given("human_label", stored.human_label)
     try:
         text = checked_text("text", stored.text)
@@ -299,7 +302,7 @@ def row_of(stored: StoredPrediction, labels: tuple[str, ...]) -> Row | None:
 
 
 def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[str, list[Entry]]:
-    """New rows by split; what is frozen already, or would leak, is in none."""
+    """New rows by split. A row whose text is frozen already, or that would bring a trained text into a held-out split, is in none."""
     frozen, trained = {split: parent.splits[split].entries for split in ("test", "validation")}, Trained.of(parent.splits["train"].entries)
     frozen_texts = frozen_texts_of(parent)
     sides = {entry.group: split for split, kept in frozen.items() for entry in kept}
@@ -322,7 +325,7 @@ def frozen_texts_of(parent: Version) -> set[bytes]:
 
 
 def side_of(group: str, holdout_share: float) -> str:
-    """Where a group belongs, by its hash: test, validation (half as likely) or train."""
+    """The split of a group, by the group's hash: test, validation (half as likely) or train."""
     position = int(_digest(group)[:8], 16) / 2**32
     if position < holdout_share:
         return "test"
@@ -330,7 +333,7 @@ def side_of(group: str, holdout_share: float) -> str:
 
 
 def merge(old: RowFile, added: Iterable[Entry], new_rows: RowFile) -> list[Placed]:
-    """All training rows: a text with a new label has that one, in the group that it was trained in; only added rows are new."""
+    """All training rows. A text with a new label gets it, and stays in the group in which it was trained. Only added rows are new."""
     fresh = {entry.text: Placed(entry, new_rows, entry.group, new=True) for entry in added}
     kept = []
     for entry in old.entries:
@@ -345,8 +348,8 @@ def merge(old: RowFile, added: Iterable[Entry], new_rows: RowFile) -> list[Place
 def reference_of(served: Iterable[ServedText], trained: Trained, holdout_share: float) -> list[ReferenceText]:
     """Served texts that no model is trained on: those of held-out groups.
 
-    People are asked about what the champion is unsure of, so texts that just happen to have no label are the easy ones. The
-    hash of a group knows nothing of that: what it holds out is a random sample of the traffic, labelled or not.
+    Texts without a label would be the wrong sample: people label the texts that the champion is unsure of, so the others are the easy
+    ones. The hash of a group does not depend on that. So the held-out groups are a random sample of the traffic.
     """
     texts = [ReferenceText(item.text, group_of(item.text, item.subject)) for item in served]
     kept = [

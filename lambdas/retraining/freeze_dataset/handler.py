@@ -1,4 +1,4 @@
-"""First step of a retraining: new human labels become a dataset version, which becomes the current one."""
+"""Second step of a retraining: makes a dataset version of the new human labels, and makes it the current one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Before a retraining: who is champion, and what its tuning can teach the next one."""
+"""First step of a retraining: finds the champion, and the tuning job from which the next search can learn."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class HumanLoopEnded:
 
 
 def review_ended(loop: HumanLoopEnded, read_output: Callable[[str], Any]) -> ReviewEnded:
-    """The loop's end in the words of the review port.
+    """The end of the loop as a message of the review port.
 
     An ``output.json`` that cannot be read stays where it is. Its review is a failure, so people are asked again.
 

@@ -1,5 +1,4 @@
-"""The result of one review becomes one label, or a dead letter with its reason, however often and in whatever order
-its events arrive.
+"""Makes one label of the result of one review, or a dead letter with its reason. Events may arrive more than once, and in any order.
 
 Writes go from the outside in: the ground-truth line and the dead letter first, under keys that a retry repeats, and the
 conditional change of the record last. A kill half-way leaves the event in its queue, and the retry finishes the work.
@@ -23,7 +22,7 @@ class Outcome(StrEnum):
     STORED = "stored"
     UNDECIDED = "undecided"
     FAILED = "failed"
-    """No answer: the request, as a new attempt, lies in the dead-letter queue."""
+    """There was no answer. The request is in the dead-letter queue, as a new attempt."""
     DUPLICATE = "duplicate"
     UNKNOWN = "unknown"
 

@@ -62,8 +62,10 @@ def _ports() -> Ports:
 
 
 def _consolidation(store: Store, labels: tuple[str, ...]) -> Consolidation:
-    """By what is known of the workers, where enough is known. A history that cannot be read costs no label: the votes decide then, and the
-    record says so."""
+    """How to consolidate: by the workers' quality where enough is known about it, else by the votes alone.
+
+    If the workers' history cannot be read, the votes decide, too, and the record says so (``label_basis``). No label is lost.
+    """
     plurality = Plurality(labels)
     try:
         quality = _workers.current(store, labels).quality

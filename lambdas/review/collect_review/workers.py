@@ -1,6 +1,6 @@
-"""What the answers of the last weeks say of the workers: who is right how often, and how far they agree.
+"""What the answers of the last weeks show about the workers: how often each of them is right, and how far they agree.
 
-A function computes it from the prediction table and goes on with it for an hour, so a deployed app needs nothing else for it.
+A function computes this from the prediction table and keeps the result for an hour. So nothing else has to be deployed for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewReason
 
 FEWEST_TEXTS = 200
-"""With fewer texts that have two answers, labels follow from the votes alone."""
+"""The least number of texts with two answers. With fewer, the votes alone decide the labels."""
 MOST_TEXTS, DAYS = 1_000, 30
 KEPT = timedelta(hours=1)
 
@@ -58,10 +58,10 @@ def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Worke
 
 
 class KnownWorkers:
-    """:func:`read_workers`, kept for :data:`KEPT`.
+    """The result of :func:`read_workers`, kept for :data:`KEPT`.
 
     Args:
-        on_read: is told what was read, each time.
+        on_read: called with the new result each time that it is computed.
     """
 
     def __init__(self, on_read: Callable[[Workers], None]) -> None:

@@ -1,6 +1,7 @@
 """The page's ``TaskStore`` over the table of review tasks.
 
-Every method reads records, decides (:mod:`.task`, :mod:`.desk`) and writes once. Whoever was slower than somebody else reads again.
+Every method reads records, decides (:mod:`.task`, :mod:`.desk`) and writes once. If another request has written in between,
+the method reads and decides again.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ from review_page.tasks import Task as ShownTask
 
 _TRIES = 10
 _CANDIDATES = 50
-"""So many open tasks are tried when others are quicker each time."""
+"""The number of open tasks to try when other people take each of them first."""
 MOST_COUNTED = 200
-"""Of longer queues the page says this number."""
+"""The longest queue that is counted. For a longer one the page shows this number."""
 
 
 class Busy(Exception):
@@ -162,7 +163,7 @@ class HostedTasks:
                 self._give_back(task_id, worker)
 
     def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
-        """Of a team's :data:`MOST_COUNTED` oldest open tasks; counting them all would read them all."""
+        """Counts the :data:`MOST_COUNTED` oldest open tasks of each team only. To count all, it would have to read all."""
         counts = [self._table.counted(team, worker.worker_id, MOST_COUNTED) for team in teams]
         desk = self._table.desk(worker.worker_id)
         held = sum(task_id is not None for task_id in (desk.in_work, desk.ahead))

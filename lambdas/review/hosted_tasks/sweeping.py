@@ -15,7 +15,7 @@ _TRIES = 5
 def move_on(table: TaskTable, task_id: str, change: Callable[[Task], Task], finish: Callable[[Task], None]) -> bool:
     """Change a task as it is now, free the desks of those who lose it, and finish it if it ends.
 
-    Returns False when somebody else was quicker each time; whoever comes next tries again.
+    Returns False when another request changed the task first, each time. The next sweep tries again.
     """
     for _ in range(_TRIES):
         task = table.task(task_id)

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 CALL_BACK = "/worker/signed-in"
 SIGNED_OUT = "/worker"
-"""Where the sign-in pages send people back to; the client knows no other address."""
+"""The address to which the sign-in pages send people back. The client allows no other address."""
 _SECONDS = 10
 
 
@@ -61,7 +61,7 @@ class Standing:
 
 
 def authorize_url(address: PageAddress, state: str, verifier: str) -> str:
-    """Where the browser goes to sign in."""
+    """The address to which the browser goes to sign in."""
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
         "response_type": "code",
@@ -76,7 +76,7 @@ def authorize_url(address: PageAddress, state: str, verifier: str) -> str:
 
 
 def sign_out_url(address: PageAddress) -> str:
-    """Where the browser goes to end the user pool's own session."""
+    """The address to which the browser goes to end the user pool's own session."""
     return f"{address.sign_in_url}/logout?{urlencode({'client_id': address.client_id, 'logout_uri': address.url + SIGNED_OUT})}"
 
 

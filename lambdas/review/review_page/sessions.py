@@ -14,13 +14,13 @@ from typing import Any
 from review_page.answers import Worker
 
 HOURS = 12
-"""After so long a person signs in again, whatever they did."""
+"""After this time a person must sign in again, also if they were active."""
 CHECKED_SECONDS = 60
 """So old what is known of a person's groups and state may be."""
 
 
 def worker_id_of(sub: str) -> str:
-    """As SageMaker makes ids of its workers: nobody can read a name from one. ``sub`` is the user pool's id of the person."""
+    """The worker id of a person. Like SageMaker's worker ids, it does not show a name. ``sub`` is the user pool's id of the person."""
     return hashlib.sha256(sub.encode()).hexdigest()[:16]
 
 

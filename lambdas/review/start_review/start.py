@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     DROPPED = "dropped"
     """Already reviewed, already running, or a newer attempt has been made."""
     REFUSED = "refused"
-    """The backend will never take it: it lies in the dead-letter queue."""
+    """The backend will never accept the request, so it is in the dead-letter queue."""
 
 
 class UnknownPrediction(LookupError):

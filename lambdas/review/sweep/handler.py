@@ -16,7 +16,7 @@ from lambdas.review.hosted_tasks.ending import finish
 from lambdas.review.hosted_tasks.sweeping import sweep
 
 MOST_TASKS = 2_000
-"""Of one run; the next run goes on with the rest."""
+"""The most tasks of one run. The next run continues with the rest."""
 
 
 @cache

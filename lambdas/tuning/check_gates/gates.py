@@ -94,7 +94,7 @@ def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
 
 
 def tfidf_gate(evaluation: Evaluation, limit: float) -> GateResult:
-    """TF-IDF reads every text to its end. Where the candidate does not, the reason says so: that is the likely cause, and has a cure."""
+    """TF-IDF reads every text to its end. If the candidate does not, the reason says so: that is the likely cause, and it has a cure."""
     own, simple, cut = evaluation.overall.macro_f1.value, evaluation.tfidf.macro_f1.value, evaluation.truncated
     why = ""
     if cut.texts > 0:

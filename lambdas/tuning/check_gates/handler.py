@@ -1,4 +1,4 @@
-"""After one evaluation: its report against the gates."""
+"""Checks the report of one evaluation against the gates."""
 
 from __future__ import annotations
 

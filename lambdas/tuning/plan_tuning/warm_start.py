@@ -12,7 +12,7 @@ from typing import Any
 
 MOST_CHANGES = 10
 MOST_TRAINING_JOBS = 500
-"""Of a tuning job and its parents together."""
+"""The most training jobs of a tuning job and its parents together."""
 _ENDED = ("Completed", "Stopped", "Failed")
 _STRATEGIES = ("Bayesian", "Random")
 _KINDS = ("Categorical", "Continuous", "Integer")
@@ -133,7 +133,7 @@ def changes(ranges: Ranges, static: Mapping[str, str], own_static: Mapping[str, 
 
 
 def _static(definition: Mapping[str, Any]) -> dict[str, str]:
-    """Without what the service adds (``_tuning_objective_metric``)."""
+    """The fixed hyper-parameters without the one that the service adds (``_tuning_objective_metric``)."""
     return {name: value for name, value in definition.get("StaticHyperParameters", {}).items() if not name.startswith("_")}
 
 

@@ -1,4 +1,4 @@
-"""After the tuning job: the best two training jobs that are no twins, each with what its evaluation needs."""
+"""Selects the best two training jobs of a tuning job that are no twins, each with the inputs of its evaluation."""
 
 from __future__ import annotations
 
