@@ -4,7 +4,7 @@ Sentences of one review resemble each other, so thresholds that assume independe
 Here windows are built by drawing whole groups. The texts that they are drawn from are a sample themselves, so each window is
 held against a resample of them (bootstrap: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
 
-A statistic that cannot speak has a field ``unusable`` with the reason, and the drift check leaves it out.
+A statistic that cannot be used has a field ``unusable`` with the reason, and the drift check leaves it out.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def largest_divergence(share: Floats) -> float:
 
 
 def unusable(baseline: Mapping[str, Any]) -> list[str]:
-    """``"statistic: reason"`` for each statistic of a ``drift_baseline`` that cannot speak."""
+    """``"statistic: reason"`` for each statistic of a ``drift_baseline`` that cannot be used."""
     return [f"{name}: {baseline[name]['unusable']}" for name in STATISTICS if "unusable" in baseline[name]]
 
 

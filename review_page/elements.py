@@ -39,7 +39,7 @@ _LIQUID_COMMENT = re.compile(r"\{%-?\s*(comment|doc)\s*-?%\}.*?\{%-?\s*end\1\s*-
 _LIQUID_TAG = re.compile(r"\{%.*?%\}", re.DOTALL)
 _LIQUID_OUTPUT = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _VALUE = "liquid"
-"""Stands for what a Liquid output will be: not empty, and of any content."""
+"""Placeholder for the result of a Liquid output, which is not empty and may have any content."""
 
 
 def check_elements(template: str) -> None:

@@ -31,7 +31,7 @@ MOST_TEXT = 20_000
 """Characters of one text field."""
 MOST_ENTITIES = 2_000
 _NAMED = 10
-"""So many categories are named in a refusal."""
+"""Most categories that a refusal names."""
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
 _DATE = re.compile(r"\d{4,6}-\d\d-\d\d", re.ASCII)
 
@@ -132,7 +132,7 @@ class Entities:
 
 @dataclass(frozen=True)
 class TextField:
-    """One text. ``pattern`` and ``allowed-pattern`` are the browser's to check: a pattern is a program that a template brings along."""
+    """One text. Only the browser checks ``pattern`` and ``allowed-pattern``: matching a template's pattern could take very long here."""
 
     name: str
     required: bool = False
@@ -260,7 +260,7 @@ class Questions:
         return tuple(one for one in self.fields if isinstance(one, Classifier))
 
     def check(self, content: Any) -> dict[str, Any]:
-        """The answer content as it is stored. Raises TemplateError: it does not fit."""
+        """The answer content as it is stored. Raises TemplateError: the answer does not fit."""
         return check_answer(self.fields, content)
 
 
@@ -304,7 +304,7 @@ def questions(html: str) -> Questions:
 
 
 def _check_storable(value: Any) -> None:
-    """Raises TemplateError: a text has half a surrogate pair (UTF-8 has no bytes for it), or a number is none."""
+    """Raises TemplateError: a text has half a surrogate pair, for which UTF-8 has no bytes, or a number is not finite."""
     if isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise TemplateError("the answer holds half a surrogate pair, which is no character")

@@ -12,9 +12,9 @@ from review_page.answers import Worker
 from review_page.questions import Questions
 
 MOST_RECENT = 10
-"""So many of a worker's last answers are shown, and can be undone."""
+"""Number of a worker's last answers that are shown and can be undone."""
 MOST_LISTED = 200
-"""So many rows a list of the lead's page has at most."""
+"""Most rows of a list on the lead's page."""
 NO_LONGER_YOURS = "This task is no longer yours: its time was up, it was stopped, or you have answered it."
 ENDED = "This task has ended: its answers are in use, and your answer cannot be taken back."
 NOT_ANSWERED = "You have not answered this task, or more than ten answers have come since."
@@ -232,7 +232,7 @@ class Lead(Protocol):
     def overview(self, teams: Collection[str]) -> Overview: ...
 
     def release(self, task_id: str, teams: Collection[str]) -> None:
-        """Take the task from whoever holds it, without a skip. Raises TaskRefused: it is over, or of another team."""
+        """Take the task from whoever holds it, without a skip. Raises TaskRefused: the task has ended, or belongs to another team."""
 
     def dispute(self, task_id: str, teams: Collection[str], lead: Worker, note: str) -> None:
         """Say that the answers to a task must be looked at again. Open tasks, and ended ones that have a flag or are in a list.
@@ -244,4 +244,4 @@ class Lead(Protocol):
         """
 
     def close(self, remark_id: str, teams: Collection[str]) -> None:
-        """A flag or dispute is settled. Raises TaskRefused: it is unknown, closed, or of another team."""
+        """A flag or dispute is settled. Raises TaskRefused: the remark is unknown, closed, or belongs to another team."""

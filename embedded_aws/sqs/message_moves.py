@@ -210,7 +210,7 @@ def _take(source: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _send(message: dict[str, Any], destination: str | None) -> None:
-    """Raises sqs._Err: it never came from a queue, or that queue is gone or refuses it."""
+    """Raises sqs._Err: the message never came from a queue, or that queue does not exist any more, or refuses the message."""
     queue = sqs._queue_by_arn(destination) if destination else None
     if queue is None:
         reason = "AWS.SimpleQueueService.NonExistentQueue" if destination else "CouldNotDetermineMessageSource"

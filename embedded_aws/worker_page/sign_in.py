@@ -56,7 +56,7 @@ class Session:
         return {team["WorkteamArn"] for team in teams_of(self.user_pool, self.groups)}
 
     def leads(self) -> set[str]:
-        """Who is also in the group ``leads`` leads the teams that they are in."""
+        """The teams that this person leads: all their teams, if they are also in the group ``leads``."""
         return self.teams() if LEADS in self.groups else set()
 
 

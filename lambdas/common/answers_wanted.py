@@ -15,7 +15,7 @@ from contracts.labels import CANNOT_TELL
 from lambdas.common.review import HumanAnswer, ReviewReason
 
 FIRST_ANSWERS = 2
-"""So many people are asked before anybody looks whether they agree."""
+"""Number of people who are asked before their answers are compared."""
 MOST_ANSWERS = 9
 
 

@@ -63,7 +63,7 @@ class Release:
                 )
 
     def promoted(self) -> Release:
-        """The challenger wins and serves alone."""
+        """The challenger becomes the champion and serves alone."""
         return Release(self.challenger, self.challenger)
 
     def without_challenger(self) -> Release:

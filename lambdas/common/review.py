@@ -155,7 +155,7 @@ class HumanAnswer:
 
 
 def shown(text: str, *, longest: int = 200) -> str:
-    """A text of somebody else in a form that every store takes: without characters that are not allowed, and short."""
+    """A text from outside in a form that every store accepts: without characters that are not allowed, and short."""
     return "".join("\ufffd" if character_problem(character) else character for character in text[:longest])
 
 

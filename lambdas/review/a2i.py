@@ -30,7 +30,7 @@ class A2iStarter:
     Args:
         runtime: boto3 client ``sagemaker-a2i-runtime``.
         flow_definition_arn: the flow that asks the reviewers.
-        labels: what a reviewer may choose. The loop's input keeps ids and names, so its answers have ids whatever changes meanwhile.
+        labels: what a reviewer may choose. The loop's input keeps ids and names, so its answers get ids even if labels change meanwhile.
     """
 
     def __init__(self, runtime: Any, flow_definition_arn: str, labels: Labels) -> None:

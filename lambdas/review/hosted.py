@@ -43,7 +43,7 @@ class HostedStarter:
     """Opens tasks.
 
     Args:
-        labels: what a reviewer may choose. The task's input keeps ids and names, so its answers have ids whatever changes meanwhile.
+        labels: what a reviewer may choose. The task's input keeps ids and names, so its answers get ids even if labels change meanwhile.
         clock: epoch seconds.
     """
 

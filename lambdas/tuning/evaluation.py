@@ -15,7 +15,7 @@ class InvalidEvaluation(ValueError):
 
 
 def _number(value: Any, name: str) -> float:
-    """Raises InvalidEvaluation unless it is a finite number: JSON readers take NaN, and no comparison with it is true."""
+    """Raises InvalidEvaluation: the value is not a finite number. JSON readers accept NaN, and no comparison with NaN is true."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidEvaluation(f"evaluation field {name} = {value!r}: a finite number is needed")
     return float(value)

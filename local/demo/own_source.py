@@ -25,7 +25,7 @@ MOST_ROWS = 6_000
 HELD_BACK = 0.25
 """Share of the training groups whose texts callers send, where there is no other kind of texts to drift to."""
 LEAST_MINORITY, MOST_MINORITY_SHARE = 300, 0.4
-"""A slice that callers drift to has at least so many texts, and at most such a share of all."""
+"""Limits of a slice that callers drift to: its least number of texts, and its largest share of all texts."""
 HELD_OUT_SHARE, MOST_HELD_OUT = 1 / 3, 600
 """The part of that slice's groups that is neither sent nor trained on: a share, and at most so many texts."""
 NEWEST = 0.25

@@ -227,7 +227,7 @@ def _tell_conflict(found: Sequence[Text], ids: Mapping[str, str], problems: Prob
 
 
 def _sampled(texts: list[Text], most: int, warnings: list[str], *, seed: int) -> list[Text]:
-    """At most so many texts to train on, and of the held-out ones as many as belong to them."""
+    """At most ``most`` texts to train on, and held-out texts in proportion."""
     whole = round(most / (1 - TEST - VALIDATION))
     allowed = {None: whole, "train": most, "validation": round(whole * VALIDATION), "test": round(whole * TEST)}
     kept: list[Text] = []

@@ -71,7 +71,7 @@ def stratified(labels: Sequence[str], groups: Sequence[str], shares: Mapping[str
 
 
 def _least(groups: int, splits: Sequence[str]) -> dict[str, int]:
-    """Split -> how many groups of a label with so many it gets first."""
+    """Split -> number of groups that it gets first, of a label with ``groups`` groups."""
     each = min(LEAST_GROUPS, groups // len(splits))
     return dict.fromkeys(splits, each) if each else dict.fromkeys(splits[:groups], 1)
 

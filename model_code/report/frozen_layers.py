@@ -25,7 +25,7 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class FrozenLayers:
-    """``answers`` to the test texts of so many frozen ``layers`` with a logistic regression that ``rows`` training texts taught."""
+    """``answers`` to the test texts: of ``layers`` frozen layers, and a logistic regression that was trained on ``rows`` texts."""
 
     layers: int
     rows: int

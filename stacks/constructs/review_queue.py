@@ -62,7 +62,7 @@ class ReviewQueue(Construct):
         )
 
     def feed(self, function: PythonFunction, *, batch_size: int = 10, max_concurrency: int | None = None) -> lambda_.EventSourceMapping:
-        """Invoke ``function`` with batches; it answers with the messages that failed, and only those come back.
+        """Invoke ``function`` with batches. The function returns the messages that failed, and only these are delivered again.
 
         ``max_concurrency`` (2-1000) keeps a burst from running into the limits of the service that the function calls.
         """

@@ -27,7 +27,7 @@ SAGEMAKER_FAULTS = ("SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingE
 service's name before each error of a service that it calls, so ``ThrottlingException`` alone would never match."""
 
 TELL_WITHIN = Duration.hours(1)
-"""EventBridge tries a target that refuses an event for this long; by itself it would for a day."""
+"""How long EventBridge tries to deliver an event to a target that refuses it. The default is a day."""
 
 MANAGED_RULES = {
     "HyperParameterTuningJob": "StepFunctionsGetEventsForSageMakerTuningJobsRule",

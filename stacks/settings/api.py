@@ -58,7 +58,7 @@ class ApiSettings(Section):
 
     @property
     def most_in_flight(self) -> int:
-        """Calls that wait at once when the endpoint hangs: a burst, and what the rate lets in until the first ones give up."""
+        """Most calls that wait at one time when the endpoint hangs: a burst, and what the rate allows until the first calls time out."""
         return self.burst_limit + self.rate_limit * self.model_deadline_seconds
 
     @model_validator(mode="after")

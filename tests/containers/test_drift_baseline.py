@@ -115,7 +115,7 @@ def test_words_outside_the_vocabulary_are_counted() -> None:
     assert out_of_vocabulary("Great phone, GR8!", {"great", "phone"}) == (3, 1)
 
 
-# -- statistics that cannot speak --------------------------------------------------------------------
+# -- statistics that cannot be used -------------------------------------------------------------------
 
 
 def test_a_baseline_without_words_has_no_rate_of_unknown_ones() -> None:

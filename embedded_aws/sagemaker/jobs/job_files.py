@@ -80,7 +80,7 @@ class JobStorage:
         return count
 
     def fetch(self, uri: str, path: Path) -> None:
-        """One object, as a program in the container reads it. Raises JobFailed: it is not there, or the role may not read it."""
+        """One object, as a program in the container reads it. Raises JobFailed: the object does not exist, or the role may not read it."""
         bucket, key = split_s3_uri(uri)
         try:
             with path.open("wb") as stream:

@@ -86,7 +86,7 @@ def _describe_to_the_container(record: dict[str, Any], root: Path) -> None:
 
 
 def _execute(job: ProcessingJob, root: Path) -> bool:
-    """Run the entry point; False when it was stopped, by request or at MaxRuntimeInSeconds. Raises JobFailed with what it said."""
+    """Run the entry point. False: it was stopped, by request or at MaxRuntimeInSeconds. Raises JobFailed with its message."""
     if job.is_stopping:
         return False
     record = job.record

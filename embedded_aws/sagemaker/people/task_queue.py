@@ -305,7 +305,7 @@ class TaskQueue:
             )
 
     def release(self, task_id: str, teams: Collection[str]) -> None:
-        """Take the task from whoever holds it. Raises TaskRefused: it is over, or of another team."""
+        """Take the task from whoever holds it. Raises TaskRefused: the task has ended, or belongs to another team."""
         with self._lock:
             task = self._tasks.get(task_id)
             if task is None or task.workteam_arn not in teams:

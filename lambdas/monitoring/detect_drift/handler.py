@@ -119,7 +119,7 @@ def _publish(report: DriftReport, left_out: int) -> None:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Returns ``{"status": "no_release" | "window_not_full" | "assessed", "predictions", "left_out", "values", "scores", "score",
-    "unusable"}``: of each statistic that cannot speak, the reason.
+    "unusable"}``. ``unusable`` has the reason for each statistic that cannot be used.
     """
     record = client("ssm").get_parameter(Name=_environment().release_parameter)["Parameter"]["Value"]
     release = Release.parse(record)
@@ -135,7 +135,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.warning("captured answers could not be used: drift left them out", extra={"left_out": recent.left_out})
     unusable = dict(report.unusable)
     if unusable:
-        logger.warning("statistics cannot speak: drift left them out", extra={"unusable": unusable})
+        logger.warning("statistics cannot be used: the drift check left them out", extra={"unusable": unusable})
     logger.info("drift assessed", extra={"predictions": report.predictions, "values": report.values, "scores": report.scores})
     return {
         "status": "assessed" if report.score is not None else "window_not_full",

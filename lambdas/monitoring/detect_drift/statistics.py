@@ -30,7 +30,7 @@ class LabelCounts:
 class DriftReport:
     """Statistics and scores of one window. With ``filled`` < 1 the window is too small to judge and scores are empty.
 
-    ``unusable``: statistics that cannot speak, each with the reason; they are in neither ``values`` nor ``scores``.
+    ``unusable``: statistics that cannot be used, each with the reason; they are in neither ``values`` nor ``scores``.
     """
 
     predictions: int

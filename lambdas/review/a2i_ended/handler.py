@@ -59,6 +59,6 @@ def _handle(record: SQSRecord) -> None:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Returns ``{"batchItemFailures": [...]}``: those messages come back, the others are done."""
+    """Returns ``{"batchItemFailures": [...]}``: the queue delivers these messages again, and deletes the others."""
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=event, record_handler=_handle, processor=processor, context=context)

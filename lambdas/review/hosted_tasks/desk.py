@@ -1,4 +1,4 @@
-"""What one person has before them and behind them: the tasks that they hold, their last answers, and their pace. Pure.
+"""The desk of one person: the tasks that they hold, their last answers, and how fast they answer. Pure.
 
 All times are epoch milliseconds.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 MOST_RECENT = 10
-"""So many answers can be looked at again, and taken back while their task is open. ``review_page.tasks`` has the same number."""
+"""Number of answers that a person can see again, and take back while their task is open. ``review_page.tasks`` has the same number."""
 _SPAN = 15 * 60_000
 _KEPT_SPANS = 37 * 4
 """A day of the page is at most 36 hours old, and its midnight lies on a quarter of an hour in every time zone."""

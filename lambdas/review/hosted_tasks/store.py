@@ -43,7 +43,7 @@ MOST_COUNTED = 200
 
 
 class Busy(Exception):
-    """Others were quicker each time; the request can be sent again."""
+    """Other people took each of the tasks first. The request can be sent again."""
 
 
 class HostedTasks:
@@ -286,7 +286,7 @@ class HostedTasks:
 
 
 def _oldest_then_any(waiting: Iterator[Task]) -> Iterator[Task]:
-    """The oldest task first. Those who lose it to somebody else spread over the others, instead of meeting again at the second oldest."""
+    """The oldest task first, then the others in a random order. Otherwise all who are too late for the oldest would try the same one."""
     oldest = next(waiting, None)
     if oldest is not None:
         yield oldest

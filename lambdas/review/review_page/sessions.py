@@ -16,7 +16,7 @@ from review_page.answers import Worker
 HOURS = 12
 """After this time a person must sign in again, also if they were active."""
 CHECKED_SECONDS = 60
-"""So old what is known of a person's groups and state may be."""
+"""Seconds for which a person's groups and state are used before they are looked up again."""
 
 
 def worker_id_of(sub: str) -> str:

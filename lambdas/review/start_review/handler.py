@@ -53,7 +53,7 @@ def _store() -> PredictionStore:
 
 
 def _starter() -> ReviewStarter:
-    """Raises NoLabels: nobody can be asked before there are labels; the message comes back until there are, or until it is given up."""
+    """Raises NoLabels: there are no labels yet, so nobody can be asked. The queue delivers the message again."""
     environment = _environment()
     labels = current_labels(environment.dataset_parameter, environment.labels)
     return STARTERS[environment.review_backend](environment.review_target, labels)
@@ -101,6 +101,6 @@ def _handle(record: SQSRecord) -> None:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Returns ``{"batchItemFailures": [...]}``: those messages come back, the others are done."""
+    """Returns ``{"batchItemFailures": [...]}``: the queue delivers these messages again, and deletes the others."""
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=event, record_handler=_handle, processor=processor, context=context)

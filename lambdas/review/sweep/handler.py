@@ -32,7 +32,7 @@ def _now() -> int:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Returns ``{"moved", "busy"}``: tasks that were due, and those that somebody else worked on at that moment."""
+    """Returns ``{"moved", "busy"}``: the number of due tasks that were changed, and of those that another request was changing."""
     edges = ports(_environment())
     moved, busy = sweep(edges.table, _now(), lambda task: finish(task, edges, _now()), most=MOST_TASKS)
     metrics.add_metric("ReviewTasksMoved", MetricUnit.Count, moved)
