@@ -1,8 +1,8 @@
 """What is normal for a model's served texts: statistics over quiet windows made of whole groups.
 
 Sentences of one review resemble each other, so thresholds that assume independent texts alarm on most quiet windows.
-Here windows are built by drawing whole groups. The texts that they are drawn from are a sample themselves, so each window is
-held against a resample of them (bootstrap: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
+So windows are drawn here in whole groups. The texts from which they are drawn are a sample themselves, so each window is compared
+with a resample of these texts (bootstrap: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
 
 A statistic that cannot be used has a field ``unusable`` with the reason, and the drift check leaves it out.
 """

@@ -151,7 +151,7 @@ def _permitted(stock: Any) -> Any:
 
 
 def _failure() -> Answer:
-    """Neither a function's error nor a missing permission is told to the caller."""
+    """The answer to a failed request. It does not show the caller the function's error, or that a permission is missing."""
     return 500, {"Content-Type": "application/json"}, b'{"message":"Internal Server Error"}'
 
 

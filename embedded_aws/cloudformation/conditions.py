@@ -16,7 +16,7 @@ from ministack.services.cloudformation import changesets, engine, handlers, stac
 
 _COMBINED = ("Fn::And", "Fn::Or", "Fn::Not")
 _UNKNOWN_HERE = ("AWS::StackName", "AWS::StackId", "AWS::NotificationARNs")
-"""Pseudo parameters of a stack, which the stock evaluation is not told."""
+"""Pseudo parameters of a stack. The stock evaluation does not get them."""
 
 Evaluation = Callable[[dict[str, Any], dict[str, Any]], dict[str, bool]]
 

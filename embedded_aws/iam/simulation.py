@@ -1,6 +1,6 @@
 """IAM's policy simulator with what stock ministack leaves out: every resource, the request's context, permission boundaries.
 
-Hooks: the two entries of ``iam._IAM_HANDLERS``. Policies of an organisation and missing context values are not told.
+Hooks: the two entries of ``iam._IAM_HANDLERS``. The result names no policies of an organisation and no missing context values.
 """
 
 from __future__ import annotations

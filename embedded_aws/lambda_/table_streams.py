@@ -179,7 +179,7 @@ def _advance(mapping: _Mapping, position: int) -> None:
 
 
 def _deliver(mapping: _Mapping, batch: Sequence[Record], done: Callable[[Record], None]) -> None:
-    """Invoke the function until the batch is done with, or given up; ``done`` is told of the last record. Raises _Gone."""
+    """Invoke the function until the batch is processed or given up; then call ``done`` with the last record. Raises _Gone."""
     retries, most = 0, mapping.number("MaximumRetryAttempts", -1)
     while batch:
         function = mapping.function()

@@ -106,7 +106,7 @@ async def _sign_in(host: PublicHost, asked: Asked) -> Answer:
 
 
 async def _issuer(host: PublicHost, asked: Asked) -> Answer:
-    """A pool's published keys, which whoever checks a token reads. The rest of this host is Cognito's API: use an SDK's endpoint for it."""
+    """A pool's published keys, with which an app checks a token. The rest of this host is Cognito's API: use an SDK's endpoint for it."""
     pool, _, document = asked.path.lstrip("/").partition("/")
     if asked.method in ("GET", "HEAD") and cognito._user_pools.get(pool) is not None:
         if document == ".well-known/jwks.json":

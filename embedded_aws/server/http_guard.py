@@ -31,7 +31,7 @@ _PORTAL = "/worker"
 
 
 def refusal(method: str, target: str, headers: Sequence[tuple[str, str]]) -> str | None:
-    """Why a request is refused, for whoever sent it; None for one that is answered.
+    """The reason why a request is refused, for its sender. None when the request is answered.
 
     Args:
         method: HTTP method; empty for a WebSocket.

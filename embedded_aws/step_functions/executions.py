@@ -348,7 +348,7 @@ def _start_once(request: dict[str, Any]) -> Any:
 
 
 def _nested(resource: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Like an execution that somebody else starts (events included), waited for; ``.sync:2`` gives its output parsed."""
+    """Start an execution as any other caller would (events included), and wait for its end. ``.sync:2`` gives its output parsed."""
     status, _, body = _start_once(stepfunctions._nested_start_execution_request(parameters))
     answer = json.loads(body)
     if status != 200:

@@ -38,7 +38,7 @@ def output_fn(prediction, accept):
 
 
 def artifact(name: str) -> bytes:
-    """A model.tar.gz whose model answers with ``name``; the one called ``silent`` can be told to hang or to crash."""
+    """A model.tar.gz whose model answers with ``name``; a test can make the one called ``silent`` hang or crash."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for path, text in (("code/inference.py", INFERENCE), ("name.txt", name)):

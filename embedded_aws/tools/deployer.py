@@ -24,7 +24,7 @@ ACCOUNT = "000000000000"
 BOOTSTRAP_VERSION_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_VERSION = "31"
 EXECUTION_POLICY = "arn:aws:iam::aws:policy/AdministratorAccess"
-"""What ``cdk bootstrap`` gives the role that deploys, unless told otherwise."""
+"""The policy that ``cdk bootstrap`` by default gives the role that deploys."""
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 _POLL_SECONDS = 0.05
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)

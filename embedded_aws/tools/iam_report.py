@@ -117,7 +117,7 @@ def _denied(made: Mapping[str, list[Decision]]) -> list[tuple[str, Decision]]:
 
 
 def _name(principal: str) -> str:
-    """An assumed role's name; whoever else it is (root, a user, ``anonymous``), as recorded."""
+    """The name of an assumed role. Any other principal (root, a user, ``anonymous``) stays as it was recorded."""
     return principal.partition(":assumed-role/")[2].split("/")[0] or principal
 
 

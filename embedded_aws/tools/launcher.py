@@ -77,7 +77,7 @@ class Emulator:
         return self.kept or bool(self.owner_identity and processes.identity(self.owner) == self.owner_identity)
 
     def keep(self) -> Emulator:
-        """Note that the command ends and its user goes on with the embedded AWS."""
+        """Record that the embedded AWS stays up for its user after the command that started it has ended."""
         kept = replace(self, kept=True)
         kept.write()
         return kept

@@ -15,7 +15,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./+@%:,=-]+")
 
 
 class LinkTaken(OSError):
-    """The link's name is somebody else's."""
+    """Something that is not this link has the link's name."""
 
 
 def link_of(run_dir: Path) -> Path:

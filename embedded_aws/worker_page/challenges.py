@@ -1,7 +1,8 @@
-"""Sign-ins that wait for a second answer. They are kept on this side; the browser holds a random id and nothing else.
+"""Sign-ins that wait for a second answer. The server keeps them; the browser has only a random id.
 
-So only who has just given the right password goes on, once, as that user and with what Cognito asked for. ministack would not see
-to it: it takes a first password for any user name, whatever the ``Session``, and any code of a user without an authenticator.
+So only a person who has just given the right password can continue, once, as that user, and with the step that Cognito asked for.
+ministack does not check this: it accepts a first password for any user name, whatever the ``Session``, and any code of a user without
+an authenticator.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Challenge(StrEnum):
 
 @dataclass(frozen=True)
 class Challenged:
-    """The sign-in of ``username`` goes on with an answer to ``challenge``; ``session`` is Cognito's token for it."""
+    """The sign-in of ``username`` continues with an answer to ``challenge``; ``session`` is Cognito's token for it."""
 
     challenge: Challenge
     username: str

@@ -75,9 +75,9 @@ def session_of(token: str | None) -> Session | None:
 
 
 def is_still_a_worker(session: Session) -> bool:
-    """Whether the user pool has the session's user still, enabled and not made anew; renews the groups. Whoever is gone is signed out.
+    """Whether the session's user is still in the user pool, enabled, and the same as at the sign-in. Reads the user's groups again.
 
-    Asked at each request: who was taken out of the team or the pool must not go on with a session of before.
+    If not, the session ends. The page asks this at each request, because an earlier session must not outlive a removal from team or pool.
     """
     client, who = cognito(), {"UserPoolId": session.user_pool, "Username": session.username}
     try:

@@ -1,4 +1,4 @@
-"""What an app asks for when it sends a browser to sign in. Pure, but for the pool's client that it is held against."""
+"""What an app asks for when it sends a browser to sign in. Pure, except that it reads the pool's client to compare the request with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ministack.services import cognito
 
 
 class Refused(Exception):
-    """The text is for whoever wrote the app: there is no address that the browser may be sent back to."""
+    """The request is refused, and there is no address to which the browser may be sent back. The text is for the app's author."""
 
 
 class SentBack(Exception):
@@ -60,7 +60,7 @@ def client_of(pool_id: str, client_id: str) -> dict[str, Any]:
 
 
 def read(pool_id: str, query: Mapping[str, str]) -> Authorization:
-    """The request, held against the client's settings.
+    """The request, compared with the client's settings.
 
     Raises:
         Refused: unknown client, or a redirect_uri that it has not registered.

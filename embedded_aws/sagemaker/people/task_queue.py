@@ -130,7 +130,7 @@ class TaskQueue:
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
         self.generation = 0
-        """Counts the resets: whoever waits for tasks of an earlier generation waits in vain."""
+        """Counts the resets. A wait for tasks of an earlier generation ends without a task."""
         self._lock = threading.RLock()
         self._record = WorkRecord()
         self._sweeper: threading.Thread | None = None
@@ -305,7 +305,7 @@ class TaskQueue:
             )
 
     def release(self, task_id: str, teams: Collection[str]) -> None:
-        """Take the task from whoever holds it. Raises TaskRefused: the task has ended, or belongs to another team."""
+        """Take the task from the person who holds it. Raises TaskRefused: the task has ended, or belongs to another team."""
         with self._lock:
             task = self._tasks.get(task_id)
             if task is None or task.workteam_arn not in teams:

@@ -1,4 +1,4 @@
-"""Step Functions' RedriveExecution: an execution that failed, was stopped or timed out goes on from the state that did not succeed.
+"""Step Functions' RedriveExecution: an execution that failed, was stopped or timed out continues from the state that did not succeed.
 
 ``branches`` remembers how far each branch of a Parallel and each iteration of a Map came, ``resume`` goes on from there, ``operation``
 is the API. Source: Step Functions developer guide, "Restarting state machine executions with redrive".

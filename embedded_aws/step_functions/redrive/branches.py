@@ -26,7 +26,7 @@ def install() -> None:
 
 
 def to_resume(execution: dict[str, Any]) -> Frame:
-    """A copy of the execution's frames in which whatever did not end goes on from its state."""
+    """A copy of the execution's frames, in which every branch and iteration that did not end continues from its state."""
     frame: Frame = copy.deepcopy(execution.get("_frame") or {})
     _mark(frame)
     return frame

@@ -1,4 +1,4 @@
-"""Goes on with a redriven execution: the definition, the results and the variables of the first attempt, from the state that did not end.
+"""Continues a redriven execution from the state that did not end, with the definition, results and variables of the first attempt.
 
 Hooks: ``stepfunctions._run_execution`` and ``_apply_state_assign`` (the variables of JSONata).
 """
@@ -59,7 +59,7 @@ def until_it_ended(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def where_it_stopped(events: list[dict[str, Any]], definition: dict[str, Any]) -> tuple[str | None, Any, bool]:
-    """The state that an execution goes on with (None: its last one has ended), that state's input, and whether it was entered before."""
+    """The state from which an execution continues (None: its last one has ended), that state's input, and whether it was entered before."""
     for event in reversed(events):
         details = event.get("stateEnteredEventDetails")
         if details:

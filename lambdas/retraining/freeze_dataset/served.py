@@ -1,8 +1,8 @@
-"""The newest served texts, from the endpoint's captured data: what the next champion is expected to be sent.
+"""The newest served texts, from the endpoint's captured data: the kind of texts that the next champion will get.
 
-They are read from where the drift check reads, so a baseline and the windows that are held against it are of one kind. The
-prediction table has no index by time: one would put every prediction of a day into one partition, and its throttling would
-reach the hot path.
+They are read from the place where the drift check reads, too. So a baseline is made of the same kind of data as the windows that are
+compared with it. The prediction table has no index by time: such an index would put every prediction of a day into one partition, and its
+throttling would delay the callers' answers.
 """
 
 from __future__ import annotations
