@@ -232,7 +232,7 @@ class Lead(Protocol):
     def overview(self, teams: Collection[str]) -> Overview: ...
 
     def release(self, task_id: str, teams: Collection[str]) -> None:
-        """Take the task from the person who holds it; no skip is counted. Raises TaskRefused: the task has ended, or belongs to another team."""
+        """Take the task from its holder; no skip is counted. Raises TaskRefused: the task has ended, or belongs to another team."""
 
     def dispute(self, task_id: str, teams: Collection[str], lead: Worker, note: str) -> None:
         """Say that the answers to a task must be looked at again. Open tasks, and ended ones that have a flag or are in a list.

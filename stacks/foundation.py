@@ -27,7 +27,7 @@ from stacks.settings import Settings
 from stacks.template_names import template_names
 
 _KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-"""Kept for good once the stack stands. What a failed first deploy made goes again, or its literal name would block the next."""
+"""Kept once the stack exists. What a failed first deploy made is deleted, or its literal name would block the next deploy."""
 
 
 class FoundationStack(Stack):

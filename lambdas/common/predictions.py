@@ -251,7 +251,7 @@ def _read(item: Mapping[str, Any], field: str, read: Callable[[Any], T]) -> T:
 
 @dataclass(frozen=True)
 class ImportedLabel:
-    """A text that people labelled in bulk, with no prediction behind it."""
+    """A text that people labelled in bulk, without a prediction."""
 
     prediction_id: str
     text: str

@@ -24,7 +24,7 @@ PLURALITY, DAWID_SKENE, SETTLED = "plurality", "dawid-skene", "settled"
 
 
 class ReviewState(StrEnum):
-    """Where a prediction stands. ``REQUESTED``, ``IN_REVIEW``: open. The others are final, but for
+    """The state of a prediction's review. ``REQUESTED`` and ``IN_REVIEW`` are open. The others are final, except
     ``DEAD_LETTERED``, which a redrive of the dead-letter queue reopens."""
 
     NOT_REQUIRED = "not_required"
@@ -146,7 +146,7 @@ class HumanAnswer:
 
     @classmethod
     def given(cls, worker_id: Any, label: Any, seconds: Any = 0.0) -> HumanAnswer:
-        """An answer as a service handed it over, whatever its fields are: one that cannot be read counts as given, without a label."""
+        """An answer that a service gave, whatever its fields are. An answer that cannot be read counts, but has no label."""
         return cls(
             worker_id=shown(worker_id) if isinstance(worker_id, str) and worker_id else "unknown",
             label=shown(label) if isinstance(label, str) else None,

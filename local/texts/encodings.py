@@ -50,7 +50,7 @@ def encoding_of(path: Path) -> Encoding:
     """Look at the whole file, which may be compressed with gzip.
 
     Raises:
-        UnreadableFile: it is missing, no text, or of an encoding that cannot be told.
+        UnreadableFile: the file is missing, or no text, or its encoding cannot be recognised.
     """
     with open_bytes(path) as stream:
         head = read(stream, _HEAD)

@@ -65,7 +65,7 @@ def prepare(
     """Read, check and split a file or a folder of labelled texts.
 
     Args:
-        labels: ids that the settings pin; none at all takes the labels of the file.
+        labels: ids that the settings pin. When empty, the labels are those of the file.
         longest: characters that a text may have.
         seed: of the split and of every sample.
         progress: is told how many more records were read.

@@ -1,4 +1,4 @@
-"""Entry point of an evaluation job: the packaged code lies beside this file."""
+"""Entry point of an evaluation job: the packaged code is beside this file."""
 
 from model_code.failure import processing_file, told_in
 

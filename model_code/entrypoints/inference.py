@@ -1,4 +1,4 @@
-"""Entry point of the inference container: the packaged code lies beside this file."""
+"""Entry point of the inference container: the packaged code is beside this file."""
 
 from model_code.inference import input_fn, model_fn, output_fn, predict_fn
 

@@ -1,4 +1,4 @@
-"""Entry point of a training job: the packaged code lies beside this file."""
+"""Entry point of a training job: the packaged code is beside this file."""
 
 from model_code.failure import told_in, training_file
 

@@ -1,4 +1,4 @@
-"""``hosting.capture: app``: the prediction table's stream, written as captured lines where the endpoint's own capture would lie."""
+"""``hosting.capture: app``: a function writes the prediction table's stream as captured lines, in the place of the endpoint's capture."""
 
 from __future__ import annotations
 

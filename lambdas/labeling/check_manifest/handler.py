@@ -27,7 +27,7 @@ class Environment:
     label_attribute: str
     max_text_chars: int
     inputs_uri: str
-    """S3 prefix, with ``/`` at its end, that the jobs' pages and categories lie below."""
+    """S3 prefix of the jobs' pages and categories, with ``/`` at its end."""
     dataset_parameter: str
     labels: tuple[str, ...] = ()
     """Set where ``dataset.labels`` pins them."""

@@ -48,7 +48,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """The edges. ``write_ground_truth`` takes key and body."""
+    """The AWS calls that :func:`collect` makes. ``write_ground_truth`` takes key and body."""
 
     store: Store
     consolidation: Consolidation

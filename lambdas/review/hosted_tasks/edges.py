@@ -1,4 +1,4 @@
-"""What the functions of the hosted review service share at their edges: the table, the review bucket and the queue ``review-results``."""
+"""The AWS calls that the functions of the hosted review service share: to the table, the review bucket and the queue ``review-results``."""
 
 from __future__ import annotations
 

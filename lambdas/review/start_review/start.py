@@ -71,7 +71,7 @@ def give_up(request: ReviewRequest, reason: str, store: Store) -> bool:
 
 
 def _record(request: ReviewRequest, store: Store) -> StoredPrediction:
-    """Write the record that the hot path could not write, from what the request carries."""
+    """Write the record that ``predict`` could not write, from what the request carries."""
     prediction = Prediction.of_request(request)
     if prediction is None:
         raise UnknownPrediction(f"prediction {request.prediction_id} has no record, and its request carries no origin")
