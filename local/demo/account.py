@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from local.demo.summary import Trial
+from stacks.names import Names
 from stacks.settings import Settings
 
 HOURS_A_MONTH = 730
@@ -44,13 +45,13 @@ def next_steps(settings: Settings, upload: str) -> list[dict[str, str]]:
     Args:
         upload: the command that prepares the same texts.
     """
-    stage = settings.stage
+    stage, names = settings.stage, Names(settings, "$ACCOUNT")
     return [
         {"what": "Look at the account, then deploy.", "command": f".venv/bin/python -m cli doctor --stage {stage}\nnpx cdk deploy --all"},
         {"what": "Prepare the same texts, all of them. It prints the two commands that upload them.", "command": upload},
         {
             "what": "Train, evaluate and register (docs/operations.md, the first deploy).",
             "command": "aws stepfunctions start-execution --input '{}' --state-machine-arn "
-            f'"arn:aws:states:$AWS_REGION:$ACCOUNT:stateMachine:reviewloop-{stage}-tuning"',
+            f'"{names.arn("states", "stateMachine:" + names.state_machine("tuning"))}"',
         },
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from local.demo.account import cost, next_steps
 from local.demo.summary import Trial
+from stacks.names import Names
 from stacks.settings import load_settings
 
 DEV = load_settings(Path(__file__).resolve().parents[3] / "settings" / "dev.yaml")
@@ -28,4 +29,6 @@ def test_what_is_billed_follows_from_the_settings_and_the_run() -> None:
 def test_the_steps_end_with_the_training_and_name_the_stage_of_the_run() -> None:
     commands = [step["command"] for step in next_steps(DEV, "upload THESE")]
     assert commands[1] == "upload THESE"
-    assert "stateMachine:reviewloop-dev-tuning" in commands[2]
+    other = next_steps(DEV.model_copy(update={"name": "other"}), "upload THESE")[2]["command"]
+    assert "arn:aws:states:us-east-1:$ACCOUNT:stateMachine:other-dev-tuning" in other
+    assert other.replace("other-dev", Names(DEV, "$ACCOUNT").prefix) == commands[2]

@@ -12,7 +12,10 @@ from dataset_files import rows_of
 from contracts.dataset import SPLITS, Manifest
 from contracts.dataset_files import read_manifest, read_rows
 from local.upload.__main__ import main
+from stacks.names import Names
+from stacks.settings import load_settings
 
+SETTINGS = Path(__file__).resolve().parents[3] / "settings"
 LABELS = ("negative", "neutral", "positive")
 
 
@@ -53,7 +56,7 @@ def test_own_texts_become_a_version_that_jobs_and_functions_read(tmp_path: Path,
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in (output / "base-model").iterdir()}
     said = capsys.readouterr().out
     assert f"datasets/{manifest.version}" in said
-    assert "--name /reviewloop/dev/dataset" in said
+    assert f"--name {Names(load_settings(SETTINGS / 'dev.yaml'), '').parameter('dataset')}" in said
 
 
 def test_options_of_reading_without_a_file_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
