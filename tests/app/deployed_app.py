@@ -16,6 +16,8 @@ from stacks.names import Names
 from stacks.settings import Settings, load_settings
 
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
+NAMES = Names(DEV, ACCOUNT)
+"""Names of the stage dev in the embedded AWS."""
 TIME_SCALE = 0.02
 
 

@@ -172,7 +172,8 @@ def test_the_drift_check_reads_them_and_says_what_it_left_out_and_that_its_windo
     captured.delete([old])
     assert result["status"] == "window_not_full"
     assert (result["predictions"], result["left_out"]) == (3, 1)
-    names = {metric["MetricName"] for metric in app.client("cloudwatch").list_metrics(Namespace="ReviewLoop/reviewloop/newacct")["Metrics"]}
+    listed = app.client("cloudwatch").list_metrics(Namespace=app.names.metric_namespace)["Metrics"]
+    names = {metric["MetricName"] for metric in listed}
     assert {"DriftWindowFilled", "CapturedAnswersLeftOut", "PredictionsCaptured"} <= names
 
 

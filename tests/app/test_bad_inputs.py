@@ -189,7 +189,7 @@ def test_bad_captured_lines_are_left_out_and_counted_and_the_rest_is_read(aws: C
     }
     bad = captured_lines()
     body = b"\n".join([*bad, json.dumps(good).encode()])
-    s3.put_object(Bucket=bucket, Key=f"capture/reviewloop-dev/champion/{now:%Y/%m/%d/%H}/30-00-a.jsonl", Body=body)
-    captured = CapturedData(s3, bucket, "reviewloop-dev")
+    s3.put_object(Bucket=bucket, Key=f"capture/endpoint/champion/{now:%Y/%m/%d/%H}/30-00-a.jsonl", Body=body)
+    captured = CapturedData(s3, bucket, "endpoint")
     assert [item.text for item in captured.newest(10, now=now, hours=1)] == ["good"]
     assert captured.left_out == len(bad)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from deployed_app import NAMES
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -19,7 +20,6 @@ from embedded_aws.tools.deployer import deploy
 pytestmark = pytest.mark.slow
 
 REGION, ACCOUNT = "us-east-1", "000000000000"
-PREFIX = "reviewloop-dev"
 ROLE_OF_CDK = f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}"
 
 
@@ -110,7 +110,7 @@ def test_planned_roles_may_all_that_their_policies_name(doctor: Doctor) -> None:
 
 
 def test_a_bucket_that_was_kept_is_in_the_way_of_the_next_deploy(doctor: Doctor, client: Callable[[str], Any]) -> None:
-    name = f"{PREFIX}-models-{ACCOUNT}-{REGION}"
+    name = NAMES.bucket("models")
     client("s3").create_bucket(Bucket=name)
     code, findings = doctor("--only", "names")
     assert code == 1
@@ -120,7 +120,7 @@ def test_a_bucket_that_was_kept_is_in_the_way_of_the_next_deploy(doctor: Doctor,
 
 
 def test_once_deployed_everything_holds(doctor: Doctor, emulator: launcher.Emulator, synthesised: Callable[[str], Path]) -> None:
-    deploy(synthesised("dev"), emulator.url, stacks=[f"{PREFIX}-foundation", f"{PREFIX}-tuning"])
+    deploy(synthesised("dev"), emulator.url, stacks=[NAMES.stack("foundation"), NAMES.stack("tuning")])
     code, findings = doctor()
     assert code == 0, failures(findings)
     deployed = [finding for finding in findings if finding["check"] == "roles" and "as deployed" in finding["message"]]
@@ -130,7 +130,7 @@ def test_once_deployed_everything_holds(doctor: Doctor, emulator: launcher.Emula
 
 def test_a_boundary_on_a_role_is_found(doctor: Doctor, client: Callable[[str], Any]) -> None:
     iam, cloudformation = client("iam"), client("cloudformation")
-    resources = cloudformation.list_stack_resources(StackName=f"{PREFIX}-tuning")["StackResourceSummaries"]
+    resources = cloudformation.list_stack_resources(StackName=NAMES.stack("tuning"))["StackResourceSummaries"]
     roles = [item for item in resources if item["ResourceType"] == "AWS::IAM::Role"]
     (role,) = (item["PhysicalResourceId"] for item in roles if item["LogicalResourceId"].startswith("TrainingRole"))
     allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]}
@@ -147,7 +147,7 @@ def test_a_boundary_on_a_role_is_found(doctor: Doctor, client: Callable[[str], A
 
 
 def test_a_disabled_key_is_named(doctor: Doctor, client: Callable[[str], Any]) -> None:
-    key = client("ssm").get_parameter(Name="/reviewloop/dev/key-arn")["Parameter"]["Value"]
+    key = client("ssm").get_parameter(Name=NAMES.parameter("key-arn"))["Parameter"]["Value"]
     client("kms").disable_key(KeyId=key)
     code, findings = doctor("--only", "keys")
     assert (code, len(failures(findings))) == (1, 1)
@@ -219,7 +219,7 @@ def test_a_quota_below_the_settings_is_told_with_the_request_that_raises_it(
 def test_a_template_that_aws_would_refuse_is_found(  # noqa: PLR0917  (pytest passes fixtures and cases by name)
     doctor: Doctor, synthesised: Callable[[str], Path], tmp_path: Path, template: str, texts: tuple[str, str], check: str, words: str
 ) -> None:
-    broken = edited(synthesised("dev"), tmp_path / "cdk.out", f"{PREFIX}-{template}", *texts)
+    broken = edited(synthesised("dev"), tmp_path / "cdk.out", NAMES.stack(template), *texts)
     code, findings = doctor("--only", check, assembly=broken)
     assert code == 1
     assert any(words in failure["message"] for failure in failures(findings))

@@ -11,9 +11,11 @@ from botocore.exceptions import ClientError
 
 from embedded_aws.testing.fixtures import ClientFactory
 from embedded_aws.tools import launcher
+from embedded_aws.tools.clients import ACCOUNT
 from embedded_aws.tools.deployer import DeployError, deploy
 from stacks.application import FEATURE_FLAGS
 from stacks.foundation import FoundationStack
+from stacks.names import Names
 from stacks.settings import load_settings
 
 pytestmark = pytest.mark.slow
@@ -37,7 +39,8 @@ def synthesise(output: Path, *, may_seed: bool = True) -> Path:
 def test_what_a_failed_deploy_made_is_gone_and_the_next_one_succeeds(
     tmp_path: Path, emulator: launcher.Emulator, aws: ClientFactory
 ) -> None:
-    data, table = f"reviewloop-first-data-000000000000-{SETTINGS.region}", "reviewloop-first-predictions"
+    names = Names(SETTINGS, ACCOUNT)
+    data, table = names.bucket("data"), names.predictions_table
 
     with pytest.raises(DeployError, match="Seed"):
         deploy(synthesise(tmp_path / "broken", may_seed=False), emulator.url)
@@ -46,6 +49,6 @@ def test_what_a_failed_deploy_made_is_gone_and_the_next_one_succeeds(
     with pytest.raises(ClientError, match="not found"):
         aws("dynamodb").describe_table(TableName=table)
 
-    deploy(synthesise(tmp_path / "mended"), emulator.url)
+    deploy(synthesise(tmp_path / "corrected"), emulator.url)
     aws("s3").head_bucket(Bucket=data)
     assert aws("dynamodb").describe_table(TableName=table)["Table"]["DeletionProtectionEnabled"] is True

@@ -1,6 +1,6 @@
 """``POST /predict`` over real HTTP on the deployed app: every answer says what is wrong, and every 200 has its record.
 
-The order of releases is part of it: none at first, then a champion that fails on everything, then the one that mends it.
+The order of releases is part of it: none at first, then a champion that fails on everything, then one that works.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from deployed_app import NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from released_app import ACCOUNT, Answer, ReleasedApp, TinyModel, deploy
@@ -47,22 +48,22 @@ def unreleased(app: ReleasedApp) -> Answer:
 @pytest.fixture(scope="module")
 def packages(app: ReleasedApp, unreleased: Answer) -> dict[str, str]:
     """Model packages by name; ``broken`` fails on every text, and is released first."""
-    models = (TinyModel("broken", fail_share=1.0), TinyModel("mended"), TinyModel("challenging"))
+    models = (TinyModel("broken", fail_share=1.0), TinyModel("working"), TinyModel("challenging"))
     made = {model.version: app.register(model) for model in models}
     app.release(made["broken"])
     return made
 
 
 @pytest.fixture(scope="module")
-def mending(app: ReleasedApp, packages: dict[str, str]) -> dict[str, Any]:
-    """The update from the broken champion to the mended one, under traffic: what rang before it, and how it ended."""
+def repair(app: ReleasedApp, packages: dict[str, str]) -> dict[str, Any]:
+    """The update from the broken champion to the working one, under traffic: what rang before it, and how it ended."""
     with traffic(app) as statuses:
         deadline = time.monotonic() + 30
-        while "reviewloop-dev-champion-errors" not in (ringing := ringing_alarms(app)):
+        while NAMES.alarm("champion-errors") not in (ringing := ringing_alarms(app)):
             assert time.monotonic() < deadline, "the operating alarm did not go off"
             time.sleep(0.2)
-        app.release(packages["mended"], packages["challenging"])
-    alarms = app.client("cloudwatch").describe_alarms(AlarmNamePrefix="reviewloop-dev-ch")["MetricAlarms"]
+        app.release(packages["working"], packages["challenging"])
+    alarms = app.client("cloudwatch").describe_alarms(AlarmNamePrefix=NAMES.alarm("ch"))["MetricAlarms"]
     return {
         "ringing": ringing, "running": app.running(), "endpoint": app.endpoint(), "statuses": statuses,
         "green": {alarm["AlarmName"] for alarm in alarms if "-green-" in alarm["AlarmName"]},
@@ -70,8 +71,8 @@ def mending(app: ReleasedApp, packages: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def released(app: ReleasedApp, mending: dict[str, Any]) -> ReleasedApp:
-    """The app with ``mended`` as champion and ``challenging`` beside it."""
+def released(app: ReleasedApp, repair: dict[str, Any]) -> ReleasedApp:
+    """The app with ``working`` as champion and ``challenging`` beside it."""
     return app
 
 
@@ -124,19 +125,19 @@ def test_before_the_first_release_the_answer_says_so_and_when_to_come_back(unrel
     assert "No model is released yet" in unreleased.body["error"]["message"]
 
 
-def test_a_failing_champion_does_not_keep_its_successor_away(packages: dict[str, str], mending: dict[str, Any]) -> None:
+def test_a_failing_champion_does_not_keep_its_successor_away(packages: dict[str, str], repair: dict[str, Any]) -> None:
     """An alarm over both fleets rang, and would have taken the update back; the rollback alarms watch the new fleet alone."""
-    assert "reviewloop-dev-champion-errors" in mending["ringing"]
-    assert mending["running"] == {"champion": packages["mended"], "challenger": packages["challenging"]}
-    assert "FailureReason" not in mending["endpoint"]
-    assert set(mending["statuses"]) == {502, 200}
+    assert NAMES.alarm("champion-errors") in repair["ringing"]
+    assert repair["running"] == {"champion": packages["working"], "challenger": packages["challenging"]}
+    assert "FailureReason" not in repair["endpoint"]
+    assert set(repair["statuses"]) == {502, 200}
 
 
-def test_each_fleet_has_rollback_alarms_of_its_own(mending: dict[str, Any]) -> None:
+def test_each_fleet_has_rollback_alarms_of_its_own(repair: dict[str, Any]) -> None:
     """None is left that could still ring for an earlier fleet: PutMetricAlarm keeps the state of an alarm that exists."""
-    config = mending["endpoint"]["EndpointConfigName"]
-    assert mending["green"] == {
-        f"reviewloop-dev-{variant}-green-{measure}-{config}" for variant in ("champion", "challenger") for measure in ("errors", "latency")
+    config = repair["endpoint"]["EndpointConfigName"]
+    assert repair["green"] == {
+        f"{NAMES.rollback_alarms(variant)}{measure}-{config}" for variant in ("champion", "challenger") for measure in ("errors", "latency")
     }
 
 
@@ -150,7 +151,7 @@ def test_an_answer_has_its_record_with_everything_that_later_steps_need(released
     fields = {"prediction_id", "label", "label_name", "confidence", "probabilities", "variant", "model_version", "truncated", "review"}
     assert set(answer.body) == fields
     assert (answer.body["label"], answer.body["probabilities"]["positive"]) == ("positive", 0.9)
-    assert answer.body["model_version"] == {"champion": "mended", "challenger": "challenging"}[answer.body["variant"]]
+    assert answer.body["model_version"] == {"champion": "working", "challenger": "challenging"}[answer.body["variant"]]
     assert (record["subject"], float(record["review_threshold"]), int(record["attempt"])) == ("product 7", 0.6, 1)
     assert record["expires_at"] > time.time() + 89 * 86_400
 
@@ -246,7 +247,7 @@ def test_a_model_that_fails_is_a_502_with_the_reason_and_no_record(released: Rel
 
 
 def count_of_records(app: ReleasedApp) -> int:
-    return int(app.client("dynamodb").scan(TableName="reviewloop-dev-predictions", Select="COUNT")["Count"])
+    return int(app.client("dynamodb").scan(TableName=app.names.predictions_table, Select="COUNT")["Count"])
 
 
 def test_an_unsure_answer_comes_at_once_and_people_are_asked(released: ReleasedApp, wait_until: Callable[..., Any]) -> None:
@@ -319,7 +320,7 @@ def test_a_body_that_was_changed_after_signing_is_refused(released: ReleasedApp)
 
 
 def test_nothing_was_denied_to_the_apps_own_roles(released: ReleasedApp) -> None:
-    ours = [one for one in released.denied() if "reviewloop-dev" in one.split()[0]]
+    ours = [one for one in released.denied() if released.names.prefix in one.split()[0]]
     assert ours == []
 
 
@@ -337,12 +338,12 @@ def test_an_endpoint_that_the_function_may_not_call_is_told_by_action_and_resour
     finally:
         iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=whole)
     assert (answer.status, "retry-after" in answer.headers) == (500, False)
-    group = {"logGroupName": f"/aws/lambda/{released.names.prefix}-predict"}
+    group = {"logGroupName": f"/aws/lambda/{released.names.function('predict')}"}
     lines = [event["message"] for event in released.client("logs").filter_log_events(**group)["events"]]
     told = [json.loads(line) for line in lines if '"access denied"' in line]
-    endpoint = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/{released.names.prefix}"
+    endpoint = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/{released.names.endpoint}"
     assert [(one["level"], one["action"], one["resource"]) for one in told] == [("ERROR", action, endpoint)]
-    wait_until(lambda: f"{released.names.prefix}-endpoint-access-denied" in ringing_alarms(released))
+    wait_until(lambda: released.names.alarm("endpoint-access-denied") in ringing_alarms(released))
 
 
 # -- an update that fails ------------------------------------------------------------------------------
@@ -356,8 +357,8 @@ def test_a_failing_new_fleet_is_taken_back_and_the_next_update_works(released: R
     endpoint = released.endpoint()
     assert released.running() == running
     assert endpoint["EndpointConfigName"] == before
-    assert "reviewloop-dev-champion-green-errors-" in endpoint["FailureReason"]
+    assert f"{NAMES.rollback_alarms('champion')}errors-" in endpoint["FailureReason"]
     assert released.client("sagemaker").describe_endpoint_config(EndpointConfigName=before)["EndpointConfigName"] == before
     assert set(statuses) <= {200, 502}
-    released.release(packages["mended"])
-    assert set(released.running().values()) == {packages["mended"]}
+    released.release(packages["working"])
+    assert set(released.running().values()) == {packages["working"]}

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from deployed_app import NAMES
 from typer.testing import CliRunner, Result
 
 from cli.console import FAILED, WRONG_OPTIONS
@@ -63,7 +64,7 @@ def test_a_package_gets_the_image_of_the_stages_instance_type_and_keeps_the_rest
 
 
 def test_without_arguments_it_takes_what_is_released(aws: ClientFactory, run: Any, package: str) -> None:
-    name = "/reviewloop/dev/release"
+    name = NAMES.parameter("release")
     aws("ssm").put_parameter(Name=name, Value="none,none", Type="StringList")
     try:
         nothing = run()

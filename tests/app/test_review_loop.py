@@ -13,7 +13,7 @@ import boto3
 import pytest
 from aws_cdk import App
 from botocore.config import Config
-from deployed_app import name_labels
+from deployed_app import DEV, NAMES, name_labels
 from rich.console import Console
 
 from embedded_aws.testing.reviews import Portal
@@ -27,13 +27,9 @@ from stacks.constructs import flow_definition
 from stacks.foundation import FoundationStack
 from stacks.labeling import LabelingStack
 from stacks.review import ReviewStack
-from stacks.settings import load_settings
 
 pytestmark = pytest.mark.slow
 
-ACCOUNT = "000000000000"
-PREFIX = "reviewloop-dev"
-DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
 GOOD, BAD = "Sehr gut!", "悪い"
 VOTES = {
     "good stuff": [GOOD, GOOD, GOOD],
@@ -65,7 +61,7 @@ class Deployed:
     def item(self, prediction_id: str) -> dict[str, Any]:
         table = boto3.resource(
             "dynamodb", endpoint_url=self.emulator.url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
-        ).Table(f"{PREFIX}-predictions")
+        ).Table(NAMES.predictions_table)
         found: dict[str, Any] = table.get_item(Key={"prediction_id": prediction_id}).get("Item", {})
         return found
 
@@ -73,7 +69,7 @@ class Deployed:
         origin = Origin("champion", "m1", 0.6, "2026-11-23T10:00:00+00:00", 1_900_000_000)
         request = ReviewRequest(prediction_id, text, "positive", 0.4, ReviewReason.LOW_CONFIDENCE, 1, origin)
         sqs = self.client("sqs")
-        queue = sqs.get_queue_url(QueueName=f"{PREFIX}-review-requests")["QueueUrl"]
+        queue = sqs.get_queue_url(QueueName=NAMES.queue("review-requests"))["QueueUrl"]
         sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(asdict(request)))
 
     def tasks(self) -> list[dict[str, Any]]:
@@ -84,7 +80,7 @@ class Deployed:
 
     def dead_letters(self, queue: str) -> int:
         sqs = self.client("sqs")
-        url = sqs.get_queue_url(QueueName=f"{PREFIX}-{queue}-dlq")["QueueUrl"]
+        url = sqs.get_queue_url(QueueName=NAMES.queue(f"{queue}-dlq"))["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
         return int(attributes["ApproximateNumberOfMessages"])
 
@@ -125,7 +121,7 @@ def _every_role_had_its_grants(deployed: Deployed) -> Iterator[None]:
 def test_reviewers_can_sign_in_to_the_portal(deployed: Deployed) -> None:
     """Without its call-back the portal's client refuses every sign-in."""
     [workforce] = deployed.client("sagemaker").list_workforces()["Workforces"]
-    names = deployed.outputs[f"{PREFIX}-review"]
+    names = deployed.outputs[NAMES.stack("review")]
     client = deployed.client("cognito-idp").describe_user_pool_client(UserPoolId=names["UserPoolId"], ClientId=names["UserPoolClientId"])
     found = client["UserPoolClient"]
     assert found["CallbackURLs"] == [f"https://{workforce['SubDomain']}/oauth2/idpresponse"]
@@ -141,7 +137,7 @@ def test_requests_become_labels_and_ground_truth(deployed: Deployed, wait_until:
         wait_until(lambda one=prediction_id: deployed.item(one).get("review_state") == "reviewed")
         assert deployed.item(prediction_id).get("human_label") == label
     assert "tie" in deployed.item("c" * 32)["review_outcome"]
-    bucket = f"{PREFIX}-capture-{ACCOUNT}-us-east-1"
+    bucket = NAMES.bucket("capture")
     keys = [one["Key"] for one in deployed.client("s3").list_objects_v2(Bucket=bucket, Prefix="ground-truth/")["Contents"]]
     labelled = sorted(key.rsplit("/", 1)[-1].removesuffix(".jsonl") for key in keys)
     assert [one for one in labelled if one in wanted] == ["a" * 32, "b" * 32]
@@ -183,7 +179,7 @@ def test_a_stopped_review_is_a_dead_letter_and_a_redrive_asks_again(deployed: De
     assert "stopped" in deployed.item(prediction_id)["review_outcome"]
     assert deployed.dead_letters("review-requests") == 1
     sqs = deployed.client("sqs")
-    urls = {name: sqs.get_queue_url(QueueName=f"{PREFIX}-{name}")["QueueUrl"] for name in ("review-requests", "review-requests-dlq")}
+    urls = {name: sqs.get_queue_url(QueueName=NAMES.queue(name))["QueueUrl"] for name in ("review-requests", "review-requests-dlq")}
     [message] = sqs.receive_message(QueueUrl=urls["review-requests-dlq"])["Messages"]
     sqs.send_message(QueueUrl=urls["review-requests"], MessageBody=message["Body"])
     sqs.delete_message(QueueUrl=urls["review-requests-dlq"], ReceiptHandle=message["ReceiptHandle"])
@@ -194,7 +190,7 @@ def test_a_stopped_review_is_a_dead_letter_and_a_redrive_asks_again(deployed: De
 def test_a_bulk_job_labels_texts_and_predictions_once(deployed: Deployed, wait_until: Callable[..., Any]) -> None:
     prediction_id = "e" * 32
     deployed.client("dynamodb").put_item(
-        TableName=f"{PREFIX}-predictions",
+        TableName=NAMES.predictions_table,
         Item={
             "prediction_id": {"S": prediction_id},
             "text": {"S": "bulk, predicted"},
@@ -205,14 +201,14 @@ def test_a_bulk_job_labels_texts_and_predictions_once(deployed: Deployed, wait_u
         },
     )
     rows = [{"source": "bulk, clear"}, {"source": "bulk, unclear"}, {"source": "bulk, predicted", "prediction-id": prediction_id}]
-    bucket = f"{PREFIX}-data-{ACCOUNT}-us-east-1"
+    bucket = NAMES.bucket("data")
     deployed.client("s3").put_object(
         Bucket=bucket, Key="manifests/one.jsonl", Body="".join(json.dumps(row) + "\n" for row in rows).encode()
     )
 
     def label(name: str, manifest_uri: str) -> dict[str, Any]:
         steps = deployed.client("stepfunctions")
-        machine = deployed.outputs[f"{PREFIX}-labeling"]["StateMachineArn"]
+        machine = deployed.outputs[NAMES.stack("labeling")]["StateMachineArn"]
         arn = steps.start_execution(stateMachineArn=machine, input=json.dumps({"manifest_uri": manifest_uri, "name": name}))["executionArn"]
         wait_until(lambda: steps.describe_execution(executionArn=arn)["status"] != "RUNNING")
         ended: dict[str, Any] = steps.describe_execution(executionArn=arn)
@@ -242,7 +238,7 @@ def test_the_worker_page_changes_and_goes_back(
 ) -> None:
     def pages() -> tuple[str, str]:
         ssm = deployed.client("ssm")
-        found = [ssm.get_parameter(Name=f"/reviewloop/dev/{name}") for name in ("human-task-ui-arn", "flow-definition-arn")]
+        found = [ssm.get_parameter(Name=NAMES.parameter(name)) for name in ("human-task-ui-arn", "flow-definition-arn")]
         page, flow = (one["Parameter"]["Value"] for one in found)
         return page, flow
 
@@ -255,7 +251,7 @@ def test_the_worker_page_changes_and_goes_back(
 
     deployer.deploy(tmp_path / "cdk.out", deployed.emulator.url)
     second = pages()
-    deployer.deploy(deployed.assembly, deployed.emulator.url, [f"{PREFIX}-review"])
+    deployer.deploy(deployed.assembly, deployed.emulator.url, [NAMES.stack("review")])
 
     assert not set(first) & set(second)
     assert pages() == first

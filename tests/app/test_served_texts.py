@@ -52,17 +52,17 @@ class Captures:
         self.bucket = f"served-{uuid.uuid4().hex[:8]}"
         self.s3 = s3
         s3.create_bucket(Bucket=self.bucket)
-        self.data = CapturedData(s3, self.bucket, "reviewloop-dev")
+        self.data = CapturedData(s3, self.bucket, "endpoint")
 
     def put(self, first: dt.datetime, *texts: str, variant: str = "champion") -> None:
         """One object, named by its first line's time; a line a second."""
         lines = [line(text, first + dt.timedelta(seconds=n), f"id-{text}") for n, text in enumerate(texts)]
-        key = f"capture/reviewloop-dev/{variant}/{first:%Y/%m/%d/%H}/{first:%M-%S}-000-{uuid.uuid4()}.jsonl"
+        key = f"capture/endpoint/{variant}/{first:%Y/%m/%d/%H}/{first:%M-%S}-000-{uuid.uuid4()}.jsonl"
         self.s3.put_object(Bucket=self.bucket, Key=key, Body="".join(f"{item}\n" for item in lines).encode())
 
     def put_lines(self, *lines: str | bytes, first: dt.datetime = NOW) -> None:
         body = b"".join((item if isinstance(item, bytes) else item.encode()) + b"\n" for item in lines)
-        key = f"capture/reviewloop-dev/champion/{first:%Y/%m/%d/%H}/{first:%M-%S}-000-{uuid.uuid4()}.jsonl"
+        key = f"capture/endpoint/champion/{first:%Y/%m/%d/%H}/{first:%M-%S}-000-{uuid.uuid4()}.jsonl"
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def newest(self, most: int, hours: int = 24) -> list[str]:

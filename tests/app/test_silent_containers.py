@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from deployed_app import NAMES
 
 from embedded_aws.testing import hosting as support
 
@@ -55,7 +56,7 @@ def test_a_container_that_crashes_is_a_model_error_without_a_status_code(hosting
 @contextmanager
 def stacks_own_alarm(hosting: support.Hosting, assembly: Path, name: str, config: str) -> Iterator[str]:
     """The endpoint stack's rollback alarm on failures, as its template has it, on this endpoint and configuration."""
-    template = json.loads((assembly / "reviewloop-dev-endpoint.template.json").read_text())
+    template = json.loads((assembly / f"{NAMES.stack('endpoint')}.template.json").read_text())
     (alarm,) = (
         item["Properties"]
         for item in template["Resources"].values()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from aws_cdk import App
-from deployed_app import DeployedApp
+from deployed_app import NAMES, DeployedApp
 from released_app import TinyModel, evaluation
 
 from embedded_aws.tools import deployer, launcher
@@ -29,7 +29,7 @@ from stacks.settings.search import RetrainingSearch
 from stacks.tuning import TuningStack
 
 pytestmark = pytest.mark.slow
-REGION, ACCOUNT = "us-east-1", "000000000000"
+REGION = "us-east-1"
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
 ONE_JOB = {"max_jobs": 1, "max_parallel_jobs": 1, "retraining": RetrainingSearch(max_jobs=1)}
 SETTINGS = DEV.model_copy(update={"tuning": DEV.tuning.model_copy(update=ONE_JOB)})
@@ -60,6 +60,10 @@ def code(version: str, gate: Path) -> bytes:
     return stream.getvalue()
 
 
+GONE = f"{NAMES.prefix}-gone"
+"""A tuning job that does not exist."""
+
+
 class Deployed(DeployedApp):
     """The foundation and the tuning stack; ``assembly`` is a folder for one assembly per deploy."""
 
@@ -88,16 +92,16 @@ class Deployed(DeployedApp):
         ):
             self.client("s3").put_object(Bucket=bucket, Key=key, Body=b"{}\n")
         uri = f"s3://{bucket}/datasets/v"
-        self.client("ssm").put_parameter(Name="/reviewloop/dev/dataset", Value=uri, Type="String", Overwrite=True)
+        self.client("ssm").put_parameter(Name=self.names.parameter("dataset"), Value=uri, Type="String", Overwrite=True)
 
     def start(self, name: str, **content: Any) -> str:
-        machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:reviewloop-dev-tuning"
+        machine = self.names.arn("states", f"stateMachine:{self.names.state_machine('tuning')}")
         started = self.client("stepfunctions").start_execution(stateMachineArn=machine, name=name, input=json.dumps(content))
         return str(started["executionArn"])
 
     def tuning_job(self, execution: str) -> dict[str, Any] | None:
         """The execution's tuning job once it has a training job."""
-        sagemaker, name = self.client("sagemaker"), job_name("reviewloop-dev", execution)
+        sagemaker, name = self.client("sagemaker"), job_name(self.names.prefix, execution)
         if not sagemaker.list_hyper_parameter_tuning_jobs(NameContains=name)["HyperParameterTuningJobSummaries"]:
             return None
         described: dict[str, Any] = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
@@ -136,7 +140,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 @pytest.fixture(scope="module")
 def first(deployed: Deployed) -> dict[str, Any]:
     """The output of an execution during which other code was deployed; the gate stays open."""
-    execution = deployed.start("first", warm_start_parents=["reviewloop-dev-gone"])
+    execution = deployed.start("first", warm_start_parents=[GONE])
     deployed.waited(lambda: deployed.tuning_job(execution))
     deployed.deploy("second")
     deployed.gate.touch()
@@ -156,15 +160,15 @@ def test_a_new_execution_has_the_new_code_and_learns_from_the_one_before(deploye
 
 
 def test_a_parent_that_cannot_be_learnt_from_is_left_out_and_the_output_says_why(first: dict[str, Any]) -> None:
-    assert first["warm_start"].startswith("not from reviewloop-dev-gone: ")
+    assert first["warm_start"].startswith(f"not from {GONE}: ")
 
 
 def test_a_repeated_start_waits_for_the_job_of_the_first(deployed: Deployed, first: dict[str, Any]) -> None:
     """As after a fault that hid the answer of CreateHyperParameterTuningJob: the job is there, and its name is taken."""
     sagemaker = deployed.client("sagemaker")
     earlier = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=first["tuning_job"])
-    machine = "arn:aws:states:us-east-1:000000000000:execution:reviewloop-dev-tuning"
-    name = job_name("reviewloop-dev", f"{machine}:repeated")
+    names = deployed.names
+    name = job_name(names.prefix, names.arn("states", f"execution:{names.state_machine('tuning')}:repeated"))
     deployed.gate.unlink()
     parts = {key: earlier[key] for key in ("HyperParameterTuningJobConfig", "TrainingJobDefinition")}
     sagemaker.create_hyper_parameter_tuning_job(HyperParameterTuningJobName=name, **parts)

@@ -14,13 +14,16 @@ from cli.main import app
 from cli.smoke.assumptions import ASSUMPTIONS
 from contracts.dataset import Manifest
 from embedded_aws.tools import launcher
-from embedded_aws.tools.clients import Clients
+from embedded_aws.tools.clients import ACCOUNT, Clients
 from embedded_aws.tools.deployer import deploy
 from local.texts import corpus
+from stacks.names import Names
+from stacks.settings import load_settings
 
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(900)]  # real training and a real endpoint on two cores
 
-PREFIX, ACCOUNT, REGION = "reviewloop-dev", "000000000000", "us-east-1"
+REGION = "us-east-1"
+NAMES, NEW, PROD = (Names(load_settings(launcher.ROOT / "settings" / f"{stage}.yaml"), ACCOUNT) for stage in ("dev", "newacct", "prod"))
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +34,11 @@ def emulator(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[st
         deploy(synthesised("dev"), running.url)
         s3 = Clients(running.url, REGION)("s3")
         for path in corpus.base_model_files():
-            s3.upload_file(str(path), f"{PREFIX}-data-{ACCOUNT}-{REGION}", f"base-model/{path.name}")
+            s3.upload_file(str(path), NAMES.bucket("data"), f"base-model/{path.name}")
         manifest = Manifest("0" * 16, None, ("bad", "good"), {}, {}, {}, {"train/data.jsonl": "0" * 64})
-        bucket, uri = f"{PREFIX}-data-{ACCOUNT}-{REGION}", f"s3://{PREFIX}-data-{ACCOUNT}-{REGION}/datasets/labels"
+        bucket, uri = NAMES.bucket("data"), f"s3://{NAMES.bucket('data')}/datasets/labels"
         s3.put_object(Bucket=bucket, Key="datasets/labels/manifest.json", Body=manifest.to_json().encode())
-        Clients(running.url, REGION)("ssm").put_parameter(Name="/reviewloop/dev/dataset", Value=uri, Type="String", Overwrite=True)
+        Clients(running.url, REGION)("ssm").put_parameter(Name=NAMES.parameter("dataset"), Value=uri, Type="String", Overwrite=True)
         yield running
     finally:
         running.stop()
@@ -56,8 +59,8 @@ def contents(emulator: launcher.Emulator) -> dict[str, Any]:
     """What a run could leave behind: objects of every bucket, endpoints, models, configurations, packages, records, messages."""
     clients = Clients(emulator.url, REGION)
     s3, sagemaker, sqs = (clients(service) for service in ("s3", "sagemaker", "sqs"))
-    buckets = [f"{PREFIX}-{purpose}-{ACCOUNT}-{REGION}" for purpose in ("data", "models", "capture", "review")]
-    queues = [sqs.get_queue_url(QueueName=f"{PREFIX}-review-requests{end}")["QueueUrl"] for end in ("", "-dlq")]
+    buckets = [NAMES.bucket(purpose) for purpose in ("data", "models", "capture", "review")]
+    queues = [sqs.get_queue_url(QueueName=NAMES.queue(f"review-requests{end}"))["QueueUrl"] for end in ("", "-dlq")]
     counts = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"] for url in queues]
     objects = [item["Key"] for bucket in buckets for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
     return {
@@ -66,8 +69,8 @@ def contents(emulator: launcher.Emulator) -> dict[str, Any]:
         "endpoints": sagemaker.list_endpoints()["Endpoints"],
         "models": sagemaker.list_models()["Models"],
         "configurations": sagemaker.list_endpoint_configs()["EndpointConfigs"],
-        "packages": sagemaker.list_model_packages(ModelPackageGroupName=PREFIX)["ModelPackageSummaryList"],
-        "records": Clients(emulator.url, REGION)("dynamodb").scan(TableName=f"{PREFIX}-predictions")["Count"],
+        "packages": sagemaker.list_model_packages(ModelPackageGroupName=NAMES.model_package_group)["ModelPackageSummaryList"],
+        "records": Clients(emulator.url, REGION)("dynamodb").scan(TableName=NAMES.predictions_table)["Count"],
         "messages": [int(count["ApproximateNumberOfMessages"]) for count in counts],
     }
 
@@ -88,7 +91,7 @@ def test_every_leg_passes_and_nothing_is_left(emulator: launcher.Emulator) -> No
 def test_a_leg_that_fails_is_told_and_the_rest_is_still_removed(emulator: launcher.Emulator) -> None:
     before = contents(emulator)
     iam, stack = Clients(emulator.url, REGION)("iam"), Clients(emulator.url, REGION)("cloudformation")
-    resources = stack.list_stack_resources(StackName=f"{PREFIX}-monitoring")["StackResourceSummaries"]
+    resources = stack.list_stack_resources(StackName=NAMES.stack("monitoring"))["StackResourceSummaries"]
     roles = [item["PhysicalResourceId"] for item in resources if item["ResourceType"] == "AWS::IAM::Role"]
     (role,) = (name for name in roles if "DetectDrift" in name)
     deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "ssm:*", "Resource": "*"}]}
@@ -96,7 +99,7 @@ def test_a_leg_that_fails_is_told_and_the_rest_is_still_removed(emulator: launch
     done = run(emulator, "--yes", "--only", "review", "--only", "drift")
     assert done.exit_code == 1
     assert "ok  review: human loop smoke" in done.stdout
-    assert "NO  drift: reviewloop-dev-detect-drift failed" in done.stdout
+    assert f"NO  drift: {NAMES.function('detect-drift')} failed" in done.stdout
     assert "athena-query" in done.stdout.partition("Still open")[2]
     assert contents(emulator) == before
     iam.delete_role_policy(RoleName=role, PolicyName="broken")
@@ -109,7 +112,7 @@ def test_a_new_account_s_stage_captures_by_its_own_function(emulator: launcher.E
     assert {leg["leg"]: leg["status"] for leg in report["legs"]} == {"capture": "passed", "review": "skipped"}, report["legs"]
     assert (report["left"], report["proven"]) == ([], ["capture"])
     s3 = Clients(emulator.url, REGION)("s3")
-    assert "Contents" not in s3.list_objects_v2(Bucket=f"reviewloop-newacct-capture-{ACCOUNT}-{REGION}", Prefix="capture/")
+    assert "Contents" not in s3.list_objects_v2(Bucket=NEW.bucket("capture"), Prefix="capture/")
 
 
 def test_it_says_what_it_can_cost_and_asks(emulator: launcher.Emulator) -> None:
@@ -123,7 +126,7 @@ def test_it_says_what_it_can_cost_and_asks(emulator: launcher.Emulator) -> None:
     ("options", "words"),
     [
         (["--only", "weather"], "no such leg"),
-        (["--stage", "prod"], "reviewloop-prod-foundation is not deployed"),
+        (["--stage", "prod"], f"{PROD.stack('foundation')} is not deployed"),
         (["--minutes", "0"], "--minutes"),
     ],
 )

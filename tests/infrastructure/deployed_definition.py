@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import regex
@@ -13,8 +15,23 @@ from botocore.model import Shape
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
+from stacks.names import Names
+from stacks.settings import Settings, load_settings
+
+SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 ACCOUNT = "123456789012"
 PSEUDO = {"AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::URLSuffix": "amazonaws.com"}
+
+
+def names_of(settings: Settings) -> Names:
+    """The names of a stage, in the account whose id :func:`resolve` fills in."""
+    return Names(settings, ACCOUNT)
+
+
+@cache
+def stage_names(stage: str) -> Names:
+    """:func:`names_of` a stage that the project ships."""
+    return names_of(load_settings(SETTINGS / f"{stage}.yaml"))
 
 
 def resolve(template: dict[str, Any], value: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed_definition import resolve
+from deployed_definition import resolve, stage_names
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 FAILED = re.compile(r"`<prefix>-(?P<machines>[^`]+)` failed")
@@ -33,10 +33,11 @@ def alternatives(name: str) -> Iterator[str]:
 
 def deployed(assembly: Path, stage: str, kind: str, name: str) -> set[str]:
     found: set[str] = set()
+    prefix = stage_names(stage).prefix
     for path in assembly.glob("*.template.json"):
         template: dict[str, Any] = json.loads(path.read_bytes())
         given = [resolve(template, item["Properties"].get(name)) for item in template["Resources"].values() if item["Type"] == kind]
-        found |= {str(one).replace(f"reviewloop-{stage}", "<prefix>", 1) for one in given}
+        found |= {str(one).replace(prefix, "<prefix>", 1) for one in given}
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 from apps import new_app
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
-from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
+from deployed_definition import arn, each, grants, properties, resolve, stage_names
 from endpoint_choices import DEV
 
 from contracts.shared_words import VARIANTS
@@ -22,7 +22,8 @@ from stacks.monitoring import MonitoringStack
 from stacks.retraining import RetrainingStack
 from stacks.settings import Settings
 
-STREAM = "/reviewloop/dev/predictions-stream-arn"
+NAMES = stage_names("dev")
+STREAM = NAMES.parameter("predictions-stream-arn")
 
 
 def with_capture(capture: str) -> Settings:
@@ -90,7 +91,7 @@ def test_the_stream_has_new_images_and_its_name_is_a_parameter_that_the_writer_r
 def test_the_table_is_read_whole_by_the_stream_and_nothing_is_given_up_before_it_must_be(app: Template) -> None:
     """The stream forgets a record after 24 hours in silence; until an hour before, every try is made."""
     (mapping,) = (item["Properties"] for item in app.find_resources("AWS::Lambda::EventSourceMapping").values())
-    queue = app.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": "reviewloop-dev-write-capture-dlq"}})
+    queue = app.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": NAMES.queue("write-capture-dlq")}})
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
     assert "MaximumRetryAttempts" not in mapping
     assert 12 * 3_600 < mapping["MaximumRecordAgeInSeconds"] < 24 * 3_600
@@ -108,7 +109,7 @@ def test_the_mapping_waits_for_the_roles_policy_as_lambda_checks_it_when_it_is_m
 def test_the_writer_may_read_the_stream_and_write_below_the_endpoints_prefix_only(app: Template) -> None:
     found = grants(app, "CaptureWriterWriteCaptureRole")
     (mapping,) = properties(app, "AWS::Lambda::EventSourceMapping")
-    (queue,) = app.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": "reviewloop-dev-write-capture-dlq"}})
+    (queue,) = app.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": NAMES.queue("write-capture-dlq")}})
     stream = resolve(app.to_json(), mapping["EventSourceArn"])
     for shared in ("logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"):
         del found[shared]
@@ -116,28 +117,28 @@ def test_the_writer_may_read_the_stream_and_write_below_the_endpoints_prefix_onl
     assert found == {
         **each(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], stream),
         "dynamodb:ListStreams": {"*"},
-        "dynamodb:GetItem": {arn("dynamodb", "table/reviewloop-dev-predictions")},
-        "s3:PutObject": {f"arn:aws:s3:::reviewloop-dev-capture-{ACCOUNT}-us-east-1/capture/reviewloop-dev/*"},
+        "dynamodb:GetItem": {arn("dynamodb", f"table/{NAMES.predictions_table}")},
+        "s3:PutObject": {NAMES.bucket_arn("capture", f"capture/{NAMES.endpoint}/*")},
         "sqs:SendMessage": {resolve(app.to_json(), {"Fn::GetAtt": [queue, "Arn"]})},
         **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
     }
 
 
 def test_the_writer_gets_every_setting_that_it_reads(app: Template) -> None:
-    function = of_name(app, "AWS::Lambda::Function", "FunctionName", "reviewloop-dev-write-capture")
+    function = of_name(app, "AWS::Lambda::Function", "FunctionName", NAMES.function("write-capture"))
     given = {name: value if isinstance(value, str) else json.dumps(value) for name, value in function["Environment"]["Variables"].items()}
     environment = read_environment(write_capture.Environment, given)
-    assert (environment.endpoint_name, environment.capture_percent) == ("reviewloop-dev", 100)
-    assert environment.predictions_table == "reviewloop-dev-predictions"
+    assert (environment.endpoint_name, environment.capture_percent) == (NAMES.endpoint, 100)
+    assert environment.predictions_table == NAMES.predictions_table
 
 
 def test_a_lag_of_an_hour_rings(app: Template) -> None:
-    alarm = of_name(app, "AWS::CloudWatch::Alarm", "AlarmName", "reviewloop-dev-write-capture-late")
-    function = app.find_resources("AWS::Lambda::Function", {"Properties": {"FunctionName": "reviewloop-dev-write-capture"}})
+    alarm = of_name(app, "AWS::CloudWatch::Alarm", "AlarmName", NAMES.alarm("write-capture-late"))
+    function = app.find_resources("AWS::Lambda::Function", {"Properties": {"FunctionName": NAMES.function("write-capture")}})
     assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "IteratorAge", "Maximum")
     assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": resolve({}, {"Ref": next(iter(function))})}]
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (3_600_000, "GreaterThanThreshold")
-    assert resolve(app.to_json(), alarm["AlarmActions"]) == [arn("sns", "reviewloop-dev-alerts")]
+    assert resolve(app.to_json(), alarm["AlarmActions"]) == [arn("sns", NAMES.alert_topic)]
 
 
 def test_the_drift_check_is_the_same_whoever_captures(app: Template) -> None:
@@ -157,7 +158,7 @@ def test_without_capture_nothing_is_there_that_could_only_look_at_nothing() -> N
 
 def test_without_capture_a_retraining_has_no_reference_and_reads_no_served_text() -> None:
     template = template_of(RetrainingStack, "off")
-    function = of_name(template, "AWS::Lambda::Function", "FunctionName", "reviewloop-dev-freeze-dataset")
+    function = of_name(template, "AWS::Lambda::Function", "FunctionName", NAMES.function("freeze-dataset"))
     environment = read_environment(freeze.Environment, resolve(template.to_json(), function["Environment"]["Variables"]))
     assert environment.capture_bucket == ""
     assert "-capture-" not in json.dumps(template.to_json())

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
-from deployed_definition import ACCOUNT, arn, problems, properties, resolve
+from deployed_definition import arn, names_of, problems, properties, resolve, stage_names
 from endpoint_choices import CHOICES, DEV, NEW_FLEET, stack_of, variant_alarms
 
 from embedded_aws.cloudwatch.alarms import expressions
-from stacks.names import Names
+
+NAMES = stage_names("dev")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_the_variants_are_champion_and_challenger_and_each_runs_its_own_package(
 
 
 def test_the_release_is_the_record_and_is_read_at_every_update(template: Template) -> None:
-    template.has_parameter("Release", {"Type": "AWS::SSM::Parameter::Value<List<String>>", "Default": "/reviewloop/dev/release"})
+    template.has_parameter("Release", {"Type": "AWS::SSM::Parameter::Value<List<String>>", "Default": NAMES.parameter("release")})
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -93,7 +94,7 @@ def test_live_weights_and_counts_survive_a_deploy(template: Template) -> None:
     endpoint = only(template, "AWS::SageMaker::Endpoint")["Properties"]
     assert endpoint["RetainAllVariantProperties"] is True
     assert "ExcludeRetainedVariantProperties" not in endpoint
-    assert endpoint["EndpointName"] == "reviewloop-dev"
+    assert endpoint["EndpointName"] == NAMES.endpoint
 
 
 @pytest.mark.parametrize(("name", "champion", "challenger"), [("dev", 0.9, 0.1), ("prod", 1.0, 0.0)])
@@ -121,7 +122,7 @@ def test_requests_and_answers_are_captured_readable_and_encrypted(template: Temp
     assert config["DataCaptureConfig"] == {
         "EnableCapture": True,
         "InitialSamplingPercentage": 100,
-        "DestinationS3Uri": f"s3://reviewloop-dev-capture-{ACCOUNT}-us-east-1/capture",
+        "DestinationS3Uri": f"s3://{NAMES.bucket('capture')}/capture",
         "KmsKeyId": key,
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
@@ -201,7 +202,7 @@ def name_of(template: Template, alarm: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_an_update_is_rolled_back_by_the_new_fleets_alarms_and_by_no_other(templates: dict[str, Template], name: str) -> None:
-    template, prefix = templates[name], Names(CHOICES[name], "000000000000").prefix
+    template, prefix = templates[name], names_of(CHOICES[name]).prefix
     green = variant_alarms(template, green=True)
     listed = only(template, "AWS::SageMaker::Endpoint")["Properties"]["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]
     assert sorted(item["AlarmName"]["Ref"] for item in listed) == sorted(green)  # by Ref, so they are there before the update
@@ -218,26 +219,26 @@ def test_a_new_fleet_gets_new_alarms_so_no_state_of_the_last_one_is_left(templat
     names = sorted(name_of(template, alarm) for alarm in variant_alarms(template, green=True).values())
     config = str(resolve(template.to_json(), NEW_FLEET))
     assert names == [
-        f"reviewloop-dev-{variant}-green-{measure}-{config}" for variant in ("challenger", "champion") for measure in ("errors", "latency")
+        f"{NAMES.rollback_alarms(variant)}{measure}-{config}" for variant in ("challenger", "champion") for measure in ("errors", "latency")
     ]
     assert max(len(name) for name in names) - len(config) + 63 <= 255
 
 
 def test_operating_alarms_watch_a_variant_whatever_fleet_serves_it(template: Template) -> None:
     found = {name_of(template, alarm): alarm for alarm in variant_alarms(template, green=False).values()}
-    wanted = {alarm: variant for variant in ("champion", "challenger") for alarm in Names(DEV, "000000000000").operating_alarms(variant)}
+    wanted = {alarm: variant for variant in ("champion", "challenger") for alarm in NAMES.operating_alarms(variant)}
     assert set(found) == set(wanted)
     for name, alarm in found.items():
         assert "Condition" not in alarm
         for metric in metrics_of(alarm):
-            assert metric["Dimensions"] == {"EndpointName": "reviewloop-dev", "VariantName": wanted[name]}
+            assert metric["Dimensions"] == {"EndpointName": NAMES.endpoint, "VariantName": wanted[name]}
 
 
 def test_every_alarm_of_the_stack_tells_the_topic_and_takes_silence_for_health(template: Template) -> None:
     alarms = properties(template, "AWS::CloudWatch::Alarm")
     assert len(alarms) == 14
     for alarm in alarms:
-        assert alarm["AlarmActions"] == [arn("sns", "reviewloop-dev-alerts")]
+        assert alarm["AlarmActions"] == [arn("sns", NAMES.alert_topic)]
         assert alarm["TreatMissingData"] == "notBreaching"
         assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
 
@@ -302,7 +303,7 @@ def test_a_fleet_shift_has_the_size_that_its_type_takes(templates: dict[str, Tem
 def test_each_variant_scales_by_its_own_invocations(template: Template) -> None:
     targets = properties(template, "AWS::ApplicationAutoScaling::ScalableTarget")
     policies = properties(template, "AWS::ApplicationAutoScaling::ScalingPolicy")
-    resources = {f"endpoint/reviewloop-dev/variant/{variant}" for variant in ("champion", "challenger")}
+    resources = {f"endpoint/{NAMES.endpoint}/variant/{variant}" for variant in ("champion", "challenger")}
     for rows in (targets, policies):
         assert {row["ResourceId"] for row in rows} == resources
         assert {(row["ServiceNamespace"], row["ScalableDimension"]) for row in rows} == {

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from apps import new_app
 from aws_cdk.assertions import Template
+from deployed_definition import stage_names
 
 from stacks.foundation import FoundationStack
 from stacks.settings import load_settings
 
+NAMES = stage_names("dev")
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 
 
@@ -84,13 +86,13 @@ def test_table_expires_predictions_and_can_be_restored(template: Template) -> No
 
 def test_what_the_running_system_writes_is_seeded_not_owned(template: Template) -> None:
     owned = [p["Properties"]["Name"] for p in template.find_resources("AWS::SSM::Parameter").values()]
-    assert sorted(owned) == ["/reviewloop/dev/base-model", "/reviewloop/dev/key-arn"]
+    assert sorted(owned) == [NAMES.parameter("base-model"), NAMES.parameter("key-arn")]
     seeded = {r["Properties"]["Name"]: r["Properties"]["Value"] for r in template.find_resources("Custom::SeedParameter").values()}
     assert seeded == {
-        "/reviewloop/dev/release": "none,none",
-        "/reviewloop/dev/dataset": "none",
-        "/reviewloop/dev/experiment": "none",
-        "/reviewloop/dev/rollout-control": "none",
+        NAMES.parameter("release"): "none,none",
+        NAMES.parameter("dataset"): "none",
+        NAMES.parameter("experiment"): "none",
+        NAMES.parameter("rollout-control"): "none",
     }
 
 
@@ -98,7 +100,7 @@ def test_pairs_expire_as_predictions_do_and_are_read_in_order(template: Template
     template.has_resource_properties(
         "AWS::DynamoDB::Table",
         {
-            "TableName": "reviewloop-dev-pairs",
+            "TableName": NAMES.pairs_table,
             "KeySchema": [{"AttributeName": "experiment", "KeyType": "HASH"}, {"AttributeName": "at", "KeyType": "RANGE"}],
             "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
             "DeletionProtectionEnabled": True,
@@ -112,4 +114,4 @@ def test_seeding_function_may_write_those_parameters_only(template: Template) ->
     arns = [arn["Fn::Join"][1][-1] for arn in grants[0]]
     assert len(grants) == 1
     names = ("dataset", "experiment", "release", "rollout-control")
-    assert sorted(arn.split(":", 1)[1] for arn in arns) == [f"parameter/reviewloop/dev/{name}" for name in names]
+    assert sorted(arn.split(":", 1)[1] for arn in arns) == [f"parameter{NAMES.parameter(name)}" for name in names]

@@ -58,9 +58,9 @@ POWERTOOLS = dict.fromkeys(OF_POWERTOOLS, "x")
 @pytest.mark.parametrize(
     ("handler", "variables", "told"),
     [
-        (HANDLER, {"RELEASE_PARAMETER": "/reviewloop/dev/release"}, None),
+        (HANDLER, {"RELEASE_PARAMETER": "/release"}, None),
         (HANDLER, {}, "Environment: RELEASE_PARAMETER is not set. The function's stack sets these variables."),
-        (HANDLER, {"RELEASE_PARAMETER": "/reviewloop/dev/release", "RELEASE": "x"}, "nothing reads RELEASE"),
+        (HANDLER, {"RELEASE_PARAMETER": "/release", "RELEASE": "x"}, "nothing reads RELEASE"),
         ("lambdas.rollout.finish_rollout.handler.handler", {"RELEASE": "x"}, "nothing reads RELEASE"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aws_cdk.assertions import Match, Template
-from deployed_definition import grants, resolve
+from deployed_definition import grants, resolve, stage_names
 
 from lambdas.review.hosted import Terms
 from lambdas.review.hosted_tasks.ending import OUTPUT_PREFIX
@@ -17,6 +17,7 @@ from lambdas.review.start_review.handler import STARTERS
 from stacks.constructs import hosted_backend
 
 STAGE = "newacct"
+NAMES = stage_names(STAGE)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def template(synthesised: Callable[[str], Path]) -> Template:
 
 
 def part(synthesised: Callable[[str], Path], name: str) -> Template:
-    document = json.loads((synthesised(STAGE) / f"reviewloop-{STAGE}-{name}.template.json").read_text())
+    document = json.loads((synthesised(STAGE) / f"{NAMES.stack(name)}.template.json").read_text())
     for item in document["Resources"].values():
         item.pop("DependsOn", None)  # of a stack alone; assertions take no cycles
     return Template.from_json(document)
@@ -36,7 +37,7 @@ def variables(template: Template, function: str) -> dict[str, str]:
     [found] = [
         item["Properties"]["Environment"]["Variables"]
         for item in document["Resources"].values()
-        if item["Type"] == "AWS::Lambda::Function" and item["Properties"]["FunctionName"] == f"reviewloop-{STAGE}-{function}"
+        if item["Type"] == "AWS::Lambda::Function" and item["Properties"]["FunctionName"] == NAMES.function(function)
     ]
     given: dict[str, str] = resolve(document, found)
     return given
@@ -46,7 +47,7 @@ def test_tasks_are_opened_as_the_settings_say(template: Template) -> None:
     given = variables(template, "start-review")
     assert given["REVIEW_BACKEND"] in STARTERS
     target = json.loads(given["REVIEW_TARGET"])
-    assert (target["table"], target["retention_days"]) == (f"reviewloop-{STAGE}-review-tasks", 365)
+    assert (target["table"], target["retention_days"]) == (NAMES.review_tasks_table, 365)
     terms = Terms(**target["terms"])
     assert (terms.rule, terms.most, terms.undo_seconds, terms.time_limit_seconds) == ("two_then_third", 3, 60, 3_600)
     assert hosted_backend.OUTPUT_PREFIX == OUTPUT_PREFIX
@@ -74,7 +75,7 @@ def test_each_function_has_just_its_grants(template: Template, role: str, own: s
     assert found.keys() - COMMON == own
     assert all("*" not in resource.rsplit("/", 1)[0] for action in own for resource in found[action])
     assert all(resource.endswith("/hosted/*") for resource in found["s3:PutObject"])
-    assert {resource.rsplit(":", 1)[-1] for resource in found["dynamodb:PutItem"]} == {f"table/reviewloop-{STAGE}-review-tasks"}
+    assert {resource.rsplit(":", 1)[-1] for resource in found["dynamodb:PutItem"]} == {f"table/{NAMES.review_tasks_table}"}
 
 
 def test_the_page_is_throttled_logged_and_of_one_origin(template: Template) -> None:
@@ -108,7 +109,7 @@ def test_people_sign_in_by_code_alone_and_come_back_to_the_page(template: Templa
 
 
 def test_a_change_of_the_backend_keeps_the_people(template: Template, synthesised: Callable[[str], Path]) -> None:
-    other = json.loads((synthesised("dev") / "reviewloop-dev-review.template.json").read_text())["Resources"]
+    other = json.loads((synthesised("dev") / f"{stage_names('dev').stack('review')}.template.json").read_text())["Resources"]
     for kind in ("AWS::Cognito::UserPool", "AWS::Cognito::UserPoolDomain"):
         assert set(template.find_resources(kind)) == {name for name, item in other.items() if item["Type"] == kind}
 

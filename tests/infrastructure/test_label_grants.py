@@ -10,7 +10,7 @@ import pytest
 from apps import new_app
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
-from deployed_definition import ACCOUNT, grants, resolve
+from deployed_definition import grants, resolve, stage_names
 from tuning_choices import DEV
 
 from contracts.labels import LONGEST_ID
@@ -20,10 +20,11 @@ from stacks.review import ReviewStack
 from stacks.settings import Settings
 from stacks.settings.dataset import LONGEST_PINNED, DatasetSettings
 
+NAMES = stage_names("dev")
 TEAM_KEY = "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d"
 ELSEWHERE = DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-data/texts/v1", kms_key_arn=TEAM_KEY)})
-MANIFESTS = f"arn:aws:s3:::reviewloop-dev-data-{ACCOUNT}-us-east-1/datasets/*/manifest.json"
-PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/reviewloop/dev/dataset"
+MANIFESTS = NAMES.bucket_arn("data", "datasets/*/manifest.json")
+PARAMETER = NAMES.arn("ssm", f"parameter{NAMES.parameter('dataset')}")
 IN_REVIEW = ("StartReviewRole", "CollectReviewRole")
 IN_LABELING = ("CheckManifestRole", "PreAnnotationRole", "ConsolidateAnnotationsRole", "ImportLabelsRole")
 MOST_BYTES = 4_096

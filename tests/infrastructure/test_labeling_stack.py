@@ -14,7 +14,7 @@ import pytest
 from apps import new_app
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
-from deployed_definition import ACCOUNT, each, fill_in, grants, properties
+from deployed_definition import each, fill_in, grants, properties, stage_names
 
 from lambdas.common.environment import read_environment
 from lambdas.labeling.check_manifest.handler import Environment
@@ -22,6 +22,7 @@ from stacks import labeling
 from stacks.labeling import TEMPLATE, LabelingStack
 from stacks.settings import load_settings
 
+NAMES = stage_names("dev")
 DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml")
 
 
@@ -73,10 +74,10 @@ def job_request(definition: dict[str, Any]) -> dict[str, Any]:
     return fill_in(
         parameters,
         {
-            "job_name": "reviewloop-dev-first",
-            "manifest_uri": "s3://reviewloop-dev-data-123456789012-us-east-1/manifests/first.jsonl",
-            "page_uri": "s3://reviewloop-dev-data-123456789012-us-east-1/labeling-inputs/0a1b/worker-template.liquid",
-            "categories_uri": "s3://reviewloop-dev-data-123456789012-us-east-1/labeling-inputs/0a1b/categories.json",
+            "job_name": f"{NAMES.prefix}-first",
+            "manifest_uri": f"s3://{NAMES.bucket('data')}/manifests/first.jsonl",
+            "page_uri": f"s3://{NAMES.bucket('data')}/labeling-inputs/0a1b/worker-template.liquid",
+            "categories_uri": f"s3://{NAMES.bucket('data')}/labeling-inputs/0a1b/categories.json",
         },
     )
 
@@ -113,7 +114,7 @@ def job_role(template: Template) -> dict[str, set[str]]:
 def test_the_jobs_role_has_what_aws_documents_and_nothing_in_a_bucket_of_others(template: Template) -> None:
     """SageMaker developer guide: sms-security-permission-execution-role, sms-security-kms-permissions."""
     found = job_role(template)
-    data, review = (f"arn:aws:s3:::reviewloop-dev-{purpose}-{ACCOUNT}-us-east-1" for purpose in ("data", "review"))
+    data, review = (NAMES.bucket_arn(purpose) for purpose in ("data", "review"))
     assert {action: found[action] for action in found if action.startswith("s3:")} == {
         "s3:GetObject": {f"{data}/manifests/*", f"{data}/labeling-inputs/*", f"{review}/labeling/*"},
         **each(["s3:PutObject", "s3:AbortMultipartUpload"], f"{review}/labeling/*"),
@@ -146,11 +147,11 @@ def test_the_check_reads_what_the_stack_gives_it(template: Template) -> None:
     [variables] = [
         item["Environment"]["Variables"]
         for item in properties(template, "AWS::Lambda::Function")
-        if item["FunctionName"] == "reviewloop-dev-check-manifest"
+        if item["FunctionName"] == NAMES.function("check-manifest")
     ]
-    data = f"s3://reviewloop-dev-data-{ACCOUNT}-us-east-1"
+    data = f"s3://{NAMES.bucket('data')}"
     assert read_environment(Environment, variables) == Environment(
-        "reviewloop-dev", "label", DEV.dataset.max_text_chars, f"{data}/labeling-inputs/", "/reviewloop/dev/dataset"
+        NAMES.prefix, "label", DEV.dataset.max_text_chars, f"{data}/labeling-inputs/", NAMES.parameter("dataset")
     )
 
 
@@ -174,7 +175,7 @@ def test_a_job_that_does_not_complete_fails_with_its_own_words_after_its_labels_
     parameters = rescue["Parameters"]
     assert parameters["completed"] is False
     assert parameters["manifest_uri.$"] == (
-        f"States.Format('s3://reviewloop-dev-review-{ACCOUNT}-us-east-1/labeling/{{}}/manifests/output/output.manifest', $.job_name)"
+        f"States.Format('s3://{NAMES.bucket('review')}/labeling/{{}}/manifests/output/output.manifest', $.job_name)"
     )
     end = definition["States"][rescue["Next"]]
     assert (end["Type"], end["ErrorPath"], end["CausePath"]) == ("Fail", "$.failure.Error", "$.failure.Cause")
@@ -206,7 +207,7 @@ def test_ground_truth_may_invoke_its_two_functions_from_this_account_only(templa
     permissions = [p for p in resources(template, "AWS::Lambda::Permission").values() if p["Principal"] == "sagemaker.amazonaws.com"]
     assert all(permission["SourceAccount"] == {"Ref": "AWS::AccountId"} for permission in permissions)
     named = {functions[permission["FunctionName"]["Fn::GetAtt"][0]]["FunctionName"] for permission in permissions}
-    assert named == {"reviewloop-dev-SageMaker-pre-annotation", "reviewloop-dev-SageMaker-consolidate-annotations"}
+    assert named == {NAMES.function("SageMaker-pre-annotation"), NAMES.function("SageMaker-consolidate-annotations")}
 
 
 def test_the_machine_can_stop_its_job_and_passes_the_jobs_role_to_sagemaker_only(template: Template) -> None:
@@ -218,7 +219,7 @@ def test_the_machine_can_stop_its_job_and_passes_the_jobs_role_to_sagemaker_only
     ]
     [jobs] = [s for s in machine if "sagemaker:CreateLabelingJob" in s["Action"]]
     assert {"sagemaker:DescribeLabelingJob", "sagemaker:StopLabelingJob"} <= set(jobs["Action"])
-    assert resolve(jobs["Resource"], template).endswith(":labeling-job/reviewloop-dev-*")
+    assert resolve(jobs["Resource"], template).endswith(f":labeling-job/{NAMES.prefix}-*")
     [passing] = [s for s in machine if s["Action"] == "iam:PassRole"]
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     assert passing["Resource"]["Fn::GetAtt"][0].startswith("JobRole")
@@ -228,7 +229,7 @@ def test_an_execution_that_does_not_succeed_is_told(template: Template) -> None:
     [rule] = resources(template, "AWS::Events::Rule").values()
     assert rule["EventPattern"]["source"] == ["aws.states"]
     assert rule["EventPattern"]["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
-    assert resolve(rule["Targets"][0]["Arn"], template).endswith(":reviewloop-dev-alerts")
+    assert resolve(rule["Targets"][0]["Arn"], template).endswith(f":{NAMES.alert_topic}")
 
 
 def test_no_unanswered_finding() -> None:

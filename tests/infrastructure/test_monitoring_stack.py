@@ -11,7 +11,7 @@ import pytest
 from apps import new_app
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
-from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve
+from deployed_definition import arn, each, grants, properties, resolve, stage_names
 
 from lambdas.common.environment import read_environment
 from lambdas.monitoring.detect_drift import handler as drift
@@ -22,9 +22,11 @@ from stacks.retraining import RetrainingStack
 from stacks.review import ReviewStack
 from stacks.settings import Settings, load_settings
 
+STAGES = {stage: stage_names(stage) for stage in ("dev", "prod")}
+NAMES = STAGES["dev"]
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
-CAPTURE_BUCKET = f"reviewloop-dev-capture-{ACCOUNT}-us-east-1"
+CAPTURE_BUCKET = NAMES.bucket("capture")
 CAPTURED = {
     "captureData": {
         "endpointInput": {"observedContentType": "application/json", "mode": "INPUT", "data": "{}", "encoding": "JSON"},
@@ -69,9 +71,9 @@ def logical_id(template: Template, kind: str, key: str, value: str) -> str:
 def test_the_table_is_projected_over_variants_and_hours_where_the_endpoint_captures(template: Template) -> None:
     (table,) = properties(template, "AWS::Glue::Table")
     (config,) = properties(Template.from_stack(EndpointStack(new_app(), DEV)), "AWS::SageMaker::EndpointConfig")
-    location = f"{config['DataCaptureConfig']['DestinationS3Uri']}/reviewloop-dev/"
+    location = f"{config['DataCaptureConfig']['DestinationS3Uri']}/{NAMES.endpoint}/"
     given = table["TableInput"]
-    assert (table["DatabaseName"], given["Name"], given["TableType"]) == ("reviewloop_dev", "capture", "EXTERNAL_TABLE")
+    assert (table["DatabaseName"], given["Name"], given["TableType"]) == (NAMES.database, "capture", "EXTERNAL_TABLE")
     assert given["StorageDescriptor"]["Location"] == location
     assert [column["Name"] for column in given["PartitionKeys"]] == ["variant", "hour"]
     projection = {key: value for key, value in given["Parameters"].items() if key != "classification"}
@@ -114,14 +116,14 @@ def test_the_drift_query_names_columns_that_exist(template: Template) -> None:
 def test_the_table_comes_after_its_database(template: Template) -> None:
     (table,) = template.find_resources("AWS::Glue::Table").values()
     assert table["DependsOn"] == ["Database"]
-    template.has_resource_properties("AWS::Glue::Database", {"DatabaseInput": {"Name": "reviewloop_dev"}})
+    template.has_resource_properties("AWS::Glue::Database", {"DatabaseInput": {"Name": NAMES.database}})
 
 
 def test_queries_are_bounded_and_their_results_encrypted_whatever_the_client_says(template: Template) -> None:
     (workgroup,) = properties(template, "AWS::Athena::WorkGroup")
     configuration = workgroup["WorkGroupConfiguration"]
     result = configuration["ResultConfiguration"]
-    assert workgroup["Name"] == "reviewloop-dev"
+    assert workgroup["Name"] == NAMES.workgroup
     assert configuration["EnforceWorkGroupConfiguration"] is True
     assert configuration["BytesScannedCutoffPerQuery"] == 10 * 1024**3
     assert result["OutputLocation"] == f"s3://{CAPTURE_BUCKET}/athena-results/"
@@ -136,30 +138,30 @@ def test_queries_are_bounded_and_their_results_encrypted_whatever_the_client_say
 def test_drift_rings_when_m_of_n_scores_are_above_the_baselines_threshold(
     template: Template, prod: Template, stage: str, m_of_n: tuple[int, int], period: int
 ) -> None:
-    alarm = alarms(template if stage == "dev" else prod)[f"reviewloop-{stage}-drift"]
+    alarm = alarms(template if stage == "dev" else prod)[STAGES[stage].drift_alarm]
     assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == m_of_n
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanThreshold")
     assert (alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == ("DriftScore", "Maximum", period)
-    assert alarm["Namespace"] == f"ReviewLoop/reviewloop/{stage}"
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": f"reviewloop-{stage}-detect-drift"}]
+    assert alarm["Namespace"] == STAGES[stage].metric_namespace
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": STAGES[stage].function("detect-drift")}]
 
 
 @pytest.mark.parametrize(("stage", "period", "periods"), [("dev", 3_600, 24), ("prod", 7_200, 12)])
 def test_a_day_without_a_full_window_rings_since_the_drift_alarm_says_ok_then(
     template: Template, prod: Template, stage: str, period: int, periods: int
 ) -> None:
-    alarm = alarms(template if stage == "dev" else prod)[f"reviewloop-{stage}-drift-unassessed"]
+    alarm = alarms(template if stage == "dev" else prod)[STAGES[stage].alarm("drift-unassessed")]
     assert (alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == ("DriftWindowFilled", "Maximum", period)
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (100, "LessThanThreshold")
     assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (periods, periods)
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": f"reviewloop-{stage}-detect-drift"}]
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": STAGES[stage].function("detect-drift")}]
     assert period >= 2 * 60 * (DEV if stage == "dev" else PROD).drift.schedule_minutes, "a period may have no check"
     assert period * periods <= 7 * 86_400
 
 
 def test_the_drift_alarm_has_the_name_that_starts_a_retraining(template: Template) -> None:
     retraining = Template.from_stack(RetrainingStack(new_app(), DEV))
-    rule = by_name(retraining, "AWS::Events::Rule", "Name")["reviewloop-dev-retrain-on-drift"]
+    rule = by_name(retraining, "AWS::Events::Rule", "Name")[NAMES.rule("retrain-on-drift")]
     (name,) = rule["EventPattern"]["detail"]["alarmName"]
     assert name in alarms(template)
 
@@ -168,7 +170,7 @@ def test_silence_is_no_drift_and_no_overdue_review_and_every_alarm_tells_the_top
     """A window that is not full has no score; a run that fails has alarms of its own."""
     found = alarms(template)
     assert set(found) == {
-        f"reviewloop-dev-{name}"
+        NAMES.alarm(name)
         for name in (
             "drift", "drift-unassessed", "detect-drift-errors", "detect-drift-dlq-not-empty",
             "reviews-overdue", "reconcile-errors", "reconcile-dlq-not-empty",
@@ -176,32 +178,32 @@ def test_silence_is_no_drift_and_no_overdue_review_and_every_alarm_tells_the_top
     }  # fmt: skip
     for alarm in found.values():
         assert alarm["TreatMissingData"] == "notBreaching"
-        assert alarm["AlarmActions"] == [arn("sns", "reviewloop-dev-alerts")]
+        assert alarm["AlarmActions"] == [arn("sns", NAMES.alert_topic)]
 
 
 def test_one_overdue_review_and_one_failed_run_are_enough(template: Template) -> None:
     found = alarms(template)
-    overdue = found["reviewloop-dev-reviews-overdue"]
+    overdue = found[NAMES.alarm("reviews-overdue")]
     assert (overdue["MetricName"], overdue["Threshold"], overdue["EvaluationPeriods"]) == ("ReviewsOverdue", 0, 1)
-    assert overdue["Dimensions"] == [{"Name": "service", "Value": "reviewloop-dev-reconcile"}]
+    assert overdue["Dimensions"] == [{"Name": "service", "Value": NAMES.function("reconcile")}]
     for name in ("detect-drift", "reconcile"):
-        alarm = found[f"reviewloop-dev-{name}-errors"]
+        alarm = found[NAMES.alarm(f"{name}-errors")]
         assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("AWS/Lambda", "Errors", "Sum", 0)
 
 
 def test_the_dashboard_shows_drift_reviews_and_both_variants(template: Template) -> None:
     (board,) = properties(template, "AWS::CloudWatch::Dashboard")
-    assert board["DashboardName"] == "reviewloop-dev"
+    assert board["DashboardName"] == NAMES.prefix
     widgets = {widget["properties"]["title"]: widget["properties"]["metrics"] for widget in json.loads(board["DashboardBody"])["widgets"]}
     published = {f"{name}Score" for name in drift._METRIC_NAMES.values()}
     assert {metric[1] for metric in widgets["Drift score (1 = threshold)"]} == published
     source = Path(reconcile.__file__).read_text(encoding="utf-8")
     for metric in widgets["Open reviews"]:
-        assert metric[:4] == ["ReviewLoop/reviewloop/dev", metric[1], "service", "reviewloop-dev-reconcile"]
+        assert metric[:4] == [NAMES.metric_namespace, metric[1], "service", NAMES.function("reconcile")]
         assert f'"{metric[1]}"' in source
     for name in ("Invocations", "ModelLatency", "InvocationModelErrors"):
         assert [metric[:6] for metric in widgets[f"{name} by variant"]] == [
-            ["AWS/SageMaker", name, "EndpointName", "reviewloop-dev", "VariantName", variant] for variant in ("champion", "challenger")
+            ["AWS/SageMaker", name, "EndpointName", NAMES.endpoint, "VariantName", variant] for variant in ("champion", "challenger")
         ]
 
 
@@ -210,9 +212,9 @@ def test_the_dashboard_shows_drift_reviews_and_both_variants(template: Template)
 
 @pytest.mark.parametrize(("name", "minutes"), [("detect-drift", DEV.drift.schedule_minutes), ("reconcile", 15)])
 def test_a_function_runs_on_its_schedule_and_a_run_that_fails_is_kept(template: Template, name: str, minutes: int) -> None:
-    function = logical_id(template, "AWS::Lambda::Function", "FunctionName", f"reviewloop-dev-{name}")
-    queue = logical_id(template, "AWS::SQS::Queue", "QueueName", f"reviewloop-dev-{name}-dlq")
-    rule_id = logical_id(template, "AWS::Events::Rule", "Name", f"reviewloop-dev-{name}-schedule")
+    function = logical_id(template, "AWS::Lambda::Function", "FunctionName", NAMES.function(name))
+    queue = logical_id(template, "AWS::SQS::Queue", "QueueName", NAMES.queue(f"{name}-dlq"))
+    rule_id = logical_id(template, "AWS::Events::Rule", "Name", NAMES.rule(f"{name}-schedule"))
     rule = template.find_resources("AWS::Events::Rule")[rule_id]["Properties"]
     dead_letters = {"Fn::GetAtt": [queue, "Arn"]}
     assert (rule["ScheduleExpression"], rule["State"]) == (f"rate({minutes} minutes)", "ENABLED")
@@ -235,7 +237,7 @@ def test_a_function_runs_on_its_schedule_and_a_run_that_fails_is_kept(template: 
 
 def test_dead_letters_are_encrypted_kept_for_two_weeks_and_ring(template: Template) -> None:
     queues = by_name(template, "AWS::SQS::Queue", "QueueName")
-    assert set(queues) == {"reviewloop-dev-detect-drift-dlq", "reviewloop-dev-reconcile-dlq"}
+    assert set(queues) == {NAMES.queue("detect-drift-dlq"), NAMES.queue("reconcile-dlq")}
     for name, queue in queues.items():
         assert ":key/" in queue["KmsMasterKeyId"]
         assert queue["MessageRetentionPeriod"] == 14 * 86_400
@@ -247,16 +249,16 @@ def test_dead_letters_are_encrypted_kept_for_two_weeks_and_ring(template: Templa
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_the_functions_get_every_setting_that_they_read(template: Template, prod: Template, stage: str) -> None:
-    settings = DEV if stage == "dev" else PROD
+    settings, names = (DEV if stage == "dev" else PROD), STAGES[stage]
     functions = by_name(template if stage == "dev" else prod, "AWS::Lambda::Function", "FunctionName")
     given = {name: function["Environment"]["Variables"] for name, function in functions.items()}
-    assert read_environment(drift.Environment, given[f"reviewloop-{stage}-detect-drift"]) == drift.Environment(
-        f"/reviewloop/{stage}/release", f"reviewloop_{stage}", f"reviewloop-{stage}", 7 * 24
+    assert read_environment(drift.Environment, given[names.function("detect-drift")]) == drift.Environment(
+        names.parameter("release"), names.database, names.workgroup, 7 * 24
     )
     review = settings.review
-    assert read_environment(reconcile.Environment, given[f"reviewloop-{stage}-reconcile"]) == reconcile.Environment(
-        predictions_table=f"reviewloop-{stage}-predictions",
-        review_queue_url=f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/reviewloop-{stage}-review-requests",
+    assert read_environment(reconcile.Environment, given[names.function("reconcile")]) == reconcile.Environment(
+        predictions_table=names.predictions_table,
+        review_queue_url=names.queue_url("review-requests"),
         resend_after_seconds=3_600,
         overdue_after_seconds=review.task_availability_seconds + review.task_time_limit_seconds,
     )
@@ -264,14 +266,14 @@ def test_the_functions_get_every_setting_that_they_read(template: Template, prod
 
 def test_no_request_is_sent_again_while_its_queue_may_still_try_it(template: Template) -> None:
     review = Template.from_stack(ReviewStack(new_app(), DEV))
-    queue = by_name(review, "AWS::SQS::Queue", "QueueName")["reviewloop-dev-review-requests"]
-    function = by_name(template, "AWS::Lambda::Function", "FunctionName")["reviewloop-dev-reconcile"]
+    queue = by_name(review, "AWS::SQS::Queue", "QueueName")[NAMES.queue("review-requests")]
+    function = by_name(template, "AWS::Lambda::Function", "FunctionName")[NAMES.function("reconcile")]
     tries = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
     assert int(function["Environment"]["Variables"]["RESEND_AFTER_SECONDS"]) > tries
 
 
 def test_a_query_is_stopped_before_its_function_is(template: Template) -> None:
-    function = by_name(template, "AWS::Lambda::Function", "FunctionName")["reviewloop-dev-detect-drift"]
+    function = by_name(template, "AWS::Lambda::Function", "FunctionName")[NAMES.function("detect-drift")]
     assert drift.Environment.query_timeout_seconds + 30 < function["Timeout"]
 
 
@@ -289,21 +291,21 @@ def own_grants(template: Template, role: str, queue: str) -> dict[str, set[str]]
 
 
 def test_the_drift_check_reads_captures_and_the_champions_report_and_changes_nothing(template: Template) -> None:
-    queue = logical_id(template, "AWS::SQS::Queue", "QueueName", "reviewloop-dev-detect-drift-dlq")
+    queue = logical_id(template, "AWS::SQS::Queue", "QueueName", NAMES.queue("detect-drift-dlq"))
     found = own_grants(template, "DetectDriftRole", queue)
     (key,) = found["kms:Decrypt"]
-    catalog = [arn("glue", part) for part in ("catalog", "database/reviewloop_dev", "table/reviewloop_dev/capture")]
+    catalog = [arn("glue", part) for part in ("catalog", f"database/{NAMES.database}", f"table/{NAMES.database}/capture")]
     bucket, results = f"arn:aws:s3:::{CAPTURE_BUCKET}", f"arn:aws:s3:::{CAPTURE_BUCKET}/athena-results/*"
     queries = [f"athena:{verb}" for verb in ("StartQueryExecution", "GetQueryExecution", "GetQueryResults", "StopQueryExecution")]
     assert found == {
-        "ssm:GetParameter": {arn("ssm", "parameter/reviewloop/dev/release")},
-        "sagemaker:DescribeModelPackage": {arn("sagemaker", "model-package/reviewloop-dev/*")},
-        **each(queries, arn("athena", "workgroup/reviewloop-dev")),
+        "ssm:GetParameter": {arn("ssm", f"parameter{NAMES.parameter('release')}")},
+        "sagemaker:DescribeModelPackage": {arn("sagemaker", f"model-package/{NAMES.model_package_group}/*")},
+        **each(queries, arn("athena", f"workgroup/{NAMES.workgroup}")),
         **each(["glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"], *catalog),
         "s3:GetObject": {
-            f"{bucket}/capture/reviewloop-dev/*",
+            f"{bucket}/capture/{NAMES.endpoint}/*",
             results,
-            f"arn:aws:s3:::reviewloop-dev-models-{ACCOUNT}-us-east-1/evaluations/*",
+            NAMES.bucket_arn("models", "evaluations/*"),
         },
         **each(["s3:PutObject", "s3:AbortMultipartUpload"], results),
         **each(["s3:ListBucket", "s3:GetBucketLocation"], bucket),
@@ -312,12 +314,12 @@ def test_the_drift_check_reads_captures_and_the_champions_report_and_changes_not
 
 
 def test_the_reconciler_reads_open_reviews_and_may_only_ask_again(template: Template) -> None:
-    queue = logical_id(template, "AWS::SQS::Queue", "QueueName", "reviewloop-dev-reconcile-dlq")
+    queue = logical_id(template, "AWS::SQS::Queue", "QueueName", NAMES.queue("reconcile-dlq"))
     found = own_grants(template, "ReconcileRole", queue)
     (key,) = found["kms:Decrypt"]
     assert found == {
-        "dynamodb:Query": {arn("dynamodb", "table/reviewloop-dev-predictions/index/open-reviews")},
-        "sqs:SendMessage": {arn("sqs", "reviewloop-dev-review-requests")},
+        "dynamodb:Query": {arn("dynamodb", f"table/{NAMES.predictions_table}/index/open-reviews")},
+        "sqs:SendMessage": {arn("sqs", NAMES.queue("review-requests"))},
         **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
     }
 

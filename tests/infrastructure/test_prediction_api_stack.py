@@ -6,14 +6,15 @@ import json
 
 import pytest
 from aws_cdk.assertions import Match, Template
-from deployed_definition import ACCOUNT, arn, each, grants, properties, resolve, statements
+from deployed_definition import arn, each, grants, names_of, properties, resolve, stage_names, statements
 from endpoint_choices import CHOICES, DEV, stack_of, variant_alarms
 
 from embedded_aws.cloudwatch.alarms import expressions
 from lambdas.common.environment import read_environment
 from lambdas.prediction.predict.handler import Environment
-from stacks.names import Names
 from stacks.settings.api import ApiSettings
+
+NAMES = stage_names("dev")
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,14 @@ def test_models_read_artifacts_write_captures_and_see_their_rollback_alarms(temp
     ecr = "arn:aws:ecr:us-east-1:763104351884:repository/huggingface-pytorch-inference"
     found = grants(template, "EndpointRole")
     (key,) = found["kms:Decrypt"]
-    buckets = {purpose: f"arn:aws:s3:::reviewloop-dev-{purpose}-{ACCOUNT}-us-east-1" for purpose in ("models", "capture")}
-    logs = arn("logs", "log-group:/aws/sagemaker/Endpoints/reviewloop-dev*")
+    buckets = {purpose: NAMES.bucket_arn(purpose) for purpose in ("models", "capture")}
+    logs = arn("logs", f"log-group:/aws/sagemaker/Endpoints/{NAMES.endpoint}*")
     assert found == {
         "s3:GetObject": {f"{buckets['models']}/training/*"},
         "s3:ListBucket": {buckets["models"]},
-        "s3:PutObject": {f"{buckets['capture']}/capture/reviewloop-dev/*"},
+        "s3:PutObject": {f"{buckets['capture']}/capture/{NAMES.endpoint}/*"},
         **each(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant"], key),
-        "cloudwatch:DescribeAlarms": {arn("cloudwatch", f"alarm:reviewloop-dev-{v}-green-*") for v in ("champion", "challenger")},
+        "cloudwatch:DescribeAlarms": {arn("cloudwatch", f"alarm:{NAMES.rollback_alarms(v)}*") for v in ("champion", "challenger")},
         "cloudwatch:PutMetricData": {"*"},
         **each(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], logs),
         "ecr:GetAuthorizationToken": {"*"},
@@ -62,7 +63,7 @@ def test_every_rollback_alarm_lies_within_what_the_role_may_see(template: Templa
 @pytest.mark.parametrize("name", ["dev", "prod", "longest names"])
 def test_the_role_is_sagemakers_alone_and_has_the_name_that_a_rollout_may_pass(templates: dict[str, Template], name: str) -> None:
     (role,) = (item for item in properties(templates[name], "AWS::IAM::Role") if item.get("RoleName"))
-    assert role["RoleName"] == Names(CHOICES[name], "000000000000").endpoint_role
+    assert role["RoleName"] == names_of(CHOICES[name]).endpoint_role
     assert len(role["RoleName"]) <= 64
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert (trust["Action"], trust["Principal"]) == ("sts:AssumeRole", {"Service": "sagemaker.amazonaws.com"})
@@ -96,7 +97,7 @@ def test_the_stage_is_throttled_and_logged_without_the_callers_texts(template: T
     assert not settings.get("DataTraceEnabled")
     assert "body" not in stage["AccessLogSetting"]["Format"].lower()
     template.has_resource_properties(
-        "AWS::Logs::LogGroup", {"LogGroupName": "/aws/apigateway/reviewloop-dev", "KmsKeyId": Match.any_value(), "RetentionInDays": 14}
+        "AWS::Logs::LogGroup", {"LogGroupName": f"/aws/apigateway/{NAMES.prefix}", "KmsKeyId": Match.any_value(), "RetentionInDays": 14}
     )
 
 
@@ -121,10 +122,10 @@ def test_predict_asks_this_endpoint_puts_records_and_sends_requests_and_nothing_
     log_group = found.pop("logs:PutLogEvents")
     assert found.pop("logs:CreateLogStream") == log_group
     assert found == {
-        "sagemaker:InvokeEndpoint": {arn("sagemaker", "endpoint/reviewloop-dev")},
-        "dynamodb:PutItem": {arn("dynamodb", "table/reviewloop-dev-predictions")},
-        "sqs:SendMessage": {arn("sqs", "reviewloop-dev-review-requests")},
-        "ssm:GetParameter": {arn("ssm", "parameter/reviewloop/dev/experiment")},
+        "sagemaker:InvokeEndpoint": {arn("sagemaker", f"endpoint/{NAMES.endpoint}")},
+        "dynamodb:PutItem": {arn("dynamodb", f"table/{NAMES.predictions_table}")},
+        "sqs:SendMessage": {arn("sqs", NAMES.queue("review-requests"))},
+        "ssm:GetParameter": {arn("ssm", f"parameter{NAMES.parameter('experiment')}")},
         **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
         **each(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*"),
     }
@@ -135,11 +136,12 @@ def test_predict_asks_this_endpoint_puts_records_and_sends_requests_and_nothing_
 def test_predict_gets_every_setting_that_it_reads(templates: dict[str, Template], name: str) -> None:
     (function,) = properties(templates[name], "AWS::Lambda::Function")
     settings, given = CHOICES[name], function["Environment"]["Variables"]
+    names = names_of(settings)
     wanted = Environment(
-        endpoint_name=f"reviewloop-{name}",
-        predictions_table=f"reviewloop-{name}-predictions",
-        review_queue_url=f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/reviewloop-{name}-review-requests",
-        experiment_parameter=f"/reviewloop/{name}/experiment",
+        endpoint_name=names.endpoint,
+        predictions_table=names.predictions_table,
+        review_queue_url=names.queue_url("review-requests"),
+        experiment_parameter=names.parameter("experiment"),
         max_text_chars=settings.dataset.max_text_chars,
         audit_share=settings.review.audit_share,
         retention_days=settings.retention.prediction_days,
@@ -187,15 +189,15 @@ def test_a_crash_of_predict_and_a_lost_review_ring(template: Template) -> None:
         ("endpoint-access-denied", "EndpointAccessDenied"),
         ("review-requests-lost", "ReviewRequestsLost"),
     ):
-        assert (alarms[f"reviewloop-dev-{name}"]["MetricName"], alarms[f"reviewloop-dev-{name}"]["Threshold"]) == (metric, 0)
-    throttled = alarms["reviewloop-dev-predict-throttled"]
+        assert (alarms[NAMES.alarm(name)]["MetricName"], alarms[NAMES.alarm(name)]["Threshold"]) == (metric, 0)
+    throttled = alarms[NAMES.alarm("predict-throttled")]
     assert (throttled["Namespace"], throttled["MetricName"], throttled["Threshold"]) == ("AWS/Lambda", "Throttles", 0)
-    lost, crashed = alarms["reviewloop-dev-review-requests-lost"], alarms["reviewloop-dev-predict-errors"]
-    assert (lost["Namespace"], lost["MetricName"], lost["Threshold"]) == ("ReviewLoop/reviewloop/dev", "ReviewRequestsLost", 0)
-    assert lost["Dimensions"] == [{"Name": "service", "Value": "reviewloop-dev-predict"}]
+    lost, crashed = alarms[NAMES.alarm("review-requests-lost")], alarms[NAMES.alarm("predict-errors")]
+    assert (lost["Namespace"], lost["MetricName"], lost["Threshold"]) == (NAMES.metric_namespace, "ReviewRequestsLost", 0)
+    assert lost["Dimensions"] == [{"Name": "service", "Value": NAMES.function("predict")}]
     assert (crashed["Namespace"], crashed["MetricName"], crashed["Threshold"]) == ("AWS/Lambda", "Errors", 0)
     (function,) = template.find_resources("AWS::Lambda::Function")
-    (crash,) = template.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"AlarmName": "reviewloop-dev-predict-errors"}}).values()
+    (crash,) = template.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"AlarmName": NAMES.alarm("predict-errors")}}).values()
     assert crash["Properties"]["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": function}}]
 
 
@@ -204,7 +206,7 @@ def test_the_share_of_requests_without_a_prediction_rings(
     template: Template, failed: float | None, requests: float | None, share: float | None
 ) -> None:
     alarms = properties(template, "AWS::CloudWatch::Alarm")
-    (alarm,) = (item for item in alarms if item["AlarmName"] == "reviewloop-dev-predictions-failed")
+    (alarm,) = (item for item in alarms if item["AlarmName"] == NAMES.alarm("predictions-failed"))
     (expression,) = (entry["Expression"] for entry in alarm["Metrics"] if "Expression" in entry)
     counts = {"PredictionsFailed": failed, "Requests": requests}
     series = {entry["Id"]: (counts[entry["MetricStat"]["Metric"]["MetricName"]],) for entry in alarm["Metrics"] if "MetricStat" in entry}

@@ -9,7 +9,7 @@ import pytest
 from apps import new_app
 from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
-from deployed_definition import ACCOUNT, definition, resolve
+from deployed_definition import ACCOUNT, definition, names_of, resolve, stage_names
 
 from contracts.shared_words import LABELS_BY_DAY
 from lambdas.common.environment import read_environment
@@ -20,6 +20,8 @@ from stacks.retraining import RetrainingStack
 from stacks.settings import Settings, load_settings
 from stacks.settings.dataset import DatasetSettings
 
+NAMES = stage_names("dev")
+EARLIER_JOB = f"{NAMES.prefix}-0a1b2c3d"
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
 QUIET = DEV.model_copy(update={"retraining": DEV.retraining.model_copy(update={"on_drift": False})})
@@ -70,9 +72,9 @@ def variables(template: Template, function: str) -> dict[str, Any]:
 
 def test_the_tuning_gets_an_input_that_its_plan_takes(template: Template) -> None:
     parameters = definition(template)["States"]["Tune"]["Parameters"]
-    assert parameters["StateMachineArn"].endswith(":stateMachine:reviewloop-dev-tuning")
+    assert parameters["StateMachineArn"].endswith(f":stateMachine:{NAMES.state_machine('tuning')}")
     filled = {
-        "dataset_uri": "s3://data/datasets/v", "warm_start_parents": ["reviewloop-dev-0a1b2c3d"], "reason": "drift",
+        "dataset_uri": "s3://data/datasets/v", "warm_start_parents": [EARLIER_JOB], "reason": "drift",
         "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn:x",
     }  # fmt: skip
     raw = {
@@ -82,7 +84,7 @@ def test_the_tuning_gets_an_input_that_its_plan_takes(template: Template) -> Non
     planned = read_input(raw, current_dataset="none", default_jobs=99)
     assert planned.max_jobs == DEV.tuning.retraining.max_jobs
     assert planned.continue_from_champion
-    assert planned.warm_start_parents == ("reviewloop-dev-0a1b2c3d",)
+    assert planned.warm_start_parents == (EARLIER_JOB,)
 
 
 def test_the_best_new_model_challenges_the_running_champion(template: Template) -> None:
@@ -101,13 +103,13 @@ def test_the_output_is_the_contracts(template: Template, manual: Template) -> No
     assert {key.removesuffix(".$") for key in waiting["Parameters"]} == given
     assert waiting["End"] is True
     assert waiting["Parameters"]["rollout"]["outcome"] == "awaiting_approval"
-    assert "reviewloop-prod-rollout" in waiting["Parameters"]["rollout"]["reason"]
+    assert stage_names("prod").state_machine("rollout") in waiting["Parameters"]["rollout"]["reason"]
 
 
 def test_with_manual_approval_nothing_is_rolled_out_and_no_right_to_is_there(manual: Template) -> None:
     assert "Rollout" not in definition(manual)["States"]
     started = grants(manual, "MachineRole")["states:StartExecution"]
-    assert {arn.rsplit(":", 1)[-1] for arn in started} == {"reviewloop-prod-tuning"}
+    assert {arn.rsplit(":", 1)[-1] for arn in started} == {stage_names("prod").state_machine("tuning")}
 
 
 @pytest.mark.parametrize("step", ["Plan", "Dataset"])
@@ -122,9 +124,9 @@ def test_a_step_that_skips_ends_the_execution_with_its_reason(template: Template
 def test_the_machine_may_start_watch_and_stop_the_two_others_only(template: Template) -> None:
     found = grants(template, "MachineRole")
     prefix = f"arn:aws:states:us-east-1:{ACCOUNT}"
-    assert found["states:StartExecution"] == {f"{prefix}:stateMachine:reviewloop-dev-{part}" for part in ("tuning", "rollout")}
+    assert found["states:StartExecution"] == {f"{prefix}:stateMachine:{NAMES.state_machine(part)}" for part in ("tuning", "rollout")}
     for action in ("states:DescribeExecution", "states:StopExecution"):
-        assert found[action] == {f"{prefix}:execution:reviewloop-dev-{part}:*" for part in ("tuning", "rollout")}
+        assert found[action] == {f"{prefix}:execution:{NAMES.state_machine(part)}:*" for part in ("tuning", "rollout")}
     assert found["events:PutRule"] == {f"arn:aws:events:us-east-1:{ACCOUNT}:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"}
 
 
@@ -148,12 +150,12 @@ def rules(template: Template) -> dict[str, dict[str, Any]]:
 
 def test_the_schedule_and_the_drift_alarm_ask_and_what_they_cannot_deliver_is_kept(template: Template) -> None:
     found = rules(template)
-    drift, schedule = found["reviewloop-dev-retrain-on-drift"], found["reviewloop-dev-decide-retraining-schedule"]
+    drift, schedule = found[NAMES.rule("retrain-on-drift")], found[NAMES.rule("decide-retraining-schedule")]
     assert schedule["ScheduleExpression"] == f"rate({DEV.retraining.check_minutes} minutes)"
     assert drift["EventPattern"] == {
         "source": ["aws.cloudwatch"],
         "detail-type": ["CloudWatch Alarm State Change"],
-        "detail": {"alarmName": ["reviewloop-dev-drift"], "state": {"value": ["ALARM"]}},
+        "detail": {"alarmName": [NAMES.alarm("drift")], "state": {"value": ["ALARM"]}},
     }
     for rule in (drift, schedule):
         (target,) = rule["Targets"]
@@ -163,7 +165,7 @@ def test_the_schedule_and_the_drift_alarm_ask_and_what_they_cannot_deliver_is_ke
 
 def test_dead_letters_of_both_rules_and_of_the_function_ring_an_alarm(template: Template) -> None:
     template.has_resource_properties(
-        "AWS::CloudWatch::Alarm", {"AlarmName": "reviewloop-dev-decide-retraining-dlq-not-empty", "AlarmActions": Match.any_value()}
+        "AWS::CloudWatch::Alarm", {"AlarmName": NAMES.alarm("decide-retraining-dlq-not-empty"), "AlarmActions": Match.any_value()}
     )
     template.has_resource_properties(
         "AWS::Lambda::EventInvokeConfig",
@@ -185,8 +187,8 @@ def test_each_rule_may_invoke_the_function_and_nothing_else_may(template: Templa
 
 def test_without_on_drift_only_the_schedule_asks() -> None:
     assert set(rules(Template.from_stack(stack_of(QUIET)))) == {
-        "reviewloop-dev-decide-retraining-schedule",
-        "reviewloop-dev-retraining-failed",
+        NAMES.rule("decide-retraining-schedule"),
+        NAMES.rule("retraining-failed"),
     }
 
 
@@ -195,37 +197,37 @@ def test_without_on_drift_only_the_schedule_asks() -> None:
 
 def test_freezing_writes_versions_and_the_one_parameter(template: Template) -> None:
     found = grants(template, "FreezeDatasetRole")
-    bucket = f"arn:aws:s3:::reviewloop-dev-data-{ACCOUNT}-us-east-1"
+    bucket = NAMES.bucket_arn("data")
     assert found["s3:PutObject"] == {f"{bucket}/datasets/*", f"{bucket}/freezes/*"}
-    assert found["ssm:PutParameter"] == {f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/reviewloop/dev/dataset"}
+    assert found["ssm:PutParameter"] == {NAMES.arn("ssm", f"parameter{NAMES.parameter('dataset')}")}
 
 
 def test_freezing_reads_the_captured_texts_and_their_subjects(template: Template) -> None:
     found = grants(template, "FreezeDatasetRole")
-    captured = f"arn:aws:s3:::reviewloop-dev-capture-{ACCOUNT}-us-east-1/capture/reviewloop-dev/*"
+    captured = NAMES.bucket_arn("capture", f"capture/{NAMES.endpoint}/*")
     assert {arn for arn in found["s3:GetObject"] if "-capture-" in arn} == {captured}
     assert not [arn for arn in found["s3:PutObject"] if "-capture-" in arn]
     assert {action for action in found if action.startswith("dynamodb:")} == {"dynamodb:Query", "dynamodb:BatchGetItem"}
     (table,) = found["dynamodb:BatchGetItem"]
-    assert table.endswith(":table/reviewloop-dev-predictions")
+    assert table.endswith(f":table/{NAMES.predictions_table}")
 
 
 @pytest.mark.parametrize("settings", [DEV, PROD], ids=["dev", "prod"])
 def test_the_functions_get_the_variables_they_read(settings: Settings) -> None:
     found = Template.from_stack(stack_of(settings))
-    given = variables(found, f"{settings.name}-{settings.stage}-freeze-dataset")
+    given = variables(found, names_of(settings).function("freeze-dataset"))
     environment = read_environment(freeze_handler.Environment, given)
     assert environment.reference_predictions == settings.drift.reference_predictions
     assert environment.holdout_share == settings.retraining.holdout_share
-    assert environment.endpoint_name == f"{settings.name}-{settings.stage}"
-    assert environment.capture_bucket == f"{settings.name}-{settings.stage}-capture-{ACCOUNT}-us-east-1"
+    assert environment.endpoint_name == names_of(settings).endpoint
+    assert environment.capture_bucket == names_of(settings).bucket("capture")
 
 
 @pytest.mark.parametrize("role", ["FreezeDatasetRole", "DecideRetrainingRole"])
 def test_labels_are_read_through_their_index_only(template: Template, role: str) -> None:
     assert LABELS_BY_DAY in PREDICTION_INDEXES
     (resource,) = grants(template, role)["dynamodb:Query"]
-    assert resource.endswith(f":table/reviewloop-dev-predictions/index/{LABELS_BY_DAY}")
+    assert resource.endswith(f":table/{NAMES.predictions_table}/index/{LABELS_BY_DAY}")
 
 
 def test_deciding_reads_and_starts_this_machine_and_changes_nothing(template: Template) -> None:
@@ -233,7 +235,9 @@ def test_deciding_reads_and_starts_this_machine_and_changes_nothing(template: Te
     own = {action for action in found if not action.startswith(("logs:", "xray:", "sqs:", "kms:"))}
     states = {f"states:{action}" for action in ("StartExecution", "ListExecutions", "DescribeExecution")}
     assert own == {"ssm:GetParameter", "s3:GetObject", "dynamodb:Query", *states}
-    assert found["states:DescribeExecution"] == {f"arn:aws:states:us-east-1:{ACCOUNT}:execution:reviewloop-dev-retraining:labels-*"}
+    assert found["states:DescribeExecution"] == {
+        f"arn:aws:states:us-east-1:{ACCOUNT}:execution:{NAMES.state_machine('retraining')}:labels-*"
+    }
 
 
 def test_planning_only_looks(template: Template) -> None:

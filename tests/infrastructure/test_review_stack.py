@@ -11,6 +11,7 @@ import pytest
 from apps import new_app
 from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
+from deployed_definition import arn, resolve, stage_names
 
 from lambdas.review.start_review.handler import STARTERS
 from stacks.constructs.flow_definition import TEMPLATE
@@ -18,6 +19,7 @@ from stacks.review import ReviewStack
 from stacks.settings import Settings, load_settings
 from stacks.settings.workforce import WorkforceSettings
 
+NAMES = stage_names("dev")
 DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml")
 TEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/ours"
 
@@ -105,6 +107,7 @@ def test_the_sign_in_function_may_change_clients_of_the_one_pool(template: Templ
 
 def test_the_sign_in_domain_differs_by_account_and_region(template: Template) -> None:
     [domain] = resources(template, "AWS::Cognito::UserPoolDomain").values()
+    # The literal form is what is tested: account and region are in it.
     assert domain["Domain"] == {"Fn::Join": ["", ["reviewloop-dev-", {"Ref": "AWS::AccountId"}, "-us-east-1"]]}
 
 
@@ -148,14 +151,14 @@ def test_the_flow_asks_as_the_settings_say(template: Template) -> None:
     template.has_resource_properties(
         "Custom::FlowDefinition",
         {
-            "BaseName": "reviewloop-dev-review",
+            "BaseName": NAMES.flow_definition,
             "TaskCount": DEV.review.workers_per_task,
             "TaskTimeLimitInSeconds": DEV.review.task_time_limit_seconds,
             "TaskAvailabilityLifetimeInSeconds": DEV.review.task_availability_seconds,
-            "S3OutputPath": {"Fn::Join": ["", ["s3://reviewloop-dev-review-", {"Ref": "AWS::AccountId"}, "-us-east-1/a2i"]]},
         },
     )
     [flow] = template.find_resources("Custom::FlowDefinition").values()
+    assert resolve(template.to_json(), flow["Properties"]["S3OutputPath"]) == f"s3://{NAMES.bucket('review')}/a2i"
     assert any(name.startswith("FlowRoleDefaultPolicy") for name in flow["DependsOn"])
 
 
@@ -174,9 +177,9 @@ def test_the_flows_handler_passes_the_flows_role_to_sagemaker_only(template: Tem
     assert condition == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     for actions, resource, _ in statements(template, "FlowHandlerRole"):
         if "sagemaker:DeleteFlowDefinition" in actions:
-            assert ":flow-definition/reviewloop-dev-review-*" in resource
+            assert f":flow-definition/{NAMES.flow_definition}-*" in resource
         if "sagemaker:CreateHumanTaskUi" in actions:
-            assert ":human-task-ui/reviewloop-dev-review-*" in resource
+            assert f":human-task-ui/{NAMES.flow_definition}-*" in resource
 
 
 @pytest.mark.parametrize(
@@ -215,7 +218,7 @@ def test_a_review_may_be_started_by_both_resources_that_aws_names(template: Temp
     """Flow definition (service authorization reference) and human loop (developer guide); of the flow the generation before too."""
     named = {resource for actions, resource, _ in statements(template, "StartReviewRole") if "sagemaker:StartHumanLoop" in actions}
     text = " ".join(named)
-    assert ":flow-definition/reviewloop-dev-review-*" in text
+    assert f":flow-definition/{NAMES.flow_definition}-*" in text
     assert ":human-loop/*" in text
 
 
@@ -231,7 +234,7 @@ def test_ended_reviews_are_sent_to_the_results_queue_only(template: Template) ->
     assert "ResultsQueue" in target
     [ended] = [one for name, one in resources(template, "AWS::Lambda::Function").items() if name.startswith("A2iEnded")]
     queues = {queue["QueueName"]: name for name, queue in resources(template, "AWS::SQS::Queue").items()}
-    assert ended["Environment"]["Variables"]["REVIEW_RESULTS_URL"] == {"Ref": queues["reviewloop-dev-review-results"]}
+    assert ended["Environment"]["Variables"]["REVIEW_RESULTS_URL"] == {"Ref": queues[NAMES.queue("review-results")]}
 
 
 def test_a_review_is_started_with_what_the_backend_gives(template: Template) -> None:
@@ -245,8 +248,8 @@ def test_a_review_is_started_with_what_the_backend_gives(template: Template) -> 
 @pytest.mark.parametrize("name", ["review-requests", "review-results", "a2i-ended"])
 def test_queues_are_encrypted_and_give_up_after_five_tries_into_a_queue_with_an_alarm(template: Template, name: str) -> None:
     queues = {queue["QueueName"]: (logical, queue) for logical, queue in resources(template, "AWS::SQS::Queue").items()}
-    _, work = queues[f"reviewloop-dev-{name}"]
-    dead_id, dead = queues[f"reviewloop-dev-{name}-dlq"]
+    _, work = queues[NAMES.queue(name)]
+    dead_id, dead = queues[NAMES.queue(f"{name}-dlq")]
     assert work["RedrivePolicy"] == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_id, "Arn"]}, "maxReceiveCount": 5}
     assert work["VisibilityTimeout"] == 6 * 60
     assert work["MessageRetentionPeriod"] < dead["MessageRetentionPeriod"] == 14 * 86_400
@@ -255,7 +258,7 @@ def test_queues_are_encrypted_and_give_up_after_five_tries_into_a_queue_with_an_
     alarms = resources(template, "AWS::CloudWatch::Alarm").values()
     [alarm] = [one for one in alarms if one["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [dead_id, "QueueName"]}}]]
     assert (alarm["MetricName"], alarm["Threshold"], alarm["TreatMissingData"]) == ("ApproximateNumberOfMessagesVisible", 1, "notBreaching")
-    assert json.dumps(alarm["AlarmActions"]).endswith(':reviewloop-dev-alerts"]]}]')
+    assert resolve(template.to_json(), alarm["AlarmActions"]) == [arn("sns", NAMES.alert_topic)]
 
 
 def test_every_queue_refuses_plain_http(template: Template) -> None:
@@ -282,7 +285,7 @@ def test_only_our_own_reviews_reach_the_queue_of_ended_ones(template: Template) 
                             "prefix": {
                                 "Fn::Join": [
                                     "",
-                                    Match.array_with([":flow-definition/reviewloop-dev-review-"]),
+                                    Match.array_with([f":flow-definition/{NAMES.flow_definition}-"]),
                                 ]
                             }
                         }
@@ -295,12 +298,13 @@ def test_only_our_own_reviews_reach_the_queue_of_ended_ones(template: Template) 
 
 
 def test_the_rule_may_send_to_that_queue_and_its_dead_letters(template: Template) -> None:
+    rule = arn("events", f"rule/{NAMES.rule('review-results')}")
     allowed = [
         policy["Queues"][0]["Ref"]
         for policy in resources(template, "AWS::SQS::QueuePolicy").values()
         for statement in policy["PolicyDocument"]["Statement"]
         if statement.get("Principal") == {"Service": "events.amazonaws.com"}
-        and json.dumps(statement["Condition"]["ArnEquals"]["aws:SourceArn"]).endswith(':rule/reviewloop-dev-review-results"]]}')
+        and resolve(template.to_json(), statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == rule
     ]
     assert sorted(name[: len("EndedQueue")] for name in allowed) == ["EndedDeadL", "EndedQueue"]
 
@@ -315,9 +319,7 @@ def test_nobody_is_asked_before_the_answers_are_listened_for(template: Template)
 
 def test_others_find_the_arns_in_parameters(template: Template) -> None:
     names = {parameter["Name"] for parameter in resources(template, "AWS::SSM::Parameter").values()}
-    assert names == {
-        f"/reviewloop/dev/{name}" for name in ("flow-definition-arn", "workteam-arn", "human-task-ui-arn", "review-requests-url")
-    }
+    assert names == {NAMES.parameter(name) for name in ("flow-definition-arn", "workteam-arn", "human-task-ui-arn", "review-requests-url")}
     assert {"UserPoolId", "UserPoolClientId", "FlowDefinitionArn", "WorkteamArn"} <= set(template.to_json()["Outputs"])
 
 

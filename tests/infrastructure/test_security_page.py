@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deployed_definition import stage_names
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 READING = re.compile(r"^\w[\w-]*:(Get|List|Describe|Query|BatchGet|BatchCheck)")
@@ -41,7 +42,7 @@ def deployed_roles(stage: str, synthesised: Callable[[str], Path]) -> dict[tuple
     """``(stack, role)`` -> whether it may write or start something."""
     roles = {}
     for path in synthesised(stage).glob("*.template.json"):
-        stack = path.name.removeprefix(f"reviewloop-{stage}-").removesuffix(".template.json")
+        stack = path.name.removeprefix(stage_names(stage).stack("")).removesuffix(".template.json")
         resources = json.loads(path.read_bytes())["Resources"]
         for name, item in resources.items():
             if item["Type"] == "AWS::IAM::Role":
@@ -72,7 +73,7 @@ def test_the_page_lists_no_role_and_no_writing_that_no_stage_has(synthesised: Ca
     ("rollout", "JudgeRolloutRole", "cloudwatch:GetMetricData"), ("review", "FlowHandlerRole", "sagemaker:ListHumanLoops"),
 ])  # fmt: skip
 def test_every_action_on_any_resource_has_its_own_reason(stack: str, role: str, action: str, synthesised: Callable[[str], Path]) -> None:
-    template = json.loads((synthesised("dev") / f"reviewloop-dev-{stack}.template.json").read_bytes())["Resources"]
+    template = json.loads((synthesised("dev") / f"{stage_names('dev').stack(stack)}.template.json").read_bytes())["Resources"]
     (found,) = (item for name, item in template.items() if item["Type"] == "AWS::IAM::Role" and name.startswith(role))
     reasons = {rule["id"]: rule["reason"] for rule in found["Metadata"]["cdk_nag"]["rules_to_suppress"]}
     assert re.search(rf"{action}: \w+", reasons["AwsSolutions-IAM5[Resource::*]"])

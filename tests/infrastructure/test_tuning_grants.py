@@ -6,10 +6,12 @@ import json
 
 import pytest
 from aws_cdk.assertions import Template
-from deployed_definition import ACCOUNT, definition, resolve
+from deployed_definition import definition, resolve, stage_names
 from tuning_choices import DEV, TEAM_KEY, VARIANTS, granted, resources_of, stack_of, statements
 
 from stacks.constructs import model_code_asset
+
+NAMES = stage_names("dev")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def template(templates: dict[str, Template]) -> Template:
 
 
 def test_job_roles_read_and_write_their_own_prefixes_only(template: Template) -> None:
-    models, data = (f"arn:aws:s3:::reviewloop-dev-{purpose}-{ACCOUNT}-us-east-1" for purpose in ("models", "data"))
+    models, data = (NAMES.bucket_arn(purpose) for purpose in ("models", "data"))
     expected = {
         "TrainingRole": (
             {f"{data}/datasets/*", f"{data}/base-model/*", f"{models}/training/*", f"{models}/checkpoints/*", f"{models}/code/*"},
@@ -68,7 +70,7 @@ def test_the_code_of_every_deploy_stays_readable_and_only_the_deploy_writes_it(t
     later = Template.from_stack(stack_of(DEV))
     keys = [code_uri(template).rsplit("/", 1)[-1], code_uri(later).rsplit("/", 1)[-1]]
     assert keys[0] != keys[1]
-    code = f"arn:aws:s3:::reviewloop-dev-models-{ACCOUNT}-us-east-1/code"
+    code = NAMES.bucket_arn("models", "code")
     for role in ("TrainingRole", "EvaluationRole"):
         assert f"{code}/*" in resources_of(granted(later, role, "s3:GetObject")), "the key of the deploy before as well"
         assert not [arn for arn in resources_of(granted(later, role, "s3:GetObject")) if ":cdk-" in arn]
@@ -111,7 +113,7 @@ def test_sync_jobs_can_be_watched_stopped_and_tagged_and_roles_passed_to_sagemak
     for job, kind in (("HyperParameterTuningJob", "hyper-parameter-tuning-job"), ("ProcessingJob", "processing-job")):
         for verb in ("Create", "Describe", "Stop"):
             found = resources_of(granted(template, "MachineRole", f"sagemaker:{verb}{job}"))
-            assert any(arn.endswith(f":{kind}/reviewloop-dev-*") for arn in found), verb
+            assert any(arn.endswith(f":{kind}/{NAMES.prefix}-*") for arn in found), verb
             assert "*" not in found
     (passed,) = granted(template, "MachineRole", "iam:PassRole")
     assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
-from deployed_definition import ACCOUNT, definition, fill_in, problems, resolve
-from tuning_choices import CHAMPION, DEV, HYPERBAND, PROD, VARIANTS, granted, planned, resources_of, stack_of
+from deployed_definition import definition, fill_in, problems, resolve, stage_names
+from tuning_choices import CHAMPION, DEV, EARLIER_JOB, HYPERBAND, PROD, VARIANTS, granted, planned, resources_of, stack_of
 
 from embedded_aws.step_functions.fields import refused
 from lambdas.tuning.plan_tuning.plan import job_name
@@ -22,6 +22,8 @@ from stacks.durations import longest_tuning_hours
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
 from stacks.settings import Settings
 from stacks.tuning_jobs import OBJECTIVE
+
+NAMES = stage_names("dev")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def template(templates: dict[str, Template]) -> Template:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize(("state", "parents"), [("Tune", []), ("TuneFromParents", ["reviewloop-dev-0a1b2c3d"])])
+@pytest.mark.parametrize(("state", "parents"), [("Tune", []), ("TuneFromParents", [EARLIER_JOB])])
 def test_sagemaker_takes_the_tuning_request(templates: dict[str, Template], name: str, state: str, parents: list[str]) -> None:
     parameters = definition(templates[name])["States"][state]["Parameters"]
     request = fill_in(parameters, planned(VARIANTS[name], parents=parents, again=bool(parents)))
@@ -69,17 +71,17 @@ def test_sagemaker_takes_the_model_package_request(template: Template) -> None:
     (variables,) = (
         item["Properties"]["Environment"]["Variables"]
         for item in template.find_resources("AWS::Lambda::Function").values()
-        if item["Properties"]["FunctionName"] == "reviewloop-dev-register-candidates"
+        if item["Properties"]["FunctionName"] == NAMES.function("register-candidates")
     )
     candidate = {
-        "training_job": "reviewloop-dev-0a1b2c3d-001-0a1b2c3d", "objective": 0.7, "macro_f1": 0.75, "dataset_version": "0123456789abcdef",
+        "training_job": f"{EARLIER_JOB}-001-0a1b2c3d", "objective": 0.7, "macro_f1": 0.75, "dataset_version": "0123456789abcdef",
         "model_uri": CHAMPION, "evaluation_uri": "s3://models-1/evaluations/x/evaluation.json",
     }  # fmt: skip
     request = package_request(
         candidate,
         group=variables["MODEL_PACKAGE_GROUP"],
         image=variables["INFERENCE_IMAGE"],
-        tuning_job="reviewloop-dev-0a1b2c3d",
+        tuning_job=EARLIER_JOB,
         approval=variables["APPROVAL_STATUS"],
     )
     assert problems("CreateModelPackage", request) == []
@@ -148,7 +150,7 @@ def test_jobs_have_no_field_that_step_functions_may_refuse_unless_it_is_asked_fo
 
 
 def test_what_comes_from_the_input_has_known_fields_too() -> None:
-    for parents, again in (([], False), (["reviewloop-dev-0a1b2c3d"], True)):
+    for parents, again in (([], False), ([EARLIER_JOB], True)):
         plan = planned(DEV, parents=parents, again=again)
         request = {
             "HyperParameterTuningJobConfig": {"ParameterRanges": plan["search"]["ranges"]},
@@ -196,10 +198,10 @@ def test_every_training_job_knows_how_much_to_read_and_where_checkpoints_lie(tem
     (variables,) = (
         item["Properties"]["Environment"]["Variables"]
         for item in templates["dev"].find_resources("AWS::Lambda::Function").values()
-        if item["Properties"]["FunctionName"] == "reviewloop-dev-plan-tuning"
+        if item["Properties"]["FunctionName"] == NAMES.function("plan-tuning")
     )
     uri = resolve(templates["dev"].to_json(), variables["CHECKPOINTS_URI"])
-    assert uri == f"s3://reviewloop-dev-models-{ACCOUNT}-us-east-1/checkpoints"
+    assert uri == f"s3://{NAMES.bucket('models')}/checkpoints"
 
 
 # -- isolation and encryption ------------------------------------------------------------------------
@@ -327,11 +329,11 @@ def test_the_machine_is_traced_logged_encrypted_and_its_failure_reaches_people(t
         },
     )
     template.has_resource_properties(
-        "AWS::Logs::LogGroup", {"LogGroupName": "/aws/vendedlogs/states/reviewloop-dev-tuning", "KmsKeyId": Match.any_value()}
+        "AWS::Logs::LogGroup", {"LogGroupName": f"/aws/vendedlogs/states/{NAMES.state_machine('tuning')}", "KmsKeyId": Match.any_value()}
     )
     (rule,) = template.find_resources("AWS::Events::Rule").values()
     assert rule["Properties"]["EventPattern"]["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
-    assert "reviewloop-dev-alerts" in json.dumps(rule["Properties"]["Targets"])
+    assert NAMES.alert_topic in json.dumps(rule["Properties"]["Targets"])
 
 
 @pytest.mark.parametrize(("settings", "hours"), [(DEV, 4), (PROD, 7)])

@@ -7,7 +7,7 @@ from typing import Any
 
 from apps import new_app
 from aws_cdk.assertions import Template
-from deployed_definition import ACCOUNT, resolve
+from deployed_definition import names_of, resolve, stage_names
 
 from lambdas.tuning.plan_tuning.plan import channels, job_name, read_input
 from lambdas.tuning.plan_tuning.warm_start import WarmStart
@@ -18,11 +18,12 @@ from stacks.settings.search import RetrainingSearch
 from stacks.tuning import TuningStack
 from stacks.tuning_jobs import search_parameters
 
+NAMES = stage_names("dev")
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
 TEAM_KEY = "arn:aws:kms:us-east-1:999999999999:key/0a1b2c3d"
 VPC = NetworkSettings(mode="vpc", subnet_ids=("subnet-0a1b",), security_group_ids=("sg-0c2d",))
-CHAMPION = "s3://reviewloop-dev-models-123456789012-us-east-1/training/old-001/output/model.tar.gz"
+CHAMPION = f"s3://{NAMES.bucket('models')}/training/old-001/output/model.tar.gz"
 
 
 def changed(settings: Settings, **parts: dict[str, Any]) -> Settings:
@@ -31,6 +32,8 @@ def changed(settings: Settings, **parts: dict[str, Any]) -> Settings:
 
 HYPERBAND = changed(DEV, tuning={"strategy": "Hyperband", "early_stopping": "Off"})
 EXTRA = ("MaxRuntimeInSeconds", "RandomSeed", "RetryStrategy", "StrategyConfig")
+EARLIER_JOB = f"{NAMES.prefix}-0a1b2c3d"
+"""Name of a tuning job that a later one may learn from."""
 VARIANTS = {
     "dev": DEV,
     "prod": PROD,
@@ -53,12 +56,12 @@ def stack_of(settings: Settings) -> TuningStack:
 
 def planned(settings: Settings, *, parents: list[str], again: bool) -> dict[str, Any]:
     """What the plan function hands to the next state."""
-    prefix = f"{settings.name}-{settings.stage}"
+    names = names_of(settings)
     raw = {"warm_start_parents": parents, "continue_from_champion": again}
     tuning = read_input(raw, current_dataset="s3://data-1/datasets/0123456789abcdef", default_jobs=settings.tuning.max_jobs)
     return {
-        "tuning_job_name": job_name(prefix, f"arn:aws:states:us-east-1:{ACCOUNT}:execution:{prefix}-tuning:run-1"),
-        "checkpoint_uri": "s3://models-1/checkpoints/reviewloop-dev-0a1b2c3d",
+        "tuning_job_name": job_name(names.prefix, names.arn("states", f"execution:{names.state_machine('tuning')}:run-1")),
+        "checkpoint_uri": "s3://models-1/checkpoints/tuning-1",
         "max_jobs": tuning.max_jobs,
         "max_parallel_jobs": settings.tuning.max_parallel_jobs,
         "input_data_config": channels(
