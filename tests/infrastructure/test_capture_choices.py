@@ -69,7 +69,7 @@ def test_by_the_endpoint_there_is_no_writer_and_nobody_to_ask_needs_no_stream() 
     settings = with_capture("endpoint")
     nobody = settings.review.model_copy(update={"backend": "none"})
     foundation = Template.from_stack(FoundationStack(new_app(), settings.model_copy(update={"review": nobody})))
-    table = of_name(foundation, "AWS::DynamoDB::Table", "TableName", "reviewloop-dev-predictions")
+    table = of_name(foundation, "AWS::DynamoDB::Table", "TableName", NAMES.predictions_table)
     assert "StreamSpecification" not in table
     assert STREAM not in [item["Name"] for item in properties(foundation, "AWS::SSM::Parameter")]
     assert not properties(monitoring, "AWS::Lambda::EventSourceMapping")
@@ -78,7 +78,7 @@ def test_by_the_endpoint_there_is_no_writer_and_nobody_to_ask_needs_no_stream() 
 
 def test_the_stream_has_new_images_and_its_name_is_a_parameter_that_the_writer_reads(app: Template) -> None:
     foundation = template_of(FoundationStack, "app")
-    name = {"Properties": {"TableName": "reviewloop-dev-predictions"}}
+    name = {"Properties": {"TableName": NAMES.predictions_table}}
     (table,) = foundation.find_resources("AWS::DynamoDB::Table", name).items()
     assert table[1]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
     (written,) = foundation.find_resources("AWS::SSM::Parameter", {"Properties": {"Name": STREAM}}).values()
