@@ -1,4 +1,4 @@
-"""The rollout's state machine of the dev stage, as it is deployed."""
+"""The rollout's state machine of the dev stage, as it is deployed, with a look every hour."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from endpoint_choices import DEV
 
 from stacks.rollout.stack import RolloutStack
 
+HOURLY = DEV.model_copy(update={"rollout": DEV.rollout.model_copy(update={"step_seconds": 3_600})})
+
 
 def rollout_definition() -> dict[str, Any]:
-    return definition(Template.from_stack(RolloutStack(new_app(), DEV)))
+    return definition(Template.from_stack(RolloutStack(new_app(), HOURLY)))

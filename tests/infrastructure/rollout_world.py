@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,6 +78,10 @@ class World:
             self.now = due[0]
             due[1]()
         self.now = end
+
+    def clock(self, zone: tzinfo) -> datetime:
+        """As ``datetime.now``."""
+        return self.now.astimezone(zone)
 
     def later(self, seconds: float, happens: Callable[[], None]) -> None:
         self._pending.append((self.now + timedelta(seconds=seconds), happens))
