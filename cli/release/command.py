@@ -179,10 +179,9 @@ def history(
         found = [_summary(machine, one) for one in machine.listed(most=limit)]
     if as_json:
         print_json([_short_document(one) for one in found])
-    elif found:
-        Console().print(view.history_table(found), highlight=False)
-    else:
-        print("no rollout yet")
+        return
+    for line in view.history_lines([view.history_row(one) for one in found]) if found else ("no rollout yet",):
+        print(line)
 
 
 def explain(

@@ -49,10 +49,11 @@ def sections(rollout: Rollout, until: datetime) -> Iterator[str]:
     evidence, looks = rollout.evidence, rollout.looks
     yield _section(_of_weights(rollout), "Every change of the live weights.", "weights", figures.weights(rollout, until))
     yield _section(
-        f"For it: {view.e_of(evidence.e_promote, evidence.thresholds.promote)}. "
-        f"Against it: {view.e_of(evidence.e_roll_back, evidence.thresholds.roll_back)}",
-        "An e-value is what a bettor has made of 1 who bet against a hypothesis, pair by pair. It may be looked at any time: while the "
-        "hypothesis is true, it passes the threshold with at most the declared error. The scale is logarithmic.",
+        f"Evidence for the challenger: {view.e_of(evidence.e_promote, evidence.thresholds.promote)}; "
+        f"against it: {view.e_of(evidence.e_roll_back, evidence.thresholds.roll_back)}",
+        "Evidence (an e-value) is what gamblers who bet against a claim have made of a capital of 1, pair by pair. While the claim is "
+        "true, it reaches the threshold in at most the declared share of rollouts, however often it is looked at. The scale is "
+        "logarithmic.",
         "e-values",
         figures.e_values(rollout, until),
     )

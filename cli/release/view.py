@@ -169,16 +169,20 @@ def answers_of(evidence: Evidence) -> str:
     return ", ".join(parts)
 
 
-def history_table(rows: Sequence[Rollout]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("id", "started", "took", "challenger", "outcome", "reason"):
-        table.add_column(title, overflow="fold", no_wrap=title == "id")
-    for one in rows:
-        took = span(one.ended - one.started) if one.ended and one.started else "-"
-        started = f"{one.started:%Y-%m-%d %H:%M}" if one.started else "-"
-        row = (one.id, started, took, short(one.challenger or one.champion), words(one.outcome), one.why)
-        table.add_row(*map(escape, row))
-    return table
+def history_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows in columns, each with its last cell on a line of its own: reasons are long, and names must stay whole."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
+    for *cells, reason in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        if reason:
+            yield f"    {reason}"
+
+
+def history_row(rollout: Rollout) -> tuple[str, ...]:
+    """Id, start, duration, package, outcome, and its reason."""
+    took = span(rollout.ended - rollout.started) if rollout.ended and rollout.started else "-"
+    started = f"{rollout.started:%Y-%m-%d %H:%M}" if rollout.started else "-"
+    return rollout.id, started, took, short(rollout.challenger or rollout.champion), words(rollout.outcome), rollout.why
 
 
 # -- words ---------------------------------------------------------------------------------------------

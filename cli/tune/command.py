@@ -10,10 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from cli.account import Account
 from cli.console import AsJson, Profile, Refused, Stage, confirm, errors_as_sentences, print_json, print_json_line, settings_of
@@ -96,14 +93,13 @@ def history(
     if not found:
         print("no tuning and no retraining yet")
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("id", "kind", "started", "took", "outcome", "reason"):
-        table.add_column(title, overflow="fold", no_wrap=title == "id")
+    rows = []
     for one in found:
         took = view.span(one.ended - one.started) if one.ended and one.started else "-"
         started = f"{one.started:%Y-%m-%d %H:%M}" if one.started else "-"
-        table.add_row(*map(escape, (one.id, one.part, started, took, view.words(one.outcome), one.why or packages_of(one))))
-    Console().print(table, highlight=False)
+        rows.append((one.id, one.part, started, took, view.words(one.outcome), one.why or packages_of(one).replace("\n", ", ")))
+    for line in view.history_lines(rows):
+        print(line)
 
 
 def redrive(  # noqa: PLR0917  (typer passes every option by its name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,11 @@ from cli.exit_codes import ExitCode
 from cli.release import page, view
 from cli.release.evidence import Evidence, nearness
 from cli.release.history import Rollout
+from lambdas.rollout.judge_rollout.guardrails import Calls, Operation
+from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
+from lambdas.rollout.judge_rollout.policy import AtEnd, Policy, evidence_as_json, judge
+from lambdas.rollout.judge_rollout.policy import Evidence as JudgeEvidence
+from lambdas.rollout.progress import Progress
 
 RECORDED = Path(__file__).parent / "histories"
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -31,14 +36,21 @@ def rollout_of(name: str) -> Rollout:
     return Rollout.read(name, recorded(name))
 
 
-def evidence(**fields: Any) -> dict[str, Any]:
-    """A verdict's evidence as the judge writes it."""
-    whole: dict[str, Any] = {
-        "pairs": 812, "agreed": 790, "differ": 22, "labelled": 18, "waiting": 3, "undecided": 1, "better": 9, "worse": 4,
-        "e_promote": 4.2, "e_roll_back": 0.31, "threshold": 20.0, "interval": [-0.012, 0.045], "labels_needed": 12, "margin": 0.05,
-        "missed": {"late": 2}, "guardrails": [{"name": "sample_ratio", "quiet": True, "reason": "1 of 3 calls, 0.3 asked"}],
-    }  # fmt: skip
-    return {**whole, **fields}
+POLICY = Policy(
+    weight_steps=(0.1, 0.5), margin=0.05, error=0.05, at_end=AtEnd.KEEP_CHAMPION, max_holds=144, min_invocations=50, max_error_rate=0.05,
+    max_latency_ratio=2.0, max_confidence_loss=0.2,
+)  # fmt: skip
+OF_THE_JUDGE = JudgeEvidence(
+    PairsRead(Tally(9, 4, 790), agreed=790, differ=22, labelled=18, waiting=3, undecided=1, missed={"late": 2}),
+    Operation(Calls(900, 2), Calls(100, 0)),
+)
+
+
+def evidence(**others: Any) -> dict[str, Any]:
+    """A verdict's evidence: what the judge itself writes, with round numbers in place of the computed ones."""
+    progress = Progress.begin(0.1, BEGAN.isoformat())
+    written = evidence_as_json(OF_THE_JUDGE, judge(OF_THE_JUDGE, progress, POLICY, BEGAN), progress, POLICY)
+    return {**written, "e_promote": 4.2, "e_roll_back": 0.31, "interval": [-0.012, 0.045], "labels_needed": 12, **others}
 
 
 class Told:
@@ -62,8 +74,8 @@ class Told:
         self._add("TaskStateExited", stateExitedEventDetails={"name": name, "output": json.dumps(self.state)})
         return self
 
-    def look(self, decision: str, reason: str, **fields: Any) -> Told:
-        return self.enter("Judge").leave("Judge", verdict={"decision": decision, "reason": reason, "evidence": evidence(**fields)})
+    def look(self, decision: str, reason: str, **others: Any) -> Told:
+        return self.enter("Judge").leave("Judge", verdict={"decision": decision, "reason": reason, "evidence": evidence(**others)})
 
     def end(self, kind: str, **details: Any) -> Told:
         name = f"{kind[0].lower()}{kind[1:]}EventDetails"
@@ -177,6 +189,15 @@ def test_evidence_of_another_form_is_not_known(raw: Any) -> None:
     assert Evidence.parse(raw) == Evidence()
 
 
+def test_everything_that_is_shown_is_what_the_judge_writes() -> None:
+    written = set(evidence())
+    shown_fields = {one.name for one in fields(Evidence)} - {"thresholds"} | {"threshold", "margin"}
+    assert shown_fields <= written
+    read = Evidence.parse(evidence())
+    assert (read.pairs, read.agreed, read.differ, read.labelled, read.better, read.worse) == (812, 790, 22, 18, 9, 4)
+    assert (read.thresholds.promote, read.missed) == (20.0, {"late": 2})
+
+
 def test_nearness_is_logarithmic_from_one() -> None:
     assert [nearness(value, 100.0) for value in (0.5, 1.0, 10.0, 100.0, 1e6, None)] == [0.0, 0.0, pytest.approx(0.5), 1.0, 1.0, None]
 
@@ -232,7 +253,7 @@ def test_the_page_shows_every_decision_both_e_values_the_interval_and_the_guardr
     html = page.page(story.end("ExecutionSucceeded", output=json.dumps({"outcome": "promoted", "reason": "a loss is refuted"})).rollout)
     assert html.count("<svg ") == 4
     for words in (
-        "For it: 23 of 20",
+        "Evidence for the challenger: 23 of 20",
         "40 of 812 pairs differ; people judged 40",
         "Quiet &lt;so far&gt;",
         "sample ratio",
@@ -258,9 +279,11 @@ def test_a_document_has_every_field_and_json_values_alone() -> None:
     assert document["exit_code"] is None
 
 
-def test_a_list_of_rollouts_fits_a_terminal() -> None:
-    rows: Sequence[Rollout] = [rollout_of("promoted"), rollout_of("aborted"), told().rollout]
-    said = shown(view.history_table(rows))
-    words: Mapping[str, str] = {"promoted": "promoted", "aborted": "stopped", "7-20260301-120000": "running"}
-    for name, outcome in words.items():
-        assert any(name in line and outcome in line for line in said.splitlines()), name
+def test_a_list_of_rollouts_keeps_names_whole_and_reasons_apart() -> None:
+    rows = [view.history_row(rollout_of("promoted")), view.history_row(told().rollout)]
+    assert list(view.history_lines(rows)) == [
+        "promoted           2026-11-29 08:30  33 s  reviewloop-dev/5  promoted",
+        f"    {rollout_of('promoted').why}",
+        "7-20260301-120000  2026-03-01 12:00  -     reviewloop-dev/7  running",
+    ]
+    assert list(view.history_lines([])) == []
