@@ -35,9 +35,9 @@ class DatasetSettings(Section):
         min_length=FEWEST_LABELS,
         max_length=MOST_LABELS,
         description=(
-            "The ids of the classes that people choose from. `null`: those of the current dataset version, which also says what "
-            "people see of each. A list pins them: an alarm rings when a version has others, and no retraining starts then. "
-            f"No class may stand twice, and together they may have {LONGEST_PINNED} characters."
+            "The ids of the classes that people choose from. `null`: the labels of the current dataset version, which also has the "
+            "name that people see for each. A list fixes them: if a version has other labels, an alarm goes off and no retraining "
+            f"starts. No id may be in the list twice. All ids together may have at most {LONGEST_PINNED} characters."
         ),
     )
     # A character has at most four bytes in UTF-8, and an item of the prediction table holds 400 KB.
@@ -46,7 +46,7 @@ class DatasetSettings(Section):
         ge=100,
         le=90_000,
         description=(
-            "Longest text, in characters. The API refuses a longer text with HTTP status 400. Labelling jobs have the same limit."
+            "Longest text, in characters. The API refuses a longer text with HTTP status 413. Labelling jobs have the same limit."
         ),
     )
 
