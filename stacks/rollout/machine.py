@@ -284,11 +284,7 @@ class _States:
 
     def _look(self, look: Look) -> None:
         self._wait(look.wait, self._settings.rollout.step_seconds, following=look.name)
-        evidence = {
-            "rollout": sfn.JsonPath.execution_name,
-            "progress": sfn.JsonPath.object_at("$.progress"),
-            "model_versions": sfn.JsonPath.object_at("$.plan.model_versions"),
-        }
+        evidence = {"rollout": sfn.JsonPath.execution_name, "progress": sfn.JsonPath.object_at("$.progress")}
         judge = self._task(look.name, self._functions.judge, evidence, result_path="$.verdict", success=look.note)
         judge.add_retry(errors=["MetricsUnreadable"], interval=Duration.seconds(30), max_attempts=5, backoff_rate=1)
         self._error_as_verdict(f"{look.name}Failed", of=judge, following="TakeAll")

@@ -415,3 +415,21 @@ def test_a_good_challenger_is_promoted_once_a_loss_is_refuted(app: ReleasedApp, 
     assert set(statuses) == {200}
     assert len(app.denied()) == refused
     assert outcome(finished(app, start(app, {"champion": champion, "replace": True})))["outcome"] == "released"
+
+
+def test_blue_green_replaces_the_champion_at_once_once_a_person_has_approved(app: ReleasedApp, champion: str) -> None:
+    """Nobody compares the two, no experiment is recorded, and every caller is answered."""
+    greener, parameter = app.register(TinyModel("greener-1")), app.names.parameter("rollout-control")
+    content = {"champion": champion, "challenger": greener, "policy": "blue_green", "approval": "manual"}
+    with traffic(app) as statuses:
+        arn = start(app, content)
+        approved = {"rollout": arn.rsplit(":", 1)[1], "approved": True, "by": "a test"}
+        app.client("ssm").put_parameter(Name=parameter, Value=json.dumps(approved), Overwrite=True)
+        ended = outcome(finished(app, arn))
+    assert ended["outcome"] == "promoted", ended["reason"]
+    assert "approved by a test" in ended["reason"]
+    assert [change["challenger"] for change in ended["weights"]] == [0.0]
+    assert app.running() == {"champion": greener, "challenger": greener}
+    assert app.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"] == "none"
+    assert set(statuses) == {200}
+    assert outcome(finished(app, start(app, {"champion": champion, "replace": True})))["outcome"] == "released"

@@ -16,6 +16,7 @@ from lambdas.common.observability import logger, tracer
 from lambdas.common.pairs import PairStore
 from lambdas.common.rollout_control import RolloutControl
 from lambdas.rollout.judge_rollout import metrics
+from lambdas.rollout.judge_rollout.guardrails import Operation
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead
 from lambdas.rollout.judge_rollout.policy import AtEnd, Evidence, Judge, Policy, evidence_as_json, judge
 from lambdas.rollout.judge_rollout.progress import after
@@ -90,7 +91,10 @@ def _evidence(rollout: str, progress: Progress, now: datetime) -> Evidence:
     environment, cloudwatch = _environment(), client("cloudwatch")
     record = client("ssm").get_parameter(Name=environment.control_parameter)["Parameter"]["Value"]
     told = RolloutControl.of(rollout, record)
-    if progress.policy is RolloutPolicy.BLUE_GREEN:
+    if progress.policy is RolloutPolicy.BLUE_GREEN and not progress.weights:
+        # A person is asked before the switch: what the old champion does, such as fail, is no reason against the new one.
+        pairs, operation = PairsRead(), Operation()
+    elif progress.policy is RolloutPolicy.BLUE_GREEN:
         pairs = PairsRead()
         operation = metrics.watch(cloudwatch, environment.endpoint_name, progress.since, now, environment.champion_alarms)
     else:

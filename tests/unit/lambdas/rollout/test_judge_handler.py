@@ -95,6 +95,13 @@ def test_the_alarms_of_the_variant_that_runs_the_new_model_end_it(judged: Any, p
     assert judged(replace(CANARY, policy=policy), ringing=(ringing,))["decision"] == decision
 
 
+def test_before_a_switch_the_alarms_of_the_old_champion_do_not_count(judged: Any) -> None:
+    before = replace(CANARY, policy=RolloutPolicy.BLUE_GREEN, approval=Approval.MANUAL, weights=())
+    approved = RolloutControl("run-1", approved=True, by="ana").format()
+    assert judged(before, ringing=("champion-errors",))["decision"] == "await_approval"
+    assert judged(before, ringing=("champion-errors",), control=approved)["decision"] == "promote"
+
+
 def test_after_the_deadline_a_rollout_without_evidence_ends(judged: Any) -> None:
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat(timespec="milliseconds")
     assert judged(replace(CANARY, deadline=past), pairs=Pairs())["decision"] == "inconclusive"
