@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -23,7 +23,7 @@ from rich.markup import escape
 from embedded_aws import options as account_options
 from embedded_aws.tools import deployer, earlier_run, iam_report, launcher
 from local import options
-from local.demo import build, keep, loop, retraining
+from local.demo import build, flipped, keep, loop, retraining
 from local.demo.budget import FULL, QUICK, Budget
 from local.demo.own_source import MOST_ROWS, OwnTexts
 from local.demo.report import write_report
@@ -79,6 +79,11 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--shuffle-labels", action="store_true", help="learn from shuffled labels, to see the gates refuse the model")
     parser.add_argument(
+        "--flip-challenger",
+        action="store_true",
+        help="instead of a retraining, roll out a model of flipped labels past the gates, to see the rollout take it back",
+    )
+    parser.add_argument(
         "--capture", choices=("endpoint", "app"), default="endpoint", help="who captures answers for the drift check (hosting.capture)"
     )
     parser.add_argument(
@@ -98,33 +103,28 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def run(session: Session, source: Callable[[Path], Source], seed: int, *, labels_shuffled: bool) -> None:
+def run(session: Session, source: Callable[[Path], Source], seed: int, *, labels_shuffled: bool, flip_challenger: bool = False) -> None:
     """Every step in order; raises what EXPECTED names, or build.GatesRefused.
 
     Args:
         source: writes the first dataset version into a folder.
+        flip_challenger: end with the rollout of a model of flipped labels, without drift and retraining.
     """
-    summary, assembly = session.summary, session.emulator.run_dir / "cdk.out"
-    with session.step("1 data"):
-        shutil.rmtree(session.output / "dataset", ignore_errors=True)
-        build.take_source(session, source(session.output / "dataset"), labels_shuffled=labels_shuffled)
-        later = session.source.later
-    with session.step("2 synth"):
-        build.synthesise(session, assembly)
-    with session.step("3 deploy"):
-        session.emulator.wait()
-        build.deploy(session, assembly)
-        build.upload(session)
-    with session.step("4 tune, evaluate, gate"):
-        packages = build.tune(session, {})["packages"]
-        build.read_scores(session, packages)
-    with session.step("5 release"):
-        build.release(session, packages)
+    packages = first_release(session, source, labels_shuffled=labels_shuffled)
+    summary, later = session.summary, session.source.later
     with session.step("6 predict and review"):
         loop.load_answers(session, seed=seed)
         answers = loop.predict(session, session.source.first(session.budget.first_texts))
         answered = len(answers)
         loop.wait_for_reviews(session)
+    if flip_challenger:
+        with session.step("7 roll out a model of flipped labels"):
+            answered += flipped.roll_out(session, later.texts)
+            loop.wait_for_reviews(session)
+            loop.account(session, answered)
+        summary.outcome = f"model of flipped labels {summary.rollout['outcome'].replace('_', ' ')}"
+        summary.reason = str(summary.rollout["reason"])
+        return
     with session.step(f"7 {'drift to' if later.drifts else 'send'} {later.name}"):
         loop.assess_quiet(session, answers)
         answered += loop.send_later(session, later.texts)
@@ -151,6 +151,26 @@ def run(session: Session, source: Callable[[Path], Source], seed: int, *, labels
     summary.reason = str(summary.rollout["reason"])
 
 
+def first_release(session: Session, source: Callable[[Path], Source], *, labels_shuffled: bool) -> list[dict[str, Any]]:
+    """From the texts to the endpoint: the first five steps. Returns the model packages, the best first."""
+    assembly = session.emulator.run_dir / "cdk.out"
+    with session.step("1 data"):
+        shutil.rmtree(session.output / "dataset", ignore_errors=True)
+        build.take_source(session, source(session.output / "dataset"), labels_shuffled=labels_shuffled)
+    with session.step("2 synth"):
+        build.synthesise(session, assembly)
+    with session.step("3 deploy"):
+        session.emulator.wait()
+        build.deploy(session, assembly)
+        build.upload(session)
+    with session.step("4 tune, evaluate, gate"):
+        packages: list[dict[str, Any]] = build.tune(session, {})["packages"]
+        build.read_scores(session, packages)
+    with session.step("5 release"):
+        build.release(session, packages)
+    return packages
+
+
 def main() -> int:
     arguments, console = parse(), Console(soft_wrap=not sys.stdout.isatty())  # lines of a file are as long as they are
     launcher.leave_real_accounts()
@@ -170,7 +190,10 @@ def main() -> int:
     try:
         with terminal.interrupts_when_closed():
             session = _start(arguments, own, summary, console)
-            run(session, _source(arguments, own, session.budget), arguments.seed, labels_shuffled=arguments.shuffle_labels)
+            run(
+                session, _source(arguments, own, session.budget), arguments.seed,
+                labels_shuffled=arguments.shuffle_labels, flip_challenger=arguments.flip_challenger,
+            )  # fmt: skip
         code = 0
     except build.GatesRefused as refusal:
         code = EXIT_REFUSED

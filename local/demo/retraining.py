@@ -41,26 +41,7 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> Retrained:
     if arn is None:
         return Retrained(skipped=reason)
     session.say(f"a retraining was started: {reason}")
-    began = time.monotonic()
-    share: float | None = None
-    with BackgroundTraffic(session, traffic_texts, pause=PATIENT_SECONDS) as traffic, session.progress("retraining", None) as update:
-        while True:
-            described, now = session.execution(arn), time.monotonic()
-            if rolling_out := _rollout_runs(session):
-                status, share = _endpoint(session)
-                # New containers have the machine while they start, and then the judge its evidence.
-                traffic.pause = EAGER_SECONDS if status == "InService" else PATIENT_SECONDS
-            else:
-                traffic.pause = PATIENT_SECONDS
-            update(
-                int(now - began),
-                f"rolling out, challenger at {100 * (share or 0):.0f} %" if rolling_out else "retraining on the new labels",
-            )
-            if described["status"] != "RUNNING":
-                break
-            if now - began > RETRAINING_SECONDS:
-                raise DemoFailed(f"the retraining still runs after {RETRAINING_SECONDS} s: see {session.emulator.log_file}")
-            time.sleep(0.5)
+    described, traffic = follow(session, arn, traffic_texts, "retraining on the new labels")
     answered, failed = len(traffic.answers), len(traffic.failures)
     session.summary.retraining_trials = trials_since(session, described["startDate"].timestamp())
     session.summary.retraining = {"callers_answered": answered, "callers_failed": failed}
@@ -74,11 +55,38 @@ def retrain(session: Session, traffic_texts: Sequence[str]) -> Retrained:
     if "skipped" in output:
         return Retrained(answered, skipped=str(output["skipped"]))
     session.summary.rollout = output["rollout"]
-    session.rollout = _newest_rollout(session)
+    session.rollout = newest_rollout(session)
     session.say(what_became_of(output["labels"]))
     session.say(f"new dataset version {output['dataset_version']}, {counted(len(output['packages']), 'new model')} passed the gates")
     session.say(f"[bold]{output['rollout']['outcome'].replace('_', ' ')}[/]: {output['rollout']['reason']}")
     return Retrained(answered)
+
+
+def follow(session: Session, arn: str, traffic_texts: Sequence[str], doing: str) -> tuple[dict[str, Any], BackgroundTraffic]:
+    """Follow an execution to its end, and to that of the rollout in it, while callers go on; DescribeExecution and the callers.
+
+    Args:
+        doing: what it does while no rollout runs, in words.
+
+    Raises:
+        DemoFailed: it takes too long.
+    """
+    began = time.monotonic()
+    with BackgroundTraffic(session, traffic_texts, pause=PATIENT_SECONDS) as traffic, session.progress(doing, None) as update:
+        while True:
+            described, now = session.execution(arn), time.monotonic()
+            said, traffic.pause = doing, PATIENT_SECONDS
+            if _rollout_runs(session):
+                status, share = _endpoint(session)
+                said = f"rolling out, challenger at {100 * share:.0f} %"
+                # New containers have the machine while they start, and then the judge its evidence.
+                traffic.pause = EAGER_SECONDS if status == "InService" else PATIENT_SECONDS
+            update(int(now - began), said)
+            if described["status"] != "RUNNING":
+                return described, traffic
+            if now - began > RETRAINING_SECONDS:
+                raise DemoFailed(f"{doing}: it still runs after {RETRAINING_SECONDS} s: see {session.emulator.log_file}")
+            time.sleep(0.5)
 
 
 def what_became_of(labels: Mapping[str, int]) -> str:
@@ -132,8 +140,8 @@ def _endpoint(session: Session) -> tuple[str, float]:
     return endpoint["EndpointStatus"], weights.get("challenger", 0.0) / (sum(weights.values()) or 1.0)
 
 
-def _newest_rollout(session: Session) -> Rollout:
-    """The rollout that the retraining has begun, by its history."""
+def newest_rollout(session: Session) -> Rollout:
+    """The rollout that was begun last, by its history."""
     states = session.client("stepfunctions")
     found = states.list_executions(stateMachineArn=session.machine_arn("rollout"))["executions"]
     newest = max(found, key=lambda one: one["startDate"])
