@@ -28,9 +28,9 @@ class Budget:
         return Settings.model_validate(document)
 
 
-_A_QUARTER_OF_AN_HOUR = ("rollout", "max_hours", 0.25)
-"""Nobody watches a demo for longer than that. Time is not scaled there: the functions read the machine's clock."""
-FULL = Budget(overrides=(_A_QUARTER_OF_AN_HOUR,))
+_ONE_HOUR = ("rollout", "max_hours", 1.0)
+"""Nobody watches a demo for longer: as many looks as fit into an hour take some minutes in scaled time."""
+FULL = Budget(overrides=(_ONE_HOUR,))
 _RATES = {"low": 1.6e-4, "high": 2.6e-4}
 QUICK = Budget(
     data_share=0.4,
@@ -59,7 +59,7 @@ QUICK = Budget(
         # Held-out tweets make the new model's baseline, and there are few.
         ("retraining", "holdout_share", 0.2),
         ("rollout", "weight_steps", (0.5,)),
-        _A_QUARTER_OF_AN_HOUR,
+        _ONE_HOUR,
     ),
 )
 """The quick run, for a first look and for tests. Its models are worse, and its figures have wide intervals."""
