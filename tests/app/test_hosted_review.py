@@ -199,11 +199,28 @@ def test_who_is_in_no_group_is_told_and_who_signs_out_is_out(hosted: Hosted) -> 
     assert "__Host-session" not in {name for jar in ida.visitor.cookies.values() for name in jar}
 
 
-def test_a_lead_who_answers_nothing_may_sign_in(hosted: Hosted) -> None:
+def test_a_lead_who_answers_nothing_sees_what_waits_and_releases_a_task(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
+    hosted.ask("e" * 32, "a text that somebody keeps")
+    lou = hosted.reviewer("lou")
+    task = state_of(lou, wait_until)["task"]["id"]
+    assert lou.post("flags", {"task": task, "note": "in two languages"})[0] == 200
     hosted.invite("lea", LEADS)
     lead = Reviewer(Visitor(hosted.emulator.port), hosted.page_url)
     lead.sign_in("lea", PASSWORD)
     assert lead.next()["task"] is None
+    assert "<h1>Your teams</h1>" in lead.visitor.get(f"{hosted.page_url}/lead").text
+    status, seen = lead.visitor.json(f"{hosted.page_url}/lead/overview", lead.csrf)
+    held = {one["id"]: [name for name, _ in one["holders"]] for one in seen["queue"]}
+    assert (status, held[task], [one["note"] for one in seen["flags"]]) == (200, ["lou"], ["in two languages"])
+    status, seen = lead.post("lead/released", {"task": task})
+    assert (status, [one["holders"] for one in seen["queue"] if one["id"] == task]) == (200, [[]])
+    assert lou.post("answers", {"task": task, "answer": {"category": {"label": "Good"}}})[0] == 409
+    status, seen = lead.post("lead/disputes", {"task": task, "note": "ask one more"})
+    assert (status, [one["wanted"] for one in seen["queue"] if one["id"] == task]) == (200, [3])
+    for remark in (*seen["flags"], *seen["disputes"]):
+        status, seen = lead.post("lead/closed", {"remark": remark["id"]})
+    assert (status, seen["flags"], seen["disputes"]) == (200, [], [])
+    assert lou.visitor.json(f"{hosted.page_url}/lead/overview", lou.csrf)[0] == 404, "who leads nobody learns nothing"
 
 
 def test_the_address_is_one_domain_with_its_headers(hosted: Hosted) -> None:

@@ -13,9 +13,11 @@ from hosted_service import TEAM, Service, choice, html, person
 from embedded_aws.tools.clients import Clients
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.review.hosted import Terms
+from lambdas.review.hosted_tasks.lead import HostedLead
 from lambdas.review.hosted_tasks.store import HostedTasks
 from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import State, task_id_of
+from review_page.tasks import SkipReason
 from stacks.names import TASK_INDEXES
 
 TERMS = Terms(TEAM, "Choose", "Read it.", AnswerRule.FIXED, 2, 3_600, 86_400, 60)
@@ -85,3 +87,26 @@ def test_many_people_at_once_get_no_place_twice(table: Any) -> None:
         done = list(pool.map(work, [f"person-{number}" for number in range(6)]))
     assert all(len(one) == len(set(one)) for one in done), "nobody gets a task twice"
     assert Counter(task_id for one in done for task_id in one) == dict.fromkeys(ids, TERMS.most)
+
+
+def test_the_lead_sees_who_did_what_once_and_closes_what_was_said(table: Any) -> None:
+    service = Service(table, TERMS)
+    done, waiting = service.ask("one"), service.ask("two")
+    lead = HostedLead(service.tasks, service.finish, lambda: service.now)
+    for name, label in (("ann", "Good"), ("bob", "Good")):
+        while service.next(name) != done:
+            service.store.skip(waiting, person(name), SkipReason.LANGUAGE)
+        service.wait(10)
+        service.answer(name, label)
+    service.store.flag(done, person("ann"), "look")
+    lead.dispute(waiting, [TEAM], person("lea"), "again")
+    service.wait(61)
+    service.sweep()
+    service.sweep()
+    seen = lead.overview([TEAM])
+    assert [(one.task_id, one.wanted) for one in seen.queue] == [(waiting, 3)]
+    assert {(one.name, one.answered, one.agreed, one.compared) for one in seen.people} == {("ann", 1, 1, 1), ("bob", 1, 1, 1)}
+    assert [one.note for one in (*seen.flags, *seen.disputes)] == ["look", "again"]
+    for one in (*seen.flags, *seen.disputes):
+        lead.close(one.remark_id, [TEAM])
+    assert (lead.overview([TEAM]).flags, lead.overview([TEAM]).disputes) == ([], [])

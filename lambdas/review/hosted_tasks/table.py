@@ -7,6 +7,8 @@ Items, by ``pk`` and ``sk``:
 ``<task id>``          ``input``            what people are shown; written once
 ``<task id>``          ``answer#<worker>``  the content of one answer; stays when it is taken back, to be shown again
 ``<task id>``          ``flag#<worker>``    what somebody says about the task; in ``open-tasks`` under ``flags#<team>``
+``<task id>``          ``dispute#<worker>`` what the lead says must be looked at again; in ``open-tasks`` under ``disputes#<team>``
+``worker#<worker>``    ``team#<team>``      what the person has done (:mod:`.people`); in ``open-tasks`` under ``people#<team>``
 ``worker#<worker>``    ``desk``             a :class:`~.desk.Desk`
 ====================== ==================== ================================================================================
 
@@ -18,7 +20,7 @@ so what was decided from these records still holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +30,11 @@ from botocore.exceptions import ClientError
 from contracts.shared_words import DUE_TASKS, OPEN_TASKS
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.review.hosted_tasks.desk import Desk, Given, Pace
+from lambdas.review.hosted_tasks.people import COUNTED, Tally, tallies
 from lambdas.review.hosted_tasks.task import Assignment, State, Task
 from lambdas.review.port import ReviewStatus
+from review_page.answers import Worker
+from review_page.tasks import Person, Remark
 
 _PAGE = 50
 """So many open tasks one query reads at most."""
@@ -74,7 +79,9 @@ class TaskTable:
         )
 
     def close(self, task: Task, workers: Iterable[str], now: int) -> bool:
-        """``ending`` -> ``ended``: TTL deletes the task's items in time. False when somebody else was quicker.
+        """``ending`` -> ``ended``: TTL deletes the task's items in time, and what people have done is counted, once.
+
+        False when somebody else was quicker.
 
         Args:
             workers: whoever has an answer there, also one that was taken back.
@@ -96,6 +103,7 @@ class TaskTable:
                     }
                     for key in others
                 ),
+                *(self._count(task, worker, tally, gone) for worker, tally in tallies(task).items()),
             ]
         )
 
@@ -138,18 +146,44 @@ class TaskTable:
 
     def flag(self, task: Task, worker_id: str, name: str, note: str, now: int) -> None:
         """Once for a task and a person; their second note replaces the first."""
-        self._table.put_item(
-            Item={
-                "pk": task.task_id,
-                "sk": f"flag#{worker_id}",
-                "queue": f"flags#{task.team}",
-                "waiting_since": f"{_sortable(now)}#{task.task_id}",
-                "title": task.title,
-                "by": name,
-                "note": note,
-                "delete_after": (now + self._retention_ms) // 1_000,
-            }
-        )
+        self._table.put_item(Item=self._remark_item(task, f"flag#{worker_id}", "flags", name, note, now))
+
+    def dispute(self, task: Task, lead: Worker, note: str, now: int) -> None:
+        """Once for a task and a lead; their second note replaces the first."""
+        self._table.put_item(Item=self._remark_item(task, f"dispute#{lead.worker_id}", "disputes", lead.name or lead.worker_id, note, now))
+
+    def remarks(self, team: str, *, disputes: bool, most: int) -> list[Remark]:
+        """Flags or disputes that are not closed, the newest first."""
+        key = Key("queue").eq(f"{'disputes' if disputes else 'flags'}#{team}")
+        found = self._table.query(IndexName=OPEN_TASKS, KeyConditionExpression=key, ScanIndexForward=False, Limit=most)["Items"]
+        return [
+            Remark(f"{one['pk']}:{one['sk']}", one["pk"], one["title"], one["by"], one["note"], _time_of(one["waiting_since"]) / 1_000)
+            for one in found
+        ]
+
+    def close_remark(self, remark_id: str, teams: Collection[str]) -> bool:
+        """False: there is none, it is closed, or it is of another team."""
+        pk, _, sk = remark_id.partition(":")
+        item = self._get(pk, sk) if pk and sk.startswith(("flag#", "dispute#")) else None
+        if item is None or item.get("queue", "").partition("#")[2] not in teams:
+            return False
+        self._table.put_item(Item={name: value for name, value in item.items() if name not in ("queue", "waiting_since")})
+        return True
+
+    def people(self, team: str, most: int) -> list[Person]:
+        """What people have done for the team, in tasks that have ended."""
+        page = self._table.query(IndexName=OPEN_TASKS, KeyConditionExpression=Key("queue").eq(f"people#{team}"), Limit=most)
+        return [_person(item) for item in page["Items"]]
+
+    def queued(self, team: str, most: int) -> Iterator[Task]:
+        """The oldest tasks that somebody may take."""
+        page = self._table.query(IndexName=OPEN_TASKS, KeyConditionExpression=Key("queue").eq(team), Limit=most)
+        yield from map(_task, page["Items"])
+
+    def soon_due(self, most: int) -> Iterator[Task]:
+        """Tasks that have not ended, the most urgent first."""
+        page = self._table.query(IndexName=DUE_TASKS, KeyConditionExpression=Key("due").eq(_DUE), Limit=most)
+        yield from map(_task, page["Items"])
 
     def open_tasks(self, team: str, worker_id: str, *, with_skipped: bool) -> Iterator[Task]:
         """Tasks that the person may take, the oldest first, as the index has them: one may be taken since."""
@@ -198,6 +232,36 @@ class TaskTable:
         item = _desk_item(record)
         return item if newest is None else {**item, "delete_after": (newest + self._retention_ms) // 1_000}
 
+    def _remark_item(self, task: Task, sk: str, queue: str, by: str, note: str, now: int) -> dict[str, Any]:  # noqa: PLR0917
+        return {
+            "pk": task.task_id,
+            "sk": sk,
+            "queue": f"{queue}#{task.team}",
+            "waiting_since": f"{_sortable(now)}#{task.task_id}",
+            "title": task.title,
+            "by": by,
+            "note": note,
+            "delete_after": (now + self._retention_ms) // 1_000,
+        }
+
+    def _count(self, task: Task, worker_id: str, tally: Tally, gone: int) -> dict[str, Any]:
+        """Add to what the person has done; their name is the newest that is known."""
+        values: dict[str, Any] = {"queue": f"people#{task.team}", "waiting_since": worker_id, "delete_after": gone}
+        if tally.name is not None:
+            values["name"] = tally.name
+        added = {name: int(getattr(tally, name)) for name in COUNTED}
+        every = {**values, **added}
+        expression = f"SET {', '.join(f'#{name} = :{name}' for name in values)} ADD {', '.join(f'#{name} :{name}' for name in added)}"
+        return {
+            "Update": {
+                "TableName": self._table.name,
+                "Key": {"pk": f"worker#{worker_id}", "sk": f"team#{task.team}"},
+                "UpdateExpression": expression,
+                "ExpressionAttributeNames": {f"#{name}": name for name in every},
+                "ExpressionAttributeValues": {f":{name}": value for name, value in every.items()},
+            }
+        }
+
     def _put(self, item: Mapping[str, Any], version: int | None) -> dict[str, Any]:
         """``version`` None: the item must be new. Version 0 is a record that was never written."""
         put: dict[str, Any] = {"TableName": self._table.name, "Item": dict(item)}
@@ -229,6 +293,23 @@ class TaskTable:
 
 def _sortable(time: int) -> str:
     return f"{time:015d}"
+
+
+def _time_of(waiting_since: str) -> int:
+    return int(waiting_since.partition("#")[0])
+
+
+def _person(item: Mapping[str, Any]) -> Person:
+    count = {name: int(item.get(name, 0)) for name in COUNTED}
+    return Person(
+        name=item.get("name") or item["pk"].removeprefix("worker#"),
+        answered=count["answered"],
+        seconds_per_answer=count["seconds"] / count["answered"] if count["answered"] else None,
+        agreed=count["agreed"],
+        compared=count["compared"],
+        cannot_tell=count["cannot_tell"],
+        skipped=count["skipped"],
+    )
 
 
 def _set(members: Iterable[str], name: str) -> dict[str, set[str]]:

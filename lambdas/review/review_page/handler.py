@@ -19,7 +19,9 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.review.hosted_tasks.edges import TaskEnvironment, ports
 from lambdas.review.hosted_tasks.ending import finish
+from lambdas.review.hosted_tasks.lead import HostedLead
 from lambdas.review.hosted_tasks.store import Busy, HostedTasks
+from lambdas.review.hosted_tasks.task import Task
 from lambdas.review.review_page import cognito
 from lambdas.review.review_page.requests import MOST_BODY_BYTES, BodyTooLarge, api_response, page_request
 from lambdas.review.review_page.sessions import Sessions
@@ -86,7 +88,11 @@ def _sessions() -> Sessions:
 def _page(address: cognito.PageAddress) -> ReviewPage:
     environment = _environment()
     edges = ports(environment)
-    store = HostedTasks(edges.table, _render, lambda task: finish(task, edges, _now_ms()), _now_ms)
+
+    def end(task: Task) -> None:
+        finish(task, edges, _now_ms())
+
+    store = HostedTasks(edges.table, _render, end, _now_ms)
     sign_in = HostedSignIn(
         _sessions(),
         address,
@@ -96,7 +102,7 @@ def _page(address: cognito.PageAddress) -> ReviewPage:
         give_back=store.give_back,
         clock=time.time,
     )
-    return ReviewPage(store, sign_in, brand=environment.brand)
+    return ReviewPage(store, sign_in, brand=environment.brand, lead=HostedLead(edges.table, end, _now_ms))
 
 
 def _answer(event: Mapping[str, Any]) -> PageResponse:

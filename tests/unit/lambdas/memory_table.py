@@ -6,7 +6,6 @@ Copies go in and out, conditions are evaluated from boto3's own condition object
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,6 +59,8 @@ class MemoryTable:
         partition, sort = TASK_INDEXES[arguments["IndexName"]] if "IndexName" in arguments else ("pk", "sk")
         found = [item for item in self.items.values() if partition in item and _holds(arguments["KeyConditionExpression"], item)]
         found.sort(key=lambda item: item[sort])
+        if not arguments.get("ScanIndexForward", True):
+            found.reverse()
         start = arguments.get("ExclusiveStartKey")
         if start is not None:
             found = [item for item in found if item[sort] > start[sort]]
@@ -85,12 +86,19 @@ class MemoryTable:
                 if "Put" in one:
                     self._store(one["Put"]["Item"])
                 else:
-                    [(name, value)] = re.findall(r"SET (\w+) = (:\w+)$", one["Update"]["UpdateExpression"])
-                    pk, sk = key(one)
-                    item = self.items.setdefault((pk, sk), {"pk": pk, "sk": sk})
-                    item[name] = one["Update"]["ExpressionAttributeValues"][value]
+                    self._update(one["Update"], *key(one))
 
         self._write(write)
+
+    def _update(self, update: Mapping[str, Any], pk: str, sk: str) -> None:
+        """``SET a = :x, #b = :y ADD #c :z``"""
+        item = self.items.setdefault((pk, sk), {"pk": pk, "sk": sk})
+        names, values = update.get("ExpressionAttributeNames", {}), update["ExpressionAttributeValues"]
+        sets, _, adds = update["UpdateExpression"].removeprefix("SET ").partition(" ADD ")
+        for name, value in (part.split(" = ") for part in sets.split(", ")):
+            item[names.get(name, name)] = values[value]
+        for name, value in (part.split(" ") for part in adds.split(", ") if part):
+            item[names.get(name, name)] = item.get(names.get(name, name), 0) + values[value]
 
     def _allowed(self, put: Mapping[str, Any], key: tuple[str, str]) -> bool:
         condition, there = put.get("ConditionExpression"), self.items.get(key)
