@@ -19,7 +19,7 @@ STYLE = (
 main{max-width:1040px}section>svg{display:block;width:100%}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;width:100%}td,th{padding:5px 8px;border-bottom:1px solid #e4e7eb;
 text-align:left;vertical-align:top}th{color:#52606d;font-weight:600;white-space:nowrap}td.n{text-align:right;white-space:nowrap}
-.reason{min-width:20em;overflow-wrap:anywhere}.asked{overflow-wrap:anywhere}
+.reason{min-width:13em;overflow-wrap:anywhere}.asked{overflow-wrap:anywhere}
 .promote,.promoted,.released{color:#047857}.roll_back,.rolled_back,.failed{color:#b91c1c}
 """
 )
