@@ -77,6 +77,7 @@ class PairsRead:
         agreed, differ: pairs of equal and of different labels; their sum is all pairs.
         labelled, waiting, undecided, lost: what became of those that differ.
         missed: reason -> predictions that were not paired.
+        asked: reviews that were asked for because of a pair; the other pairs that differ were in review anyway.
         doubts: for each pair that differs, how much surer the champion was, -1..1.
         calls: minute -> who answered the callers of its pairs (``lambdas/common/pairs.py``).
     """
@@ -89,6 +90,7 @@ class PairsRead:
     undecided: int = 0
     lost: int = 0
     missed: Mapping[str, int] = field(default_factory=dict)
+    asked: int = 0
     doubts: tuple[float, ...] = ()
     calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -109,6 +111,7 @@ class PairsRead:
             undecided=states[PairState.UNDECIDED],
             lost=sum(states[state] for state in _LOST),
             missed=dict(pairs.missed),
+            asked=pairs.asked,
             doubts=tuple(pair.champion_confidence - pair.challenger_confidence for pair in differ),
             calls={minute.minute: minute.calls for minute in pairs.minutes},
         )
@@ -142,6 +145,7 @@ class PairsRead:
             "pairs": self.pairs,
             "agreed": self.agreed,
             "differ": self.differ,
+            "asked": self.asked,
             "labelled": self.labelled,
             "waiting": self.waiting,
             "undecided": self.undecided,

@@ -27,6 +27,7 @@ def minutes(*found: tuple[int, list[str | PairState]]) -> Pairs:
             for at, (agreed, differ) in enumerate(found)
         ),
         {"late": 1},
+        asked=3,
     )
 
 
@@ -52,6 +53,7 @@ def test_every_pair_is_counted_by_what_became_of_it() -> None:
     read = PairsRead.of(minutes((5, ["a", U]), (7, ["b", W, W]), (9, [X, D])))
     assert (read.pairs, read.agreed, read.differ) == (28, 21, 7)
     assert (read.labelled, read.waiting, read.undecided, read.lost, read.missed) == (2, 2, 1, 2, {"late": 1})
+    assert (read.asked, read.as_json(0.05, 0.05)["asked"]) == (3, 3)
     assert read.doubts == pytest.approx([0.3] * 7)
     assert read.calls["2026-11-24T10:01"] == {"champion": 3}
 
