@@ -99,7 +99,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, metavar="NAME", help=f"of {', '.join(COMPARISONS)} (default: all)")
     parser.add_argument("--rounds", type=_rounds, help=f"of every comparison, at least {FEWEST_ROUNDS} (default: each comparison's own)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths, review")
+    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths, review, rollout")
     several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the table of docs/benchmarks.md")
     several.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
     several.add_argument("--quick", action="store_true", help="quick demos: other figures than those of docs/benchmarks.md")
@@ -109,7 +109,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     people = commands.add_parser("review", help="what the review promise, fewer answers and consolidation gain (about five minutes)")
     people.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3], help="one training each (default: 1 2 3)")
     people.add_argument("--again", action="store_true", help="train again, also where a seed's answers were kept")
+    rollout = commands.add_parser("rollout", help="what the judge decides in simulated rollouts, and after how many labels (some minutes)")
+    rollout.add_argument("--rollouts", type=_count, default=2_000, help="of each cell (default: 2000)")
+    rollout.add_argument("--seed", type=options.seed, default=1, help="(default: 1)")
     return parser.parse_args(arguments)
+
+
+def _count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r}: a whole number, at least 1")
+    return int(value)
 
 
 def _rounds(value: str) -> int:
@@ -181,6 +190,35 @@ def run_review(numbers: Sequence[int], output: Path, console: Console, *, again:
     return 0
 
 
+def run_rollout(rollouts: int, seed: int, output: Path, console: Console) -> int:
+    """Print the tables and write ``rollout.json``. Exit code 0, whatever was reached: the file says it."""
+    from local.bench import rollout
+
+    columns = (TextColumn("rollouts"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("rollouts", total=rollout.batches(rollouts))
+        content = rollout.measure(rollouts, seed, processes=os.cpu_count() or 1, on_step=lambda: bar.advance(task))
+    for table in rollout.tables(content):
+        console.print(table, highlight=False)
+    report.write(output / "rollout.json", {"machine": report.machine(), **content})
+    console.print(f"written: {output / 'rollout.json'}", highlight=False)
+    return 0
+
+
+def run(chosen: argparse.Namespace, output: Path, console: Console) -> int:
+    """What was asked for; its exit code."""
+    if chosen.command == "seeds":
+        return run_seeds(chosen.seeds, output, console, quick=chosen.quick)
+    if chosen.command == "lengths":
+        return run_lengths(chosen.rows, chosen.lengths, console)
+    if chosen.command == "review":
+        return run_review(chosen.seeds, output, console, again=chosen.again)
+    if chosen.command == "rollout":
+        return run_rollout(chosen.rollouts, chosen.seed, output, console)
+    time_all([name for name in COMPARISONS if name in (chosen.only or COMPARISONS)], chosen.rounds, output, console)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, 1 when something failed, 2 for wrong options, 130 when interrupted."""
     chosen, console = parse(arguments), Console()
@@ -189,19 +227,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read by transformers, which is imported when it is needed
     output = chosen.output.resolve()
     try:
-        if chosen.command == "seeds":
-            return run_seeds(chosen.seeds, output, console, quick=chosen.quick)
-        if chosen.command == "lengths":
-            return run_lengths(chosen.rows, chosen.lengths, console)
-        if chosen.command == "review":
-            return run_review(chosen.seeds, output, console, again=chosen.again)
-        time_all([name for name in COMPARISONS if name in (chosen.only or COMPARISONS)], chosen.rounds, output, console)
+        return run(chosen, output, console)
     except KeyboardInterrupt:
         return 130
     except EXPECTED as error:
         console.print(f"[bold red]error[/]: {error}", highlight=False)
         return 1
-    return 0
 
 
 if __name__ == "__main__":
