@@ -58,7 +58,6 @@ QUICK = Budget(
         ("retraining", "replay_rows", 300),
         # Held-out tweets make the new model's baseline, and there are few.
         ("retraining", "holdout_share", 0.2),
-        ("rollout", "weight_steps", (0.5,)),
         _ONE_HOUR,
     ),
 )

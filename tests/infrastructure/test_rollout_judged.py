@@ -67,6 +67,7 @@ class Story:
         """Every pair until now."""
         gone = (now - start) / timedelta(hours=1)
         minutes, seen, differed, today, spent = [], 0, 0, 0, 0
+        owed = 0.0
         for number in range(int(gone * 60 / MINUTES)):
             hour = number * MINUTES / 60
             if self.lost[0] <= hour < self.lost[1]:
@@ -82,7 +83,9 @@ class Story:
             differ = tuple(self._pair(differed + index, at, gone) for index in range(new))
             differed, spent = differed + new, spent + new
             live = [change.challenger for change in weights if datetime.fromisoformat(change.at) <= at]
-            to_challenger = round(came * (live[-1] if self.answered is None else self.answered))
+            owed += came * (live[-1] if self.answered is None else self.answered)
+            to_challenger = math.floor(owed)
+            owed -= to_challenger
             calls = {"champion": came - to_challenger, "challenger": to_challenger}
             minutes.append(Minute(at.isoformat()[:16], came - new, differ, calls))
         return Pairs(tuple(minutes), {"failed": int((min(gone, self.lost[1]) - self.lost[0]) * self.pairs_an_hour)} if self.lost[1] else {})

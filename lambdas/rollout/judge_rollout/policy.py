@@ -183,8 +183,10 @@ class _Look:
         calls, least = self._evidence.operation.challenger.invocations, self._policy.min_invocations
         if calls < least:
             return Decision.HOLD, f"{calls} calls of the challenger at {percent(self._progress.share)}, {least} are needed; {told}"
-        if self._tally.against_no_loss() >= self._needed / 2:
-            return Decision.HOLD, f"it may be worse, so it gets no larger share; {told}"
+        # The share follows the evidence: a challenger that is worse stays at its first share until it is rolled back.
+        step = self._needed * (self._progress.step + 1) / len(self._policy.weight_steps)
+        if self._tally.against_loss(self._policy.margin) < step:
+            return Decision.HOLD, f"from {betting.told(step):g} on it gets a larger share; {told}"
         return Decision.ADVANCE, told
 
     def _people(self, log: float) -> str:
