@@ -21,7 +21,7 @@ from lambdas.common.release import Release
 GROUP = "arn:aws:sagemaker:us-east-1:123456789012:model-package/reviewloop-dev"
 OLD, NEW, OTHER = (f"{GROUP}/{number}" for number in (1, 2, 3))
 ALONE = Release(OLD, OLD)
-FLEET_SECONDS, SHIFT_SECONDS = 600, 60
+FLEET_SECONDS, SHIFT_SECONDS = 90, 30
 """How long an update of the stack and a change of the weights take here."""
 
 
