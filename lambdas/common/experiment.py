@@ -24,7 +24,7 @@ NONE = NO_EXPERIMENT
 """The parameter's value while no experiment runs."""
 KEPT_SECONDS = 30.0
 """So long a process goes on with what it has read."""
-LONGEST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 0.9
 """So long a caller waits for the parameter at most."""
 OUTDATED_SECONDS = 300.0
 """After so long without a successful read a process acts as if no experiment ran."""

@@ -42,12 +42,18 @@ def shift(app: ReleasedApp, share: float) -> None:
 
 
 def run(app: ReleasedApp, experiment: Experiment | None) -> None:
-    """Write the parameter. ``predict`` keeps it for 30 s, so its processes end with a new configuration."""
+    """Write the parameter, and return once ``predict`` knows it.
+
+    It keeps what it has read for 30 s, so its processes end with a new configuration. One prediction of the experiment has been made then.
+    """
     value = NONE if experiment is None else experiment.format()
     app.client("ssm").put_parameter(Name=app.names.parameter("experiment"), Value=value, Overwrite=True)
     functions, name = app.client("lambda"), app.names.function("predict")
     functions.update_function_configuration(FunctionName=name, Description=f"{time.time()}")
     functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    wanted, deadline = None if experiment is None else experiment.id, time.monotonic() + 60
+    while app.record(app.predict("first").body["prediction_id"]).get("experiment") != wanted:
+        assert time.monotonic() < deadline
 
 
 def pairs_of(app: ReleasedApp, experiment: Experiment) -> Pairs:
@@ -86,15 +92,16 @@ def test_a_shadow_is_compared_with_the_champion_and_peoples_label_reaches_the_pa
     run(app, experiment)
     bodies = {body["prediction_id"]: body for body in send(app, 20)}
     assert {body["variant"] for body in bodies.values()} == {"champion"}
-    pairs = until(app, experiment, lambda found: total(found) == 20)
+    pairs = until(app, experiment, lambda found: total(found) == 21)
     records = {pair.prediction_id: app.record(pair.prediction_id) for pair in pairs.differ}
     asked = [name for name, record in records.items() if record["review_reason"] == "pair"]  # a few are audited anyway
     assert (pairs.missed, pairs.asked) == ({}, len(asked))
     assert pairs.agreed >= 3
     assert len(asked) >= 3
-    assert {(pair.champion_label, pair.variant) for pair in pairs.differ} == {("positive", "champion")}
-    assert not {"positive"} & {pair.challenger_label for pair in pairs.differ}
+    assert {pair.variant for pair in pairs.differ} == {"champion"}
+    assert all(pair.champion_label != pair.challenger_label for pair in pairs.differ)
     assert {name for name, body in bodies.items() if body["review"]["status"] == "requested"}.isdisjoint(asked)
+    assert {bodies[name]["label"] for name in asked if name in bodies} == {"positive"}
     waiting = {pair.prediction_id for pair in pairs.differ}
     started = time.monotonic()
     while {app.record(name)["review_state"] for name in waiting} != {"in_review"}:
@@ -118,21 +125,22 @@ def test_a_subject_keeps_its_variant_and_both_ways_of_choosing_are_counted(app: 
     assert all(len(variants) == 1 for variants in by_subject.values())
     assert {variant for variants in by_subject.values() for variant in variants} == {"champion", "challenger"}
     send(app, 6)
-    pairs = until(app, experiment, lambda found: total(found) == 30)
+    pairs = until(app, experiment, lambda found: total(found) == 31)
     assert pairs.missed == {}
     calls = {name: sum(one.calls.get(name, 0) for one in pairs.minutes) for one in pairs.minutes for name in one.calls}
     met = 3 * sum(variants == {"challenger"} for variants in by_subject.values())
     assert (calls["challenger_by_subject"], calls["champion_by_subject"]) == (met, 24 - met)
-    assert sum(calls.values()) == 30
+    assert sum(calls.values()) == 31
 
 
 def test_what_comes_after_the_experiment_is_counted_and_nothing_is_paired_without_one(app: ReleasedApp) -> None:
     experiment = replace(EXPERIMENT, id="over-1", share=0.0)
     shift(app, 0)
     run(app, experiment)
+    assert until(app, experiment, lambda found: total(found) == 1).missed == {}
     app.client("ssm").put_parameter(Name=app.names.parameter("experiment"), Value=NONE, Overwrite=True)
     send(app, 4)  # predict still has what it read
-    assert until(app, experiment, lambda found: total(found) == 4).missed == {"late": 4}
+    assert until(app, experiment, lambda found: total(found) == 5).missed == {"late": 4}
     run(app, None)
     records = [app.record(body["prediction_id"]) for body in send(app, 2)]
     assert [record.get("experiment") for record in records] == [None, None]

@@ -71,25 +71,36 @@ def test_every_function_that_a_rule_starts_keeps_what_it_fails_at(templates: dic
             assert resources[queue_of(kept[0])]["Type"] == "AWS::SQS::Queue"
 
 
-def test_every_queue_that_feeds_a_function_has_dead_letters(templates: dict[str, dict[str, Any]]) -> None:
+def test_every_queue_or_stream_that_feeds_a_function_has_dead_letters(templates: dict[str, dict[str, Any]]) -> None:
     mappings = of_type(templates, "AWS::Lambda::EventSourceMapping")
     assert mappings
     for resources, name, mapping in mappings:
+        if "Fn::GetAtt" not in mapping["EventSourceArn"]:  # a table's stream, whose name is a parameter
+            assert resources[queue_of(mapping["DestinationConfig"]["OnFailure"]["Destination"])]["Type"] == "AWS::SQS::Queue", name
+            continue
         source = resources[queue_of(mapping["EventSourceArn"])]
         assert source["Type"] == "AWS::SQS::Queue"
         assert resources[queue_of(source["Properties"]["RedrivePolicy"]["deadLetterTargetArn"])]["Type"] == "AWS::SQS::Queue", name
 
 
 def test_every_dead_letter_queue_rings_at_its_first_message(templates: dict[str, dict[str, Any]]) -> None:
-    used = {
-        (id(resources), queue_of(target["DeadLetterConfig"]["Arn"]))
-        for resources, _, rule in of_type(templates, "AWS::Events::Rule")
-        for target in rule["Targets"]
-    } | {
-        (id(resources), queue_of(queue["RedrivePolicy"]["deadLetterTargetArn"]))
-        for resources, _, queue in of_type(templates, "AWS::SQS::Queue")
-        if "RedrivePolicy" in queue
-    }
+    used = (
+        {
+            (id(resources), queue_of(target["DeadLetterConfig"]["Arn"]))
+            for resources, _, rule in of_type(templates, "AWS::Events::Rule")
+            for target in rule["Targets"]
+        }
+        | {
+            (id(resources), queue_of(queue["RedrivePolicy"]["deadLetterTargetArn"]))
+            for resources, _, queue in of_type(templates, "AWS::SQS::Queue")
+            if "RedrivePolicy" in queue
+        }
+        | {
+            (id(resources), queue_of(mapping["DestinationConfig"]["OnFailure"]["Destination"]))
+            for resources, _, mapping in of_type(templates, "AWS::Lambda::EventSourceMapping")
+            if "DestinationConfig" in mapping
+        }
+    )
     watched = {
         (id(resources), queue_of({"Fn::GetAtt": [dimension["Value"]["Fn::GetAtt"][0], "Arn"]}))
         for resources, _, alarm in of_type(templates, "AWS::CloudWatch::Alarm")

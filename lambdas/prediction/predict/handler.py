@@ -17,7 +17,7 @@ from lambdas.common.clients import client, prediction_store
 from lambdas.common.denials import CODES as DENIED
 from lambdas.common.environment import read_environment
 from lambdas.common.experiment import NONE, CurrentExperiment, experiment_at
-from lambdas.common.observability import logger, metrics, tracer
+from lambdas.common.observability import logger, metrics
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.predictions import BY_SUBJECT, Prediction
 from lambdas.common.review import ReviewState
@@ -193,7 +193,6 @@ def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
 
 
 @logger.inject_lambda_context
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """API Gateway proxy event -> proxy answer; form in docs/contracts.md."""
