@@ -61,7 +61,7 @@ class Progress:
         policy: of this rollout: its input's, or the settings'.
         approval: likewise.
         weights: every change of the live weights so far.
-        instances: of both variants together, at the last of these changes; 0 before.
+        instances: what the champion alone needs for all callers, by the fleets at the last shift; 0 before.
     """
 
     step: int

@@ -293,7 +293,7 @@ def test_the_winner_takes_over_the_instances_before_the_callers_and_the_challeng
 
     _, ended = walked(world, ROLLOUT, judge=Judge(CANARY), at={"CloseExperiment": scaled_out, "GiveAll": noted})
     assert ended["output"]["outcome"] == "promoted"
-    assert at_all == [(0.5, 6)], "3 and 4, and 6 are the most"
+    assert at_all == [(0.5, 6)], "3 served half of the callers"
     assert world.endpoint
     assert world.endpoint.counts == {"champion": 6, "challenger": 2}
 

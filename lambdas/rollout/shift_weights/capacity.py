@@ -7,6 +7,7 @@ after minutes above its target. A challenger without callers gives its metric no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -15,8 +16,8 @@ from contracts.shared_words import CHALLENGER, CHAMPION
 
 
 class Capacity(StrEnum):
-    """``AS_IS``: autoscaling's business. ``TAKE_OVER``: the champion gets as many instances as both variants had. ``SETTLE``: the
-    challenger has no callers any more, and gets its fewest."""
+    """``AS_IS``: autoscaling's business. ``TAKE_OVER``: the champion gets what it needs for all callers (:func:`needed`). ``SETTLE``:
+    the challenger has no callers any more, and gets its fewest."""
 
     AS_IS = "as_is"
     TAKE_OVER = "take_over"
@@ -28,17 +29,29 @@ def instances(endpoint: Mapping[str, Any]) -> dict[str, int]:
     return {variant["VariantName"]: int(variant["CurrentInstanceCount"]) for variant in endpoint["ProductionVariants"]}
 
 
-def more_or_fewer(endpoint: Mapping[str, Any], capacity: Capacity, bounds: tuple[int, int] | None, both: int) -> tuple[str, int] | None:
+def needed(endpoint: Mapping[str, Any], share: float) -> int:
+    """Instances with which the champion alone serves all callers as well as now; with a challenger in the shadow, those that it has.
+
+    Args:
+        endpoint: DescribeEndpoint.
+        share: the challenger's part of the traffic, 0..1.
+    """
+    now = instances(endpoint)
+    both = sum(now.values())
+    return both if share >= 1 else min(both, math.ceil(round(now[CHAMPION] / (1 - share), 6)))
+
+
+def more_or_fewer(endpoint: Mapping[str, Any], capacity: Capacity, bounds: tuple[int, int] | None, alone: int) -> tuple[str, int] | None:
     """The variant whose instances are to be changed, and their new number; None when nothing is to be changed.
 
     Args:
         bounds: fewest and most instances of a variant; None without autoscaling, where the numbers are what somebody set.
-        both: instances of both variants before the champion takes over; 0 when unknown.
+        alone: what the champion needs for all callers, by :func:`needed` before it takes over; 0 when unknown.
     """
     if bounds is None or capacity is Capacity.AS_IS:
         return None
     (fewest, most), now = bounds, instances(endpoint)
     if capacity is Capacity.TAKE_OVER:
-        wanted = min(both, most)
+        wanted = min(alone, most)
         return (CHAMPION, wanted) if now[CHAMPION] < wanted else None
     return (CHALLENGER, fewest) if now[CHALLENGER] > fewest else None

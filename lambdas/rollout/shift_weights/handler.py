@@ -18,7 +18,7 @@ from lambdas.common.experiment import NONE, Experiment
 from lambdas.common.observability import logger, tracer
 from lambdas.rollout.endpoint import EndpointUpdating, describe
 from lambdas.rollout.progress import Progress
-from lambdas.rollout.shift_weights.capacity import Capacity, instances, more_or_fewer
+from lambdas.rollout.shift_weights.capacity import Capacity, more_or_fewer, needed
 from lambdas.rollout.shift_weights.weights import EndpointUnusable, change
 
 
@@ -69,7 +69,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         _ask_for([{"VariantName": variant[0], "DesiredInstanceCount": variant[1]}], share)
         raise EndpointUpdating(f"variant {variant[0]} of endpoint {name} gets {variant[1]} instances")
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    progress = replace(progress.shifted(share, now), instances=sum(instances(endpoint).values()))
+    progress = replace(progress.shifted(share, now), instances=needed(endpoint, share))
     if experiment is not None:
         _record(Experiment(**experiment, share=share, started=progress.started).format())
     logger.info("weights are live", extra={"share": share})

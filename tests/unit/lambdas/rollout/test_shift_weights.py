@@ -20,7 +20,7 @@ from lambdas.common.experiment import Experiment
 from lambdas.rollout.endpoint import EndpointUpdating
 from lambdas.rollout.progress import Progress
 from lambdas.rollout.shift_weights import handler as entry
-from lambdas.rollout.shift_weights.capacity import Capacity, more_or_fewer
+from lambdas.rollout.shift_weights.capacity import Capacity, more_or_fewer, needed
 from lambdas.rollout.shift_weights.weights import EndpointUnusable, change, weights_of
 
 
@@ -145,7 +145,7 @@ def test_without_an_experiment_the_record_is_cleared_before_the_weights_are_aske
 
 
 @pytest.mark.parametrize(
-    ("capacity", "champion", "challenger", "both", "wanted"),
+    ("capacity", "champion", "challenger", "alone", "wanted"),
     [
         (Capacity.AS_IS, 2, 5, 7, None),
         (Capacity.TAKE_OVER, 2, 3, 5, ("champion", 5)),
@@ -156,8 +156,23 @@ def test_without_an_experiment_the_record_is_cleared_before_the_weights_are_aske
         (Capacity.SETTLE, 6, 2, 8, None),
     ],
 )
-def test_instances_follow_the_shares(capacity: Capacity, champion: int, challenger: int, both: int, wanted: tuple[str, int] | None) -> None:
+def test_instances_follow_the_shares(
+    capacity: Capacity, champion: int, challenger: int, alone: int, wanted: tuple[str, int] | None
+) -> None:
     counts = {"champion": champion, "challenger": challenger}
     described = {"ProductionVariants": [{"VariantName": name, "CurrentInstanceCount": count} for name, count in counts.items()]}
-    assert more_or_fewer(described, capacity, (2, 6), both) == wanted
-    assert more_or_fewer(described, capacity, None, both) is None
+    assert more_or_fewer(described, capacity, (2, 6), alone) == wanted
+    assert more_or_fewer(described, capacity, None, alone) is None
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "share", "alone"),
+    [(3, 2, 0.0, 3), (4, 2, 0.2, 5), (3, 4, 0.5, 6), (2, 2, 0.9, 4), (2, 5, 1.0, 7), (9, 2, 0.1, 10)],
+)
+def test_the_champion_needs_for_all_callers_what_its_share_of_them_has_shown(
+    champion: int, challenger: int, share: float, alone: int
+) -> None:
+    """One in the shadow has no callers to hand over, so its instances are not needed either."""
+    counts = {"champion": champion, "challenger": challenger}
+    described = {"ProductionVariants": [{"VariantName": name, "CurrentInstanceCount": count} for name, count in counts.items()]}
+    assert needed(described, share) == alone
