@@ -16,6 +16,7 @@ from deployed_app import DeployedApp, name_labels
 from typer.testing import CliRunner
 
 from cli.console import FAILED
+from cli.exit_codes import ExitCode
 from cli.main import app as commands
 from contracts.dataset import Row
 from contracts.groups import group_of
@@ -258,7 +259,7 @@ def test_people_come_and_go_by_commands(hosted: Hosted, wait_until: Callable[...
     hosted.ask("c" * 32, "a text in somebody's hands")
     task = state_of(zoe, wait_until)["task"]["id"]
     code, said = hosted.people("remove", "zoe", "--disable")
-    assert code == FAILED, "nobody answered the question"
+    assert code == ExitCode.REFUSED, "nobody answered the question"
     assert f"They hold 1 task ({task})" in said
     assert hosted.listed()["zoe"]["enabled"]
     code, said = hosted.people("remove", "zoe", "--disable", "--yes", "--json")

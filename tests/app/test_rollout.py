@@ -158,7 +158,7 @@ def test_a_bad_challenger_is_rolled_back_by_alarm_or_judge_and_told_so(app: Rele
     with traffic(app) as statuses:
         ended = outcome(roll_out(app, champion, bad))
     assert ended["outcome"] == "rolled_back"
-    assert "alarm" in ended["reason"].lower() or "calls failed" in ended["reason"]
+    assert "alarm" in ended["reason"].lower() or "calls of the challenger failed" in ended["reason"]
     assert model_errors(app) > before, "the bad model was really met"
     assert set(statuses) <= {200, 502, 503}
     assert model.crash_share or {502, 503} & set(statuses), "callers meet a model that fails"
