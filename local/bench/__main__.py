@@ -99,7 +99,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, metavar="NAME", help=f"of {', '.join(COMPARISONS)} (default: all)")
     parser.add_argument("--rounds", type=_rounds, help=f"of every comparison, at least {FEWEST_ROUNDS} (default: each comparison's own)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths, review, rollout")
+    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths, review, rollout, queue")
     several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the table of docs/benchmarks.md")
     several.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
     several.add_argument("--quick", action="store_true", help="quick demos: other figures than those of docs/benchmarks.md")
@@ -112,6 +112,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     rollout = commands.add_parser("rollout", help="what the judge decides in simulated rollouts, and after how many labels (some minutes)")
     rollout.add_argument("--rollouts", type=_count, default=2_000, help="of each cell (default: 2000)")
     rollout.add_argument("--seed", type=options.seed, default=1, help="(default: 1)")
+    queue = commands.add_parser("queue", help="how long the next of many open review tasks takes, and whether anybody gets one twice")
+    queue.add_argument("--tasks", type=_count, default=100_000, help="open tasks (default: 100000)")
+    queue.add_argument("--takes", type=_count, default=500, help="people who take one, one after the other (default: 500)")
+    queue.add_argument("--reviewers", type=_count, default=200, help="people who take one at the same moment (default: 200)")
     return parser.parse_args(arguments)
 
 
@@ -205,6 +209,31 @@ def run_rollout(rollouts: int, seed: int, output: Path, console: Console) -> int
     return 0
 
 
+def run_queue(chosen: argparse.Namespace, output: Path, console: Console) -> int:
+    """Print the table and write ``queue.json``.
+
+    Exit code 0; 1 when somebody got a task that another one has, or none; 2 when there are more people than tasks.
+    """
+    from local.bench import queue
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("tasks are opened", total=chosen.tasks + chosen.takes + chosen.reviewers)
+        step = partial(bar.update, task)
+        try:
+            content = queue.measure(chosen.tasks, chosen.takes, chosen.reviewers, lambda said, more: step(description=said, advance=more))
+        except queue.MorePeopleThanTasks as error:
+            console.print(f"[bold red]error[/]: {error}", highlight=False)
+            return 2
+    console.print(queue.table(content), highlight=False)
+    console.print(", ".join(f"{name}: {content[name]}" for name in ("queries_per_take", "taken_twice", "got_none")), highlight=False)
+    reached = "reached" if content["goal_reached"] else "not reached"
+    console.print(f"99 of 100 below {content['goal_ms']:.0f} ms, without the table's time: {reached}", highlight=False)
+    report.write(output / "queue.json", {"machine": report.machine(), **content})
+    console.print(f"written: {output / 'queue.json'}", highlight=False)
+    return 1 if content["taken_twice"] or content["got_none"] else 0
+
+
 def run(chosen: argparse.Namespace, output: Path, console: Console) -> int:
     """What was asked for; its exit code."""
     if chosen.command == "seeds":
@@ -215,6 +244,8 @@ def run(chosen: argparse.Namespace, output: Path, console: Console) -> int:
         return run_review(chosen.seeds, output, console, again=chosen.again)
     if chosen.command == "rollout":
         return run_rollout(chosen.rollouts, chosen.seed, output, console)
+    if chosen.command == "queue":
+        return run_queue(chosen, output, console)
     time_all([name for name in COMPARISONS if name in (chosen.only or COMPARISONS)], chosen.rounds, output, console)
     return 0
 

@@ -21,7 +21,7 @@ ALLOWED = {
     "stacks": {"contracts"},
     "embedded_aws": {"review_page"},
     "cli": {"contracts", "stacks", "lambdas", "local"},
-    "local": {"cli", "contracts", "stacks", "lambdas", "model_code", "embedded_aws"},
+    "local": {"cli", "contracts", "stacks", "lambdas", "model_code", "embedded_aws", "review_page"},
 }
 """Package -> packages of this project that it may import, besides itself. Tests may import everything."""
 PURE = ("contracts", "review_page", "model_code")

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from local.bench import __main__ as command
+from local.bench import queue
 from local.bench.measure import Comparison, Spread, Way, compare, measure
 from local.bench.report import durations
 from local.bench.seeds import SeedRun, markdown
@@ -125,3 +126,42 @@ def test_the_table_of_seeds_has_the_figures_of_the_summaries_and_says_what_becam
         "| 3 |  |  | no summary |  |  |  |",
     ]
     assert [run.ended for run in runs] == [True, True, False]
+
+
+def test_the_spread_of_a_queue_has_its_tail() -> None:
+    assert queue.spread([float(number) for number in range(101)]) == {"p50": 50.0, "p99": 99.0, "max": 100.0}
+    assert queue.spread([4.0]) == {"p50": 4.0, "p99": 4.0, "max": 4.0}
+
+
+def test_the_last_tasks_of_a_queue_go_to_one_person_each_by_one_query() -> None:
+    steps: list[int] = []
+    content = queue.measure(8, 1, 2, lambda said, more: steps.append(more))
+    figures = {name: content[name] for name in ("taken_twice", "got_none", "queries_per_take", "requests_per_take")}
+    assert figures == {"taken_twice": 0, "got_none": 0, "queries_per_take": 1, "requests_per_take": 6}
+    assert sum(steps) == 8 + 8
+
+
+@pytest.mark.parametrize(("wrong", "code"), [({}, 0), ({"taken_twice": 1}, 1), ({"got_none": 1}, 1)])
+def test_the_bench_of_the_queue_fails_when_a_task_is_taken_twice_or_somebody_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wrong: dict[str, int], code: int
+) -> None:
+    figures = {"p50": 1.0, "p99": 2.0, "max": 3.0}
+
+    def measured(tasks: int, takes: int, reviewers: int, on_step: object) -> dict[str, object]:
+        assert (tasks, takes, reviewers) == (10, 3, 2)
+        counts = {"open_tasks": tasks, "takes": takes, "at_once": reviewers, "taken_twice": 0, "got_none": 0, **wrong}
+        requests = {"queries_per_take": 1, "requests_per_take": 6, "at_once_requests": 9}
+        return {**counts, **requests, "own_ms": figures, "at_once_own_ms": figures, "goal_ms": 50.0, "goal_reached": True}
+
+    monkeypatch.setattr(queue, "measure", measured)
+    arguments = ["--output", str(tmp_path), "queue", "--tasks", "10", "--takes", "3", "--reviewers", "2"]
+    assert command.main(arguments) == code
+    said = capsys.readouterr().out
+    assert f"taken_twice: {wrong.get('taken_twice', 0)}" in said
+    assert "below 50 ms, without the table's time: reached" in said
+    assert json.loads((tmp_path / "queue.json").read_text(encoding="utf-8"))["own_ms"] == figures
+
+
+def test_more_people_than_tasks_are_a_wrong_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--output", str(tmp_path), "queue", "--tasks", "7", "--takes", "1", "--reviewers", "2"]) == 2
+    assert "open more than 7" in capsys.readouterr().out
