@@ -223,7 +223,7 @@ def test_the_pages_commands_run_as_they_are_written(operator: Operator) -> None:
         for begin, expected in EXPECTED.items():
             if block.text.startswith(begin):
                 met.add(begin)
-                assert re.search(expected, said, re.DOTALL), f"{block.section}: {block.text}\nprinted:\n{said}"
+                assert re.search(expected, said, re.DOTALL | re.MULTILINE), f"{block.section}: {block.text}\nprinted:\n{said}"
     assert met == set(EXPECTED), "the page no longer has these blocks"
     assert left_behind(operator) == []
 
