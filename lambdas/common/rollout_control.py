@@ -73,4 +73,4 @@ class RolloutControl:
         return told if told is not None and told.rollout == rollout else cls(rollout)
 
     def format(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), allow_nan=False)

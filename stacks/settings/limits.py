@@ -26,7 +26,7 @@ LARGEST_STEP_PERCENT = 50
 
 LONGEST_MODEL_DEADLINE_SECONDS = 18
 CONNECT_SECONDS = 1
-"""Part of the deadline for connecting. The prediction function has the same number (``lambdas/prediction/predict/model.py``)."""
+"""Part of the deadline for connecting. The prediction function has the same number (``lambdas/prediction/model.py``)."""
 
 
 def slowest_answer_ms(deadline_seconds: int) -> int:

@@ -21,9 +21,9 @@ from lambdas.common.observability import logger, metrics
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.predictions import BY_SUBJECT, Prediction
 from lambdas.common.review import ReviewState
-from lambdas.prediction.predict.answer import InvalidAnswer, ModelAnswer
+from lambdas.prediction.answer import InvalidAnswer, ModelAnswer
+from lambdas.prediction.model import client_config, invoke, refuses_request
 from lambdas.prediction.predict.assignment import assigned_variant
-from lambdas.prediction.predict.model import client_config, invoke, refuses_request
 from lambdas.prediction.predict.request import PredictRequest, RefusedRequest, read_request
 from lambdas.prediction.predict.review_policy import review_reason, review_threshold
 

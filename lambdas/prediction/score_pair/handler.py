@@ -26,8 +26,8 @@ from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.pairs import Missed
 from lambdas.common.predictions import InvalidPrediction, StoredPrediction
 from lambdas.common.review import ReviewRequest
-from lambdas.prediction.predict.answer import InvalidAnswer, ModelAnswer
-from lambdas.prediction.predict.model import client_config, invoke, refuses_request
+from lambdas.prediction.answer import InvalidAnswer, ModelAnswer
+from lambdas.prediction.model import client_config, invoke, refuses_request
 from lambdas.prediction.score_pair.scoring import Answer, CannotAnswer, Limits, Outcome, Ports, score
 from lambdas.prediction.score_pair.table import PairTable
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from embedded_aws.sagemaker.hosting.traffic import shift_steps
-from lambdas.prediction.predict.model import read_timeouts
+from lambdas.prediction.model import read_timeouts
 from stacks.names import BUCKET_PURPOSES
 from stacks.settings import SettingsError, load_settings, settings_text
 from stacks.settings.dataset import DatasetSettings

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.prediction.predict.answer import InvalidAnswer, ModelAnswer
+from lambdas.prediction.answer import InvalidAnswer, ModelAnswer
 
 GOOD: dict[str, Any] = {
     "label": "positive", "confidence": 0.91, "probabilities": {"negative": 0.03, "neutral": 0.06, "positive": 0.91},

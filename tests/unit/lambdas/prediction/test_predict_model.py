@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from lambdas.common.experiment import LONGEST_WAIT_SECONDS
+from lambdas.prediction.model import CONNECT_SECONDS, client_config, invoke, read_timeouts
 from lambdas.prediction.predict.handler import SIDE
-from lambdas.prediction.predict.model import CONNECT_SECONDS, client_config, invoke, read_timeouts
 from stacks.constructs.prediction_api import TIMEOUT_SECONDS
 from stacks.settings.api import ApiSettings
 
