@@ -11,30 +11,16 @@ from typing import Any
 
 from cli.label.job import Standing, failed_line, labelled_line
 from cli.label.texts import Wanted
-from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.consolidation import Plurality
 from lambdas.common.labels import Labels
 from lambdas.common.review import HumanAnswer
 from lambdas.labeling.consolidate_annotations.annotations import consolidated_content
+from lambdas.review.hosted import Terms
 from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import State, Task, task_id_of
 
 _AT_ONCE = 8
 _MOST_ATTEMPTS = 20
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What every new task gets."""
-
-    team: str
-    title: str
-    description: str
-    rule: AnswerRule
-    most: int
-    time_limit_seconds: int
-    availability_seconds: int
-    undo_seconds: int
 
 
 @dataclass

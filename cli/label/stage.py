@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 
 from cli.account import Account
 from cli.label.ground_truth import output_key
-from cli.label.hosted import Terms
 from cli.label.job import LABEL_ATTRIBUTE
 from contracts.dataset import Manifest
 from contracts.labels import FEWEST_LABELS, MOST_LABELS, label_ids
@@ -19,6 +18,7 @@ from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.labels import Labels
 from lambdas.common.s3_uri import read_bytes
+from lambdas.review.hosted import Terms
 from lambdas.review.hosted_tasks.table import TaskTable
 from stacks.names import REVIEWERS
 from stacks.settings import Settings

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from cli.account import Account
 from cli.console import WRONG_OPTIONS
 from cli.label.ground_truth import GroundTruthJob, output_key
-from cli.label.hosted import HostedJob, Terms
+from cli.label.hosted import HostedJob
 from cli.label.job import failed_line, job_name_of, labelled_line, name_fault
 from cli.label.results import counts_of, write_manifest, write_version
 from cli.label.stage import NoStage, given_labels
@@ -29,6 +29,7 @@ from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.labels import Labels
 from lambdas.labeling.import_labels.manifest import LabeledRow, RowWithoutLabel
 from lambdas.labeling.import_labels.manifest import read_rows as read_output
+from lambdas.review.hosted import Terms
 from stacks.settings import Settings
 
 LABELS = Labels(("negative", "positive"), ("Bad", "Good"))
