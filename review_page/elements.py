@@ -6,6 +6,7 @@ Looks at the template's source, before any input is known; needs no Liquid. Sour
 from __future__ import annotations
 
 import re
+import zlib
 from html.parser import HTMLParser
 
 from review_page.questions import ANSWERED, TemplateError
@@ -35,16 +36,18 @@ _REFUSED = {
     "base": "every address of a template is a whole one",
 }
 _REFUSED_INPUTS = ("file", "password")
+_SHARE_A_NAME = ("checkbox", "radio", "submit", "button", "reset", "image")
 _LIQUID_COMMENT = re.compile(r"\{%-?\s*(comment|doc)\s*-?%\}.*?\{%-?\s*end\1\s*-?%\}", re.DOTALL)
 _LIQUID_TAG = re.compile(r"\{%.*?%\}", re.DOTALL)
-_LIQUID_OUTPUT = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-_VALUE = "liquid"
-"""Placeholder for the result of a Liquid output, which is not empty and may have any content."""
+_LIQUID_OUTPUT = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
+_LIQUID_BRANCH = re.compile(r"\{%-?\s*(if|unless|case)\b")
+_ONE_OF_A_NAME = ANSWERED - {"crowd-checkbox", "crowd-radio-button"}
 
 
 def check_elements(template: str) -> None:
     """Raises TemplateError, which names the element (and its line) that the page cannot show, or says that the template asks nothing."""
-    parser = _Elements()
+    # Of two elements in two branches only one may be there.
+    parser = _Elements(names_once=_LIQUID_BRANCH.search(template) is None)
     parser.feed(_without_liquid(template))
     parser.close()
     if not parser.asks:
@@ -55,14 +58,20 @@ def _without_liquid(template: str) -> str:
     """The template as HTML. Line breaks stay, so that lines can be named."""
     text = _LIQUID_COMMENT.sub(lambda found: "\n" * found[0].count("\n"), template)
     text = _LIQUID_TAG.sub(lambda found: "\n" * found[0].count("\n"), text)
-    return _LIQUID_OUTPUT.sub(lambda found: _VALUE + "\n" * found[0].count("\n"), text)
+    return _LIQUID_OUTPUT.sub(lambda found: _value(found[1]) + "\n" * found[0].count("\n"), text)
+
+
+def _value(expression: str) -> str:
+    """Stands for what a Liquid output writes, which is not empty and may have any content: the same for the same expression."""
+    return f"liquid-{zlib.crc32(' '.join(expression.split()).encode()):08x}"
 
 
 class _Elements(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, *, names_once: bool) -> None:
         super().__init__(convert_charrefs=True)
         self.asks = False
         self._script = False
+        self._names_once, self._lines = names_once, dict[str, int]()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
@@ -78,7 +87,14 @@ class _Elements(HTMLParser):
         if tag in ANSWERED:
             if tag.startswith("crowd-") and not values.get("name"):
                 raise TemplateError(f"line {self.getpos()[0]}: {tag} needs the attribute name")
+            if tag in _ONE_OF_A_NAME and kind not in _SHARE_A_NAME and values.get("name") and "disabled" not in values:
+                self._check_name(tag, values["name"])
             self.asks = True
+
+    def _check_name(self, tag: str, name: str) -> None:
+        if self._names_once and name in self._lines:
+            raise self._refusal(tag, f"has the name of the one on line {self._lines[name]}; an answer holds one value for each name")
+        self._lines[name] = self.getpos()[0]
 
     def _check_element(self, tag: str, values: dict[str, str]) -> None:
         self._script = tag == "script"

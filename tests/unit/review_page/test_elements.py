@@ -197,6 +197,7 @@ REFUSED = {
     "<crowd-form>nothing</crowd-form>": "the template asks nothing",
     "": "the template asks nothing",
     "{% if a %}<crowd-fab></crowd-fab>{% endif %}": "crowd-fab",
+    "{% for i in a %}<input name='a{{ i }}'>\n<select name='a{{  i }}'></select>{% endfor %}": "line 2: the element select has the name of",
     "{% for i in a %}\n<input name='{{ i }}' onclick='{{ i }}'>{% endfor %}": "line 2: the element input its attribute onclick",
 }
 
@@ -213,6 +214,11 @@ def test_liquid_is_no_element() -> None:
         <crowd-classifier name="{{ task.input.name }}" categories="{{ task.input.labels | to_json | escape }}">
         <classification-target>{{ task.input.text }}</classification-target></crowd-classifier></crowd-form>{% endif %}"""
     )
+
+
+def test_one_name_may_stand_twice_where_only_one_of_both_is_shown() -> None:
+    check_elements("{% if a %}<input name=a>{% else %}<textarea name=a></textarea>{% endif %}")
+    check_elements("<input name='{{ a }}'><input name='{{ b }}'><input type=radio name=c value=1><input type=radio name=c value=2>")
 
 
 def test_the_template_that_the_stacks_deploy_can_be_shown() -> None:
