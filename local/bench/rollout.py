@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -116,10 +115,15 @@ def compared(by_difference: Mapping[float, Sequence[Run]], settings: RolloutSett
             found = [run.comparisons[test] for run in ended]
             rolled_back = sum(stopped for stopped, _ in found) / len(found)
             rows[name(difference)] = {"roll_back": round(rolled_back, 4), "labels": spread([labels for _, labels in found])}
-        result[test] = {"test": text, "ran": True, "by_difference": rows}
-    installed = "is installed, but this benchmark does not call it" if find_spec("ville") else "is not installed"
-    result["ville"] = {"test": "betting test of the package ville", "ran": False, "why": f"ville {installed}"}
+        result[test] = {"test": text, "by_difference": rows}
+    rows = {name(difference): _betting([run.betting for run in ended if run.betting]) for difference, ended in by_difference.items()}
+    result["ville"] = {"test": "betting test of the package ville on the same pairs, looked at after every text", "by_difference": rows}
     return result
+
+
+def _betting(ended: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    share = {outcome: round(sum(decision == outcome for decision, _ in ended) / len(ended), 4) for outcome in _OUTCOMES}
+    return {"rollouts": len(ended), **share, "labels": spread([labels for _, labels in ended])}
 
 
 def reached(content: Mapping[str, Any]) -> dict[str, bool]:
@@ -153,9 +157,6 @@ def tables(content: Mapping[str, Any]) -> Iterator[Table]:
     yield rollouts
     others = Table("test", "points", "rolled back", "labels, median", title="other tests on the same streams", min_width=70)
     for test in content["comparisons"].values():
-        if not test["ran"]:
-            others.add_row(test["test"], "", "not run", test["why"])
-            continue
         for points, row in test["by_difference"].items():
             others.add_row(test["test"], points, f"{100 * row['roll_back']:.1f} %", f"{row['labels']['median']:,.0f}")
     yield others

@@ -16,6 +16,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from ville import BettingCS
 
 from lambdas.rollout.judge_rollout.guardrails import Calls, Operation
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
@@ -68,6 +69,7 @@ class Run:
     Attributes:
         labels: texts that people were asked about until then. ``predictions``: answered by then. ``met``: of them, by the challenger.
         comparisons: what the other tests made of the same stream: name -> (rolled back, labels).
+        betting: decision and labels of the betting test on the same pairs, in the rollouts that it reads.
     """
 
     decision: str
@@ -75,6 +77,7 @@ class Run:
     predictions: int
     met: float
     comparisons: dict[str, tuple[bool, int]]
+    betting: tuple[str, int] | None = None
 
 
 class Stream:
@@ -109,7 +112,12 @@ def policy_of(settings: RolloutSettings) -> Policy:
 def runs(cell: Cell, seed: int, batch: int, count: int) -> list[Run]:
     """``count`` rollouts, always the same for the same numbers."""
     key = [seed, round(1_000 * cell.difference) + 1_000, cell.a_day, batch]
-    return [_run(cell, Stream(np.random.default_rng([*key, number]), cell.difference)) for number in range(count)]
+    found = []
+    for number in range(count):
+        stream = Stream(np.random.default_rng([*key, number]), cell.difference)
+        one = _run(cell, stream)
+        found.append(replace(one, betting=betting(stream, cell.settings)) if number < BETTING_A_BATCH else one)
+    return found
 
 
 def _run(cell: Cell, stream: Stream) -> Run:
@@ -176,6 +184,36 @@ def horizon(settings: RolloutSettings) -> int:
     spread = champion * (1 - champion) + challenger * (1 - challenger)
     arm = ((normal.inv_cdf(1 - settings.error) + normal.inv_cdf(POWER)) / settings.margin) ** 2 * spread
     return 2 * math.ceil(arm)
+
+
+BETTING_A_BATCH = 10
+"""Rollouts of a batch that the betting test reads too. It looks after every text, so reading them all would take an hour."""
+_BETTING_TEXTS = 20_000
+"""It is undecided after as many."""
+_BETTING_BLOCK = 200
+_BETTING_GRID = 801
+"""Steps of a quarter of a point: the test's interval is wider by at most one."""
+
+
+def betting(stream: Stream, settings: RolloutSettings) -> tuple[str, int]:
+    """What the confidence sequence by betting of the package ville decides on the same pairs, looked at after every text; and its labels.
+
+    It promotes when the whole interval is above a loss of ``margin``, and rolls back when it is below zero. A two-sided sequence of error
+    ``2 * error`` has ``error`` on each side, as the judge has.
+    """
+    sequence = BettingCS(bounds=(-1.0, 1.0), alpha=2 * settings.error, grid=_BETTING_GRID)
+    labels = 0
+    for first in range(0, _BETTING_TEXTS, _BETTING_BLOCK):
+        said = stream.texts(first, _BETTING_BLOCK)
+        sequence.update((said == Said.CHALLENGER).astype(float) - (said == Said.CHAMPION))
+        lower, upper = sequence.lower_[first:], sequence.upper_[first:]
+        decided = (lower > -settings.margin) | (upper < 0)
+        asked = np.cumsum(said >= Said.CHALLENGER)
+        if decided.any():
+            when = int(np.argmax(decided))
+            return ("promote" if lower[when] > -settings.margin else "roll_back"), labels + int(asked[when])
+        labels += int(asked[-1])
+    return "inconclusive", labels
 
 
 def comparisons(stream: Stream, settings: RolloutSettings) -> dict[str, tuple[bool, int]]:

@@ -12,7 +12,7 @@ import pytest
 
 from local.bench import __main__ as command
 from local.bench import rollout
-from local.bench.rollout_cells import Cell, Run, Said, Stream, _looks, comparisons, horizon, policy_of, runs, shares
+from local.bench.rollout_cells import Cell, Run, Said, Stream, _looks, betting, comparisons, horizon, policy_of, runs, shares
 from stacks.settings.rollout import RolloutSettings
 
 QUICK = RolloutSettings()
@@ -66,13 +66,20 @@ def test_the_z_test_needs_the_labels_that_were_measured() -> None:
     assert found["z_every_step"][1] < 2_164
 
 
+@pytest.mark.parametrize(("difference", "decision"), [(0.05, "promote"), (-0.2, "roll_back")])
+def test_the_betting_test_decides_on_the_same_pairs(difference: float, decision: str) -> None:
+    decided, labels = betting(Stream(np.random.default_rng(5), difference), QUICK)
+    assert (decided, labels < 200) == (decision, True)
+
+
 def test_the_policy_is_that_of_the_settings() -> None:
     policy = policy_of(QUICK)
     assert (policy.margin, policy.error, policy.max_holds, policy.weight_steps) == (0.05, 0.05, 1_008, QUICK.weight_steps)
 
 
 def ended(decision: str, labels: int = 40) -> Run:
-    return Run(decision, labels, 300, 60.0, {"z_fixed": (decision == "roll_back", 2_164), "z_every_step": (True, 400)})
+    comparisons = {"z_fixed": (decision == "roll_back", 2_164), "z_every_step": (True, 400)}
+    return Run(decision, labels, 300, 60.0, comparisons, betting=(decision, 30))
 
 
 def found(**others: list[Run]) -> dict[tuple[float, int], list[Run]]:
@@ -90,10 +97,12 @@ def test_the_figures_are_those_that_are_asked_for() -> None:
     assert content["labels_ratio_vs_fixed_at_5_points"] == pytest.approx(40 / 2_164, abs=1e-4)
     assert sorted(content["comparisons"]) == ["ville", "z_every_step", "z_fixed"]
     assert content["comparisons"]["z_fixed"]["by_difference"]["-5"]["roll_back"] == 1
-    assert not content["comparisons"]["ville"]["ran"]
+    assert content["comparisons"]["ville"]["by_difference"]["-5"] == {
+        "rollouts": 40, "promote": 0, "roll_back": 1, "inconclusive": 0, "labels": {"mean": 30, "median": 30, "p90": 30},
+    }  # fmt: skip
     assert all(content["reached"].values())
     json.dumps(content, allow_nan=False)
-    assert [table.row_count for table in rollout.tables(content)] == [28, 15, 4]
+    assert [table.row_count for table in rollout.tables(content)] == [28, 21, 4]
 
 
 @pytest.mark.parametrize(
