@@ -1,6 +1,6 @@
 """Pairs: one text, answered by champion and challenger. What a rollout is judged by.
 
-The table ``pairs`` holds them under ``experiment`` and the sort key ``at``: counts by the minute, and one item for each pair whose
+The table ``pairs`` holds them under ``experiment`` and the sort key ``at``: counts of ten seconds, and one item for each pair whose
 labels differ (docs/contracts.md). What people answered lies on the prediction's own record alone: reading joins it by the
 prediction's id, so a label that a lead settles, or that comes after a redrive, is the pair's label too.
 """
@@ -17,8 +17,8 @@ from boto3.dynamodb.conditions import Key
 
 from lambdas.common.review import ReviewState
 
-MINUTE, DIFFER, MISSED, ASKED, DONE = "agreed#", "differ#", "missed#", "asked#", "done#"
-"""How the sort keys begin: counts of a minute, a pair whose labels differ, a count of what was missed, the reviews asked for on a day
+SLOT, DIFFER, MISSED, ASKED, DONE = "agreed#", "differ#", "missed#", "asked#", "done#"
+"""How the sort keys begin: counts of ten seconds, a pair whose labels differ, a count of what was missed, the reviews asked for on a day
 because of pairs, a prediction that is dealt with."""
 _MOST_KEYS = 100  # of one BatchGetItem
 
@@ -71,17 +71,18 @@ class DifferingPair:
 
 
 @dataclass(frozen=True)
-class Minute:
-    """The pairs of the predictions of one UTC minute, such as ``2026-11-23T10:05``.
+class Slot:
+    """The pairs of the predictions of ten seconds.
 
     Attributes:
+        begin: UTC, such as ``2026-11-23T10:05:30``.
         agreed: pairs of equal labels.
         differ: the others, in the order of ``created_at``.
         calls: who answered the callers of all these pairs. Keys are ``<variant>`` where the endpoint's weights chose, and
             ``<variant>_by_subject`` where the subject's hash did.
     """
 
-    minute: str
+    begin: str
     agreed: int = 0
     differ: tuple[DifferingPair, ...] = ()
     calls: Mapping[str, int] = field(default_factory=dict)
@@ -92,27 +93,32 @@ class Pairs:
     """All pairs of one experiment.
 
     Attributes:
-        minutes: in order.
+        slots: in order.
         missed: reason (:class:`Missed`) -> predictions that were not paired.
         asked: reviews that people were asked for because of a pair; the other differing pairs were in review anyway.
     """
 
-    minutes: tuple[Minute, ...] = ()
+    slots: tuple[Slot, ...] = ()
     missed: Mapping[str, int] = field(default_factory=dict)
     asked: int = 0
 
     @property
     def agreed(self) -> int:
-        return sum(one.agreed for one in self.minutes)
+        return sum(one.agreed for one in self.slots)
 
     @property
     def differ(self) -> tuple[DifferingPair, ...]:
-        return tuple(pair for one in self.minutes for pair in one.differ)
+        return tuple(pair for one in self.slots for pair in one.differ)
 
 
-def minute_key(created_at: str) -> str:
-    """Sort key of the counts of the minute in which a prediction was made. ``created_at`` is ISO 8601 UTC."""
-    return f"{MINUTE}{created_at[:16]}"
+def _slot(created_at: str) -> str:
+    """Begin of the ten seconds that a time lies in; both ISO 8601 UTC."""
+    return f"{created_at[:18]}0"
+
+
+def slot_key(created_at: str) -> str:
+    """Sort key of the counts of the ten seconds in which a prediction was made. ``created_at`` is ISO 8601 UTC."""
+    return f"{SLOT}{_slot(created_at)}"
 
 
 def differ_key(created_at: str, prediction_id: str) -> str:
@@ -143,16 +149,16 @@ class PairStore:
 
     def read(self, experiment_id: str) -> Pairs:
         """All pairs of an experiment; none for one that nobody knows."""
-        counts = {item["at"].removeprefix(MINUTE): item for item in self._items(experiment_id, MINUTE)}
+        counts = {item["at"].removeprefix(SLOT): item for item in self._items(experiment_id, SLOT)}
         found = [{**item, "prediction_id": item["at"].rsplit("#", 1)[1]} for item in self._items(experiment_id, DIFFER)]
         records = self._records([item["prediction_id"] for item in found])
         differ: dict[str, list[DifferingPair]] = defaultdict(list)
         for item in found:
             pair = _differing(item, records.get(item["prediction_id"]))
-            differ[pair.created_at[:16]].append(pair)
-        minutes = sorted({*counts, *differ})
+            differ[_slot(pair.created_at)].append(pair)
+        slots = sorted({*counts, *differ})
         return Pairs(
-            minutes=tuple(_minute(minute, counts.get(minute, {}), differ[minute]) for minute in minutes),
+            slots=tuple(_counted(slot, counts.get(slot, {}), differ[slot]) for slot in slots),
             missed={item["at"].removeprefix(MISSED): int(item["predictions"]) for item in self._items(experiment_id, MISSED)},
             asked=sum(int(item["reviews"]) for item in self._items(experiment_id, ASKED)),
         )
@@ -219,6 +225,6 @@ def _differing(item: Mapping[str, Any], record: Mapping[str, Any] | None) -> Dif
     )
 
 
-def _minute(minute: str, item: Mapping[str, Any], differ: list[DifferingPair]) -> Minute:
+def _counted(begin: str, item: Mapping[str, Any], differ: list[DifferingPair]) -> Slot:
     calls = {name.removeprefix("calls_"): int(value) for name, value in item.items() if name.startswith("calls_")}
-    return Minute(minute, int(item.get("pairs", 0)), tuple(differ), calls)
+    return Slot(begin, int(item.get("pairs", 0)), tuple(differ), calls)

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from released_app import ReleasedApp, TinyModel, deploy
 
 from embedded_aws.tools import deployer, launcher
+from lambdas.common.pairs import slot_key
 from lambdas.rollout.progress import Progress
 from stacks.application import build_app
 from stacks.settings import load_settings
@@ -384,9 +385,9 @@ def in_service(app: ReleasedApp) -> None:
 def write_pairs(app: ReleasedApp, rollout: str) -> None:
     """Four hundred pairs of equal labels, and two that differ: people agreed with either variant once."""
     dynamodb, at = app.client("dynamodb"), datetime.now(UTC)
-    minute, created = at.isoformat()[:16], at.isoformat(timespec="milliseconds")
+    created = at.isoformat(timespec="milliseconds")
     key = {"experiment": {"S": rollout}}
-    dynamodb.put_item(TableName=app.names.pairs_table, Item={**key, "at": {"S": f"agreed#{minute}"}, "pairs": {"N": "400"}})
+    dynamodb.put_item(TableName=app.names.pairs_table, Item={**key, "at": {"S": slot_key(created)}, "pairs": {"N": "400"}})
     for number, said in enumerate(("positive", "negative")):
         prediction_id = f"{number:032x}"
         labels = {"champion_label": {"S": "positive"}, "challenger_label": {"S": "negative"}, "variant": {"S": "champion"}}

@@ -15,7 +15,7 @@ import pytest
 from rollout_walk import STEPS, everything_in_its_place, walked
 from rollout_world import NEW, OLD, World
 
-from lambdas.common.pairs import DifferingPair, Minute, Pairs, PairState
+from lambdas.common.pairs import DifferingPair, Pairs, PairState, Slot
 from lambdas.common.rollout_control import RolloutControl
 from lambdas.rollout.judge_rollout.guardrails import Calls, Operation
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead
@@ -66,7 +66,7 @@ class Story:
     def pairs(self, start: datetime, now: datetime, weights: Sequence[WeightChange]) -> Pairs:
         """Every pair until now."""
         gone = (now - start) / timedelta(hours=1)
-        minutes, seen, differed, today, spent = [], 0, 0, 0, 0
+        slots, seen, differed, today, spent = [], 0, 0, 0, 0
         owed = 0.0
         for number in range(int(gone * 60 / MINUTES)):
             hour = number * MINUTES / 60
@@ -87,8 +87,8 @@ class Story:
             to_challenger = math.floor(owed)
             owed -= to_challenger
             calls = {"champion": came - to_challenger, "challenger": to_challenger}
-            minutes.append(Minute(at.isoformat()[:16], came - new, differ, calls))
-        return Pairs(tuple(minutes), {"failed": int((min(gone, self.lost[1]) - self.lost[0]) * self.pairs_an_hour)} if self.lost[1] else {})
+            slots.append(Slot(at.isoformat()[:19], came - new, differ, calls))
+        return Pairs(tuple(slots), {"failed": int((min(gone, self.lost[1]) - self.lost[0]) * self.pairs_an_hour)} if self.lost[1] else {})
 
     def _pair(self, number: int, at: datetime, gone: float) -> DifferingPair:
         state = PairState.LABELLED if gone >= self.silent_until else PairState.WAITING

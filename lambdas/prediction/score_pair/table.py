@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.common.pairs import Missed, asked_key, differ_key, done_key, minute_key, missed_key
+from lambdas.common.pairs import Missed, asked_key, differ_key, done_key, missed_key, slot_key
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.predictions import BY_SUBJECT, decimal
 from lambdas.common.review import ReviewReason
@@ -54,7 +54,7 @@ class PairTable:
         calls = f"calls_{prediction.variant}" + ("_by_subject" if prediction.assigned_by == BY_SUBJECT else "")
         writes = [
             self._done(name, prediction.prediction_id, pair.outcome.value, expires_at),
-            self._add(name, minute_key(prediction.created_at), {"pairs": int(agreed), calls: 1}, expires_at),
+            self._add(name, slot_key(prediction.created_at), {"pairs": int(agreed), calls: 1}, expires_at),
         ]
         if not agreed:
             writes.append(self._put(_differing(pair)))

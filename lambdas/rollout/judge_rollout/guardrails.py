@@ -24,7 +24,8 @@ from contracts import betting
 from contracts.shared_words import CHALLENGER, CHAMPION
 from lambdas.rollout.progress import Progress, WeightChange
 
-_MINUTE = timedelta(minutes=1)
+_SLOT = timedelta(seconds=10)
+"""Callers are counted by it (``lambdas/common/pairs.py``)."""
 _SETTLING = timedelta(minutes=5)
 """Before a change of weights is reported live, callers may meet the old weights or the new."""
 _TOLERATED = 0.1
@@ -115,7 +116,7 @@ class Watched:
     doubts: Sequence[float] = ()
     """For each pair that differs, how much surer the champion was, -1..1."""
     calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Minute -> who answered the callers of its pairs: ``<variant>``, or ``<variant>_by_subject`` where the subject chose."""
+    """Begin of ten seconds -> who answered the callers of its pairs: ``<variant>``, or ``<variant>_by_subject`` where the subject chose."""
 
 
 def guardrails(watched: Watched, progress: Progress, limits: Limits) -> list[Guardrail]:
@@ -156,12 +157,12 @@ def _sample_ratio(calls: Mapping[str, Mapping[str, int]], progress: Progress, li
 
 
 def _settled(calls: Mapping[str, Mapping[str, int]], weights: Sequence[WeightChange]) -> Iterator[tuple[float, Mapping[str, int]]]:
-    """(the challenger's share, calls) of each minute in which the weights were certain."""
+    """(the challenger's share, calls) of each ten seconds in which the weights were certain."""
     changes = [(datetime.fromisoformat(change.at), change.challenger) for change in weights]
-    for minute, found in calls.items():
-        begin = datetime.fromisoformat(minute).replace(tzinfo=UTC)
+    for slot, found in calls.items():
+        begin = datetime.fromisoformat(slot).replace(tzinfo=UTC)
         live = [share for at, share in changes if at <= begin]
-        if live and not any(at - _SETTLING < begin + _MINUTE and begin < at for at, _ in changes):
+        if live and not any(at - _SETTLING < begin + _SLOT and begin < at for at, _ in changes):
             yield live[-1], found
 
 

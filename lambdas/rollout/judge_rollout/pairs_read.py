@@ -4,9 +4,9 @@ The score of a pair is 1 when people agree with the challenger alone, -1 when th
 are equal, or people chose a third one, or no label has a majority. The mean score is the difference in accuracy. Two bets run over all
 pairs (:mod:`contracts.betting`): one refutes *the mean is at least 0*, the other *the mean is at most* ``-margin``.
 
-Pairs are read in the order in which the texts came, by whole minutes, up to the minute of the first pair that waits for people. Otherwise
-the labels that come soon, which may be the easy ones, would decide. Within a minute only counts are known, so part of one would be no
-fair sample. A pair that people will not answer (its task has failed, or its record is gone) counts as the worst score for either bet.
+Pairs are read in the order in which the texts came, by whole slots of ten seconds, up to the slot of the first pair that waits for people.
+Otherwise the labels that come soon, which may be the easy ones, would decide. Within a slot only counts are known, so part of one would
+be no fair sample. A pair that people will not answer (its task has failed, or its record is gone) counts as the worst score for either bet.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from contracts import betting
-from lambdas.common.pairs import DifferingPair, Minute, Pairs, PairState
+from lambdas.common.pairs import DifferingPair, Pairs, PairState, Slot
 
 _LOST = (PairState.EXPIRED, PairState.DEAD_LETTERED)
 _EXPECTED = {"better": 1, "worse": 1, "even": 14}
@@ -79,7 +79,7 @@ class PairsRead:
         missed: reason -> predictions that were not paired.
         asked: reviews that were asked for because of a pair; the other pairs that differ were in review anyway.
         doubts: for each pair that differs, how much surer the champion was, -1..1.
-        calls: minute -> who answered the callers of its pairs (``lambdas/common/pairs.py``).
+        calls: begin of ten seconds -> who answered the callers of its pairs (``lambdas/common/pairs.py``).
     """
 
     tally: Tally = Tally()
@@ -103,7 +103,7 @@ class PairsRead:
         differ = pairs.differ
         states = Counter(pair.state for pair in differ)
         return cls(
-            tally=_tally(pairs.minutes),
+            tally=_tally(pairs.slots),
             agreed=pairs.agreed,
             differ=len(differ),
             labelled=states[PairState.LABELLED],
@@ -113,7 +113,7 @@ class PairsRead:
             missed=dict(pairs.missed),
             asked=pairs.asked,
             doubts=tuple(pair.champion_confidence - pair.challenger_confidence for pair in differ),
-            calls={minute.minute: minute.calls for minute in pairs.minutes},
+            calls={slot.begin: slot.calls for slot in pairs.slots},
         )
 
     def labels_needed(self, margin: float, error: float) -> int | None:
@@ -162,13 +162,13 @@ class PairsRead:
         }
 
 
-def _tally(minutes: tuple[Minute, ...]) -> Tally:
+def _tally(slots: tuple[Slot, ...]) -> Tally:
     counts: Counter[str] = Counter()
-    for minute in minutes:
-        if any(pair.state is PairState.WAITING for pair in minute.differ):
+    for slot in slots:
+        if any(pair.state is PairState.WAITING for pair in slot.differ):
             break
-        counts["even"] += minute.agreed
-        counts.update(_score(pair) for pair in minute.differ)
+        counts["even"] += slot.agreed
+        counts.update(_score(pair) for pair in slot.differ)
     return Tally(**counts)
 
 

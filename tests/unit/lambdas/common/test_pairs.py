@@ -1,4 +1,4 @@
-"""Reading an experiment's pairs: minutes in order, and each label from the prediction's own record."""
+"""Reading an experiment's pairs: slots in order, and each label from the prediction's own record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.common.pairs import Minute, Missed, Pairs, PairState, PairStore, differ_key, done_key, minute_key, missed_key
+from lambdas.common.pairs import Missed, Pairs, PairState, PairStore, Slot, differ_key, done_key, missed_key, slot_key
 
 AT = "2026-11-23T10:05:07.123+00:00"
 LATER = "2026-11-23T10:05:09.001+00:00"
@@ -54,26 +54,26 @@ def test_an_unknown_experiment_has_no_pairs() -> None:
     assert read([]) == Pairs()
 
 
-def test_minutes_come_in_order_with_their_counts_and_differing_pairs() -> None:
+def test_slots_come_in_order_with_their_counts_and_differing_pairs() -> None:
     pairs = read(
         [
-            {"experiment": "e1", "at": minute_key(NEXT_DAY), "pairs": 2, "calls_champion": 1, "calls_challenger_by_subject": 1},
-            {"experiment": "e1", "at": minute_key(AT), "pairs": 40},
+            {"experiment": "e1", "at": slot_key(NEXT_DAY), "pairs": 2, "calls_champion": 1, "calls_challenger_by_subject": 1},
+            {"experiment": "e1", "at": slot_key(AT), "pairs": 40},
             {"experiment": "e1", "at": missed_key(Missed.LATE), "predictions": 3},
             {"experiment": "e1", "at": done_key("p1"), "outcome": "agreed"},
-            {"experiment": "e2", "at": minute_key(AT), "pairs": 1_000},
+            {"experiment": "e2", "at": slot_key(AT), "pairs": 1_000},
             differing("p3", LATER),
             differing("p2"),
             differing("p4", "2026-11-23T10:06:00.000+00:00"),
         ],
         [{"prediction_id": name, "review_state": "in_review"} for name in ("p2", "p3", "p4")],
     )
-    assert [(one.minute, one.agreed, [pair.prediction_id for pair in one.differ]) for one in pairs.minutes] == [
-        ("2026-11-23T10:05", 40, ["p2", "p3"]),
-        ("2026-11-23T10:06", 0, ["p4"]),
-        ("2026-11-24T00:00", 2, []),
+    assert [(one.begin, one.agreed, [pair.prediction_id for pair in one.differ]) for one in pairs.slots] == [
+        ("2026-11-23T10:05:00", 40, ["p2", "p3"]),
+        ("2026-11-23T10:06:00", 0, ["p4"]),
+        ("2026-11-24T00:00:00", 2, []),
     ]
-    assert pairs.minutes[2].calls == {"champion": 1, "challenger_by_subject": 1}
+    assert pairs.slots[2].calls == {"champion": 1, "challenger_by_subject": 1}
     assert pairs.missed == {"late": 3}
     assert (pairs.agreed, [pair.created_at for pair in pairs.differ][:2]) == (42, [AT, LATER])
 
@@ -106,5 +106,5 @@ def test_labels_of_more_pairs_than_one_request_takes_are_read() -> None:
     assert [pair.human_label for pair in pairs.differ] == names
 
 
-def test_a_minute_without_counts_has_none() -> None:
-    assert read([differing("p1")]).minutes[0] == Minute("2026-11-23T10:05", 0, read([differing("p1")]).differ, {})
+def test_a_slot_without_counts_has_none() -> None:
+    assert read([differing("p1")]).slots[0] == Slot("2026-11-23T10:05:00", 0, read([differing("p1")]).differ, {})

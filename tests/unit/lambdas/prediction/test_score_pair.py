@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pair_tables import Database, PairsTable, PredictionsTable, cancelled
 
 from lambdas.common.experiment import Experiment
-from lambdas.common.pairs import Minute, Missed, Pairs, PairState, PairStore, asked_key
+from lambdas.common.pairs import Missed, Pairs, PairState, PairStore, Slot, asked_key
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.predictions import BY_SUBJECT, Prediction, StoredPrediction
 from lambdas.common.review import ReviewReason, ReviewRequest, ReviewState
@@ -108,18 +108,18 @@ def once(problem: Exception) -> Callable[[], None]:
 
 def test_an_agreement_is_counted_and_asks_nobody(world: World) -> None:
     assert world.score(world.predicted()) is Outcome.AGREED
-    assert world.read() == Pairs((Minute("2026-11-23T10:00", 1, (), {"champion": 1}),), {}, 0)
+    assert world.read() == Pairs((Slot("2026-11-23T10:00:00", 1, (), {"champion": 1}),), {}, 0)
     assert (world.calls, world.sent) == ([("challenger", "fine")], [])
 
 
 def test_a_difference_is_kept_and_people_are_asked_about_the_text(world: World) -> None:
     prediction = world.predicted("differ", variant="challenger", assigned_by=BY_SUBJECT, subject="x")
     assert world.score(prediction) is Outcome.DIFFER
-    [minute] = world.read().minutes
-    [pair] = minute.differ
+    [slot] = world.read().slots
+    [pair] = slot.differ
     assert (pair.champion_label, pair.champion_confidence) == ("bad", 0.7)
     assert (pair.challenger_label, pair.challenger_confidence) == ("good", 0.9)
-    assert (pair.variant, pair.state, minute.agreed, minute.calls) == ("challenger", PairState.WAITING, 0, {"challenger_by_subject": 1})
+    assert (pair.variant, pair.state, slot.agreed, slot.calls) == ("challenger", PairState.WAITING, 0, {"challenger_by_subject": 1})
     assert world.calls == [("champion", "differ")]
     [request] = world.sent
     assert (request.reason, request.review_id) == (ReviewReason.PAIR, f"{prediction.prediction_id}-1")
@@ -203,7 +203,7 @@ def test_a_kill_at_any_step_is_made_good_by_the_next_try(world: World, step: str
             continue
     pairs = world.read()
     assert (pairs.agreed, len(pairs.differ), pairs.missed) == ((1, 0, {}) if text == "fine" else (0, 1, {}))
-    assert sum(sum(one.calls.values()) for one in pairs.minutes) == 1
+    assert sum(sum(one.calls.values()) for one in pairs.slots) == 1
     if text == "differ":
         assert world.record(prediction).review_state is ReviewState.REQUESTED
         assert {request.review_id for request in world.sent} == {f"{prediction.prediction_id}-1"}
@@ -306,7 +306,7 @@ def test_reviews_that_run_anyway_cost_no_budget(world: World) -> None:
 def test_records_that_come_an_hour_late_are_paired_while_their_experiment_runs(world: World) -> None:
     prediction = world.predicted("differ", created_at="2026-11-23T09:05:00.000+00:00")
     assert world.score(prediction) is Outcome.DIFFER
-    assert [one.minute for one in world.read().minutes] == ["2026-11-23T09:05"]
+    assert [one.begin for one in world.read().slots] == ["2026-11-23T09:05:00"]
 
 
 def test_predictions_of_no_experiment_are_none_of_ours(world: World) -> None:
@@ -322,7 +322,7 @@ def test_the_share_is_drawn_by_the_id_alone(world: World, share: float) -> None:
     predictions = [world.predicted() for _ in range(60)]
     outcomes = [world.score(prediction, replace(LIMITS, paired_share=share)) for prediction in predictions]
     assert [outcome is Outcome.AGREED for outcome in outcomes] == chosen[:60]
-    assert sum(one.agreed for one in world.read().minutes) == sum(chosen[:60])
+    assert sum(one.agreed for one in world.read().slots) == sum(chosen[:60])
 
 
 @settings(max_examples=12, deadline=None)
@@ -347,5 +347,5 @@ def test_whatever_comes_twice_or_breaks_every_prediction_counts_once(texts: list
     pairs = world.read()
     differ = sum("differ" in text for text in texts)
     assert (pairs.agreed, len(pairs.differ), pairs.asked) == (len(texts) - differ, differ, texts.count("differ"))
-    assert sum(sum(one.calls.values()) for one in pairs.minutes) == len(texts)
+    assert sum(sum(one.calls.values()) for one in pairs.slots) == len(texts)
     assert {request.prediction_id for request in world.sent} == {one.prediction_id for one in predictions if one.text == "differ"}

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from lambdas.common.pairs import Minute, Pairs
+from lambdas.common.pairs import Pairs, Slot
 from lambdas.common.rollout_control import RolloutControl
 from lambdas.rollout.judge_rollout import handler as entry
 from lambdas.rollout.progress import Approval, Progress, RolloutPolicy, WeightChange
 
-ENOUGH = Pairs((Minute("2026-01-01T10:00", agreed=400),))
+ENOUGH = Pairs((Slot("2026-01-01T10:00:00", agreed=400),))
 STARTED = datetime.now(UTC).isoformat(timespec="milliseconds")
 CANARY = replace(Progress.begin(0.1, STARTED), weights=(WeightChange(STARTED, 0.9, 0.1),))
 

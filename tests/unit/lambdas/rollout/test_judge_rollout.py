@@ -58,9 +58,9 @@ SOMEWHAT = people(17, 18, 260)
 
 
 def calls(minutes: int, champion: int, challenger: int, first: int = 0, suffix: str = "") -> dict[str, dict[str, int]]:
-    """Minutes from 10:00 on."""
+    """Ten seconds of each minute from 10:00 on."""
     found = {f"champion{suffix}": champion, f"challenger{suffix}": challenger}
-    return {f"2026-11-24T{10 + minute // 60}:{minute % 60:02d}": found for minute in range(first, first + minutes)}
+    return {f"2026-11-24T{10 + minute // 60}:{minute % 60:02d}:00": found for minute in range(first, first + minutes)}
 
 
 def slow(minutes: int, slow_ones: int) -> list[tuple[float, float]]:

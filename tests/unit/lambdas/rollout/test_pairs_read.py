@@ -6,24 +6,24 @@ import math
 
 import pytest
 
-from lambdas.common.pairs import DifferingPair, Minute, Pairs, PairState
+from lambdas.common.pairs import DifferingPair, Pairs, PairState, Slot
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
 
 W, U, X, D = PairState.WAITING, PairState.UNDECIDED, PairState.EXPIRED, PairState.DEAD_LETTERED
 
 
-def pair(said: str | PairState, number: int = 0, minute: int = 0) -> DifferingPair:
+def pair(said: str | PairState, number: int = 0, slot: int = 0) -> DifferingPair:
     """The champion says a, the challenger b; ``said`` is people's label, or what became of the review."""
     state, label = (said, None) if isinstance(said, PairState) else (PairState.LABELLED, said)
-    at = f"2026-11-24T10:{minute:02d}:{number:02d}.000+00:00"
-    return DifferingPair(f"p{minute}-{number}", at, "champion", "a", "b", 0.9, 0.6, state, label)
+    at = f"2026-11-24T10:00:{slot}{number}.000+00:00"
+    return DifferingPair(f"p{slot}-{number}", at, "champion", "a", "b", 0.9, 0.6, state, label)
 
 
-def minutes(*found: tuple[int, list[str | PairState]]) -> Pairs:
-    """(pairs that agree, what people said of the others) of each minute."""
+def slots(*found: tuple[int, list[str | PairState]]) -> Pairs:
+    """(pairs that agree, what people said of the others) of each ten seconds."""
     return Pairs(
         tuple(
-            Minute(f"2026-11-24T10:{at:02d}", agreed, tuple(pair(said, number, at) for number, said in enumerate(differ)), {"champion": 3})
+            Slot(f"2026-11-24T10:00:{at}0", agreed, tuple(pair(said, number, at) for number, said in enumerate(differ)), {"champion": 3})
             for at, (agreed, differ) in enumerate(found)
         ),
         {"late": 1},
@@ -34,28 +34,28 @@ def minutes(*found: tuple[int, list[str | PairState]]) -> Pairs:
 @pytest.mark.parametrize(
     ("pairs", "tally"),
     [
-        (minutes(), Tally()),
-        (minutes((5, [])), Tally(even=5)),
-        (minutes((5, ["a", "b", "b"])), Tally(better=2, worse=1, even=5)),
-        (minutes((5, ["c"])), Tally(even=6)),  # people chose a third label
-        (minutes((5, [U])), Tally(even=6)),  # no label has a majority
-        (minutes((5, [X, D])), Tally(even=5, lost=2)),
-        (minutes((5, ["a"]), (7, ["b", W]), (9, ["b"])), Tally(worse=1, even=5)),  # up to the minute of the first that waits
-        (minutes((5, [W, "b"])), Tally()),
-        (minutes((5, [X]), (1, [W])), Tally(even=5, lost=1)),
+        (slots(), Tally()),
+        (slots((5, [])), Tally(even=5)),
+        (slots((5, ["a", "b", "b"])), Tally(better=2, worse=1, even=5)),
+        (slots((5, ["c"])), Tally(even=6)),  # people chose a third label
+        (slots((5, [U])), Tally(even=6)),  # no label has a majority
+        (slots((5, [X, D])), Tally(even=5, lost=2)),
+        (slots((5, ["a"]), (7, ["b", W]), (9, ["b"])), Tally(worse=1, even=5)),  # up to the slot of the first that waits
+        (slots((5, [W, "b"])), Tally()),
+        (slots((5, [X]), (1, [W])), Tally(even=5, lost=1)),
     ],
 )
-def test_pairs_are_read_by_whole_minutes_up_to_the_first_that_waits(pairs: Pairs, tally: Tally) -> None:
+def test_pairs_are_read_by_whole_slots_up_to_the_first_that_waits(pairs: Pairs, tally: Tally) -> None:
     assert PairsRead.of(pairs).tally == tally
 
 
 def test_every_pair_is_counted_by_what_became_of_it() -> None:
-    read = PairsRead.of(minutes((5, ["a", U]), (7, ["b", W, W]), (9, [X, D])))
+    read = PairsRead.of(slots((5, ["a", U]), (7, ["b", W, W]), (9, [X, D])))
     assert (read.pairs, read.agreed, read.differ) == (28, 21, 7)
     assert (read.labelled, read.waiting, read.undecided, read.lost, read.missed) == (2, 2, 1, 2, {"late": 1})
     assert (read.asked, read.as_json(0.05, 0.05)["asked"]) == (3, 3)
     assert read.doubts == pytest.approx([0.3] * 7)
-    assert read.calls["2026-11-24T10:01"] == {"champion": 3}
+    assert read.calls["2026-11-24T10:00:10"] == {"champion": 3}
 
 
 def test_what_nobody_answers_speaks_against_either_decision() -> None:
