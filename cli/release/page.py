@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -19,6 +19,7 @@ STYLE = (
 main{max-width:1040px}section>svg{display:block;width:100%}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;width:100%}td,th{padding:5px 8px;border-bottom:1px solid #e4e7eb;
 text-align:left;vertical-align:top}th{color:#52606d;font-weight:600;white-space:nowrap}td.n{text-align:right;white-space:nowrap}
+th.n{text-align:right}tr.figures td{border-bottom:0;padding-bottom:0}tr.figures+tr td{padding-top:2px}
 .reason{min-width:13em;overflow-wrap:anywhere}.asked{overflow-wrap:anywhere}
 .promote,.promoted,.released{color:#047857}.roll_back,.rolled_back,.failed{color:#b91c1c}
 """
@@ -116,9 +117,8 @@ def _guardrails(looks: Sequence[Decision]) -> str:
     rows = list(_guardrail_rows(found.evidence.guardrails))
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = f"Checked before the evidence of people, each with its own share of the error. As of {view.clock(found.at)} UTC."
-    return (
-        f"<section><h2>Guardrails</h2><p>{escape(text)}</p>" + _table(columns, [[_cell(row.get(key)) for key in columns] for row in rows])
-    ) + "</section>"
+    cells = [f"<tr>{''.join(_cell(row.get(key)) for key in columns)}</tr>" for row in rows]
+    return f"<section><h2>Guardrails</h2><p>{escape(text)}</p>{_table(columns, cells, ('e', 'threshold'))}</section>"
 
 
 def _guardrail_rows(guardrails: Any) -> Iterator[dict[str, Any]]:
@@ -132,7 +132,7 @@ def _guardrail_rows(guardrails: Any) -> Iterator[dict[str, Any]]:
 def _decisions(decisions: Sequence[Decision]) -> str:
     if not decisions:
         return "<section><h2>No decision yet</h2></section>"
-    columns = ["time (UTC)", "look", "share", "decision", "reason"]
+    columns = ["time (UTC)", "look", "share", "decision"]
     with_pairs = any(one.evidence.has_pairs for one in decisions)
     columns += ["pairs", "labels", "for it", "against it", "difference"] if with_pairs else []
     rows = []
@@ -141,23 +141,22 @@ def _decisions(decisions: Sequence[Decision]) -> str:
             f'<td class="n">{view.clock(one.at)}</td>', f'<td class="n">{one.look or "-"}</td>',
             f'<td class="n">{view.percent(one.share, 0)}</td>',
             f'<td class="{escape(one.decision)}">{escape(view.words(one.decision))}</td>',
-            f'<td class="reason">{escape(sentence(one.reason))}</td>',
         ]  # fmt: skip
         if with_pairs:
             evidence = one.evidence
             numbers = (_known(evidence.pairs), _known(evidence.labelled), view.e_of(evidence.e_promote, None),
                        view.e_of(evidence.e_roll_back, None), view.interval_of(evidence))  # fmt: skip
             row += [f'<td class="n">{escape(value if evidence.has_pairs else "-")}</td>' for value in numbers]
-        rows.append(row)
+        rows.append(f'<tr class="figures">{"".join(row)}</tr>')
+        rows.append(f'<tr><td class="reason" colspan="{len(columns)}">{escape(sentence(one.reason))}</td></tr>')
     text = "A look is a judgement of the evidence. A decision without a number was made by an error or by a person."
-    return f"<section><h2>Every decision, with its reason</h2><p>{text}</p>{_table(columns, rows)}</section>"
+    return f"<section><h2>Every decision, with its reason</h2><p>{text}</p>{_table(columns, rows, {*columns} - {'decision'})}</section>"
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """``rows`` are cells with their ``<td>``."""
-    head = "".join(f"<th>{escape(view.words(name))}</th>" for name in columns)
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+def _table(columns: Sequence[str], rows: Sequence[str], numbers: Collection[str]) -> str:
+    """``rows`` with their ``<tr>``. ``numbers``: the columns whose values stand at the right."""
+    head = "".join(f"<th{' class=n' if name in numbers else ''}>{escape(view.words(name))}</th>" for name in columns)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _cell(value: Any) -> str:
