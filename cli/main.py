@@ -6,7 +6,7 @@ import typer
 
 from cli.doctor.command import doctor
 from cli.label.command import label
-from cli.labels.command import correct, export, forget
+from cli.labels.command import correct, export, forget, report
 from cli.packages import reregister
 from cli.people.command import add, invite, list_people, remove
 from cli.release import command as rollouts
@@ -55,8 +55,9 @@ for name, verb in (("list", list_people), ("add", add), ("invite", invite), ("re
 review = typer.Typer(help="The people who review.", no_args_is_help=True)
 review.add_typer(people, name="people")
 app.add_typer(review, name="review")
-labels = typer.Typer(help="People's labels: export, correct, forget a person.", no_args_is_help=True)
+labels = typer.Typer(help="People's labels: export, report, correct, forget a person.", no_args_is_help=True)
 labels.command()(export)
+labels.command()(report)
 labels.command()(correct)
 labels.command()(forget)
 app.add_typer(labels, name="labels")

@@ -30,6 +30,8 @@ RECENT_UNSURE = "recent-unsure"
 """Slices of labels that came from reviews. ``recent-unsure`` has the texts that people saw because the champion was unsure of them,
 or because it and a challenger differed. These texts were chosen by the champion's weakness, so they cannot compare another model with
 it."""
+SUGGESTED = "suggested"
+"""In ``label_basis``: how many of the answers were given beside the model's label."""
 
 TASK_TITLE = "Choose the label that fits a text"
 TASK_DESCRIPTION = "Read one text and choose the label that fits it best."

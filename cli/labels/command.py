@@ -1,4 +1,4 @@
-"""The commands ``labels export``, ``labels correct`` and ``labels forget``."""
+"""The commands ``labels export``, ``labels report``, ``labels correct`` and ``labels forget``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.account import Account, NoAccount
 from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
 from cli.label.stage import stage_labels
-from cli.labels import stores
+from cli.labels import report as consistency
+from cli.labels import report_page, stores
 from cli.labels.export import Format, write
 from contracts.amendments import CORRECT, FORGET, Amendment, group_digest
 from contracts.dataset import InvalidDataset
@@ -49,6 +50,27 @@ def export(
                 count = write(records, form, stream)
             unfinished.replace(out)
     typer.echo(f"{count} labels{'' if out is None else f' in {out}'}", err=True)
+
+
+def report(
+    html: Annotated[Path | None, typer.Option(help="Also write the report as a page")] = None,
+    since: Annotated[str | None, typer.Option(help="Only reviews stored after this time, as for export")] = None,
+    stage: Stage = "dev",
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how consistent the labels are: nearly equal texts with different labels, labels that people confuse, the pull of suggestions."""
+    settings, after = settings_of(stage), None if since is None else _moment(since)
+    with _said():
+        found = stores.Stage(Account(settings, profile))
+        made = consistency.report(found.labelled(after), found.disputed(after))
+        if html is not None:
+            html.write_text(report_page.page(made), encoding="utf-8")
+    if as_json:
+        print_json(made.document())
+        return
+    for line in report_page.lines(made):
+        typer.echo(line)
 
 
 def correct(  # noqa: PLR0917  (typer passes every option by its name)
@@ -148,6 +170,6 @@ def _said() -> Iterator[None]:
     except BotoCoreError as error:
         stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
     except OSError as error:
-        stop(f"--out {error.filename} cannot be written: {error.strerror}; name another", WRONG_OPTIONS)
+        stop(f"{error.filename} cannot be written: {error.strerror}; name another", WRONG_OPTIONS)
     except (ClientError, InvalidDataset, InvalidPrediction) as error:
         stop(str(error), FAILED)

@@ -32,7 +32,15 @@ def document(stored: StoredPrediction) -> dict[str, Any]:
         "label": stored.human_label,
         "votes": dict(stored.votes or {}),
         "agreement": stored.agreement,
-        "answers": [{"worker": one.worker_id, "label": one.label, "seconds": one.seconds} for one in stored.answers or ()],
+        "answers": [
+            {
+                "worker": one.worker_id,
+                "label": one.label,
+                "seconds": one.seconds,
+                **({} if one.suggestion_shown is None else {"suggestion_shown": one.suggestion_shown}),
+            }
+            for one in stored.answers or ()
+        ],
         "reviewed_at": stored.reviewed_at,
         "source": stored.label_source,
         "outcome": stored.review_outcome,

@@ -57,6 +57,10 @@ class Stage:
         found = labels_since(self.store, since, now=datetime.now(UTC), lookback_days=days)
         return (one for one in found if since is None or (one.reviewed_at or "") > since)
 
+    def disputed(self, since: str | None) -> Iterator[StoredPrediction]:
+        """Reviews that ended without a label, and that nobody has settled."""
+        return (one for one in self.store.disputed() if since is None or (one.reviewed_at or "") > since)
+
     def dataset_rows(self) -> Iterator[DatasetRow]:
         """Every row of the current version, its key examples too; none before the first version."""
         uri = (self.account.parameter("dataset") or "none").rstrip("/")

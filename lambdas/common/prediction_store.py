@@ -200,7 +200,7 @@ class PredictionStore:
             "review_outcome": consolidated.reason,
             "votes": dict(consolidated.votes),
             "agreement": decimal(consolidated.agreement),
-            "answers": [{"worker_id": a.worker_id, "label": a.label, "seconds": decimal(a.seconds)} for a in answers],
+            "answers": [_answer_item(answer) for answer in answers],
             "reviewed_at": reviewed_at,
             "label_source": source,
             "label_basis": {name: decimal(value) if isinstance(value, float) else value for name, value in basis.items()},
@@ -218,3 +218,8 @@ class PredictionStore:
                 return False
             raise
         return True
+
+
+def _answer_item(answer: HumanAnswer) -> dict[str, Any]:
+    shown = {} if answer.suggestion_shown is None else {"suggestion_shown": answer.suggestion_shown}
+    return {"worker_id": answer.worker_id, "label": answer.label, "seconds": decimal(answer.seconds), **shown}

@@ -223,7 +223,10 @@ def _answers(value: Any) -> tuple[HumanAnswer, ...]:
     if not isinstance(value, list):
         raise ValueError("must be a list")
     given = (answer if isinstance(answer, Mapping) else {} for answer in value)
-    return tuple(HumanAnswer.given(one.get("worker_id"), one.get("label"), float(one.get("seconds", 0))) for one in given)
+    return tuple(
+        HumanAnswer.given(one.get("worker_id"), one.get("label"), float(one.get("seconds", 0)), one.get("suggestion_shown"))
+        for one in given
+    )
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {

@@ -138,19 +138,24 @@ def parse_review_id(review_id: str) -> tuple[str, int] | None:
 
 @dataclass(frozen=True)
 class HumanAnswer:
-    """One person's answer to one task. ``label`` is None when the page gave no usable answer."""
+    """One person's answer to one task. ``label`` is None when the page gave no usable answer.
+
+    ``suggestion_shown``: whether the page showed the model's label beside the text. None: the task has no suggestion.
+    """
 
     worker_id: str
     label: str | None
     seconds: float
+    suggestion_shown: bool | None = None
 
     @classmethod
-    def given(cls, worker_id: Any, label: Any, seconds: Any = 0.0) -> HumanAnswer:
+    def given(cls, worker_id: Any, label: Any, seconds: Any = 0.0, suggestion_shown: Any = None) -> HumanAnswer:
         """An answer that a service gave, whatever its fields are. An answer that cannot be read counts, but has no label."""
         return cls(
             worker_id=shown(worker_id) if isinstance(worker_id, str) and worker_id else "unknown",
             label=shown(label) if isinstance(label, str) else None,
             seconds=_seconds(seconds),
+            suggestion_shown=suggestion_shown if isinstance(suggestion_shown, bool) else None,
         )
 
 

@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.labels import Labels
-from lambdas.common.review import ReviewRequest
+from lambdas.common.review import ReviewReason, ReviewRequest
+from lambdas.review.hosted_tasks import suggestions
 from lambdas.review.hosted_tasks.edges import task_table
 from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import Task, task_id_of
@@ -31,6 +33,8 @@ class Terms:
     time_limit_seconds: int
     availability_seconds: int
     undo_seconds: int
+    suggestion_share: float = 0.0
+    """For this share of people and tasks the page shows the model's label (:mod:`~lambdas.review.hosted_tasks.suggestions`)."""
 
 
 def starter(target: str, labels: Labels) -> HostedStarter:
@@ -62,6 +66,7 @@ class HostedStarter:
             **self._labels.task_fields(),
             "predictionId": request.prediction_id,
             "attempt": request.attempt,
+            **self._suggestion(request),
         }
         size = len(json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
         if size > MOST_INPUT_BYTES:
@@ -81,3 +86,10 @@ class HostedStarter:
             most=terms.most,
         )
         self._table.add(task, content)
+
+    def _suggestion(self, request: ReviewRequest) -> dict[str, Any]:
+        """Nobody sees the model's label of an audit sample or of a pair, because people's answers to them judge the model."""
+        names = dict(zip(self._labels.ids, self._labels.shown, strict=True))
+        if request.reason is not ReviewReason.LOW_CONFIDENCE or request.predicted_label not in names:
+            return {}
+        return suggestions.task_fields(names[request.predicted_label], self._terms.suggestion_share)

@@ -40,4 +40,6 @@ def answers(output: Any) -> tuple[HumanAnswer, ...]:
 def _answer(answer: Mapping[str, Any], labels: Labels | None) -> HumanAnswer:
     chosen = chosen_label(answer.get("answerContent"))
     label = chosen if labels is None else labels.id_of(chosen)
-    return HumanAnswer.given(answer.get("workerId"), label, answer.get("timeSpentInSeconds"))
+    suggestion = answer.get("suggestion")
+    shown = bool(suggestion) if isinstance(suggestion, Mapping) else None
+    return HumanAnswer.given(answer.get("workerId"), label, answer.get("timeSpentInSeconds"), shown)

@@ -69,7 +69,12 @@ class ReviewEnded:
             raise InvalidMessage(f"ended_at {self.ended_at!r} of review {self.review_id!r} is no time: {error}") from None
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+        """``suggestion_shown`` of an answer only where it is known."""
+        message = asdict(self)
+        for answer in message["answers"] or ():
+            if answer["suggestion_shown"] is None:
+                del answer["suggestion_shown"]
+        return json.dumps(message, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, body: str) -> ReviewEnded:
@@ -97,4 +102,4 @@ class ReviewEnded:
 
 
 def _answer(raw: Any) -> HumanAnswer:
-    return HumanAnswer.given(raw["worker_id"], raw["label"], raw["seconds"])
+    return HumanAnswer.given(raw["worker_id"], raw["label"], raw["seconds"], raw.get("suggestion_shown"))

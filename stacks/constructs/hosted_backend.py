@@ -74,6 +74,7 @@ class HostedBackend(Construct):
             "time_limit_seconds": review.task_time_limit_seconds,
             "availability_seconds": review.task_availability_seconds,
             "undo_seconds": review.undo_seconds,
+            "suggestion_share": review.suggestion_share,
         }
         target = {"table": names.review_tasks_table, "retention_days": shared.settings.retention.review_days, "terms": terms}
         self.environment: Mapping[str, str] = {"REVIEW_BACKEND": "hosted", "REVIEW_TARGET": json.dumps(target, sort_keys=True)}

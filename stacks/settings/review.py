@@ -126,6 +126,14 @@ class ReviewSettings(Section):
             "back. With A2I the last answer ends the task."
         ),
     )
+    suggestion_share: Share = Field(
+        default=0.0,
+        description=(
+            "Only with `hosted`: the page shows the model's label for this share of people and tasks, drawn at random. `labels report` "
+            "says how much it sways people. Audit samples, pairs and bulk labelling never show it, and labels that were given beside it "
+            "are only trained on."
+        ),
+    )
     page: PageSettings = PageSettings()
 
     @model_validator(mode="after")
@@ -180,7 +188,7 @@ class ReviewSettings(Section):
                     "leave review.workforce out, or use review.backend 'a2i'"
                 )
             return self
-        for field in ("undo_seconds", "page"):
+        for field in ("undo_seconds", "suggestion_share", "page"):
             if getattr(self, field) != ReviewSettings.model_fields[field].default:
                 raise ValueError(
                     f"review.{field} belongs to the hosted review service, and review.backend is {self.backend!r}: leave {field} out, or "

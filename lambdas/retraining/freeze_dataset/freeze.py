@@ -21,7 +21,7 @@ from contracts.dataset import Manifest, ReferenceText, Row, votes_problem
 from contracts.dataset_files import write_version
 from contracts.groups import group_of
 from contracts.labels import described, listed
-from contracts.shared_words import RECENT, RECENT_UNSURE
+from contracts.shared_words import RECENT, RECENT_UNSURE, SUGGESTED
 from contracts.text import InvalidText, checked_text
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewReason
@@ -81,7 +81,7 @@ class LabelCounts:
 
     ``over_worker_share``: they are left out, since one worker had given too many. ``frozen``: their texts lie in validation or test
     already, or are key examples. ``unusable``: there is a newer label for the same text, the dataset has no such label, the text may
-    not enter, or its group is held out although the text was trained on.
+    not enter, or its group is held out although the text was trained on or somebody saw the model's label.
     """
 
     new: int
@@ -286,6 +286,9 @@ def row_of(stored: StoredPrediction, labels: tuple[str, ...]) -> Row | None:
         return None
     votes = {name: count for name, count in sorted((stored.votes or {}).items()) if name in labels}
     basis = dict(stored.label_basis) if stored.label_basis else None
+    suggested = sum(answer.suggestion_shown is True for answer in stored.answers or ())
+    if suggested:
+        basis = {**(basis or {}), SUGGESTED: suggested}
     if votes_problem(label, votes):
         # Training would learn what the votes say, and the label was found otherwise: by what is known of the workers, or by a lead.
         basis, votes = {**(basis or {}), "votes": votes}, {}
@@ -302,7 +305,11 @@ def row_of(stored: StoredPrediction, labels: tuple[str, ...]) -> Row | None:
 
 
 def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[str, list[Entry]]:
-    """New rows by split. A row whose text is frozen already, or that would bring a trained text into a held-out split, is in none."""
+    """New rows by split. A row whose text is frozen already, or that would bring a trained text into a held-out split, is in none.
+
+    Neither is a held-out row whose label somebody gave beside the model's: no gate is measured with it. The page draws by chance who sees
+    the model's label, so the other held-out rows stay a fair sample.
+    """
     frozen, trained = {split: parent.splits[split].entries for split in ("test", "validation")}, Trained.of(parent.splits["train"].entries)
     frozen_texts = frozen_texts_of(parent)
     sides = {entry.group: split for split, kept in frozen.items() for entry in kept}
@@ -312,7 +319,7 @@ def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[
     placed: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
     for row in rows:
         side = sides.get(row.group) or side_of(row.group, holdout_share)
-        leaks = side != "train" and row.text in trained.texts
+        leaks = side != "train" and (row.suggested or row.text in trained.texts)
         if row.text not in frozen_texts and not leaks:
             placed[side].append(row)
     return placed

@@ -15,6 +15,7 @@ from sys import intern
 
 from contracts.dataset import Manifest, Row
 from contracts.dataset_files import parse_rows
+from contracts.shared_words import SUGGESTED
 from contracts.text import normal_text
 
 _DIGEST_BYTES = 16
@@ -29,6 +30,8 @@ class Entry:
     group: str
     offset: int
     length: int
+    suggested: bool = False
+    """Somebody saw the model's label beside the text when they gave the row's label."""
 
 
 class RowFile:
@@ -102,7 +105,8 @@ def text_key(text: str) -> bytes:
 
 
 def _entry(row: Row, offset: int, length: int) -> Entry:
-    return Entry(row.id, text_key(row.text), intern(row.group), offset, length)
+    suggested = bool((row.label_basis or {}).get(SUGGESTED))
+    return Entry(row.id, text_key(row.text), intern(row.group), offset, length, suggested)
 
 
 def texts_of(entries: Iterable[Entry]) -> set[bytes]:

@@ -14,7 +14,7 @@ from typing import Protocol
 from lambdas.common.agreement import Alpha, alpha, first_answers
 from lambdas.common.dawid_skene import Quality, estimate
 from lambdas.common.predictions import StoredPrediction
-from lambdas.common.review import ReviewReason
+from lambdas.common.review import HumanAnswer, ReviewReason
 
 FEWEST_TEXTS = 200
 """The least number of texts with two answers. With fewer, the votes alone decide the labels."""
@@ -49,12 +49,17 @@ def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Worke
     usable = [
         (stored, answers)
         for stored in islice(chain(islice(disputed, MOST_TEXTS // 2), chain.from_iterable(days)), MOST_TEXTS)
-        if len(answers := [(one.worker_id, one.label) for one in stored.answers or () if one.label in labels]) > 1
+        if len(answers := [(one.worker_id, one.label) for one in stored.answers or () if _counts(one, labels)]) > 1
     ]
     pairs = [[(worker, label) for worker, label in answers if label is not None] for _, answers in usable]
     quality = estimate(pairs, labels) if len(pairs) >= FEWEST_TEXTS else None
     compared = [answers for stored, answers in usable if stored.review_reason != ReviewReason.PAIR]
     return Workers(quality, alpha([first_answers([label for _, label in answers]) for answers in compared]))
+
+
+def _counts(answer: HumanAnswer, labels: Sequence[str]) -> bool:
+    """Who saw the model's label beside the text may have followed it: that says nothing of the person."""
+    return answer.label in labels and answer.suggestion_shown is not True
 
 
 class KnownWorkers:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from lambdas.review.hosted_tasks.suggestions import suggestion_for
 from lambdas.review.hosted_tasks.table import Content, TaskTable
 from lambdas.review.hosted_tasks.task import State, Task
 from lambdas.review.output import answers
@@ -60,6 +61,7 @@ def output_document(task: Task, task_input: Mapping[str, Any], contents: Mapping
                     contents[worker].content,
                     one.accepted_at / 1_000,
                     (one.submitted_at or 0) / 1_000,
+                    suggestion_for(task_input, task.task_id, worker),
                 )
             )
             for worker, one in given

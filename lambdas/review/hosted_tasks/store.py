@@ -16,6 +16,7 @@ from lambdas.common.worker_answer import chosen_label
 from lambdas.review.hosted_tasks import desk as desks
 from lambdas.review.hosted_tasks import task as tasks
 from lambdas.review.hosted_tasks.desk import Desk
+from lambdas.review.hosted_tasks.suggestions import suggestion_for
 from lambdas.review.hosted_tasks.sweeping import move_on
 from lambdas.review.hosted_tasks.table import Content, TaskTable
 from lambdas.review.hosted_tasks.task import NotPossible, State, Task
@@ -100,7 +101,7 @@ class HostedTasks:
         if task.team not in teams:
             self._give_back(task_id, worker)
             return None
-        return self._shown(task)
+        return self._shown(task, self._table.input(task_id))
 
     def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
         for desk in self._desks(worker):
@@ -254,15 +255,16 @@ class HostedTasks:
 
     def _lease(self, task: Task, worker: Worker) -> Lease | None:
         """None: the task cannot be shown, so it fails; others would fare no better."""
-        shown, now = self._shown(task), self._clock()
+        content = self._table.input(task.task_id)
+        shown, now = self._shown(task, content), self._clock()
         held = task.assignments[worker.worker_id]
         if shown is None:
             return None
         earlier = self._table.content(task.task_id, worker.worker_id) if held.taken_back else None
-        return Lease(shown, (held.until - now) / 1_000, None if earlier is None else earlier.content)
+        suggestion = suggestion_for(content, task.task_id, worker.worker_id) or {}
+        return Lease(shown, (held.until - now) / 1_000, None if earlier is None else earlier.content, suggestion)
 
-    def _shown(self, task: Task) -> ShownTask | None:
-        content = self._table.input(task.task_id)
+    def _shown(self, task: Task, content: Mapping[str, Any]) -> ShownTask | None:
         try:
             asked = questions(self._render(content))
         except TemplateError as error:

@@ -63,9 +63,15 @@ class Service:
     def finish(self, task: Task) -> None:
         finish(task, self.ports, self.now)
 
-    def ask(self, text: str = "fine", prediction_id: str | None = None) -> str:
-        """Starts a review; returns the task's id."""
-        request = ReviewRequest(prediction_id or f"p{next(_IDS)}", text, "negative", 0.5, ReviewReason.LOW_CONFIDENCE)
+    def ask(
+        self,
+        text: str = "fine",
+        prediction_id: str | None = None,
+        reason: ReviewReason = ReviewReason.LOW_CONFIDENCE,
+        said: str = "negative",
+    ) -> str:
+        """Starts a review of a text of which the model said ``said``; returns the task's id."""
+        request = ReviewRequest(prediction_id or f"p{next(_IDS)}", text, said, 0.5, reason)
         HostedStarter(self.tasks, self.terms, LABELS, lambda: self.now / 1_000).start(request)
         return task_id_of(request.review_id)
 

@@ -305,6 +305,7 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         {"review": {"backend": "hosted", "workforce": {"mode": "import", "workteam_arn": WORKTEAM}}, "labeling": {"enabled": False}},
         ["review.workforce imports a work team", "its own user pool", "leave review.workforce out"],
     ),
+    ({"review": {"suggestion_share": 0.3}}, ["review.suggestion_share belongs to the hosted", "leave suggestion_share out"]),
     ({"review": {"undo_seconds": 30}}, ["review.undo_seconds belongs to the hosted", "'a2i'", "leave undo_seconds out"]),
     (
         {"review": {"backend": "none", "page": {"rate_limit": 5}}, "labeling": {"enabled": False}},

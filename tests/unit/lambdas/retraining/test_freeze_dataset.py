@@ -288,6 +288,17 @@ def test_a_text_trained_on_generations_ago_is_never_held_out() -> None:
     assert {item.source for item in splits_of(again)["train"] if item.new} == {f"review:p{300 + n:04d}" for n in range(30)}
 
 
+def test_a_label_that_was_given_beside_the_models_is_trained_on_and_never_held_out() -> None:
+    answers = [{"worker_id": "ann", "label": "neutral", "suggestion_shown": True}, {"worker_id": "bob", "label": "neutral"}]
+    items = [label(n, answers=answers) for n in range(40)]
+    result = run(items, policy=FreezePolicy(1, 0.3))
+    splits = splits_of(result)
+    assert not [item for name in ("validation", "test") for item in splits[name] if item.slice == RECENT]
+    trained = [item for item in splits["train"] if item.slice == RECENT]
+    assert trained and {(item.label_basis or {})["suggested"] for item in trained} == {1}
+    assert (result.labels.trained_on, result.labels.held_out, result.labels.unusable) == (len(trained), 0, 40 - len(trained))
+
+
 def test_a_group_that_is_frozen_goes_on_being_frozen() -> None:
     held = row(0, "test", group="subject:kettle")
     splits = splits_of(run([label(n, subject="kettle") for n in range(10)] + [label(20)], dataset(test=[held])))

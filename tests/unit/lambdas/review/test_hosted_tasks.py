@@ -10,6 +10,7 @@ from hosted_service import TEAM, TERMS, Service, choice, person
 from memory_table import MemoryTable
 
 from lambdas.common.answers_wanted import AnswerRule
+from lambdas.common.review import ReviewReason
 from lambdas.review.hosted_tasks.task import State
 from lambdas.review.port import ReviewStatus
 from review_page.tasks import ENDED, NO_LONGER_YOURS, NOT_ANSWERED, SkipReason, TaskRefused
@@ -262,3 +263,54 @@ def test_a_flag_is_kept_once_for_a_person(service: Service) -> None:
         service.store.flag(task_id, person("bob"), "mine")
     [flag] = [item for (_, sk), item in service.table.items.items() if sk.startswith("flag#")]
     assert (flag["queue"], flag["note"]) == (f"flags#{TEAM}", "very odd")
+
+
+def suggestions(service: Service, name: str, **asked: Any) -> list[Any]:
+    """What a person sees of the model's label, over many tasks."""
+    seen = []
+    for _ in range(60):
+        service.ask(**asked)
+        lease = service.store.next_for(person(name), [TEAM])
+        assert lease is not None
+        seen.append(lease.suggestion)
+        service.store.submit(lease.task.task_id, person(name), choice("Good"))
+    return seen
+
+
+def test_a_random_share_of_people_and_tasks_sees_the_models_label_and_the_answer_says_so(service: Service) -> None:
+    changed(service, suggestion_share=0.4, rule=AnswerRule.FIXED, most=1, undo_seconds=0)
+
+    seen = suggestions(service, "ann")
+
+    assert {json.dumps(one) for one in seen} == {'{"category": "Bad"}', "{}"}
+    assert 10 <= sum(bool(one) for one in seen) <= 40
+    documents = [json.loads(body) for body in service.files.values()]
+    assert [one["humanAnswers"][0]["suggestion"] for one in documents] == seen
+    assert [one.answers[0].suggestion_shown for one in service.sent if one.answers] == [bool(one) for one in seen]
+
+
+def test_a_person_sees_the_same_each_time_and_another_person_may_see_something_else(service: Service) -> None:
+    changed(service, suggestion_share=0.5, rule=AnswerRule.FIXED, most=3)
+    ids = [service.ask() for _ in range(12)]
+    drawn = {}
+    for name in ("ann", "bob"):
+        leases = []
+        for _ in ids:
+            lease, again = (service.store.next_for(person(name), [TEAM]) for _ in range(2))
+            assert lease is not None and again is not None and lease.suggestion == again.suggestion
+            service.store.submit(lease.task.task_id, person(name), choice("Good"))
+            leases.append(bool(lease.suggestion))
+        drawn[name] = leases
+    assert drawn["ann"] != drawn["bob"]
+
+
+@pytest.mark.parametrize(
+    ("share", "asked"),
+    [(1.0, {"reason": ReviewReason.AUDIT_SAMPLE}), (1.0, {"reason": ReviewReason.PAIR}), (1.0, {"said": "gone"}), (0.0, {})],
+)
+def test_audits_and_pairs_never_show_the_models_label(service: Service, share: float, asked: Any) -> None:
+    changed(service, suggestion_share=share, rule=AnswerRule.FIXED, most=1, undo_seconds=0)
+
+    assert not any(suggestions(service, "ann", **asked))
+    assert not any("suggestion" in json.loads(body)["humanAnswers"][0] for body in service.files.values())
+    assert all(one.answers[0].suggestion_shown is None for one in service.sent if one.answers)

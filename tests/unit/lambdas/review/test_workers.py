@@ -97,6 +97,13 @@ def test_the_last_days_are_read_newest_first_and_disputed_texts_count_for_the_ag
     assert read_workers(History(10), LABELS, now=NOW).agreement.value == 1.0
 
 
+def test_an_answer_beside_the_models_label_says_nothing_of_its_worker_and_of_agreement() -> None:
+    tie = stored(99, {"a": "negative", "b": "positive"})
+    seen = replace(tie, answers=tuple(replace(one, suggestion_shown=True) for one in tie.answers or ()))
+    assert read_workers(History(10, [tie]), LABELS, now=NOW).agreement.texts == 11
+    assert read_workers(History(10, [seen]), LABELS, now=NOW).agreement.texts == 10
+
+
 def test_texts_that_two_models_differed_on_say_who_is_right_and_not_how_far_people_agree() -> None:
     """There are many hard texts among the newest while a rollout runs; nobody would agree less than before."""
     hard = [replace(stored(900 + n, {"a": "negative", "b": "positive"}), review_reason="pair") for n in range(40)]

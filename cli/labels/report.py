@@ -1,0 +1,198 @@
+"""How consistent people's labels are, and how much a suggestion sways people. Pure: records in, figures out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+from lambdas.common.predictions import StoredPrediction
+from local.texts.near_duplicates import alike
+
+MOST_CONFLICTS = 50
+MOST_CONFUSIONS = 10
+FEWEST_CONFUSED = 3
+"""Texts for which people chose both of two labels. Fewer can be a slip."""
+FEWEST_COMPARED = 30
+"""Answers with, and as many without a suggestion, before their difference is computed."""
+_EXAMPLES, _WORDS, _SHOWN = 3, 5, 160
+_NORMAL = 1.959964
+"""Of the standard normal distribution, for two-sided 95 %."""
+
+
+@dataclass(frozen=True)
+class Anchoring:
+    """Answers to texts whose model label was shown to people drawn by chance; ``shown_agreed`` of ``shown`` chose the model's label.
+
+    ``difference`` is the share among those who saw it less that among those who did not, with its 95 % interval; None below
+    :data:`FEWEST_COMPARED` answers of either kind.
+    """
+
+    shown: int
+    shown_agreed: int
+    hidden: int
+    hidden_agreed: int
+    difference: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two texts that say nearly the same, and have different labels."""
+
+    ids: tuple[str, str]
+    texts: tuple[str, str]
+    labels: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Two labels that people choose for the same texts.
+
+    ``both``: texts for which somebody chose the one and somebody the other, of ``either`` texts for which two people or more answered
+    and somebody chose one of them. ``ended``: the label of the ``both`` texts, by count; those without a label are missing. ``words``
+    are in these texts more often than in the others.
+    """
+
+    labels: tuple[str, str]
+    both: int
+    either: int
+    ended: Mapping[str, int]
+    words: tuple[str, ...]
+    examples: tuple[str, ...]
+
+    @property
+    def hint(self) -> str:
+        """The sentence that the guidelines lack, for a person to finish."""
+        one, other = self.labels
+        settled = {label: count for label, count in self.ended.items() if label in self.labels}
+        more = max(settled, key=lambda label: settled[label], default=None)
+        usual = "" if more is None else f" Most of these texts ended as {more}."
+        often = f" They often have: {', '.join(self.words)}." if self.words else ""
+        return f"Say what decides between {one} and {other}: 'Choose {one} if ..., and {other} if ...'.{usual}{often}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """``texts`` with a label; ``disputed`` without one. Lists have at most :data:`MOST_CONFLICTS` and :data:`MOST_CONFUSIONS` rows."""
+
+    texts: int
+    disputed: int
+    anchoring: Anchoring
+    conflicting: int
+    conflicts: tuple[Conflict, ...]
+    confusions: tuple[Confusion, ...]
+
+    def document(self) -> dict[str, Any]:
+        made = asdict(self)
+        for row, one in zip(made["confusions"], self.confusions, strict=True):
+            row["hint"] = one.hint
+        return made
+
+
+def report(labelled: Iterable[StoredPrediction], disputed: Iterable[StoredPrediction] = ()) -> Report:
+    """Everything about these records; one in ``disputed`` has answers and no label."""
+    records, open_ones = list(labelled), list(disputed)
+    found = conflicts(records)
+    shown = tuple(found[:MOST_CONFLICTS])
+    return Report(len(records), len(open_ones), anchoring(records + open_ones), len(found), shown, confusions(records + open_ones))
+
+
+def anchoring(records: Iterable[StoredPrediction]) -> Anchoring:
+    """How much more often people choose the model's label when they see it.
+
+    The interval is that of Agresti and Caffo (2000), which adds a success and a failure to each side, with the variance of clusters:
+    answers to one text are not independent.
+    """
+    texts: list[list[tuple[bool, bool]]] = []
+    for stored in records:
+        given = [
+            (one.suggestion_shown, one.label == stored.label)
+            for one in stored.answers or ()
+            if one.suggestion_shown is not None and one.label is not None
+        ]
+        if given:
+            texts.append(given)
+    answers = [one for given in texts for one in given]
+    shown, hidden = (Counter(agreed for seen, agreed in answers if seen is wanted) for wanted in (True, False))
+    counts = (shown.total(), shown[True], hidden.total(), hidden[True])
+    if min(shown.total(), hidden.total()) < FEWEST_COMPARED:
+        return Anchoring(*counts, None, None, None)
+    added = [[(seen, agreed)] for seen in (True, False) for agreed in (True, False)]
+    middle, error = _difference([*texts, *added])
+    return Anchoring(
+        *counts,
+        difference=counts[1] / counts[0] - counts[3] / counts[2],
+        low=max(-1.0, middle - _NORMAL * error),
+        high=min(1.0, middle + _NORMAL * error),
+    )
+
+
+def _difference(texts: Sequence[Sequence[tuple[bool, bool]]]) -> tuple[float, float]:
+    """Difference of the two shares, and its standard error by the linearised variance of ratios with one cluster for each text."""
+    count = Counter(seen for given in texts for seen, _ in given)
+    agreed = Counter(seen for given in texts for seen, same in given if same)
+    share = {seen: agreed[seen] / count[seen] for seen in (True, False)}
+    parts = [sum((1 if seen else -1) * (same - share[seen]) / count[seen] for seen, same in given) for given in texts]
+    return share[True] - share[False], math.sqrt(len(texts) / (len(texts) - 1) * sum(part**2 for part in parts))
+
+
+def conflicts(records: Sequence[StoredPrediction]) -> list[Conflict]:
+    """Pairs of texts that are alike and have different labels; equal texts come first."""
+    found = []
+    for first, other in alike([stored.text for stored in records]):
+        pair = records[first], records[other]
+        labels = tuple(stored.human_label or "" for stored in pair)
+        if labels[0] != labels[1] and all(labels):
+            one, two = pair
+            found.append(Conflict((one.prediction_id, two.prediction_id), (_short(one.text), _short(two.text)), (labels[0], labels[1])))
+    return sorted(found, key=lambda one: one.texts[0] != one.texts[1])
+
+
+def confusions(records: Sequence[StoredPrediction]) -> tuple[Confusion, ...]:
+    """Pairs of labels by the number of texts that got both, from the answers that were given without the model's label."""
+    chosen: list[tuple[StoredPrediction, frozenset[str]]] = []
+    for stored in records:
+        labels = [one.label for one in stored.answers or () if one.label is not None and one.suggestion_shown is not True]
+        if len(labels) > 1:
+            chosen.append((stored, frozenset(labels)))
+    pairs: dict[tuple[str, str], list[StoredPrediction]] = defaultdict(list)
+    for stored, said in chosen:
+        for one, other in combinations(sorted(said), 2):
+            pairs[one, other].append(stored)
+    frequent = sorted(
+        ((both, pair) for pair, both in pairs.items() if len(both) >= FEWEST_CONFUSED), key=lambda one: (-len(one[0]), one[1])
+    )
+    words = Counter(word for stored, _ in chosen for word in _words(stored.text))
+    return tuple(
+        Confusion(
+            labels=pair,
+            both=len(both),
+            either=sum(not said.isdisjoint(pair) for _, said in chosen),
+            ended=dict(Counter(stored.human_label for stored in both if stored.human_label is not None).most_common()),
+            words=_typical(both, words, len(chosen)),
+            examples=tuple(_short(stored.text) for stored in both[:_EXAMPLES]),
+        )
+        for both, pair in frequent[:MOST_CONFUSIONS]
+    )
+
+
+def _typical(texts: Sequence[StoredPrediction], everywhere: Mapping[str, int], of: int) -> tuple[str, ...]:
+    """Words of at least three of the texts that are at least twice as frequent there as in all texts, the most frequent first."""
+    here = Counter(word for stored in texts for word in _words(stored.text))
+    found = [word for word, count in here.most_common() if count >= FEWEST_CONFUSED and count / len(texts) >= 2 * everywhere[word] / of]
+    return tuple(found[:_WORDS])
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W\d_]{3,}", text.casefold()))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."

@@ -1,0 +1,106 @@
+"""``labels report``: nearly equal texts with different labels, labels that people confuse, and how much a suggestion sways people."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from cli.labels.report import FEWEST_COMPARED, Report, anchoring, report
+from cli.labels.report_page import lines, page
+from lambdas.common.predictions import StoredPrediction
+
+_NUMBERS = itertools.count(1)
+
+
+def stored(text: str, label: str | None, said: Sequence[str | None] = (), shown: Sequence[bool] = (), **changes: Any) -> StoredPrediction:
+    answers = [
+        {"worker_id": f"w{number}", "label": one, "seconds": 1.0, **({"suggestion_shown": shown[number]} if shown else {})}
+        for number, one in enumerate(said)
+    ]
+    item = {
+        "prediction_id": f"p{next(_NUMBERS)}", "text": text, "created_at": "2026-11-23T09:00:00+00:00", "expires_at": 1,
+        "review_state": "reviewed", "attempt": 1, "label": "good", "human_label": label, "answers": answers, **changes,
+    }  # fmt: skip
+    return StoredPrediction.parse({name: value for name, value in item.items() if value is not None})
+
+
+def answered(shown_agreed: int, shown: int, hidden_agreed: int, hidden: int) -> list[StoredPrediction]:
+    """One text for each answer."""
+    drawn = [(True, number < shown_agreed) for number in range(shown)] + [(False, number < hidden_agreed) for number in range(hidden)]
+    return [stored(f"text {number}", "good", ["good" if same else "bad"], [seen]) for number, (seen, same) in enumerate(drawn)]
+
+
+def test_texts_that_say_nearly_the_same_should_have_one_label() -> None:
+    found = report([
+        stored("The room was clean, and the staff was friendly!", "good"), stored("the room was clean and the staff was friendly", "bad"),
+        stored("Breakfast was cold.", "bad"), stored("breakfast was COLD", "bad"),
+    ])  # fmt: skip
+
+    [one] = found.conflicts
+    assert (found.conflicting, one.labels) == (1, ("good", "bad"))
+
+
+def test_labels_that_people_choose_for_the_same_texts_are_confused() -> None:
+    texts = [f"but text {word}" for word in ("alpha", "beta", "gamma")]
+    labelled = [stored(text, "good", ["good", "bad", "good"]) for text in texts[:2]]
+    sure = [stored(f"sure text {number}", "bad", ["bad", "bad"]) for number in range(7)]
+    slip = stored("a slip", "other", ["other", "good", "other"])
+
+    [one] = report([*labelled, *sure, slip], [stored(texts[2], None, ["bad", "good"])]).confusions
+
+    assert (one.labels, one.both, one.either, one.ended) == (("bad", "good"), 3, 11, {"good": 2})
+    assert one.words == ("but",)
+    assert one.hint == (
+        "Say what decides between bad and good: 'Choose bad if ..., and good if ...'. Most of these texts ended as good. "
+        "They often have: but."
+    )
+
+
+def test_what_people_say_beside_the_models_label_is_no_confusion() -> None:
+    assert report([stored(f"t{number}", "good", ["good", "bad"], [True, False]) for number in range(5)]).confusions == ()
+
+
+def test_the_pull_of_a_suggestion_has_an_interval() -> None:
+    found = anchoring(answered(90, 100, 60, 100))
+
+    assert found.difference == pytest.approx(0.3)
+    assert found.low is not None and found.high is not None
+    # Agresti and Caffo for independent answers: 91/102 - 61/102, give or take 1.96 standard errors.
+    middle, error = 30 / 102, ((91 * 11 + 61 * 41) / 102**3) ** 0.5
+    assert (found.low, found.high) == pytest.approx((middle - 1.96 * error, middle + 1.96 * error), abs=2e-3)
+
+
+def test_answers_to_one_text_count_together() -> None:
+    alone = anchoring(answered(80, 100, 50, 100))
+    same = [stored(f"t{number}", "good", [said] * 4, [seen] * 4) for number, (seen, said) in enumerate(
+        [(True, "good")] * 20 + [(True, "bad")] * 5 + [(False, "good")] * 12 + [(False, "bad")] * 13)]  # fmt: skip
+    together = anchoring(same)
+
+    assert (alone.shown, together.shown) == (100, 100)
+    assert alone.low is not None and alone.high is not None and together.low is not None and together.high is not None
+    assert together.high - together.low > 1.5 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize(("shown", "hidden"), [(FEWEST_COMPARED - 1, 100), (100, FEWEST_COMPARED - 1), (0, 0)])
+def test_too_few_answers_are_not_compared(shown: int, hidden: int) -> None:
+    found = anchoring(answered(shown, shown, hidden, hidden))
+
+    assert (found.shown, found.hidden, found.difference) == (shown, hidden, None)
+
+
+def test_answers_where_nothing_could_be_shown_do_not_count() -> None:
+    assert anchoring([stored("t", "good", ["good"] * 50)]).hidden == 0
+
+
+def test_the_report_is_read_on_a_terminal_in_a_browser_and_by_programs() -> None:
+    evil = "<script>go()</script> was here, and the room was clean"
+    found = report([stored(evil, "good"), stored(evil.upper(), "bad"), *answered(90, 100, 60, 100)])
+
+    assert "people chose the model's label in 90.0% of 100 answers with the suggestion" in "\n".join(lines(found))
+    assert "<script" not in page(found).casefold() and "&lt;script&gt;" in page(found)
+    assert json.loads(json.dumps(found.document()))["anchoring"]["shown"] == 100
+    assert list(lines(report([]))) and isinstance(report([]), Report)
