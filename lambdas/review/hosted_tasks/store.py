@@ -38,7 +38,9 @@ from review_page.tasks import Task as ShownTask
 
 _TRIES = 10
 _CANDIDATES = 50
-"""The number of open tasks to try when other people take each of them first."""
+"""The number of open tasks whose order is drawn together: a page of the index."""
+_MOST_PAGES = 4
+"""The number of such pages to try when other people take each of their tasks first."""
 MOST_COUNTED = 200
 """The longest queue that is counted. For a longer one the page shows this number."""
 
@@ -192,10 +194,13 @@ class HostedTasks:
         return None
 
     def _take(self, worker: Worker, desk: Desk, teams: Collection[str], *, with_skipped: bool, ahead: bool) -> Task | None:
-        """Lease the oldest task that nobody else takes in the same moment; None: there is none, or the desk has changed."""
+        """Lease the oldest task that nobody else takes in the same moment; None: there is none, or the desk has changed.
+
+        Raises:
+            Busy: others took every task of :data:`_MOST_PAGES` pages first, so more may wait behind them.
+        """
         for team in sorted(teams):
-            waiting = self._table.open_tasks(team, worker.worker_id, with_skipped=with_skipped)
-            for seen in _oldest_then_any(islice(waiting, _CANDIDATES)):
+            for seen in self._candidates(team, worker, with_skipped=with_skipped):
                 task: Task | None = seen
                 for _ in range(2):  # the index may be a moment behind the record
                     if task is None:
@@ -207,6 +212,22 @@ class HostedTasks:
                         return None
                     task = self._table.task(seen.task_id)
         return None
+
+    def _candidates(self, team: str, worker: Worker, *, with_skipped: bool) -> Iterator[Task]:
+        """Tasks to try: of each page the oldest first, then the others in a random order, as all who are too late for the oldest would else
+        try the same one. A task whose time is over only waits for the sweep.
+        """
+        now = self._clock()
+        waiting = (one for one in self._table.open_tasks(team, worker.worker_id, with_skipped=with_skipped) if one.gone_at > now)
+        for _ in range(_MOST_PAGES):
+            oldest = next(waiting, None)
+            if oldest is None:
+                return
+            yield oldest
+            others = list(islice(waiting, _CANDIDATES - 1))
+            yield from random.sample(others, len(others))
+        if next(waiting, None) is not None:
+            raise Busy
 
     def _leased(self, task: Task, worker: Worker, desk: Desk, *, ahead: bool) -> Task | None:
         try:
@@ -285,16 +306,6 @@ class HostedTasks:
     def _end(self, given: Task) -> None:
         if given.state is State.ENDING:
             self._finish(replace(given, version=given.version + 1))
-
-
-def _oldest_then_any(waiting: Iterator[Task]) -> Iterator[Task]:
-    """The oldest task first, then the others in a random order. Otherwise all who are too late for the oldest would try the same one."""
-    oldest = next(waiting, None)
-    if oldest is not None:
-        yield oldest
-        others = list(waiting)
-        random.shuffle(others)
-        yield from others
 
 
 def _fixed(task: Task, worker: Worker, now: int) -> str:

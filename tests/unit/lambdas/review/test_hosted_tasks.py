@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from memory_table import MemoryTable
 
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.review import ReviewReason
+from lambdas.review.hosted_tasks.store import Busy
 from lambdas.review.hosted_tasks.task import State
 from lambdas.review.port import ReviewStatus
 from review_page.tasks import ENDED, NO_LONGER_YOURS, NOT_ANSWERED, SkipReason, TaskRefused
@@ -97,6 +99,42 @@ def test_who_loses_a_race_takes_another_task(service: Service) -> None:
 
     service.table.before_write = others_are_quicker
     assert service.next("eve") in ids - {oldest}
+
+
+def test_who_loses_a_whole_page_of_tasks_takes_one_of_the_next_page(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lambdas.review.hosted_tasks.store._CANDIDATES", 5)
+    changed(service, rule=AnswerRule.FIXED, most=1)
+    for _ in range(7):
+        service.ask()
+    seen = list(service.tasks.open_tasks(TEAM, "eve", with_skipped=False))
+    for number in range(5):
+        service.next(f"p{number}")
+    free = {one.task_id for one in service.tasks.open_tasks(TEAM, "eve", with_skipped=False)}
+    monkeypatch.setattr(service.tasks, "open_tasks", lambda *_, **__: iter(seen))
+    assert service.next("eve") in free
+
+
+def test_who_loses_many_pages_of_tasks_may_ask_again_and_is_not_told_that_nothing_waits(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambdas.review.hosted_tasks.store._CANDIDATES", 5)
+    only = service.ask()
+    [seen] = service.tasks.open_tasks(TEAM, "eve", with_skipped=False)
+    service.next("ann"), service.next("bob")
+    monkeypatch.setattr(service.tasks, "open_tasks", lambda *_, **__: itertools.repeat(seen, 21))
+    with pytest.raises(Busy):
+        service.next("eve")
+    assert "eve" not in service.read(only).assignments
+
+
+def test_tasks_whose_time_is_over_do_not_hide_the_others(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lambdas.review.hosted_tasks.store._CANDIDATES", 5)
+    changed(service, availability_seconds=100)
+    for _ in range(6):
+        service.ask()
+    service.wait(100)
+    newer = service.ask()
+    assert service.next("eve") == newer
 
 
 def test_two_windows_of_one_person_get_one_task(service: Service) -> None:
