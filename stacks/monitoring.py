@@ -10,8 +10,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_glue as glue
 from constructs import Construct
 
-from contracts.shared_words import OPEN_REVIEWS, VARIANTS
-from stacks.constructs.alarm import BELOW, Alarm
+from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS, VARIANTS
+from stacks.constructs.alarm import AT_LEAST, BELOW, Alarm
 from stacks.constructs.capture_writer import CaptureWriter
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import LONGEST_TRIES_SECONDS
@@ -19,11 +19,15 @@ from stacks.constructs.scheduled_function import ScheduledFunction
 from stacks.constructs.shared import SharedResources
 from stacks.durations import LOOKBACK_HOURS
 from stacks.settings import Settings
+from stacks.settings.review import PromiseSettings
 from stacks.template_names import template_names
 
 RESEND_AFTER_SECONDS = 2 * LONGEST_TRIES_SECONDS
 """A request that old was lost: it has had time to wait for its turn and for every try; one sent again sooner would be asked twice."""
 QUERY_LIMIT_BYTES = 10 * 1024**3
+_PROMISE_MINUTES = 60
+_MOST_PROMISE_DAYS = 180
+"""A champion older than this is watched by the labels of so many days. Each run reads them all."""
 CAPTURE_COLUMNS = (
     (
         "capturedata",
@@ -52,6 +56,7 @@ class MonitoringStack(Stack):
         if settings.hosting.capture == "app":
             CaptureWriter(self, "CaptureWriter", shared=self.shared)
         self.reconcile = self._reconcile() if settings.review.asks_people else None
+        self.watch_promise = None if settings.review.promise is None else self._watch_promise(settings.review.promise)
         self._alarms()
         self._dashboard()
 
@@ -192,6 +197,26 @@ class MonitoringStack(Stack):
         ScheduledFunction(self, "ReconcileSchedule", shared=self.shared, function=function, name="reconcile", minutes=15)
         return function
 
+    def _watch_promise(self, promise: PromiseSettings) -> PythonFunction:
+        function = PythonFunction(
+            self,
+            "WatchPromise",
+            shared=self.shared,
+            folder="monitoring/watch_promise",
+            description="Compares the champion's audit labels with the review promise",
+            timeout=120,
+            environment={
+                "PREDICTIONS_TABLE": self.names.predictions_table,
+                "MAX_ERROR": str(promise.max_error),
+                "CONFIDENCE": str(promise.confidence),
+                "DAYS": str(min(self.settings.retention.prediction_days, _MOST_PROMISE_DAYS)),
+            },
+        )
+        function.allow(["dynamodb:Query"], [self.names.arn("dynamodb", f"table/{self.names.predictions_table}/index/{LABELS_BY_DAY}")])
+        function.allow(["kms:Decrypt"], [self.shared.key.key_arn])
+        ScheduledFunction(self, "PromiseSchedule", shared=self.shared, function=function, name="watch-promise", minutes=_PROMISE_MINUTES)
+        return function
+
     # -- alarms and dashboard ------------------------------------------------------------------------
 
     def _metric(self, function: PythonFunction, name: str, minutes: int, statistic: str = "Maximum") -> cloudwatch.Metric:
@@ -217,7 +242,28 @@ class MonitoringStack(Stack):
                 datapoints=1,
                 meaning="Reviews are open past the backend's own time limit: compare the backend with the prediction table",
             )
+            Alarm(
+                self,
+                "ReviewsWait",
+                shared=self.shared,
+                name=self.names.alarm("reviews-wait"),
+                metric=self._metric(self.reconcile, "OldestReviewSeconds", 15),
+                threshold=self.settings.review.longest_wait_seconds,
+                meaning="People do not keep up: the oldest open review waits for longer than review.backlog_seconds",
+            )
             self._alarm_on_errors(self.reconcile, "reconcile-errors")
+        if self.watch_promise is not None:
+            Alarm(
+                self,
+                "PromiseRefuted",
+                shared=self.shared,
+                name=self.names.alarm("promise-refuted"),
+                metric=self._metric(self.watch_promise, "PromiseEvidence", _PROMISE_MINUTES),
+                threshold=1,
+                comparison=AT_LEAST,
+                meaning="Audit labels refute review.promise: more of the answers that nobody reviews are wrong than it allows",
+            )
+            self._alarm_on_errors(self.watch_promise, "watch-promise-errors")
 
     def _drift_alarms(self, function: PythonFunction) -> None:
         drift = self.settings.drift
@@ -279,6 +325,7 @@ class MonitoringStack(Stack):
         board.add_widgets(
             *self._drift_scores(),
             *self._open_reviews(),
+            *self._promise(),
         )
         board.add_widgets(
             *(cloudwatch.GraphWidget(title=f"{name} by variant", left=metrics, width=8) for name, metrics in by_variant.items())
@@ -296,4 +343,14 @@ class MonitoringStack(Stack):
         if self.reconcile is None:
             return []
         states = [self._metric(self.reconcile, f"Reviews{state}", 15) for state in ("Requested", "Open", "DeadLettered", "Overdue")]
-        return [cloudwatch.GraphWidget(title="Open reviews", left=states, width=12)]
+        oldest = self._metric(self.reconcile, "OldestReviewSeconds", 15)
+        return [cloudwatch.GraphWidget(title="Open reviews", left=states, right=[oldest], width=12)]
+
+    def _promise(self) -> list[cloudwatch.IWidget]:
+        if self.watch_promise is None:
+            return []
+        evidence = self._metric(self.watch_promise, "PromiseEvidence", _PROMISE_MINUTES)
+        audits = [self._metric(self.watch_promise, name, _PROMISE_MINUTES) for name in ("AuditLabels", "AuditErrors")]
+        refuted = cloudwatch.HorizontalAnnotation(value=1, label="refuted", color=cloudwatch.Color.RED)
+        title = "Evidence against the review promise (1 = refuted), and the champion's audits"
+        return [cloudwatch.GraphWidget(title=title, left=[evidence], left_annotations=[refuted], right=audits, width=12)]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Environment, Stack
+from aws_cdk import CfnOutput, Duration, Environment, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
 from stacks.constructs.a2i_backend import A2iBackend
+from stacks.constructs.alarm import BELOW, Alarm
 from stacks.constructs.dataset_labels import allow_labels, label_variables
 from stacks.constructs.flow_definition import guidelines
 from stacks.constructs.hosted_backend import HostedBackend
+from stacks.constructs.open_reviews import OpenReviews
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.review_queue import CONSUMER_TIMEOUT, MAX_RECEIVES, ReviewQueue
 from stacks.constructs.reviewers import HostedReviewers
@@ -52,6 +55,7 @@ class ReviewStack(Stack):
         self._start_review()
         self._collect_review()
         self._publish()
+        OpenReviews(self, "OpenReviews", shared=self.shared)
 
     # "Default" adds nothing to the logical ids of what is inside, so one backend may take the other's place. The people keep their ids.
     def _a2i(self) -> A2iBackend:
@@ -123,6 +127,22 @@ class ReviewStack(Stack):
         allow_labels(function, self.shared)
         self.requests.dead_letters.allow_send(function)
         self.results.feed(function)
+        Alarm(
+            self,
+            "ReviewersDisagree",
+            shared=self.shared,
+            name=self.names.alarm("reviewers-disagree"),
+            meaning="Reviewers agree hardly more than by chance: read the guidelines of the worker page with them",
+            metric=cloudwatch.Metric(
+                namespace=self.names.metric_namespace,
+                metric_name="KrippendorffAlpha",
+                dimensions_map={"service": function.name},
+                period=Duration.hours(1),
+                statistic="Average",
+            ),
+            threshold=self.settings.review.least_alpha,
+            comparison=BELOW,
+        )
 
     def _publish(self) -> None:
         name = self.names.parameter("review-requests-url")

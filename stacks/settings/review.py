@@ -105,6 +105,15 @@ class ReviewSettings(Section):
         default=0.02,
         description="Share of the confident answers that people review at random. They watch `review.promise` while the model serves.",
     )
+    least_alpha: float = Field(
+        default=0.2,
+        ge=-1.0,
+        le=1.0,
+        description=(
+            "Krippendorff's alpha of the reviewers' first two answers below which an alarm rings. 1 is agreement, 0 is chance. It is "
+            "measured once 200 texts of the last 30 days have two answers."
+        ),
+    )
     workers_per_task: int = Field(
         default=3, ge=1, le=3, description="Number of people who answer each text, or the most of them (`review.answers`)."
     )
@@ -116,7 +125,15 @@ class ReviewSettings(Section):
         le=864_000,
         description="Seconds after which an unanswered task is given up. It must be at least `task_time_limit_seconds`.",
     )
-
+    backlog_seconds: int | None = Field(
+        default=None,
+        ge=900,
+        le=864_000,
+        description=(
+            "Age of the oldest open review from which an alarm rings, because people do not keep up. It must be less than "
+            "`task_availability_seconds`, at which a task expires. `null`: half of that."
+        ),
+    )
     undo_seconds: int = Field(
         default=60,
         ge=0,
@@ -142,6 +159,15 @@ class ReviewSettings(Section):
             raise ValueError(
                 f"task_time_limit_seconds {self.task_time_limit_seconds} must be at most task_availability_seconds "
                 f"{self.task_availability_seconds}: a task would be gone before its worker's time is up"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _backlog_is_seen_before_tasks_expire(self) -> ReviewSettings:
+        if self.backlog_seconds is not None and self.backlog_seconds >= self.task_availability_seconds:
+            raise ValueError(
+                f"review.backlog_seconds {self.backlog_seconds} must be less than review.task_availability_seconds "
+                f"{self.task_availability_seconds}: a task would expire before the alarm rings"
             )
         return self
 
@@ -220,6 +246,11 @@ class ReviewSettings(Section):
         if self.backend in ("a2i", "none") or self.workers_per_task < FEWEST_TO_DIFFER:
             return "fixed"
         return self.answers.rule or "two_then_third"
+
+    @property
+    def longest_wait_seconds(self) -> int:
+        """Age of an open review from which the alarm on the backlog rings."""
+        return self.task_availability_seconds // 2 if self.backlog_seconds is None else self.backlog_seconds
 
     @property
     def asks_people(self) -> bool:

@@ -350,3 +350,16 @@ def test_a_label_is_exported_corrected_and_forgotten(hosted: Hosted, wait_until:
     amendments = DatasetVersions(s3, data).amendments(None)
     assert (set(amendments.corrections), amendments.forgets(row.group)) == ({f"prediction:{prediction_id}", "text:1"}, True)
     assert json.loads(hosted.command("labels", "forget", subject, "--yes", "--json")[1])["predictions"] == 0
+
+
+def test_the_review_stack_is_not_deleted_while_a_review_is_open(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
+    prediction_id, stack = "f" * 32, hosted.names.stack("review")
+    hosted.ask(prediction_id, "an open review")
+    wait_until(lambda: hosted.record(prediction_id).get("review_state") == "in_review")
+    cloudformation = hosted.client("cloudformation")
+    cloudformation.delete_stack(StackName=stack)
+    wait_until(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"] == "DELETE_FAILED")
+    reasons = [one.get("ResourceStatusReason", "") for one in cloudformation.describe_stack_events(StackName=stack)["StackEvents"]]
+    [reason, *_] = [one for one in reasons if "people are still asked" in one]
+    assert f"{prediction_id}-1" in reason
+    assert hosted.reviewer("max").next()["task"] is not None, "the page is still there"

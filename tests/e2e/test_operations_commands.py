@@ -32,6 +32,7 @@ ONLY_ON_AWS = {"aws pricing": "the embedded AWS has no price list"}
 INLINE_ONLY_ON_AWS = {
     "aws service-quotas request-service-quota-increase": "asks people for more, who take days",
     "aws apigateway update-account": "names a role that the reader has",
+    "aws cloudformation delete-stack": "deletes a stack whose own check cannot run",
 }
 LONGEST_SECONDS = 900
 P, STAGE, REGION = "reviewloop-dev", "dev", "us-east-1"

@@ -15,12 +15,14 @@ from deployed_definition import arn, each, grants, properties, resolve, stage_na
 
 from lambdas.common.environment import read_environment
 from lambdas.monitoring.detect_drift import handler as drift
+from lambdas.monitoring.watch_promise import handler as watch_promise
 from lambdas.review.reconcile import handler as reconcile
 from stacks.endpoint import EndpointStack
 from stacks.monitoring import MonitoringStack
 from stacks.retraining import RetrainingStack
 from stacks.review import ReviewStack
 from stacks.settings import Settings, load_settings
+from stacks.settings.review import PromiseSettings
 
 STAGES = {stage: stage_names(stage) for stage in ("dev", "prod")}
 NAMES = STAGES["dev"]
@@ -45,6 +47,12 @@ def stack_of(settings: Settings) -> MonitoringStack:
 @pytest.fixture(scope="module")
 def template() -> Template:
     return Template.from_stack(stack_of(DEV))
+
+
+@pytest.fixture(scope="module")
+def promised() -> Template:
+    review = DEV.review.model_copy(update={"promise": PromiseSettings(max_error=0.1, confidence=0.9)})
+    return Template.from_stack(stack_of(DEV.model_copy(update={"review": review})))
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +181,7 @@ def test_silence_is_no_drift_and_no_overdue_review_and_every_alarm_tells_the_top
         NAMES.alarm(name)
         for name in (
             "drift", "drift-unassessed", "detect-drift-errors", "detect-drift-dlq-not-empty",
-            "reviews-overdue", "reconcile-errors", "reconcile-dlq-not-empty",
+            "reviews-overdue", "reviews-wait", "reconcile-errors", "reconcile-dlq-not-empty",
         )
     }  # fmt: skip
     for alarm in found.values():
@@ -322,6 +330,27 @@ def test_the_reconciler_reads_open_reviews_and_may_only_ask_again(template: Temp
         "sqs:SendMessage": {arn("sqs", NAMES.queue("review-requests"))},
         **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
     }
+
+
+def test_the_promise_is_watched_where_there_is_one(template: Template, promised: Template) -> None:
+    assert NAMES.alarm("promise-refuted") not in alarms(template)
+    alarm = alarms(promised)[NAMES.alarm("promise-refuted")]
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["ComparisonOperator"]) == (
+        "PromiseEvidence", 1, "GreaterThanOrEqualToThreshold"
+    )  # fmt: skip
+    assert NAMES.alarm("watch-promise-errors") in alarms(promised)
+    found = by_name(promised, "AWS::Lambda::Function", "FunctionName")[NAMES.function("watch-promise")]
+    given = read_environment(watch_promise.Environment, resolve(promised.to_json(), found["Environment"]["Variables"]))
+    assert given == watch_promise.Environment(NAMES.predictions_table, 0.1, 0.9, 90)
+    queue = logical_id(promised, "AWS::SQS::Queue", "QueueName", NAMES.queue("watch-promise-dlq"))
+    granted = own_grants(promised, "WatchPromiseRole", queue)
+    assert granted.keys() == {"dynamodb:Query", "kms:Decrypt", "kms:GenerateDataKey"}
+    assert granted["dynamodb:Query"] == {arn("dynamodb", f"table/{NAMES.predictions_table}/index/labels-by-day")}
+
+
+def test_an_alarm_rings_before_reviews_expire(template: Template) -> None:
+    alarm = alarms(template)[NAMES.alarm("reviews-wait")]
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["Statistic"]) == ("OldestReviewSeconds", 129_600, "Maximum")
 
 
 # -- audits ------------------------------------------------------------------------------------------

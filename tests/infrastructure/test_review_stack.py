@@ -317,6 +317,22 @@ def test_nobody_is_asked_before_the_answers_are_listened_for(template: Template)
     assert all(mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings.values())
 
 
+def test_the_guard_of_open_reviews_is_deleted_before_everything_else(template: Template) -> None:
+    document = template.to_json()["Resources"]
+    [guard] = template.find_resources("Custom::OpenReviews").values()
+    own = {name for name in document if name.startswith("OpenReviews")}
+    assert document.keys() - set(guard["DependsOn"]) - own == set()
+    assert {name for name in own if document[name]["Type"].startswith(("AWS::IAM", "AWS::Lambda"))} <= set(guard["DependsOn"])
+
+
+def test_an_alarm_rings_when_reviewers_hardly_agree(template: Template) -> None:
+    [alarm] = [one for one in resources(template, "AWS::CloudWatch::Alarm").values() if one.get("MetricName") == "KrippendorffAlpha"]
+    assert (alarm["AlarmName"], alarm["Threshold"], alarm["ComparisonOperator"]) == (
+        NAMES.alarm("reviewers-disagree"), DEV.review.least_alpha, "LessThanThreshold"
+    )  # fmt: skip
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": NAMES.function("collect-review")}]
+
+
 def test_others_find_the_arns_in_parameters(template: Template) -> None:
     names = {parameter["Name"] for parameter in resources(template, "AWS::SSM::Parameter").values()}
     assert names == {NAMES.parameter(name) for name in ("flow-definition-arn", "workteam-arn", "human-task-ui-arn", "review-requests-url")}

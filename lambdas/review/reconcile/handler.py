@@ -19,7 +19,7 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.review import ReviewRequest, ReviewState
-from lambdas.review.reconcile.reconciliation import reconcile
+from lambdas.review.reconcile.reconciliation import reconcile, waited_seconds
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def _store() -> PredictionStore:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Returns counts: ``{"requested", "in_review", "dead_lettered", "resent", "overdue", "unusable"}``.
+    """Returns counts: ``{"requested", "in_review", "dead_lettered", "resent", "overdue", "unusable"}``, and ``oldest_seconds``, for which
+    the oldest open review waits.
 
     Raises:
         NotSentAgain: at least one request could not be queued. Every other request was tried before.
@@ -83,6 +84,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         ("ReviewsOverdue", len(found.overdue)),
     ):
         metrics.add_metric(name, MetricUnit.Count, value)
+    waits = waited_seconds(found.oldest, now)
+    metrics.add_metric("OldestReviewSeconds", MetricUnit.Seconds, waits)
     if failed:
         raise NotSentAgain(f"{len(failed)} of {len(found.to_resend)} requests could not be queued, first {failed[0]}: see the log")
     return {
@@ -92,4 +95,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "resent": len(found.to_resend),
         "overdue": len(found.overdue),
         "unusable": len(found.unusable),
+        "oldest_seconds": waits,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import ReviewRequest
@@ -17,6 +18,7 @@ class Reconciliation:
         to_resend: requests that were lost on their way to the queue.
         overdue: prediction ids of reviews that should have ended.
         unusable: records that should be sent again and from which no request can be made, each as ``id: what is wrong``.
+        oldest: ISO 8601 UTC, since when the oldest of the reviews waits that people are or will be asked about; None without any.
     """
 
     requested: int
@@ -25,6 +27,7 @@ class Reconciliation:
     to_resend: tuple[ReviewRequest, ...]
     overdue: tuple[str, ...]
     unusable: tuple[str, ...] = ()
+    oldest: str | None = None
 
 
 def reconcile(
@@ -58,5 +61,19 @@ def reconcile(
         dead_lettered=len(dead),
         to_resend=tuple(to_resend),
         unusable=tuple(unusable),
-        overdue=tuple(stored.prediction_id for stored in asked if (stored.asked_at or stored.created_at) < overdue_before),
+        overdue=tuple(stored.prediction_id for stored in asked if _since(stored) < overdue_before),
+        oldest=min(map(_since, (*waiting, *asked)), default=None),
     )
+
+
+def waited_seconds(since: str | None, now: datetime) -> int:
+    """Whole seconds from ``since`` to ``now``. 0 for None, for what lies ahead, and for a text of a record that is no time."""
+    try:
+        begun = now if since is None else datetime.fromisoformat(since)
+    except ValueError:
+        return 0
+    return max(0, int((now - (begun if begun.tzinfo else begun.replace(tzinfo=UTC))).total_seconds()))
+
+
+def _since(stored: StoredPrediction) -> str:
+    return stored.asked_at or stored.created_at

@@ -234,6 +234,10 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         {"review": {"task_time_limit_seconds": 7_200, "task_availability_seconds": 3_600}},
         ["review:", "task_time_limit_seconds 7200", "at most task_availability_seconds 3600"],
     ),
+    (
+        {"review": {"backlog_seconds": 7_200, "task_availability_seconds": 7_200}},
+        ["review:", "review.backlog_seconds 7200", "less than review.task_availability_seconds 7200"],
+    ),
     ({"drift": {"datapoints_to_alarm": 3, "evaluation_periods": 2}}, ["drift:", "datapoints_to_alarm 3", "at most evaluation_periods 2"]),
     ({"drift": {"schedule_minutes": 120, "unassessed_hours": 3}}, ["drift:", "unassessed_hours 3", "schedule_minutes 120", "at least 4"]),
     ({"hosting": {"capture": "off"}}, ["retraining.on_drift true", "hosting.capture 'off'", "set retraining.on_drift to false", "'app'"]),
@@ -352,6 +356,7 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {"hosting": {"fleet_shift": {"step_percent": 25}, "scaling": {"min_instances": 4}, "initial_instance_count": 4}},
     {"hosting": {"instance_type": "ml.t2.large", "scaling": None}},
     {"review": {"task_time_limit_seconds": 3_600, "task_availability_seconds": 3_600}},
+    {"review": {"backlog_seconds": 7_199, "task_availability_seconds": 7_200}},
     {"drift": {"schedule_minutes": 1_440, "evaluation_periods": 7}},
     {"rollout": {"step_seconds": 120, "max_hours": 33.6}},
     {"rollout": {"max_hours": 0.5}},
