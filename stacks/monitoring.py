@@ -27,7 +27,7 @@ RESEND_AFTER_SECONDS = 2 * LONGEST_TRIES_SECONDS
 QUERY_LIMIT_BYTES = 10 * 1024**3
 _PROMISE_MINUTES = 60
 _MOST_PROMISE_DAYS = 180
-"""A champion older than this is watched by the labels of so many days. Each run reads them all."""
+"""The number of days whose labels watch a champion that is older. Each run reads all of them."""
 CAPTURE_COLUMNS = (
     (
         "capturedata",

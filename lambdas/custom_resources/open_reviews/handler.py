@@ -17,7 +17,7 @@ from lambdas.custom_resources.open_reviews.guard import GIVEN_UP, guard
 from lambdas.custom_resources.response import answer
 
 _MOST = 50
-"""So many are looked for; the list in the reason is shorter."""
+"""The number of open reviews to look for; the list in the reason is shorter."""
 
 
 def _found(properties: Mapping[str, Any]) -> list[str]:

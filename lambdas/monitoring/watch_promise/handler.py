@@ -26,7 +26,7 @@ class Environment:
     max_error: float
     confidence: float
     days: int
-    """Labels of so many days are read. Where a model serves for longer, its evidence is that of these days."""
+    """The number of days whose labels are read. Where a model serves for longer, its evidence is that of these days."""
 
 
 @cache
