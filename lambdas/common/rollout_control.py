@@ -1,4 +1,4 @@
-"""The control record: what people told a running rollout, to pause, to go on, or that they approve.
+"""The control record, by which people pause a running rollout, let it go on, or approve its promotion.
 
 It is one SSM String parameter: ``none``, or ``{"rollout", "paused", "approved", "by"}`` as JSON. People write it, with the command line
 or by hand. The judge reads it at each look, and a rollout's end clears its own. A record for another execution counts as ``none``, so a
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 NONE = "none"
-"""The record when nobody has told a rollout anything."""
+"""The record when nobody wants anything of a rollout."""
 
 _FIELDS = {"rollout": str, "paused": bool, "approved": bool, "by": str}
 
@@ -23,7 +23,7 @@ class InvalidControl(ValueError):
 
 @dataclass(frozen=True)
 class RolloutControl:
-    """What one rollout was told.
+    """What people want of one rollout.
 
     Attributes:
         rollout: name of the execution.
@@ -59,7 +59,7 @@ class RolloutControl:
 
     @classmethod
     def of(cls, rollout: str, record: str) -> RolloutControl:
-        """What this rollout was told; nothing when the record is ``none`` or another execution's.
+        """What people want of this rollout; nothing when the record is ``none`` or another execution's.
 
         A record that cannot be read pauses every rollout, and ``by`` says why: somebody wanted something.
 
@@ -67,10 +67,10 @@ class RolloutControl:
             rollout: name of the execution that asks.
         """
         try:
-            told = cls.parse(record)
+            control = cls.parse(record)
         except InvalidControl as error:
             return cls(rollout, paused=True, by=str(error))
-        return told if told is not None and told.rollout == rollout else cls(rollout)
+        return control if control is not None and control.rollout == rollout else cls(rollout)
 
     def format(self) -> str:
         return json.dumps(asdict(self), allow_nan=False)

@@ -180,7 +180,7 @@ def test_the_drift_check_reads_them_and_says_what_it_left_out_and_that_its_windo
 def test_a_writer_that_is_refused_and_killed_keeps_no_caller_waiting_and_loses_nothing(
     app: ReleasedApp, captured: Captured, wait_until: Callable[..., Any]
 ) -> None:
-    writer = f"{app.names.prefix}-write-capture"
+    writer = app.names.function("write-capture")
     functions, iam = app.client("lambda"), app.client("iam")
     role = functions.get_function_configuration(FunctionName=writer)["Role"].rsplit("/", 1)[-1]
     (mapping,) = functions.list_event_source_mappings(FunctionName=writer)["EventSourceMappings"]
@@ -224,7 +224,7 @@ def test_a_record_that_makes_no_line_is_a_dead_letter_and_the_others_are_capture
     reason = "prediction bad-1: confidence is missing"
     assert [json.loads(letter["Body"]) for letter in letters] == [{"prediction_id": "bad-1", "reason": reason}]
     assert not {"bad-1", "text-1"} & set(captured.ids())
-    alarm = f"{app.names.prefix}-write-capture-dlq-not-empty"
+    alarm = app.names.alarm("write-capture-dlq-not-empty")
     wait_until(lambda: app.client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"] == "ALARM")
 
     mended = {**bad, "confidence": {"N": "0.9"}, "model_version": {"S": MODEL}, "review_threshold": {"N": "0.6"}}

@@ -228,7 +228,7 @@ def test_the_address_is_one_domain_with_its_headers(hosted: Hosted) -> None:
     visitor = Visitor(hosted.emulator.port)
     assert visitor.get(f"{hosted.page_url}/assets/worker.css").status == 200
     assert visitor.get(f"{hosted.page_url}/nothing").status == 401
-    assert "//reviewloop-newacct-" in visitor.get(hosted.page_url.removesuffix("worker")).url, "the sign-in follows"
+    assert f"//{hosted.names.sign_in_domain}." in visitor.get(hosted.page_url.removesuffix("worker")).url, "the sign-in follows"
 
 
 def test_people_come_and_go_by_commands(hosted: Hosted, wait_until: Callable[..., Any]) -> None:

@@ -36,9 +36,9 @@ def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], P
         for queue in QUEUES:
             # A message that a dead function held comes back after six of its timeouts: minutes, which this test does not wait for.
             sqs = deployed.client("sqs")
-            url = sqs.get_queue_url(QueueName=f"{deployed.names.prefix}-{queue}")["QueueUrl"]
+            url = sqs.get_queue_url(QueueName=deployed.names.queue(queue))["QueueUrl"]
             sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "5"})
-        functions, reconcile = deployed.client("lambda"), f"{deployed.names.prefix}-reconcile"
+        functions, reconcile = deployed.client("lambda"), deployed.names.function("reconcile")
         variables = functions.get_function_configuration(FunctionName=reconcile)["Environment"]["Variables"]
         # The same for a request that never reached the queue: a quarter of an hour.
         functions.update_function_configuration(
@@ -49,7 +49,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], P
 
 def kill(app: ReleasedApp, function: str) -> int:
     """SIGKILL to every process of a function; how many there were."""
-    mark, killed = f"ministack-lambda-{app.names.prefix}-{function}-", 0
+    mark, killed = f"ministack-lambda-{app.names.function(function)}-", 0
     for pid in processes.descendants(app.emulator.pid):
         try:
             if mark in Path(f"/proc/{pid}/cmdline").read_text():
@@ -130,7 +130,7 @@ def settle(app: ReleasedApp) -> None:
 
 def redrive(app: ReleasedApp, queue: str) -> None:
     sqs = app.client("sqs")
-    source, target = (sqs.get_queue_url(QueueName=f"{app.names.prefix}-{name}")["QueueUrl"] for name in (f"{queue}-dlq", queue))
+    source, target = (sqs.get_queue_url(QueueName=app.names.queue(name))["QueueUrl"] for name in (f"{queue}-dlq", queue))
     while messages := sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=10).get("Messages", []):
         for message in messages:
             sqs.send_message(QueueUrl=target, MessageBody=message["Body"])

@@ -124,7 +124,7 @@ def test_the_challenger_of_a_running_rollout_is_promoted_at_once(app: ReleasedAp
 
 
 def test_a_failed_rollout_is_redriven_unless_a_newer_one_came(app: ReleasedApp, run: Callable[..., Result], champion: str) -> None:
-    machine = f"arn:aws:states:{app.settings.region}:000000000000:stateMachine:{app.names.prefix}-rollout"
+    machine = app.names.arn("states", f"stateMachine:{app.names.state_machine('rollout')}")
     app.client("stepfunctions").start_execution(
         stateMachineArn=machine, name="failed-1", input='{"champion": "none", "challenger": "none"}'
     )

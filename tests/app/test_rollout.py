@@ -62,7 +62,7 @@ def _alone_again(app: ReleasedApp, champion: str) -> Iterator[None]:
 
 
 def start(app: ReleasedApp, content: dict[str, Any]) -> str:
-    machine = f"arn:aws:states:{app.settings.region}:000000000000:stateMachine:{app.names.prefix}-rollout"
+    machine = app.names.arn("states", f"stateMachine:{app.names.state_machine('rollout')}")
     arn: str = app.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(content))["executionArn"]
     return arn
 
@@ -119,7 +119,7 @@ def weights(app: ReleasedApp) -> dict[str, float]:
 def all_quiet(app: ReleasedApp) -> None:
     """Wait until no alarm rings that an earlier challenger set off: it would end the next rollout at once."""
     deadline = time.monotonic() + 60
-    while app.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{app.names.prefix}-challenger", StateValue="ALARM")["MetricAlarms"]:
+    while app.client("cloudwatch").describe_alarms(AlarmNamePrefix=app.names.alarm("challenger"), StateValue="ALARM")["MetricAlarms"]:
         assert time.monotonic() < deadline, "an alarm of the challenger goes on ringing"
         time.sleep(0.1)
 
@@ -184,7 +184,7 @@ def test_the_judge_counts_calls_of_a_container_that_crashes(app: ReleasedApp, ch
 
 
 def alarming(app: ReleasedApp) -> list[str]:
-    found = app.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{app.names.prefix}-challenger", StateValue="ALARM")["MetricAlarms"]
+    found = app.client("cloudwatch").describe_alarms(AlarmNamePrefix=app.names.alarm("challenger"), StateValue="ALARM")["MetricAlarms"]
     return [alarm["AlarmName"] for alarm in found]
 
 

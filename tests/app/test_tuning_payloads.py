@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from deployed_app import NAMES
 
 from embedded_aws.tools import launcher
 from lambdas.common import clients
@@ -85,7 +86,7 @@ def checked(
 def test_two_candidates_of_300_slices_and_20_labels_leave_the_payload_small(
     checked: Callable[[str], dict[str, Any]], aws: Callable[..., Any]
 ) -> None:
-    candidates = [checked("reviewloop-dev-0a1b2c3d-001"), checked("reviewloop-dev-0a1b2c3d-002")]
+    candidates = [checked(f"{NAMES.prefix}-0a1b2c3d-001"), checked(f"{NAMES.prefix}-0a1b2c3d-002")]
     assert len(json.dumps(candidates).encode()) < MOST_BYTES / 20
     assert candidates[0]["refusals"][0] == "macro_f1 is 0.300, below the limit 0.900"
     assert candidates[0]["refusals"][-1] == "615 more gates refused it, which gates.json names"

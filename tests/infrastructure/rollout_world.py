@@ -14,12 +14,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
+from deployed_definition import stage_names
 
 from lambdas.common.experiment import Experiment
 from lambdas.common.release import Release
 
-GROUP = "arn:aws:sagemaker:us-east-1:123456789012:model-package/reviewloop-dev"
-OLD, NEW, OTHER = (f"{GROUP}/{number}" for number in (1, 2, 3))
+NAMES = stage_names("dev")
+OLD, NEW, OTHER = (NAMES.model_packages_arn.replace("*", number) for number in "123")
 ALONE = Release(OLD, OLD)
 FLEET_SECONDS, SHIFT_SECONDS = 90, 30
 """How long an update of the stack and a change of the weights take here."""

@@ -9,7 +9,7 @@ import pytest
 from apps import new_app
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
-from deployed_definition import arn, each, grants, properties, resolve
+from deployed_definition import arn, each, grants, properties, resolve, stage_names
 from endpoint_choices import CHOICES, DEV
 
 from contracts.shared_words import VARIANTS
@@ -20,6 +20,7 @@ from stacks.foundation import FoundationStack
 from stacks.rollout.stack import RolloutStack
 from stacks.settings import Settings
 
+NAMES = stage_names("dev")
 MODEL_TRIES_SECONDS = 18
 """The longest ``api.model_deadline_seconds``."""
 
@@ -47,9 +48,9 @@ def test_the_stream_is_there_where_people_can_be_asked_whoever_captures(capture:
         raw.pop("drift")
         raw["retraining"]["on_drift"] = False
     foundation = Template.from_stack(FoundationStack(new_app(), Settings.model_validate(raw)))
-    table = of_name(foundation, "AWS::DynamoDB::Table", "TableName", "reviewloop-dev-predictions")
+    table = of_name(foundation, "AWS::DynamoDB::Table", "TableName", NAMES.predictions_table)
     assert table["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
-    assert "StreamSpecification" not in of_name(foundation, "AWS::DynamoDB::Table", "TableName", "reviewloop-dev-pairs")
+    assert "StreamSpecification" not in of_name(foundation, "AWS::DynamoDB::Table", "TableName", NAMES.pairs_table)
 
 
 def test_only_new_predictions_of_an_experiment_reach_the_function(template: Template) -> None:
@@ -60,7 +61,7 @@ def test_only_new_predictions_of_an_experiment_reach_the_function(template: Temp
 
 def test_a_record_that_fails_comes_again_and_is_told_of_before_the_stream_drops_it(template: Template) -> None:
     found = mapping(template)["Properties"]
-    (queue,) = template.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": "reviewloop-dev-score-pair-dlq"}})
+    (queue,) = template.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": NAMES.queue("score-pair-dlq")}})
     assert found["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert found["StartingPosition"] == "TRIM_HORIZON"
     assert found["MaximumRecordAgeInSeconds"] == 23 * 3_600
@@ -68,7 +69,7 @@ def test_a_record_that_fails_comes_again_and_is_told_of_before_the_stream_drops_
 
 
 def test_a_batch_ends_in_time_even_if_every_record_waits_as_long_as_it_may(template: Template) -> None:
-    function = of_name(template, "AWS::Lambda::Function", "FunctionName", "reviewloop-dev-score-pair")
+    function = of_name(template, "AWS::Lambda::Function", "FunctionName", NAMES.function("score-pair"))
     assert function["Timeout"] == TIMEOUT_SECONDS
     assert BATCH_SIZE * MODEL_TRIES_SECONDS < TIMEOUT_SECONDS
 
@@ -76,21 +77,21 @@ def test_a_batch_ends_in_time_even_if_every_record_waits_as_long_as_it_may(templ
 def test_the_function_may_do_what_it_does_and_no_more(template: Template) -> None:
     found = grants(template, "PairedScoringScorePairRole")
     stream = resolve(template.to_json(), mapping(template)["Properties"]["EventSourceArn"])
-    (queue,) = template.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": "reviewloop-dev-score-pair-dlq"}})
+    (queue,) = template.find_resources("AWS::SQS::Queue", {"Properties": {"QueueName": NAMES.queue("score-pair-dlq")}})
     for shared in ("logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"):
         del found[shared]
     (key,) = found["kms:Decrypt"]
-    pairs, predictions = (arn("dynamodb", f"table/reviewloop-dev-{name}") for name in ("pairs", "predictions"))
+    pairs, predictions = (arn("dynamodb", f"table/{name}") for name in (NAMES.pairs_table, NAMES.predictions_table))
     assert found == {
         **each(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], stream),
         "dynamodb:ListStreams": {"*"},
         "dynamodb:GetItem": {pairs, predictions},
         "dynamodb:PutItem": {pairs},
         "dynamodb:UpdateItem": {pairs, predictions},
-        "sagemaker:InvokeEndpoint": {arn("sagemaker", "endpoint/reviewloop-dev")},
-        "ssm:GetParameter": {arn("ssm", "parameter/reviewloop/dev/experiment")},
+        "sagemaker:InvokeEndpoint": {arn("sagemaker", f"endpoint/{NAMES.endpoint}")},
+        "ssm:GetParameter": {arn("ssm", f"parameter{NAMES.parameter('experiment')}")},
         "sqs:SendMessage": {
-            arn("sqs", "reviewloop-dev-review-requests"),
+            arn("sqs", NAMES.queue("review-requests")),
             resolve(template.to_json(), {"Fn::GetAtt": [queue, "Arn"]}),
         },
         **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
@@ -99,21 +100,21 @@ def test_the_function_may_do_what_it_does_and_no_more(template: Template) -> Non
 
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_the_function_gets_every_setting_that_it_reads(name: str) -> None:
-    settings = CHOICES[name]
+    settings, names = CHOICES[name], stage_names(name)
     found = Template.from_stack(RolloutStack(new_app(), settings))
-    function = of_name(found, "AWS::Lambda::Function", "FunctionName", f"reviewloop-{name}-score-pair")
+    function = of_name(found, "AWS::Lambda::Function", "FunctionName", names.function("score-pair"))
     given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in function["Environment"]["Variables"].items()}
     environment = read_environment(Environment, given)
-    assert (environment.pairs_table, environment.experiment_parameter) == (f"reviewloop-{name}-pairs", f"/reviewloop/{name}/experiment")
+    assert (environment.pairs_table, environment.experiment_parameter) == (names.pairs_table, names.parameter("experiment"))
     assert environment.paired_share == settings.rollout.paired_share
     assert environment.reviews_a_day == settings.rollout.reviews_a_day
     assert environment.model_deadline_seconds == settings.api.model_deadline_seconds
 
 
 def test_a_lag_of_an_hour_rings(template: Template) -> None:
-    alarm = of_name(template, "AWS::CloudWatch::Alarm", "AlarmName", "reviewloop-dev-score-pair-late")
+    alarm = of_name(template, "AWS::CloudWatch::Alarm", "AlarmName", NAMES.alarm("score-pair-late"))
     assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("IteratorAge", "Maximum", 3_600_000)
-    assert resolve(template.to_json(), alarm["AlarmActions"]) == [arn("sns", "reviewloop-dev-alerts")]
+    assert resolve(template.to_json(), alarm["AlarmActions"]) == [arn("sns", NAMES.alert_topic)]
 
 
 @pytest.mark.parametrize("name", ["dev", "prod"])

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from deployed_definition import stage_names
 
+from stacks.pipeline.access import project_role_name, role_name
 from stacks.pipeline.application import build_pipeline_app
 from stacks.settings import SettingsError
 from stacks.settings.pipeline import PipelineSettings, load_pipeline_settings
@@ -20,6 +22,10 @@ CONNECTION = f"arn:aws:codeconnections:us-east-1:{TOOLS}:connection/12345678-123
 GITHUB = "token.actions.githubusercontent.com"
 
 Resources = dict[str, Any]
+
+
+def named(stage: str, purpose: str) -> str:
+    return role_name(stage_names(stage), purpose)
 
 
 def access(folder: Path, **fields: Any) -> dict[str, Resources]:
@@ -62,8 +68,8 @@ def listed(value: Any) -> list[Any]:
 
 
 def test_each_stage_has_a_role_for_each_purpose_and_only_the_first_is_tested(accounts: dict[str, Resources]) -> None:
-    assert set(roles(accounts[DEV])) == {f"reviewloop-dev-pipeline-{purpose}" for purpose in ("deploy", "smoke", "rollout")}
-    assert set(roles(accounts[PROD])) == {f"reviewloop-prod-pipeline-{purpose}" for purpose in ("deploy", "rollout")}
+    assert set(roles(accounts[DEV])) == {named("dev", purpose) for purpose in ("deploy", "smoke", "rollout")}
+    assert set(roles(accounts[PROD])) == {named("prod", purpose) for purpose in ("deploy", "rollout")}
 
 
 def test_a_workflow_takes_a_role_on_from_one_repository_and_one_environment(accounts: dict[str, Resources]) -> None:
@@ -80,7 +86,7 @@ def test_a_workflow_takes_a_role_on_from_one_repository_and_one_environment(acco
 
 def test_the_workflows_name_roles_that_trust_their_environment(accounts: dict[str, Resources]) -> None:
     found = {name: role for resources in accounts.values() for name, role in roles(resources).items()}
-    named = set()
+    taken_on = set()
     for path in (ROOT / ".github" / "workflows").glob("*.yml"):
         for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
             arns = [step["with"]["role-to-assume"] for step in job.get("steps", []) if "role-to-assume" in step.get("with", {})]
@@ -90,8 +96,8 @@ def test_the_workflows_name_roles_that_trust_their_environment(accounts: dict[st
                     name = arn.rpartition("/")[2]
                     trust = json.dumps(found[name]["Properties"]["AssumeRolePolicyDocument"])
                     assert f'"repo:acme/texts:environment:{environment}"' in trust
-                    named.add(name)
-    assert named == set(found)
+                    taken_on.add(name)
+    assert taken_on == set(found)
 
 
 def test_an_account_has_one_provider_which_stays(accounts: dict[str, Resources], one_account: Resources) -> None:
@@ -104,7 +110,7 @@ def test_an_account_has_one_provider_which_stays(accounts: dict[str, Resources],
 
 
 def test_an_imported_provider_and_a_subject_with_ids_are_trusted_as_given(one_account: Resources) -> None:
-    trust = roles(one_account)["reviewloop-prod-pipeline-deploy"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    trust = roles(one_account)[named("prod", "deploy")]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     (statement,) = trust
     principal = json.dumps(statement["Principal"])
     assert f":iam::{DEV}:oidc-provider/{GITHUB}" in principal
@@ -113,17 +119,17 @@ def test_an_imported_provider_and_a_subject_with_ids_are_trusted_as_given(one_ac
 
 def test_codepipeline_takes_a_role_on_by_the_role_of_one_project(one_account: Resources) -> None:
     for stage, purpose in (("dev", "smoke"), ("dev", "rollout"), ("prod", "rollout")):
-        role = roles(one_account)[f"reviewloop-{stage}-pipeline-{purpose}"]
+        role = roles(one_account)[named(stage, purpose)]
         trust = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         (by_project,) = (one for one in trust if one["Action"] == "sts:AssumeRole")
         assert f":iam::{TOOLS}:root" in json.dumps(by_project["Principal"])
         arn = json.dumps(by_project["Condition"]["ArnEquals"]["aws:PrincipalArn"])
-        assert f':iam::{TOOLS}:role/reviewloop-{stage}-project-{purpose}"' in arn
+        assert f':iam::{TOOLS}:role/{project_role_name(stage_names(stage), purpose)}"' in arn
 
 
 def test_a_deploy_may_only_take_on_the_bootstraps_roles(accounts: dict[str, Resources]) -> None:
     for stage, account in (("dev", DEV), ("prod", PROD)):
-        (statement,) = statements(accounts[account], f"reviewloop-{stage}-pipeline-deploy")
+        (statement,) = statements(accounts[account], named(stage, "deploy"))
         assert statement["Action"] == "sts:AssumeRole"
         found = [re.search(r"role/cdk-hnb659fds-([a-z-]+)-role-(\d+)-us-east-1", json.dumps(one)) for one in statement["Resource"]]
         assert [(one[1], one[2]) for one in found if one] == [(part, account) for part in ("deploy", "file-publishing", "lookup")]
@@ -131,7 +137,8 @@ def test_a_deploy_may_only_take_on_the_bootstraps_roles(accounts: dict[str, Reso
 
 
 def test_a_rollout_may_start_and_read_executions_of_one_machine_and_change_one_parameter(accounts: dict[str, Resources]) -> None:
-    found = statements(accounts[PROD], "reviewloop-prod-pipeline-rollout")
+    names = stage_names("prod")
+    found = statements(accounts[PROD], named("prod", "rollout"))
     writes = {
         action: json.dumps(statement["Resource"])
         for statement in found
@@ -139,15 +146,15 @@ def test_a_rollout_may_start_and_read_executions_of_one_machine_and_change_one_p
         if not re.match(r"\w+:(Get|List|Describe)", action)
     }
     assert set(writes) == {"states:StartExecution", "ssm:PutParameter"}
-    assert "stateMachine:reviewloop-prod-rollout" in writes["states:StartExecution"]
-    assert "parameter/reviewloop/prod/rollout-control" in writes["ssm:PutParameter"]
+    assert f"stateMachine:{names.state_machine('rollout')}" in writes["states:StartExecution"]
+    assert f"parameter{names.parameter('rollout-control')}" in writes["ssm:PutParameter"]
     resources = [json.dumps(resource) for one in found for resource in listed(one["Resource"])]
-    assert [resource for resource in resources if not re.search("reviewloop[-/]prod[-/:]", resource)] == []
+    assert [resource for resource in resources if not re.search(f"{names.prefix}[-/:]|{names.parameter('')}", resource)] == []
 
 
 def test_the_smoke_test_may_use_one_key_by_its_alias_alone(accounts: dict[str, Resources]) -> None:
-    (statement,) = (one for one in statements(accounts[DEV], "reviewloop-dev-pipeline-smoke") if "kms:Decrypt" in one["Action"])
-    assert statement["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/reviewloop-dev"}}
+    (statement,) = (one for one in statements(accounts[DEV], named("dev", "smoke")) if "kms:Decrypt" in one["Action"])
+    assert statement["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{stage_names('dev').prefix}"}}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from apps import new_app
 from aws_cdk.assertions import Template
-from deployed_definition import arn, grants, properties
+from deployed_definition import arn, grants, properties, stage_names
 
 from lambdas.common.environment import read_environment
 from lambdas.rollout.judge_rollout import handler as judge
@@ -20,10 +20,10 @@ SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 
 @pytest.mark.parametrize(("stage", "holds"), [("dev", 480), ("prod", 168)])
 def test_the_judge_gets_every_setting_that_it_reads(stage: str, holds: int) -> None:
-    settings = load_settings(SETTINGS / f"{stage}.yaml")
+    settings, names = load_settings(SETTINGS / f"{stage}.yaml"), stage_names(stage)
     template = Template.from_stack(RolloutStack(new_app(), settings))
     functions = {item["FunctionName"]: item for item in properties(template, "AWS::Lambda::Function")}
-    environment = read_environment(judge.Environment, functions[f"reviewloop-{stage}-judge-rollout"]["Environment"]["Variables"])
+    environment = read_environment(judge.Environment, functions[names.function("judge-rollout")]["Environment"]["Variables"])
     rollout = settings.rollout
     assert environment.policy == Policy(
         weight_steps=rollout.weight_steps,
@@ -36,14 +36,14 @@ def test_the_judge_gets_every_setting_that_it_reads(stage: str, holds: int) -> N
         max_latency_ratio=rollout.max_latency_ratio,
         max_confidence_loss=rollout.max_confidence_loss,
     )
-    assert environment.challenger_alarms == tuple(f"reviewloop-{stage}-challenger-{name}" for name in ("errors", "latency"))
+    assert environment.challenger_alarms == names.operating_alarms("challenger")
 
 
 def test_the_judge_reads_pairs_labels_and_what_people_told_the_rollout_and_writes_nothing() -> None:
     template = Template.from_stack(RolloutStack(new_app(), load_settings(SETTINGS / "dev.yaml")))
-    found = grants(template, "JudgeRolloutRole")
+    found, names = grants(template, "JudgeRolloutRole"), stage_names("dev")
     assert {action: resources for action, resources in found.items() if action.split(":")[0] in ("dynamodb", "ssm")} == {
-        "dynamodb:Query": {arn("dynamodb", "table/reviewloop-dev-pairs")},
-        "dynamodb:BatchGetItem": {arn("dynamodb", "table/reviewloop-dev-predictions")},
-        "ssm:GetParameter": {arn("ssm", "parameter/reviewloop/dev/rollout-control")},
+        "dynamodb:Query": {arn("dynamodb", f"table/{names.pairs_table}")},
+        "dynamodb:BatchGetItem": {arn("dynamodb", f"table/{names.predictions_table}")},
+        "ssm:GetParameter": {arn("ssm", f"parameter{names.parameter('rollout-control')}")},
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from rollout_walk import STEPS, everything_in_its_place, walked
-from rollout_world import NEW, OLD, World
+from rollout_world import NAMES, NEW, OLD, World
 
 from lambdas.common.pairs import DifferingPair, Pairs, PairState, Slot
 from lambdas.common.rollout_control import RolloutControl
@@ -137,7 +137,8 @@ def failing(calls: int, failed: int) -> Callable[[float], Operation]:
 
 
 def ringing_from(hour: float) -> Callable[[float], Operation]:
-    return lambda gone: Operation(WELL.champion, WELL.challenger, (), ("reviewloop-dev-challenger-errors",) if gone >= hour else ())
+    rings = NAMES.operating_alarms("challenger")[:1]
+    return lambda gone: Operation(WELL.champion, WELL.challenger, (), rings if gone >= hour else ())
 
 
 def slow(gone: float) -> Operation:

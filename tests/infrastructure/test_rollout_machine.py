@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from apps import new_app
 from aws_cdk.assertions import Template
-from deployed_definition import arn, definition, grants, resolve, statements
+from deployed_definition import arn, definition, grants, resolve, stage_names, statements
 from endpoint_choices import DEV, hosting, stack_of, variant_alarms
 
 from lambdas.rollout.plan_rollout.plan import Kind
@@ -17,6 +17,7 @@ from stacks.rollout.stack import RolloutStack
 from stacks.settings import Settings
 from stacks.settings.rollout import MOST_LOOKS
 
+NAMES = stage_names("dev")
 EVENTS_OF_A_POLL = 9
 """Entered and exited wait, task and choice, and the task's schedule, start and end."""
 EVENTS_OF_A_RETRY = 3
@@ -76,7 +77,7 @@ def test_a_stuck_rollback_is_continued_under_the_narrow_role_alone(template: Tem
 
 
 def test_apply_release_sees_the_one_endpoint(template: Template) -> None:
-    assert grants(template, "ApplyReleaseRole")["sagemaker:DescribeEndpoint"] == {arn("sagemaker", "endpoint/reviewloop-dev")}
+    assert grants(template, "ApplyReleaseRole")["sagemaker:DescribeEndpoint"] == {arn("sagemaker", f"endpoint/{NAMES.endpoint}")}
 
 
 def test_the_parameters_of_the_endpoint_stack_are_read_by_whoever_updates_it(template: Template) -> None:
@@ -96,7 +97,7 @@ def test_cloudformation_may_assume_the_update_role_on_no_condition_that_it_might
 
 def test_models_are_made_of_our_own_groups_packages(template: Template) -> None:
     made = grants(template, "EndpointUpdateRole")["sagemaker:CreateModel"]
-    assert made == {arn("sagemaker", "model/*"), arn("sagemaker", "model-package/reviewloop-dev/*")}
+    assert made == {arn("sagemaker", "model/*"), NAMES.model_packages_arn}
 
 
 @pytest.mark.parametrize("seconds", [600, 3_600, 28_800])
@@ -113,14 +114,14 @@ def test_a_release_changes_its_rollback_alarms_and_none_that_watches_the_stage(t
     """Whoever could delete the stage's alarms could hide what a bad release does."""
     endpoint = Template.from_stack(stack_of(DEV))
     ours = [name for name in grants(template, "EndpointUpdateRole")["cloudwatch:DeleteAlarms"] if "TargetTracking" not in name]
-    assert sorted(ours) == [arn("cloudwatch", f"alarm:reviewloop-dev-{variant}-green-*") for variant in ("challenger", "champion")]
+    assert sorted(ours) == [arn("cloudwatch", f"alarm:{NAMES.rollback_alarms(variant)}*") for variant in ("challenger", "champion")]
     names = [str(resolve(endpoint.to_json(), item["Properties"]["AlarmName"])) for item in variant_alarms(endpoint, green=True).values()]
     assert all(any(fnmatchcase(arn("cloudwatch", f"alarm:{name}"), one) for one in ours) for name in names)
 
 
 def test_only_what_a_release_creates_gets_its_tags_and_only_configurations_with_them_are_served(template: Template) -> None:
     """By AddTags alone any model of the account could be made one of this stage, and then be deleted or served."""
-    ours = {"application": "reviewloop", "stage": "dev"}
+    ours = {"application": DEV.name, "stage": DEV.stage}
     kinds = {arn("sagemaker", "model/*"): "CreateModel", arn("sagemaker", "endpoint-config/*"): "CreateEndpointConfig"}
     granted = statements(template, "EndpointUpdateRole")
     tagging = [one for one in granted if "sagemaker:AddTags" in one["Action"] and one["Resource"] in kinds]
@@ -130,6 +131,6 @@ def test_only_what_a_release_creates_gets_its_tags_and_only_configurations_with_
     }
     serving = [one for one in granted if "sagemaker:UpdateEndpoint" in one["Action"]]
     assert {one["Resource"]: one.get("Condition") for one in serving} == {
-        arn("sagemaker", "endpoint/reviewloop-dev"): None,
+        arn("sagemaker", f"endpoint/{NAMES.endpoint}"): None,
         arn("sagemaker", "endpoint-config/*"): {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in ours.items()}},
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed_definition import resolve
+from deployed_definition import resolve, stage_names
 from test_alarm_page import deployed
 from test_security_page import written
 
@@ -19,6 +19,7 @@ from stacks.synthesis import synthesise
 STAGE = "newacct"
 """The stage whose settings are taken, but for the backend."""
 ROOT = Path(__file__).resolve().parents[2]
+NAMES = stage_names(STAGE)
 STACKS = {"foundation", "tuning", "endpoint", "monitoring", "rollout", "retraining"}
 
 
@@ -39,9 +40,8 @@ def nobody(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def templates(nobody: Path) -> dict[str, dict[str, Any]]:
     """Part -> template of every stack."""
-    name = f"reviewloop-{STAGE}-"
     return {
-        path.name.removeprefix(name).removesuffix(".template.json"): json.loads(path.read_bytes())
+        path.name.removeprefix(NAMES.stack("")).removesuffix(".template.json"): json.loads(path.read_bytes())
         for path in nobody.glob("*.template.json")
     }
 
@@ -51,7 +51,7 @@ def variables(template: dict[str, Any], function: str) -> dict[str, str]:
     (found,) = (
         item["Properties"]
         for item in template["Resources"].values()
-        if item["Type"] == "AWS::Lambda::Function" and item["Properties"]["FunctionName"] == f"reviewloop-{STAGE}-{function}"
+        if item["Type"] == "AWS::Lambda::Function" and item["Properties"]["FunctionName"] == NAMES.function(function)
     )
     given: dict[str, str] = resolve(template, found["Environment"]["Variables"])
     return given

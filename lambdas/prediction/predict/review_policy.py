@@ -1,4 +1,7 @@
-"""Which predictions people look at: the one place where a review threshold is decided."""
+"""Whether people look at a prediction that was just made: which threshold counts for it, and the random audit.
+
+A rollout also sends people some texts on which its two models differ; ``score_pair`` decides that.
+"""
 
 from __future__ import annotations
 

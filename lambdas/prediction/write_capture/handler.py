@@ -43,7 +43,7 @@ def _environment() -> Environment:
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """A batch of the stream, or by hand ``{"prediction_ids": [...]}`` -> ``{"captured", "not_sampled", "unusable", "objects"}``.
 
-    By hand it reads the table: for dead letters whose cause is mended, and for what the stream has lost after its day.
+    By hand it reads the table: for dead letters whose cause has been removed, and for what the stream has lost after its day.
     """
     found = list(_from_table(event["prediction_ids"]) if "prediction_ids" in event else _from_stream(event["Records"]))
     sampled = [one for one in found if is_sampled(one.prediction_id, _environment().capture_percent)]

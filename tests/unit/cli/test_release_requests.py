@@ -31,7 +31,7 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def arn(version: int) -> str:
-    return NAMES.arn("sagemaker", f"model-package/reviewloop-dev/{version}")
+    return NAMES.model_packages_arn.replace("*", str(version))
 
 
 class Stage:
