@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from apps import new_app
+from apps import template_of
 from aws_cdk.assertions import Template
 
 from stacks.endpoint import EndpointStack
@@ -35,8 +35,8 @@ CHOICES = {
 }
 
 
-def stack_of(settings: Settings) -> EndpointStack:
-    return EndpointStack(new_app(), settings)
+def endpoint_template(settings: Settings) -> Template:
+    return template_of(EndpointStack, settings)
 
 
 NEW_FLEET = {"Fn::GetAtt": ["EndpointConfig", "EndpointConfigName"]}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps import new_app
-from aws_cdk.assertions import Template
+from apps import template_of
 from deployed_definition import definition
 from endpoint_choices import DEV
 
@@ -15,4 +14,4 @@ HOURLY = DEV.model_copy(update={"rollout": DEV.rollout.model_copy(update={"step_
 
 
 def rollout_definition() -> dict[str, Any]:
-    return definition(Template.from_stack(RolloutStack(new_app(), HOURLY)))
+    return definition(template_of(RolloutStack, HOURLY))

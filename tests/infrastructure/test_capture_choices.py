@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from apps import new_app
+from apps import findings, template_of
 from aws_cdk.assertions import Template
-from cdk_nag import AwsSolutionsChecks
 from deployed_definition import arn, each, grants, properties, resolve, stage_names
 from endpoint_choices import DEV
 
@@ -35,17 +34,13 @@ def with_capture(capture: str) -> Settings:
     return Settings.model_validate(raw)
 
 
-def stack_of(kind: Any, capture: str) -> Any:
-    return kind(new_app(), with_capture(capture))
-
-
-def template_of(kind: Any, capture: str) -> Template:
-    return Template.from_stack(stack_of(kind, capture))
+def captured(kind: Any, capture: str) -> Template:
+    return template_of(kind, with_capture(capture))
 
 
 @pytest.fixture(scope="module")
 def app() -> Template:
-    return template_of(MonitoringStack, "app")
+    return captured(MonitoringStack, "app")
 
 
 def of_name(template: Template, kind: str, key: str, name: str) -> dict[str, Any]:
@@ -56,7 +51,7 @@ def of_name(template: Template, kind: str, key: str, name: str) -> dict[str, Any
 @pytest.mark.parametrize("capture", ["app", "off"])
 def test_without_endpoint_capture_no_configuration_asks_for_it_and_no_model_may_write_it(capture: str) -> None:
     """Data capture of endpoints is closed to new customers with Model Monitor: a configuration with it could not be made."""
-    template = template_of(EndpointStack, capture)
+    template = captured(EndpointStack, capture)
     (config,) = properties(template, "AWS::SageMaker::EndpointConfig")
     assert "DataCaptureConfig" not in config
     assert "s3:PutObject" not in grants(template, "EndpointRole")
@@ -65,19 +60,19 @@ def test_without_endpoint_capture_no_configuration_asks_for_it_and_no_model_may_
 
 def test_by_the_endpoint_there_is_no_writer_and_nobody_to_ask_needs_no_stream() -> None:
     """Where people are asked, paired scoring reads the stream (tests/infrastructure/test_paired_scoring.py)."""
-    monitoring = template_of(MonitoringStack, "endpoint")
+    monitoring = captured(MonitoringStack, "endpoint")
     settings = with_capture("endpoint")
     nobody = settings.review.model_copy(update={"backend": "none"})
-    foundation = Template.from_stack(FoundationStack(new_app(), settings.model_copy(update={"review": nobody})))
+    foundation = template_of(FoundationStack, settings.model_copy(update={"review": nobody}))
     table = of_name(foundation, "AWS::DynamoDB::Table", "TableName", NAMES.predictions_table)
     assert "StreamSpecification" not in table
     assert STREAM not in [item["Name"] for item in properties(foundation, "AWS::SSM::Parameter")]
     assert not properties(monitoring, "AWS::Lambda::EventSourceMapping")
-    assert "DataCaptureConfig" in properties(template_of(EndpointStack, "endpoint"), "AWS::SageMaker::EndpointConfig")[0]
+    assert "DataCaptureConfig" in properties(captured(EndpointStack, "endpoint"), "AWS::SageMaker::EndpointConfig")[0]
 
 
 def test_the_stream_has_new_images_and_its_name_is_a_parameter_that_the_writer_reads(app: Template) -> None:
-    foundation = template_of(FoundationStack, "app")
+    foundation = captured(FoundationStack, "app")
     name = {"Properties": {"TableName": NAMES.predictions_table}}
     (table,) = foundation.find_resources("AWS::DynamoDB::Table", name).items()
     assert table[1]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
@@ -142,13 +137,13 @@ def test_a_lag_of_an_hour_rings(app: Template) -> None:
 
 
 def test_the_drift_check_is_the_same_whoever_captures(app: Template) -> None:
-    by_endpoint = template_of(MonitoringStack, "endpoint")
+    by_endpoint = captured(MonitoringStack, "endpoint")
     for kind in ("AWS::Glue::Table", "AWS::Athena::WorkGroup", "AWS::CloudWatch::Dashboard", "AWS::Events::Rule"):
         assert properties(app, kind) == properties(by_endpoint, kind), kind
 
 
 def test_without_capture_nothing_is_there_that_could_only_look_at_nothing() -> None:
-    monitoring = template_of(MonitoringStack, "off")
+    monitoring = captured(MonitoringStack, "off")
     for kind in ("AWS::Glue::Table", "AWS::Glue::Database", "AWS::Athena::WorkGroup", "AWS::Lambda::EventSourceMapping"):
         assert not properties(monitoring, kind), kind
     text = json.dumps(monitoring.to_json())
@@ -157,7 +152,7 @@ def test_without_capture_nothing_is_there_that_could_only_look_at_nothing() -> N
 
 
 def test_without_capture_a_retraining_has_no_reference_and_reads_no_served_text() -> None:
-    template = template_of(RetrainingStack, "off")
+    template = captured(RetrainingStack, "off")
     function = of_name(template, "AWS::Lambda::Function", "FunctionName", NAMES.function("freeze-dataset"))
     environment = read_environment(freeze.Environment, resolve(template.to_json(), function["Environment"]["Variables"]))
     assert environment.capture_bucket == ""
@@ -169,5 +164,4 @@ def test_without_capture_a_retraining_has_no_reference_and_reads_no_served_text(
 @pytest.mark.parametrize("capture", ["app", "off"])
 @pytest.mark.parametrize("kind", [FoundationStack, EndpointStack, MonitoringStack, RetrainingStack])
 def test_no_finding_is_left_unanswered(kind: Any, capture: str) -> None:
-    stack = stack_of(kind, capture)
-    assert [item.rule_name for item in AwsSolutionsChecks(stack).validate_scope(stack).violations] == []
+    assert findings(kind, with_capture(capture)) == []

@@ -6,19 +6,20 @@ import json
 from typing import Any
 
 import pytest
+from apps import findings, new_app
 from aws_cdk.assertions import Template
-from cdk_nag import AwsSolutionsChecks
 from deployed_definition import arn, names_of, problems, properties, resolve, stage_names
-from endpoint_choices import CHOICES, DEV, NEW_FLEET, stack_of, variant_alarms
+from endpoint_choices import CHOICES, DEV, NEW_FLEET, endpoint_template, variant_alarms
 
 from embedded_aws.cloudwatch.alarms import expressions
+from stacks.endpoint import EndpointStack
 
 NAMES = stage_names("dev")
 
 
 @pytest.fixture(scope="module")
 def templates() -> dict[str, Template]:
-    return {name: Template.from_stack(stack_of(settings)) for name, settings in CHOICES.items()}
+    return {name: endpoint_template(settings) for name, settings in CHOICES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -338,9 +339,8 @@ def test_without_scaling_nothing_scales(templates: dict[str, Template]) -> None:
 
 @pytest.mark.parametrize("name", ["dev", "prod", "vpc"])
 def test_no_finding_is_left_unanswered(name: str) -> None:
-    stack = stack_of(CHOICES[name])
-    assert [item.rule_name for item in AwsSolutionsChecks(stack).validate_scope(stack).violations] == []
+    assert findings(EndpointStack, CHOICES[name]) == []
 
 
 def test_the_same_settings_give_the_same_template(template: Template) -> None:
-    assert Template.from_stack(stack_of(DEV)).to_json() == template.to_json()
+    assert Template.from_stack(EndpointStack(new_app(), DEV)).to_json() == template.to_json()

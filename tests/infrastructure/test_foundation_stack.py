@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import new_app
+from apps import template_of
 from aws_cdk.assertions import Template
 from deployed_definition import stage_names
 
@@ -20,7 +20,7 @@ SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return Template.from_stack(FoundationStack(new_app(), load_settings(SETTINGS / "dev.yaml")))
+    return template_of(FoundationStack, load_settings(SETTINGS / "dev.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from apps import new_app
-from aws_cdk.assertions import Template
-from cdk_nag import AwsSolutionsChecks
+from apps import findings, template_of
 from deployed_definition import grants, resolve, stage_names
 from tuning_choices import DEV
 
@@ -33,7 +31,7 @@ MOST_BYTES = 4_096
 
 def found(settings: Settings) -> Iterator[tuple[str, dict[str, set[str]]]]:
     for stack, roles in ((ReviewStack, IN_REVIEW), (LabelingStack, IN_LABELING)):
-        template = Template.from_stack(stack(new_app(), settings))
+        template = template_of(stack, settings)
         for role in roles:
             yield role, grants(template, role)
 
@@ -53,7 +51,7 @@ def test_a_version_in_the_teams_own_bucket_is_read_with_its_key() -> None:
 
 def variables(settings: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
     for stack in (ReviewStack, LabelingStack, RetrainingStack):
-        document = Template.from_stack(stack(new_app(), settings)).to_json()
+        document = template_of(stack, settings).to_json()
         for resource in document["Resources"].values():
             if resource["Type"] == "AWS::Lambda::Function":
                 given = resolve(document, resource["Properties"]["Environment"]["Variables"])
@@ -80,5 +78,4 @@ def test_as_many_pinned_labels_as_the_settings_allow_fit_into_every_environment(
 
 @pytest.mark.parametrize("stack", [ReviewStack, LabelingStack])
 def test_no_finding_is_left_unanswered_with_an_own_dataset(stack: type[ReviewStack | LabelingStack]) -> None:
-    made = stack(new_app(), ELSEWHERE)
-    assert [item.rule_name for item in AwsSolutionsChecks(made).validate_scope(made).violations] == []
+    assert findings(stack, ELSEWHERE) == []

@@ -11,9 +11,8 @@ from typing import Any
 import botocore.session
 import botocore.validate
 import pytest
-from apps import new_app
+from apps import findings, new_app, template_of
 from aws_cdk.assertions import Template
-from cdk_nag import AwsSolutionsChecks
 from deployed_definition import each, fill_in, grants, properties, stage_names
 
 from lambdas.common.environment import read_environment
@@ -26,13 +25,9 @@ NAMES = stage_names("dev")
 DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml")
 
 
-def stack_of() -> LabelingStack:
-    return LabelingStack(new_app(), DEV)
-
-
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return Template.from_stack(stack_of())
+    return template_of(LabelingStack, DEV)
 
 
 def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
@@ -233,6 +228,4 @@ def test_an_execution_that_does_not_succeed_is_told(template: Template) -> None:
 
 
 def test_no_unanswered_finding() -> None:
-    report = AwsSolutionsChecks(stack := stack_of()).validate_scope(stack)
-    assert [violation.rule_name for violation in report.violations] == []
-    assert report.success
+    assert findings(LabelingStack, DEV) == []

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import new_app
+from apps import findings, new_app, template_of
 from aws_cdk.assertions import Template
-from cdk_nag import AwsSolutionsChecks
 from deployed_definition import arn, each, grants, properties, resolve, stage_names
 
 from lambdas.common.environment import read_environment
@@ -40,24 +39,20 @@ CAPTURED = {
 """A line of a capture file; source: SageMaker developer guide, "Capture data"."""
 
 
-def stack_of(settings: Settings) -> MonitoringStack:
-    return MonitoringStack(new_app(), settings)
-
-
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return Template.from_stack(stack_of(DEV))
+    return template_of(MonitoringStack, DEV)
 
 
 @pytest.fixture(scope="module")
 def promised() -> Template:
     review = DEV.review.model_copy(update={"promise": PromiseSettings(max_error=0.1, confidence=0.9)})
-    return Template.from_stack(stack_of(DEV.model_copy(update={"review": review})))
+    return template_of(MonitoringStack, DEV.model_copy(update={"review": review}))
 
 
 @pytest.fixture(scope="module")
 def prod() -> Template:
-    return Template.from_stack(stack_of(PROD))
+    return template_of(MonitoringStack, PROD)
 
 
 def by_name(template: Template, kind: str, key: str) -> dict[str, dict[str, Any]]:
@@ -78,7 +73,7 @@ def logical_id(template: Template, kind: str, key: str, value: str) -> str:
 
 def test_the_table_is_projected_over_variants_and_hours_where_the_endpoint_captures(template: Template) -> None:
     (table,) = properties(template, "AWS::Glue::Table")
-    (config,) = properties(Template.from_stack(EndpointStack(new_app(), DEV)), "AWS::SageMaker::EndpointConfig")
+    (config,) = properties(template_of(EndpointStack, DEV), "AWS::SageMaker::EndpointConfig")
     location = f"{config['DataCaptureConfig']['DestinationS3Uri']}/{NAMES.endpoint}/"
     given = table["TableInput"]
     assert (table["DatabaseName"], given["Name"], given["TableType"]) == (NAMES.database, "capture", "EXTERNAL_TABLE")
@@ -168,7 +163,7 @@ def test_a_day_without_a_full_window_rings_since_the_drift_alarm_says_ok_then(
 
 
 def test_the_drift_alarm_has_the_name_that_starts_a_retraining(template: Template) -> None:
-    retraining = Template.from_stack(RetrainingStack(new_app(), DEV))
+    retraining = template_of(RetrainingStack, DEV)
     rule = by_name(retraining, "AWS::Events::Rule", "Name")[NAMES.rule("retrain-on-drift")]
     (name,) = rule["EventPattern"]["detail"]["alarmName"]
     assert name in alarms(template)
@@ -273,7 +268,7 @@ def test_the_functions_get_every_setting_that_they_read(template: Template, prod
 
 
 def test_no_request_is_sent_again_while_its_queue_may_still_try_it(template: Template) -> None:
-    review = Template.from_stack(ReviewStack(new_app(), DEV))
+    review = template_of(ReviewStack, DEV)
     queue = by_name(review, "AWS::SQS::Queue", "QueueName")[NAMES.queue("review-requests")]
     function = by_name(template, "AWS::Lambda::Function", "FunctionName")[NAMES.function("reconcile")]
     tries = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
@@ -358,9 +353,8 @@ def test_an_alarm_rings_before_reviews_expire(template: Template) -> None:
 
 @pytest.mark.parametrize("settings", [DEV, PROD], ids=["dev", "prod"])
 def test_no_finding_is_left_unanswered(settings: Settings) -> None:
-    stack = stack_of(settings)
-    assert [item.rule_name for item in AwsSolutionsChecks(stack).validate_scope(stack).violations] == []
+    assert findings(MonitoringStack, settings) == []
 
 
 def test_the_same_settings_give_the_same_template(template: Template) -> None:
-    assert Template.from_stack(stack_of(DEV)).to_json() == template.to_json()
+    assert Template.from_stack(MonitoringStack(new_app(), DEV)).to_json() == template.to_json()

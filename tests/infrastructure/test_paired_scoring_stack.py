@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from apps import new_app
+from apps import findings, template_of
 from aws_cdk.assertions import Template
-from cdk_nag import AwsSolutionsChecks
 from deployed_definition import arn, each, grants, properties, resolve, stage_names
 from endpoint_choices import CHOICES, DEV
 
@@ -37,7 +36,7 @@ def mapping(template: Template) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return Template.from_stack(RolloutStack(new_app(), DEV))
+    return template_of(RolloutStack, DEV)
 
 
 @pytest.mark.parametrize("capture", ["endpoint", "app", "off"])
@@ -47,7 +46,7 @@ def test_the_stream_is_there_where_people_can_be_asked_whoever_captures(capture:
     if capture == "off":
         raw.pop("drift")
         raw["retraining"]["on_drift"] = False
-    foundation = Template.from_stack(FoundationStack(new_app(), Settings.model_validate(raw)))
+    foundation = template_of(FoundationStack, Settings.model_validate(raw))
     table = of_name(foundation, "AWS::DynamoDB::Table", "TableName", NAMES.predictions_table)
     assert table["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
     assert "StreamSpecification" not in of_name(foundation, "AWS::DynamoDB::Table", "TableName", NAMES.pairs_table)
@@ -101,7 +100,7 @@ def test_the_function_may_do_what_it_does_and_no_more(template: Template) -> Non
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_the_function_gets_every_setting_that_it_reads(name: str) -> None:
     settings, names = CHOICES[name], stage_names(name)
-    found = Template.from_stack(RolloutStack(new_app(), settings))
+    found = template_of(RolloutStack, settings)
     function = of_name(found, "AWS::Lambda::Function", "FunctionName", names.function("score-pair"))
     given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in function["Environment"]["Variables"].items()}
     environment = read_environment(Environment, given)
@@ -119,5 +118,4 @@ def test_a_lag_of_an_hour_rings(template: Template) -> None:
 
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_no_finding_is_left_unanswered(name: str) -> None:
-    stack = RolloutStack(new_app(), CHOICES[name])
-    assert [item.rule_name for item in AwsSolutionsChecks(stack).validate_scope(stack).violations] == []
+    assert findings(RolloutStack, CHOICES[name]) == []

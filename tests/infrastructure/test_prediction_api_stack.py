@@ -7,7 +7,7 @@ import json
 import pytest
 from aws_cdk.assertions import Match, Template
 from deployed_definition import arn, each, grants, names_of, properties, resolve, stage_names, statements
-from endpoint_choices import CHOICES, DEV, stack_of, variant_alarms
+from endpoint_choices import CHOICES, DEV, endpoint_template, variant_alarms
 
 from embedded_aws.cloudwatch.alarms import expressions
 from lambdas.common.environment import read_environment
@@ -19,7 +19,7 @@ NAMES = stage_names("dev")
 
 @pytest.fixture(scope="module")
 def templates() -> dict[str, Template]:
-    return {name: Template.from_stack(stack_of(CHOICES[name])) for name in ("dev", "prod", "vpc", "longest names", "account role kept")}
+    return {name: endpoint_template(CHOICES[name]) for name in ("dev", "prod", "vpc", "longest names", "account role kept")}
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_a_hung_endpoint_takes_no_more_than_the_concurrency_that_is_kept_for_pre
 
 def test_no_concurrency_is_reserved_in_an_account_that_has_none_to_spare() -> None:
     api = ApiSettings(reserved_concurrency=None, rate_limit=50, burst_limit=100)
-    template = Template.from_stack(stack_of(DEV.model_copy(update={"api": api})))
+    template = endpoint_template(DEV.model_copy(update={"api": api}))
     (function,) = properties(template, "AWS::Lambda::Function")
     assert "ReservedConcurrentExecutions" not in function
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import new_app
+from apps import findings, new_app, template_of
 from aws_cdk.assertions import Match, Template
-from cdk_nag import AwsSolutionsChecks
 from deployed_definition import ACCOUNT, definition, names_of, resolve, stage_names
 
 from contracts.shared_words import LABELS_BY_DAY
@@ -29,18 +28,14 @@ TEAM_KEY = "arn:aws:kms:us-east-1:999999999999:key/0a1b2c3d"
 ELSEWHERE = DEV.model_copy(update={"dataset": DatasetSettings(uri="s3://team-data/texts/v1", kms_key_arn=TEAM_KEY)})
 
 
-def stack_of(settings: Settings) -> RetrainingStack:
-    return RetrainingStack(new_app(), settings)
-
-
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return Template.from_stack(stack_of(DEV))
+    return template_of(RetrainingStack, DEV)
 
 
 @pytest.fixture(scope="module")
 def manual() -> Template:
-    return Template.from_stack(stack_of(PROD))
+    return template_of(RetrainingStack, PROD)
 
 
 def grants(template: Template, role: str) -> dict[str, set[str]]:
@@ -186,7 +181,7 @@ def test_each_rule_may_invoke_the_function_and_nothing_else_may(template: Templa
 
 
 def test_without_on_drift_only_the_schedule_asks() -> None:
-    assert set(rules(Template.from_stack(stack_of(QUIET)))) == {
+    assert set(rules(template_of(RetrainingStack, QUIET))) == {
         NAMES.rule("decide-retraining-schedule"),
         NAMES.rule("retraining-failed"),
     }
@@ -214,7 +209,7 @@ def test_freezing_reads_the_captured_texts_and_their_subjects(template: Template
 
 @pytest.mark.parametrize("settings", [DEV, PROD], ids=["dev", "prod"])
 def test_the_functions_get_the_variables_they_read(settings: Settings) -> None:
-    found = Template.from_stack(stack_of(settings))
+    found = template_of(RetrainingStack, settings)
     given = variables(found, names_of(settings).function("freeze-dataset"))
     environment = read_environment(freeze_handler.Environment, given)
     assert environment.reference_predictions == settings.drift.reference_predictions
@@ -247,7 +242,7 @@ def test_planning_only_looks(template: Template) -> None:
 
 @pytest.mark.parametrize("role", ["FreezeDatasetRole", "DecideRetrainingRole"])
 def test_a_first_version_in_the_teams_own_bucket_can_be_read_not_written(role: str) -> None:
-    found = grants(Template.from_stack(stack_of(ELSEWHERE)), role)
+    found = grants(template_of(RetrainingStack, ELSEWHERE), role)
     assert "arn:aws:s3:::team-data/texts/v1/*" in found["s3:GetObject"]
     assert not [arn for arn in found.get("s3:PutObject", ()) if "team-data" in arn]
     assert {action for action, resources in found.items() if TEAM_KEY in resources} == {"kms:Decrypt"}
@@ -258,9 +253,8 @@ def test_a_first_version_in_the_teams_own_bucket_can_be_read_not_written(role: s
 
 @pytest.mark.parametrize("settings", [DEV, PROD, ELSEWHERE], ids=["dev", "prod", "own dataset"])
 def test_no_finding_is_left_unanswered(settings: Settings) -> None:
-    stack = stack_of(settings)
-    assert [item.rule_name for item in AwsSolutionsChecks(stack).validate_scope(stack).violations] == []
+    assert findings(RetrainingStack, settings) == []
 
 
 def test_the_same_settings_give_the_same_template(template: Template) -> None:
-    assert Template.from_stack(stack_of(DEV)).to_json() == template.to_json()
+    assert Template.from_stack(RetrainingStack(new_app(), DEV)).to_json() == template.to_json()

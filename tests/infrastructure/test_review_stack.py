@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import new_app
+from apps import findings, template_of
 from aws_cdk.assertions import Match, Template
-from cdk_nag import AwsSolutionsChecks
 from deployed_definition import arn, resolve, stage_names
 
 from lambdas.review.start_review.handler import STARTERS
 from stacks.constructs.flow_definition import TEMPLATE
 from stacks.review import ReviewStack
-from stacks.settings import Settings, load_settings
+from stacks.settings import load_settings
 from stacks.settings.workforce import WorkforceSettings
 
 NAMES = stage_names("dev")
@@ -24,19 +23,15 @@ DEV = load_settings(Path(__file__).resolve().parents[2] / "settings" / "dev.yaml
 TEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/ours"
 
 
-def stack_of(settings: Settings) -> ReviewStack:
-    return ReviewStack(new_app(), settings)
-
-
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return Template.from_stack(stack_of(DEV))
+    return template_of(ReviewStack, DEV)
 
 
 @pytest.fixture(scope="module")
 def imported() -> Template:
     review = DEV.review.model_copy(update={"workforce": WorkforceSettings(mode="import", workteam_arn=TEAM)})
-    return Template.from_stack(stack_of(DEV.model_copy(update={"review": review})))
+    return template_of(ReviewStack, DEV.model_copy(update={"review": review}))
 
 
 def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
@@ -340,6 +335,4 @@ def test_others_find_the_arns_in_parameters(template: Template) -> None:
 
 
 def test_no_unanswered_finding() -> None:
-    report = AwsSolutionsChecks(stack := stack_of(DEV)).validate_scope(stack)
-    assert [violation.rule_name for violation in report.violations] == []
-    assert report.success
+    assert findings(ReviewStack, DEV) == []

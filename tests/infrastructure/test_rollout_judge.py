@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from apps import new_app
-from aws_cdk.assertions import Template
+from apps import template_of
 from deployed_definition import arn, grants, properties, stage_names
 
 from lambdas.common.environment import read_environment
@@ -21,7 +20,7 @@ SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 @pytest.mark.parametrize(("stage", "holds"), [("dev", 480), ("prod", 168)])
 def test_the_judge_gets_every_setting_that_it_reads(stage: str, holds: int) -> None:
     settings, names = load_settings(SETTINGS / f"{stage}.yaml"), stage_names(stage)
-    template = Template.from_stack(RolloutStack(new_app(), settings))
+    template = template_of(RolloutStack, settings)
     functions = {item["FunctionName"]: item for item in properties(template, "AWS::Lambda::Function")}
     environment = read_environment(judge.Environment, functions[names.function("judge-rollout")]["Environment"]["Variables"])
     rollout = settings.rollout
@@ -40,7 +39,7 @@ def test_the_judge_gets_every_setting_that_it_reads(stage: str, holds: int) -> N
 
 
 def test_the_judge_reads_pairs_labels_and_what_people_told_the_rollout_and_writes_nothing() -> None:
-    template = Template.from_stack(RolloutStack(new_app(), load_settings(SETTINGS / "dev.yaml")))
+    template = template_of(RolloutStack, load_settings(SETTINGS / "dev.yaml"))
     found, names = grants(template, "JudgeRolloutRole"), stage_names("dev")
     assert {action: resources for action, resources in found.items() if action.split(":")[0] in ("dynamodb", "ssm")} == {
         "dynamodb:Query": {arn("dynamodb", f"table/{names.pairs_table}")},

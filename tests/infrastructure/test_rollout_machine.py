@@ -6,15 +6,14 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from apps import new_app
+from apps import template_of
 from aws_cdk.assertions import Template
 from deployed_definition import arn, definition, grants, resolve, stage_names, statements
-from endpoint_choices import DEV, hosting, stack_of, variant_alarms
+from endpoint_choices import DEV, endpoint_template, hosting, variant_alarms
 
 from lambdas.rollout.plan_rollout.plan import Kind
 from lambdas.rollout.progress import Outcome
 from stacks.rollout.stack import RolloutStack
-from stacks.settings import Settings
 from stacks.settings.rollout import MOST_LOOKS
 
 NAMES = stage_names("dev")
@@ -25,13 +24,9 @@ HISTORY = 25_000
 """Source: Step Functions developer guide, "Service quotas"."""
 
 
-def template_of(settings: Settings) -> Template:
-    return Template.from_stack(RolloutStack(new_app(), settings))
-
-
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return template_of(DEV)
+    return template_of(RolloutStack, DEV)
 
 
 def test_only_what_takes_a_release_back_is_recorded_first(template: Template) -> None:
@@ -82,7 +77,7 @@ def test_apply_release_sees_the_one_endpoint(template: Template) -> None:
 
 def test_the_parameters_of_the_endpoint_stack_are_read_by_whoever_updates_it(template: Template) -> None:
     """CloudFormation reads them for an update, as its service role or as its caller."""
-    parameters = Template.from_stack(stack_of(DEV)).to_json()["Parameters"].values()
+    parameters = endpoint_template(DEV).to_json()["Parameters"].values()
     read = {arn("ssm", f"parameter{item['Default']}") for item in parameters if item["Type"].startswith("AWS::SSM::Parameter::Value")}
     for role in ("ApplyReleaseRole", "EndpointUpdateRole"):
         assert grants(template, role)["ssm:GetParameters"] == read, role
@@ -102,7 +97,7 @@ def test_models_are_made_of_our_own_groups_packages(template: Template) -> None:
 
 @pytest.mark.parametrize("seconds", [600, 3_600, 28_800])
 def test_three_fleet_shifts_fit_the_history_and_are_waited_for_to_their_end(seconds: int) -> None:
-    states = definition(template_of(hosting(shift={"max_execution_seconds": seconds})))["States"]
+    states = definition(template_of(RolloutStack, hosting(shift={"max_execution_seconds": seconds})))["States"]
     polls = seconds / states["ChallengeWait"]["Seconds"]
     assert 3 * polls * (EVENTS_OF_A_POLL + EVENTS_OF_A_RETRY) < 0.8 * HISTORY
     for name, error in (("ChallengeApply", "StackBusy"), ("OpenCanary", "EndpointUpdating")):
@@ -112,7 +107,7 @@ def test_three_fleet_shifts_fit_the_history_and_are_waited_for_to_their_end(seco
 
 def test_a_release_changes_its_rollback_alarms_and_none_that_watches_the_stage(template: Template) -> None:
     """Whoever could delete the stage's alarms could hide what a bad release does."""
-    endpoint = Template.from_stack(stack_of(DEV))
+    endpoint = endpoint_template(DEV)
     ours = [name for name in grants(template, "EndpointUpdateRole")["cloudwatch:DeleteAlarms"] if "TargetTracking" not in name]
     assert sorted(ours) == [arn("cloudwatch", f"alarm:{NAMES.rollback_alarms(variant)}*") for variant in ("challenger", "champion")]
     names = [str(resolve(endpoint.to_json(), item["Properties"]["AlarmName"])) for item in variant_alarms(endpoint, green=True).values()]

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
+from apps import new_app
 from aws_cdk.assertions import Template
 from deployed_definition import definition, resolve, stage_names
-from tuning_choices import DEV, TEAM_KEY, VARIANTS, granted, resources_of, stack_of, statements
+from tuning_choices import DEV, TEAM_KEY, VARIANTS, granted, resources_of, statements, tuning_template
 
 from stacks.constructs import model_code_asset
+from stacks.tuning import TuningStack
 
 NAMES = stage_names("dev")
 
 
 @pytest.fixture(scope="module")
 def templates() -> dict[str, Template]:
-    return {name: Template.from_stack(stack_of(VARIANTS[name])) for name in ("dev", "own dataset")}
+    return {name: tuning_template(VARIANTS[name]) for name in ("dev", "own dataset")}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_jobs_may_use_the_key_as_aws_documents_it_and_a_teams_key_to_decrypt_onl
 
 def test_the_code_of_every_deploy_stays_readable_and_only_the_deploy_writes_it(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_code_asset, "model_code_archive", lambda: b"other code")
-    later = Template.from_stack(stack_of(DEV))
+    later = Template.from_stack(TuningStack(new_app(), DEV))
     keys = [code_uri(template).rsplit("/", 1)[-1], code_uri(later).rsplit("/", 1)[-1]]
     assert keys[0] != keys[1]
     code = NAMES.bucket_arn("models", "code")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from apps import new_app
+from apps import template_of
 from aws_cdk.assertions import Template
 from deployed_definition import names_of, resolve, stage_names
 
@@ -50,8 +50,8 @@ VARIANTS = {
 }
 
 
-def stack_of(settings: Settings) -> TuningStack:
-    return TuningStack(new_app(), settings)
+def tuning_template(settings: Settings) -> Template:
+    return template_of(TuningStack, settings)
 
 
 def planned(settings: Settings, *, parents: list[str], again: bool) -> dict[str, Any]:
