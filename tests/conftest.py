@@ -1,17 +1,38 @@
-"""What all tests share: the synthesised app, once a stage and test run."""
+"""What all tests share: the synthesised app, once a stage and test run; and how the workers divide the tests among them."""
 
 from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from synthesis import synth
+from xdist.scheduler import LoadFileScheduling
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # a timing is a benchmark, never a test
+
+CDK_TESTS = "tests/infrastructure"
+"""One worker runs this folder, so that each template is made once and only one Node.js process makes them."""
+
+
+class _Files(LoadFileScheduling):
+    """A file is a worker's unit of work, and so is the folder of the CDK's tests, and each whole run of the demo."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return CDK_TESTS if nodeid.startswith(CDK_TESTS) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return _Files(config, log) if config.option.dist == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The largest unit of work comes first, so that no worker has it alone in the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(CDK_TESTS))
 
 
 @pytest.fixture(scope="session")
