@@ -16,7 +16,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export npm_config_cache := $(CURDIR)/.cache/npm
 endif
 
-.PHONY: help install layer lock docs demo up aws down bench test test-unit test-slow test-demo test-operations lint synth clean check-tools browser
+.PHONY: help install layer lock docs demo up aws down bench test test-unit test-slow test-demo test-operations test-commands lint synth clean check-tools browser
 
 help: ## Show these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -58,11 +58,14 @@ test: install browser ## Run the tests, except those of the three commands below
 test-slow: install ## Run the tests of a whole deployed app: API, rollouts, capture, alarms, tuning, doctor, killed functions, the CDK CLI (a quarter of an hour)
 	@$(BIN)/pytest -n 2 --dist loadfile -m slow
 
-test-demo: install ## Run a quick demo to its end, and one with shuffled labels (four minutes)
-	@$(BIN)/pytest -m demo
+test-demo: install ## Run quick demos to their end, also on an own file, with shuffled and with flipped labels (ten minutes)
+	@$(BIN)/pytest -n 2 --dist loadfile -m demo
 
 test-operations: install ## Run the commands of docs/operations.md against the embedded AWS (five minutes)
 	@$(BIN)/pytest -m operations
+
+test-commands: install ## Run test-demo and test-operations side by side (a quarter of an hour)
+	@$(BIN)/pytest -n 2 --dist loadfile -m "demo or operations"
 
 # DATA and how it is read: quoted for the shell, and only with DATA, since TEXT or LABEL may be set for something else.
 quoted = '$(subst ','\'',$(1))'

@@ -1,4 +1,4 @@
-"""One browser for all tests of pages."""
+"""What several end-to-end tests use: one browser for all tests of pages, and the demo as a command."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from demo_command import Demo
 from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM = Path(os.environ.get("REVIEWLOOP_CHROMIUM", "/usr/bin/chromium"))
@@ -22,3 +23,8 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=arguments)
         yield launched
         launched.close()
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Demo:
+    return Demo(tmp_path)

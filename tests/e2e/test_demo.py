@@ -8,86 +8,27 @@ from __future__ import annotations
 import json
 import os
 import pty
-import random
 import re
 import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from demo_command import LONGEST_SECONDS, ROOT, Demo
 from working_copy import copy_to
 
-from embedded_aws.tools import launcher, processes
-from local.texts import corpus
+from embedded_aws.tools import launcher
 
-ROOT = Path(__file__).resolve().parents[2]
 STEPS = [
     "1 data", "2 synth", "3 deploy", "4 tune, evaluate, gate", "5 release", "6 predict and review", "7 drift to tweets",
     "8 retrain and roll out", "9 before and after",
 ]  # fmt: skip
-LONGEST_SECONDS = 600
 
 pytestmark = pytest.mark.timeout(LONGEST_SECONDS + 60)  # a whole demo is the set-up of its tests
-
-
-@dataclass
-class Demo:
-    """One call of the demo, in a folder of its own; ``project`` is where its code is."""
-
-    folder: Path
-    project: Path = ROOT
-
-    def start(self, *options: str, nohup: bool = False, **variables: str) -> subprocess.Popen[str]:
-        port = [] if "--port" in options else ["--port", str(launcher.free_port())]
-        where = ["--output", str(self.folder / "out"), "--run-dir", str(self.folder / "run")]
-        return subprocess.Popen(
-            [*(["nohup"] if nohup else []), str(self.project / ".venv" / "bin" / "python"), "-m", "local.demo", *where, *port, *options],
-            cwd=self.project, env={**os.environ, "COLUMNS": "400", **variables}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-
-    def run(self, *options: str, **variables: str) -> tuple[int, str]:
-        process = self.start(*options, **variables)
-        said, _ = process.communicate(timeout=LONGEST_SECONDS)
-        return process.returncode, said
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.folder / "out" / "summary.json").read_text(encoding="utf-8"))
-        return content
-
-    def leftovers(self) -> list[int]:
-        """Processes whose command or variables name this demo's folder."""
-        mark = str(self.folder).encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                try:
-                    named = mark in (entry / "cmdline").read_bytes() or mark in (entry / "environ").read_bytes()
-                except OSError:
-                    continue
-                if named and processes.identity(int(entry.name)):
-                    found.append(int(entry.name))
-        return found
-
-    def comes_up(self) -> None:
-        record = self.folder / "run" / "emulator.json"
-        deadline = time.monotonic() + 60
-        while not record.exists():
-            assert time.monotonic() < deadline, "the embedded AWS did not come up"
-            time.sleep(0.02)
-
-
-@pytest.fixture
-def demo(tmp_path: Path) -> Demo:
-    return Demo(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -110,21 +51,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, str]
         assert demo.leftovers() == []
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demo, int, str]:
-    """A quick run on a file as people have them: odd columns, semicolons, Latin-1, labels that are no ids."""
-    folder = tmp_path_factory.mktemp("own")
-    names = {"negative": "Très négatif :-(", "positive": "Positif / bien"}
-    every = [item.row for item in corpus.rated_texts("movie") if item.row.label in names]  # the corpus has the positive ones first
-    rows = random.Random(1).sample(every, 900)  # noqa: S311  (a repeatable draw)
-    lines = [f'{number};"{row.text.replace(chr(34), chr(34) * 2)}";{names[row.label]}' for number, row in enumerate(rows)]
-    data = folder / "avis été.csv"
-    data.write_text("\n".join(["n°;Commentaire du client;Avis", *lines]), encoding="latin-1", errors="replace")
-    demo = Demo(folder)
-    code, said = demo.run("--quick", "--data", str(data), "--text", "Commentaire du client", "--label", "Avis", "--on-conflict", "drop")
-    return demo, code, said
-
-
 # -- the whole loop ----------------------------------------------------------------------------------
 
 
@@ -135,29 +61,6 @@ def test_every_step_ran_and_says_how_long(whole: tuple[Demo, str]) -> None:
     assert all(step in said for step in STEPS)
     assert demo.summary["outcome"] in ("new model promoted", "new model rolled back", "new model inconclusive")
     assert demo.summary["reason"]
-
-
-@pytest.mark.demo
-def test_a_file_with_odd_columns_and_labels_goes_through_the_whole_loop(own: tuple[Demo, int, str]) -> None:
-    demo, code, said = own
-    # Few texts may not be enough to show that the retrained model is no worse: the gates say so then, and nothing is lost either.
-    assert code in (0, 3), said
-    assert demo.summary["predictions"]["unaccounted"] == 0
-    assert demo.summary["predictions"]["reviewed"] > 0
-    assert demo.summary["iam"]["denied"] == 0
-    assert demo.summary["source"]["people"].startswith("held-back labels")
-    assert demo.summary["verdict"] in said
-    assert demo.leftovers() == []
-
-
-@pytest.mark.demo
-def test_people_see_the_labels_of_the_file(own: tuple[Demo, int, str]) -> None:
-    demo, _, said = own
-    assert demo.summary["dataset"]["labels"] == ["positif-bien", "tres-negatif"]
-    page = (demo.folder / "out" / "data-report.html").read_text(encoding="utf-8")
-    assert "Positif / bien" in page
-    assert "Très négatif :-(" in page
-    assert "Latin-1" in said or "Windows-1252" in said
 
 
 @pytest.mark.demo
@@ -264,31 +167,6 @@ def test_what_is_left_running_answers_as_printed(whole: tuple[Demo, str]) -> Non
     for command in commands:
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
         assert json.loads(done.stdout)["label"] in ("negative", "neutral", "positive"), done.stdout
-
-
-@pytest.mark.demo
-def test_shuffled_labels_are_refused_by_the_gates_and_the_demo_says_so(demo: Demo) -> None:
-    code, said = demo.run("--quick", "--shuffle-labels")
-    assert code == 3, said
-    assert "The gates refused" in said
-    assert demo.summary["outcome"] == "refused by the gates"
-    assert "macro_f1" in demo.summary["reason"]
-    assert demo.summary["predictions"] == {}, "nothing was released"
-    assert "refused by the gates" in (demo.folder / "out" / "report.html").read_text(encoding="utf-8")
-    assert demo.leftovers() == []
-
-
-@pytest.mark.demo
-def test_a_challenger_of_flipped_labels_is_rolled_back_and_few_callers_met_it(demo: Demo) -> None:
-    code, said = demo.run("--quick", "--flip-challenger")
-    assert code == 0, said
-    summary, rollout = demo.summary, demo.summary["rollout"]
-    assert summary["outcome"] == "model of flipped labels rolled back"
-    assert rollout["reason"].startswith("the challenger is worse: people agree with the challenger alone on")
-    assert rollout["evidence"]["e_roll_back"] >= rollout["evidence"]["threshold"]
-    assert rollout["callers_failed"] == 0
-    assert rollout["met_the_challenger"] <= 0.1 * rollout["callers_answered"]
-    assert (summary["predictions"]["unaccounted"], summary["iam"]["denied_calls"]) == (0, [])
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------

@@ -1,0 +1,71 @@
+"""Whole quick runs of the demo on other data: a file of its user's, shuffled labels, and a challenger of flipped labels."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from demo_command import LONGEST_SECONDS, Demo
+
+from local.texts import corpus
+
+pytestmark = [pytest.mark.demo, pytest.mark.timeout(LONGEST_SECONDS + 60)]  # a whole demo is the set-up of its tests
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demo, int, str]:
+    """A quick run on a file as people have them: odd columns, semicolons, Latin-1, labels that are no ids."""
+    folder = tmp_path_factory.mktemp("own")
+    names = {"negative": "Très négatif :-(", "positive": "Positif / bien"}
+    every = [item.row for item in corpus.rated_texts("movie") if item.row.label in names]  # the corpus has the positive ones first
+    rows = random.Random(1).sample(every, 900)  # noqa: S311  (a repeatable draw)
+    lines = [f'{number};"{row.text.replace(chr(34), chr(34) * 2)}";{names[row.label]}' for number, row in enumerate(rows)]
+    data = folder / "avis été.csv"
+    data.write_text("\n".join(["n°;Commentaire du client;Avis", *lines]), encoding="latin-1", errors="replace")
+    demo = Demo(folder)
+    code, said = demo.run("--quick", "--data", str(data), "--text", "Commentaire du client", "--label", "Avis", "--on-conflict", "drop")
+    return demo, code, said
+
+
+def test_a_file_with_odd_columns_and_labels_goes_through_the_whole_loop(own: tuple[Demo, int, str]) -> None:
+    demo, code, said = own
+    # Few texts may not be enough to show that the retrained model is no worse: the gates say so then, and nothing is lost either.
+    assert code in (0, 3), said
+    assert demo.summary["predictions"]["unaccounted"] == 0
+    assert demo.summary["predictions"]["reviewed"] > 0
+    assert demo.summary["iam"]["denied"] == 0
+    assert demo.summary["source"]["people"].startswith("held-back labels")
+    assert demo.summary["verdict"] in said
+    assert demo.leftovers() == []
+
+
+def test_people_see_the_labels_of_the_file(own: tuple[Demo, int, str]) -> None:
+    demo, _, said = own
+    assert demo.summary["dataset"]["labels"] == ["positif-bien", "tres-negatif"]
+    page = (demo.folder / "out" / "data-report.html").read_text(encoding="utf-8")
+    assert "Positif / bien" in page
+    assert "Très négatif :-(" in page
+    assert "Latin-1" in said or "Windows-1252" in said
+
+
+def test_shuffled_labels_are_refused_by_the_gates_and_the_demo_says_so(demo: Demo) -> None:
+    code, said = demo.run("--quick", "--shuffle-labels")
+    assert code == 3, said
+    assert "The gates refused" in said
+    assert demo.summary["outcome"] == "refused by the gates"
+    assert "macro_f1" in demo.summary["reason"]
+    assert demo.summary["predictions"] == {}, "nothing was released"
+    assert "refused by the gates" in (demo.folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert demo.leftovers() == []
+
+
+def test_a_challenger_of_flipped_labels_is_rolled_back_and_few_callers_met_it(demo: Demo) -> None:
+    code, said = demo.run("--quick", "--flip-challenger")
+    assert code == 0, said
+    summary, rollout = demo.summary, demo.summary["rollout"]
+    assert summary["outcome"] == "model of flipped labels rolled back"
+    assert rollout["reason"].startswith("the challenger is worse: people agree with the challenger alone on")
+    assert rollout["evidence"]["e_roll_back"] >= rollout["evidence"]["threshold"]
+    assert rollout["callers_failed"] == 0
+    assert rollout["met_the_challenger"] <= 0.1 * rollout["callers_answered"]
+    assert (summary["predictions"]["unaccounted"], summary["iam"]["denied_calls"]) == (0, [])
