@@ -337,7 +337,7 @@ def test_the_machine_is_traced_logged_encrypted_and_its_failure_reaches_people(t
     assert NAMES.alert_topic in json.dumps(rule["Properties"]["Targets"])
 
 
-@pytest.mark.parametrize(("settings", "hours"), [(DEV, 4), (PROD, 7)])
+@pytest.mark.parametrize(("settings", "hours"), [(DEV, 3), (PROD, 7)])
 def test_an_execution_may_take_as_long_as_its_jobs(settings: Settings, hours: int) -> None:
     assert longest_tuning_hours(settings) == hours
 
