@@ -16,7 +16,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export npm_config_cache := $(CURDIR)/.cache/npm
 endif
 
-.PHONY: help install layer lock docs demo up aws down bench test test-unit test-slow test-demo test-operations test-commands lint synth clean check-tools browser
+.PHONY: help install layer lock docs demo up aws down bench pictures test test-unit test-slow test-demo test-operations test-commands lint synth clean check-tools browser
 
 help: ## Show these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -96,6 +96,9 @@ docs: install ## Write the generated pages: docs/settings.md and embedded_aws/CO
 
 bench: install ## Compare the times of ways of doing one thing (five minutes; ARGS=seeds: what a retraining gains; ARGS=--help)
 	@$(BIN)/python -m local.bench $(ARGS)
+
+pictures: install browser ## Take the pictures of the hosted review page in docs/images from the deployed page (two minutes)
+	@$(BIN)/python -m local.demo.pictures $(ARGS)
 
 clean: down ## Remove all environments, caches and outputs
 	@rm -rf .venv .venv-emulator .build node_modules cdk.out out .run .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -22,7 +22,8 @@ from model_code.review_threshold import certify, threshold_for_share
 
 MOST_ASKED = 3
 SHARES = (0.0, 0.1, 0.2, 0.3)
-CERTAINTIES = (0.7, 0.8, 0.9)
+CERTAINTIES = (0.7, 0.8, 0.85, 0.9)
+"""0.85 is the default of :class:`~lambdas.common.answers_wanted.ModelPrior`."""
 HISTORIES = (200, 1_000)
 PROMISE = Promise(0.10, 0.95)
 
@@ -150,17 +151,20 @@ def watched(pool: Pool, threshold: float, *, repeats: int, rng: np.random.Genera
 def system_accuracy(pool: Pool, asked: Asked) -> dict[str, Any]:
     """Accuracy of model and people together, by the share that people see and by how many; and of people alone, who see all.
 
-    Where people come to no label, the model's stands.
+    Where people come to no label, the model's stands. ``adaptive``: the model's answer is a prior, with the default certainty. Its labels
+    are for training only, so its figures say what the training labels are worth.
     """
     answers = [given(pool, asked, text) for text in range(len(pool.truth))]
     one = np.array([pool.labels.index(first[0].label or "") for first in answers])
     three = _plurality(pool, [until_enough(each, AnswerPolicy(AnswerRule.TWO_THEN_THIRD)) for each in answers])
+    adaptive = _adaptive(pool, answers)
     found: dict[str, Any] = {"one_person": _share(one == asked.right), "three_people": _share(three == asked.right)}
     for share in SHARES:
         seen = pool.confidence < threshold_for_share(pool.confidence, share)
         for reviewers, labels in ((1, one), (MOST_ASKED, three)):
             together = np.where(seen & (labels >= 0), labels, pool.predicted)
             found[f"{share:.0%} to {reviewers}"] = _share(together == asked.right)
+        found[f"{share:.0%} adaptive"] = _share(np.where(seen, adaptive, pool.predicted) == asked.right)
     return found
 
 
@@ -183,12 +187,22 @@ def answers_saved(pool: Pool, asked: Asked, share: float = 0.2) -> dict[str, Any
     for certainty in CERTAINTIES:
         used, labels = [], []
         for text, each in zip(seen, every, strict=True):
-            shares = dict(zip(pool.labels, pool.probabilities[text].tolist(), strict=True))
-            prior = ModelPrior(shares, certainty=certainty)
+            prior = _prior(pool, text, certainty)
             used.append(until_enough(each, AnswerPolicy(AnswerRule.ADAPTIVE, MOST_ASKED, prior)))
             labels.append(_best(pool, prior.posterior(used[-1])))
         found[f"adaptive {certainty:g}"] = figures(used, np.array(labels))
     return found
+
+
+def _prior(pool: Pool, text: int, certainty: float) -> ModelPrior:
+    return ModelPrior(dict(zip(pool.labels, pool.probabilities[text].tolist(), strict=True)), certainty=certainty)
+
+
+def _adaptive(pool: Pool, answers: Sequence[Sequence[HumanAnswer]]) -> Indices:
+    """The label of each text by the rule ``adaptive``, (texts,)."""
+    priors = [_prior(pool, text, ModelPrior.certainty) for text in range(len(answers))]
+    used = [until_enough(each, AnswerPolicy(AnswerRule.ADAPTIVE, MOST_ASKED, prior)) for each, prior in zip(answers, priors, strict=True)]
+    return np.array([_best(pool, prior.posterior(each)) for prior, each in zip(priors, used, strict=True)])
 
 
 def consolidation(pool: Pool, asked: Asked, *, reviewed: Indices) -> dict[str, Any]:

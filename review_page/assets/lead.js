@@ -27,11 +27,13 @@ const button = (text, about, work) => {
 // Headings that begin with "#" are over numbers.
 function table(place, headings, rows, nothing) {
   if (!rows.length) return at(place).replaceChildren(make("p", { class: "muted" }, nothing));
-  const head = headings.map((heading) => make("th", { scope: "col", ...(heading.startsWith("#") ? { class: "number" } : {}) }, heading.replace("#", "")));
-  const body = rows.map((cells) => make("tr", {}, ...cells.map((cell, index) => make("td", headings[index].startsWith("#") ? { class: "number" } : {}, ...[cell].flat()))));
+  const head = headings.map((heading) => make("th", { scope: "col", role: "columnheader", ...(heading.startsWith("#") ? { class: "number" } : {}) }, heading.replace("#", "")));
+  // On a phone a row is a block, which is no row any more without its role, and each cell says what it is.
+  const cellOf = (heading, cell) => make("td", { role: "cell", "data-of": heading.replace("#", ""), ...(heading.startsWith("#") ? { class: "number" } : {}) }, make("div", {}, ...[cell].flat()));
+  const body = rows.map((cells) => make("tr", { role: "row" }, ...cells.map((cell, index) => cellOf(headings[index], cell))));
   // The section around is the landmark.
   const scrolled = make("div", { class: "table", tabindex: "0", role: "group", "aria-labelledby": `${place}-heading` });
-  scrolled.append(make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)));
+  scrolled.append(make("table", { role: "table" }, make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...head)), make("tbody", { role: "rowgroup" }, ...body)));
   at(place).replaceChildren(scrolled);
 }
 

@@ -540,6 +540,11 @@ def test_a_lead_sees_the_queue_releases_settles_and_disputes(browser: Browser, s
     expect(page.locator("#queue")).to_contain_text("ann, 50 min left")
     expect(page.locator("#flags")).to_contain_text("two <b>labels</b> fit")
     assert violations(page) == []
+    page.set_viewport_size({"width": 390, "height": 850})
+    release = page.get_by_role("button", name="Release: Held task").bounding_box()
+    assert release is not None and release["x"] + release["width"] < 390, "a phone shows whole rows"
+    assert violations(page) == []
+    page.set_viewport_size({"width": 1200, "height": 850})
     page.get_by_role("button", name="Release: Held task").click()
     expect(page.locator("#queue")).not_to_contain_text("ann, 50 min left")
     page.locator("#queue").get_by_role("button", name="Dispute: Open task").click()

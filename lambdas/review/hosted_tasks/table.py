@@ -36,8 +36,8 @@ from lambdas.review.port import ReviewStatus
 from review_page.answers import Worker
 from review_page.tasks import Person, Remark
 
-_PAGE = 50
-"""So many open tasks one query reads at most."""
+_FIRST_PAGE, _PAGE = 10, 50
+"""So many open tasks the first query reads at most, and each further one. Whoever asks needs one task, and reading many takes long."""
 _DUE = "due"
 _AFTER_REVIEWS = "9"
 """Begins the place of a bulk labelling's task in ``open-tasks``. Times have 15 digits, and begin with 0 until the year 5138."""
@@ -191,7 +191,9 @@ class TaskTable:
         if not with_skipped:
             condition &= ~Attr("skipped_by").contains(worker_id)
         key = Key("queue").eq(team)
-        yield from map(_task, self._query(IndexName=OPEN_TASKS, KeyConditionExpression=key, FilterExpression=condition, Limit=_PAGE))
+        yield from map(
+            _task, self._query(IndexName=OPEN_TASKS, KeyConditionExpression=key, FilterExpression=condition, Limit=_FIRST_PAGE, then=_PAGE)
+        )
 
     def counted(self, team: str, worker_id: str, most: int) -> tuple[int, int]:
         """Of the ``most`` oldest open tasks: those that the person may take, and those among the rest that they have skipped."""
@@ -217,13 +219,16 @@ class TaskTable:
                 yield from page["Responses"].get(self._table.name, ())
                 unread = page.get("UnprocessedKeys", {})
 
-    def _query(self, **arguments: Any) -> Iterator[dict[str, Any]]:
+    def _query(self, *, then: int | None = None, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """``then``: the limit of the pages after the first."""
         while True:
             page = self._table.query(**arguments)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            if then is not None:
+                arguments["Limit"] = then
 
     def _item(self, record: Task | Desk) -> dict[str, Any]:
         if isinstance(record, Task):

@@ -44,7 +44,7 @@ def test_the_oldest_task_comes_first_and_one_query_finds_it(service: Service) ->
     service.table.queries.clear()
     assert service.next("ann") == ids[0]
     [query] = service.table.queries
-    assert query["IndexName"] == "open-tasks"
+    assert (query["IndexName"], query["Limit"]) == ("open-tasks", 10), "whoever asks needs one task"
     assert service.next("ann") == ids[0], "who has a task in work keeps it"
     assert service.next("bob") == ids[0]
     assert service.next("eve") == ids[1], "two people are enough until they differ"
