@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,17 +14,17 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.common.clients import client, prediction_store
+from lambdas.common.clients import client
 from lambdas.common.denials import CODES as DENIED
 from lambdas.common.environment import read_environment
 from lambdas.common.experiment import NONE, CurrentExperiment, experiment_at
 from lambdas.common.observability import logger, metrics
-from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.predictions import BY_SUBJECT, Prediction
 from lambdas.common.review import ReviewState
 from lambdas.prediction.answer import InvalidAnswer, ModelAnswer
-from lambdas.prediction.model import client_config, invoke, refuses_request
+from lambdas.prediction.model import client_config, invoke, read_timeouts, refuses_request
 from lambdas.prediction.predict.assignment import assigned_variant
+from lambdas.prediction.predict.record import PredictionRecords
 from lambdas.prediction.predict.request import PredictRequest, RefusedRequest, read_request
 from lambdas.prediction.predict.review_policy import review_reason, review_threshold
 
@@ -64,8 +65,8 @@ def _runtime(read_seconds: float) -> Any:
     return client("sagemaker-runtime", client_config(read_seconds))
 
 
-def _store() -> PredictionStore:
-    return prediction_store(_environment().predictions_table, SIDE)
+def _store() -> PredictionRecords:
+    return PredictionRecords(client("dynamodb", SIDE), _environment().predictions_table)
 
 
 def _sqs() -> Any:
@@ -224,3 +225,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "review": _hand_over(prediction),
         },
     )
+
+
+def _prepare() -> None:
+    """Make the clients that every call needs. Lambda gives a function's start the whole of a processor, and its calls a part of one."""
+    _runtime(read_timeouts(_environment().model_deadline_seconds)[0])
+    _store()
+    if _environment().experiment_parameter:
+        client("ssm", SIDE)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    _prepare()

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-import boto3
-
-from lambdas.common.clients import RETRIES, client
-from lambdas.common.denials import log_denials
+from lambdas.common.clients import client, dynamodb_table
 from lambdas.review.hosted_tasks.ending import Ports
 from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.port import ReviewEnded
@@ -26,9 +23,7 @@ class TaskEnvironment:
 
 @cache
 def task_table(name: str, retention_days: int) -> TaskTable:
-    resource = boto3.resource("dynamodb", config=RETRIES)
-    log_denials(resource.meta.client)
-    return TaskTable(resource.Table(name), retention_days)
+    return TaskTable(dynamodb_table(name), retention_days)
 
 
 def ports(environment: TaskEnvironment) -> Ports:

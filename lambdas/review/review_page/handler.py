@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.common.clients import RETRIES, client
-from lambdas.common.denials import log_denials
+from lambdas.common.clients import client, dynamodb_table
 from lambdas.common.environment import read_environment
-from lambdas.common.observability import logger, metrics, tracer
+from lambdas.common.observability import logger, metrics
 from lambdas.review.hosted_tasks.edges import TaskEnvironment, ports
 from lambdas.review.hosted_tasks.ending import finish
 from lambdas.review.hosted_tasks.lead import HostedLead
@@ -80,9 +79,7 @@ def _no_files(uri: str) -> str:
 
 @cache
 def _sessions() -> Sessions:
-    resource = boto3.resource("dynamodb", config=RETRIES)
-    log_denials(resource.meta.client)
-    return Sessions(resource.Table(_environment().review_tasks_table), _environment().team)
+    return Sessions(dynamodb_table(_environment().review_tasks_table), _environment().team)
 
 
 def _page(address: cognito.PageAddress) -> ReviewPage:
@@ -126,7 +123,6 @@ def _answer(event: Mapping[str, Any]) -> PageResponse:
 
 
 @logger.inject_lambda_context
-@tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Returns the answer in API Gateway's form. What the person holds, answers or loses is in the table before."""
@@ -136,3 +132,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.exception("request not answered")
         metrics.add_metric("ReviewPageFailures", MetricUnit.Count, 1)
         return api_response(json_response({"message": "The page has failed. Please try again."}, 500))
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # Lambda gives a function's start the whole of a processor, and its calls a part of one.
+    client("ssm")
+    _sessions()
