@@ -1,7 +1,7 @@
-"""Application Auto Scaling of endpoint variants: target tracking that starts and stops variant processes.
+"""Application Auto Scaling of endpoint variants: target tracking that starts and stops variant processes, and scheduled bounds.
 
-A background loop, started with the first policy, reads ``InvocationsPerInstance`` in scaled minutes and changes the
-variant's instances through UpdateEndpointWeightsAndCapacities, so a running endpoint update blocks it as in AWS.
+A background loop, started with the first target, reads the metrics of hosting in scaled time and changes the variant's
+instances through UpdateEndpointWeightsAndCapacities, so a running endpoint update blocks it as in AWS.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import uuid
 from typing import Any
 
 from ministack.core import responses
-from ministack.services import cloudwatch
+from ministack.services import cloudwatch, eventbridge
 
-from embedded_aws.application_autoscaling.target_tracking import Tracker, decide
+from embedded_aws.application_autoscaling.target_tracking import Tracker, decide, in_flight
 from embedded_aws.core import api, background, clock
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
 from embedded_aws.sagemaker.hosting import endpoint_metrics, endpoints, update_endpoint
@@ -26,11 +26,16 @@ from embedded_aws.sagemaker.hosting.variants import Variant
 log = logging.getLogger("embedded_aws")
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
-_METRIC = "SageMakerVariantInvocationsPerInstance"
+_INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
+_CONCURRENCY = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+_MINUTES = 15
+_HIGH_RESOLUTION_SECONDS = 10.0
+_HIGH_RESOLUTION_PERIODS = 3
 _POLL_SECONDS = 10.0
 _TARGETS = Records("scalable-target")
 _POLICIES = Records("scaling-policy")
 _ACTIVITIES = Records("scaling-activity")
+_SCHEDULED = Records("scheduled-action")
 _loop_lock = threading.Lock()
 _loop: threading.Thread | None = None
 
@@ -112,25 +117,26 @@ def describe_scalable_targets(request: Request) -> Response:
 
 @operation("application-autoscaling", "DeregisterScalableTarget")
 def deregister_scalable_target(request: Request) -> Response:
-    """Deletes the target's policies too."""
+    """Deletes the target's policies and scheduled actions too."""
     _need(_TARGETS, _key(request), f"No scalable target registered for {_words(request)}")
     _TARGETS.remove(_key(request))
-    for name, policy in _POLICIES.items():
-        if _key(policy) == _key(request):
-            _POLICIES.remove(name)
+    for records in (_POLICIES, _SCHEDULED):
+        for name, record in records.items():
+            if _key(record) == _key(request):
+                records.remove(name)
     return {}
 
 
 @operation("application-autoscaling", "PutScalingPolicy")
 def put_scaling_policy(request: Request) -> Response:
-    """Creates or replaces a target tracking policy on ``SageMakerVariantInvocationsPerInstance``."""
+    """Creates or replaces a target tracking policy on invocations per instance, or on concurrent requests."""
     _need(_TARGETS, _key(request), f"No scalable target registered for {_words(request)}")
     if request.get("PolicyType", "StepScaling") != "TargetTrackingScaling":
         raise validation_error("The embedded AWS has policies of type TargetTrackingScaling only.")
     tracking = request.get("TargetTrackingScalingPolicyConfiguration", {})
     metric = tracking.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType")
-    if metric != _METRIC:
-        raise validation_error(f"The embedded AWS tracks {_METRIC} only, not {metric}.")
+    if metric not in (_INVOCATIONS, _CONCURRENCY):
+        raise validation_error(f"The embedded AWS tracks {_INVOCATIONS} and {_CONCURRENCY} only, not {metric}.")
     name = f"{_key(request)}|{request['PolicyName']}"
     known = _POLICIES.find(name)
     policy = {
@@ -162,6 +168,49 @@ def delete_scaling_policy(request: Request) -> Response:
     name = f"{_key(request)}|{request['PolicyName']}"
     _need(_POLICIES, name, f"No scaling policy found for {_words(request)}, policy name: {request['PolicyName']}")
     _POLICIES.remove(name)
+    return {}
+
+
+@operation("application-autoscaling", "PutScheduledAction")
+def put_scheduled_action(request: Request) -> Response:
+    """Creates an action, or updates what is given of it. Its ``cron`` is read on the scaled clock of all schedules."""
+    _need(_TARGETS, _key(request), f"No scalable target registered for {_words(request)}")
+    name = f"{_key(request)}|{request['ScheduledActionName']}"
+    known = _SCHEDULED.find(name)
+    action = {**(known or {}), **request}
+    if eventbridge._parse_cron_fields(action.get("Schedule", "")) is None:
+        raise validation_error(f"The embedded AWS runs scheduled actions by cron(...) only, not by {action.get('Schedule')!r}.")
+    if action.get("Timezone", "UTC") != "UTC":
+        raise validation_error(f"The embedded AWS reads the schedules of scheduled actions in UTC only, not in {action['Timezone']}.")
+    if not action.get("ScalableTargetAction"):
+        raise validation_error("ScalableTargetAction must have MinCapacity, MaxCapacity or both.")
+    place = f"resource/sagemaker/{request['ResourceId']}:scheduledActionName/{request['ScheduledActionName']}"
+    action.setdefault("ScheduledActionARN", _arn("autoscaling", f"scheduledAction:{uuid.uuid4()}:{place}"))
+    action.setdefault("CreationTime", dt.datetime.now(dt.UTC))
+    action["_looked_at"] = clock.now()
+    if known is None:
+        _SCHEDULED.add(name, action)
+    else:
+        known.update(action)
+    return {}
+
+
+@operation("application-autoscaling", "DescribeScheduledActions")
+def describe_scheduled_actions(request: Request) -> Response:
+    names = request.get("ScheduledActionNames")
+    rows = [
+        {key: value for key, value in action.items() if not key.startswith("_")}
+        for _, action in _SCHEDULED.items()
+        if _matches(action, request) and (not names or action["ScheduledActionName"] in names)
+    ]
+    return api.paginate(rows, {"MaxResults": 50, **request}, "ScheduledActions")
+
+
+@operation("application-autoscaling", "DeleteScheduledAction")
+def delete_scheduled_action(request: Request) -> Response:
+    name = f"{_key(request)}|{request['ScheduledActionName']}"
+    _need(_SCHEDULED, name, f"No scheduled action found for {_words(request)}, scheduled action name: {request['ScheduledActionName']}")
+    _SCHEDULED.remove(name)
     return {}
 
 
@@ -235,11 +284,31 @@ def _run() -> None:
         time.sleep(max(0.1, clock.scaled(_POLL_SECONDS)))
         for key, target in _TARGETS.items():
             try:
+                _run_schedules(target)
                 _evaluate(target, trackers.setdefault(key, Tracker()))
             except ApiError as error:
                 log.info("%s is not scaled: %s", target["ResourceId"], error.message)
             except Exception:
                 log.exception("scaling of %s failed", target["ResourceId"])
+
+
+def _run_schedules(target: Request) -> None:
+    """Bounds that became due since the last look are the target's from now on; the loop then moves its instances into them."""
+    if target["SuspendedState"].get("ScheduledScalingSuspended"):
+        return
+    for _, action in _SCHEDULED.items():
+        if _key(action) != _key(target):
+            continue
+        looked_at = dt.datetime.fromtimestamp(action["_looked_at"], tz=dt.UTC)
+        due = eventbridge._cron_next_fire(eventbridge._parse_cron_fields(action["Schedule"]), looked_at)
+        if due is None or due.timestamp() > clock.now():
+            continue
+        action["_looked_at"] = clock.now()
+        wanted = {**target, **action["ScalableTargetAction"]}
+        if wanted["MinCapacity"] > wanted["MaxCapacity"]:
+            log.warning("%s is not applied: its bounds would be %s", action["ScheduledActionName"], action["ScalableTargetAction"])
+            continue
+        target.update(action["ScalableTargetAction"])
 
 
 def _evaluate(target: Request, tracker: Tracker) -> None:
@@ -255,35 +324,56 @@ def _evaluate(target: Request, tracker: Tracker) -> None:
     policies = [policy for _, policy in _POLICIES.items() if _key(policy) == _key(target)]
     if not policies:
         return
-    minute = clock.scaled(60)
-    rates = _rates(endpoint.name, variant.name, minute)
-    wanted = max(
-        decide(
-            policy["TargetTrackingScalingPolicyConfiguration"], rates,
+    wanted, cause = current, ""
+    for policy in policies:
+        tracking = policy["TargetTrackingScalingPolicyConfiguration"]
+        metric = tracking["PredefinedMetricSpecification"]["PredefinedMetricType"]
+        rates, recent = _rates(metric, endpoint.name, variant.name, current)
+        capacity = decide(
+            tracking, rates, recent,
             current=current, bounds=(low, high), tracker=tracker, now=clock.now(), time_scale=clock.TIME_SCALE,
-        )
-        for policy in policies
-    )  # fmt: skip
+        )  # fmt: skip
+        if not cause or capacity > wanted:
+            wanted, cause = capacity, f"{metric} was at last {[round(rate, 1) for rate in recent]}"
     suspended = target["SuspendedState"]
     if (wanted > current and suspended.get("DynamicScalingOutSuspended")) or (
         wanted < current and suspended.get("DynamicScalingInSuspended")
     ):
         return
     if wanted != current:
-        _scale(target, endpoint, variant, wanted, f"{_METRIC} of the last minutes was {[round(rate, 1) for rate in rates[-3:]]}")
+        _scale(target, endpoint, variant, wanted, cause)
         tracker.remember(wanted > current, clock.now())
 
 
-def _rates(endpoint: str, variant: str, minute: float, minutes: int = 15) -> list[float]:
-    """Invocations per instance in each of the last whole (scaled) minutes, oldest first; silence counts as zero, as hosting reports it."""
-    end = clock.now() // minute * minute
-    sums = [0.0] * minutes
+def _rates(metric: str, endpoint: str, variant: str, instances: int) -> tuple[list[float], list[float]]:
+    """(the metric in each of the last fifteen whole minutes, in each period that a scale-out looks at), oldest first, in scaled time.
+
+    Silence counts as zero, as hosting reports it. Hosting publishes concurrent requests every ten seconds. Here they follow from when
+    each call ended and how long it took, so a call counts once it has ended.
+    """
+    minute, now = clock.scaled(60), clock.now()
+    if metric == _INVOCATIONS:
+        sums = [0.0] * _MINUTES
+        end = now // minute * minute
+        for at, value in _points("InvocationsPerInstance", endpoint, variant):
+            index = int((at - end) // minute) + _MINUTES
+            if 0 <= index < _MINUTES:
+                sums[index] += value
+        return sums, sums[-3:]
+    calls = [(at - value / 1e6, at) for at, value in _points("ModelLatency", endpoint, variant)]
+    period = clock.scaled(_HIGH_RESOLUTION_SECONDS)
+    by_minute, by_period = (
+        [busy / instances for busy in in_flight(calls, now // width * width, width, count)]
+        for width, count in ((minute, _MINUTES), (period, _HIGH_RESOLUTION_PERIODS))
+    )
+    return by_minute, by_period
+
+
+def _points(name: str, endpoint: str, variant: str) -> list[tuple[float, float]]:
+    """(epoch seconds, value) of every point of one metric of a variant."""
     key = cloudwatch._dims_key({"EndpointName": endpoint, "VariantName": variant})
-    for point in list(cloudwatch._metrics.get((endpoint_metrics.NAMESPACE, "InvocationsPerInstance", key)) or []):
-        index = int((point["Timestamp"] - end) // minute) + minutes
-        if 0 <= index < minutes:
-            sums[index] += point["Value"]
-    return sums
+    points = list(cloudwatch._metrics.get((endpoint_metrics.NAMESPACE, name, key)) or [])
+    return [(float(point["Timestamp"]), float(point["Value"])) for point in points]
 
 
 def _scale(target: Request, endpoint: Endpoint, variant: Variant, wanted: int, cause: str) -> None:

@@ -1,7 +1,8 @@
 """Target tracking as a pure decision: rates and cooldowns to a capacity.
 
-Scale out after three minutes above the target, scale in after fifteen below 90 % of it: the alarms that Application Auto
-Scaling creates for SageMaker variants. Scale-out is proportional; scale-in never goes where the target would be exceeded.
+Scale out after three periods above the target, scale in after fifteen minutes below 90 % of it: the alarms that Application
+Auto Scaling creates for SageMaker variants. A period is a minute, or ten seconds with a high-resolution metric. Scale-out is
+proportional; scale-in never goes where the target would be exceeded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_OUT_MINUTES = 3
 _IN_MINUTES = 15
 _IN_SHARE = 0.9
 _DEFAULT_COOLDOWN = 300
@@ -34,6 +34,7 @@ class Tracker:
 def decide(
     config: Mapping[str, Any],
     rates: Sequence[float],
+    recent: Sequence[float],
     *,
     current: int,
     bounds: tuple[int, int],
@@ -46,6 +47,7 @@ def decide(
     Args:
         config: TargetTrackingScalingPolicyConfiguration.
         rates: metric per minute, oldest first, at least fifteen minutes.
+        recent: metric in the last three periods.
         current: instances now.
         bounds: lowest and highest capacity.
         now: epoch seconds; cooldowns are declared seconds and last ``time_scale`` real seconds each.
@@ -53,7 +55,6 @@ def decide(
     target = float(config["TargetValue"])
     low, high = bounds
     last_change = max(tracker.out_at, tracker.in_at)
-    recent = rates[-_OUT_MINUTES:]
     if min(recent) > target:
         if now - tracker.out_at < config.get("ScaleOutCooldown", _DEFAULT_COOLDOWN) * time_scale:
             return current
@@ -64,3 +65,23 @@ def decide(
             return current
         return max(low, min(current, math.ceil(current * max(window) / target)))
     return current
+
+
+def in_flight(calls: Sequence[tuple[float, float]], end: float, width: float, periods: int) -> list[float]:
+    """How many calls ran at the same time, on average, in each of the last periods; oldest first.
+
+    Args:
+        calls: (begin, end) of each, epoch seconds.
+        end: of the last period.
+        width: of a period in seconds.
+    """
+    start = end - width * periods
+    busy = [0.0] * periods
+    for began, ended in calls:
+        first = max(0, int((began - start) // width))
+        for index in range(first, periods):
+            low, high = start + index * width, start + (index + 1) * width
+            if ended <= low:
+                break
+            busy[index] += max(0.0, min(ended, high) - max(began, low))
+    return [seconds / width for seconds in busy]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from embedded_aws.application_autoscaling.target_tracking import Tracker, decide
+from embedded_aws.application_autoscaling.target_tracking import Tracker, decide, in_flight
 from embedded_aws.testing import hosting as support
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -30,10 +30,10 @@ def _target(endpoint: str, variant: str = "champion") -> dict[str, Any]:
     return {"ServiceNamespace": "sagemaker", "ResourceId": f"endpoint/{endpoint}/variant/{variant}", "ScalableDimension": DIMENSION}
 
 
-def _track(aws: Any, endpoint: str, target_value: float, cooldown: int = 0) -> None:
+def _track(aws: Any, endpoint: str, target_value: float, cooldown: int = 0, metric: str = "SageMakerVariantInvocationsPerInstance") -> None:
     configuration = {
         "TargetValue": target_value,
-        "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+        "PredefinedMetricSpecification": {"PredefinedMetricType": metric},
         "ScaleOutCooldown": cooldown,
         "ScaleInCooldown": cooldown,
     }
@@ -171,4 +171,37 @@ def test_target_tracking_decides(rates: list[float], current: int, more: dict[st
     now = 2e6
     tracker = Tracker(out_at=now - seconds_since, in_at=now - seconds_since)
     config = {"TargetValue": 100.0, **more}
-    assert decide(config, rates, current=current, bounds=(1, 6), tracker=tracker, now=now, time_scale=1.0) == expected
+    assert decide(config, rates, rates[-3:], current=current, bounds=(1, 6), tracker=tracker, now=now, time_scale=1.0) == expected
+
+
+def test_calls_that_run_at_the_same_time_count_in_every_period_that_they_touch() -> None:
+    calls = [(100.0, 120.0), (105.0, 115.0), (118.0, 131.0), (10.0, 20.0)]
+    assert in_flight(calls, 130.0, 10.0, 3) == pytest.approx([1.5, 1.7, 1.0])
+
+
+def test_a_scheduled_action_raises_the_floor_and_goes_with_its_target(
+    hosting: support.Hosting, aws: Any, model: str, wait_until: Callable[..., Any]
+) -> None:
+    name = hosting.endpoint(hosting.config([{"name": "champion", "model": model}]))
+    client, target = aws("application-autoscaling"), _target(name)
+    floor = {"ScheduledActionName": "floor", "ScalableTargetAction": {"MinCapacity": 2}, **target}
+    with pytest.raises(ClientError, match="No scalable target registered"):
+        client.put_scheduled_action(Schedule="cron(* * * * ? *)", **floor)
+    client.register_scalable_target(MinCapacity=1, MaxCapacity=2, **target)
+    with pytest.raises(ClientError, match="by cron"):
+        client.put_scheduled_action(Schedule="at(2030-01-01T00:00:00)", **floor)
+    client.put_scheduled_action(Schedule="cron(* * * * ? *)", **floor)
+    (found,) = client.describe_scheduled_actions(ServiceNamespace="sagemaker", ResourceId=target["ResourceId"])["ScheduledActions"]
+    assert (found["Schedule"], found["ScalableTargetAction"]) == ("cron(* * * * ? *)", {"MinCapacity": 2})
+    wait_until(lambda: hosting.variants(name)["champion"]["CurrentInstanceCount"] == 2)
+    client.deregister_scalable_target(**target)
+    assert client.describe_scheduled_actions(ServiceNamespace="sagemaker", ResourceId=target["ResourceId"])["ScheduledActions"] == []
+
+
+def test_concurrent_calls_add_a_process(hosting: support.Hosting, aws: Any, model: str, wait_until: Callable[..., Any]) -> None:
+    name = hosting.endpoint(hosting.config([{"name": "champion", "model": model}]))
+    aws("application-autoscaling").register_scalable_target(MinCapacity=1, MaxCapacity=2, **_target(name))
+    _track(aws, name, target_value=0.01, metric="SageMakerVariantConcurrentRequestsPerModelHighResolution")
+    with _traffic(hosting, name):
+        wait_until(lambda: hosting.variants(name)["champion"]["CurrentInstanceCount"] == 2)
+    hosting.settled(name)
