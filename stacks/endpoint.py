@@ -30,6 +30,11 @@ from stacks.settings.scaling import ScalingSettings
 from stacks.template_names import template_names
 
 SCALABLE_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+SCALING_METRICS = {
+    "invocations": "SageMakerVariantInvocationsPerInstance",
+    "concurrency": "SageMakerVariantConcurrentRequestsPerModelHighResolution",
+}
+"""Predefined metrics of Application Auto Scaling (its API reference, PredefinedMetricSpecification)."""
 
 
 class EndpointStack(Stack):
@@ -193,6 +198,17 @@ class EndpointStack(Stack):
             scalable_dimension=SCALABLE_DIMENSION,
             min_capacity=scaling.min_instances,
             max_capacity=scaling.max_instances,
+            scheduled_actions=[
+                autoscaling.CfnScalableTarget.ScheduledActionProperty(
+                    scheduled_action_name=f"floor-{number}",
+                    schedule=f"cron({cron})",
+                    scalable_target_action=autoscaling.CfnScalableTarget.ScalableTargetActionProperty(min_capacity=fewest),
+                )
+                for number, (cron, fewest) in enumerate(scaling.floors.items(), 1)
+            ]
+            # A challenger's bounds follow the rollout: a floor above its fewest instances would be outside of them.
+            if scaling.floors and variant == CHAMPION
+            else None,
         )
         target.add_resource_dependency(endpoint)
         policy = autoscaling.CfnScalingPolicy(
@@ -204,11 +220,11 @@ class EndpointStack(Stack):
             resource_id=resource_id,
             scalable_dimension=SCALABLE_DIMENSION,
             target_tracking_scaling_policy_configuration=autoscaling.CfnScalingPolicy.TargetTrackingScalingPolicyConfigurationProperty(
-                target_value=scaling.invocations_per_instance_per_minute,
+                target_value=scaling.target,
                 scale_in_cooldown=scaling.scale_in_cooldown_seconds,
                 scale_out_cooldown=scaling.scale_out_cooldown_seconds,
                 predefined_metric_specification=autoscaling.CfnScalingPolicy.PredefinedMetricSpecificationProperty(
-                    predefined_metric_type="SageMakerVariantInvocationsPerInstance"
+                    predefined_metric_type=SCALING_METRICS[scaling.metric]
                 ),
             ),
         )

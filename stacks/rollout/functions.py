@@ -127,6 +127,16 @@ class RolloutFunctions:
             ["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"],
             [names.arn("sagemaker", f"endpoint/{names.endpoint}")],
         )
+        if scaling:
+            function.allow(
+                ["application-autoscaling:RegisterScalableTarget"],
+                [names.arn("application-autoscaling", "scalable-target/*")],
+                {"StringEqualsIfExists": {"application-autoscaling:service-namespace": "sagemaker"}},
+                because="The service names the targets; only those of SageMaker are allowed",
+            )
+            described = [names.arn("sagemaker", "endpoint-config/*")]
+            because = "Application Auto Scaling reads the configuration as its caller, and CloudFormation names it"
+            function.allow(["sagemaker:DescribeEndpointConfig"], described, because=because)
         return function
 
     def _judge(self) -> PythonFunction:

@@ -85,8 +85,8 @@ class Shift:
     """The state that follows an error; None: the execution fails."""
     keeps_verdict: bool = False
     """An error does not become the verdict: there is one already, and it stands."""
-    capacity: Literal["as_is", "take_over", "settle"] = "as_is"
-    """What becomes of the instances (``lambdas/rollout/shift_weights/capacity.py``)."""
+    capacity: Literal["as_is", "open", "take_over", "settle"] = "as_is"
+    """What becomes of the instances, and of the bounds of the challenger's autoscaling (``lambdas/rollout/shift_weights/capacity.py``)."""
     experiment: bool = False
     """Both models are in place: the experiment's record follows the share. It is ``none`` otherwise."""
 
@@ -160,7 +160,7 @@ PHASES = (
 
 SHIFTS = (
     # The first share comes before the new fleet, so that the fleet's canary serves traffic.
-    Shift("OpenCanary", "$.progress.share", success="ChallengeApply", failure="TakeAll"),
+    Shift("OpenCanary", "$.progress.share", success="ChallengeApply", failure="TakeAll", capacity="open"),
     Shift("ShiftWeights", "$.progress.share", success="WaitStep", failure="TakeAll", experiment=True),
     # The weights stay; before the next release changes what the variants run, nobody takes them for the experiment's any more.
     Shift("CloseExperiment", "$.progress.share", success="PromoteApply", failure="TakeAll"),

@@ -100,6 +100,9 @@ class EndpointUpdateRole(OwnRole):
         names = self._shared.names
         target = names.arn("application-autoscaling", "scalable-target/*")
         writes = ["RegisterScalableTarget", "DeregisterScalableTarget", "PutScalingPolicy", "DeleteScalingPolicy", "TagResource"]
+        scaling = self._shared.settings.hosting.scaling
+        if scaling and scaling.floors:
+            writes += ["PutScheduledAction", "DeleteScheduledAction"]
         self.allow(
             [f"application-autoscaling:{verb}" for verb in writes],
             [target],

@@ -12,6 +12,7 @@ from stacks.endpoint import EndpointStack
 from stacks.settings import Settings, load_settings
 from stacks.settings.api import ApiSettings
 from stacks.settings.network import NetworkSettings
+from stacks.settings.scaling import ScalingSettings
 
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 DEV, PROD = (load_settings(SETTINGS / f"{stage}.yaml") for stage in ("dev", "prod"))
@@ -30,6 +31,14 @@ CHOICES = {
     "own disks": hosting(instance_type="ml.m5d.large"),
     "linear": hosting(shift={"type": "LINEAR"}),
     "at once": hosting(shift={"type": "ALL_AT_ONCE", "termination_wait_seconds": 300}, scaling=None, initial_instance_count=1),
+    "scaled by concurrency": hosting(
+        scaling=ScalingSettings(
+            max_instances=5,
+            metric="concurrency",
+            concurrent_requests_per_instance=1.5,
+            floors={"0 7 ? * MON-FRI *": 4, "0 19 ? * MON-FRI *": 2},
+        )
+    ),
     "account role kept": DEV.model_copy(update={"api": ApiSettings(manage_account_role=False)}),
     "longest names": DEV.model_copy(update={"name": "abcdefghijklmno", "stage": "abcdefgh"}),
 }

@@ -62,6 +62,8 @@ class World:
         """Every record of an experiment, in order."""
         self.writes: list[str] = []
         """Every call that changes something: the operation, or ``parameter=value``."""
+        self.challenger_bounds = (2, 6)
+        """Fewest and most instances that autoscaling may give to the challenger."""
         self._pending: list[tuple[datetime, Callable[[], None]]] = []
         self._failures: dict[str, list[Exception]] = {}
 
@@ -110,7 +112,7 @@ class World:
             **{
                 name: self._guarded(name)
                 for name in dir(self)
-                if name.startswith(("describe_", "list_", "get_", "put_", "update_", "continue_"))
+                if name.startswith(("describe_", "list_", "get_", "put_", "update_", "continue_", "register_"))
             }
         )
 
@@ -180,6 +182,10 @@ class World:
             endpoint.status = "InService"
 
         self.later(SHIFT_SECONDS, live)
+
+    def register_scalable_target(self, ResourceId: str, MinCapacity: int, MaxCapacity: int, **_: str) -> None:  # noqa: N803
+        assert ResourceId.endswith("/variant/challenger")
+        self.challenger_bounds = (MinCapacity, MaxCapacity)
 
     def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803
         stack = {"StackName": StackName, "StackStatus": self.stack_status, "Parameters": [{"ParameterKey": "Release"}]}

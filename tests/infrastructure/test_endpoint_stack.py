@@ -322,6 +322,19 @@ def test_each_variant_scales_by_its_own_invocations(template: Template) -> None:
         }
 
 
+def test_concurrency_is_the_load_by_choice_and_only_the_champion_has_floors(templates: dict[str, Template]) -> None:
+    for policy in properties(templates["scaled by concurrency"], "AWS::ApplicationAutoScaling::ScalingPolicy"):
+        tracking = policy["TargetTrackingScalingPolicyConfiguration"]
+        metric = {"PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"}
+        assert (tracking["PredefinedMetricSpecification"], tracking["TargetValue"]) == (metric, 1.5)
+    targets = properties(templates["scaled by concurrency"], "AWS::ApplicationAutoScaling::ScalableTarget")
+    actions = {target["ResourceId"].rsplit("/", 1)[1]: target.get("ScheduledActions") for target in targets}
+    assert actions["challenger"] is None
+    assert [(action["Schedule"], action["ScalableTargetAction"]) for action in actions["champion"]] == [
+        ("cron(0 7 ? * MON-FRI *)", {"MinCapacity": 4}), ("cron(0 19 ? * MON-FRI *)", {"MinCapacity": 2}),
+    ]  # fmt: skip
+
+
 def test_scaling_comes_after_the_endpoint_and_goes_before_it(template: Template) -> None:
     for logical_id, target in template.find_resources("AWS::ApplicationAutoScaling::ScalableTarget").items():
         assert target["DependsOn"] == ["Endpoint"]

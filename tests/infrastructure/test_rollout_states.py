@@ -298,6 +298,16 @@ def test_the_winner_takes_over_the_instances_before_the_callers_and_the_challeng
     assert world.endpoint.counts == {"champion": 6, "challenger": 2}
 
 
+@pytest.mark.parametrize("decisions", [CANARY, ("roll_back",)], ids=["promoted", "rolled back"])
+def test_autoscaling_may_give_instances_to_a_challenger_only_while_it_is_compared(decisions: tuple[str, ...]) -> None:
+    world = World()
+    world.challenger_bounds = (2, 2)
+    compared: list[tuple[int, int]] = []
+    walked(world, ROLLOUT, judge=Judge(decisions), at={"ChallengeApply": lambda world: compared.append(world.challenger_bounds)})
+    assert compared == [(2, 6)], "before its fleet comes"
+    assert world.challenger_bounds == (2, 2)
+
+
 def test_a_loser_gives_its_instances_back_and_the_champion_keeps_its_own() -> None:
     world = World()
 

@@ -1,4 +1,4 @@
-"""Instances of champion and challenger follow their shares of the traffic. Pure.
+"""Instances of champion and challenger, and the bounds of the challenger's autoscaling, follow their shares of the traffic. Pure.
 
 Autoscaling alone would be late twice. A winner gets all callers with the instances that had served a part of them, and scales out only
 after minutes above its target. A challenger without callers gives its metric no data, and without data target tracking does not scale in
@@ -16,10 +16,13 @@ from contracts.shared_words import CHALLENGER, CHAMPION
 
 
 class Capacity(StrEnum):
-    """``AS_IS``: autoscaling's business. ``TAKE_OVER``: the champion gets what it needs for all callers (:func:`needed`). ``SETTLE``:
-    the challenger has no callers any more, and gets its fewest."""
+    """``AS_IS``: autoscaling's business. ``OPEN``: a challenger comes, and may have as many instances as the
+    champion. ``TAKE_OVER``: the champion gets what it needs for all callers (:func:`needed`). ``SETTLE``:
+    the challenger has no callers any more, gets its fewest, and may have no more.
+    """
 
     AS_IS = "as_is"
+    OPEN = "open"
     TAKE_OVER = "take_over"
     SETTLE = "settle"
 
@@ -48,10 +51,23 @@ def more_or_fewer(endpoint: Mapping[str, Any], capacity: Capacity, bounds: tuple
         bounds: fewest and most instances of a variant; None without autoscaling, where the numbers are what somebody set.
         alone: what the champion needs for all callers, by :func:`needed` before it takes over; 0 when unknown.
     """
-    if bounds is None or capacity is Capacity.AS_IS:
+    if bounds is None or capacity in (Capacity.AS_IS, Capacity.OPEN):
         return None
     (fewest, most), now = bounds, instances(endpoint)
     if capacity is Capacity.TAKE_OVER:
         wanted = min(alone, most)
         return (CHAMPION, wanted) if now[CHAMPION] < wanted else None
     return (CHALLENGER, fewest) if now[CHALLENGER] > fewest else None
+
+
+def challenger_bounds(capacity: Capacity, bounds: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Fewest and most instances that autoscaling may now give to the challenger; None when they stay as they are.
+
+    Both variants answer every text while they are compared, so the challenger's bounds are then the champion's.
+
+    Args:
+        bounds: of the settings, for each variant; None without autoscaling.
+    """
+    if bounds is None or capacity not in (Capacity.OPEN, Capacity.SETTLE):
+        return None
+    return bounds if capacity is Capacity.OPEN else (bounds[0], bounds[0])

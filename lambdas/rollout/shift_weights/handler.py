@@ -12,13 +12,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contracts.shared_words import CHALLENGER
 from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.experiment import NONE, Experiment
 from lambdas.common.observability import logger, tracer
 from lambdas.rollout.endpoint import EndpointUpdating, describe
 from lambdas.rollout.progress import Progress
-from lambdas.rollout.shift_weights.capacity import Capacity, more_or_fewer, needed
+from lambdas.rollout.shift_weights.capacity import Capacity, challenger_bounds, more_or_fewer, needed
 from lambdas.rollout.shift_weights.weights import EndpointUnusable, change
 
 
@@ -64,16 +65,30 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if wanted is not None:
         _ask_for([{"VariantName": variant, "DesiredWeight": weight} for variant, weight in wanted.items()], share)
         raise EndpointUpdating(f"endpoint {name} takes on the weights {wanted}")
-    variant = more_or_fewer(endpoint, Capacity(event.get("capacity", Capacity.AS_IS)), _environment().bounds, progress.instances)
+    capacity, bounds = Capacity(event.get("capacity", Capacity.AS_IS)), _environment().bounds
+    variant = more_or_fewer(endpoint, capacity, bounds, progress.instances)
     if variant is not None:
         _ask_for([{"VariantName": variant[0], "DesiredInstanceCount": variant[1]}], share)
         raise EndpointUpdating(f"variant {variant[0]} of endpoint {name} gets {variant[1]} instances")
+    _bound_challenger(challenger_bounds(capacity, bounds))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     progress = replace(progress.shifted(share, now), instances=needed(endpoint, share))
     if experiment is not None:
         _record(Experiment(**experiment, share=share, started=progress.started).format())
     logger.info("weights are live", extra={"share": share})
     return progress.as_json()
+
+
+def _bound_challenger(bounds: tuple[int, int] | None) -> None:
+    """The policy of the target stays; CloudFormation writes the bounds again only when the settings change."""
+    if bounds is not None:
+        client("application-autoscaling").register_scalable_target(
+            ServiceNamespace="sagemaker",
+            ResourceId=f"endpoint/{_environment().endpoint_name}/variant/{CHALLENGER}",
+            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+            MinCapacity=bounds[0],
+            MaxCapacity=bounds[1],
+        )
 
 
 def _record(value: str) -> None:

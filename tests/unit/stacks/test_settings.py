@@ -158,6 +158,26 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     ({"hosting": {"initial_instance_count": 5}}, ["hosting:", "initial_instance_count 5", "scaling.max_instances 4"]),
     ({"hosting": {"initial_instance_count": 1}}, ["hosting:", "initial_instance_count 1", "scaling.min_instances 2"]),
     (
+        {"hosting": {"scaling": {"metric": "concurrency", "invocations_per_instance_per_minute": 60}}},
+        ["hosting.scaling:", "invocations_per_instance_per_minute 60", "hosting.scaling.metric is 'concurrency'", "leave"],
+    ),
+    (
+        {"hosting": {"scaling": {"concurrent_requests_per_instance": 3}}},
+        ["hosting.scaling:", "concurrent_requests_per_instance 3", "is 'invocations'", "or use hosting.scaling.metric 'concurrency'"],
+    ),
+    (
+        {"hosting": {"scaling": {"floors": {"0 7 ? * MON-FRI *": 5}}}},
+        ["hosting.scaling:", "'0 7 ? * MON-FRI *': 5", "min_instances 2 and max_instances 4"],
+    ),
+    (
+        {"hosting": {"scaling": {"floors": {"0 7 ? * MON-FRI *": 3}}}},
+        ["hosting.scaling:", "never end", "add one of min_instances 2"],
+    ),
+    (
+        {"hosting": {"scaling": {"floors": {"0 7 * * * *": 2}}}},
+        ["hosting.scaling:", "'0 7 * * * *'", "exactly one must be '?'"],
+    ),
+    (
         {"hosting": {"scaling": None, "initial_instance_count": 1}},
         [
             "hosting:",
@@ -355,6 +375,8 @@ AT_THE_BOUND: list[dict[str, Any]] = [
     {"hosting": {"fleet_shift": {"type": "ALL_AT_ONCE"}, "scaling": None, "initial_instance_count": 1}},
     {"hosting": {"fleet_shift": {"step_percent": 25}, "scaling": {"min_instances": 4}, "initial_instance_count": 4}},
     {"hosting": {"instance_type": "ml.t2.large", "scaling": None}},
+    {"hosting": {"scaling": {"metric": "concurrency", "concurrent_requests_per_instance": 1.5}}},
+    {"hosting": {"scaling": {"floors": {"0 7 * * ? *": 4, "0 19 * * ? *": 2}}}},
     {"review": {"task_time_limit_seconds": 3_600, "task_availability_seconds": 3_600}},
     {"review": {"backlog_seconds": 7_199, "task_availability_seconds": 7_200}},
     {"drift": {"schedule_minutes": 1_440, "evaluation_periods": 7}},

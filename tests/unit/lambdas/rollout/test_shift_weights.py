@@ -20,7 +20,7 @@ from lambdas.common.experiment import Experiment
 from lambdas.rollout.endpoint import EndpointUpdating
 from lambdas.rollout.progress import Progress
 from lambdas.rollout.shift_weights import handler as entry
-from lambdas.rollout.shift_weights.capacity import Capacity, more_or_fewer, needed
+from lambdas.rollout.shift_weights.capacity import Capacity, challenger_bounds, more_or_fewer, needed
 from lambdas.rollout.shift_weights.weights import EndpointUnusable, change, weights_of
 
 
@@ -148,6 +148,7 @@ def test_without_an_experiment_the_record_is_cleared_before_the_weights_are_aske
     ("capacity", "champion", "challenger", "alone", "wanted"),
     [
         (Capacity.AS_IS, 2, 5, 7, None),
+        (Capacity.OPEN, 2, 5, 7, None),
         (Capacity.TAKE_OVER, 2, 3, 5, ("champion", 5)),
         (Capacity.TAKE_OVER, 4, 4, 8, ("champion", 6)),
         (Capacity.TAKE_OVER, 6, 4, 8, None),
@@ -176,3 +177,11 @@ def test_the_champion_needs_for_all_callers_what_its_share_of_them_has_shown(
     counts = {"champion": champion, "challenger": challenger}
     described = {"ProductionVariants": [{"VariantName": name, "CurrentInstanceCount": count} for name, count in counts.items()]}
     assert needed(described, share) == alone
+
+
+@pytest.mark.parametrize(
+    ("capacity", "wanted"), [(Capacity.AS_IS, None), (Capacity.OPEN, (2, 6)), (Capacity.TAKE_OVER, None), (Capacity.SETTLE, (2, 2))]
+)
+def test_the_challengers_bounds_are_the_champions_only_while_it_is_compared(capacity: Capacity, wanted: tuple[int, int] | None) -> None:
+    assert challenger_bounds(capacity, (2, 6)) == wanted
+    assert challenger_bounds(capacity, None) is None
