@@ -44,6 +44,46 @@ https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
 """
 
 
+ROLLOUT_WIDGETS: tuple[tuple[str, str, dict[str, str], tuple[tuple[float, str], ...]], ...] = (
+    ("Rollout: traffic", "%", {"ChallengerShare": "challenger"}, ()),
+    (
+        "Rollout: evidence",
+        "e-value",
+        {
+            "EvidenceForChallenger": "for it: refutes a loss of the margin",
+            "EvidenceAgainstChallenger": 'against it: refutes "not worse"',
+            "EvidenceThreshold": "decides",
+        },
+        (),
+    ),
+    (
+        "Rollout: challenger minus champion",
+        "points",
+        {"DifferenceLow": "interval, low end", "DifferenceHigh": "interval, high end"},
+        ((0, "no difference"),),
+    ),
+    (
+        "Rollout: pairs",
+        "pairs",
+        {"PairsScored": "scored", "PairsAsked": "people were asked", "PairsAnswered": "people have answered"},
+        (),
+    ),
+    (
+        "Rollout: guardrails (1 = rings)",
+        "evidence / threshold",
+        {
+            "GuardrailSampleRatio": "sample ratio",
+            "GuardrailAlarms": "alarms",
+            "GuardrailFailures": "failures",
+            "GuardrailLatency": "latency",
+            "GuardrailConfidence": "confidence",
+        },
+        ((1, "rings"),),
+    ),
+)
+"""Title, unit, metric of the judge (``lambdas/rollout/judge_rollout/published.py``) -> label, and lines; one widget each."""
+
+
 class MonitoringStack(Stack):
     """Glue table over capture, drift and reconciliation functions, alarms, dashboard."""
 
@@ -327,6 +367,7 @@ class MonitoringStack(Stack):
             *self._open_reviews(),
             *self._promise(),
         )
+        board.add_widgets(*self._rollout())
         board.add_widgets(
             *(cloudwatch.GraphWidget(title=f"{name} by variant", left=metrics, width=8) for name, metrics in by_variant.items())
         )
@@ -338,6 +379,29 @@ class MonitoringStack(Stack):
         scores = [self._metric(self.drift, f"{name}Score", minutes) for name in ("OovRate", "MeanConfidence", "PredictedClassDivergence")]
         threshold = cloudwatch.HorizontalAnnotation(value=1, label="alarm", color=cloudwatch.Color.RED)
         return [cloudwatch.GraphWidget(title="Drift score (1 = threshold)", left=scores, left_annotations=[threshold], width=12)]
+
+    def _rollout(self) -> list[cloudwatch.IWidget]:
+        """What the judge saw at each look, with the words of the rollout's page; a blue/green switch has shares and guardrails only."""
+        return [
+            cloudwatch.GraphWidget(
+                title=title,
+                left=[self._look(name, label) for name, label in metrics.items()],
+                left_annotations=[cloudwatch.HorizontalAnnotation(value=value, label=label) for value, label in lines],
+                left_y_axis=cloudwatch.YAxisProps(label=unit, show_units=False),
+                width=8,
+            )
+            for title, unit, metrics, lines in ROLLOUT_WIDGETS
+        ]
+
+    def _look(self, name: str, label: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=self.names.metric_namespace,
+            metric_name=name,
+            dimensions_map={"service": self.names.function("judge-rollout")},
+            label=label,
+            period=Duration.minutes(1),
+            statistic="Maximum",
+        )
 
     def _open_reviews(self) -> list[cloudwatch.IWidget]:
         if self.reconcile is None:

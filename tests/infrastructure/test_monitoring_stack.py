@@ -16,6 +16,8 @@ from lambdas.common.environment import read_environment
 from lambdas.monitoring.detect_drift import handler as drift
 from lambdas.monitoring.watch_promise import handler as watch_promise
 from lambdas.review.reconcile import handler as reconcile
+from lambdas.rollout.judge_rollout import published
+from lambdas.rollout.judge_rollout.guardrails import Name
 from stacks.endpoint import EndpointStack
 from stacks.monitoring import MonitoringStack
 from stacks.retraining import RetrainingStack
@@ -208,6 +210,17 @@ def test_the_dashboard_shows_drift_reviews_and_both_variants(template: Template)
         assert [metric[:6] for metric in widgets[f"{name} by variant"]] == [
             ["AWS/SageMaker", name, "EndpointName", NAMES.endpoint, "VariantName", variant] for variant in ("champion", "challenger")
         ]
+
+
+def test_the_dashboard_shows_every_figure_of_a_look_of_the_judge(template: Template) -> None:
+    (board,) = properties(template, "AWS::CloudWatch::Dashboard")
+    widgets = [one["properties"] for one in json.loads(board["DashboardBody"])["widgets"] if "Rollout" in one["properties"]["title"]]
+    shown = [metric for widget in widgets for metric in widget["metrics"]]
+    judge = ["service", NAMES.function("judge-rollout")]
+    assert {(metric[0], *metric[2:4]) for metric in shown} == {(NAMES.metric_namespace, *judge)}
+    names = [*published.EVIDENCE.values(), *published.PAIRS.values(), *published.INTERVAL, *published.GUARDRAILS.values(), published.SHARE]
+    assert sorted(metric[1] for metric in shown) == sorted(names)
+    assert set(published.GUARDRAILS) == {name.value for name in Name}
 
 
 # -- schedules ---------------------------------------------------------------------------------------

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import boto3
+from aws_lambda_powertools.metrics import MetricUnit
 
-from lambdas.common.clients import RETRIES, client
-from lambdas.common.denials import log_denials
+from lambdas.common.clients import client, dynamodb_table
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
+from lambdas.common.observability import metrics as published_metrics
 from lambdas.common.pairs import PairStore
 from lambdas.common.rollout_control import RolloutControl
 from lambdas.rollout.judge_rollout import metrics
@@ -20,6 +20,7 @@ from lambdas.rollout.judge_rollout.guardrails import Operation
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead
 from lambdas.rollout.judge_rollout.policy import AtEnd, Evidence, Judge, Policy, evidence_as_json, judge
 from lambdas.rollout.judge_rollout.progress import after
+from lambdas.rollout.judge_rollout.published import figures
 from lambdas.rollout.progress import Progress, RolloutPolicy
 
 JUDGE: Judge = judge
@@ -65,24 +66,25 @@ def _environment() -> Environment:
 
 @cache
 def _store() -> PairStore:
-    resource = boto3.resource("dynamodb", config=RETRIES)
-    log_denials(resource.meta.client)
-    return PairStore(resource.Table(_environment().pairs_table), resource.Table(_environment().predictions_table))
+    return PairStore(dynamodb_table(_environment().pairs_table), dynamodb_table(_environment().predictions_table))
 
 
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
+@published_metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """``{"rollout", "progress"}`` -> ``{"decision", "reason", "evidence", "progress"}``. ``rollout`` is the execution's name."""
     progress, policy, now = Progress.parse(event["progress"]), _environment().policy, datetime.now(UTC)
     evidence = _evidence(str(event["rollout"]), progress, now)
     verdict = JUDGE(evidence, progress, policy, now)
-    result = {
+    result: dict[str, Any] = {
         "decision": verdict.decision.value,
         "reason": verdict.reason,
         "evidence": evidence_as_json(evidence, verdict, progress, policy),
         "progress": after(verdict.decision, progress, policy).as_json(),
     }
+    for name, value in figures(result["evidence"], progress.weights[-1].challenger if progress.weights else 0.0):
+        published_metrics.add_metric(name, MetricUnit.NoUnit, value)
     logger.info("rollout judged", extra={"verdict": result})
     return result
 

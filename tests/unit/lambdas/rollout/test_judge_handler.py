@@ -13,6 +13,7 @@ import pytest
 from lambdas.common.pairs import Pairs, Slot
 from lambdas.common.rollout_control import RolloutControl
 from lambdas.rollout.judge_rollout import handler as entry
+from lambdas.rollout.judge_rollout import published
 from lambdas.rollout.progress import Approval, Progress, RolloutPolicy, WeightChange
 
 ENOUGH = Pairs((Slot("2026-01-01T10:00:00", agreed=400),))
@@ -47,6 +48,8 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
         max_latency_ratio=2.0, max_confidence_loss=0.2,
     )  # fmt: skip
     monkeypatch.setattr(entry, "_environment", lambda: environment)
+    monkeypatch.setattr(entry.published_metrics, "namespace", "Test")
+    monkeypatch.setattr(entry.published_metrics, "service", "judge-rollout")
 
     def call(progress: Progress, *, pairs: Pairs = ENOUGH, control: str = "none", ringing: tuple[str, ...] = ()) -> dict[str, Any]:
         ssm = SimpleNamespace(get_parameter=lambda Name: {"Parameter": {"Value": {"/control": control}[Name]}})  # noqa: N803
@@ -59,6 +62,24 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
         return answer
 
     return call
+
+
+def test_a_look_is_published_with_its_evidence_interval_pairs_share_and_guardrails(judged: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    evidence = judged(CANARY, ringing=("challenger-errors",))["evidence"]
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert line["service"] == "judge-rollout"
+    assert {name: line[name] for name in ("ChallengerShare", "EvidenceForChallenger", "EvidenceThreshold", "PairsScored")} == {
+        "ChallengerShare": [10.0], "EvidenceForChallenger": [evidence["e_promote"]], "EvidenceThreshold": [20.0], "PairsScored": [400.0],
+    }  # fmt: skip
+    assert [line["DifferenceLow"], line["DifferenceHigh"]] == [[pytest.approx(100 * end)] for end in evidence["interval"]]
+    assert (line["GuardrailAlarms"], line["GuardrailSampleRatio"]) == ([1.0], [pytest.approx(1 / 80)])
+
+
+def test_a_switch_without_pairs_publishes_its_share_and_guardrails_only(judged: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    judged(replace(CANARY, policy=RolloutPolicy.BLUE_GREEN))
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    names = {name for name, value in line.items() if isinstance(value, list)}
+    assert names == {"ChallengerShare", *published.GUARDRAILS.values()}
 
 
 def test_the_pairs_of_the_execution_decide(judged: Any) -> None:
