@@ -47,7 +47,7 @@ def test_every_section_and_every_field_says_what_it_decides() -> None:
 
 
 def leaves(value: Any, prefix: str = "") -> Iterator[str]:
-    if isinstance(value, dict) and prefix != "hosting.initial_weights.":
+    if isinstance(value, dict) and value and prefix != "hosting.initial_weights.":
         for name, inner in value.items():
             yield from leaves(inner, f"{prefix}{name}.")
     else:
