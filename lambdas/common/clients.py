@@ -27,7 +27,7 @@ _making = threading.RLock()
 """A session makes one client at a time: ``predict`` reads the experiment in a thread of its own."""
 
 
-class _Files(JSONFileLoader):
+class _Files(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
     """Reads botocore's data into plain dictionaries, which keep their order as well and take a third of the time."""
 
     def _load_file(self, full_path: str, open_method: Callable[..., Any]) -> Any:
@@ -37,7 +37,7 @@ class _Files(JSONFileLoader):
             return json.loads(stream.read())
 
 
-class _Models(Loader):
+class _Models(Loader):  # type: ignore[misc]  # botocore has no types
     """botocore's own data. Every folder counts as a service: botocore would look into 400 of them before it makes a client.
 
     A folder without the wanted file is told of when the file is asked for.
