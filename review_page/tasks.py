@@ -80,7 +80,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer that a worker has submitted."""
+    """One answer that a worker has submitted. ``title`` tells its task from others, like :class:`QueuedTask`'s."""
 
     task_id: str
     title: str
@@ -169,7 +169,7 @@ class TaskStore(Protocol):
 
 @dataclass(frozen=True)
 class QueuedTask:
-    """An open task as its lead sees it; times in real seconds."""
+    """An open task as its lead sees it; times in real seconds. ``title``: its title, or better how its text begins."""
 
     task_id: str
     title: str

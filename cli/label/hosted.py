@@ -17,7 +17,7 @@ from lambdas.common.review import HumanAnswer
 from lambdas.labeling.consolidate_annotations.annotations import consolidated_content
 from lambdas.review.hosted import Terms
 from lambdas.review.hosted_tasks.table import TaskTable
-from lambdas.review.hosted_tasks.task import State, Task, task_id_of
+from lambdas.review.hosted_tasks.task import State, Task, excerpt_of, task_id_of
 
 _AT_ONCE = 8
 _MOST_ATTEMPTS = 20
@@ -91,6 +91,7 @@ class HostedJob:
             rule=terms.rule,
             most=terms.most,
             job=self.name,
+            excerpt=excerpt_of(one.text),
         )
         self.table.add(task, {"text": one.text, **self.labels.task_fields()})
 

@@ -14,7 +14,7 @@ from lambdas.common.review import ReviewReason, ReviewRequest
 from lambdas.review.hosted_tasks import suggestions
 from lambdas.review.hosted_tasks.edges import task_table
 from lambdas.review.hosted_tasks.table import TaskTable
-from lambdas.review.hosted_tasks.task import Task, task_id_of
+from lambdas.review.hosted_tasks.task import Task, excerpt_of, task_id_of
 from lambdas.review.port import ReviewRefused
 
 MOST_INPUT_BYTES = 300_000
@@ -84,6 +84,7 @@ class HostedStarter:
             undo=terms.undo_seconds * 1_000,
             rule=AnswerRule(terms.rule),
             most=terms.most,
+            excerpt=excerpt_of(request.text),
         )
         self._table.add(task, content)
 

@@ -60,7 +60,7 @@ at("dispute-dialog").addEventListener("close", () => {
 });
 
 const remarkRow = (one, canDispute) => [
-  one.title, make("bdi", {}, one.note), one.by, new Date(one.made_at * 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" }),
+  make("bdi", {}, one.title), make("bdi", {}, one.note), one.by, new Date(one.made_at * 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" }),
   [
     button("Settled", one.title, () => change("/worker/lead/closed", { remark: one.id }, "Settled.")),
     ...(canDispute ? [button("Dispute", one.title, () => dispute(one.task, one.title))] : []),
@@ -78,7 +78,7 @@ function show(seen) {
   table("flags", ["Task", "Note", "By", "When", "Actions"], seen.flags.map((one) => remarkRow(one, true)), "Nobody has flagged a task.");
   table("disputes", ["Task", "Note", "By", "When", "Actions"], seen.disputes.map((one) => remarkRow(one, false)), "There is no open dispute.");
   table("queue", ["Task", "#Age", "#Answers", "Held by", "Skipped", "Actions"], seen.queue.map((one) => [
-    one.title, time(one.age), `${one.answers} of ${one.wanted}`, one.holders.map(([name, left]) => `${name}, ${time(left)} left`).join("; ") || "-",
+    make("bdi", {}, one.title), time(one.age), `${one.answers} of ${one.wanted}`, one.holders.map(([name, left]) => `${name}, ${time(left)} left`).join("; ") || "-",
     Object.entries(one.skips).map(([reason, count]) => `${count} ${reason}`).join(", ") || "-",
     [
       ...(one.holders.length ? [button("Release", one.title, () => change("/worker/lead/released", { task: one.id }, "The task is open to others."))] : []),

@@ -124,7 +124,9 @@ function showRecent() {
   at("recent-list").replaceChildren(...state.recent.map((one) => {
     const row = document.createElement("li");
     const about = document.createElement("span");
-    about.textContent = `${one.title}, ${new Date(one.submitted_at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+    const name = document.createElement("bdi");
+    name.textContent = one.title;
+    about.append(name, `, ${new Date(one.submitted_at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`);
     row.append(about);
     if (one.fixed) {
       const why = document.createElement("span");

@@ -89,7 +89,7 @@ class HostedLead:
 def _queued(task: Task, now: int) -> QueuedTask:
     return QueuedTask(
         task_id=task.task_id,
-        title=task.title,
+        title=task.known_as,
         age=max(0, now - task.created_at) / 1_000,
         answers=len(task.answers),
         wanted=task.wanted,

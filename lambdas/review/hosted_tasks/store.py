@@ -146,7 +146,7 @@ class HostedTasks:
         desk, now = self._table.desk(worker.worker_id), self._clock()
         found = self._table.recent(worker.worker_id, [one.task_id for one in desk.recent])
         return [
-            Answered(task.task_id, task.title, content.content, given.submitted_at / 1_000, _fixed(task, worker, now))
+            Answered(task.task_id, task.known_as, content.content, given.submitted_at / 1_000, _fixed(task, worker, now))
             for given in desk.recent
             if given.task_id in found
             for task, content in [found[given.task_id]]

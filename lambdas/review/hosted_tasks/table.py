@@ -243,7 +243,7 @@ class TaskTable:
             "sk": sk,
             "queue": f"{queue}#{task.team}",
             "waiting_since": f"{_sortable(now)}#{task.task_id}",
-            "title": task.title,
+            "title": task.known_as,
             "by": by,
             "note": note,
             "delete_after": (now + self._retention_ms) // 1_000,
@@ -347,6 +347,8 @@ def _task_item(task: Task, *, state: State | None = None) -> dict[str, Any]:
     }
     if task.job is not None:
         item["job"] = task.job
+    if task.excerpt:
+        item["excerpt"] = task.excerpt
     if task.free:
         # Reviews have a deadline, so they go before the texts of a bulk labelling.
         place = f"{_AFTER_REVIEWS if task.job is not None else ''}{_sortable(task.created_at)}"
@@ -393,6 +395,7 @@ def _task(item: Mapping[str, Any]) -> Task:
         status=None if status is None else ReviewStatus(status),
         failure=item.get("failure"),
         job=item.get("job"),
+        excerpt=item.get("excerpt", ""),
     )
 
 

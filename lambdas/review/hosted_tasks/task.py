@@ -10,6 +10,7 @@ All times are epoch milliseconds.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -20,6 +21,8 @@ from lambdas.review.port import ReviewStatus
 
 RETRY_MS = 60_000
 """After so long somebody else finishes an ending that was begun."""
+_EXCERPT = 60
+"""Characters."""
 
 
 class NotPossible(Exception):
@@ -83,7 +86,13 @@ class Task:
     status: ReviewStatus | None = None
     failure: str | None = None
     job: str | None = None
+    excerpt: str = ""
     version: int = 0
+
+    @property
+    def known_as(self) -> str:
+        """What tells it from other tasks in a list: how its text begins, since all tasks of a stage have one title."""
+        return self.excerpt or self.title
 
     @property
     def answers(self) -> dict[str, Assignment]:
@@ -124,6 +133,13 @@ class Task:
         """What the person holds now."""
         one = self.assignments.get(worker_id)
         return one if one is not None and self.state is State.OPEN and not one.is_answer and one.until > now else None
+
+
+def excerpt_of(text: str) -> str:
+    """How a text begins, in one line, without characters that nobody sees or that change the direction of others."""
+    seen = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text[: 4 * _EXCERPT])
+    line = " ".join(seen.split())
+    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT].rstrip()}..."
 
 
 def task_id_of(review_id: str) -> str:

@@ -157,3 +157,17 @@ def test_the_overview_of_a_long_queue_is_a_few_queries(service: Service) -> None
     service.table.queries.clear()
     assert seen(service).open == 200
     assert len(service.table.queries) == 5
+
+
+def test_tasks_of_one_title_are_told_apart_by_how_their_texts_begin(service: Service) -> None:
+    service.ask("The room\nwas\u202e clean, " + "and quiet, " * 20)
+    service.ask("Short.")
+
+    begun = "The room was clean, and quiet, and quiet, and quiet, and qui..."
+    assert {one.title for one in seen(service).queue} == {begun, "Short."}
+    task_id = held(service, "ann")
+    service.store.submit(task_id, person("ann"), choice("Good"))
+    [answered] = service.store.recent(person("ann"), [TEAM])
+    service.store.flag(task_id, person("ann"), "which label?")
+    [flag] = seen(service).flags
+    assert answered.title == flag.title == service.read(task_id).excerpt
