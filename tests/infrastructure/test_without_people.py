@@ -14,7 +14,8 @@ from test_security_page import written
 
 from lambdas.common.environment import read_environment
 from lambdas.prediction.predict.handler import Environment
-from stacks.synthesis import synthesise
+from stacks.application import build_app
+from stacks.settings import load_settings
 
 STAGE = "newacct"
 """The stage whose settings are taken, but for the backend."""
@@ -33,7 +34,7 @@ def nobody(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("nobody")
     document = (ROOT / "settings" / f"{STAGE}.yaml").read_text(encoding="utf-8")
     (folder / "settings.yaml").write_text(nobody_asks(document) + "rollout: {policy: blue_green}\n", encoding="utf-8")
-    synthesise(folder / "cdk.out", settings=folder / "settings.yaml")
+    build_app(load_settings(folder / "settings.yaml"), folder / "cdk.out").synth()
     return folder / "cdk.out"
 
 
