@@ -98,7 +98,7 @@ class Hosting:
             if described["EndpointStatus"] in ("InService", "Failed"):
                 return described
             assert time.monotonic() < deadline, f"{name} is still {described['EndpointStatus']}"
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def invoke(self, name: str, text: str = "hello", **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The first prediction and the response without its body."""

@@ -153,7 +153,7 @@ class Jobs:
         deadline = time.monotonic() + seconds
         while (described := self.describe(kind, name))[KINDS[kind][2]] not in ENDED:
             assert time.monotonic() < deadline, f"{name} is still {described[KINDS[kind][2]]}"
-            time.sleep(0.05)
+            time.sleep(0.1)
         return described
 
     def run(self, kind: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class ReleasedApp(DeployedApp):
         stacks, stack, deadline = self.client("cloudformation"), self.names.stack("endpoint"), time.monotonic() + seconds
         while (status := stacks.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]).endswith("_IN_PROGRESS"):
             assert time.monotonic() < deadline, f"{stack} is still {status} after {seconds:.0f} s"
-            time.sleep(0.1)
+            time.sleep(0.25)
         if status != "UPDATE_COMPLETE":
             events = stacks.describe_stack_events(StackName=stack)["StackEvents"]
             failed = [
