@@ -85,7 +85,7 @@ def test_every_make_target_exists(path: Path) -> None:
 def test_verify_runs_what_a_change_must_pass() -> None:
     """The same list as ``.ci/run``."""
     (job,) = jobs(FOLDER / "verify.yml").values()
-    needed = re.findall(r"^make ([a-z-]+)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    needed = re.findall(r"^make (?:-j )?([a-z-]+)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
     assert {*job["strategy"]["matrix"]["target"], "install"} == set(needed)
 
 
