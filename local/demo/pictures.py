@@ -71,7 +71,7 @@ class Picture:
 DOCS = (
     Picture("worker-page", 1180, 770),
     Picture("worker-page-phone", 390, 760, touch=True),
-    Picture("lead-page", 1180, 940, lead=True),
+    Picture("lead-page", 1180, 960, lead=True),
 )
 LOOKS = (
     Picture("dark", 1180, 700, scheme="dark"),
@@ -154,7 +154,9 @@ def people_answer(page: Page) -> None:
             person.answer(task, "Neutral" if person is bob and number == len(_ANSWERS) - 3 else label)
     page.reviewer("eve", REVIEWERS).next()
     lead = page.reviewer("lena", REVIEWERS, LEADS)
-    lead.post("lead/disputes", {"task": lead.next()["task"]["id"], "note": "Irony: say in the guidelines how to take it."})
+    lead.post(
+        "lead/disputes", {"task": lead.next()["task"]["id"], "note": "Praise and a complaint: say in the guidelines which one decides."}
+    )
     time.sleep(_UNDO_SECONDS)
     page.client("lambda").invoke(FunctionName=page.names.function("sweep"), Payload=b"{}")
 

@@ -332,6 +332,8 @@ def test_a_label_is_exported_corrected_and_forgotten(hosted: Hosted, wait_until:
     assert len({one["worker"] for one in found["answers"]} - {"ivy", "joe"}) == 2, "people are pseudonyms"
     assert re.fullmatch("[0-9a-f]{12}", found["guidelines"])
 
+    code, said = hosted.command("labels", "report", "--json")
+    assert (code, json.loads(said)["anchoring"]["shown"]) == (0, 0) and json.loads(said)["texts"] >= 1, said
     code, said = hosted.command("labels", "correct", prediction_id, "Bad", "--reason", "irony", "--json")
     assert (code, json.loads(said)["record"], json.loads(said)["splits"]) == (0, True, []), said
     record = hosted.record(prediction_id)
