@@ -28,7 +28,7 @@ def main() -> int:
     output = arguments.output or Path(os.environ.get("CDK_OUTDIR", "cdk.out"))
     try:
         if pipeline:
-            app = build_pipeline_app(load_pipeline_settings(Path(pipeline)), output)
+            app = build_pipeline_app(load_pipeline_settings(Path(pipeline)), Path(os.path.relpath(pipeline, ROOT)).as_posix(), output)
         else:
             app = build_app(load_settings(stage or ROOT / "settings" / f"{os.environ.get('REVIEWLOOP_STAGE', 'dev')}.yaml"), output)
     except SettingsError as error:

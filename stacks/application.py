@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aws_cdk import App, Stack, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
+from constructs import Construct
 
 from stacks.endpoint import EndpointStack
 from stacks.foundation import FoundationStack
@@ -15,6 +16,7 @@ from stacks.retraining import RetrainingStack
 from stacks.review import ReviewStack
 from stacks.rollout.stack import RolloutStack
 from stacks.settings import Settings
+from stacks.template_names import template_names
 from stacks.tuning import TuningStack
 
 FEATURE_FLAGS = {
@@ -34,14 +36,29 @@ FEATURE_FLAGS = {
 def build_app(settings: Settings, output: Path | None = None) -> App:
     """Build the app; ``app.synth()`` fails on any unacknowledged finding. Needs no credentials and no network."""
     app = new_app(output)
-    foundation = FoundationStack(app, settings)
-    stacks: list[Stack] = [TuningStack(app, settings), *_people(app, settings), EndpointStack(app, settings)]
-    stacks += [MonitoringStack(app, settings), RolloutStack(app, settings), RetrainingStack(app, settings)]
+    add_stacks(app, settings)
+    return app
+
+
+def add_stacks(scope: Construct, settings: Settings) -> None:
+    """Every stack of one stage. Their names are the same in an app of their own and in a stage of a pipeline.
+
+    Args:
+        scope: an app, or a stage of one.
+    """
+    names = template_names(settings)
+    foundation = FoundationStack(scope, settings, stack_name=names.stack("foundation"))
+    stacks: list[Stack] = [TuningStack(scope, settings, stack_name=names.stack("tuning")), *_people(scope, settings)]
+    stacks += [
+        EndpointStack(scope, settings, stack_name=names.stack("endpoint")),
+        MonitoringStack(scope, settings, stack_name=names.stack("monitoring")),
+        RolloutStack(scope, settings, stack_name=names.stack("rollout")),
+        RetrainingStack(scope, settings, stack_name=names.stack("retraining")),
+    ]
     for stack in stacks:
         stack.add_stack_dependency(foundation)
-    Tags.of(app).add("application", settings.name)
-    Tags.of(app).add("stage", settings.stage)
-    return app
+    Tags.of(scope).add("application", settings.name)
+    Tags.of(scope).add("stage", settings.stage)
 
 
 def new_app(output: Path | None = None) -> App:
@@ -51,13 +68,14 @@ def new_app(output: Path | None = None) -> App:
     return app
 
 
-def _people(app: App, settings: Settings) -> list[Stack]:
+def _people(scope: Construct, settings: Settings) -> list[Stack]:
     """The stacks through which people are asked: none of them with ``review.backend: none``."""
     if not settings.review.asks_people:
         return []
-    review = ReviewStack(app, settings)
+    names = template_names(settings)
+    review = ReviewStack(scope, settings, stack_name=names.stack("review"))
     if not settings.labeling.enabled:
         return [review]
-    labeling = LabelingStack(app, settings)
+    labeling = LabelingStack(scope, settings, stack_name=names.stack("labeling"))
     labeling.add_stack_dependency(review)  # it reads the work team's ARN from a parameter of that stack
     return [review, labeling]

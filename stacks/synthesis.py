@@ -15,13 +15,13 @@ class SynthesisFailed(RuntimeError):
     """``app.py`` failed; the text is the end of its messages."""
 
 
-def synthesise(output: Path, *, stage: str | None = None, settings: Path | None = None) -> None:
-    """Write the assembly of a stage, or of a settings file, to the folder ``output``.
+def synthesise(output: Path, *, stage: str | None = None, settings: Path | None = None, pipeline: Path | None = None) -> None:
+    """Write the assembly of a stage, of a settings file, or of a file of pipelines, to the folder ``output``.
 
     Raises:
         SynthesisFailed: the settings are refused, or the CDK found a fault.
     """
-    chosen = ["--settings", str(settings)] if settings else ["--stage", str(stage)]
+    chosen = ["--settings", str(settings)] if settings else ["--pipeline", str(pipeline)] if pipeline else ["--stage", str(stage)]
     done = subprocess.run(
         [sys.executable, "app.py", *chosen, "--output", str(output)],
         cwd=ROOT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from stacks import home
@@ -16,6 +17,11 @@ UNPACKED = Path(os.environ["HOME"]) / ".cache" / "aws" / "jsii" / "package-cache
 
 
 def synth(stage: str, output: Path) -> None:
+    """The stacks of a stage. Audit findings make it fail."""
+    run_app(["--stage", stage], output)
+
+
+def run_app(arguments: Sequence[str], output: Path) -> None:
     """``app.py`` in a fresh process without credentials or AWS variables; audit findings make it fail."""
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -23,6 +29,6 @@ def synth(stage: str, output: Path) -> None:
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(UNPACKED),
     }
-    command = [sys.executable, "app.py", "--stage", stage, "--output", str(output)]
+    command = [sys.executable, "app.py", *arguments, "--output", str(output)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3_000:]

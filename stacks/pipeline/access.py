@@ -17,10 +17,8 @@ from constructs import Construct
 from stacks.constructs.own_role import OwnRole
 from stacks.names import Names
 from stacks.settings import Settings
-from stacks.settings.pipeline import PipelineSettings
+from stacks.settings.pipeline import AUDIENCE, GITHUB, PipelineSettings
 
-GITHUB = "token.actions.githubusercontent.com"
-AUDIENCE = "sts.amazonaws.com"
 LONGEST_JOB = Duration.hours(6)
 """Of a runner of GitHub: its limit for a job. Until then the credentials of a rollout that is watched must last."""
 BOOTSTRAP_ROLES = ("deploy", "file-publishing", "lookup")

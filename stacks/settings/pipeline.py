@@ -12,6 +12,11 @@ from stacks.settings.fields import Section
 from stacks.settings.file import read_mapping, refusal
 from stacks.settings.stage import Region
 
+GITHUB = "token.actions.githubusercontent.com"
+"""GitHub's OIDC provider: who signs the tokens of jobs."""
+AUDIENCE = "sts.amazonaws.com"
+"""Whom the tokens that are meant for AWS name as their audience."""
+
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,7}$")]
 

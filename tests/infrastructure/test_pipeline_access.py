@@ -11,8 +11,9 @@ import pytest
 import yaml
 from deployed_definition import stage_names
 
+from stacks.application import new_app
 from stacks.pipeline.access import project_role_name, role_name
-from stacks.pipeline.application import build_pipeline_app
+from stacks.pipeline.application import add_access, build_pipeline_app, stages_of
 from stacks.settings import SettingsError
 from stacks.settings.pipeline import PipelineSettings, load_pipeline_settings
 
@@ -31,7 +32,9 @@ def named(stage: str, purpose: str) -> str:
 def access(folder: Path, **fields: Any) -> dict[str, Resources]:
     """Account -> the resources of its roles' stack."""
     settings = PipelineSettings.model_validate({"repository": "acme/texts", "accounts": {"dev": DEV, "prod": PROD}} | fields)
-    build_pipeline_app(settings, folder).synth()
+    app = new_app(folder)
+    add_access(app, settings, stages_of(settings))
+    app.synth()
     files = folder.glob("reviewloop-pipeline-access-*.template.json")
     return {path.name.split(".")[0][-12:]: json.loads(path.read_bytes())["Resources"] for path in files}
 
@@ -183,7 +186,7 @@ def test_what_cannot_work_is_refused_by_name(fields: dict[str, Any], words: str,
 def test_a_stage_without_a_file_is_named(tmp_path: Path) -> None:
     settings = PipelineSettings(repository="acme/texts", accounts={"nowhere": DEV})
     with pytest.raises(SettingsError, match=r"nowhere\.yaml does not exist"):
-        build_pipeline_app(settings, tmp_path)
+        build_pipeline_app(settings, "settings/pipeline/own.yaml", tmp_path)
 
 
 def test_the_example_can_be_used() -> None:
