@@ -16,10 +16,10 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export npm_config_cache := $(CURDIR)/.cache/npm
 endif
 
-.PHONY: help install layer lock docs demo up aws down bench pictures test test-unit test-slow test-demo test-operations test-commands lint synth clean check-tools browser
+.PHONY: help install layer lock docs demo up aws down bench pictures pipeline-dry-run test test-unit test-slow test-demo test-operations test-commands lint synth clean check-tools browser
 
 help: ## Show these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 check-tools:
 	@scripts/install.sh tools
@@ -99,6 +99,9 @@ bench: install ## Compare the times of ways of doing one thing (five minutes; AR
 
 pictures: install browser ## Take the pictures of the hosted review page in docs/images from the deployed page (two minutes)
 	@$(BIN)/python -m local.demo.pictures $(ARGS)
+
+pipeline-dry-run: install ## Run every command of the deploy and rollout workflows on this machine (some minutes; ARGS=--cdk; ARGS=--help)
+	@$(BIN)/python -m local.pipeline $(ARGS)
 
 clean: down ## Remove all environments, caches and outputs
 	@rm -rf .venv .venv-emulator .build node_modules cdk.out out .run .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
