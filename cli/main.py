@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from cli.doctor.command import doctor
-from cli.label.command import label
+from cli.label.command import FileFirst, label
+from cli.label.redriving import redrive
 from cli.labels.command import correct, export, forget, report
 from cli.packages import reregister
 from cli.people.command import add, invite, list_people, remove
@@ -27,7 +28,14 @@ app = typer.Typer(
 )
 app.command()(doctor)
 app.command()(smoke)
-app.command()(label)
+labelling = typer.Typer(
+    cls=FileFirst,
+    help=f"Texts of a file become labels of people. `label FILE` is short for `label start FILE`. {EXIT_CODES}",
+    no_args_is_help=True,
+)
+labelling.command("start")(label)
+labelling.command()(redrive)
+app.add_typer(labelling, name="label")
 release = typer.Typer(help=f"Model packages that serve, or shall: rollouts. {EXIT_CODES}", no_args_is_help=True)
 for command in (
     rollouts.start,

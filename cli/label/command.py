@@ -13,6 +13,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typer.core import TyperGroup
 
 from cli.account import Account, NoAccount
 from cli.console import FAILED, NO_ACCOUNT, ROOT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
@@ -29,6 +30,15 @@ from stacks.settings import Settings
 
 _NAMED = 10
 """Rows that the message names; the file in the folder has all."""
+
+
+class FileFirst(TyperGroup):
+    """``label FILE`` is ``label start FILE``: what comes first names a command only if there is one of this name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
 
 
 def label(  # noqa: PLR0917  (typer passes every option by its name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.account import Account
+from cli.execution_history import message_of
 from cli.label.job import Standing, has_failed
 from cli.label.texts import Wanted
 from contracts.groups import text_digest
@@ -30,6 +31,8 @@ class GroundTruthJob:
     name: str
     wanted: Sequence[Wanted]
     _running: str | None = None
+    _failed: str | None = None
+    """The newest execution, if it has ended and not well."""
     _lines: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def ask(self, progress: Callable[[int], None]) -> int:
@@ -41,8 +44,9 @@ class GroundTruthJob:
                 break
             if status is not None:
                 self._lines |= self._output(execution)
+                self._failed = None if status == "SUCCEEDED" else execution
                 continue
-            left = [one for one in self.wanted if one.key not in self._lines or has_failed(self._lines[one.key])]
+            left = self._left()
             if left:
                 self._start(execution, left)
                 progress(len(self.wanted))
@@ -53,15 +57,16 @@ class GroundTruthJob:
 
     def look(self) -> Standing:
         execution = self._running
-        if execution is None:
-            return Standing(self._own(), len(self._own()), None)
-        status = self._status(execution)
-        if status == "RUNNING":
-            own = self._own()
-            return Standing(own, min(len(self.wanted), len(own) + self._labelled_by(execution)), None, running=True)
-        self._running = None
-        self._lines |= self._output(execution)
-        return Standing(self._own(), len(self._own()), None, problem=None if status == "SUCCEEDED" else self._cause(execution))
+        if execution is not None:
+            status = self._status(execution)
+            if status == "RUNNING":
+                own = self._own()
+                return Standing(own, min(len(self.wanted), len(own) + self._labelled_by(execution)), None, running=True)
+            self._running = None
+            self._lines |= self._output(execution)
+            self._failed = None if status == "SUCCEEDED" else execution
+        own = self._own()
+        return Standing(own, len(own), None, problem=None if self._failed is None else self._problem(self._failed))
 
     def _labelled_by(self, execution: str) -> int:
         """Texts that Ground Truth counts as done in the running job; it tells single labels only at the end."""
@@ -100,9 +105,17 @@ class GroundTruthJob:
         found = self._described(execution)
         return None if found is None else str(found["status"])
 
-    def _cause(self, execution: str) -> str:
+    def _problem(self, execution: str) -> str:
         found = self._described(execution) or {}
-        return f"the execution {execution} of the state machine labeling ended {found.get('status', 'unseen')}: {found.get('cause', '')}"
+        why = message_of(str(found.get("cause") or ""))
+        told = f"the execution {execution} of the state machine labeling ended {found.get('status', 'unseen')}: {why}. "
+        if self._left():
+            return f"{told}Remove the cause, then run the same command again: it asks about the rest"
+        return f"{told}People have answered, but their labels may not be stored: remove the cause, then run `label redrive {execution}`"
+
+    def _left(self) -> list[Wanted]:
+        """Texts that nobody has answered yet."""
+        return [one for one in self.wanted if one.key not in self._lines or has_failed(self._lines[one.key])]
 
     def _output(self, execution: str) -> dict[str, Mapping[str, Any]]:
         """Lines of an ended job by the key of their text; none where it left no output."""

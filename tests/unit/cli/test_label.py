@@ -20,6 +20,7 @@ from cli.console import WRONG_OPTIONS
 from cli.label.ground_truth import GroundTruthJob, output_key
 from cli.label.hosted import HostedJob
 from cli.label.job import failed_line, job_name_of, labelled_line, name_fault
+from cli.label.redriving import failed_for_good
 from cli.label.results import counts_of, write_manifest, write_version
 from cli.label.stage import NoStage, given_labels
 from cli.label.texts import Texts, Wanted, read_texts
@@ -237,7 +238,9 @@ def test_ground_truth_is_asked_once_and_again_only_for_what_it_did_not_label(tmp
     stub.outputs["reviews-1"] = ("FAILED", [labelled_line("one", content, "j", at), failed_line("two", "expired", "j", at)])
     standing = running.look()
     assert (standing.running, standing.done) == (False, 2)
-    assert standing.problem == "the execution reviews-1 of the state machine labeling ended FAILED: because"
+    assert standing.problem is not None
+    assert standing.problem.startswith("the execution reviews-1 of the state machine labeling ended FAILED: because. ")
+    assert "run the same command again" in standing.problem
     again = ground_truth(stub, texts)
     assert again.ask(nothing) == 2
     assert stub.started == {"reviews-1": ["one", "two", "three"], "reviews-2": ["two", "three"]}
@@ -246,6 +249,51 @@ def test_ground_truth_is_asked_once_and_again_only_for_what_it_did_not_label(tmp
     assert (standing.done, standing.problem) == (3, None)
     done = ground_truth(stub, texts)
     assert (done.ask(nothing), done.look().done, len(stub.started)) == (0, 3, 2)
+
+
+def test_an_execution_that_failed_once_people_had_answered_all_is_named_with_the_command_that_redrives_it(tmp_path: Path) -> None:
+    """Nobody is asked anything more, so nothing else would tell that the labels are not stored."""
+    texts, content = read(tmp_path, "text\none\n"), {"label": "positive", "votes": {"positive": 2}, "answers": []}
+    stub = GroundTruth({"reviews-1": ("FAILED", [labelled_line("one", content, "j", "2026-11-23T10:00:00")])})
+    job = ground_truth(stub, texts)
+    assert (job.ask(lambda _: None), stub.started) == (0, {})
+    standing = job.look()
+    assert (standing.running, standing.done) == (False, 1)
+    assert "`label redrive reviews-1`" in str(standing.problem)
+
+
+ENTERED = {"type": "FailStateEntered", "stateEnteredEventDetails": {"name": "NotCompleted"}}
+FAILED = {
+    "type": "ExecutionFailed",
+    "executionFailedEventDetails": {"error": "States.TaskFailed", "cause": '{"FailureReason": "no workers"}'},
+}
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([{"type": "LambdaFunctionFailed"}, FAILED], None),
+        ([{"type": "ExecutionRedriven"}], None),
+        ([ENTERED, FAILED], "no workers"),
+        ([ENTERED, FAILED, {"type": "ExecutionRedriven"}], None),
+        ([], None),
+    ],
+)
+def test_what_has_ended_in_a_fail_state_is_not_redriven(events: list[dict[str, Any]], why: str | None) -> None:
+    assert failed_for_good(events) == why
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["--help"], "redrive"), (["redrive", "--help"], "execution"), (["texts.csv", "--help"], "file")]
+)
+def test_a_file_comes_first_unless_a_command_does(arguments: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["label", *arguments], env={"COLUMNS": "120"})
+    assert (done.exit_code, said in done.output) == (0, True), done.output
+
+
+def test_the_hosted_page_has_nothing_to_redrive() -> None:
+    done = CliRunner().invoke(app, ["label", "redrive", "--stage", "newacct"])
+    assert (done.exit_code, "`label FILE` again goes on" in done.output) == (WRONG_OPTIONS, True), done.output
 
 
 @pytest.mark.parametrize(
