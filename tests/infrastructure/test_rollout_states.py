@@ -138,11 +138,7 @@ CASES = [
     Case("the autoscaler before the first share", at={"OpenCanary": lambda world: world.autoscaler("champion", 3)}),
     Case("the autoscaler in a step", at={"WaitStep": lambda world: world.autoscaler("challenger", 1, seconds=400)}),
     Case("the autoscaler before the promotion", at={"PromoteApply": lambda world: world.autoscaler("champion", 3)}),
-    Case("a deploy before the challenger's fleet", at={"ChallengeApply": World.cdk_deploy}),
-    Case("a deploy in a step", at={"WaitStep": World.cdk_deploy}),
     Case("a deploy in a pause", verdicts=("hold", "hold", *CANARY), at={"Judge": lambda world: world.cdk_deploy(3_000)}),
-    Case("a deploy at the promotion", at={"CloseExperiment": World.cdk_deploy}),
-    Case("a deploy at the withdrawal", verdicts=("roll_back",), at={"TakeAll": World.cdk_deploy}, **ROLLED_BACK),
     Case("another challenger was left behind", served=Release(OLD, OTHER), shares=(0.2, 0.5)),
     Case("the record of an earlier experiment was left behind",
          before=lambda world: world.parameters.update({"/experiment": "broken"}), shares=(0.2, 0.5)),
@@ -219,6 +215,22 @@ def test_a_rollout_that_is_stopped_in_any_state_is_taken_back_by_a_withdrawal(wa
         assert ended["output"]["outcome"] == "withdrawn", state
         everything_in_its_place(world, world.runs["champion"])
         assert world.runs["champion"] == OLD or state in AFTER_THE_SWITCH, state
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_deploy_in_any_state_changes_nothing_of_a_rollout(way: str) -> None:
+    """The stack is busy for some minutes, so what needs it waits."""
+    content, verdicts = WAYS[way]
+    undisturbed = World()
+    walk, expected = walked(undisturbed, content, judge=Judge(verdicts))
+    for state in dict.fromkeys(walk.states):
+        world = World()
+        _, ended = walked(world, content, judge=Judge(verdicts), at={state: World.cdk_deploy})
+        assert ended["status"] == "SUCCEEDED", (state, ended)
+        assert ended["output"]["outcome"] == expected["output"]["outcome"], state
+        assert world.endpoint == undisturbed.endpoint, state
+        assert [one.share for one in world.experiments] == [one.share for one in undisturbed.experiments], state
+        everything_in_its_place(world, world.runs["champion"])
 
 
 AFTER_THE_SWITCH = (
