@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from cli.doctor.command import doctor
+from cli.gold.command import results, set_gold
 from cli.label.command import FileFirst, label
 from cli.label.redriving import redrive
 from cli.labels.command import correct, export, forget, report
@@ -62,6 +63,10 @@ for name, verb in (("list", list_people), ("add", add), ("invite", invite), ("re
     people.command(name)(verb)
 review = typer.Typer(help="The people who review.", no_args_is_help=True)
 review.add_typer(people, name="people")
+gold = typer.Typer(help="Texts whose label is known, and how people do on them.", no_args_is_help=True)
+gold.command("set")(set_gold)
+gold.command("results")(results)
+review.add_typer(gold, name="gold")
 app.add_typer(review, name="review")
 labels = typer.Typer(help="People's labels: export, report, correct, forget a person.", no_args_is_help=True)
 labels.command()(export)

@@ -158,6 +158,11 @@ class Names:
         return f"{self.prefix}-alerts"
 
     @property
+    def task_topic(self) -> str:
+        """Topic of the mails that review tasks wait (``review.mail``)."""
+        return f"{self.prefix}-review-tasks"
+
+    @property
     def database(self) -> str:
         """Glue database of the captured data."""
         return self.prefix.replace("-", "_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lambdas.common.answers_wanted import AnswerRule
@@ -13,6 +13,7 @@ from lambdas.common.labels import Labels
 from lambdas.common.review import ReviewReason, ReviewRequest
 from lambdas.review.hosted_tasks import suggestions
 from lambdas.review.hosted_tasks.edges import task_table
+from lambdas.review.hosted_tasks.gold import draw, gold_id
 from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import Task, excerpt_of, task_id_of
 from lambdas.review.port import ReviewRefused
@@ -35,6 +36,8 @@ class Terms:
     undo_seconds: int
     suggestion_share: float = 0.0
     """For this share of people and tasks the page shows the model's label (:mod:`~lambdas.review.hosted_tasks.suggestions`)."""
+    gold_share: float = 0.0
+    """How many gold tasks come with one review, on the average."""
 
 
 def starter(target: str, labels: Labels) -> HostedStarter:
@@ -71,10 +74,26 @@ class HostedStarter:
         size = len(json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
         if size > MOST_INPUT_BYTES:
             raise ReviewRefused(f"the task of {request.review_id} has {size} bytes, and at most {MOST_INPUT_BYTES} can be stored")
-        now, terms = int(self._clock() * 1_000), self._terms
-        task = Task(
-            task_id=task_id_of(request.review_id),
-            review_id=request.review_id,
+        now = int(self._clock() * 1_000)
+        self._table.add(self._task(request.review_id, request.text, now), content)
+        self._mix_in(request.review_id, now)
+
+    def _mix_in(self, review_id: str, now: int) -> None:
+        """The gold task that comes with the review, if one is drawn. A text whose label people can no longer choose is left out."""
+        if not self._terms.gold_share:
+            return
+        names = dict(zip(self._labels.ids, self._labels.shown, strict=True))
+        known = [one for one in self._table.gold(self._terms.team) if one.label in names]
+        drawn = draw(review_id, self._terms.gold_share, known)
+        if drawn is not None:
+            task = replace(self._task(gold_id(review_id), drawn.text, now), gold=names[drawn.label], rule=AnswerRule.FIXED)
+            self._table.add(task, {"text": drawn.text, **self._labels.task_fields(), "predictionId": task.task_id, "attempt": 1})
+
+    def _task(self, review_id: str, text: str, now: int) -> Task:
+        terms = self._terms
+        return Task(
+            task_id=task_id_of(review_id),
+            review_id=review_id,
             team=terms.team,
             title=terms.title,
             description=terms.description,
@@ -84,9 +103,8 @@ class HostedStarter:
             undo=terms.undo_seconds * 1_000,
             rule=AnswerRule(terms.rule),
             most=terms.most,
-            excerpt=excerpt_of(request.text),
+            excerpt=excerpt_of(text),
         )
-        self._table.add(task, content)
 
     def _suggestion(self, request: ReviewRequest) -> dict[str, Any]:
         """Nobody sees the model's label of an audit sample or of a pair, because people's answers to them judge the model."""

@@ -27,6 +27,7 @@ from stacks.constructs.review_queue import ReviewQueue
 from stacks.constructs.reviewers import HostedReviewers
 from stacks.constructs.scheduled_function import ScheduledFunction
 from stacks.constructs.shared import SharedResources
+from stacks.constructs.task_mail import TaskMail
 from stacks.names import LEADS, REVIEWERS, TASK_INDEXES
 
 OUTPUT_PREFIX = "hosted"
@@ -76,12 +77,15 @@ class HostedBackend(Construct):
             "undo_seconds": review.undo_seconds,
             "suggestion_share": review.suggestion_share,
         }
+        if review.gold_share:
+            terms["gold_share"] = review.gold_share
         target = {"table": names.review_tasks_table, "retention_days": shared.settings.retention.review_days, "terms": terms}
         self.environment: Mapping[str, str] = {"REVIEW_BACKEND": "hosted", "REVIEW_TARGET": json.dumps(target, sort_keys=True)}
 
     def allow_start(self, function: PythonFunction) -> None:
-        """Let the function open tasks: two new items in one transaction."""
-        function.allow(["dynamodb:PutItem"], [self._table_arn])
+        """Let the function open tasks: two new items in one transaction. Gold tasks are made of one more item, which is read."""
+        gold = ["dynamodb:GetItem"] if self._shared.settings.review.gold_share else []
+        function.allow([*gold, "dynamodb:PutItem"], [self._table_arn])
 
     def results_into(self, results: ReviewQueue) -> None:
         """Send one ``ReviewEnded`` for each review that ends to ``results``."""
@@ -97,6 +101,9 @@ class HostedBackend(Construct):
             self._allow_tasks(function)
             results.allow_send(function)
         self._publish(self._distribution(self._api(page)))
+        mail = self._shared.settings.review.mail
+        if mail is not None:
+            TaskMail(self, "Mail", shared=self._shared, mail=mail, page_parameter=self._shared.names.parameter("review-page"))
 
     def _allow_tasks(self, function: PythonFunction) -> None:
         """What both functions do with tasks, and with the answers of those that end."""

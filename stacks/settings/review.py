@@ -13,6 +13,7 @@ from stacks.settings.workforce import WorkforceSettings
 
 FEWEST_TO_DIFFER = 3
 """Two people who differ, and one who decides."""
+MailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
 AnswerRule = Literal["fixed", "two_then_third"]
 
 
@@ -63,6 +64,23 @@ class PageSettings(Section):
             "`null`: there is none. The app creates no web ACL, because each one costs a monthly fee."
         ),
     )
+
+
+class MailSettings(Section):
+    """Mails to reviewers that tasks wait, by Amazon SNS. There is one mail for all tasks. SNS asks each address first."""
+
+    addresses: tuple[MailAddress, ...] = Field(
+        min_length=1, max_length=100, description="Who gets the mails. Each address must confirm SNS's first mail."
+    )
+    after_minutes: int = Field(default=30, ge=5, le=10_080, description="Minutes that a task waits before it is announced.")
+    every_hours: int = Field(default=24, ge=1, le=168, description="While tasks wait, there is at most one mail in this number of hours.")
+
+    @model_validator(mode="after")
+    def _each_address_once(self) -> MailSettings:
+        twice = next((one for one in self.addresses if self.addresses.count(one) > 1), None)
+        if twice is not None:
+            raise ValueError(f"review.mail.addresses names {twice} twice: leave one out")
+        return self
 
 
 class ReviewSettings(Section):
@@ -152,6 +170,16 @@ class ReviewSettings(Section):
         ),
     )
     page: PageSettings = PageSettings()
+    mail: MailSettings | None = Field(default=None, description="Only with `hosted`: mails to reviewers. `null`: there are none.")
+    gold_share: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=0.2,
+        description=(
+            "Only with `hosted`: number of gold tasks for each review, on the average. A gold task has a text whose label is known "
+            "(`review gold set`). It looks like the others, and what people answer to it is counted for them but is no label."
+        ),
+    )
 
     @model_validator(mode="after")
     def _tasks_can_be_finished(self) -> ReviewSettings:
@@ -168,6 +196,15 @@ class ReviewSettings(Section):
             raise ValueError(
                 f"review.backlog_seconds {self.backlog_seconds} must be less than review.task_availability_seconds "
                 f"{self.task_availability_seconds}: a task would expire before the alarm rings"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _mails_come_before_tasks_expire(self) -> ReviewSettings:
+        if self.mail is not None and self.mail.after_minutes * 60 >= self.task_availability_seconds:
+            raise ValueError(
+                f"review.mail.after_minutes {self.mail.after_minutes} must be less than the {self.task_availability_seconds // 60} minutes "
+                "of review.task_availability_seconds: a task would expire before its mail"
             )
         return self
 
@@ -214,7 +251,7 @@ class ReviewSettings(Section):
                     "leave review.workforce out, or use review.backend 'a2i'"
                 )
             return self
-        for field in ("undo_seconds", "suggestion_share", "page"):
+        for field in ("undo_seconds", "suggestion_share", "page", "mail", "gold_share"):
             if getattr(self, field) != ReviewSettings.model_fields[field].default:
                 raise ValueError(
                     f"review.{field} belongs to the hosted review service, and review.backend is {self.backend!r}: leave {field} out, or "

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -30,6 +32,7 @@ from stacks.labeling import LabelingStack
 from stacks.names import LEADS, REVIEWERS
 from stacks.review import ReviewStack
 from stacks.settings import load_settings
+from stacks.settings.review import MailSettings
 
 pytestmark = pytest.mark.slow
 
@@ -113,14 +116,21 @@ class Hosted(DeployedApp):
         return person
 
     def sweep(self) -> None:
-        answer = self.client("lambda").invoke(FunctionName=self.names.function("sweep"), Payload=b"{}")
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        self.invoke("sweep")
+
+    def invoke(self, function: str, event: Mapping[str, Any] | None = None) -> str:
+        answer = self.client("lambda").invoke(FunctionName=self.names.function(function), Payload=json.dumps(event or {}).encode())
+        said = answer["Payload"].read().decode()
+        assert "FunctionError" not in answer, said
+        return str(said)
 
 
 @pytest.fixture(scope="module")
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
     folder = tmp_path_factory.mktemp("hosted-review")
-    review = NEW_ACCOUNT.review.model_copy(update={"undo_seconds": 1})
+    # Every review brings a gold task once there are gold texts, and a mail comes at once: the settings themselves allow neither.
+    mail = MailSettings.model_construct(addresses=("reviewers@example.com",), after_minutes=0, every_hours=24)
+    review = NEW_ACCOUNT.review.model_copy(update={"undo_seconds": 1, "gold_share": 1.0, "mail": mail})
     settings = NEW_ACCOUNT.model_copy(update={"review": review})
     app = App(outdir=str(folder / "cdk.out"), context=FEATURE_FLAGS, analytics_reporting=False)
     foundation = FoundationStack(app, settings)
@@ -354,14 +364,65 @@ def test_a_label_is_exported_corrected_and_forgotten(hosted: Hosted, wait_until:
     assert json.loads(hosted.command("labels", "forget", subject, "--yes", "--json")[1])["predictions"] == 0
 
 
-def test_the_review_stack_is_not_deleted_while_a_review_is_open(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
-    prediction_id, stack = "f" * 32, hosted.names.stack("review")
+def test_gold_answers_are_counted_for_people_and_one_mail_says_that_tasks_wait(
+    hosted: Hosted, wait_until: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "gold.csv"
+    file.write_text("text,label\n" + "".join(f"surely good {number},Good\n" for number in range(10)), encoding="utf-8")
+    code, said = hosted.command("review", "gold", "set", str(file))
+    assert (code, "10 gold texts: 10 positive" in said) == (0, True), said
+    prediction_id = "e" * 32
+    hosted.ask(prediction_id, "a review that brings a gold task with it")
+    wait_until(lambda: hosted.record(prediction_id).get("review_state") == "in_review")
+
+    sent = json.loads(hosted.invoke("announce-tasks"))["sent"]  # False where the schedule was quicker
+    assert sent or any(item["pk"] == f"notice#{REVIEWERS}" for item in hosted.task_items())
+    assert not json.loads(hosted.invoke("announce-tasks"))["sent"], "there is one mail a day"
+
+    for name, label in (("kim", "Good"), ("lou", "Bad"), ("mia", "Good")):
+        person = hosted.reviewer(name)
+        while (task := person.next()["task"]) is not None:
+            person.answer(task["id"], label)
+    hosted.make_answers_final()
+    wait_until(lambda: hosted.sweep() or hosted.record(prediction_id).get("review_state") == "reviewed")
+    people = {one["name"]: one for one in json.loads(hosted.command("review", "gold", "results", "--json")[1])}
+    assert {name: (one["gold_right"], one["gold_answered"]) for name, one in people.items()} == {
+        "kim": (1, 1), "lou": (0, 1), "mia": (1, 1)
+    }  # fmt: skip
+    labelled = hosted.client.resource("dynamodb").Table(hosted.names.predictions_table).scan()["Items"]
+    assert all("surely good" not in one["text"] for one in labelled)
+
+
+class Answers(BaseHTTPRequestHandler):
+    """The address to which a custom resource's function answers."""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing is printed."""
+
+
+def test_the_guard_refuses_its_deletion_while_a_review_is_open_and_not_given_up(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
+    """The function alone: the emulator goes on deleting what a resource depends on that could not be deleted."""
+    prediction_id, parameter = "f" * 32, hosted.names.parameter("give-up-open-reviews")
     hosted.ask(prediction_id, "an open review")
     wait_until(lambda: hosted.record(prediction_id).get("review_state") == "in_review")
-    cloudformation = hosted.client("cloudformation")
-    cloudformation.delete_stack(StackName=stack)
-    wait_until(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"] == "DELETE_FAILED")
-    reasons = [one.get("ResourceStatusReason", "") for one in cloudformation.describe_stack_events(StackName=stack)["StackEvents"]]
-    [reason, *_] = [one for one in reasons if "people are still asked" in one]
-    assert f"{prediction_id}-1" in reason
-    assert hosted.reviewer("max").next()["task"] is not None, "the page is still there"
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    Thread(target=server.serve_forever, daemon=True).start()
+    event = {
+        "RequestType": "Delete", "PhysicalResourceId": "open-reviews", "LogicalResourceId": "OpenReviews", "StackId": "s", "RequestId": "r",
+        "ResponseURL": f"http://127.0.0.1:{server.server_port}/",
+        "ResourceProperties": {
+            "PredictionsTable": hosted.names.predictions_table, "TasksTable": hosted.names.review_tasks_table, "Parameter": parameter,
+        },
+    }  # fmt: skip
+    try:
+        refused = json.loads(hosted.invoke("open-reviews", event))
+        assert (refused["Status"], f"{prediction_id}-1" in refused["Reason"], parameter in refused["Reason"]) == ("FAILED", True, True)
+        hosted.client("ssm").put_parameter(Name=parameter, Type="String", Value="yes")
+        assert json.loads(hosted.invoke("open-reviews", event))["Status"] == "SUCCESS"
+    finally:
+        server.shutdown()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apps import new_app
 from aws_cdk.assertions import Match, Template
 from deployed_definition import grants, resolve, stage_names
 
@@ -15,7 +16,11 @@ from lambdas.review.hosted import Terms
 from lambdas.review.hosted_tasks.ending import OUTPUT_PREFIX
 from lambdas.review.start_review.handler import STARTERS
 from stacks.constructs import hosted_backend
+from stacks.review import ReviewStack
+from stacks.settings import load_settings
+from stacks.settings.review import MailSettings
 
+ROOT = Path(__file__).resolve().parents[2]
 STAGE = "newacct"
 NAMES = stage_names(STAGE)
 
@@ -76,6 +81,26 @@ def test_each_function_has_just_its_grants(template: Template, role: str, own: s
     assert all("*" not in resource.rsplit("/", 1)[0] for action in own for resource in found[action])
     assert all(resource.endswith("/hosted/*") for resource in found["s3:PutObject"])
     assert {resource.rsplit(":", 1)[-1] for resource in found["dynamodb:PutItem"]} == {f"table/{NAMES.review_tasks_table}"}
+
+
+def test_mails_and_gold_tasks_are_there_where_the_settings_say_so() -> None:
+    settings = load_settings(ROOT / "settings" / f"{STAGE}.yaml")
+    mail = MailSettings(addresses=("ann@example.com", "bob@example.com"), after_minutes=45, every_hours=12)
+    review = settings.review.model_copy(update={"mail": mail, "gold_share": 0.05})
+    template = Template.from_stack(ReviewStack(new_app(), settings.model_copy(update={"review": review})))
+    [topic] = template.find_resources("AWS::SNS::Topic").values()
+    assert (topic["Properties"]["TopicName"], "KmsMasterKeyId" in topic["Properties"]) == (NAMES.task_topic, True)
+    found = [one["Properties"] for one in template.find_resources("AWS::SNS::Subscription").values()]
+    assert {(one["Protocol"], one["Endpoint"]) for one in found} == {("email", address) for address in mail.addresses}
+    granted = grants(template, "MailAnnounceRole")
+    assert granted.keys() - COMMON == {
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "ssm:GetParameter", "sns:Publish", "sqs:SendMessage"
+    }  # fmt: skip
+    assert len(granted["sns:Publish"]) == 1
+    given = variables(template, "announce-tasks")
+    assert (given["AFTER_MINUTES"], given["EVERY_HOURS"], given["TEAM"]) == ("45", "12", "reviewers")
+    assert Terms(**json.loads(variables(template, "start-review")["REVIEW_TARGET"])["terms"]).gold_share == 0.05
+    assert "dynamodb:GetItem" in grants(template, "StartReviewRole")
 
 
 def test_the_page_is_throttled_logged_and_of_one_origin(template: Template) -> None:

@@ -36,7 +36,7 @@ def _tasks(table: str | None) -> list[str]:
     if not table:
         return []
     page = dynamodb_table(table).query(IndexName=DUE_TASKS, KeyConditionExpression=Key("due").eq("due"), Limit=_MOST)
-    return [item["review_id"] for item in page["Items"]]
+    return [item["review_id"] for item in page["Items"] if "gold" not in item]
 
 
 def _of_table(read: Callable[[], list[str]]) -> list[str]:

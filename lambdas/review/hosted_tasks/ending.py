@@ -29,7 +29,8 @@ class Ports:
 
 
 def finish(task: Task, ports: Ports, now: int) -> None:
-    """Bring a task that is ``ending`` to its end. Nobody is told of a bulk labelling's task: whoever started the job reads the tasks.
+    """Bring a task that is ``ending`` to its end. Nobody is told of a bulk labelling's task: whoever started the job reads the tasks. A
+    gold task leaves nothing but counts of the people who answered it.
 
     Whoever is killed in between leaves it ``ending``, and the sweep begins again: the file has the same key and the same bytes, and a
     second message changes nothing (``lambdas/review/collect_review``).
@@ -37,6 +38,9 @@ def finish(task: Task, ports: Ports, now: int) -> None:
     if task.state is not State.ENDING:
         return
     contents = ports.table.contents(task.task_id)
+    if task.gold is not None:
+        ports.table.close(task, contents, now)
+        return
     document = output_document(task, ports.table.input(task.task_id), contents)
     if task.answers or task.status is ReviewStatus.COMPLETED:
         ports.write_output(output_key(task), json.dumps(document, ensure_ascii=False, allow_nan=False).encode())

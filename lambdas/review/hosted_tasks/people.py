@@ -24,17 +24,21 @@ class Tally:
     agreed: int = 0
     cannot_tell: int = 0
     skipped: int = 0
+    gold_answered: int = 0
+    gold_right: int = 0
 
 
-COUNTED = ("answered", "seconds", "compared", "agreed", "cannot_tell", "skipped")
+COUNTED = ("answered", "seconds", "compared", "agreed", "cannot_tell", "skipped", "gold_answered", "gold_right")
 
 
 def tallies(task: Task) -> dict[str, Tally]:
     """By worker id.
 
-    Nobody is compared where one person answered alone, or where no single answer is the most frequent one.
+    Nobody is compared with the others where one person answered alone, or where no single answer is the most frequent one. Answers to a
+    gold task are compared with what is known instead.
     """
-    same = _with_the_most({worker: one.label for worker, one in task.answers.items() if one.label is not None})
+    is_gold = task.gold is not None
+    same = {} if is_gold else _with_the_most({worker: one.label for worker, one in task.answers.items() if one.label is not None})
     found = {
         worker: Tally(
             name=one.name,
@@ -43,6 +47,8 @@ def tallies(task: Task) -> dict[str, Tally]:
             compared=worker in same,
             agreed=same.get(worker, False),
             cannot_tell=one.label == CANNOT_TELL,
+            gold_answered=is_gold,
+            gold_right=is_gold and one.label == task.gold,
         )
         for worker, one in task.answers.items()
     }

@@ -10,6 +10,8 @@ Items, by ``pk`` and ``sk``:
 ``<task id>``          ``dispute#<worker>`` what the lead says must be looked at again; in ``open-tasks`` under ``disputes#<team>``
 ``worker#<worker>``    ``team#<team>``      what the person has done (:mod:`.people`); in ``open-tasks`` under ``people#<team>``
 ``worker#<worker>``    ``desk``             a :class:`~.desk.Desk`
+``gold#<team>``        ``texts``            the texts whose label is known (:mod:`.gold`), as JSON
+``notice#<team>``      ``sent``             when the team last got a mail that tasks wait (:mod:`lambdas.review.announce_tasks`)
 ====================== ==================== ================================================================================
 
 Index ``open-tasks`` has the tasks that somebody may take, by team and age. Index ``due-tasks`` has every task that has not ended, by the
@@ -30,6 +32,7 @@ from botocore.exceptions import ClientError
 from contracts.shared_words import DUE_TASKS, OPEN_TASKS
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.review.hosted_tasks.desk import Desk, Given, Pace
+from lambdas.review.hosted_tasks.gold import GoldText
 from lambdas.review.hosted_tasks.people import COUNTED, Tally, tallies
 from lambdas.review.hosted_tasks.task import Assignment, State, Task
 from lambdas.review.port import ReviewStatus
@@ -56,6 +59,14 @@ class Content:
     worker_id: str
     identity: Mapping[str, str]
     content: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Announced:
+    """When a team last got a mail that tasks wait."""
+
+    at: int
+    version: int
 
 
 class TaskTable:
@@ -184,6 +195,24 @@ class TaskTable:
         """Tasks that have not ended, the most urgent first."""
         page = self._table.query(IndexName=DUE_TASKS, KeyConditionExpression=Key("due").eq(_DUE), Limit=most)
         yield from map(_task, page["Items"])
+
+    def gold(self, team: str) -> list[GoldText]:
+        item = self._get(f"gold#{team}", "texts")
+        return [] if item is None else [GoldText(text, label) for text, label in json.loads(item["texts"])]
+
+    def put_gold(self, team: str, texts: Sequence[GoldText]) -> None:
+        """Replaces what is there. Tasks that are open stay as they are."""
+        given = json.dumps([(one.text, one.label) for one in texts], ensure_ascii=False, allow_nan=False)
+        self._table.put_item(Item={"pk": f"gold#{team}", "sk": "texts", "texts": given})
+
+    def announced(self, team: str) -> Announced | None:
+        item = self._get(f"notice#{team}", "sent")
+        return None if item is None else Announced(int(item["sent_at"]), int(item["version"]))
+
+    def announce(self, team: str, last: Announced | None, now: int) -> bool:
+        """Record a mail that was sent after ``last``. False: another run has recorded one in between."""
+        version = 0 if last is None else last.version
+        return self._transact([self._put({"pk": f"notice#{team}", "sk": "sent", "sent_at": now, "version": version + 1}, version)])
 
     def open_tasks(self, team: str, worker_id: str, *, with_skipped: bool) -> Iterator[Task]:
         """Tasks that the person may take, the oldest first, as the index has them: one may be taken since."""
@@ -314,6 +343,8 @@ def _person(item: Mapping[str, Any]) -> Person:
         compared=count["compared"],
         cannot_tell=count["cannot_tell"],
         skipped=count["skipped"],
+        gold_right=count["gold_right"],
+        gold_answered=count["gold_answered"],
     )
 
 
@@ -349,6 +380,8 @@ def _task_item(task: Task, *, state: State | None = None) -> dict[str, Any]:
         item["job"] = task.job
     if task.excerpt:
         item["excerpt"] = task.excerpt
+    if task.gold is not None:
+        item["gold"] = task.gold
     if task.free:
         # Reviews have a deadline, so they go before the texts of a bulk labelling.
         place = f"{_AFTER_REVIEWS if task.job is not None else ''}{_sortable(task.created_at)}"
@@ -396,6 +429,7 @@ def _task(item: Mapping[str, Any]) -> Task:
         failure=item.get("failure"),
         job=item.get("job"),
         excerpt=item.get("excerpt", ""),
+        gold=item.get("gold"),
     )
 
 

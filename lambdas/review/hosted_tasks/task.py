@@ -63,7 +63,8 @@ class Task:
     """What the table keeps of a task, but for its input and the content of its answers.
 
     ``assignments`` and ``skipped_by`` go by worker id. ``rule`` and ``most`` say how many answers it gets. ``job`` is the bulk
-    labelling that asks; no prediction is behind such a task. ``version`` is that of the record which was read: a write names it, and fails
+    labelling that asks; no prediction is behind such a task. ``gold`` is what the right answer chooses where it is known (:mod:`.gold`);
+    such a task is no review. ``version`` is that of the record which was read: a write names it, and fails
     if there is a newer one.
     """
 
@@ -87,6 +88,7 @@ class Task:
     failure: str | None = None
     job: str | None = None
     excerpt: str = ""
+    gold: str | None = None
     version: int = 0
 
     @property

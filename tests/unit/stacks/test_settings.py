@@ -255,6 +255,15 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         ["review:", "task_time_limit_seconds 7200", "at most task_availability_seconds 3600"],
     ),
     (
+        {"review": {"backend": "hosted", "mail": {"addresses": ["a@b.de"], "after_minutes": 60}, "task_availability_seconds": 3_600}},
+        ["review.mail.after_minutes 60", "less than the 60 minutes"],
+    ),
+    (
+        {"review": {"backend": "hosted", "mail": {"addresses": ["a@b.de", "a@b.de"]}}},
+        ["review", "review.mail.addresses names a@b.de twice", "leave one out"],
+    ),
+    ({"review": {"gold_share": 0.1}}, ["review.gold_share belongs to the hosted review service", "review.backend 'hosted'"]),
+    (
         {"review": {"backlog_seconds": 7_200, "task_availability_seconds": 7_200}},
         ["review:", "review.backlog_seconds 7200", "less than review.task_availability_seconds 7200"],
     ),
