@@ -26,10 +26,11 @@ from local.bench.measure import FEWEST_ROUNDS, Comparison, compare, measure
 from local.demo.build import GatesRefused
 from local.demo.session import DemoFailed
 from local.texts import corpus
+from stacks.synthesis import SynthesisFailed
 
 OUTPUT = launcher.ROOT / "out" / "bench"
 EXPECTED = (
-    DemoFailed, GatesRefused, containers.NotReady, corpus.CorpusUnavailable, launcher.EmulatorError, deployer.DeployError,
+    DemoFailed, GatesRefused, SynthesisFailed, containers.NotReady, corpus.CorpusUnavailable, launcher.EmulatorError, deployer.DeployError,
     subprocess.CalledProcessError, OSError, BotoCoreError, ClientError,
 )  # fmt: skip
 
@@ -99,7 +100,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, metavar="NAME", help=f"of {', '.join(COMPARISONS)} (default: all)")
     parser.add_argument("--rounds", type=_rounds, help=f"of every comparison, at least {FEWEST_ROUNDS} (default: each comparison's own)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths, review, rollout, queue")
+    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths, review, rollout, queue, predict")
     several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the table of docs/benchmarks.md")
     several.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
     several.add_argument("--quick", action="store_true", help="quick demos: other figures than those of docs/benchmarks.md")
@@ -116,6 +117,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     queue.add_argument("--tasks", type=_count, default=100_000, help="open tasks (default: 100000)")
     queue.add_argument("--takes", type=_count, default=500, help="people who take one, one after the other (default: 500)")
     queue.add_argument("--reviewers", type=_count, default=200, help="people who take one at the same moment (default: 200)")
+    predict = commands.add_parser("predict", help="what POST /predict adds to InvokeEndpoint, part by part, and to a cold start")
+    predict.add_argument("--calls", type=_rounds, default=200, help="of each way, one after the other (default: 200)")
+    predict.add_argument("--starts", type=_rounds, default=7, help="of a process of the function (default: 7)")
     return parser.parse_args(arguments)
 
 
@@ -234,6 +238,28 @@ def run_queue(chosen: argparse.Namespace, output: Path, console: Console) -> int
     return 1 if content["taken_twice"] or content["got_none"] else 0
 
 
+def run_predict(chosen: argparse.Namespace, output: Path, console: Console) -> int:
+    """Print the tables and write ``predict.json``. Exit code 0, whatever was measured."""
+    from local.bench import predict
+
+    folder = output / "predict"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("synthesised", total=predict.STEPS + chosen.calls + chosen.starts)
+        step = partial(bar.update, task)
+        content = predict.measure(chosen.calls, chosen.starts, folder, lambda said, more: step(description=said, advance=more))
+    for table in predict.tables(content):
+        console.print(table, highlight=False)
+    report.write(output / "predict.json", {"machine": report.machine(), **content})
+    console.print(f"written: {output / 'predict.json'}", highlight=False)
+    return 0
+
+
+_OF_THE_APP: Mapping[str, Callable[[argparse.Namespace, Path, Console], int]] = {"queue": run_queue, "predict": run_predict}
+
+
 def run(chosen: argparse.Namespace, output: Path, console: Console) -> int:
     """What was asked for; its exit code."""
     if chosen.command == "seeds":
@@ -244,8 +270,8 @@ def run(chosen: argparse.Namespace, output: Path, console: Console) -> int:
         return run_review(chosen.seeds, output, console, again=chosen.again)
     if chosen.command == "rollout":
         return run_rollout(chosen.rollouts, chosen.seed, output, console)
-    if chosen.command == "queue":
-        return run_queue(chosen, output, console)
+    if chosen.command in _OF_THE_APP:
+        return _OF_THE_APP[chosen.command](chosen, output, console)
     time_all([name for name in COMPARISONS if name in (chosen.only or COMPARISONS)], chosen.rounds, output, console)
     return 0
 

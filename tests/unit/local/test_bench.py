@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from local.bench import __main__ as command
-from local.bench import queue
+from local.bench import predict, queue
 from local.bench.measure import Comparison, Spread, Way, compare, measure
 from local.bench.report import durations
 from local.bench.seeds import SeedRun, markdown
@@ -165,3 +165,27 @@ def test_the_bench_of_the_queue_fails_when_a_task_is_taken_twice_or_somebody_get
 def test_more_people_than_tasks_are_a_wrong_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--output", str(tmp_path), "queue", "--tasks", "7", "--takes", "1", "--reviewers", "2"]) == 2
     assert "open more than 7" in capsys.readouterr().out
+
+
+def answered(seconds: float, **waited: float) -> dict[str, object]:
+    """A line of the function's own process, with a read of the parameter that nobody waited for."""
+    calls = [{"operation": name, "seconds": took, "waited": True} for name, took in waited.items()]
+    return {"status": 200, "seconds": seconds, "calls": [*calls, {"operation": "GetParameter", "seconds": 9.0, "waited": False}]}
+
+
+def test_the_parts_of_a_prediction_add_up_to_what_a_caller_waits_for() -> None:
+    outside = {"InvokeEndpoint": [0.010] * 3, "POST /predict": [0.050] * 3, "Invoke of the function": [0.040] * 3}
+    base = [answered(0.025, InvokeEndpoint=0.012, PutItem=0.004)] * 3
+    inside = {"no experiment": base, "an experiment runs": [answered(0.030, InvokeEndpoint=0.012, PutItem=0.004)] * 3}
+    part = {"seconds": 0.2, "processor": 0.1}
+    content = predict.figures(outside, inside, {"predict": [{"import": part, "call": part}] * 3})
+    assert {name: values["p50"] for name, values in content["parts_ms"].items()} == {
+        "API Gateway": 10, "start of the call": 15, "endpoint call": 12, "table write": 4, "own code": 9,
+    }  # fmt: skip
+    assert sum(values["p50"] for values in content["parts_ms"].values()) == content["ms"]["POST /predict"]["p50"]
+    assert (content["added_ms"]["p50"], content["ratio_to_invoke_endpoint"]) == (40, 5)
+    assert content["ratio_with_experiment"] == {"an experiment runs": 1.2}
+    calls = {"GetParameter (nobody waits)": 1, "InvokeEndpoint": 1, "PutItem": 1}
+    assert content["experiment"]["an experiment runs"]["calls"] == calls
+    assert content["cold_start_ms"]["predict"]["total"] == {"seconds": 400, "processor": 200}
+    assert [table.row_count for table in predict.tables(content)] == [8, 2, 3]
