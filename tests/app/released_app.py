@@ -30,9 +30,10 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,12 @@ from urllib.parse import urlsplit
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from deployed_app import DEV, TIME_SCALE, DeployedApp, name_labels
 
 from embedded_aws.tools import deployer, launcher
 from embedded_aws.tools.clients import ACCOUNT, ROOT
+from lambdas.common.pairs import slot_key
 from lambdas.tuning.register_candidates.registration import package_request
 from stacks.images import inference_image
 from stacks.settings import Settings
@@ -213,6 +216,65 @@ class ReleasedApp(DeployedApp):
             variant["VariantName"]: sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]["ModelPackageName"]
             for variant in config["ProductionVariants"]
         }
+
+    def weights(self) -> dict[str, float]:
+        return {variant["VariantName"]: variant["CurrentWeight"] for variant in self.endpoint()["ProductionVariants"]}
+
+    def counts(self) -> dict[str, int]:
+        return {variant["VariantName"]: variant["CurrentInstanceCount"] for variant in self.endpoint()["ProductionVariants"]}
+
+    def change(self, **fields: dict[str, float]) -> None:
+        """One field of variants, such as ``DesiredWeight={"champion": 1}``; returns when the endpoint is in service again.
+
+        The autoscaler may be quicker and turn the endpoint to Updating once more: then the change is asked for again.
+        """
+        [(field, values)] = fields.items()
+        wanted = [{"VariantName": variant, field: value} for variant, value in values.items()]
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.client("sagemaker").update_endpoint_weights_and_capacities(
+                    EndpointName=self.names.endpoint, DesiredWeightsAndCapacities=wanted
+                )
+            except ClientError as error:
+                if "Cannot update in-progress endpoint" not in str(error) or time.monotonic() > deadline:
+                    raise
+                self.in_service()
+            else:
+                break
+        self.in_service()
+
+    def suspend_scaling(self, suspended: bool) -> None:
+        for variant in ("champion", "challenger"):
+            self.client("application-autoscaling").register_scalable_target(
+                ServiceNamespace="sagemaker",
+                ResourceId=f"endpoint/{self.names.prefix}/variant/{variant}",
+                ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+                SuspendedState=dict.fromkeys(
+                    ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), suspended
+                ),
+            )
+
+    def in_service(self) -> None:
+        deadline = time.monotonic() + 60
+        while (status := self.endpoint()["EndpointStatus"]) != "InService":
+            assert time.monotonic() < deadline, f"the endpoint is still {status}"
+            time.sleep(0.1)
+
+    def write_pairs(self, rollout: str, *, agreed: int = 400, said: Sequence[str] = ("positive", "negative")) -> None:
+        """Pairs of a rollout's texts. ``said``: people's labels where the champion says positive and the challenger negative."""
+        dynamodb, at = self.client("dynamodb"), datetime.now(UTC)
+        created = at.isoformat(timespec="milliseconds")
+        key = {"experiment": {"S": rollout}}
+        dynamodb.put_item(TableName=self.names.pairs_table, Item={**key, "at": {"S": slot_key(created)}, "pairs": {"N": str(agreed)}})
+        for number, label in enumerate(said):
+            prediction_id = f"{number:032x}"
+            labels = {"champion_label": {"S": "positive"}, "challenger_label": {"S": "negative"}, "variant": {"S": "champion"}}
+            confidences = {"champion_confidence": {"N": "0.8"}, "challenger_confidence": {"N": "0.8"}}
+            pair = {**key, "at": {"S": f"differ#{created}#{prediction_id}"}, **labels, **confidences}
+            dynamodb.put_item(TableName=self.names.pairs_table, Item=pair)
+            record = {"prediction_id": {"S": prediction_id}, "review_state": {"S": "reviewed"}, "human_label": {"S": label}}
+            dynamodb.put_item(TableName=self.names.predictions_table, Item=record)
 
     # -- predictions -------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Rollouts on the deployed app: first release, promotion, rollback by alarm, no traffic, and what a deployment leaves alone."""
+"""Rollouts on the deployed app: first release, promotion, rollback by alarm, no traffic. test_release_commands.py deploys meanwhile."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from released_app import ReleasedApp, TinyModel, deploy
 
-from embedded_aws.tools import deployer, launcher
-from lambdas.common.pairs import slot_key
+from embedded_aws.tools import launcher
 from lambdas.rollout.progress import Progress
 from stacks.application import build_app
 from stacks.settings import load_settings
@@ -112,10 +111,6 @@ def traffic(app: ReleasedApp) -> Iterator[list[int]]:
             caller.join()
 
 
-def weights(app: ReleasedApp) -> dict[str, float]:
-    return {variant["VariantName"]: variant["CurrentWeight"] for variant in app.endpoint()["ProductionVariants"]}
-
-
 def all_quiet(app: ReleasedApp) -> None:
     """Wait until no alarm rings that an earlier challenger set off: it would end the next rollout at once."""
     deadline = time.monotonic() + 60
@@ -164,7 +159,7 @@ def test_a_bad_challenger_is_rolled_back_by_alarm_or_judge_and_told_so(app: Rele
     assert set(statuses) <= {200, 502, 503}
     assert model.crash_share or {502, 503} & set(statuses), "callers meet a model that fails"
     assert app.running() == {"champion": champion, "challenger": champion}
-    assert (record(app), weights(app)) == (f"{champion},{champion}", {"champion": 1.0, "challenger": 0.0})
+    assert (record(app), app.weights()) == (f"{champion},{champion}", {"champion": 1.0, "challenger": 0.0})
 
 
 def test_the_judge_counts_calls_of_a_container_that_crashes(app: ReleasedApp, champion: str, wait_until: Callable[..., Any]) -> None:
@@ -226,7 +221,7 @@ def test_a_stopped_rollout_is_withdrawn(app: ReleasedApp, champion: str, moment:
     assert ended["outcome"] == "withdrawn"
     assert f"{champion} goes on alone, {challenger} taken back" in ended["reason"]
     assert app.running() == {"champion": champion, "challenger": champion}
-    assert (record(app), weights(app)) == (f"{champion},{champion}", {"champion": 1.0, "challenger": 0.0})
+    assert (record(app), app.weights()) == (f"{champion},{champion}", {"champion": 1.0, "challenger": 0.0})
 
 
 def test_a_rollout_that_runs_must_be_stopped_before_it_is_withdrawn(app: ReleasedApp, champion: str) -> None:
@@ -259,7 +254,7 @@ def test_a_champion_whose_package_was_deleted_is_replaced_at_once(app: ReleasedA
     assert refused["error"] == "InvalidRollout"
     assert '"replace": true' in json.loads(refused["cause"])["errorMessage"]
     assert outcome(finished(app, start(app, {"champion": champion, "replace": True})))["outcome"] == "released"
-    assert (record(app), weights(app)["challenger"]) == (f"{champion},{champion}", 0.0)
+    assert (record(app), app.weights()["challenger"]) == (f"{champion},{champion}", 0.0)
 
 
 # -- roles -----------------------------------------------------------------------------------------
@@ -304,98 +299,16 @@ def test_the_service_role_of_the_update_is_needed_too(app: ReleasedApp, champion
     assert record(app) == f"{champion},{champion}"
 
 
-def test_a_deployment_changes_neither_live_weights_nor_counts(
-    app: ReleasedApp, champion: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    first = counts(app)
-    suspend_scaling(app, True)  # the counts shall be what this test set, not what the autoscaler makes of them
-    change(app, DesiredWeight={"champion": 0.7, "challenger": 0.3})
-    change(app, DesiredInstanceCount={"champion": first["champion"] + 1})
-    before = app.endpoint()
-    hosting = app.settings.hosting.model_copy(update={"capture_percent": 90})  # a new endpoint configuration
-    assembly = tmp_path_factory.mktemp("changed") / "cdk.out"
-    build_app(app.settings.model_copy(update={"hosting": hosting}), assembly).synth()
-    deployer.deploy(assembly, app.emulator.url, [app.names.stack("endpoint")])
-    after = app.endpoint()
-    assert after["EndpointConfigName"] != before["EndpointConfigName"]
-    assert weights(app) == {"champion": 0.7, "challenger": 0.3}
-    assert counts(app) == {**first, "champion": first["champion"] + 1}
-    change(app, DesiredInstanceCount={"champion": first["champion"]})
-    change(app, DesiredWeight={"champion": 1.0, "challenger": 0.0})
-    suspend_scaling(app, False)
-
-
-def change(app: ReleasedApp, **fields: dict[str, float]) -> None:
-    """One field of variants, such as ``DesiredWeight={"champion": 1}``; returns when the endpoint is in service again.
-
-    The autoscaler may be quicker and turn the endpoint to Updating once more: then the change is asked for again.
-    """
-    [(field, values)] = fields.items()
-    wanted = [{"VariantName": variant, field: value} for variant, value in values.items()]
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            app.client("sagemaker").update_endpoint_weights_and_capacities(
-                EndpointName=app.names.endpoint, DesiredWeightsAndCapacities=wanted
-            )
-        except ClientError as error:
-            if "Cannot update in-progress endpoint" not in str(error) or time.monotonic() > deadline:
-                raise
-            in_service(app)
-        else:
-            break
-    in_service(app)
-
-
-def counts(app: ReleasedApp) -> dict[str, int]:
-    return {variant["VariantName"]: variant["CurrentInstanceCount"] for variant in app.endpoint()["ProductionVariants"]}
-
-
-def suspend_scaling(app: ReleasedApp, suspended: bool) -> None:
-    for variant in ("champion", "challenger"):
-        app.client("application-autoscaling").register_scalable_target(
-            ServiceNamespace="sagemaker",
-            ResourceId=f"endpoint/{app.names.prefix}/variant/{variant}",
-            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
-            SuspendedState=dict.fromkeys(
-                ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), suspended
-            ),
-        )
-
-
 def test_a_release_waits_for_the_autoscaler(app: ReleasedApp, champion: str) -> None:
     """An endpoint that gets another instance takes no configuration: the stack's update would fail and the release count as refused."""
     content = {"release": record(app), "execution_arn": "none", "record_first": False}
-    first = counts(app)["challenger"]
+    first = app.counts()["challenger"]
     more = [{"VariantName": "challenger", "DesiredInstanceCount": first + 1}]
     app.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=app.names.endpoint, DesiredWeightsAndCapacities=more)
     answer = app.client("lambda").invoke(FunctionName=app.names.function("apply-release"), Payload=json.dumps(content))
     assert json.loads(answer["Payload"].read())["errorType"] == "StackBusy"
-    in_service(app)
-    change(app, DesiredInstanceCount={"challenger": first})
-
-
-def in_service(app: ReleasedApp) -> None:
-    deadline = time.monotonic() + 60
-    while (status := app.endpoint()["EndpointStatus"]) != "InService":
-        assert time.monotonic() < deadline, f"the endpoint is still {status}"
-        time.sleep(0.1)
-
-
-def write_pairs(app: ReleasedApp, rollout: str) -> None:
-    """Four hundred pairs of equal labels, and two that differ: people agreed with either variant once."""
-    dynamodb, at = app.client("dynamodb"), datetime.now(UTC)
-    created = at.isoformat(timespec="milliseconds")
-    key = {"experiment": {"S": rollout}}
-    dynamodb.put_item(TableName=app.names.pairs_table, Item={**key, "at": {"S": slot_key(created)}, "pairs": {"N": "400"}})
-    for number, said in enumerate(("positive", "negative")):
-        prediction_id = f"{number:032x}"
-        labels = {"champion_label": {"S": "positive"}, "challenger_label": {"S": "negative"}, "variant": {"S": "champion"}}
-        confidences = {"champion_confidence": {"N": "0.8"}, "challenger_confidence": {"N": "0.8"}}
-        pair = {**key, "at": {"S": f"differ#{created}#{prediction_id}"}, **labels, **confidences}
-        dynamodb.put_item(TableName=app.names.pairs_table, Item=pair)
-        record = {"prediction_id": {"S": prediction_id}, "review_state": {"S": "reviewed"}, "human_label": {"S": said}}
-        dynamodb.put_item(TableName=app.names.predictions_table, Item=record)
+    app.in_service()
+    app.change(DesiredInstanceCount={"challenger": first})
 
 
 def test_a_good_challenger_is_promoted_once_a_loss_is_refuted(app: ReleasedApp, champion: str) -> None:
@@ -403,7 +316,7 @@ def test_a_good_challenger_is_promoted_once_a_loss_is_refuted(app: ReleasedApp, 
     better = app.register(TinyModel("better-1"))
     with traffic(app) as statuses:
         arn = start(app, {"champion": champion, "challenger": better})
-        write_pairs(app, arn.rsplit(":", 1)[1])
+        app.write_pairs(arn.rsplit(":", 1)[1])
         ended = outcome(finished(app, arn))
     assert ended["outcome"] == "promoted", ended["reason"]
     assert (
@@ -412,7 +325,7 @@ def test_a_good_challenger_is_promoted_once_a_loss_is_refuted(app: ReleasedApp, 
     shares = [change["challenger"] for change in ended["weights"]]
     assert shares == [app.settings.rollout.weight_steps[0], 0.0]
     assert app.running() == {"champion": better, "challenger": better}
-    assert (record(app), weights(app)) == (f"{better},{better}", {"champion": 1.0, "challenger": 0.0})
+    assert (record(app), app.weights()) == (f"{better},{better}", {"champion": 1.0, "challenger": 0.0})
     assert set(statuses) == {200}
     assert len(app.denied()) == refused
     assert outcome(finished(app, start(app, {"champion": champion, "replace": True})))["outcome"] == "released"
