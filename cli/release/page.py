@@ -50,8 +50,8 @@ def sections(rollout: Rollout, until: datetime) -> Iterator[str]:
     evidence, looks = rollout.evidence, rollout.looks
     yield _section(_of_weights(rollout), "Every change of the live weights.", "weights", figures.weights(rollout, until))
     yield _section(
-        f"Evidence for the challenger: {view.e_of(evidence.e_promote, evidence.thresholds.promote)}; "
-        f"against it: {view.e_of(evidence.e_roll_back, evidence.thresholds.roll_back)}",
+        f"Evidence for the challenger: {_evidence(evidence.e_promote, evidence.thresholds.promote)}; "
+        f"against it: {_evidence(evidence.e_roll_back, evidence.thresholds.roll_back)}",
         "Evidence (an e-value) is what gamblers who bet against a claim have made of a capital of 1, pair by pair. While the claim is "
         "true, it reaches the threshold in at most the declared share of rollouts, however often it is looked at. The scale is "
         "logarithmic.",
@@ -167,6 +167,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | float):
         return f'<td class="n">{value:,.4g}</td>' if isinstance(value, float) else f'<td class="n">{value:,}</td>'
     return f'<td class="reason">{escape(view.words(value) if isinstance(value, str) else str(value))}</td>'
+
+
+def _evidence(value: float | None, threshold: float | None) -> str:
+    """``23 (20 decides)``"""
+    said = view.e_of(value, None)
+    return said if threshold is None else f"{said} ({view.e_of(threshold, None)} decides)"
 
 
 def _known(value: int | None) -> str:

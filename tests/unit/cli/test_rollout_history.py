@@ -253,7 +253,7 @@ def test_the_page_shows_every_decision_both_e_values_the_interval_and_the_guardr
     html = page.page(story.end("ExecutionSucceeded", output=json.dumps({"outcome": "promoted", "reason": "a loss is refuted"})).rollout)
     assert html.count("<svg ") == 4
     for words in (
-        "Evidence for the challenger: 23 of 20",
+        "Evidence for the challenger: 23 (20 decides)",
         "40 of 812 pairs differ; people judged 40",
         "Quiet &lt;so far&gt;",
         "sample ratio",
