@@ -127,7 +127,7 @@ def test_a_subject_keeps_its_variant_and_both_ways_of_choosing_are_counted(app: 
     send(app, 6)
     pairs = until(app, experiment, lambda found: total(found) == 31)
     assert pairs.missed == {}
-    calls = {name: sum(one.calls.get(name, 0) for one in pairs.minutes) for one in pairs.minutes for name in one.calls}
+    calls = {name: sum(one.calls.get(name, 0) for one in pairs.slots) for one in pairs.slots for name in one.calls}
     met = 3 * sum(variants == {"challenger"} for variants in by_subject.values())
     assert (calls["challenger_by_subject"], calls["champion_by_subject"]) == (met, 24 - met)
     assert sum(calls.values()) == 31
