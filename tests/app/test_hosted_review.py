@@ -371,7 +371,7 @@ def test_gold_answers_are_counted_for_people_and_one_mail_says_that_tasks_wait(
     file.write_text("text,label\n" + "".join(f"surely good {number},Good\n" for number in range(10)), encoding="utf-8")
     code, said = hosted.command("review", "gold", "set", str(file))
     assert (code, "10 gold texts: 10 positive" in said) == (0, True), said
-    prediction_id = "e" * 32
+    prediction_id = "9" * 32
     hosted.ask(prediction_id, "a review that brings a gold task with it")
     wait_until(lambda: hosted.record(prediction_id).get("review_state") == "in_review")
 
@@ -406,10 +406,24 @@ class Answers(BaseHTTPRequestHandler):
 
 
 def test_the_guard_refuses_its_deletion_while_a_review_is_open_and_not_given_up(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
-    """The function alone: the emulator goes on deleting what a resource depends on that could not be deleted."""
+    """The stack's deletion, which leaves everything at work. Given up, the function alone is asked: what runs later needs the stack."""
     prediction_id, parameter = "f" * 32, hosted.names.parameter("give-up-open-reviews")
     hosted.ask(prediction_id, "an open review")
     wait_until(lambda: hosted.record(prediction_id).get("review_state") == "in_review")
+    cloudformation, stack = hosted.client("cloudformation"), hosted.names.stack("review")
+
+    def resources() -> dict[str, str]:
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+        return {one["LogicalResourceId"]: one["ResourceStatus"] for page in pages for one in page["StackResourceSummaries"]}
+
+    before = resources()
+    with pytest.raises(deployer.DeployError, match=f"{prediction_id}-1") as refusal:
+        deployer.destroy(hosted.assembly, hosted.emulator.url, [stack])
+    assert "Custom::OpenReviews" in refusal.value.resource
+    after = resources()
+    [guard] = [name for name, status in after.items() if status == "DELETE_FAILED"]
+    assert after == {**before, guard: "DELETE_FAILED"}, "nothing else was touched"
+    assert state_of(hosted.reviewer("ned"), wait_until)["task"], "people can go on answering"
     server = HTTPServer(("127.0.0.1", 0), Answers)
     Thread(target=server.serve_forever, daemon=True).start()
     event = {
