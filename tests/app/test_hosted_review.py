@@ -379,7 +379,7 @@ def test_gold_answers_are_counted_for_people_and_one_mail_says_that_tasks_wait(
     assert sent or any(item["pk"] == f"notice#{REVIEWERS}" for item in hosted.task_items())
     assert not json.loads(hosted.invoke("announce-tasks"))["sent"], "there is one mail a day"
 
-    for name, label in (("kim", "Good"), ("lou", "Bad"), ("mia", "Good")):
+    for name, label in (("gil", "Good"), ("gwen", "Bad"), ("gabe", "Good")):
         person = hosted.reviewer(name)
         while (task := person.next()["task"]) is not None:
             person.answer(task["id"], label)
@@ -387,7 +387,7 @@ def test_gold_answers_are_counted_for_people_and_one_mail_says_that_tasks_wait(
     wait_until(lambda: hosted.sweep() or hosted.record(prediction_id).get("review_state") == "reviewed")
     people = {one["name"]: one for one in json.loads(hosted.command("review", "gold", "results", "--json")[1])}
     assert {name: (one["gold_right"], one["gold_answered"]) for name, one in people.items()} == {
-        "kim": (1, 1), "lou": (0, 1), "mia": (1, 1)
+        "gil": (1, 1), "gwen": (0, 1), "gabe": (1, 1)
     }  # fmt: skip
     labelled = hosted.client.resource("dynamodb").Table(hosted.names.predictions_table).scan()["Items"]
     assert all("surely good" not in one["text"] for one in labelled)

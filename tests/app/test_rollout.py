@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 DEV = load_settings(launcher.ROOT / "settings" / "dev.yaml")
 SHORT = DEV.model_copy(
     update={
-        "rollout": DEV.rollout.model_copy(update={"step_seconds": 120, "min_invocations": 5, "max_hours": 0.1}),
+        "rollout": DEV.rollout.model_copy(update={"step_seconds": 120, "min_invocations": 5, "max_hours": 0.2}),
         "hosting": DEV.hosting.model_copy(
             update={"fleet_shift": DEV.hosting.fleet_shift.model_copy(update={"wait_seconds": 180, "termination_wait_seconds": 30})}
         ),

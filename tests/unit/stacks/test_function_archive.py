@@ -43,7 +43,7 @@ def test_a_change_in_one_process_redeploys_no_other() -> None:
     assert changed_by("lambdas/rollout/judge_rollout/policy.py") == {"rollout/judge_rollout"}
     assert {"rollout/judge_rollout", "rollout/shift_weights"} <= changed_by("lambdas/rollout/progress.py") <= rollout
     assert changed_by("lambdas/review/a2i.py") == {"review/start_review"}
-    hosted = {"review/review_page", "review/start_review", "review/sweep"}
+    hosted = {"review/announce_tasks", "review/review_page", "review/start_review", "review/sweep"}
     assert changed_by("lambdas/review/port.py") == {"review/a2i_ended", "review/collect_review"} | hosted
     assert changed_by("lambdas/review/hosted_tasks/store.py") == changed_by("review_page/assets/worker.js") == {"review/review_page"}
 
