@@ -219,44 +219,44 @@ class GroundTruth:
         return {"Body": SimpleNamespace(iter_chunks=lambda size: iter(lambda: stream.read(size), b""))}
 
 
-def ground_truth(stub: GroundTruth, texts: Texts) -> GroundTruthJob:
+def ground_truth(made: GroundTruth, texts: Texts) -> GroundTruthJob:
     account = Account(Settings(stage="dev"))
     account.__dict__["identity"] = {"Account": "123456789012", "Arn": "arn:aws:sts::123456789012:assumed-role/a/b"}
-    account._clients.update(dict.fromkeys(("stepfunctions", "s3", "sagemaker"), stub))
+    account._clients.update(dict.fromkeys(("stepfunctions", "s3", "sagemaker"), made))
     return GroundTruthJob(account, "reviews", texts.wanted)
 
 
 def test_ground_truth_is_asked_once_and_again_only_for_what_it_did_not_label(tmp_path: Path) -> None:
     texts, nothing = read(tmp_path, "text\none\ntwo\nthree\n"), (lambda _: None)
-    stub = GroundTruth({})
-    assert ground_truth(stub, texts).ask(nothing) == 3
-    running = ground_truth(stub, texts)
+    made = GroundTruth({})
+    assert ground_truth(made, texts).ask(nothing) == 3
+    running = ground_truth(made, texts)
     assert running.ask(nothing) == 0, "it runs: the command only watches"
     assert (running.look().running, running.look().done) == (True, 1)
     content = {"label": "positive", "votes": {"positive": 2}, "agreement": 1.0, "reason": "", "answers": []}
     at = "2026-11-23T10:00:00"
-    stub.outputs["reviews-1"] = ("FAILED", [labelled_line("one", content, "j", at), failed_line("two", "expired", "j", at)])
+    made.outputs["reviews-1"] = ("FAILED", [labelled_line("one", content, "j", at), failed_line("two", "expired", "j", at)])
     standing = running.look()
     assert (standing.running, standing.done) == (False, 2)
     assert standing.problem is not None
     assert standing.problem.startswith("the execution reviews-1 of the state machine labeling ended FAILED: because. ")
     assert "run the same command again" in standing.problem
-    again = ground_truth(stub, texts)
+    again = ground_truth(made, texts)
     assert again.ask(nothing) == 2
-    assert stub.started == {"reviews-1": ["one", "two", "three"], "reviews-2": ["two", "three"]}
-    stub.outputs["reviews-2"] = ("SUCCEEDED", [labelled_line(text, content, "j", at) for text in ("two", "three")])
+    assert made.started == {"reviews-1": ["one", "two", "three"], "reviews-2": ["two", "three"]}
+    made.outputs["reviews-2"] = ("SUCCEEDED", [labelled_line(text, content, "j", at) for text in ("two", "three")])
     standing = again.look()
     assert (standing.done, standing.problem) == (3, None)
-    done = ground_truth(stub, texts)
-    assert (done.ask(nothing), done.look().done, len(stub.started)) == (0, 3, 2)
+    done = ground_truth(made, texts)
+    assert (done.ask(nothing), done.look().done, len(made.started)) == (0, 3, 2)
 
 
 def test_an_execution_that_failed_once_people_had_answered_all_is_named_with_the_command_that_redrives_it(tmp_path: Path) -> None:
     """Nobody is asked anything more, so nothing else would tell that the labels are not stored."""
     texts, content = read(tmp_path, "text\none\n"), {"label": "positive", "votes": {"positive": 2}, "answers": []}
-    stub = GroundTruth({"reviews-1": ("FAILED", [labelled_line("one", content, "j", "2026-11-23T10:00:00")])})
-    job = ground_truth(stub, texts)
-    assert (job.ask(lambda _: None), stub.started) == (0, {})
+    made = GroundTruth({"reviews-1": ("FAILED", [labelled_line("one", content, "j", "2026-11-23T10:00:00")])})
+    job = ground_truth(made, texts)
+    assert (job.ask(lambda _: None), made.started) == (0, {})
     standing = job.look()
     assert (standing.running, standing.done) == (False, 1)
     assert "`label redrive reviews-1`" in str(standing.problem)
