@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,17 +21,29 @@ class SynthesisFailed(RuntimeError):
 def synthesise(output: Path, *, stage: str | None = None, settings: Path | None = None, pipeline: Path | None = None) -> None:
     """Write the assembly of a stage, of a settings file, or of a file of pipelines, to the folder ``output``.
 
+    An exception that arrives meanwhile, such as an interruption, ends both processes, and nothing of theirs is left but ``output``.
+
     Raises:
         SynthesisFailed: the settings are refused, or the CDK found a fault.
     """
     chosen = ["--settings", str(settings)] if settings else ["--pipeline", str(pipeline)] if pipeline else ["--stage", str(stage)]
-    done = subprocess.run(
-        [sys.executable, "app.py", *chosen, "--output", str(output)],
-        cwd=ROOT,
-        env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SynthesisFailed(done.stderr[-_LONGEST_MESSAGE:].strip() or f"app.py ended with exit code {done.returncode}")
+    with tempfile.TemporaryDirectory(prefix="synthesis-", ignore_cleanup_errors=True) as temporary:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", *chosen, "--output", str(output)],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": temporary, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            _, errors = process.communicate()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with the process of Node.js, which would write to the folder that is removed
+            process.wait()
+            raise
+    if process.returncode:
+        raise SynthesisFailed(errors[-_LONGEST_MESSAGE:].strip() or f"app.py ended with exit code {process.returncode}")

@@ -26,6 +26,7 @@ class _Files(LoadFileScheduling):
         return CDK_TESTS if nodeid.startswith(CDK_TESTS) else str(super()._split_scope(nodeid))
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
     return _Files(config, log) if config.option.dist == "loadfile" else None
 

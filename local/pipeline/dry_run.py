@@ -21,7 +21,7 @@ import yaml
 from botocore.exceptions import ClientError
 
 from cli.exit_codes import ExitCode
-from embedded_aws.tools import deployer, launcher
+from embedded_aws.tools import deployer, launcher, processes
 from embedded_aws.tools.clients import ACCOUNT, Clients
 from local.pipeline import packages
 from local.pipeline.workflow import Command, commands
@@ -190,12 +190,15 @@ class DryRun:
         """
         text = command.text
         print(f"    $ {text}", flush=True)
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "REVIEWLOOP_"))}
         environment |= {
             "AWS_ENDPOINT_URL": self.emulator.url,
             "AWS_REGION": self.settings.region,
             "AWS_DEFAULT_REGION": self.settings.region,
             "CDK_OUTPUT": str(self.folder / "cli.out"),
+            "TMPDIR": str(temporary),
             "CDK_DISABLE_VERSION_CHECK": "1",
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
             "CI": "true",
@@ -213,8 +216,9 @@ class DryRun:
                 last.append(f"      {line.rstrip()}")
             code = process.wait()
         except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # the CDK CLI is a process of a process
+            for pid in (process.pid, *processes.descendants(process.pid)):  # the CDK CLI is a process of a process
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             raise
         if code != expected:
             raise StepFailed("\n".join([f"`{text}` ended with {code}, not {expected}:", *last]))

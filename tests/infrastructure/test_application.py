@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from synthesis import synth
 
+from embedded_aws.tools import processes
 from stacks.synthesis import SynthesisFailed, synthesise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,3 +69,22 @@ def test_a_refused_settings_file_fails_with_its_message_and_writes_nothing(tmp_p
     with pytest.raises(SynthesisFailed, match="stages"):
         synthesise(tmp_path / "cdk.out", settings=tmp_path / "own.yaml")
     assert not (tmp_path / "cdk.out").exists()
+
+
+def test_an_interrupted_synthesis_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    work = f"from pathlib import Path; from stacks.synthesis import synthesise; synthesise(Path({str(tmp_path / 'out')!r}), stage='dev')"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    run = subprocess.Popen([sys.executable, "-c", work], cwd=ROOT, env={**os.environ, "TMPDIR": str(temporary)}, stderr=subprocess.PIPE)
+    try:
+        while len(children := processes.descendants(run.pid)) < 2:  # app.py and its Node.js
+            assert run.poll() is None
+            time.sleep(0.05)
+        assert list(temporary.rglob("*.js")) != []
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=30)
+    finally:
+        run.kill()
+    assert b"KeyboardInterrupt" in errors
+    assert [pid for pid, identity in children.items() if processes.identity(pid) == identity] == []
+    assert list(temporary.iterdir()) == []
