@@ -59,7 +59,7 @@ def report(
     profile: Profile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how consistent the labels are: nearly equal texts with different labels, labels that people confuse, the pull of suggestions."""
+    """Report how far people agree about each label, similar texts with different labels, confused labels, and the pull of suggestions."""
     settings, after = settings_of(stage), None if since is None else _moment(since)
     with _said():
         found = stores.Stage(Account(settings, profile))

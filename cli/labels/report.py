@@ -1,4 +1,4 @@
-"""How consistent people's labels are, and how much a suggestion sways people. Pure: records in, figures out."""
+"""How far people agree, how consistent their labels are, and how much a suggestion sways people. Pure: records in, figures out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Any
 
+from lambdas.common.agreement import COMPARED_ANSWERS, Alpha, alpha, alpha_by_class, alpha_over_time, compared_labels
 from lambdas.common.predictions import StoredPrediction
 from local.texts.near_duplicates import alike
 
@@ -19,6 +21,7 @@ FEWEST_CONFUSED = 3
 """Texts for which people chose both of two labels. Fewer can be a slip."""
 FEWEST_COMPARED = 30
 """Answers with, and as many without a suggestion, before their difference is computed."""
+MOST_WEEKS = 26
 _EXAMPLES, _WORDS, _SHOWN = 3, 5, 160
 _NORMAL = 1.959964
 """Of the standard normal distribution, for two-sided 95 %."""
@@ -39,6 +42,19 @@ class Anchoring:
     difference: float | None
     low: float | None
     high: float | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far people agree: Krippendorff's alpha of the first two answers to each text (:mod:`lambdas.common.agreement`).
+
+    ``by_class``: of each label against all others, the label that people agree least about first, and those without a figure last.
+    ``by_week``: by the Monday (``yyyy-mm-dd``) of the week in which the reviews were stored, the newest :data:`MOST_WEEKS`.
+    """
+
+    overall: Alpha
+    by_class: Mapping[str, Alpha]
+    by_week: Mapping[str, Alpha]
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,7 @@ class Report:
 
     texts: int
     disputed: int
+    agreement: Agreement
     anchoring: Anchoring
     conflicting: int
     conflicts: tuple[Conflict, ...]
@@ -100,7 +117,27 @@ def report(labelled: Iterable[StoredPrediction], disputed: Iterable[StoredPredic
     records, open_ones = list(labelled), list(disputed)
     found = conflicts(records)
     shown = tuple(found[:MOST_CONFLICTS])
-    return Report(len(records), len(open_ones), anchoring(records + open_ones), len(found), shown, confusions(records + open_ones))
+    every = records + open_ones
+    return Report(len(records), len(open_ones), agreement(every), anchoring(every), len(found), shown, confusions(every))
+
+
+def agreement(records: Iterable[StoredPrediction]) -> Agreement:
+    """How far people agree about these records, in all, about each label and in each week."""
+    weeks: dict[str, list[list[str]]] = defaultdict(list)
+    known: set[str] = set()
+    for stored in records:
+        known |= {stored.human_label} if stored.human_label is not None else set()
+        labels = compared_labels(stored)
+        if len(labels) >= COMPARED_ANSWERS and stored.reviewed_at is not None:
+            weeks[_monday(stored.reviewed_at)].append(labels)
+    texts = [labels for week in weeks.values() for labels in week]
+    classes = sorted(alpha_by_class(texts, known).items(), key=lambda one: (one[1].value is None, one[1].value, one[0]))
+    return Agreement(alpha(texts), dict(classes), dict(list(alpha_over_time(weeks).items())[-MOST_WEEKS:]))
+
+
+def _monday(time: str) -> str:
+    day = datetime.fromisoformat(time).date()
+    return (day - timedelta(days=day.weekday())).isoformat()
 
 
 def anchoring(records: Iterable[StoredPrediction]) -> Anchoring:

@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 
-from cli.labels.report import FEWEST_COMPARED, Anchoring, Report
+from cli.labels.report import FEWEST_COMPARED, Agreement, Anchoring, Report
+from lambdas.common.agreement import Alpha
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Labels: consistency</title><style>:root { color-scheme: light dark } body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem;
-margin: 2rem auto; padding: 0 1rem } table { border-collapse: collapse; width: 100% } th, td { text-align: start; vertical-align: top;
-padding: .4rem .6rem; border-bottom: 1px solid #8888; overflow-wrap: anywhere }</style>"""
+<title>Labels: agreement and consistency</title><style>
+:root { color-scheme: light dark }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.7rem; line-height: 1.2 }
+h2 { font-size: 1.25rem; margin-top: 2rem }
+table { border-collapse: collapse }
+th, td { text-align: start; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #8888 }
+th { white-space: nowrap }
+td { overflow-wrap: break-word }
+td.long { overflow-wrap: anywhere }
+td p { margin: 0 0 .4rem }
+.number { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums }
+.pair td { border-bottom: 0 }
+.narrow { display: flex; flex-wrap: wrap; align-items: start; gap: 1.5rem 3rem }
+@media (max-width: 40rem) {
+  table.wide, .wide tbody, .wide tr, .wide td { display: block }
+  .wide thead { display: none }
+  .wide tr { border-bottom: 1px solid #8888; padding: .6rem 0 }
+  .wide .pair { border-bottom: 0; padding-bottom: 0 }
+  .wide td { border: 0; padding: .1rem 0 }
+  .wide td::before { content: attr(data-of) ": "; font-weight: 600 }
+  .wide td p { margin-top: .3rem }
+}</style>"""
+_WHAT_ALPHA_IS = "Krippendorff's alpha: 1 is agreement, 0 is chance"
 
 
 def lines(found: Report) -> Iterator[str]:
     yield f"{found.texts} texts with a label, {found.disputed} disputed"
+    yield f"how far people agree ({_WHAT_ALPHA_IS}): {_figure(found.agreement.overall)} in {_texts(found.agreement.overall)}"
+    yield from (f"  {label}: {_figure(one)} ({_texts(one)})" for label, one in found.agreement.by_class.items())
+    yield from (f"  week of {monday}: {_figure(one)} ({_texts(one)})" for monday, one in found.agreement.by_week.items())
     yield f"suggestions: {said(found.anchoring)}"
-    yield f"nearly equal texts with different labels: {found.conflicting}"
+    yield f"nearly equal texts with different labels: {found.conflicting}{_first(found)}"
     for one in found.conflicts:
         for identity, label, text in zip(one.ids, one.labels, one.texts, strict=True):
             yield f"  {label}: {text} ({identity})"
@@ -41,21 +66,73 @@ def said(one: Anchoring) -> str:
 
 def page(found: Report) -> str:
     """HTML; every text is escaped."""
-    conflicts = "".join(
-        f"<tr><td>{escape(label)}</td><td><bdi>{escape(text)}</bdi></td><td>{escape(identity)}</td></tr>"
-        for one in found.conflicts
-        for identity, label, text in zip(one.ids, one.labels, one.texts, strict=True)
+    return (
+        f"{_HEAD}<h1>Labels: agreement and consistency</h1>"
+        f"<p>{found.texts} texts with a label, {found.disputed} disputed.</p>"
+        f"<h2>Agreement</h2>{_agreement(found.agreement)}"
+        f"<h2>Suggestions</h2><p>{escape(said(found.anchoring).capitalize())}.</p>"
+        f"<h2>Nearly equal texts with different labels</h2>{_conflicts(found)}"
+        f"<h2>Labels that people confuse</h2>{_confusions(found)}\n"
     )
-    confused = "".join(
-        f"<tr><td>{escape(one.labels[0])}, {escape(one.labels[1])}</td><td>{one.both} of {one.either}</td>"
-        f"<td>{escape(one.hint)}</td><td>{''.join(f'<p><bdi>{escape(text)}</bdi></p>' for text in one.examples)}</td></tr>"
+
+
+def _agreement(found: Agreement) -> str:
+    return (
+        f"<p>Alpha is {_figure(found.overall)}: it compares the first two answers to {found.overall.texts} texts that have two without the "
+        f"model's label beside them. ({_WHAT_ALPHA_IS}.) A label's alpha compares it with all other labels; its texts are those for which "
+        "somebody chose it. Alpha is undefined where all these answers are the same, and where there are none.</p><div class=narrow>"
+        f"{_alphas('label', found.by_class)}{_alphas('week of', found.by_week)}</div>"
+    )
+
+
+def _alphas(title: str, part: Mapping[str, Alpha]) -> str:
+    if not part:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td class=number>{_figure(one)}</td><td class=number>{one.texts}</td></tr>"
+        for name, one in part.items()
+    )
+    head = f"<th>{title}</th><th class=number>alpha</th><th class=number>texts</th>"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _conflicts(found: Report) -> str:
+    if not found.conflicts:
+        return "<p>None.</p>"
+    rows = "".join(
+        f"<tr{'' if second else ' class=pair'}><td data-of=label>{escape(label)}</td>"
+        f"<td class=long data-of=text><bdi>{escape(text)}</bdi></td><td class=long data-of=prediction>{escape(identity)}</td></tr>"
+        for one in found.conflicts
+        for second, (identity, label, text) in enumerate(zip(one.ids, one.labels, one.texts, strict=True))
+    )
+    return (
+        f"<p>{found.conflicting} pairs{_first(found)}; each pair has two rows.</p><table class=wide><thead><tr><th>label</th><th>text</th>"
+        f"<th>prediction</th></tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _first(found: Report) -> str:
+    return "" if found.conflicting == len(found.conflicts) else f", the first {len(found.conflicts)} of them below"
+
+
+def _confusions(found: Report) -> str:
+    if not found.confusions:
+        return "<p>None.</p>"
+    rows = "".join(
+        f"<tr><td data-of=labels>{escape(one.labels[0])}, {escape(one.labels[1])}</td>"
+        f'<td data-of="texts with both">{one.both} of {one.either}</td><td data-of="missing in the guidelines?">{escape(one.hint)}</td>'
+        f"<td class=long data-of=examples>{''.join(f'<p><bdi>{escape(text)}</bdi></p>' for text in one.examples)}</td></tr>"
         for one in found.confusions
     )
     return (
-        f"{_HEAD}<h1>How consistent the labels are</h1><p>{found.texts} texts with a label, {found.disputed} disputed.</p>"
-        f"<h2>Suggestions</h2><p>Suggestions: {escape(said(found.anchoring))}.</p>"
-        f"<h2>Nearly equal texts with different labels</h2><p>{found.conflicting} pairs; each pair has two rows.</p>"
-        f"<table><tr><th>label</th><th>text</th><th>prediction</th></tr>{conflicts}</table>"
-        f"<h2>Labels that people confuse</h2><table><tr><th>labels</th><th>texts with both</th><th>missing in the guidelines?</th>"
-        f"<th>examples</th></tr>{confused}</table>\n"
+        "<table class=wide><thead><tr><th>labels</th><th>texts with both</th><th>missing in the guidelines?</th><th>examples</th></tr>"
+        f"</thead><tbody>{rows}</tbody></table>"
     )
+
+
+def _figure(one: Alpha) -> str:
+    return "undefined" if one.value is None else f"{one.value:.2f}"
+
+
+def _texts(one: Alpha) -> str:
+    return f"{one.texts} text{'' if one.texts == 1 else 's'} with two answers"

@@ -1,4 +1,4 @@
-"""How far people agree beyond chance: Krippendorff's alpha for nominal labels. Pure.
+"""How far people agree beyond chance: Krippendorff's alpha for nominal labels, of all labels together and of each label. Pure.
 
 1 is perfect agreement, 0 is what chance alone would give, and below 0 people disagree more than by chance.
 
@@ -8,8 +8,12 @@ Source: Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from contracts.labels import CANNOT_TELL
+from lambdas.common.predictions import StoredPrediction
+from lambdas.common.review import ReviewReason
 
 COMPARED_ANSWERS = 2
 
@@ -39,24 +43,46 @@ def alpha(texts: Iterable[Sequence[str]]) -> Alpha:
     return Alpha(1 - (answers - 1) * observed / expected, len(paired))
 
 
-def alpha_by_class(texts: Sequence[Sequence[str]]) -> dict[str, Alpha]:
-    """Alpha by label, for each label that was chosen. Every answer counts as *this label* or *another one*."""
-    chosen = sorted({label for labels in texts for label in labels})
-    return {label: alpha([["it" if one == label else "another" for one in labels] for labels in texts]) for label in chosen}
+def alpha_by_class(texts: Sequence[Sequence[str]], labels: Iterable[str] = ()) -> dict[str, Alpha]:
+    """Alpha of each label against all others: every answer counts as *this label* or as *another one*.
 
-
-def alpha_by_day(days: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, Alpha]:
-    """Alpha of each day's texts, in the order of the days (``yyyy-mm-dd``)."""
-    return {day: alpha(days[day]) for day in sorted(days)}
-
-
-def first_answers(labels: Sequence[str | None]) -> list[str]:
-    """The labels among the first two answers to a text.
-
-    A third person may be asked only because two differ (``two_then_third``). With that answer, the texts that people differ about
-    would count more than the others.
+    ``texts`` of a label's alpha are those with two answers, at least one of which is the label. Alpha is None for a label that nobody
+    chose in a text with two answers, and for one that everybody chose each time.
 
     Args:
-        labels: in the order in which they were given; None for an answer without a label.
+        texts: as for :func:`alpha`.
+        labels: labels to name also where nobody chose them.
     """
-    return [label for label in labels[:COMPARED_ANSWERS] if label is not None]
+    paired = [given for given in texts if len(given) >= COMPARED_ANSWERS]
+    return {
+        label: Alpha(alpha([[str(one == label) for one in given] for given in paired]).value, sum(label in given for given in paired))
+        for label in sorted({*labels, *(one for given in texts for one in given)})
+    }
+
+
+def alpha_over_time(periods: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, Alpha]:
+    """Alpha of each period's texts, in the order of the periods' first days (``yyyy-mm-dd``)."""
+    return {first_day: alpha(periods[first_day]) for first_day in sorted(periods)}
+
+
+def compared_labels(stored: StoredPrediction, labels: Collection[str] | None = None) -> list[str]:
+    """The labels of a record that show how far people agree: two, or fewer when the record does not show it.
+
+    Only the first two answers count. A third person may be asked only because two differ (``two_then_third``), so with that answer the
+    texts that people differ about would count more than the others. An answer without a label does not count, and neither does one that
+    was given beside the model's label. A text that two models differ about is a hard one; while a rollout runs there are many of them, so
+    it counts nothing.
+
+    Args:
+        labels: those that may be chosen; None: any.
+    """
+    if stored.review_reason == ReviewReason.PAIR:
+        return []
+    return [
+        one.label
+        for one in (stored.answers or ())[:COMPARED_ANSWERS]
+        if one.label is not None
+        and one.label != CANNOT_TELL
+        and one.suggestion_shown is not True
+        and (labels is None or one.label in labels)
+    ]

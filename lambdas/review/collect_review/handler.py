@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
+from lambdas.common.agreement import Alpha
 from lambdas.common.clients import client, prediction_store
 from lambdas.common.consolidation import ByWorkerQuality, Consolidation, Plurality
 from lambdas.common.current_labels import current_labels
@@ -23,6 +25,10 @@ from lambdas.review.collect_review.collect import Collected, Outcome, Ports, col
 from lambdas.review.collect_review.workers import FEWEST_TEXTS, KnownWorkers, Store, Workers
 from lambdas.review.port import InvalidMessage, ReviewEnded
 
+MOST_MEASURED_CLASSES = 20
+"""With more labels there is no metric for each of them: CloudWatch bills every label as a metric of its own. The log has all of them."""
+FEWEST_OF_CLASS = 20
+"""The least number of texts for which somebody chose the label. With fewer, one text changes the label's figure by several points."""
 _METRIC = {
     Outcome.STORED: "LabelsStored",
     Outcome.UNDECIDED: "ReviewsUndecided",
@@ -78,9 +84,22 @@ def _consolidation(store: Store, labels: tuple[str, ...]) -> Consolidation:
 
 def _told(workers: Workers) -> None:
     found = workers.agreement
+    by_class = {label: one.value for label, one in workers.by_class.items()}
     if found.value is not None and found.texts >= FEWEST_TEXTS:
         metrics.add_metric("KrippendorffAlpha", MetricUnit.NoUnit, found.value)
-    logger.info("workers read", extra={"texts": found.texts, "alpha": found.value, "quality_known": workers.quality is not None})
+        _tell_classes(workers.by_class)
+    details = {"texts": found.texts, "alpha": found.value, "alpha_by_class": by_class, "quality_known": workers.quality is not None}
+    logger.info("workers read", extra=details)
+
+
+def _tell_classes(by_class: Mapping[str, Alpha]) -> None:
+    if len(by_class) > MOST_MEASURED_CLASSES:
+        return
+    for label, one in by_class.items():
+        if one.value is not None and one.texts >= FEWEST_OF_CLASS:
+            with single_metric("KrippendorffAlpha", MetricUnit.NoUnit, one.value) as metric:
+                metric.add_dimension("service", logger.service)
+                metric.add_dimension("label", label)
 
 
 _workers = KnownWorkers(_told)

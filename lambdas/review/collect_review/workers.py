@@ -5,16 +5,16 @@ A function computes this from the prediction table and keeps the result for an h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import Protocol
 
-from lambdas.common.agreement import Alpha, alpha, first_answers
+from lambdas.common.agreement import Alpha, alpha, alpha_by_class, compared_labels
 from lambdas.common.dawid_skene import Quality, estimate
 from lambdas.common.predictions import StoredPrediction
-from lambdas.common.review import HumanAnswer, ReviewReason
+from lambdas.common.review import HumanAnswer
 
 FEWEST_TEXTS = 200
 """The least number of texts with two answers. With fewer, the votes alone decide the labels."""
@@ -31,10 +31,12 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Workers:
-    """``quality`` is None with too few texts, or too many labels. ``agreement`` rests on the first two answers of each text."""
+    """``quality`` is None with too few texts, or too many labels. ``agreement`` rests on the first two answers of each text
+    (:func:`~lambdas.common.agreement.compared_labels`), and so does ``by_class``, the agreement about each label."""
 
     quality: Quality | None
     agreement: Alpha
+    by_class: Mapping[str, Alpha] = field(default_factory=dict)
 
 
 def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Workers:
@@ -53,8 +55,8 @@ def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Worke
     ]
     pairs = [[(worker, label) for worker, label in answers if label is not None] for _, answers in usable]
     quality = estimate(pairs, labels) if len(pairs) >= FEWEST_TEXTS else None
-    compared = [answers for stored, answers in usable if stored.review_reason != ReviewReason.PAIR]
-    return Workers(quality, alpha([first_answers([label for _, label in answers]) for answers in compared]))
+    compared = [compared_labels(stored, labels) for stored, _ in usable]
+    return Workers(quality, alpha(compared), alpha_by_class(compared, labels))
 
 
 def _counts(answer: HumanAnswer, labels: Sequence[str]) -> bool:

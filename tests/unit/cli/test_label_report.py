@@ -85,6 +85,25 @@ def test_answers_to_one_text_count_together() -> None:
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
 
 
+def test_agreement_is_said_in_all_about_each_label_and_for_each_week() -> None:
+    sunday, monday = ({"reviewed_at": f"2026-11-{day}T12:00:00+00:00"} for day in (22, 23))
+    found = report([
+        stored("one", "good", ["good", "good"], **sunday), stored("two", "bad", ["bad", "bad"], **sunday),
+        stored("three", "good", ["good", "bad", "good"], **monday), stored("four", "other", ["other", "other"], **monday),
+        stored("five", "unseen", ["unseen"], **monday),
+    ], [stored("six", None, ["bad", "good"], [True, True], **monday)])  # fmt: skip
+
+    assert list(found.agreement.by_class) == ["bad", "good", "other", "unseen"]
+    assert [one.texts for one in found.agreement.by_week.values()] == [2, 2]
+    said = "\n".join(lines(found))
+    assert "how far people agree (Krippendorff's alpha: 1 is agreement, 0 is chance): 0.67 in 4 texts with two answers" in said
+    for line in ("bad: 0.53 (2 texts with two answers)", "other: 1.00 (1 text with two answers)", "week of 2026-11-16: 1.00 (2 texts"):
+        assert f"  {line}" in said
+    assert "  unseen: undefined (0 texts with two answers)" in said
+    assert "<td>unseen</td><td class=number>undefined</td>" in page(found)
+    assert found.document()["agreement"]["by_class"]["unseen"] == {"value": None, "texts": 0}
+
+
 @pytest.mark.parametrize(("shown", "hidden"), [(FEWEST_COMPARED - 1, 100), (100, FEWEST_COMPARED - 1), (0, 0)])
 def test_too_few_answers_are_not_compared(shown: int, hidden: int) -> None:
     found = anchoring(answered(shown, shown, hidden, hidden))

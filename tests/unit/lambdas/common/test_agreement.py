@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.common.agreement import Alpha, alpha, alpha_by_class, alpha_by_day, first_answers
+from lambdas.common.agreement import Alpha, alpha, alpha_by_class, alpha_over_time, compared_labels
+from lambdas.common.predictions import StoredPrediction
 
 # "Computing Krippendorff's Alpha-Reliability", example C: four observers, twelve units, values missing (.); nominal alpha is .743.
 OBSERVERS = ("12332141 2...", "12332241 25.3", ".3332342 251.", "12332441 251.")
@@ -27,22 +28,56 @@ def test_without_two_answers_or_two_labels_it_is_undefined(texts: list[list[str]
     assert alpha(texts).value is None
 
 
-def test_a_class_that_people_mix_up_stands_out() -> None:
-    classes = alpha_by_class([["a", "a"]] * 5 + [["b", "c"], ["c", "b"], ["b", "b"], ["c", "c"]])
-    assert classes["a"].value == 1.0
-    assert classes["b"].value == pytest.approx(classes["c"].value)
-    assert (classes["b"].value or 0) < 0.5
+def test_a_label_s_alpha_worked_out_by_hand() -> None:
+    """For label a the answers are 11 10 00 00: of 8 answers 3 are it, and one text has two that differ. So alpha is
+    1 - (8 - 1) * 2 / (8**2 - 3**2 - 5**2) = 1 - 14/30. Label b is alike. Nobody differs about c."""
+    assert alpha_by_class([["a", "a"], ["a", "b"], ["b", "b"], ["c", "c"], ["d"]], ["e"]) == {
+        "a": Alpha(pytest.approx(8 / 15), 2),
+        "b": Alpha(pytest.approx(8 / 15), 2),
+        "c": Alpha(1.0, 1),
+        "d": Alpha(None, 0),
+        "e": Alpha(None, 0),
+    }
 
 
-def test_days_are_in_order() -> None:
-    days = alpha_by_day({"2026-01-02": [["a", "b"]], "2026-01-01": [["a", "a"], ["b", "b"]]})
-    assert list(days) == ["2026-01-01", "2026-01-02"]
-    assert (days["2026-01-01"].value, days["2026-01-02"].value) == (1.0, 0.0)
+def by_definition(texts: list[list[str]], label: str) -> float | None:
+    """1 - D_o / D_e with the nominal difference of "is the label" and "is not", pair by pair (Krippendorff 2011, sections A and C)."""
+    units = [[one == label for one in labels] for labels in texts if len(labels) > 1]
+    values = [one for unit in units for one in unit]
+    observed = sum(sum(one != other for one in unit for other in unit) / (len(unit) - 1) for unit in units)
+    expected = sum(one != other for one in values for other in values)
+    return 1 - (observed / len(values)) / (expected / (len(values) * (len(values) - 1))) if expected else None
 
 
-def test_a_third_answer_that_was_asked_for_because_two_differ_does_not_count() -> None:
-    assert first_answers(["a", "b", "b"]) == ["a", "b"]
-    assert first_answers(["a", None, "b"]) == ["a"]
+def test_every_label_s_alpha_is_krippendorff_s_definition_for_the_label_against_the_rest() -> None:
+    found = alpha_by_class(UNITS)
+    assert {label: one.value for label, one in found.items()} == {label: pytest.approx(by_definition(UNITS, label)) for label in "12345"}
+
+
+def test_weeks_are_in_order() -> None:
+    weeks = alpha_over_time({"2026-01-12": [["a", "b"]], "2026-01-05": [["a", "a"], ["b", "b"]]})
+    assert list(weeks) == ["2026-01-05", "2026-01-12"]
+    assert (weeks["2026-01-05"].value, weeks["2026-01-12"].value) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "changes", "compared"),
+    [
+        (("a", "b", "b"), {}, ["a", "b"]),
+        (("a", None, "b"), {}, ["a"]),
+        (("a", "cannot-tell", "a"), {}, ["a"]),
+        (("a", "gone"), {}, ["a"]),
+        (("a", "b"), {"review_reason": "audit_sample"}, ["a", "b"]),
+        (("a", "b"), {"review_reason": "pair"}, []),
+    ],
+)
+def test_the_first_two_answers_count_and_no_later_one_takes_the_place_of_one_without_a_label(
+    labels: tuple[str | None, ...], changes: dict[str, str], compared: list[str]
+) -> None:
+    """A third answer is there because two differ: with it, texts that people differ about would count more than the others."""
+    answers = [{"worker_id": f"w{number}", "label": label} for number, label in enumerate(labels)]
+    item = {"prediction_id": "p", "text": "t", "created_at": "2026-01-01", "expires_at": 1, "review_state": "reviewed", "attempt": 1}
+    assert compared_labels(StoredPrediction.parse({**item, "answers": answers, **changes}), ("a", "b")) == compared
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=2, max_size=4), min_size=1, max_size=12).flatmap(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from review_fakes import LABELS
 
+from lambdas.common.agreement import Alpha
 from lambdas.common.consolidation import ByWorkerQuality, Plurality
 from lambdas.common.dawid_skene import Quality
 from lambdas.common.predictions import StoredPrediction
@@ -110,6 +112,26 @@ def test_texts_that_two_models_differed_on_say_who_is_right_and_not_how_far_peop
     found = read_workers(History(FEWEST_TEXTS - 40, hard), LABELS, now=NOW)
     assert (found.agreement.value, found.agreement.texts) == (1.0, FEWEST_TEXTS - 40)
     assert found.quality is not None
+
+
+def test_agreement_is_known_of_each_label_and_measured_where_people_chose_it_often_enough(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "ReviewLoop/test")
+    ties = [stored(900 + n, {"a": "negative", "b": "positive"}) for n in range(30)]
+    found = read_workers(History(FEWEST_TEXTS, ties), LABELS, now=NOW)
+    assert found.by_class["neutral"].value == 1.0
+    assert found.by_class["negative"].value == pytest.approx(found.by_class["positive"].value, abs=0.05)
+
+    def told(by_class: dict[str, Alpha]) -> dict[str, float]:
+        entry._told(Workers(None, found.agreement, by_class))
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return {line["label"]: line["KrippendorffAlpha"][0] for line in lines if "KrippendorffAlpha" in line}
+
+    assert told(dict(found.by_class)) == {label: one.value for label, one in found.by_class.items()}
+    few = entry.FEWEST_OF_CLASS - 1
+    assert told({"often": Alpha(0.5, few + 1), "seldom": Alpha(0.5, few), "never": Alpha(None, 0)}) == {"often": 0.5}
+    assert told({f"label-{n}": Alpha(0.5, 99) for n in range(entry.MOST_MEASURED_CLASSES + 1)}) == {}
 
 
 def test_what_is_known_is_kept_for_an_hour_and_read_anew_for_other_labels() -> None:
