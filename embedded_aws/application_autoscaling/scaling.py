@@ -7,6 +7,7 @@ instances through UpdateEndpointWeightsAndCapacities, so a running endpoint upda
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import logging
 import threading
 import time
@@ -352,15 +353,16 @@ def _rates(metric: str, endpoint: str, variant: str, instances: int) -> tuple[li
     each call ended and how long it took, so a call counts once it has ended.
     """
     minute, now = clock.scaled(60), clock.now()
+    since = now - (_MINUTES + 5) * minute  # values may arrive a little late
     if metric == _INVOCATIONS:
         sums = [0.0] * _MINUTES
         end = now // minute * minute
-        for at, value in _points("InvocationsPerInstance", endpoint, variant):
+        for at, value in _points("InvocationsPerInstance", endpoint, variant, since):
             index = int((at - end) // minute) + _MINUTES
             if 0 <= index < _MINUTES:
                 sums[index] += value
         return sums, sums[-3:]
-    calls = [(at - value / 1e6, at) for at, value in _points("ModelLatency", endpoint, variant)]
+    calls = [(at - value / 1e6, at) for at, value in _points("ModelLatency", endpoint, variant, since)]
     period = clock.scaled(_HIGH_RESOLUTION_SECONDS)
     by_minute, by_period = (
         [busy / instances for busy in in_flight(calls, now // width * width, width, count)]
@@ -369,11 +371,12 @@ def _rates(metric: str, endpoint: str, variant: str, instances: int) -> tuple[li
     return by_minute, by_period
 
 
-def _points(name: str, endpoint: str, variant: str) -> list[tuple[float, float]]:
-    """(epoch seconds, value) of every point of one metric of a variant."""
+def _points(name: str, endpoint: str, variant: str, since: float) -> list[tuple[float, float]]:
+    """(epoch seconds, value) of the points of one metric of a variant, the newest first, back to ``since``."""
     key = cloudwatch._dims_key({"EndpointName": endpoint, "VariantName": variant})
-    points = list(cloudwatch._metrics.get((endpoint_metrics.NAMESPACE, name, key)) or [])
-    return [(float(point["Timestamp"]), float(point["Value"])) for point in points]
+    points = cloudwatch._metrics.get((endpoint_metrics.NAMESPACE, name, key)) or []
+    newest_first = ((float(point["Timestamp"]), float(point["Value"])) for point in reversed(points))
+    return list(itertools.takewhile(lambda point: point[0] >= since, newest_first))
 
 
 def _scale(target: Request, endpoint: Endpoint, variant: Variant, wanted: int, cause: str) -> None:

@@ -23,12 +23,17 @@ from ministack.core import lambda_runtime
 from embedded_aws.core import background
 
 UNPACKED = background.RUN_DIR / "packages"
+_LAYER = re.compile(r"layer_\d+\.zip")
 _OWN_FOLDER = re.compile(r"code|layer_\d+")
 _lock = threading.Lock()
 
 
 class _Package(zipfile.ZipFile):
     """An archive whose contents a process gets as a link to the one copy."""
+
+    def namelist(self) -> list[str]:
+        """Of a layer none: ministack asks where each file would end, for every process anew, and unpacking lets none out of its folder."""
+        return [] if self.filename is not None and _LAYER.fullmatch(Path(self.filename).name) else super().namelist()
 
     def extractall(
         self, path: str | os.PathLike[str] | None = None, members: Iterable[str | zipfile.ZipInfo] | None = None, pwd: bytes | None = None
@@ -42,7 +47,7 @@ class _Package(zipfile.ZipFile):
             if not unpacked.exists():
                 unfinished = unpacked.with_suffix(".new")
                 shutil.rmtree(unfinished, ignore_errors=True)
-                super().extractall(unfinished)
+                super().extractall(unfinished, super().namelist())
                 compileall.compile_dir(unfinished, quiet=2)
                 unfinished.rename(unpacked)
         folder.rmdir()
