@@ -10,6 +10,8 @@ BIN := .venv/bin
 # The major versions whose warning is left out: Node.js 20 still runs it.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export HF_HUB_OFFLINE := 1
+# Hundreds of processes import the same modules. Without their compiled form each compiles them anew, whatever the shell prefers.
+export PYTHONDONTWRITEBYTECODE :=
 # Without a home folder to write to, pip's and npm's caches go where everything else is kept.
 ifneq ($(shell [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo usable),usable)
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip

@@ -17,13 +17,17 @@ settings.load_profile("untimed")  # a timing is a benchmark, never a test
 
 CDK_TESTS = "tests/infrastructure"
 """One worker runs this folder, so that each template is made once and only one Node.js process makes them."""
+MODEL_TESTS = ("tests/unit/model_code", "tests/unit/local/test_bench_rollout.py")
+"""One worker runs these, so that only one imports torch and scipy. Each worker collects every test, so the files import neither."""
 
 
 class _Files(LoadFileScheduling):
-    """A file is a worker's unit of work, and so is the folder of the CDK's tests, and each whole run of the demo."""
+    """A file is a worker's unit of work, and so are the CDK's tests, the unit tests of the model, and each whole run of the demo."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return CDK_TESTS if nodeid.startswith(CDK_TESTS) else str(super()._split_scope(nodeid))
+        if nodeid.startswith(CDK_TESTS):
+            return CDK_TESTS
+        return MODEL_TESTS[0] if nodeid.startswith(MODEL_TESTS) else str(super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

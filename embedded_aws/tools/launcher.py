@@ -228,7 +228,6 @@ def start(
         "EMBEDDED_AWS_CONTAINER_PYTHON": str(CONTAINER_PYTHON),
         "EMBEDDED_AWS_PRELOAD": ",".join(preload),
         "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(run_dir / "tmp"),
     }
     (run_dir / "tmp").mkdir()

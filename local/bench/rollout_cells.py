@@ -16,7 +16,6 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from ville import BettingCS
 
 from lambdas.rollout.judge_rollout.guardrails import Calls, Operation
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
@@ -201,6 +200,8 @@ def betting(stream: Stream, settings: RolloutSettings) -> tuple[str, int]:
     It promotes when the whole interval is above a loss of ``margin``, and rolls back when it is below zero. A two-sided sequence of error
     ``2 * error`` has ``error`` on each side, as the judge has.
     """
+    from ville import BettingCS  # scipy.stats, which nothing else here needs
+
     sequence = BettingCS(bounds=(-1.0, 1.0), alpha=2 * settings.error, grid=_BETTING_GRID)
     labels = 0
     for first in range(0, _BETTING_TEXTS, _BETTING_BLOCK):

@@ -13,9 +13,7 @@ from constructs import Construct, IConstruct
 from stacks.constructs.alarm import Alarm
 from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
-
-TIMEOUT_SECONDS = 29
-"""API Gateway waits for an integration no longer than this; the function's own tries are shorter (``lambdas/prediction/predict``)."""
+from stacks.settings.limits import API_TIMEOUT_SECONDS
 
 
 class PredictionApi(Construct):
@@ -37,7 +35,7 @@ class PredictionApi(Construct):
             shared=self._shared,
             folder="prediction/predict",
             description="Answers POST /predict and sends what the model is unsure of to people",
-            timeout=TIMEOUT_SECONDS,
+            timeout=API_TIMEOUT_SECONDS,
             memory=512,
             reserved_concurrency=settings.api.reserved_concurrency,
             environment={

@@ -24,6 +24,8 @@ ScheduleMinutes = Annotated[int, Field(ge=5, le=MINUTES_OF_A_DAY)]
 LARGEST_STEP_PERCENT = 50
 """The largest part of a fleet that one step of a shift may take. Source: SageMaker API reference, TrafficRoutingConfig."""
 
+API_TIMEOUT_SECONDS = 29
+"""API Gateway waits for an integration no longer than this; the function's own tries are shorter (``lambdas/prediction/predict``)."""
 LONGEST_MODEL_DEADLINE_SECONDS = 18
 CONNECT_SECONDS = 1
 """Part of the deadline for connecting. The prediction function has the same number (``lambdas/prediction/model.py``)."""

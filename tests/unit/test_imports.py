@@ -27,6 +27,9 @@ ALLOWED = {
 PURE = ("contracts", "review_page", "model_code")
 AWS = {"boto3", "botocore", "aws_lambda_powertools", "aws_cdk", "ministack"}
 _OF_THE_PROJECT = {*ALLOWED, "tests"}
+SLOW = ("torch", "transformers", "sklearn", "scipy.stats", "ville", "aws_cdk")
+"""Seconds of a core each. Every worker of pytest collects all tests, so a unit test imports them itself, and not its file."""
+TEST_FILES = {path.stem: path for path in (ROOT / "tests").rglob("*.py")}
 
 
 def modules(package: str) -> list[Path]:
@@ -34,20 +37,37 @@ def modules(package: str) -> list[Path]:
     return [path for path in found if "tests" not in path.relative_to(ROOT).parts and "testing" not in path.relative_to(ROOT).parts]
 
 
-@cache
 def imported(path: Path) -> frozenset[str]:
     """Every module that is imported anywhere in a file, also within functions."""
-    return frozenset(_imported(ast.parse(path.read_bytes())))
+    at_once, later = _imports(path)
+    return at_once | later
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+@cache
+def _imports(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """What a file imports when it is imported, and what its functions import."""
+    at_once, later = set[str](), set[str]()
+    left: list[tuple[ast.AST, set[str]]] = [(ast.parse(path.read_bytes()), at_once)]
+    while left:
+        node, names = left.pop()
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            yield str(node.module)
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names.update([str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)])
+        inner = later if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else names
+        left += [(part, inner) for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt | ast.excepthandler | ast.match_case)]
+    return frozenset(at_once), frozenset(later)
+
+
+def _files(name: str) -> Iterator[Path]:
+    """The project's files that run when ``name`` is imported."""
+    parts = name.split(".")
+    if parts[0] in TEST_FILES:
+        yield TEST_FILES[parts[0]]
+    for end in range(1, len(parts) + 1):
+        folder = ROOT.joinpath(*parts[:end])
+        yield from (path for path in (folder.with_suffix(".py"), folder / "__init__.py") if path.exists())
 
 
 @pytest.mark.parametrize("package", ALLOWED)
@@ -74,6 +94,19 @@ def test_a_pure_package_knows_no_aws(package: str) -> None:
         f"{path.relative_to(ROOT)} imports {name}" for path in modules(package) for name in imported(path) if name.split(".")[0] in AWS
     }
     assert not found
+
+
+def test_collecting_the_unit_tests_imports_no_slow_package() -> None:
+    ways = {path: path.name for path in (ROOT / "tests" / "unit").rglob("*.py")}
+    left = list(ways)
+    while left:
+        path = left.pop()
+        for name in _imports(path)[0]:
+            assert not f"{name}.".startswith(tuple(f"{slow}." for slow in SLOW)), f"{ways[path]} -> {name}"
+            for file in _files(name):
+                if file not in ways:
+                    ways[file] = f"{ways[path]} -> {file.relative_to(ROOT)}"
+                    left.append(file)
 
 
 def test_one_process_never_imports_another() -> None:

@@ -94,7 +94,6 @@ class Instance:
         return {
             **kept,
             "PYTHONPATH": str(_PROJECT),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": "1",
             "SM_MODEL_DIR": str(self.model.folder),

@@ -10,20 +10,24 @@ from contracts.dataset import InvalidDataset
 from embedded_aws.containers.training_toolkit import failure_message
 from model_code.arguments import InvalidHyperparameter, read_arguments
 from model_code.failure import MOST_BYTES, reason_of, told_in
-from model_code.trainer import Diverged
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
         (InvalidDataset("data.jsonl:2: field 'text' is empty"), "InvalidDataset: data.jsonl:2: field 'text' is empty (ValueError)"),
-        (Diverged("the loss is nan"), "Diverged: the loss is nan (ArithmeticError)"),
         (ValueError("two\n  lines"), "ValueError: two lines"),
         (KeyError("label"), "KeyError: 'label'"),
     ],
 )
 def test_a_reason_names_the_error_and_the_class_that_the_toolkit_looks_for(error: Exception, reason: str) -> None:
     assert reason_of(error) == reason
+
+
+def test_a_diverged_training_is_an_arithmetic_error() -> None:
+    from model_code.trainer import Diverged
+
+    assert reason_of(Diverged("the loss is nan")) == "Diverged: the loss is nan (ArithmeticError)"
 
 
 def test_the_toolkit_finds_the_reason_before_what_else_was_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from model_code.inference import output_fn
-
 ANSWER = [{"label": "positive", "confidence": 0.9}]
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", "", "Application/JSON "])
 def test_json_is_the_answer(accept: str) -> None:
+    from model_code.inference import output_fn
+
     assert json.loads(output_fn(ANSWER, accept)) == ANSWER
 
 
@@ -20,6 +20,8 @@ def test_json_is_the_answer(accept: str) -> None:
     "accept", ["text/csv", "text/plain", "application/x-npy", "application/json, text/csv", "application/jsonlines", "image/png"]
 )
 def test_another_form_is_refused_by_name_since_capture_would_keep_it_as_base64(accept: str) -> None:
+    from model_code.inference import output_fn
+
     with pytest.raises(ValueError, match=r"^accept .*: allowed are application/json and ") as refused:
         output_fn(ANSWER, accept)
     assert accept in str(refused.value)

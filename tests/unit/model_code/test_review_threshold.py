@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from contracts.review_promise import EVERYTHING, Promise
 from model_code.review_threshold import certify, said, tail
@@ -25,6 +24,8 @@ def drawn(groups: int, seed: int, *, size: int = 4, alike: float = 0.0) -> tuple
 
 
 def test_the_tail_of_whole_numbers_is_that_of_the_binomial() -> None:
+    from scipy.stats import binom
+
     assert tail(4 / 107, 107, TEN_PERCENT) == pytest.approx(binom.cdf(4, 107, 0.1))
     assert tail(1.0, 10, TEN_PERCENT) == 1.0
 

@@ -6,14 +6,10 @@ import re
 
 import numpy as np
 import pytest
-import torch
 
 from contracts.dataset import Row
 from model_code.arguments import InvalidHyperparameter, read_arguments
-from model_code.lengths import chosen_length
 from model_code.review_threshold import threshold_for_share
-from model_code.train import METRIC_LINE
-from model_code.trainer import class_weights, targets
 
 
 def test_strings_are_converted_and_foreign_flags_ignored() -> None:
@@ -61,6 +57,8 @@ def test_the_training_texts_decide_how_much_is_read_unless_a_number_does(value: 
     ],
 )
 def test_the_shortest_length_that_reads_most_texts_whole_is_chosen(lengths: list[int], positions: int, most: int, chosen: int) -> None:
+    from model_code.lengths import chosen_length
+
     assert chosen_length(np.array(lengths, dtype=np.int32), positions, most) == chosen
 
 
@@ -71,6 +69,8 @@ def test_everything_may_go_to_people() -> None:
 
 
 def test_metric_line_matches_the_regex_of_the_tuning_job() -> None:
+    from model_code.train import METRIC_LINE
+
     line = METRIC_LINE.format(epoch=2, loss=0.5, accuracy=0.75, macro_f1=0.7012)
     found = re.search("validation:macro_f1=([0-9.]+)", line)
     assert found is not None
@@ -78,12 +78,18 @@ def test_metric_line_matches_the_regex_of_the_tuning_job() -> None:
 
 
 def test_soft_targets_are_vote_shares_and_hard_ones_the_label() -> None:
+    from model_code.trainer import targets
+
     rows = [Row("1", "t", "positive", {"negative": 1, "positive": 3}, "g", "s", "s")]
     assert targets(rows, ["negative", "positive"], soft=True).tolist() == [[0.25, 0.75]]
     assert targets(rows, ["negative", "positive"], soft=False).tolist() == [[0.0, 1.0]]
 
 
 def test_balanced_classes_count_alike_and_the_mean_row_counts_one() -> None:
+    import torch
+
+    from model_code.trainer import class_weights
+
     goal = torch.tensor([[1.0, 0.0, 0.0]] * 6 + [[0.5, 0.5, 0.0]] * 4)  # 8 and 2 of 10, and a class that nothing has
     weights = class_weights(goal, "balanced")
     assert weights is not None

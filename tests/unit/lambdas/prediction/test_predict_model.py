@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from lambdas.common.experiment import LONGEST_WAIT_SECONDS
 from lambdas.prediction.model import CONNECT_SECONDS, client_config, invoke, read_timeouts
 from lambdas.prediction.predict.handler import SIDE
-from stacks.constructs.prediction_api import TIMEOUT_SECONDS
 from stacks.settings.api import ApiSettings
+from stacks.settings.limits import API_TIMEOUT_SECONDS
 
 DEADLINES = range(4, 19)
 
@@ -121,7 +121,7 @@ def test_every_deadline_that_the_settings_take_ends_before_the_gateway_stops_wai
     bounds = [item for field in ("ge", "le") for item in [_bound(field)]]
     assert bounds == [DEADLINES[0], DEADLINES[-1]]
     assert all(after == before + 1 for before, after in pairwise(DEADLINES))
-    assert LONGEST_WAIT_SECONDS + DEADLINES[-1] + 2 * longest < TIMEOUT_SECONDS
+    assert LONGEST_WAIT_SECONDS + DEADLINES[-1] + 2 * longest < API_TIMEOUT_SECONDS
 
 
 def _bound(name: str) -> int:
