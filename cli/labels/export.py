@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from lambdas.common.predictions import StoredPrediction
+from lambdas.common.review import MODEL_PRIOR
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Characters, and their full-width forms, with which a spreadsheet begins a formula (OWASP, "CSV Injection")."""
@@ -24,7 +25,7 @@ class Format(StrEnum):
 
 def document(stored: StoredPrediction) -> dict[str, Any]:
     """One label with its provenance: who said what, by pseudonym, which model said what, by which rule and guidelines, and when."""
-    basis = dict(stored.label_basis or {})
+    basis = {**(stored.label_basis or {}), **({} if stored.model_prior is None else {MODEL_PRIOR: stored.model_prior})}
     return {
         "id": f"prediction:{stored.prediction_id}",
         "text": stored.text,

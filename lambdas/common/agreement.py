@@ -71,12 +71,13 @@ def compared_labels(stored: StoredPrediction, labels: Collection[str] | None = N
     Only the first two answers count. A third person may be asked only because two differ (``two_then_third``), so with that answer the
     texts that people differ about would count more than the others. An answer without a label does not count, and neither does one that
     was given beside the model's label. A text that two models differ about is a hard one; while a rollout runs there are many of them, so
-    it counts nothing.
+    it counts nothing. Nor does a text whose answers were asked for with the model's answer: it has a second one only where the first
+    disagrees with the model.
 
     Args:
         labels: those that may be chosen; None: any.
     """
-    if stored.review_reason == ReviewReason.PAIR:
+    if stored.review_reason == ReviewReason.PAIR or stored.model_prior is not None:
         return []
     return [
         one.label

@@ -7,12 +7,12 @@ wanted. Amazon A2I cannot: it asks a number of people that is fixed when the rev
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from contracts.labels import CANNOT_TELL
-from lambdas.common.review import HumanAnswer, ReviewReason
+from contracts.labels import CANNOT_TELL, FEWEST_LABELS
+from lambdas.common.review import HumanAnswer
 
 FIRST_ANSWERS = 2
 """Number of people who are asked before their answers are compared."""
@@ -32,31 +32,42 @@ class AnswerRule(StrEnum):
 class ModelPrior:
     """What the model said of a text, for the rule ``adaptive``.
 
+    The probability that its answer leaves is shared equally by the other labels, because the record of a prediction has no more.
+
     Attributes:
-        probabilities: the model's probability of each label.
+        label: the model's answer.
+        confidence: its probability.
+        labels: how many labels there are.
         accuracy: the share of one person's answers that are right, which must be above chance.
         certainty: the probability of the first label at which nobody else is asked.
     """
 
-    probabilities: Mapping[str, float]
+    label: str
+    confidence: float
+    labels: int
     accuracy: float = 0.8
     certainty: float = 0.85
 
     def __post_init__(self) -> None:
-        labels, total = len(self.probabilities), sum(self.probabilities.values())
-        if labels < 2 or min(self.probabilities.values()) < 0 or not total > 0:
-            raise ValueError(f"probabilities {dict(self.probabilities)} must be of two labels or more, none below 0 and not all 0")
-        if not 1 / labels < self.accuracy < 1:
-            raise ValueError(f"accuracy {self.accuracy} must be above {1 / labels:g}, which is chance, and below 1")
+        if self.labels < FEWEST_LABELS:
+            raise ValueError(f"labels {self.labels} must be at least {FEWEST_LABELS}")
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"confidence {self.confidence} must be above 0 and below 1, or no answer of people could change the label")
+        if not 1 / self.labels < self.accuracy < 1:
+            raise ValueError(f"accuracy {self.accuracy} must be above {1 / self.labels:g}, which is chance, and below 1")
         if not 0.5 <= self.certainty < 1:
             raise ValueError(f"certainty {self.certainty} must be from 0.5 to below 1")
 
     def posterior(self, answers: Sequence[HumanAnswer]) -> dict[str, float]:
-        """Each label's probability after the answers. People's errors are taken as independent, and as equally likely for each label."""
-        votes = Counter(answer.label for answer in answers)
-        odds = self.accuracy * (len(self.probabilities) - 1) / (1 - self.accuracy)
-        weights = {label: share * odds ** votes[label] for label, share in self.probabilities.items()}
-        total = sum(weights.values())
+        """The probability after the answers of each label that the model or a person chose.
+
+        People's errors are taken as independent, and as equally likely for each label. Answers without a label say nothing.
+        """
+        votes = Counter(answer.label for answer in answers if answer.label is not None and answer.label != CANNOT_TELL)
+        odds, other = self.accuracy * (self.labels - 1) / (1 - self.accuracy), (1 - self.confidence) / (self.labels - 1)
+        named = {self.label, *votes}
+        weights = {label: (self.confidence if label == self.label else other) * odds ** votes[label] for label in named}
+        total = sum(weights.values()) + max(0, self.labels - len(named)) * other
         return {label: weight / total for label, weight in weights.items()}
 
 
@@ -77,16 +88,6 @@ class AnswerPolicy:
             raise ValueError(f"most {self.most} must be from 1 to {MOST_ANSWERS}")
         if (self.prior is not None) != (self.rule is AnswerRule.ADAPTIVE):
             raise ValueError(f"rule {self.rule.value!r} needs {'a' if self.prior is None else 'no'} prior of the model")
-
-    def for_review(self, reason: ReviewReason) -> AnswerPolicy:
-        """This policy for a review that was asked for this reason.
-
-        The model must have no say in labels that judge a model. An audit sample and a pair therefore never get ``adaptive``: they are
-        asked by ``two_then_third`` instead.
-        """
-        if self.rule is AnswerRule.ADAPTIVE and reason in (ReviewReason.AUDIT_SAMPLE, ReviewReason.PAIR):
-            return AnswerPolicy(AnswerRule.TWO_THEN_THIRD, self.most)
-        return self
 
 
 def answers_wanted(answers: Sequence[HumanAnswer], policy: AnswerPolicy) -> int:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from contracts.labels import CANNOT_TELL, listed
+from lambdas.common.answers_wanted import ModelPrior
 from lambdas.common.dawid_skene import Quality
-from lambdas.common.review import DAWID_SKENE, Consolidated, HumanAnswer
+from lambdas.common.review import BY_MODEL_PRIOR, DAWID_SKENE, Consolidated, HumanAnswer
 
 LEAST_CERTAINTY = 0.5
 """A label must be more likely than all others together."""
@@ -86,3 +87,36 @@ class ByWorkerQuality:
         counted = len(usable) + unclear
         reason = f"dawid-skene: {beliefs[label]:.0%} sure, {mine} of {counted} votes; by plurality {voted.label or 'undecided'}"
         return Consolidated(label, voted.votes, mine / counted, reason, DAWID_SKENE, voted.label, beliefs[label])
+
+
+@dataclass(frozen=True)
+class ByModelPrior:
+    """The most likely label by people's answers and the model's together, for a text whose answers were asked for in this way.
+
+    It is always a label that somebody chose. The plurality decides where no label is more likely than not, and where people cannot tell.
+    """
+
+    plurality: Plurality
+    prior: ModelPrior
+
+    def consolidate(self, answers: Sequence[HumanAnswer]) -> Consolidated:
+        """See :meth:`ByWorkerQuality.consolidate`."""
+        voted = replace(self.plurality.consolidate(answers), model_prior=self.prior.confidence)
+        unclear = sum(answer.label == CANNOT_TELL for answer in answers)
+        if unclear >= max(voted.votes.values(), default=0):
+            return voted
+        beliefs = self.prior.posterior([answer for answer in answers if answer.label in voted.votes])
+        label = max(voted.votes, key=lambda one: beliefs[one])
+        if beliefs[label] <= LEAST_CERTAINTY:
+            return voted
+        mine, counted = voted.votes[label], sum(voted.votes.values()) + unclear
+        reason = f"model-prior: {beliefs[label]:.0%} sure, {mine} of {counted} votes; by plurality {voted.label or 'undecided'}"
+        return replace(
+            voted,
+            label=label,
+            agreement=mine / counted,
+            reason=reason,
+            method=BY_MODEL_PRIOR,
+            plurality=voted.label,
+            certainty=beliefs[label],
+        )

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
 from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction, decimal
-from lambdas.common.review import DISPUTED, SETTLED, Consolidated, HumanAnswer, ReviewReason, ReviewState
+from lambdas.common.review import DISPUTED, MODEL_PRIOR, SETTLED, Consolidated, HumanAnswer, ReviewReason, ReviewState
 
 _MOST_KEYS = 100  # of one BatchGetItem
 
@@ -205,6 +205,8 @@ class PredictionStore:
             "label_source": source,
             "label_basis": {name: decimal(value) if isinstance(value, float) else value for name, value in basis.items()},
         }
+        if consolidated.model_prior is not None:
+            values[MODEL_PRIOR] = decimal(consolidated.model_prior)
         if consolidated.label is not None:
             values |= {"human_label": consolidated.label, "label_day": reviewed_at[:10]}
         return values

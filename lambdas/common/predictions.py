@@ -146,6 +146,7 @@ class StoredPrediction:
     reviewed_at: str | None = None
     label_source: str | None = None
     label_basis: Mapping[str, Any] | None = None
+    model_prior: float | None = None
     answers: tuple[HumanAnswer, ...] | None = None
 
     @classmethod
@@ -237,6 +238,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "confidence": float,
     "review_threshold": float,
     "agreement": float,
+    "model_prior": float,
     "review_state": ReviewState,
     "votes": _votes,
     "label_basis": _basis,

@@ -19,8 +19,11 @@ PREDICTION_ID_FORM = f"1 to {_LONGEST_PREDICTION_ID} lower-case letters, digits 
 
 DISPUTED = "disputed"
 """``open_state`` of a review that ended without a label: a lead has to settle it."""
-PLURALITY, DAWID_SKENE, SETTLED = "plurality", "dawid-skene", "settled"
-"""How a label was found: by the most votes, by what is known of the workers, or by a lead."""
+PLURALITY, DAWID_SKENE, BY_MODEL_PRIOR, SETTLED = "plurality", "dawid-skene", "model-prior", "settled"
+"""How a label was found: by the most votes, by what is known of the workers, by people and the model's answer together, or by a lead."""
+MODEL_PRIOR = "model_prior"
+"""In a record, and in ``label_basis`` of a dataset row: the model's confidence, where its answer decided with people's how many of them
+were asked (``review.answers.adaptive``). Such a label judges no model."""
 
 
 class ReviewState(StrEnum):
@@ -175,7 +178,7 @@ class Consolidated:
     """All answers of one review as one label. ``label`` is None when undecided, and ``reason`` says why.
 
     ``plurality`` is the label with the most votes, whatever the ``method``. ``certainty`` is the probability of the label, where the
-    method has one.
+    method has one. ``model_prior`` is :data:`MODEL_PRIOR`, also where the votes alone decide in the end.
     """
 
     label: str | None
@@ -185,6 +188,7 @@ class Consolidated:
     method: str = PLURALITY
     plurality: str | None = None
     certainty: float | None = None
+    model_prior: float | None = None
 
     @property
     def basis(self) -> dict[str, Any]:

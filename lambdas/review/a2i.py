@@ -38,7 +38,7 @@ class A2iStarter:
         self._flow_definition_arn = flow_definition_arn
         self._labels = labels
 
-    def start(self, request: ReviewRequest) -> None:
+    def start(self, request: ReviewRequest, *, in_experiment: bool = False) -> None:  # noqa: ARG002  (the flow asks a fixed number)
         """Start the human loop ``<prediction_id>-<attempt>``.
 
         The name makes it idempotent: A2I answers the same name and input with the loop that runs already, and the same

@@ -14,14 +14,18 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from contracts.text import parse_json
+from lambdas.common.answers_wanted import ModelPrior
 from lambdas.common.review import HumanAnswer, ReviewRequest
 
 
 class ReviewStarter(Protocol):
     """Asks people."""
 
-    def start(self, request: ReviewRequest) -> None:
+    def start(self, request: ReviewRequest, *, in_experiment: bool = False) -> None:
         """Start the review ``request.review_id``. Starting it again changes nothing.
+
+        Args:
+            in_experiment: a rollout may compare its two models by the answers, so no model may have a part in them.
 
         Raises:
             ReviewRefused: this request will never be taken (bad input); do not retry.
@@ -50,7 +54,8 @@ class InvalidMessage(ValueError):
 class ReviewEnded:
     """One message of the queue ``review-results`` (a JSON object with these keys). It may come more than once, and in any order.
 
-    It has either ``answers``, which may be empty, or ``failure``, which says why there are none. ``ended_at`` is ISO 8601.
+    It has either ``answers``, which may be empty, or ``failure``, which says why there are none. ``ended_at`` is ISO 8601. ``prior`` is
+    what the model said, by label id, where that decided with the answers how many there are.
     """
 
     review_id: str
@@ -58,6 +63,7 @@ class ReviewEnded:
     ended_at: str
     answers: tuple[HumanAnswer, ...] | None = None
     failure: str | None = None
+    prior: ModelPrior | None = None
 
     def __post_init__(self) -> None:
         if (self.answers is None) == (self.failure is None):
@@ -69,8 +75,10 @@ class ReviewEnded:
             raise InvalidMessage(f"ended_at {self.ended_at!r} of review {self.review_id!r} is no time: {error}") from None
 
     def to_json(self) -> str:
-        """``suggestion_shown`` of an answer only where it is known."""
+        """``prior``, and ``suggestion_shown`` of an answer, only where they are known."""
         message = asdict(self)
+        if self.prior is None:
+            del message["prior"]
         for answer in message["answers"] or ():
             if answer["suggestion_shown"] is None:
                 del answer["suggestion_shown"]
@@ -85,13 +93,14 @@ class ReviewEnded:
         """
         try:
             raw = parse_json(body)
-            answers, failure = raw.get("answers"), raw.get("failure")
+            answers, failure, prior = raw.get("answers"), raw.get("failure"), raw.get("prior")
             return cls(
                 review_id=str(raw["review_id"]),
                 status=ReviewStatus(raw["status"]),
                 ended_at=raw["ended_at"],
                 answers=None if answers is None else tuple(_answer(answer) for answer in answers),
                 failure=None if failure is None else str(failure),
+                prior=None if prior is None else ModelPrior(**prior),
             )
         except InvalidMessage:
             raise

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from contracts.review_promise import Promise, evidence
 from lambdas.common.answers_wanted import AnswerPolicy, AnswerRule, ModelPrior, answers_wanted
-from lambdas.common.consolidation import Plurality
+from lambdas.common.consolidation import ByModelPrior, Plurality
 from lambdas.common.dawid_skene import estimate
 from lambdas.common.review import HumanAnswer
 from model_code.review_threshold import certify, threshold_for_share
@@ -164,7 +164,7 @@ def system_accuracy(pool: Pool, asked: Asked) -> dict[str, Any]:
         for reviewers, labels in ((1, one), (MOST_ASKED, three)):
             together = np.where(seen & (labels >= 0), labels, pool.predicted)
             found[f"{share:.0%} to {reviewers}"] = _share(together == asked.right)
-        found[f"{share:.0%} adaptive"] = _share(np.where(seen, adaptive, pool.predicted) == asked.right)
+        found[f"{share:.0%} adaptive"] = _share(np.where(seen & (adaptive >= 0), adaptive, pool.predicted) == asked.right)
     return found
 
 
@@ -185,24 +185,25 @@ def answers_saved(pool: Pool, asked: Asked, share: float = 0.2) -> dict[str, Any
         "two_then_third": {**figures(less, _plurality(pool, less)), "same_labels": _share(_plurality(pool, less) == fixed)},
     }
     for certainty in CERTAINTIES:
-        used, labels = [], []
-        for text, each in zip(seen, every, strict=True):
-            prior = _prior(pool, text, certainty)
-            used.append(until_enough(each, AnswerPolicy(AnswerRule.ADAPTIVE, MOST_ASKED, prior)))
-            labels.append(_best(pool, prior.posterior(used[-1])))
-        found[f"adaptive {certainty:g}"] = figures(used, np.array(labels))
+        asked_for = [_by_prior(pool, _prior(pool, text, certainty), each) for text, each in zip(seen, every, strict=True)]
+        found[f"adaptive {certainty:g}"] = figures([used for used, _ in asked_for], np.array([label for _, label in asked_for]))
     return found
 
 
 def _prior(pool: Pool, text: int, certainty: float) -> ModelPrior:
-    return ModelPrior(dict(zip(pool.labels, pool.probabilities[text].tolist(), strict=True)), certainty=certainty)
+    return ModelPrior(pool.labels[pool.predicted[text]], float(pool.confidence[text]), len(pool.labels), certainty=certainty)
+
+
+def _by_prior(pool: Pool, prior: ModelPrior, answers: Sequence[HumanAnswer]) -> tuple[Sequence[HumanAnswer], int]:
+    """The answers that the rule ``adaptive`` asks for, and the label that they give; -1 where there is none."""
+    used = until_enough(answers, AnswerPolicy(AnswerRule.ADAPTIVE, MOST_ASKED, prior))
+    label = ByModelPrior(Plurality(pool.labels), prior).consolidate(used).label
+    return used, -1 if label is None else pool.labels.index(label)
 
 
 def _adaptive(pool: Pool, answers: Sequence[Sequence[HumanAnswer]]) -> Indices:
     """The label of each text by the rule ``adaptive``, (texts,)."""
-    priors = [_prior(pool, text, ModelPrior.certainty) for text in range(len(answers))]
-    used = [until_enough(each, AnswerPolicy(AnswerRule.ADAPTIVE, MOST_ASKED, prior)) for each, prior in zip(answers, priors, strict=True)]
-    return np.array([_best(pool, prior.posterior(each)) for prior, each in zip(priors, used, strict=True)])
+    return np.array([_by_prior(pool, _prior(pool, text, ModelPrior.certainty), each)[1] for text, each in enumerate(answers)])
 
 
 def consolidation(pool: Pool, asked: Asked, *, reviewed: Indices) -> dict[str, Any]:

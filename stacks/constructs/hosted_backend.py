@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from aws_cdk import Acknowledgment, CfnOutput, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_apigatewayv2 as apigateway
@@ -66,7 +67,7 @@ class HostedBackend(Construct):
         self._shared, self._people = shared, people
         names, review = shared.names, shared.settings.review
         self._table_arn = names.arn("dynamodb", f"table/{names.review_tasks_table}")
-        terms = {
+        terms: dict[str, Any] = {
             "team": REVIEWERS,
             "title": TASK_TITLE,
             "description": TASK_DESCRIPTION,
@@ -79,6 +80,10 @@ class HostedBackend(Construct):
         }
         if review.gold_share:
             terms["gold_share"] = review.gold_share
+        if review.answers.adaptive is not None:
+            adaptive = review.answers.adaptive
+            holdout = shared.settings.retraining.holdout_share
+            terms["adaptive"] = {"certainty": adaptive.certainty, "accuracy": adaptive.worker_accuracy, "holdout_share": holdout}
         target = {"table": names.review_tasks_table, "retention_days": shared.settings.retention.review_days, "terms": terms}
         self.environment: Mapping[str, str] = {"REVIEW_BACKEND": "hosted", "REVIEW_TARGET": json.dumps(target, sort_keys=True)}
 

@@ -17,6 +17,21 @@ MailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s
 AnswerRule = Literal["fixed", "two_then_third"]
 
 
+class AdaptiveSettings(Section):
+    """How sure model and people together must be of a label that is only trained on."""
+
+    certainty: float = Field(
+        default=0.85,
+        ge=0.5,
+        le=0.99,
+        description=(
+            "Probability of the label at which nobody else is asked. 0.85 saves 42 % of the answers at equal accuracy; less costs accuracy "
+            "(`make bench ARGS=review`)."
+        ),
+    )
+    worker_accuracy: float = Field(default=0.8, ge=0.51, le=0.99, description="Share of one person's answers that are right.")
+
+
 class AnswersSettings(Section):
     """How many people answer one text."""
 
@@ -26,6 +41,14 @@ class AnswersSettings(Section):
             "`fixed`: `review.workers_per_task` people answer each text. `two_then_third`: two people answer, and one more is asked "
             "while they differ, up to `review.workers_per_task`. `null`: `two_then_third` where the backend can ask one person at a "
             "time, else `fixed`. Amazon A2I cannot."
+        ),
+    )
+    adaptive: AdaptiveSettings | None = Field(
+        default=None,
+        description=(
+            "Only with `hosted`: for labels that are only trained on, the model's answer counts beside people's, and often one person is "
+            "enough. `{}` switches it on. `rule` still decides for audit samples, pairs, predictions that were made during a rollout, gold "
+            "tasks, bulk labelling, and texts that may become validation or test rows. `null`: it decides for all texts."
         ),
     )
 
@@ -230,6 +253,22 @@ class ReviewSettings(Section):
             raise ValueError(
                 f"review.answers.rule 'two_then_third' may ask a third person, and review.workers_per_task is {self.workers_per_task}: "
                 f"set review.workers_per_task to {FEWEST_TO_DIFFER}, or use review.answers.rule 'fixed'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _model_counts_once(self) -> ReviewSettings:
+        if self.answers.adaptive is None:
+            return self
+        if self.backend != "hosted":
+            raise ValueError(
+                "review.answers.adaptive asks one person at a time until the label is sure, and belongs to the hosted review service; "
+                f"review.backend is {self.backend!r}: leave adaptive out, or use review.backend 'hosted'"
+            )
+        if self.suggestion_share:
+            raise ValueError(
+                f"review.suggestion_share {self.suggestion_share} shows the model's label to people, and review.answers.adaptive counts it "
+                "beside their answers, so it would count twice: leave one of them out"
             )
         return self
 

@@ -12,13 +12,13 @@ from apps import new_app
 from aws_cdk.assertions import Match, Template
 from deployed_definition import grants, resolve, stage_names
 
-from lambdas.review.hosted import Terms
+from lambdas.review.hosted import Adaptive, terms_of
 from lambdas.review.hosted_tasks.ending import OUTPUT_PREFIX
 from lambdas.review.start_review.handler import STARTERS
 from stacks.constructs import hosted_backend
 from stacks.review import ReviewStack
 from stacks.settings import load_settings
-from stacks.settings.review import MailSettings
+from stacks.settings.review import AdaptiveSettings, AnswersSettings, MailSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = "newacct"
@@ -53,7 +53,7 @@ def test_tasks_are_opened_as_the_settings_say(template: Template) -> None:
     assert given["REVIEW_BACKEND"] in STARTERS
     target = json.loads(given["REVIEW_TARGET"])
     assert (target["table"], target["retention_days"]) == (NAMES.review_tasks_table, 365)
-    terms = Terms(**target["terms"])
+    terms = terms_of(target["terms"])
     assert (terms.rule, terms.most, terms.undo_seconds, terms.time_limit_seconds) == ("two_then_third", 3, 60, 3_600)
     assert hosted_backend.OUTPUT_PREFIX == OUTPUT_PREFIX
 
@@ -86,7 +86,7 @@ def test_each_function_has_just_its_grants(template: Template, role: str, own: s
 def test_mails_and_gold_tasks_are_there_where_the_settings_say_so() -> None:
     settings = load_settings(ROOT / "settings" / f"{STAGE}.yaml")
     mail = MailSettings(addresses=("ann@example.com", "bob@example.com"), after_minutes=45, every_hours=12)
-    review = settings.review.model_copy(update={"mail": mail, "gold_share": 0.05})
+    review = settings.review.model_copy(update={"mail": mail, "gold_share": 0.05, "answers": AnswersSettings(adaptive=AdaptiveSettings())})
     template = Template.from_stack(ReviewStack(new_app(), settings.model_copy(update={"review": review})))
     [topic] = template.find_resources("AWS::SNS::Topic").values()
     assert (topic["Properties"]["TopicName"], "KmsMasterKeyId" in topic["Properties"]) == (NAMES.task_topic, True)
@@ -99,7 +99,8 @@ def test_mails_and_gold_tasks_are_there_where_the_settings_say_so() -> None:
     assert len(granted["sns:Publish"]) == 1
     given = variables(template, "announce-tasks")
     assert (given["AFTER_MINUTES"], given["EVERY_HOURS"], given["TEAM"]) == ("45", "12", "reviewers")
-    assert Terms(**json.loads(variables(template, "start-review")["REVIEW_TARGET"])["terms"]).gold_share == 0.05
+    terms = terms_of(json.loads(variables(template, "start-review")["REVIEW_TARGET"])["terms"])
+    assert (terms.gold_share, terms.adaptive) == (0.05, Adaptive(0.85, 0.8, settings.retraining.holdout_share))
     assert "dynamodb:GetItem" in grants(template, "StartReviewRole")
 
 

@@ -10,7 +10,6 @@ shall be forgotten are left out.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,8 @@ from contracts.labels import described, listed
 from contracts.shared_words import RECENT, RECENT_UNSURE, SUGGESTED
 from contracts.text import InvalidText, checked_text
 from lambdas.common.predictions import StoredPrediction
-from lambdas.common.review import ReviewReason
+from lambdas.common.review import MODEL_PRIOR, ReviewReason
+from lambdas.common.split_side import side_of
 from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
 from lambdas.retraining.freeze_dataset.worker_share import Capped, capped
 
@@ -81,7 +81,7 @@ class LabelCounts:
 
     ``over_worker_share``: they are left out, since one worker had given too many. ``frozen``: their texts lie in validation or test
     already, or are key examples. ``unusable``: there is a newer label for the same text, the dataset has no such label, the text may
-    not enter, or its group is held out although the text was trained on or somebody saw the model's label.
+    not enter, or its group is held out although the text was trained on or the model had a part in its label.
     """
 
     new: int
@@ -289,6 +289,8 @@ def row_of(stored: StoredPrediction, labels: tuple[str, ...]) -> Row | None:
     suggested = sum(answer.suggestion_shown is True for answer in stored.answers or ())
     if suggested:
         basis = {**(basis or {}), SUGGESTED: suggested}
+    if stored.model_prior is not None:
+        basis = {**(basis or {}), MODEL_PRIOR: stored.model_prior}
     if votes_problem(label, votes):
         # Training would learn what the votes say, and the label was found otherwise: by what is known of the workers, or by a lead.
         basis, votes = {**(basis or {}), "votes": votes}, {}
@@ -309,6 +311,10 @@ def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[
 
     Neither is a held-out row whose label somebody gave beside the model's: no gate is measured with it. The page draws by chance who sees
     the model's label, so the other held-out rows stay a fair sample.
+
+    With ``review.answers.adaptive``, people are asked with the model's answer only about groups whose hash says train. An earlier version
+    may hold such a group out, and then its rows with the model's answer must stay out. The others of these groups are left out with them:
+    they are the texts that the model was sure of, and alone they would make the test set easier.
     """
     frozen, trained = {split: parent.splits[split].entries for split in ("test", "validation")}, Trained.of(parent.splits["train"].entries)
     frozen_texts = frozen_texts_of(parent)
@@ -316,10 +322,13 @@ def place(rows: Sequence[Entry], parent: Version, holdout_share: float) -> dict[
     for row in rows:
         if row.group not in sides and (row.group in trained.groups or row.text in trained.texts):
             sides[row.group] = "train"
+    adaptive = any(row.with_prior for row in rows)
     placed: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
     for row in rows:
-        side = sides.get(row.group) or side_of(row.group, holdout_share)
-        leaks = side != "train" and (row.suggested or row.text in trained.texts)
+        drawn = side_of(row.group, holdout_share)
+        side = sides.get(row.group) or drawn
+        with_model = row.suggested or row.with_prior or (adaptive and drawn == "train")
+        leaks = side != "train" and (with_model or row.text in trained.texts)
         if row.text not in frozen_texts and not leaks:
             placed[side].append(row)
     return placed
@@ -329,14 +338,6 @@ def frozen_texts_of(parent: Version) -> set[bytes]:
     """Texts whose labels stand: those of validation and test, and the key examples."""
     held = [*parent.splits["validation"].entries, *parent.splits["test"].entries]
     return texts_of([*held, *parent.key_examples.entries] if parent.key_examples else held)
-
-
-def side_of(group: str, holdout_share: float) -> str:
-    """The split of a group, by the group's hash: test, validation (half as likely) or train."""
-    position = int(_digest(group)[:8], 16) / 2**32
-    if position < holdout_share:
-        return "test"
-    return "validation" if position < 1.5 * holdout_share else "train"
 
 
 def merge(old: RowFile, added: Iterable[Entry], new_rows: RowFile) -> list[Placed]:
@@ -373,7 +374,3 @@ def _count(labels: NewLabels, placed: Mapping[str, Sequence[Entry]], parent: Ver
     frozen = sum(entry.text in frozen_texts for entry in labels.rows)
     unusable = labels.count - trained_on - held_out - frozen - left_out
     return LabelCounts(labels.count, trained_on, held_out, frozen, unusable, left_out)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

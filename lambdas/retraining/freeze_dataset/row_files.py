@@ -17,6 +17,7 @@ from contracts.dataset import Manifest, Row
 from contracts.dataset_files import parse_rows
 from contracts.shared_words import SUGGESTED
 from contracts.text import normal_text
+from lambdas.common.review import MODEL_PRIOR
 
 _DIGEST_BYTES = 16
 
@@ -32,6 +33,8 @@ class Entry:
     length: int
     suggested: bool = False
     """Somebody saw the model's label beside the text when they gave the row's label."""
+    with_prior: bool = False
+    """The model's answer had a part in how many people were asked, and in the label (``review.answers.adaptive``)."""
 
 
 class RowFile:
@@ -105,8 +108,8 @@ def text_key(text: str) -> bytes:
 
 
 def _entry(row: Row, offset: int, length: int) -> Entry:
-    suggested = bool((row.label_basis or {}).get(SUGGESTED))
-    return Entry(row.id, text_key(row.text), intern(row.group), offset, length, suggested)
+    basis = row.label_basis or {}
+    return Entry(row.id, text_key(row.text), intern(row.group), offset, length, bool(basis.get(SUGGESTED)), MODEL_PRIOR in basis)
 
 
 def texts_of(entries: Iterable[Entry]) -> set[bytes]:

@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Collected:
-    """What became of one event; ``agreement`` only when answers were consolidated."""
+    """What became of one event; ``agreement`` only when answers were consolidated, and no model decided how many people were asked."""
 
     outcome: Outcome
     reason: str
@@ -51,7 +51,7 @@ class Ports:
     """The AWS calls that :func:`collect` makes. ``write_ground_truth`` takes key and body."""
 
     store: Store
-    consolidation: Consolidation
+    consolidation_of: Callable[[ReviewEnded], Consolidation]
     write_ground_truth: Callable[[str, bytes], None]
     send_dead_letter: Callable[[ReviewRequest, str], None]
 
@@ -81,19 +81,20 @@ def collect(ended: ReviewEnded, ports: Ports, *, now: str) -> Collected:
 
 
 def _store(prediction_id: str, answers: Sequence[HumanAnswer], ended: ReviewEnded, ports: Ports, now: str) -> Collected:
-    consolidated = ports.consolidation.consolidate(answers)
-    if consolidated.label is not None:
+    consolidated = ports.consolidation_of(ended).consolidate(answers)
+    judges = ended.prior is None
+    if consolidated.label is not None and judges:
         _write_line(prediction_id, consolidated.label, ended, ports)
     if not ports.store.store_label(prediction_id, consolidated, answers, reviewed_at=now, source=f"review:{prediction_id}"):
         _agree_with_record(ports.store.get(prediction_id), ended, ports)
         return Collected(Outcome.DUPLICATE, "another event stored the label in the meantime")
     outcome = Outcome.UNDECIDED if consolidated.label is None else Outcome.STORED
-    return Collected(outcome, consolidated.reason, consolidated.agreement)
+    return Collected(outcome, consolidated.reason, consolidated.agreement if judges else None)
 
 
 def _agree_with_record(stored: StoredPrediction | None, ended: ReviewEnded, ports: Ports) -> None:
     """Two attempts may end at once, and only one label is stored. The other attempt may have written its line already: make it agree."""
-    if stored is not None and stored.human_label is not None:
+    if stored is not None and stored.human_label is not None and ended.prior is None:
         _write_line(stored.prediction_id, stored.human_label, ended, ports)
 
 

@@ -14,8 +14,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
 from lambdas.common.agreement import Alpha
+from lambdas.common.answers_wanted import ModelPrior
 from lambdas.common.clients import client, prediction_store
-from lambdas.common.consolidation import ByWorkerQuality, Consolidation, Plurality
+from lambdas.common.consolidation import ByModelPrior, ByWorkerQuality, Consolidation, Plurality
 from lambdas.common.current_labels import current_labels
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, metrics, tracer
@@ -59,20 +60,24 @@ def _ports() -> Ports:
     """Raises NoLabels: nothing says which labels there are."""
     environment = _environment()
     store = prediction_store(environment.predictions_table, guidelines=environment.guidelines)
+    labels = current_labels(environment.dataset_parameter, environment.labels).ids
     return Ports(
         store=store,
-        consolidation=_consolidation(store, current_labels(environment.dataset_parameter, environment.labels).ids),
+        consolidation_of=lambda ended: _consolidation(store, labels, ended.prior),
         write_ground_truth=_write_ground_truth,
         send_dead_letter=_send_dead_letter,
     )
 
 
-def _consolidation(store: Store, labels: tuple[str, ...]) -> Consolidation:
-    """How to consolidate: by the workers' quality where enough is known about it, else by the votes alone.
+def _consolidation(store: Store, labels: tuple[str, ...], prior: ModelPrior | None = None) -> Consolidation:
+    """How to consolidate: with what the model said where the answers were asked for with it, by the workers' quality where enough is known
+    about it, else by the votes alone.
 
     If the workers' history cannot be read, the votes decide, too, and the record says so (``label_basis``). No label is lost.
     """
     plurality = Plurality(labels)
+    if prior is not None:
+        return ByModelPrior(plurality, prior)
     try:
         quality = _workers.current(store, labels).quality
     except (ClientError, InvalidPrediction):

@@ -43,7 +43,8 @@ def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Worke
     """From the newest texts of the last :data:`DAYS` days, at most :data:`MOST_TEXTS`; the disputed ones are among them, the oldest first.
 
     Without the disputed texts people would seem to agree more than they do. Texts that are there because two models differ are hard ones,
-    and there are many of them while a rollout runs: who is right how often is learnt from them, but how far people agree is not.
+    and there are many of them while a rollout runs: who is right how often is learnt from them, but how far people agree is not. Nothing is
+    learnt from texts that were asked about with the model's answer: they have two answers only where the first disagrees with the model.
     """
     since = (now - timedelta(days=DAYS)).date()
     days = (store.labels_of_day((now - timedelta(days=back)).date().isoformat()) for back in range(DAYS + 1))
@@ -51,7 +52,8 @@ def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Worke
     usable = [
         (stored, answers)
         for stored in islice(chain(islice(disputed, MOST_TEXTS // 2), chain.from_iterable(days)), MOST_TEXTS)
-        if len(answers := [(one.worker_id, one.label) for one in stored.answers or () if _counts(one, labels)]) > 1
+        if stored.model_prior is None
+        and len(answers := [(one.worker_id, one.label) for one in stored.answers or () if _counts(one, labels)]) > 1
     ]
     pairs = [[(worker, label) for worker, label in answers if label is not None] for _, answers in usable]
     quality = estimate(pairs, labels) if len(pairs) >= FEWEST_TEXTS else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from lambdas.common.labels import Labels
 from lambdas.review.hosted_tasks.suggestions import suggestion_for
 from lambdas.review.hosted_tasks.table import Content, TaskTable
 from lambdas.review.hosted_tasks.task import State, Task
@@ -76,11 +77,14 @@ def output_document(task: Task, task_input: Mapping[str, Any], contents: Mapping
 
 
 def _ended(task: Task, document: Mapping[str, Any]) -> ReviewEnded:
-    """The answers as they are read from the file, so both say the same."""
+    """The answers as they are read from the file, so both say the same, and the model's answer as theirs by the id of its label."""
     if task.status is None or task.ended_at is None:
         raise ValueError(f"task {task.task_id} has not ended")
     given = answers(document) if task.status is ReviewStatus.COMPLETED else None
-    return ReviewEnded(task.review_id, task.status, _time(task.ended_at).isoformat(), given, task.failure)
+    prior, labels = task.prior, Labels.of_task(document["inputContent"])
+    if prior is not None and labels is not None:
+        prior = replace(prior, label=labels.id_of(prior.label) or prior.label)
+    return ReviewEnded(task.review_id, task.status, _time(task.ended_at).isoformat(), given, task.failure, prior)
 
 
 def _time(milliseconds: int) -> datetime:

@@ -23,14 +23,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from contracts.shared_words import DUE_TASKS, OPEN_TASKS
-from lambdas.common.answers_wanted import AnswerRule
+from lambdas.common.answers_wanted import AnswerRule, ModelPrior
 from lambdas.review.hosted_tasks.desk import Desk, Given, Pace
 from lambdas.review.hosted_tasks.gold import GoldText
 from lambdas.review.hosted_tasks.people import COUNTED, Tally, tallies
@@ -382,6 +382,8 @@ def _task_item(task: Task, *, state: State | None = None) -> dict[str, Any]:
         item["excerpt"] = task.excerpt
     if task.gold is not None:
         item["gold"] = task.gold
+    if task.prior is not None:
+        item["prior"] = json.dumps(asdict(task.prior), ensure_ascii=False, allow_nan=False)
     if task.free:
         # Reviews have a deadline, so they go before the texts of a bulk labelling.
         place = f"{_AFTER_REVIEWS if task.job is not None else ''}{_sortable(task.created_at)}"
@@ -430,6 +432,7 @@ def _task(item: Mapping[str, Any]) -> Task:
         job=item.get("job"),
         excerpt=item.get("excerpt", ""),
         gold=item.get("gold"),
+        prior=ModelPrior(**json.loads(item["prior"])) if "prior" in item else None,
     )
 
 

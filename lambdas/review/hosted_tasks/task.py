@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lambdas.common.answers_wanted import AnswerPolicy, AnswerRule, answers_wanted
+from lambdas.common.answers_wanted import AnswerPolicy, AnswerRule, ModelPrior, answers_wanted
 from lambdas.common.review import HumanAnswer
 from lambdas.review.port import ReviewStatus
 
@@ -64,8 +64,9 @@ class Task:
 
     ``assignments`` and ``skipped_by`` go by worker id. ``rule`` and ``most`` say how many answers it gets. ``job`` is the bulk
     labelling that asks; no prediction is behind such a task. ``gold`` is what the right answer chooses where it is known (:mod:`.gold`);
-    such a task is no review. ``version`` is that of the record which was read: a write names it, and fails
-    if there is a newer one.
+    such a task is no review. ``prior`` is what the model said, its label as people see it, where that decides with the answers how many
+    people are asked (``adaptive``). It stays if a lead changes the rule. ``version`` is that of the record which was read: a write names
+    it, and fails if there is a newer one.
     """
 
     task_id: str
@@ -89,6 +90,7 @@ class Task:
     job: str | None = None
     excerpt: str = ""
     gold: str | None = None
+    prior: ModelPrior | None = None
     version: int = 0
 
     @property
@@ -108,7 +110,8 @@ class Task:
     def wanted(self) -> int:
         """How many answers it needs, given those that are there."""
         given = [HumanAnswer(worker, one.label, 0.0) for worker, one in self.answers.items()]
-        return answers_wanted(given, AnswerPolicy(self.rule, self.most))
+        prior = self.prior if self.rule is AnswerRule.ADAPTIVE else None
+        return answers_wanted(given, AnswerPolicy(self.rule, self.most, prior))
 
     @property
     def free(self) -> int:

@@ -54,7 +54,7 @@ def start(
     if superseded:
         return Outcome.DROPPED, superseded
     try:
-        starter.start(request)
+        starter.start(request, in_experiment=stored.experiment is not None)
     except ReviewRefused as refusal:
         retry = request.again()
         send_dead_letter(retry, str(refusal))

@@ -22,7 +22,7 @@ from cli.label.hosted import HostedJob
 from cli.label.job import failed_line, job_name_of, labelled_line, name_fault
 from cli.label.redriving import failed_for_good
 from cli.label.results import counts_of, write_manifest, write_version
-from cli.label.stage import NoStage, given_labels
+from cli.label.stage import NoStage, given_labels, terms_of
 from cli.label.texts import Texts, Wanted, read_texts
 from cli.main import app
 from contracts.dataset_files import read_manifest, read_rows
@@ -32,6 +32,7 @@ from lambdas.labeling.import_labels.manifest import LabeledRow, RowWithoutLabel
 from lambdas.labeling.import_labels.manifest import read_rows as read_output
 from lambdas.review.hosted import Terms
 from stacks.settings import Settings
+from stacks.settings.review import AdaptiveSettings, AnswersSettings, ReviewSettings
 
 LABELS = Labels(("negative", "positive"), ("Bad", "Good"))
 TERMS = Terms(TEAM, "Choose", "Read it.", AnswerRule.TWO_THEN_THIRD, 3, 3_600, 86_400, 60)
@@ -54,6 +55,12 @@ def test_a_bad_row_is_named_with_its_line_and_costs_no_other(tmp_path: Path) -> 
     assert [one.line for one in texts.refused] == [3, 4, 5]
     reasons = ("is empty", "has 51 characters: allowed is 1 to 50", "has 3 fields where the header has 2")
     assert all(reason in one.reason for reason, one in zip(reasons, texts.refused, strict=True))
+
+
+def test_no_model_has_a_part_in_bulk_labelling() -> None:
+    review = ReviewSettings(backend="hosted", answers=AnswersSettings(adaptive=AdaptiveSettings()))
+    terms = terms_of(Settings(stage="dev").model_copy(update={"review": review}))
+    assert (terms.rule, terms.adaptive) == (AnswerRule.TWO_THEN_THIRD, None)
 
 
 def test_a_file_needs_nothing_but_texts(tmp_path: Path) -> None:

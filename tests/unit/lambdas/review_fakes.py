@@ -107,6 +107,7 @@ class FakeStore:
             agreement=consolidated.agreement,
             answers=[vars(answer) for answer in answers],
             label_basis=consolidated.basis,
+            model_prior=consolidated.model_prior,
             review_outcome=consolidated.reason,
             reviewed_at=reviewed_at,
             label_source=source,
@@ -131,11 +132,14 @@ class FakeStarter:
 
     problem: Exception | None = None
     started: list[str] = field(default_factory=list)
+    experiments: list[str] = field(default_factory=list)
+    """Those of ``started`` whose prediction belongs to an experiment."""
 
-    def start(self, request: ReviewRequest) -> None:
+    def start(self, request: ReviewRequest, *, in_experiment: bool = False) -> None:
         if self.problem:
             raise self.problem
         self.started.append(request.review_id)
+        self.experiments += [request.review_id] if in_experiment else []
 
 
 @dataclass

@@ -262,6 +262,14 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         {"review": {"backend": "hosted", "mail": {"addresses": ["a@b.de", "a@b.de"]}}},
         ["review", "review.mail.addresses names a@b.de twice", "leave one out"],
     ),
+    (
+        {"review": {"answers": {"adaptive": {}}}},
+        ["review.answers.adaptive asks one person at a time", "review.backend is 'a2i'", "leave adaptive out"],
+    ),
+    (
+        {"review": {"backend": "hosted", "answers": {"adaptive": {}}, "suggestion_share": 0.2}, "labeling": {"backend": "hosted"}},
+        ["review.suggestion_share 0.2 shows the model's label", "count twice", "leave one of them out"],
+    ),
     ({"review": {"gold_share": 0.1}}, ["review.gold_share belongs to the hosted review service", "review.backend 'hosted'"]),
     (
         {"review": {"backlog_seconds": 7_200, "task_availability_seconds": 7_200}},
@@ -410,6 +418,7 @@ AT_THE_BOUND: list[dict[str, Any]] = [
         "review": {"backend": "hosted", "answers": {"rule": "two_then_third"}},
         "labeling": {"enabled": False},
     },
+    {"review": {"backend": "hosted", "answers": {"adaptive": {}}, "gold_share": 0.1}, "labeling": {"backend": "hosted"}},
     {"name": "a" * 15, "stage": "b" * 7, "region": "ap-southeast-1"},
 ]
 

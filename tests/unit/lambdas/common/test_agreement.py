@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,10 +71,11 @@ def test_weeks_are_in_order() -> None:
         (("a", "gone"), {}, ["a"]),
         (("a", "b"), {"review_reason": "audit_sample"}, ["a", "b"]),
         (("a", "b"), {"review_reason": "pair"}, []),
+        (("a", "b"), {"model_prior": 0.7}, []),
     ],
 )
 def test_the_first_two_answers_count_and_no_later_one_takes_the_place_of_one_without_a_label(
-    labels: tuple[str | None, ...], changes: dict[str, str], compared: list[str]
+    labels: tuple[str | None, ...], changes: dict[str, Any], compared: list[str]
 ) -> None:
     """A third answer is there because two differ: with it, texts that people differ about would count more than the others."""
     answers = [{"worker_id": f"w{number}", "label": label} for number, label in enumerate(labels)]

@@ -11,7 +11,7 @@ from review_fakes import LABELS
 
 from contracts.labels import CANNOT_TELL
 from lambdas.common.answers_wanted import AnswerPolicy, AnswerRule, ModelPrior, answers_wanted
-from lambdas.common.review import HumanAnswer, ReviewReason
+from lambdas.common.review import HumanAnswer
 
 A, B, C = LABELS
 TWO_THEN_THIRD = AnswerPolicy(AnswerRule.TWO_THEN_THIRD)
@@ -21,8 +21,8 @@ def answers(*labels: str | None) -> list[HumanAnswer]:
     return [HumanAnswer(f"worker-{number}", label, 1.0) for number, label in enumerate(labels)]
 
 
-def adaptive(**probabilities: float) -> AnswerPolicy:
-    return AnswerPolicy(AnswerRule.ADAPTIVE, 3, ModelPrior(probabilities))
+def adaptive(label: str, confidence: float, labels: int = 2) -> AnswerPolicy:
+    return AnswerPolicy(AnswerRule.ADAPTIVE, 3, ModelPrior(label, confidence, labels))
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_a_fixed_number_is_asked_whatever_they_say() -> None:
 @pytest.mark.parametrize(
     ("given_labels", "policy", "wanted"),
     [
-        ((), adaptive(negative=0.99, positive=0.01), 1),  # nobody's label is the model's alone
-        ((A,), adaptive(negative=0.6, positive=0.4), 1),
-        ((B,), adaptive(negative=0.6, neutral=0.4), 2),
-        ((B, B), adaptive(negative=0.6, neutral=0.4), 2),
-        ((A, B), adaptive(negative=0.5, neutral=0.5), 3),
-        ((A, B, A), adaptive(negative=0.1, neutral=0.9), 3),
-        ((CANNOT_TELL,), adaptive(negative=0.99, neutral=0.01), 2),
-        ((CANNOT_TELL, CANNOT_TELL), adaptive(negative=0.99, neutral=0.01), 2),
+        ((), adaptive(A, 0.99), 1),  # nobody's label is the model's alone
+        ((A,), adaptive(A, 0.6), 1),
+        ((B,), adaptive(A, 0.6), 2),
+        ((B, B), adaptive(A, 0.6), 2),
+        ((A, B), adaptive(A, 0.5), 3),
+        ((A, B, A), adaptive(B, 0.9), 3),
+        ((CANNOT_TELL,), adaptive(A, 0.99), 2),
+        ((CANNOT_TELL, CANNOT_TELL), adaptive(A, 0.99), 2),
     ],
 )
 def test_with_the_model_as_prior_people_are_asked_until_it_is_certain(
@@ -73,17 +73,10 @@ def test_with_the_model_as_prior_people_are_asked_until_it_is_certain(
 
 
 def test_the_posterior_is_that_of_bayes() -> None:
-    prior = ModelPrior({A: 0.5, B: 0.3, C: 0.2}, accuracy=0.8)
-    # Likelihood of the answers B and B: .8 x .8 for B, .1 x .1 for the others.
-    assert prior.posterior(answers(B, B)) == pytest.approx({A: 0.005 / 0.199, B: 0.192 / 0.199, C: 0.002 / 0.199})
-
-
-@pytest.mark.parametrize("reason", [ReviewReason.AUDIT_SAMPLE, ReviewReason.PAIR])
-def test_labels_that_judge_a_model_are_never_asked_for_with_the_model_as_prior(reason: ReviewReason) -> None:
-    policy = adaptive(negative=0.9, positive=0.1)
-    assert policy.for_review(reason) == TWO_THEN_THIRD
-    assert policy.for_review(ReviewReason.LOW_CONFIDENCE) is policy
-    assert TWO_THEN_THIRD.for_review(reason) is TWO_THEN_THIRD
+    """Of three labels the model gives A .5, so B and C have .25 each. The likelihood of the answers B and B is .8 x .8 for B, and .1 x .1
+    for the others: .005 for A, .16 for B, .0025 for C."""
+    prior = ModelPrior(A, 0.5, 3, accuracy=0.8)
+    assert prior.posterior(answers(B, B, None, CANNOT_TELL)) == pytest.approx({A: 0.005 / 0.1675, B: 0.16 / 0.1675})
 
 
 @pytest.mark.parametrize(
@@ -91,10 +84,11 @@ def test_labels_that_judge_a_model_are_never_asked_for_with_the_model_as_prior(r
     [
         (lambda: AnswerPolicy(AnswerRule.FIXED, 0), "most 0"),
         (lambda: AnswerPolicy(AnswerRule.ADAPTIVE, 3), "needs a prior"),
-        (lambda: AnswerPolicy(AnswerRule.FIXED, 3, ModelPrior({A: 0.5, B: 0.5})), "needs no prior"),
-        (lambda: ModelPrior({A: 1.0}), "two labels"),
-        (lambda: ModelPrior({A: 0.5, B: 0.5}, accuracy=0.5), "chance"),
-        (lambda: ModelPrior({A: 0.5, B: 0.5}, certainty=1.0), "certainty"),
+        (lambda: AnswerPolicy(AnswerRule.FIXED, 3, ModelPrior(A, 0.5, 2)), "needs no prior"),
+        (lambda: ModelPrior(A, 0.9, 1), "labels 1 must"),
+        (lambda: ModelPrior(A, 1.0, 2), "confidence 1.0"),
+        (lambda: ModelPrior(A, 0.5, 2, accuracy=0.5), "chance"),
+        (lambda: ModelPrior(A, 0.5, 2, certainty=1.0), "certainty"),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(make: Callable[[], object], named: str) -> None:
@@ -104,7 +98,7 @@ def test_a_policy_that_cannot_be_is_refused(make: Callable[[], object], named: s
 
 choices = st.lists(st.sampled_from([*LABELS, None, CANNOT_TELL]), max_size=9)
 policies = st.builds(AnswerPolicy, st.sampled_from([AnswerRule.FIXED, AnswerRule.TWO_THEN_THIRD]), st.integers(1, 5)) | st.just(
-    AnswerPolicy(AnswerRule.ADAPTIVE, 4, ModelPrior({A: 0.6, B: 0.3, C: 0.1}))
+    AnswerPolicy(AnswerRule.ADAPTIVE, 4, ModelPrior(A, 0.6, 3))
 )
 
 

@@ -22,8 +22,9 @@ from contracts.groups import group_of
 from contracts.shared_words import RECENT, RECENT_UNSURE
 from contracts.text import normal_text
 from lambdas.common.predictions import StoredPrediction
+from lambdas.common.split_side import side_of
 from lambdas.retraining.freeze_dataset import freeze as freezing
-from lambdas.retraining.freeze_dataset.freeze import LEAST_REFERENCE, FreezePolicy, LabelCounts, ServedText, Skipped, side_of
+from lambdas.retraining.freeze_dataset.freeze import LEAST_REFERENCE, FreezePolicy, LabelCounts, ServedText, Skipped
 from lambdas.retraining.freeze_dataset.row_files import RowFile, Version
 
 LABELS = ("negative", "neutral", "positive")
@@ -297,6 +298,28 @@ def test_a_label_that_was_given_beside_the_models_is_trained_on_and_never_held_o
     trained = [item for item in splits["train"] if item.slice == RECENT]
     assert trained and {(item.label_basis or {})["suggested"] for item in trained} == {1}
     assert (result.labels.trained_on, result.labels.held_out, result.labels.unusable) == (len(trained), 0, 40 - len(trained))
+
+
+def test_a_label_that_the_model_had_a_part_in_is_trained_on_and_never_held_out() -> None:
+    result = run([label(n, model_prior=0.7) for n in range(40)], policy=FreezePolicy(1, 0.3))
+    splits = splits_of(result)
+    assert not [item for name in ("validation", "test") for item in splits[name] if item.slice == RECENT]
+    trained = [item for item in splits["train"] if item.slice == RECENT]
+    assert trained and {(item.label_basis or {})["model_prior"] for item in trained} == {0.7}
+    assert (result.labels.held_out, result.labels.unusable) == (0, 40 - len(trained))
+
+
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_with_such_labels_a_group_that_is_held_out_against_its_hash_gets_no_new_row(adaptive: bool) -> None:
+    """Its labels without the model's part are those that the model was sure of: alone they would make the test set easier."""
+    subjects = [f"s{n}" for n in range(40)]
+    parent = dataset(test=[row(n, "test", group=f"subject:{subject}") for n, subject in enumerate(subjects)])
+    sure = [label(n, subject=subject) for n, subject in enumerate(subjects)]
+    result = run([*sure, label(900, model_prior=0.7 if adaptive else None)], parent, FreezePolicy(1, 0.3))
+    held = {item.group for item in splits_of(result)["test"] if item.slice == RECENT and item.group.startswith("subject:")}
+    wanted = {f"subject:{subject}" for subject in subjects}
+    assert held == ({group for group in wanted if side_of(group, 0.3) != "train"} if adaptive else wanted)
+    assert len(held) > 0
 
 
 def test_a_group_that_is_frozen_goes_on_being_frozen() -> None:

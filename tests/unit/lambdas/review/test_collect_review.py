@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from review_fakes import CONTEXT, LABELS, PREDICTION_ID, DeadLetters, FakeStore, prediction
 
-from lambdas.common.consolidation import Plurality
+from lambdas.common.answers_wanted import ModelPrior
+from lambdas.common.consolidation import ByModelPrior, Plurality
 from lambdas.common.observability import metrics
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import HumanAnswer
@@ -32,6 +33,16 @@ def ended(*labels: str, status: str = "completed", name: str = f"{PREDICTION_ID}
 FAILED = ended(status="failed", failure="nobody came")
 
 
+class NoHistory:
+    """Nothing is known of the workers, so the votes decide."""
+
+    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+        return iter(())
+
+    def disputed(self) -> Iterator[StoredPrediction]:
+        return iter(())
+
+
 @dataclass
 class World:
     """The function's surroundings."""
@@ -42,7 +53,9 @@ class World:
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.store, Plurality(LABELS), self.ground_truth.__setitem__, self.letters)
+        return Ports(
+            self.store, lambda one: entry._consolidation(NoHistory(), LABELS, one.prior), self.ground_truth.__setitem__, self.letters
+        )
 
     def deliver(self, one: ReviewEnded) -> Collected:
         return collect(one, self.ports, now=NOW)
@@ -246,6 +259,35 @@ def test_a_message_that_says_no_end_of_a_review_is_kept_and_named(change: dict[s
     body = {key: value for key, value in {**MESSAGE, **change}.items() if value is not ...}
     with pytest.raises(InvalidMessage, match=named):
         ReviewEnded.from_json(json.dumps(body))
+
+
+def test_a_label_that_the_model_had_a_part_in_says_so_and_judges_no_model() -> None:
+    prior = ModelPrior("negative", 0.7, len(LABELS))
+    one = replace(ended("negative", "positive"), prior=prior)
+    world = World()
+    assert ReviewEnded.from_json(one.to_json()) == one
+    assert world.deliver(one) == Collected(Outcome.STORED, "model-prior: 81% sure, 1 of 2 votes; by plurality undecided")
+    certainty = 0.7 / (0.7 + 0.15 + 0.15 / 8)
+    assert world.item["human_label"] == "negative"
+    assert world.item["label_basis"] == {"method": "model-prior", "plurality": None, "certainty": pytest.approx(certainty)}
+    assert world.item["model_prior"] == 0.7
+    assert world.deliver(one).outcome is Outcome.DUPLICATE
+    assert world.ground_truth == {}, "these lines are for judging models"
+
+
+@pytest.mark.parametrize(
+    ("labels", "label", "votes"),
+    [
+        (("negative", "positive", "positive"), "positive", 2),
+        (("neutral", "positive"), None, 1),  # the model's own label, which nobody chose, is not taken
+        (("cannot-tell", "cannot-tell"), None, 0),
+        (("negative", "cannot-tell"), None, 1),
+        (("sarcastic",), None, 0),
+    ],
+)
+def test_with_the_model_as_prior_a_label_needs_a_person_who_chose_it(labels: tuple[str, ...], label: str | None, votes: int) -> None:
+    found = ByModelPrior(Plurality(LABELS), ModelPrior("negative", 0.7, 3)).consolidate(ended(*labels).answers or ())
+    assert (found.label, max(found.votes.values(), default=0), found.model_prior) == (label, votes, 0.7)
 
 
 @pytest.mark.parametrize("body", ["", "not json", "[]", "3", "null", "[" * 100_000])

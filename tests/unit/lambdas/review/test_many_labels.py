@@ -58,7 +58,7 @@ def test_a_review_ends_with_the_id_of_the_name_that_people_chose() -> None:
     assert len(message.encode()) < PAYLOAD_BYTES
 
     store, lines = FakeStore.holding(prediction(), review_state="in_review"), dict[str, bytes]()
-    ports = Ports(store, Plurality(LABELS.ids), lines.__setitem__, DeadLetters())
+    ports = Ports(store, lambda _: Plurality(LABELS.ids), lines.__setitem__, DeadLetters())
     assert collect(ReviewEnded.from_json(message), ports, now="2026-11-23T12:00:00+00:00").outcome is Outcome.STORED
     stored = store.items[PREDICTION_ID]
     assert (stored["human_label"], stored["votes"]) == (LABELS.ids[149], {LABELS.ids[3]: 1, LABELS.ids[149]: 2})

@@ -92,9 +92,9 @@ def test_a_result_that_is_quicker_than_the_record_stays() -> None:
     store = FakeStore.holding(prediction())
 
     class Quick(FakeStarter):
-        def start(self, request: ReviewRequest) -> None:
+        def start(self, request: ReviewRequest, *, in_experiment: bool = False) -> None:
             store.items[PREDICTION_ID]["review_state"] = "reviewed"
-            super().start(request)
+            super().start(request, in_experiment=in_experiment)
 
     outcome, _, _ = run(REQUEST, store, Quick())
     assert (outcome, store.items[PREDICTION_ID]["review_state"]) == (Outcome.STARTED, "reviewed")
@@ -105,12 +105,19 @@ def test_a_failure_that_is_quicker_than_the_record_stays() -> None:
     store = FakeStore.holding(prediction())
 
     class QuickFailure(FakeStarter):
-        def start(self, request: ReviewRequest) -> None:
+        def start(self, request: ReviewRequest, *, in_experiment: bool = False) -> None:
             store.mark_dead_lettered(PREDICTION_ID, 1, "expired", next_attempt=2)
-            super().start(request)
+            super().start(request, in_experiment=in_experiment)
 
     run(REQUEST, store, QuickFailure())
     assert store.items[PREDICTION_ID]["review_state"] == "dead_lettered"
+
+
+def test_the_backend_hears_of_an_experiment_whose_models_the_answers_may_compare() -> None:
+    within, without = FakeStarter(), FakeStarter()
+    run(REQUEST, FakeStore.holding(prediction(), experiment="rollout-1"), within)
+    run(REQUEST, FakeStore.holding(prediction()), without)
+    assert (within.experiments, without.experiments) == ([f"{PREDICTION_ID}-1"], [])
 
 
 def test_a_kill_between_asking_and_recording_is_finished_by_the_retry() -> None:

@@ -134,6 +134,13 @@ def test_agreement_is_known_of_each_label_and_measured_where_people_chose_it_oft
     assert told({f"label-{n}": Alpha(0.5, 99) for n in range(entry.MOST_MEASURED_CLASSES + 1)}) == {}
 
 
+def test_nothing_is_learnt_from_texts_that_were_asked_about_with_the_model_s_answer() -> None:
+    """They have two answers only where the first disagrees with the model, so people would seem to be wrong more often."""
+    asked = [replace(stored(900 + n, {"a": "negative", "b": "positive"}), model_prior=0.7) for n in range(40)]
+    found = read_workers(History(FEWEST_TEXTS - 40, asked), LABELS, now=NOW)
+    assert (found.quality, found.agreement.texts) == (None, FEWEST_TEXTS - 40)
+
+
 def test_what_is_known_is_kept_for_an_hour_and_read_anew_for_other_labels() -> None:
     told: list[Workers] = []
     known, history = KnownWorkers(told.append), History(5)
