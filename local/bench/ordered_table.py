@@ -13,6 +13,7 @@ import time
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -25,6 +26,8 @@ from stacks.names import TASK_INDEXES
 NAME = "bench-review-tasks"
 _KEY = ("pk", "sk")
 
+_WAIT = 0.001
+"""Seconds that a thread in :meth:`OrderedTable.one_at_a_time` waits for an answer at least, so that others go on meanwhile."""
 _SERIALIZER = TypeSerializer()
 
 Item = dict[str, Any]
@@ -44,6 +47,7 @@ class OrderedTable:
         self._items: dict[Key, Item] = {}
         self._indexes: dict[str, dict[str, list[tuple[str, Key]]]] = {name: {} for name in TASK_INDEXES}
         self._lock = threading.Lock()
+        self._processor = threading.Lock()
         self._mine = threading.local()
         self._session = boto3.Session("test", "test", region_name="us-east-1")
 
@@ -63,6 +67,18 @@ class OrderedTable:
         """Of the thread that calls it."""
         self._mine.requests, self._mine.seconds = Counter(), 0.0
 
+    @contextmanager
+    def one_at_a_time(self) -> Iterator[None]:
+        """Of the threads in here one computes, and the others wait for the table's answers. On an account each has its own processor.
+
+        Threads that share Python's interpreter lock would otherwise measure how they take it from each other. All of them come to
+        their next request before any is answered, so they race as closely as they can.
+        """
+        with self._processor:
+            self._mine.shares = True
+            yield
+            self._mine.shares = False
+
     @property
     def requests(self) -> Counter[str]:
         """What this thread has asked since, by operation."""
@@ -76,6 +92,10 @@ class OrderedTable:
         return spent
 
     def _respond(self, request: Any, **_: Any) -> AWSResponse:
+        if getattr(self._mine, "shares", False):
+            self._processor.release()
+            time.sleep(_WAIT)
+            self._processor.acquire()
         began = time.thread_time()
         operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
         arguments = json.loads(request.body)
@@ -102,8 +122,18 @@ class OrderedTable:
         start = arguments.get("ExclusiveStartKey")
         first = 0 if start is None else bisect_right(entries, (start[sort]["S"], _key(start)))
         page = [self._items[key] for _, key in entries[first : first + arguments["Limit"]]]
-        without = re.findall(r"NOT contains\((#\w+), (:\w+)\)", arguments.get("FilterExpression", ""))
-        shown = [one for one in page if not any(values[value]["S"] in one.get(names[name], {"SS": []})["SS"] for name, value in without)]
+        wanted = arguments.get("FilterExpression", "")
+        without = [(names[name], values[value]["S"]) for name, value in re.findall(r"NOT contains\((#\w+), (:\w+)\)", wanted)]
+        above = [(names[name], int(values[value]["N"])) for name, value in re.findall(r"(#\w+) > (:\w+)", wanted)]
+        shown = [
+            one
+            for one in page
+            if all(member not in one.get(name, {"SS": []})["SS"] for name, member in without)
+            and all(int(one[name]["N"]) > least for name, least in above)
+        ]
+        if "ProjectionExpression" in arguments:
+            kept = arguments["ProjectionExpression"].split(", ")
+            shown = [{name: one[name] for name in kept if name in one} for one in shown]
         content: Item = {"Items": shown, "Count": len(shown), "ScannedCount": len(page)}
         if len(page) == arguments["Limit"]:
             content["LastEvaluatedKey"] = {name: page[-1][name] for name in (*_KEY, partition, sort)}

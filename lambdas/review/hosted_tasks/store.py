@@ -7,9 +7,8 @@ the method reads and decides again.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from lambdas.common.worker_answer import chosen_label
@@ -37,16 +36,26 @@ from review_page.tasks import (
 from review_page.tasks import Task as ShownTask
 
 _TRIES = 10
-_CANDIDATES = 50
-"""The number of open tasks whose order is drawn together: a page of the index."""
-_MOST_PAGES = 4
-"""The number of such pages to try when other people take each of their tasks first."""
+_LOOKS = 10
+"""How often one request looks at the index. It looks again when others are quicker."""
+_LOSSES = 2
+"""The number of tasks that others take first, after which it looks again: most of what it saw is probably taken."""
+_READS = 3
+"""The number of tasks that one look reads at most. If none of them is free, the index is behind."""
 MOST_COUNTED = 200
 """The longest queue that is counted. For a longer one the page shows this number."""
 
 
 class Busy(Exception):
     """Other people took each of the tasks first. The request can be sent again."""
+
+
+class _TakenByOthers(Exception):
+    """Others have just taken what this look at the index has found."""
+
+
+class _DeskChanged(Exception):
+    """Another request of the same person has changed their desk."""
 
 
 class HostedTasks:
@@ -56,12 +65,18 @@ class HostedTasks:
         render: a task's input -> its HTML. Raises TemplateError.
         finish: brings a task that is ``ending`` to its end.
         clock: epoch milliseconds.
+        chance: draws which task a person tries when another one was quicker. Two people must not draw alike.
     """
 
     def __init__(
-        self, table: TaskTable, render: Callable[[Mapping[str, Any]], str], finish: Callable[[Task], None], clock: Callable[[], int]
+        self,
+        table: TaskTable,
+        render: Callable[[Mapping[str, Any]], str],
+        finish: Callable[[Task], None],
+        clock: Callable[[], int],
+        chance: random.Random,
     ) -> None:
-        self._table, self._render, self._finish, self._clock = table, render, finish, clock
+        self._table, self._render, self._finish, self._clock, self._chance = table, render, finish, clock, chance
 
     def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
         for desk in self._desks(worker):
@@ -76,9 +91,15 @@ class HostedTasks:
                     begun = tasks.begin(task, worker.worker_id, self._clock())
                     self._table.commit(begun, replace(desk, in_work=task.task_id, ahead=None))
             else:
-                task = self._take(worker, desk, teams, with_skipped=with_skipped, ahead=False)
-                if task is None and self._table.desk(worker.worker_id).version == desk.version:
+                try:
+                    task = self._take(worker, desk, teams, with_skipped=with_skipped, ahead=False)
+                except _DeskChanged:
+                    continue
+                if task is None:
                     return None
+                lease = self._lease(task, worker)
+                if lease is not None:
+                    return lease
         raise Busy
 
     def ahead_for(self, worker: Worker, teams: Collection[str]) -> Lease | None:
@@ -91,9 +112,15 @@ class HostedTasks:
                 if lease is not None:
                     return lease
             else:
-                task = self._take(worker, desk, teams, with_skipped=False, ahead=True)
-                if task is None and self._table.desk(worker.worker_id).version == desk.version:
+                try:
+                    task = self._take(worker, desk, teams, with_skipped=False, ahead=True)
+                except _DeskChanged:
+                    continue
+                if task is None:
                     return None
+                lease = self._lease(task, worker)
+                if lease is not None:
+                    return lease
         raise Busy
 
     def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> ShownTask | None:
@@ -194,48 +221,60 @@ class HostedTasks:
         return None
 
     def _take(self, worker: Worker, desk: Desk, teams: Collection[str], *, with_skipped: bool, ahead: bool) -> Task | None:
-        """Lease the oldest task that nobody else takes in the same moment; None: there is none, or the desk has changed.
+        """Lease the first task in the order of :meth:`_candidates` that nobody else takes in the same moment; None: nothing waits.
 
         Raises:
-            Busy: others took every task of :data:`_MOST_PAGES` pages first, so more may wait behind them.
+            Busy: others were quicker at each look, so more may wait.
+            _DeskChanged: the person's desk must be read again.
         """
         for team in sorted(teams):
-            for seen in self._candidates(team, worker, with_skipped=with_skipped):
-                task: Task | None = seen
-                for _ in range(2):  # the index may be a moment behind the record
-                    if task is None:
-                        break
-                    taken = self._leased(task, worker, desk, ahead=ahead)
-                    if taken is not None:
-                        return taken
-                    if self._table.desk(worker.worker_id).version != desk.version:
-                        return None
-                    task = self._table.task(seen.task_id)
+            for look in range(_LOOKS):
+                candidates = self._candidates(team, worker, with_skipped=with_skipped, oldest_first=look == 0)
+                try:
+                    taken = self._first_free(candidates, worker, desk, ahead=ahead)
+                except _TakenByOthers:
+                    continue
+                if taken is not None:
+                    return taken
+                break
+            else:
+                raise Busy
         return None
 
-    def _candidates(self, team: str, worker: Worker, *, with_skipped: bool) -> Iterator[Task]:
-        """Tasks to try: of each page the oldest first, then the others in a random order, as all who are too late for the oldest would else
-        try the same one. A task whose time is over only waits for the sweep.
+    def _candidates(self, team: str, worker: Worker, *, with_skipped: bool, oldest_first: bool) -> Iterator[str]:
+        """Ids of tasks, page by page. In a page reviews come before bulk labelling, and each of the two kinds is in a random order:
+        all who are too late for one task would otherwise try the same next one. With ``oldest_first`` the page's first one stays first.
         """
-        now = self._clock()
-        waiting = (one for one in self._table.open_tasks(team, worker.worker_id, with_skipped=with_skipped) if one.gone_at > now)
-        for _ in range(_MOST_PAGES):
-            oldest = next(waiting, None)
-            if oldest is None:
-                return
-            yield oldest
-            others = list(islice(waiting, _CANDIDATES - 1))
-            yield from random.sample(others, len(others))
-        if next(waiting, None) is not None:
-            raise Busy
+        for page in self._table.open_tasks(team, worker.worker_id, self._clock(), with_skipped=with_skipped):
+            fixed = page[:1] if oldest_first else []
+            others = page[len(fixed) :]
+            drawn = sorted(self._chance.sample(others, len(others)), key=lambda one: one.bulk)
+            yield from (one.task_id for one in (*fixed, *drawn))
 
-    def _leased(self, task: Task, worker: Worker, desk: Desk, *, ahead: bool) -> Task | None:
-        try:
-            taken = tasks.take(task, worker.worker_id, worker.name, self._clock(), ahead=ahead)
-        except NotPossible:
-            return None
-        holding = replace(desk, ahead=task.task_id) if ahead else replace(desk, in_work=task.task_id)
-        return taken if self._table.commit(taken, holding) else None
+    def _first_free(self, candidates: Iterable[str], worker: Worker, desk: Desk, *, ahead: bool) -> Task | None:
+        """Lease one of them; None: none of them is free, and there are no more. Raises _TakenByOthers and _DeskChanged."""
+        losses = 0
+        for read, task_id in enumerate(candidates):
+            if read == _READS:
+                raise _TakenByOthers
+            task = self._table.task(task_id)
+            try:
+                taken = None if task is None else tasks.take(task, worker.worker_id, worker.name, self._clock(), ahead=ahead)
+            except NotPossible:
+                continue
+            if taken is None:
+                continue
+            outdated = self._table.outdated(taken, replace(desk, ahead=task_id) if ahead else replace(desk, in_work=task_id))
+            if not outdated:
+                return replace(taken, version=taken.version + 1)
+            if any(isinstance(one, Desk) for one in outdated):
+                raise _DeskChanged
+            losses += 1
+            if losses == _LOSSES:
+                raise _TakenByOthers
+        if losses:
+            raise _TakenByOthers
+        return None
 
     def _give_back(self, task_id: str, worker: Worker, reason: SkipReason | None = None) -> None:
         for desk in self._desks(worker):

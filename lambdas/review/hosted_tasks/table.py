@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr, Key
@@ -39,8 +40,8 @@ from lambdas.review.port import ReviewStatus
 from review_page.answers import Worker
 from review_page.tasks import Person, Remark
 
-_FIRST_PAGE, _PAGE = 10, 50
-"""So many open tasks the first query reads at most, and each further one. Whoever asks needs one task, and reading many takes long."""
+_PAGE = 100
+"""Number of open tasks that one query reads at most. People who ask in the same moment need many to choose from."""
 _DUE = "due"
 _AFTER_REVIEWS = "9"
 """Begins the place of a bulk labelling's task in ``open-tasks``. Times have 15 digits, and begin with 0 until the year 5138."""
@@ -69,6 +70,14 @@ class Announced:
     version: int
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """An open task as the index names it. ``bulk``: a bulk labelling asks for it, so reviews go before it."""
+
+    task_id: str
+    bulk: bool
+
+
 class TaskTable:
     """``table`` is a boto3 Table resource. An ended task's items stay for ``retention_days``, and so does a desk after its last answer."""
 
@@ -82,12 +91,17 @@ class TaskTable:
 
     def commit(self, *records: Task | Desk, content: Content | None = None) -> bool:
         """Write all of them, or none: False when one is no longer as it was read."""
-        return self._transact(
+        return not self.outdated(*records, content=content)
+
+    def outdated(self, *records: Task | Desk, content: Content | None = None) -> list[Task | Desk]:
+        """Write all of them, or none. Returns those that are no longer as they were read; if that is not known, all of them."""
+        refused = self._refused(
             [
                 *(self._put(self._item(one), one.version) for one in records),
                 *([{"Put": {"TableName": self._table.name, "Item": _content_item(content)}}] if content else []),
             ]
         )
+        return [one for number, one in enumerate(records) if number in refused]
 
     def close(self, task: Task, workers: Iterable[str], now: int) -> bool:
         """``ending`` -> ``ended``: TTL deletes the task's items in time, and what people have done is counted, once.
@@ -214,15 +228,25 @@ class TaskTable:
         version = 0 if last is None else last.version
         return self._transact([self._put({"pk": f"notice#{team}", "sk": "sent", "sent_at": now, "version": version + 1}, version)])
 
-    def open_tasks(self, team: str, worker_id: str, *, with_skipped: bool) -> Iterator[Task]:
-        """Tasks that the person may take, the oldest first, as the index has them: one may be taken since."""
-        condition = ~Attr("taken_by").contains(worker_id)
+    def open_tasks(self, team: str, worker_id: str, now: int, *, with_skipped: bool) -> Iterator[list[Waiting]]:
+        """Pages of tasks that the person may take: reviews before bulk labelling, and the oldest first. No page is empty.
+
+        That is the order of the index, which may be a moment behind the tasks themselves. A query returns the ids only, as decoding whole
+        tasks would take most of a request's time. A task whose time is over only waits for the sweep, so it is not among them.
+        """
+        may_take = Attr("gone_at").gt(now) & ~Attr("taken_by").contains(worker_id)
         if not with_skipped:
-            condition &= ~Attr("skipped_by").contains(worker_id)
-        key = Key("queue").eq(team)
-        yield from map(
-            _task, self._query(IndexName=OPEN_TASKS, KeyConditionExpression=key, FilterExpression=condition, Limit=_FIRST_PAGE, then=_PAGE)
+            may_take &= ~Attr("skipped_by").contains(worker_id)
+        pages = self._pages(
+            IndexName=OPEN_TASKS,
+            KeyConditionExpression=Key("queue").eq(team),
+            FilterExpression=may_take,
+            ProjectionExpression="pk, job",
+            Limit=_PAGE,
         )
+        for items in pages:
+            if items:
+                yield [Waiting(item["pk"], "job" in item) for item in items]
 
     def counted(self, team: str, worker_id: str, most: int) -> tuple[int, int]:
         """Of the ``most`` oldest open tasks: those that the person may take, and those among the rest that they have skipped."""
@@ -248,16 +272,16 @@ class TaskTable:
                 yield from page["Responses"].get(self._table.name, ())
                 unread = page.get("UnprocessedKeys", {})
 
-    def _query(self, *, then: int | None = None, **arguments: Any) -> Iterator[dict[str, Any]]:
-        """``then``: the limit of the pages after the first."""
+    def _query(self, **arguments: Any) -> Iterator[dict[str, Any]]:
+        return chain.from_iterable(self._pages(**arguments))
+
+    def _pages(self, **arguments: Any) -> Iterator[list[dict[str, Any]]]:
         while True:
             page = self._table.query(**arguments)
-            yield from page["Items"]
+            yield page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-            if then is not None:
-                arguments["Limit"] = then
 
     def _item(self, record: Task | Desk) -> dict[str, Any]:
         if isinstance(record, Task):
@@ -310,19 +334,21 @@ class TaskTable:
         return {"Put": put}
 
     def _transact(self, writes: Sequence[Mapping[str, Any]]) -> bool:
-        client = self._table.meta.client
+        return not self._refused(writes)
+
+    def _refused(self, writes: Sequence[Mapping[str, Any]]) -> set[int]:
+        """Write all, or none. Returns the positions at which somebody else was quicker; if that is not known, all positions."""
         try:
-            client.transact_write_items(TransactItems=writes)
-        except client.exceptions.TransactionCanceledException as error:
-            reasons = {one["Code"] for one in error.response.get("CancellationReasons", ()) if one["Code"] != "None"}
-            if reasons and reasons <= _LOST:
-                return False
-            raise
+            self._table.meta.client.transact_write_items(TransactItems=writes)
         except ClientError as error:
+            codes = [one["Code"] for one in error.response.get("CancellationReasons", ())]
+            lost = {number for number, code in enumerate(codes) if code in _LOST}
+            if lost and {code for code in codes if code != "None"} <= _LOST:
+                return lost
             if error.response["Error"]["Code"] == "TransactionInProgressException":
-                return False
+                return set(range(len(writes)))
             raise
-        return True
+        return set()
 
 
 def _sortable(time: int) -> str:

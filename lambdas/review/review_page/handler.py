@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def _page(address: cognito.PageAddress) -> ReviewPage:
     def end(task: Task) -> None:
         finish(task, edges, _now_ms())
 
-    store = HostedTasks(edges.table, _render, end, _now_ms)
+    store = HostedTasks(edges.table, _render, end, _now_ms, random.SystemRandom())
     sign_in = HostedSignIn(
         _sessions(),
         address,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,7 +53,7 @@ class Service:
     def __post_init__(self) -> None:
         self.tasks = TaskTable(self.table, 30)
         self.ports = Ports(self.tasks, self.write, self.send)
-        self.store = HostedTasks(self.tasks, html, self.finish, lambda: self.now)
+        self.store = HostedTasks(self.tasks, html, self.finish, lambda: self.now, random.Random(1))  # noqa: S311  (no secret)
 
     def write(self, key: str, body: bytes) -> None:
         assert self.files.setdefault(key, body) == body, "a second try writes the same bytes"

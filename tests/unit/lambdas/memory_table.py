@@ -22,14 +22,9 @@ class _Cancelled(ClientError):
         super().__init__({"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}, "TransactWriteItems")  # type: ignore[arg-type]
 
 
-class _Exceptions:
-    TransactionCanceledException = _Cancelled
-
-
 class MemoryTable:
     """``name`` is the table's; ``before_write`` and ``after_write`` are called around each write, and may raise."""
 
-    exceptions = _Exceptions
     name = "review-tasks"
 
     def __init__(self) -> None:
@@ -68,6 +63,9 @@ class MemoryTable:
         page, rest = found[:limit], found[limit:]
         wanted = arguments.get("FilterExpression")
         shown = [item for item in page if wanted is None or _holds(wanted, item)]
+        if "ProjectionExpression" in arguments:
+            names = arguments["ProjectionExpression"].split(", ")
+            shown = [{name: item[name] for name in names if name in item} for item in shown]
         return {"Items": copy.deepcopy(shown), **({"LastEvaluatedKey": {sort: page[-1][sort]}} if rest else {})}
 
     def transact_write_items(self, *, TransactItems: list[Mapping[str, Any]]) -> None:  # noqa: N803
@@ -133,6 +131,7 @@ def _holds(condition: Any, item: Item) -> bool:
     holds: dict[str, Callable[[Any, Any], bool]] = {
         "=": lambda one, other: one == other,
         "<=": lambda one, other: one <= other,
+        ">": lambda one, other: one > other,
         "begins_with": lambda one, start: one.startswith(start),
         "contains": lambda members, one: one in members,
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +12,10 @@ from memory_table import MemoryTable
 
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.review import ReviewReason
+from lambdas.review.hosted_tasks.desk import Desk
 from lambdas.review.hosted_tasks.store import Busy
-from lambdas.review.hosted_tasks.task import State
+from lambdas.review.hosted_tasks.table import Content, Waiting
+from lambdas.review.hosted_tasks.task import State, Task, take
 from lambdas.review.port import ReviewStatus
 from review_page.tasks import ENDED, NO_LONGER_YOURS, NOT_ANSWERED, SkipReason, TaskRefused
 
@@ -44,7 +46,7 @@ def test_the_oldest_task_comes_first_and_one_query_finds_it(service: Service) ->
     service.table.queries.clear()
     assert service.next("ann") == ids[0]
     [query] = service.table.queries
-    assert (query["IndexName"], query["Limit"]) == ("open-tasks", 10), "whoever asks needs one task"
+    assert (query["IndexName"], query["Limit"], query["ProjectionExpression"]) == ("open-tasks", 100, "pk, job")
     assert service.next("ann") == ids[0], "who has a task in work keeps it"
     assert service.next("bob") == ids[0]
     assert service.next("eve") == ids[1], "two people are enough until they differ"
@@ -79,18 +81,35 @@ def test_a_second_task_is_held_ahead_and_its_time_begins_later(service: Service)
     assert (lease.task.task_id, lease.seconds_left) == (ahead.task.task_id, 3_600)
 
 
+def seen_by(service: Service, name: str) -> list[list[Waiting]]:
+    return list(service.tasks.open_tasks(TEAM, name, service.now, with_skipped=False))
+
+
 def test_an_index_that_is_behind_gives_nobody_a_taken_task(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     only = service.ask()
-    stale = list(service.tasks.open_tasks(TEAM, "eve", with_skipped=False))
+    stale = seen_by(service, "eve")
     service.next("ann"), service.next("bob")
     monkeypatch.setattr(service.tasks, "open_tasks", lambda *_, **__: iter(stale))
     assert service.next("eve") is None
     assert service.read(only).assignments.keys() == {"ann", "bob"}
 
 
+def test_who_reads_taken_tasks_only_looks_at_the_index_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed(service, rule=AnswerRule.FIXED, most=1)
+    for _ in range(12):
+        service.ask()
+    stale, look = seen_by(service, "eve"), service.tasks.open_tasks
+    for number in range(11):
+        service.next(f"p{number}")
+    [[free]] = seen_by(service, "eve")
+    looks = iter([stale])
+    monkeypatch.setattr(service.tasks, "open_tasks", lambda *given, **named: next(looks, None) or look(*given, **named))
+    assert service.next("eve") == free.task_id
+
+
 def test_who_loses_a_race_takes_another_task(service: Service) -> None:
     ids = {service.ask() for _ in range(4)}
-    oldest = next(service.tasks.open_tasks(TEAM, "eve", with_skipped=False)).task_id
+    oldest = seen_by(service, "eve")[0][0].task_id
 
     def others_are_quicker() -> None:
         service.table.before_write = lambda: None
@@ -101,34 +120,93 @@ def test_who_loses_a_race_takes_another_task(service: Service) -> None:
     assert service.next("eve") in ids - {oldest}
 
 
-def test_who_loses_a_whole_page_of_tasks_takes_one_of_the_next_page(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lambdas.review.hosted_tasks.store._CANDIDATES", 5)
+def all_at_once(service: Service, people: int) -> list[str | None]:
+    """The tasks of people of whom each has read the oldest task before anybody takes one, in the order in which they get one."""
+    names, got = [f"p{number}" for number in range(people)], list[str | None]()
+
+    def before_write() -> None:
+        if names:
+            got.append(service.next(names.pop()))
+
+    service.table.before_write = before_write
+    got.append(service.next("first"))
+    service.table.before_write = lambda: None
+    return got
+
+
+def test_all_who_ask_at_once_lose_one_task_at_most_and_look_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     changed(service, rule=AnswerRule.FIXED, most=1)
-    for _ in range(7):
+    ids = []
+    monkeypatch.setattr("lambdas.review.hosted_tasks.table._PAGE", 30)
+    for _ in range(40):
+        ids.append(service.ask())
+        service.wait(1)
+    service.table.queries.clear()
+    refused = counted(service, monkeypatch)
+    got = all_at_once(service, 9)
+    assert got[0] == ids[0], "the oldest goes first"
+    assert len(set(got)) == 10
+    assert set(got) <= set(ids[:30]), "nobody goes past a page"
+    assert (len(service.table.queries), len(refused)) == (10, 9)
+
+
+def counted(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Fills with the id of each task that somebody could not take because another person was quicker."""
+    refused, outdated = list[str](), service.tasks.outdated
+
+    def write(*records: Task | Desk, content: Content | None = None) -> list[Task | Desk]:
+        late = outdated(*records, content=content)
+        refused.extend(one.task_id for one in late if isinstance(one, Task))
+        return late
+
+    monkeypatch.setattr(service.tasks, "outdated", write)
+    return refused
+
+
+def test_who_is_too_late_gets_a_review_while_one_waits_and_then_a_text_of_a_bulk_labelling(service: Service) -> None:
+    changed(service, rule=AnswerRule.FIXED, most=1)
+    for number in range(6):
+        bulk = replace(service.read(service.ask()), task_id=f"bulk-{number}", job="job", created_at=service.now - 10_000, version=0)
+        service.tasks.add(bulk, service.tasks.input(service.ask()))
+    reviews = 12
+    got = all_at_once(service, 15)
+    assert [str(one).startswith("bulk") for one in got] == [False] * reviews + [True] * 4
+
+
+def outrun(service: Service, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else is quicker at so many tasks."""
+    outdated, others = service.tasks.outdated, iter(range(times))
+
+    def write(*records: Task | Desk, content: Content | None = None) -> list[Task | Desk]:
+        number = next(others, None)
+        if number is not None:
+            [task] = [one for one in records if isinstance(one, Task)]
+            assert not outdated(take(service.read(task.task_id), f"quick-{number}", "", service.now))
+        return outdated(*records, content=content)
+
+    monkeypatch.setattr(service.tasks, "outdated", write)
+
+
+def test_who_loses_two_tasks_looks_at_the_index_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(5):
         service.ask()
-    seen = list(service.tasks.open_tasks(TEAM, "eve", with_skipped=False))
-    for number in range(5):
-        service.next(f"p{number}")
-    free = {one.task_id for one in service.tasks.open_tasks(TEAM, "eve", with_skipped=False)}
-    monkeypatch.setattr(service.tasks, "open_tasks", lambda *_, **__: iter(seen))
-    assert service.next("eve") in free
+    outrun(service, 3, monkeypatch)
+    service.table.queries.clear()
+    assert service.next("eve") is not None
+    assert len(service.table.queries) == 2
 
 
-def test_who_loses_many_pages_of_tasks_may_ask_again_and_is_not_told_that_nothing_waits(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lambdas.review.hosted_tasks.store._CANDIDATES", 5)
-    only = service.ask()
-    [seen] = service.tasks.open_tasks(TEAM, "eve", with_skipped=False)
-    service.next("ann"), service.next("bob")
-    monkeypatch.setattr(service.tasks, "open_tasks", lambda *_, **__: itertools.repeat(seen, 21))
+def test_who_always_loses_may_ask_again_and_is_not_told_that_nothing_waits(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(20):
+        service.ask()
+    outrun(service, 10**6, monkeypatch)
     with pytest.raises(Busy):
         service.next("eve")
-    assert "eve" not in service.read(only).assignments
+    assert service.tasks.desk("eve").in_work is None
 
 
 def test_tasks_whose_time_is_over_do_not_hide_the_others(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lambdas.review.hosted_tasks.store._CANDIDATES", 5)
+    monkeypatch.setattr("lambdas.review.hosted_tasks.table._PAGE", 5)
     changed(service, availability_seconds=100)
     for _ in range(6):
         service.ask()
