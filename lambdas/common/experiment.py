@@ -23,7 +23,7 @@ from lambdas.common.observability import logger
 NONE = NO_EXPERIMENT
 """The parameter's value while no experiment runs."""
 KEPT_SECONDS = 30.0
-"""So long a process goes on with what it has read."""
+"""So long a process goes on with what it has read, where nothing else is said."""
 LONGEST_WAIT_SECONDS = 0.9
 """So long a caller waits for the parameter at most."""
 OUTDATED_SECONDS = 300.0
@@ -91,7 +91,7 @@ class Experiment:
 
 
 class CurrentExperiment:
-    """The experiment, at most :data:`KEPT_SECONDS` old, for a caller who must not wait.
+    """The experiment, at most ``kept_seconds`` old, for a caller who must not wait.
 
     A read runs beside the caller: :meth:`begin` starts it, and :meth:`get` waits for it until it has run for
     :data:`LONGEST_WAIT_SECONDS`, then goes on with what was read before. A read that fails changes nothing, until what was read is
@@ -101,12 +101,18 @@ class CurrentExperiment:
         read: gives the parameter's value; whatever it raises is logged.
         clock: seconds, monotonic.
         patience: seconds that a caller waits for a read.
+        kept_seconds: so long a process goes on with what it has read.
     """
 
     def __init__(
-        self, read: Callable[[], str], *, clock: Callable[[], float] = time.monotonic, patience: float = LONGEST_WAIT_SECONDS
+        self,
+        read: Callable[[], str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        patience: float = LONGEST_WAIT_SECONDS,
+        kept_seconds: float = KEPT_SECONDS,
     ) -> None:
-        self._read, self._clock, self._patience = read, clock, patience
+        self._read, self._clock, self._patience, self._kept_seconds = read, clock, patience, kept_seconds
         self._kept: Experiment | None = None
         self._asked_at = self._read_at = float("-inf")
         self._reading: threading.Thread | None = None
@@ -115,7 +121,7 @@ class CurrentExperiment:
         """Start a read when one is due. It waits for nothing."""
         now = self._clock()
         running = self._reading is not None and self._reading.is_alive()
-        if not running and now - self._asked_at >= KEPT_SECONDS:
+        if not running and now - self._asked_at >= self._kept_seconds:
             self._asked_at = now
             self._reading = threading.Thread(target=self._refresh, args=(now,), daemon=True)
             self._reading.start()
@@ -136,11 +142,11 @@ class CurrentExperiment:
 
 
 @cache
-def experiment_at(parameter: str, config: Any = None) -> CurrentExperiment:
+def experiment_at(parameter: str, config: Any = None, *, kept_seconds: float = KEPT_SECONDS) -> CurrentExperiment:
     """The reader of this process for one SSM parameter. ``config``: of the client, where it is not the usual one."""
 
     def read() -> str:
         ssm = client("ssm") if config is None else client("ssm", config)
         return str(ssm.get_parameter(Name=parameter)["Parameter"]["Value"])
 
-    return CurrentExperiment(read)
+    return CurrentExperiment(read, kept_seconds=kept_seconds)

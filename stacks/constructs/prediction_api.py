@@ -29,6 +29,11 @@ class PredictionApi(Construct):
     def _predict(self) -> PythonFunction:
         names, settings = self._shared.names, self._shared.settings
         queue_url, experiment = names.queue_url("review-requests"), names.parameter("experiment")
+        of_reviews = {
+            "REVIEW_QUEUE_URL": queue_url,
+            "EXPERIMENT_PARAMETER": experiment,
+            "EXPERIMENT_SECONDS": str(settings.rollout.notice_seconds),
+        }
         function = PythonFunction(
             self,
             "Predict",
@@ -46,7 +51,7 @@ class PredictionApi(Construct):
                 "RETENTION_DAYS": str(settings.retention.prediction_days),
                 "MODEL_DEADLINE_SECONDS": str(settings.api.model_deadline_seconds),
                 "REVIEW_THRESHOLD": str(settings.review.threshold),
-                **({"REVIEW_QUEUE_URL": queue_url, "EXPERIMENT_PARAMETER": experiment} if settings.review.asks_people else {}),
+                **(of_reviews if settings.review.asks_people else {}),
             },
         )
         function.allow(["sagemaker:InvokeEndpoint"], [names.arn("sagemaker", f"endpoint/{names.endpoint}")])

@@ -87,6 +87,17 @@ class RolloutSettings(Section):
             "is compared until the next day."
         ),
     )
+    notice_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=300,
+        description=(
+            "So late, in seconds, the prediction function notices that a comparison has begun, that the challenger's share has changed, or "
+            "that it has ended. Each of the function's processes reads Parameter Store that often. Parameter Store allows an account 40 "
+            "reads per second and Region, so 200 processes at once, the default of `api.reserved_concurrency`, need at least 5 seconds. A "
+            "read that is refused changes nothing: the process goes on with what it has read before."
+        ),
+    )
     max_hours: float = Field(
         default=168,
         gt=0,

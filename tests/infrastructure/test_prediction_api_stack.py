@@ -142,6 +142,7 @@ def test_predict_gets_every_setting_that_it_reads(templates: dict[str, Template]
         predictions_table=names.predictions_table,
         review_queue_url=names.queue_url("review-requests"),
         experiment_parameter=names.parameter("experiment"),
+        experiment_seconds=settings.rollout.notice_seconds,
         max_text_chars=settings.dataset.max_text_chars,
         audit_share=settings.review.audit_share,
         retention_days=settings.retention.prediction_days,

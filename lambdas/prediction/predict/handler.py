@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lambdas.common.clients import client
 from lambdas.common.denials import CODES as DENIED
 from lambdas.common.environment import read_environment
-from lambdas.common.experiment import NONE, CurrentExperiment, experiment_at
+from lambdas.common.experiment import KEPT_SECONDS, NONE, CurrentExperiment, experiment_at
 from lambdas.common.observability import logger, metrics
 from lambdas.common.predictions import BY_SUBJECT, Prediction
 from lambdas.common.review import ReviewState
@@ -46,6 +46,8 @@ class Environment:
     review_threshold: str = "model"
     experiment_parameter: str = ""
     """Not set where no model is compared with another."""
+    experiment_seconds: float = KEPT_SECONDS
+    """So late a process notices that an experiment has begun, has another share, or has ended."""
     review_queue_url: str = ""
     """Not set where nobody is asked: the threshold and the audit share are 0 then, so no prediction is sent anywhere."""
 
@@ -75,8 +77,8 @@ def _sqs() -> Any:
 
 @cache
 def _experiments() -> CurrentExperiment:
-    parameter = _environment().experiment_parameter
-    return experiment_at(parameter, SIDE) if parameter else CurrentExperiment(lambda: NONE)
+    parameter, seconds = _environment().experiment_parameter, _environment().experiment_seconds
+    return experiment_at(parameter, SIDE, kept_seconds=seconds) if parameter else CurrentExperiment(lambda: NONE)
 
 
 class ModelUnavailable(RuntimeError):

@@ -87,6 +87,15 @@ def test_it_is_read_once_in_30_seconds() -> None:
     assert parameter.reads == 2
 
 
+def test_it_is_read_as_often_as_is_said() -> None:
+    parameter, clock = Parameter(), Clock()
+    current = CurrentExperiment(parameter.read, clock=clock, kept_seconds=5)
+    current.get()
+    parameter.value = NONE
+    clock.now += 5
+    assert current.get() is None
+
+
 @pytest.mark.parametrize("value", [RuntimeError("throttled"), "nonsense"])
 def test_what_cannot_be_read_leaves_what_was_read_for_five_minutes(value: Any) -> None:
     parameter, clock = Parameter(), Clock()
