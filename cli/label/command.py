@@ -71,8 +71,9 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         account = Account(settings, profile)
         chosen = _labels(account, labels)
         console.print(f"labels: {', '.join(chosen.labels.shown)}", highlight=False, markup=False)
-        _confirm(settings, texts, job_name, yes=yes)
-        standing = _run(_job(account, job_name, texts, chosen.labels), texts, console, wait=wait, every=every)
+        job = _job(account, job_name, texts, chosen)
+        _confirm(settings, texts, job, yes=yes)
+        standing = _run(job, texts, console, wait=wait, every=every)
         ended = _keep(account, folder, texts, standing, Asked(job_name, chosen))
     except NoAccount as error:
         stop(str(error), NO_ACCOUNT)
@@ -182,17 +183,22 @@ def _labels(account: Account, said: str | None) -> Chosen:
     return Chosen(given, own=True)
 
 
-def _confirm(settings: Settings, texts: Texts, name: str, *, yes: bool) -> None:
-    most = len(texts.wanted) * settings.labeling.workers_per_object
-    question = f"Ask people about {counted(len(texts.wanted), 'text')}, with at most {counted(most, 'answer')}, as the job {name}?"
+def _confirm(settings: Settings, texts: Texts, job: GroundTruthJob | HostedJob, *, yes: bool) -> None:
+    gold = len(job.gold_tasks) if isinstance(job, HostedJob) else 0
+    most = (len(texts.wanted) + gold) * settings.labeling.workers_per_object
+    about = counted(len(texts.wanted), "text") + (f" and {counted(gold, 'gold task')}" if gold else "")
+    question = f"Ask people about {about}, with at most {counted(most, 'answer')}, as the job {job.name}?"
     if not yes and not typer.confirm(question, default=False, err=True):
         stop("nobody was asked: answer y, or give --yes", WRONG_OPTIONS)
 
 
-def _job(account: Account, name: str, texts: Texts, labels: Labels) -> Job:
+def _job(account: Account, name: str, texts: Texts, chosen: Chosen) -> GroundTruthJob | HostedJob:
+    """Gold texts are known by the stage's labels, so a job with other labels has none."""
     if account.settings.labeling.backend == "ground_truth":
         return GroundTruthJob(account, name, texts.wanted)
-    return HostedJob(task_table(account), terms_of(account.settings), labels, name, texts.wanted, time.time)
+    table, terms = task_table(account), terms_of(account.settings)
+    gold = table.gold(terms.team) if terms.gold_share and not chosen.own else []
+    return HostedJob(table, terms, chosen.labels, name, texts.wanted, time.time, gold)
 
 
 def _run(job: Job, texts: Texts, console: Console, *, wait: bool, every: float) -> Standing:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from cli.label.job import Standing, failed_line, labelled_line
 from cli.label.texts import Wanted
+from contracts.groups import text_digest
+from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.consolidation import Plurality
 from lambdas.common.labels import Labels
 from lambdas.common.review import HumanAnswer
 from lambdas.labeling.consolidate_annotations.annotations import consolidated_content
 from lambdas.review.hosted import Terms
+from lambdas.review.hosted_tasks.gold import GoldText, draw, gold_id
 from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import State, Task, excerpt_of, task_id_of
 
@@ -29,9 +33,14 @@ class HostedJob:
 
     A task that ended without any answer is asked again by the next :meth:`ask`.
 
+    Gold tasks are mixed in, at most one for each gold text. They have ids of their own, so they are in no line and no figure of the job;
+    what people answer to them is counted for these people (:mod:`lambdas.review.hosted_tasks.gold`).
+
     Args:
+        terms: ``gold_share`` is the number of gold tasks for each text, on the average.
         name: of the job.
         clock: epoch seconds.
+        gold: texts whose label is known.
     """
 
     table: TaskTable
@@ -40,6 +49,7 @@ class HostedJob:
     name: str
     wanted: Sequence[Wanted]
     clock: Callable[[], float]
+    gold: Sequence[GoldText] = ()
     _ids: dict[str, str] = field(default_factory=dict)
     """Key of a text -> its newest task."""
     _lines: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -72,13 +82,34 @@ class HostedJob:
         done = len(self._lines)
         return Standing(dict(self._lines), done, sum(self._answers.values()), running=done < len(self.wanted))
 
+    @cached_property
+    def gold_tasks(self) -> dict[str, GoldText]:
+        """Key of a text -> the gold text that is asked about together with it. A text that people shall label is no gold text."""
+        own = {one.key for one in self.wanted}
+        known = [one for one in self.gold if one.label in self.labels.ids and text_digest(one.text) not in own]
+        found: dict[GoldText, str] = {}
+        for one in self.wanted:
+            drawn = draw(self._review_id(one.key, 1), self.terms.gold_share, known)
+            if drawn is not None:
+                found.setdefault(drawn, one.key)
+        return {key: drawn for drawn, key in found.items()}
+
     def _review_id(self, key: str, attempt: int) -> str:
         labels = hashlib.sha256("\0".join(self.labels.ids).encode()).hexdigest()[:8]
         return f"labeling-{self.name}-{labels}-{key}-{attempt}"
 
     def _open(self, review_id: str, one: Wanted) -> None:
+        self.table.add(self._task(review_id, one.text), {"text": one.text, **self.labels.task_fields()})
+        drawn = self.gold_tasks.get(one.key)
+        if drawn is not None:
+            names = dict(zip(self.labels.ids, self.labels.shown, strict=True))
+            task = self._task(gold_id(self._review_id(text_digest(drawn.text), 1)), drawn.text)
+            known = replace(task, gold=names[drawn.label], rule=AnswerRule.FIXED)
+            self.table.add(known, {"text": drawn.text, **self.labels.task_fields()})
+
+    def _task(self, review_id: str, text: str) -> Task:
         now, terms = int(self.clock() * 1_000), self.terms
-        task = Task(
+        return Task(
             task_id=task_id_of(review_id),
             review_id=review_id,
             team=terms.team,
@@ -91,9 +122,8 @@ class HostedJob:
             rule=terms.rule,
             most=terms.most,
             job=self.name,
-            excerpt=excerpt_of(one.text),
+            excerpt=excerpt_of(text),
         )
-        self.table.add(task, {"text": one.text, **self.labels.task_fields()})
 
     def _line(self, one: Wanted, task: Task) -> dict[str, Any]:
         """As Ground Truth does it: the answers that are there give the label, also when the time was over before the last one."""

@@ -61,6 +61,7 @@ def terms_of(settings: Settings) -> Terms:
         time_limit_seconds=settings.labeling.task_time_limit_seconds,
         availability_seconds=_AVAILABLE_SECONDS,
         undo_seconds=settings.review.undo_seconds,
+        gold_share=settings.review.gold_share,
     )
 
 

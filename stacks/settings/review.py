@@ -199,8 +199,9 @@ class ReviewSettings(Section):
         ge=0.0,
         le=0.2,
         description=(
-            "Only with `hosted`: number of gold tasks for each review, on the average. A gold task has a text whose label is known "
-            "(`review gold set`). It looks like the others, and what people answer to it is counted for them but is no label."
+            "Only with `hosted`: number of gold tasks for each review, and for each text of bulk labelling, on the average. A gold task "
+            "has a text whose label is known (`review gold set`). It looks like the others, and what people answer to it is counted for "
+            "them but is no label. A job of bulk labelling has each gold text once at most."
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,11 +27,13 @@ from cli.label.stage import NoStage, given_labels, terms_of
 from cli.label.texts import Texts, Wanted, read_texts
 from cli.main import app
 from contracts.dataset_files import read_manifest, read_rows
+from contracts.groups import text_digest
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.labels import Labels
 from lambdas.labeling.import_labels.manifest import LabeledRow, RowWithoutLabel
 from lambdas.labeling.import_labels.manifest import read_rows as read_output
 from lambdas.review.hosted import Terms
+from lambdas.review.hosted_tasks.gold import GoldText
 from stacks.settings import Settings
 from stacks.settings.review import AdaptiveSettings, AnswersSettings, ReviewSettings
 
@@ -126,6 +129,31 @@ def test_people_label_on_the_page_and_nobody_else_is_told(service: Service) -> N
     ]
     assert [answer.worker_id for answer in rows[1].answers] == ["ann", "bob", "cyd"]
     assert service.sent == [], "no prediction waits for these answers"
+
+
+def test_gold_tasks_are_mixed_into_a_job_and_are_in_none_of_its_results(service: Service) -> None:
+    known = [GoldText(f"known {number}", "positive") for number in range(3)]
+    gold = [*known, GoldText("ONE", "negative"), GoldText("other", "gone")]  # the first is wanted, nobody can choose the other's label
+    texts = wanted("one", *(f"text {number}" for number in range(20)))
+    texts = tuple(replace(one, key=text_digest(one.text)) for one in texts)
+
+    def job(share: float = 1.0, texts: tuple[Wanted, ...] = texts) -> HostedJob:
+        terms = replace(TERMS, gold_share=share, most=1)
+        return HostedJob(service.tasks, terms, LABELS, "reviews", texts, lambda: service.now / 1_000, gold)
+
+    first = job()
+    assert (asked(first), set(first.gold_tasks.values())) == ((21, 21), set(known))
+    assert (asked(job()), asked(job(texts=(*texts, *wanted("more"))))) == ((0, 21), (1, 22)), "another run brings no gold text again"
+    tasks = list(service.tasks.soon_due(100))
+    assert (len(tasks), sum(task.gold is not None for task in tasks), {task.job for task in tasks}) == (22 + 3, 3, {"reviews"})
+    while service.next("ann") is not None:
+        service.answer("ann", "Good")
+    service.wait(61)
+    service.sweep()
+    assert {line["source"] for line in first.look().lines.values()} == {one.text for one in texts}
+    [ann] = service.tasks.people(TEAM, 10)
+    assert (ann.answered, ann.gold_answered, ann.gold_right) == (25, 3, 3)
+    assert job(0.0).gold_tasks == {}
 
 
 def test_reviews_go_before_texts_that_are_labelled_in_bulk(service: Service) -> None:
