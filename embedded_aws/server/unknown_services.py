@@ -1,7 +1,10 @@
 """A request to a service that is not there is answered with that service's name and those that are.
 
-ministack answers in a form that no SDK reads, takes the request for S3's, or says InvalidAction without the service. Hooks:
-``app._dispatch_service_request``, and ``app.detect_service`` to see what it would be taken for.
+ministack answers in a form that no SDK reads, takes the request for S3's, or says InvalidAction without the service.
+
+Hooks: ``app._dispatch_service_request``; ``app.detect_service``, to see what it would be taken for; and
+``router._KNOWN_AWS_SERVICE_NAMES``. For the last one, ministack would read the models of all 400 services of botocore at the first request
+for SageMaker, and answer nobody for six seconds.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
+import botocore.session
 from ministack import app
+from ministack.core import router
 
 _SCOPE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/")
 _TAKEN_FOR = ("s3", "unknown_query")
@@ -23,7 +28,8 @@ STATUS = 501
 
 
 def install() -> None:
-    """Put the hook in place."""
+    """Put the hooks in place."""
+    router._KNOWN_AWS_SERVICE_NAMES = frozenset(botocore.session.get_session().get_available_services())
     app._dispatch_service_request = _naming(app._dispatch_service_request)
 
 

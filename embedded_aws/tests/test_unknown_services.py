@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from embedded_aws.testing.fixtures import ClientFactory
+from embedded_aws.tools.launcher import EMULATOR_PYTHON, ROOT
 
 CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
     "comprehend": ("list_endpoints", {}, "comprehend"),
@@ -16,6 +18,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
     "xray": ("get_groups", {}, "xray"),
     "personalize": ("list_datasets", {}, "personalize"),
     "redshift": ("describe_clusters", {}, "redshift"),
+    "amp": ("list_workspaces", {}, "aps"),
 }
 
 
@@ -34,3 +37,18 @@ def test_a_service_that_is_not_there_is_named_with_those_that_are(aws: ClientFac
 def test_an_operation_that_is_not_there_is_named_with_those_like_it(aws: ClientFactory) -> None:
     with pytest.raises(ClientError, match=r"sagemaker:ListTransformJobs is not part of the embedded AWS, which has .*ListTrainingJobs"):
         aws("sagemaker").list_transform_jobs()
+
+
+def test_no_request_waits_until_the_models_of_all_services_are_read() -> None:
+    code = """
+import botocore.session
+from ministack.core import router
+from embedded_aws.server import unknown_services
+
+unknown_services.install()
+read = []
+botocore.session.Session.get_service_model = lambda self, name: read.append(name)
+print(router._is_aws_service_name("sagemaker"), len(read))
+"""
+    done = subprocess.run([str(EMULATOR_PYTHON), "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == "True 0\n"
