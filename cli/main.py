@@ -15,14 +15,14 @@ from cli.release import command as rollouts
 from cli.smoke.command import smoke
 from cli.tune import command as tunings
 
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 failed; 2 refused, nothing was started; 4 AWS out of reach or no credentials; of a rollout that was followed: "
-    "10 rolled back, 11 inconclusive, 12 withdrawn or stopped. docs/commands.md has all of them."
-)
+_ALL_CODES = "docs/commands.md has all of them."
+_CODES = "Exit codes: 0 done; 1 failed; 2 refused, nothing was started; 4 AWS out of reach or no credentials"
+EXIT_CODES = f"{_CODES}. {_ALL_CODES}"
+CODES_OF_ROLLOUTS = f"{_CODES}; of a rollout that was followed: 10 rolled back, 11 inconclusive, 12 withdrawn or stopped. {_ALL_CODES}"
 
 app = typer.Typer(
     name="reviewloop",
-    help=f"reviewloop on the command line: looks at an account and works with a deployed stage. {EXIT_CODES}",
+    help=f"reviewloop on the command line: looks at an account and works with a deployed stage. {CODES_OF_ROLLOUTS}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,13 +31,13 @@ app.command()(doctor)
 app.command()(smoke)
 labelling = typer.Typer(
     cls=FileFirst,
-    help=f"Texts of a file become labels of people. `label FILE` is short for `label start FILE`. {EXIT_CODES}",
+    help=f"Have people label the texts of a file. `label FILE` is short for `label start FILE`. {EXIT_CODES}",
     no_args_is_help=True,
 )
 labelling.command("start")(label)
 labelling.command()(redrive)
 app.add_typer(labelling, name="label")
-release = typer.Typer(help=f"Model packages that serve, or shall: rollouts. {EXIT_CODES}", no_args_is_help=True)
+release = typer.Typer(help=f"Model packages that serve, or shall: rollouts. {CODES_OF_ROLLOUTS}", no_args_is_help=True)
 for command in (
     rollouts.start,
     rollouts.status,
@@ -54,7 +54,7 @@ for command in (
 ):
     release.command()(command)
 app.add_typer(release, name="release")
-tune = typer.Typer(help=f"Tunings and retrainings. {EXIT_CODES}", no_args_is_help=True)
+tune = typer.Typer(help=f"Tunings and retrainings. {CODES_OF_ROLLOUTS}", no_args_is_help=True)
 for tuning in (tunings.start, tunings.retrain, tunings.watch, tunings.history, tunings.redrive):
     tune.command()(tuning)
 app.add_typer(tune, name="tune")
@@ -63,7 +63,7 @@ for name, verb in (("list", list_people), ("add", add), ("invite", invite), ("re
     people.command(name)(verb)
 review = typer.Typer(help="The people who review.", no_args_is_help=True)
 review.add_typer(people, name="people")
-gold = typer.Typer(help="Texts whose label is known, and how people do on them.", no_args_is_help=True)
+gold = typer.Typer(help="Gold tasks: texts whose label is known. They show how well each person answers.", no_args_is_help=True)
 gold.command("set")(set_gold)
 gold.command("results")(results)
 review.add_typer(gold, name="gold")

@@ -28,13 +28,13 @@ def set_gold(
     profile: Profile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Store the texts whose label is known. They replace those that were there; review.gold_share says how often one is mixed in."""
+    """Store gold texts, whose label is known. They replace the earlier ones. review.gold_share says how many tasks they are mixed into."""
     settings = _hosted(stage)
     with errors_as_sentences():
         account = Account(settings, profile)
         labels = stage_labels(account)
         if labels is None:
-            stop("nothing says which labels there are: set dataset.labels, or upload a dataset version first", WRONG_OPTIONS)
+            stop("the stage has no labels yet: set dataset.labels, or upload a dataset version first", WRONG_OPTIONS)
         try:
             texts = read_gold(file, labels, longest=settings.dataset.max_text_chars)
         except BadGold as error:
@@ -46,7 +46,7 @@ def set_gold(
         return
     typer.echo(f"{len(texts)} gold texts: {', '.join(f'{count} {label}' for label, count in sorted(counts.items()))}")
     if not settings.review.gold_share:
-        typer.echo("review.gold_share is 0, so none of them is shown to anybody yet: set it, and deploy the review stack")
+        typer.echo("review.gold_share is 0, so nobody gets a gold task yet: set it, and deploy the review stack")
 
 
 def results(stage: Stage = "dev", profile: Profile = None, as_json: AsJson = False) -> None:
@@ -73,7 +73,7 @@ def _hosted(stage: str) -> Settings:
     settings = settings_of(stage)
     if settings.review.backend != "hosted":
         stop(
-            f"stage {stage} has review.backend {settings.review.backend!r}, and only the hosted page mixes gold tasks in: "
+            f"stage {stage} has review.backend {settings.review.backend!r}, and only the hosted page has gold tasks: "
             "use review.backend 'hosted'",
             WRONG_OPTIONS,
         )

@@ -19,7 +19,7 @@ _SHOWN = 10
 
 
 class BadGold(Exception):
-    """The file cannot be taken; the text names each line, what is wrong with it, and what is allowed."""
+    """The file cannot be used. The text names each line that is wrong, and what is allowed."""
 
 
 def read_gold(path: Path, labels: Labels, *, longest: int) -> list[GoldText]:
@@ -29,7 +29,7 @@ def read_gold(path: Path, labels: Labels, *, longest: int) -> list[GoldText]:
         longest: characters of a text.
 
     Raises:
-        BadGold: also for one bad line: a known answer must be right.
+        BadGold: a single bad line is enough, because people are judged by these labels.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:

@@ -43,22 +43,27 @@ class FileFirst(TyperGroup):
 
 def label(  # noqa: PLR0917  (typer passes every option by its name)
     file: Annotated[Path, typer.Argument(help=".csv, .tsv, .jsonl or .parquet with one text in each row")],
-    labels: Annotated[str | None, typer.Option(help='What people choose from: "Good,Bad" (default: the labels of the stage)')] = None,
-    text_column: Annotated[str | None, typer.Option("--text-column", "--text", help="Name or number; title+body joins (guessed)")] = None,
-    group_column: Annotated[str | None, typer.Option("--group-column", "--group", help="What must not be split apart: a document")] = None,
+    labels: Annotated[str | None, typer.Option(help='Labels to choose from: "Good,Bad" (default: the labels of the stage)')] = None,
+    text_column: Annotated[
+        str | None, typer.Option("--text-column", "--text", help="Column of the texts, or title+body for two (guessed)")
+    ] = None,
+    group_column: Annotated[
+        str | None, typer.Option("--group-column", "--group", help="Column of what stays in one split: a document")
+    ] = None,
     header: Annotated[str, typer.Option(help="Whether the first line of a table names its columns: auto, yes or no")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder of the results (default: out/label/<name>)")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the job (default: from the file's name). Run again with it to go on")] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the people, or come back later with the same command")] = True,
-    every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two looks at what people have answered")] = 15,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask people without asking first; for pipelines")] = False,
+    name: Annotated[str | None, typer.Option(help="Name of the job, by which it goes on (default: from the file's name)")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until people have answered, or come back later")] = True,
+    every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two checks for new answers")] = 15,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation; for pipelines")] = False,
     stage: Stage = "dev",
     profile: Profile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have people label the texts of a file: out come Ground Truth's output manifest and a dataset version.
+    """Have people label the texts of a file. The results are an output manifest in Ground Truth's form and a dataset version.
 
-    Run the same command again to go on: no text is asked twice. A row that cannot be used is named first, and costs no other row.
+    Run the same command again to go on: nobody is asked about a text twice. Rows that cannot be used are listed before anybody is asked,
+    and all other rows are used.
     """
     settings, job_name = _checked(stage, name or job_name_of(file.stem), header)
     console, folder = Console(stderr=as_json), out or ROOT / "out" / "label" / job_name
@@ -169,7 +174,7 @@ def _labels(account: Account, said: str | None) -> Chosen:
     ours = stage_labels(account)
     if said is None:
         if ours is None:
-            raise NoStage('nothing says which labels there are: give them with --labels "Good,Bad", or upload a dataset version first')
+            raise NoStage('the stage has no labels yet: name them with --labels "Good,Bad", or upload a dataset version first')
         return Chosen(ours, own=False)
     given = given_labels(said)
     if ours is not None and set(given.ids) == set(ours.ids):

@@ -59,7 +59,7 @@ def report(
     profile: Profile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report how far people agree about each label, similar texts with different labels, confused labels, and the pull of suggestions."""
+    """Report how far people agree about each label, where labels contradict each other, and how much a shown label sways people."""
     settings, after = settings_of(stage), None if since is None else _moment(since)
     with _said():
         found = stores.Stage(Account(settings, profile))

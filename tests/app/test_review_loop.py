@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from aws_cdk import App
 from botocore.config import Config
 from deployed_app import DEV, NAMES, name_labels
 from rich.console import Console
+from typer.testing import CliRunner
 
+from cli.main import app as command
 from embedded_aws.testing.reviews import Portal
 from embedded_aws.tools import deployer, launcher
 from lambdas.common.review import Origin, ReviewReason, ReviewRequest
@@ -219,7 +222,11 @@ def test_a_bulk_job_labels_texts_and_predictions_once(deployed: Deployed, wait_u
     assert json.loads(label("first", manifest)["output"]) == {**nothing, "labels_stored": 2, "undecided": 1}
     assert deployed.item(prediction_id)["human_label"] == "positive"
     assert json.loads(label("second", manifest)["output"]) == {**nothing, "undecided": 1, "already_labeled": 2}
-    assert label("third", "s3://somewhere-else/one.jsonl")["error"] == "InvalidInput"
+    third = label("third", "s3://somewhere-else/one.jsonl")
+    assert third["error"] == "InvalidInput"
+    refused = label_file(deployed, "redrive", third["executionArn"], "--yes")
+    said = " ".join(refused[1].split())
+    assert (refused[0], "would fail again at once. Its cause: The input must be" in said) == (2, True), refused
     jobs = len(deployed.client("sagemaker").list_labeling_jobs()["LabelingJobSummaryList"])
     deployed.client("s3").put_object(Bucket=bucket, Key="manifests/bad.jsonl", Body=b'{"source": "fine"}\n{"source": "a\\u0000b"}\n')
     for name, uri, why in (
@@ -231,6 +238,64 @@ def test_a_bulk_job_labels_texts_and_predictions_once(deployed: Deployed, wait_u
         assert (refused["status"], refused["error"]) == ("FAILED", "InvalidInput")
         assert why in refused["cause"]
     assert len(deployed.client("sagemaker").list_labeling_jobs()["LabelingJobSummaryList"]) == jobs
+
+
+def rated(deployed: Deployed, texts: Iterable[str]) -> None:
+    """People find every second text good, and the others bad."""
+    votes = {text: [(GOOD, BAD)[number % 2]] * 3 for number, text in enumerate(texts)}
+    request = urllib.request.Request(  # noqa: S310  (the emulator on 127.0.0.1)
+        f"{deployed.emulator.url}/_embedded/raters", json.dumps({"votes": votes}).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  (the emulator on 127.0.0.1)
+
+
+def label_file(deployed: Deployed, *arguments: str) -> tuple[int, str]:
+    """``python -m cli label`` with these arguments: its exit code, and what it prints."""
+    environment = {"AWS_ENDPOINT_URL": deployed.emulator.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    done = CliRunner().invoke(command, ["label", *arguments], env=environment)
+    return done.exit_code, done.stdout if done.exit_code == 0 else done.output
+
+
+def test_the_command_has_the_texts_of_a_file_labelled(deployed: Deployed, tmp_path: Path) -> None:
+    texts = [" ".join(hashlib.sha256(str(number).encode()).hexdigest()[:24]) for number in range(40)]  # no two are nearly the same
+    rated(deployed, texts)
+    file = tmp_path / "texts.csv"
+    file.write_text("\n".join(["text", *texts, texts[0]]) + "\n", encoding="utf-8")
+    arguments = (str(file), "--out", str(tmp_path / "out"), "--yes", "--every", "0.2", "--json")
+    code, said = label_file(deployed, *arguments)
+    assert code == 0, said
+    ended = json.loads(said)
+    assert (ended["texts"], ended["repeated"], ended["labelled"], ended["open"], ended["problems"]) == (40, 1, 40, 0, [])
+    assert ended["by_label"] == {"negative": 20, "positive": 20}
+    assert (tmp_path / "out" / "datasets" / ended["dataset_version"] / "manifest.json").is_file()
+    assert len((tmp_path / "out" / "output.manifest").read_text(encoding="utf-8").splitlines()) == 40
+    jobs = len(deployed.client("sagemaker").list_labeling_jobs(NameContains="texts")["LabelingJobSummaryList"])
+    assert json.loads(label_file(deployed, *arguments)[1]) == ended, "once more asks nobody"
+    assert len(deployed.client("sagemaker").list_labeling_jobs(NameContains="texts")["LabelingJobSummaryList"]) == jobs == 1
+
+
+def test_an_execution_that_failed_is_redriven_and_the_same_command_goes_on(
+    deployed: Deployed, tmp_path: Path, wait_until: Callable[..., Any]
+) -> None:
+    texts, steps = ["one to redrive", "another to redrive"], deployed.client("stepfunctions")
+    rated(deployed, texts)
+    key, bucket = "manifests/again-1.jsonl", NAMES.bucket("data")
+    given = json.dumps({"name": "again-1", "manifest_uri": f"s3://{bucket}/{key}"})
+    machine = deployed.outputs[NAMES.stack("labeling")]["StateMachineArn"]
+    arn = steps.start_execution(stateMachineArn=machine, name="again-1", input=given)["executionArn"]
+    wait_until(lambda: steps.describe_execution(executionArn=arn)["status"] == "FAILED")
+    unsure = label_file(deployed, "redrive", "again-1")
+    assert (unsure[0], "does not exist: upload the manifest" in unsure[1]) == (2, True), unsure
+    lines = "".join(json.dumps({"source": text}) + "\n" for text in texts)
+    deployed.client("s3").put_object(Bucket=bucket, Key=key, Body=lines.encode())
+    code, said = label_file(deployed, "redrive", "again-1", "--yes")
+    assert (code, "labelling again-1 goes on" in said) == (0, True), said
+    assert label_file(deployed, "redrive", "again-1", "--yes")[0] == 2, "it runs"
+    file = tmp_path / "again.csv"
+    file.write_text("\n".join(["text", *texts]) + "\n", encoding="utf-8")
+    _, said = label_file(deployed, str(file), "--out", str(tmp_path / "out"), "--yes", "--every", "0.2")
+    assert "2 labelled, 0 undecided, 0 without an answer, 0 open" in said
+    assert steps.describe_execution(executionArn=arn)["redriveCount"] == 1
 
 
 def test_the_worker_page_changes_and_goes_back(

@@ -52,7 +52,7 @@ def _page_url() -> str:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Returns ``{"waiting", "sent"}``: the number of waiting tasks that were seen, and whether a mail was sent.
 
-    The mail goes out before that is recorded. A function that is killed in between sends it once more, and loses none.
+    It sends the mail first and records it afterwards. If it is killed in between, the next run sends the mail again, so none is lost.
     """
     environment, now = _environment(), _now()
     table = task_table(environment.review_tasks_table, environment.retention_days)

@@ -48,7 +48,7 @@ def test_what_is_wrong_is_named_with_its_line(lines: list[str], said: str, tmp_p
 
 def test_a_stage_without_the_hosted_page_has_no_gold_tasks() -> None:
     done = CliRunner().invoke(app, ["review", "gold", "results", "--stage", "dev"])
-    assert (done.exit_code, "only the hosted page mixes gold tasks in" in " ".join(done.output.split())) == (WRONG_OPTIONS, True)
+    assert (done.exit_code, "only the hosted page has gold tasks" in " ".join(done.output.split())) == (WRONG_OPTIONS, True)
 
 
 def test_every_command_has_its_row_on_the_page() -> None:

@@ -328,7 +328,7 @@ def test_a_file_comes_first_unless_a_command_does(arguments: list[str], said: st
 
 def test_the_hosted_page_has_nothing_to_redrive() -> None:
     done = CliRunner().invoke(app, ["label", "redrive", "--stage", "newacct"])
-    assert (done.exit_code, "`label FILE` again goes on" in done.output) == (WRONG_OPTIONS, True), done.output
+    assert (done.exit_code, "to go on, run `label FILE` again" in done.output) == (WRONG_OPTIONS, True), done.output
 
 
 @pytest.mark.parametrize(
