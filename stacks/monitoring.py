@@ -366,6 +366,7 @@ class MonitoringStack(Stack):
             *self._drift_scores(),
             *self._open_reviews(),
             *self._promise(),
+            *self._agreement(),
         )
         board.add_widgets(*self._rollout())
         board.add_widgets(
@@ -409,6 +410,24 @@ class MonitoringStack(Stack):
         states = [self._metric(self.reconcile, f"Reviews{state}", 15) for state in ("Requested", "Open", "DeadLettered", "Overdue")]
         oldest = self._metric(self.reconcile, "OldestReviewSeconds", 15)
         return [cloudwatch.GraphWidget(title="Open reviews", left=states, right=[oldest], width=12)]
+
+    def _agreement(self) -> list[cloudwatch.IWidget]:
+        """All labels together, and each label for which the function publishes a figure: nothing here knows which labels there are.
+
+        Source: CloudWatch user guide, "CloudWatch search expression syntax" and "Use dynamic labels".
+        """
+        if not self.settings.review.asks_people:
+            return []
+        namespace, function, period = self.names.metric_namespace, self.names.function("collect-review"), Duration.hours(1)
+        name, dimensions = "KrippendorffAlpha", {"service": function}
+        every = cloudwatch.Metric(
+            namespace=namespace, metric_name=name, dimensions_map=dimensions, label="all labels", period=period, statistic="Average"
+        )
+        found = f'{{"{namespace}","service","label"}} MetricName="{name}" service="{function}"'
+        each = cloudwatch.MathExpression(expression=f"SEARCH('{found}', 'Average')", label="${PROP('Dim.label')}", period=period)
+        alarm = cloudwatch.HorizontalAnnotation(value=self.settings.review.least_alpha, label="alarm", color=cloudwatch.Color.RED)
+        title = "Agreement of the reviewers (Krippendorff's alpha: 1 is agreement, 0 is chance)"
+        return [cloudwatch.GraphWidget(title=title, left=[every, each], left_annotations=[alarm], width=12)]
 
     def _promise(self) -> list[cloudwatch.IWidget]:
         if self.watch_promise is None:

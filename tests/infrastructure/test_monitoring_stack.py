@@ -15,6 +15,7 @@ from deployed_definition import arn, each, grants, properties, resolve, stage_na
 from lambdas.common.environment import read_environment
 from lambdas.monitoring.detect_drift import handler as drift
 from lambdas.monitoring.watch_promise import handler as watch_promise
+from lambdas.review.collect_review import handler as collect_review
 from lambdas.review.reconcile import handler as reconcile
 from lambdas.rollout.judge_rollout import published
 from lambdas.rollout.judge_rollout.guardrails import Name
@@ -210,6 +211,17 @@ def test_the_dashboard_shows_drift_reviews_and_both_variants(template: Template)
         assert [metric[:6] for metric in widgets[f"{name} by variant"]] == [
             ["AWS/SageMaker", name, "EndpointName", NAMES.endpoint, "VariantName", variant] for variant in ("champion", "challenger")
         ]
+
+
+def test_the_dashboard_shows_how_far_people_agree_and_about_which_label_they_do_not(template: Template) -> None:
+    (board,) = properties(template, "AWS::CloudWatch::Dashboard")
+    [widget] = [one for one in json.loads(board["DashboardBody"])["widgets"] if "Agreement" in one["properties"]["title"]]
+    [every, [each]] = widget["properties"]["metrics"]
+    collect, source = NAMES.function("collect-review"), Path(collect_review.__file__).read_text(encoding="utf-8")
+    assert every[:4] == [NAMES.metric_namespace, "KrippendorffAlpha", "service", collect]
+    found = f'{{"{NAMES.metric_namespace}","service","label"}} MetricName="KrippendorffAlpha" service="{collect}"'
+    assert (each["expression"], each["label"]) == (f"SEARCH('{found}', 'Average')", "${PROP('Dim.label')}")
+    assert all(f'"{name}"' in source for name in ("KrippendorffAlpha", "service", "label"))
 
 
 def test_the_dashboard_shows_every_figure_of_a_look_of_the_judge(template: Template) -> None:
