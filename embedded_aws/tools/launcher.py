@@ -120,8 +120,7 @@ class Emulator:
         if self.is_alive():
             children = processes.descendants(self.pid)
             processes.end(self.pid, self.identity, grace_seconds=_GRACE_SECONDS)
-            for pid, identity in children.items():
-                processes.end(pid, identity, grace_seconds=0)
+            processes.kill_all(children)
         shutil.rmtree(self.run_dir / "tmp", ignore_errors=True)
         plain_path.forget(self.run_dir)
         (self.run_dir / RECORD).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,10 +76,8 @@ def variable(pid: int, name: str) -> str | None:
 
 
 def end(pid: int, expected: str, *, grace_seconds: float) -> None:
-    """SIGTERM, then SIGKILL after ``grace_seconds`` (at once when 0); nothing if the process is no longer the expected one."""
+    """SIGTERM, then SIGKILL after ``grace_seconds``; nothing if the process is no longer the expected one."""
     for sent, wait in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 5.0)):
-        if wait == 0:
-            continue
         found = identity(pid)
         if found is None or (expected and found != expected):
             return
@@ -89,6 +88,21 @@ def end(pid: int, expected: str, *, grace_seconds: float) -> None:
         deadline = time.monotonic() + wait
         while time.monotonic() < deadline and _still(pid, found):
             time.sleep(0.01)
+
+
+def kill_all(found: Mapping[int, str], *, wait_seconds: float = 5.0) -> None:
+    """SIGKILL to every process that is still the expected one, and only then wait until all are gone.
+
+    Args:
+        found: identities by process id, as :func:`descendants` gives them.
+    """
+    mine = {pid: mark for pid, mark in found.items() if identity(pid) == mark}
+    for pid in mine:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + wait_seconds
+    while time.monotonic() < deadline and any(_still(pid, mark) for pid, mark in mine.items()):
+        time.sleep(0.01)
 
 
 def _still(pid: int, mark: str) -> bool:

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -132,23 +132,29 @@ def run(session: Session, source: Callable[[Path], Source], seed: int, *, labels
     with session.step("8 retrain and roll out"):
         unsent = list(reversed(later.texts))
         retrained = retraining.retrain(session, unsent)
+        comparison = None if retrained.refused or retrained.skipped else _compare(session, packages, seed)
         answered += retrained.answered + loop.drift_after_retraining(session, unsent[retrained.answered :])
         loop.wait_for_reviews(session)
         loop.account(session, answered)
     if retrained.refused:
         raise build.GatesRefused(retrained.refused)
-    if retrained.skipped:
+    if comparison is None:
         if not session.source.origin:
             raise DemoFailed(f"no retraining: {retrained.skipped}")
         session.say(f"no retraining: {retrained.skipped}")
         summary.outcome, summary.reason = "first model released, no retraining", retrained.skipped
         return
     with session.step("9 before and after"):
-        models = retraining.ModelPair(packages[0]["model_package_arn"], summary.retraining["packages"][0]["model_package_arn"])
-        retraining.compare_models(session, models, seed)
+        retraining.read_comparison(session, comparison)
         loop.alarm_after_retraining(session)
     summary.outcome = f"new model {summary.rollout['outcome'].replace('_', ' ')}"
     summary.reason = str(summary.rollout["reason"])
+
+
+def _compare(session: Session, packages: Sequence[Mapping[str, Any]], seed: int) -> retraining.Comparison:
+    """Begin the comparison of the first champion with the retrained model, which goes on while callers ask the new champion."""
+    new = session.summary.retraining["packages"][0]["model_package_arn"]
+    return retraining.start_comparison(session, retraining.ModelPair(packages[0]["model_package_arn"], new), seed)
 
 
 def first_release(session: Session, source: Callable[[Path], Source], *, labels_shuffled: bool) -> list[dict[str, Any]]:

@@ -160,8 +160,16 @@ class ModelPair:
     new: str
 
 
-def compare_models(session: Session, models: ModelPair, seed: int) -> None:
-    """Compare the old and the new model on the same held-out texts. Each kind of texts has one evaluation job, as in a tuning."""
+@dataclass(frozen=True)
+class Comparison:
+    """Evaluation jobs that run, by the kind of texts, and how many texts each has."""
+
+    jobs: Mapping[str, str]
+    texts: Mapping[str, int]
+
+
+def start_comparison(session: Session, models: ModelPair, seed: int) -> Comparison:
+    """Let the old and the new model answer the same held-out texts. Each kind of texts has one evaluation job, as in a tuning."""
     manifest, train = session.source.manifest, read_rows(session.source.dataset / "train")
     domains, jobs = session.source.held_out(), {}
     for number, (domain, rows) in enumerate(domains.items()):
@@ -169,9 +177,18 @@ def compare_models(session: Session, models: ModelPair, seed: int) -> None:
         splits = {"train": train, "validation": train[:50], "test": rows}
         version = write_dataset(folder, splits, manifest.labels, label_names=manifest.label_names).version
         jobs[domain] = _start_evaluation(session, folder, f"{number}-{version}", models, seed)
-    with session.progress("old and new model on held-out texts", len(jobs)) as update:
+    return Comparison(jobs, {domain: len(rows) for domain, rows in domains.items()})
+
+
+def read_comparison(session: Session, comparison: Comparison) -> None:
+    """Wait for the jobs, and say what the new model gains.
+
+    Raises:
+        DemoFailed: a job failed, or takes too long.
+    """
+    with session.progress("old and new model on held-out texts", len(comparison.jobs)) as update:
         reports = {}
-        for done, (domain, job) in enumerate(jobs.items(), 1):
+        for done, (domain, job) in enumerate(comparison.jobs.items(), 1):
             reports[domain] = _report_of(session, job)
             update(done)
     for domain, report in reports.items():
@@ -180,7 +197,7 @@ def compare_models(session: Session, models: ModelPair, seed: int) -> None:
         session.summary.before_after[domain] = {**pair, "gain": gain}
         session.say(
             f"{domain}: accuracy {100 * pair['before'].value:.1f} % before, {100 * pair['after'].value:.1f} % after: "
-            f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}) on {len(domains[domain])} held-out texts"
+            f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}) on {comparison.texts[domain]} held-out texts"
         )
 
 
