@@ -67,7 +67,7 @@ test-operations: install ## Run the commands of docs/operations.md against the e
 	@$(BIN)/pytest -m operations
 
 test-commands: install ## Run test-demo and test-operations side by side (a quarter of an hour)
-	@$(BIN)/pytest -n 2 --dist loadfile -m "demo or operations"
+	@$(BIN)/pytest -n 3 --dist loadfile -m "demo or operations"
 
 # DATA and how it is read: quoted for the shell, and only with DATA, since TEXT or LABEL may be set for something else.
 quoted = '$(subst ','\'',$(1))'
