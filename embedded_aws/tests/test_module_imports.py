@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -15,11 +16,16 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {module_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
+@cache
+def imported(name: str) -> tuple[str, ...]:
     """What a module imports, also within functions: modules, and names of modules as ``module.name``."""
+    return tuple(_imported(ast.parse(MODULES[name].read_text(encoding="utf-8"))))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -31,7 +37,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 def dependencies(name: str) -> set[str]:
     """The modules of the package that a module imports; of ``from package import name`` the module ``package.name`` if there is one."""
-    found = (whole if whole in MODULES else whole.rpartition(".")[0] for whole in imported(MODULES[name]))
+    found = (whole if whole in MODULES else whole.rpartition(".")[0] for whole in imported(name))
     return {module for module in found if module in MODULES} - {name}
 
 
@@ -69,6 +75,6 @@ def test_nothing_of_the_app_is_imported() -> None:
     assert of_the_repository >= ALLOWED
     foreign = of_the_repository - ALLOWED
 
-    found = {name: sorted({whole.split(".")[0] for whole in imported(tree)} & foreign) for name, tree in MODULES.items()}
+    found = {name: sorted({whole.split(".")[0] for whole in imported(name)} & foreign) for name in MODULES}
 
     assert {name: names for name, names in found.items() if names} == {}

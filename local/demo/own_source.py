@@ -8,6 +8,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -206,21 +207,24 @@ def unknown_to_the_base_model(texts: Sequence[str], folder: Path | None) -> floa
     Raises:
         InvalidTexts: nothing can be trained from it.
     """
-    from model_code.base_model import (  # PyTorch takes seconds to import, and other runs do without
-        InvalidBaseModel,
-        check_folder,
-        load_tokenizer,
-        unknown_share,
-    )
+    from model_code.base_model import unknown_share  # PyTorch takes seconds to import, and other runs do without
     from model_code.tokens import Tokens
+
+    tokenizer = _tokenizer(folder)
+    return unknown_share(tokenizer, Tokens(tokenizer, texts, MAX_LENGTH).flat)
+
+
+@cache
+def _tokenizer(folder: Path | None) -> Any:
+    """Read once: the project's own base model is compared with its hash first."""
+    from model_code.base_model import InvalidBaseModel, check_folder, load_tokenizer
 
     base = folder or corpus.base_model_folder()
     try:
         check_folder(base)
-        tokenizer = load_tokenizer(base)
+        return load_tokenizer(base)
     except InvalidBaseModel as error:
         raise InvalidTexts(f"--base-model: {error}") from None
-    return unknown_share(tokenizer, Tokens(tokenizer, texts, MAX_LENGTH).flat)
 
 
 def minority_slice(rows: Sequence[Row]) -> str | None:

@@ -7,7 +7,7 @@ some tweets, so labels rest on the raw votes.
 
 from __future__ import annotations
 
-import ast
+import json
 import random
 import re
 import tarfile
@@ -60,7 +60,7 @@ def read_domain(archive: Path, domain: str) -> list[RatedText]:
     with tarfile.open(archive) as tar:
         texts = _lines(tar, f"{DOMAINS[domain]}_GroundTruth.txt")
         ratings = _lines(tar, f"{DOMAINS[domain]}_anonDataRatings.txt")
-    votes = {fields[0].strip(): ast.literal_eval(fields[3]) for fields in (line.split("\t") for line in ratings)}
+    votes = {fields[0].strip(): json.loads(fields[3]) for fields in (line.split("\t") for line in ratings)}
     seen: set[str] = set()
     rated: list[RatedText] = []
     for line in texts:
@@ -70,16 +70,17 @@ def read_domain(archive: Path, domain: str) -> list[RatedText]:
             continue
         seen.add(normal)
         numbers = votes[raw_id]
+        signs = [vote(number) for number in numbers]
         row = Row(
             id=f"{domain}:{raw_id}",
             text=text,
             label=plurality(numbers),
-            votes={label: sum(vote(n) == label for n in numbers) for label in LABELS},
+            votes={label: signs.count(label) for label in LABELS},
             group=f"{domain}:{raw_id.split('_')[0]}",
             slice=domain,
             source=SOURCE,
         )
-        rated.append(RatedText(row, tuple(vote(n) for n in numbers[:RATER_COLUMNS])))
+        rated.append(RatedText(row, tuple(signs[:RATER_COLUMNS])))
     return rated
 
 

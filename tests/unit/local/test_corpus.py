@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.dataset import SPLITS, Manifest
 from contracts.dataset_files import read_rows
 from local.texts import corpus
 
@@ -129,28 +130,29 @@ def test_with_a_cache_no_network_is_needed(index: Index) -> None:
     assert corpus.fetch_archive().read_bytes() == INNER
 
 
-def test_another_seed_gives_another_split_and_the_same_seed_the_same(tmp_path: Path) -> None:
-    versions = [corpus.first_dataset(tmp_path / name, seed=seed, share=0.25).version for name, seed in (("a", 1), ("b", 1), ("c", 2))]
-    assert versions[0] == versions[1] != versions[2]
+@pytest.fixture(scope="module")
+def quarter(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
+    """A quarter of the corpus with seed 1: its folder and its manifest."""
+    folder = tmp_path_factory.mktemp("quarter")
+    return folder, corpus.first_dataset(folder, seed=1, share=0.25)
 
 
-def test_a_share_keeps_whole_reviews(tmp_path: Path) -> None:
-    whole, part = (corpus.first_dataset(tmp_path / f"{share}", seed=1, share=share) for share in (1.0, 0.25))
-    sizes: dict[str, Counter[str]] = {
-        name: Counter(row.group for split in ("train", "validation", "test") for row in read_rows(tmp_path / name / split))
-        for name in ("1.0", "0.25")
-    }
-    assert all(sizes["0.25"][group] == sizes["1.0"][group] for group in sizes["0.25"])
-    assert len(sizes["0.25"]) == round(0.25 * len(sizes["1.0"]))
-    assert set(whole.rows) == set(part.rows) == {"train", "validation", "test"}
+def test_another_seed_gives_another_split_and_the_same_seed_the_same(quarter: tuple[Path, Manifest], tmp_path: Path) -> None:
+    same, other = (corpus.first_dataset(tmp_path / str(seed), seed=seed, share=0.25).version for seed in (1, 2))
+    assert quarter[1].version == same != other
 
 
-def test_shuffled_labels_leave_the_test_set_as_it_is(tmp_path: Path) -> None:
-    for name, shuffled in (("plain", False), ("shuffled", True)):
-        corpus.first_dataset(tmp_path / name, seed=1, labels_shuffled=shuffled, share=0.25)
-    plain, shuffled_rows = (
-        {split: read_rows(tmp_path / name / split) for split in ("train", "validation", "test")} for name in ("plain", "shuffled")
-    )
+def test_a_share_keeps_whole_reviews(quarter: tuple[Path, Manifest], tmp_path: Path) -> None:
+    whole = corpus.first_dataset(tmp_path, seed=1, share=1.0)
+    every, some = (Counter(row.group for split in SPLITS for row in read_rows(folder / split)) for folder in (tmp_path, quarter[0]))
+    assert all(some[group] == every[group] for group in some)
+    assert len(some) == round(0.25 * len(every))
+    assert set(whole.rows) == set(quarter[1].rows) == {"train", "validation", "test"}
+
+
+def test_shuffled_labels_leave_the_test_set_as_it_is(quarter: tuple[Path, Manifest], tmp_path: Path) -> None:
+    corpus.first_dataset(tmp_path, seed=1, labels_shuffled=True, share=0.25)
+    plain, shuffled_rows = ({split: read_rows(folder / split) for split in SPLITS} for folder in (quarter[0], tmp_path))
     assert plain["test"] == shuffled_rows["test"]
     for split in ("train", "validation"):
         moved = [a.label != b.label for a, b in zip(plain[split], shuffled_rows[split], strict=True)]
