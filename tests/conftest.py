@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from hypothesis import settings
 from synthesis import synth
 from xdist.scheduler import LoadFileScheduling
 
+from embedded_aws.testing.selection import pytest_ignore_collect, unread
+
+__all__ = ["pytest_ignore_collect"]
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # a timing is a benchmark, never a test
 
 CDK_TESTS = "tests/infrastructure"
 """One worker runs this folder, so that each template is made once and only one Node.js process makes them."""
-MODEL_TESTS = ("tests/unit/model_code", "tests/unit/local/test_bench_rollout.py")
+MODEL_TESTS = ("tests/unit/model_code", "tests/unit/local/test_bench_rollout.py", "tests/unit/local/test_own_source.py")
 """One worker runs these, so that only one imports torch and scipy. Each worker collects every test, so the files import neither."""
 
 
@@ -35,16 +39,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
     return _Files(config, log) if config.option.dist == "loadfile" else None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The largest unit of work comes first, so that no worker has it alone in the end."""
+    if found := unread(items):
+        raise pytest.UsageError(f"write the mark in the test's own file, where pytest_ignore_collect looks for it: {', '.join(found)}")
     items.sort(key=lambda item: not item.nodeid.startswith(CDK_TESTS))
 
 
 @pytest.fixture(scope="session")
-def synthesised(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str], Path]:
+def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """``synthesised("dev")`` -> the assembly's folder, which workers share and nobody may change."""
     base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def assembly(stage: str) -> Path:
         output = shared / f"assembly-{stage}" / "cdk.out"

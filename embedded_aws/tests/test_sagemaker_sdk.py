@@ -44,6 +44,7 @@ from embedded_aws.testing import hosting as hosting_setup
 from embedded_aws.testing import jobs as job_setup
 from embedded_aws.tools import launcher
 
+pytestmark = pytest.mark.slow  # its packages take each worker that imports this file four seconds of a core
 ClientFactory = Callable[..., Any]
 
 

@@ -17,7 +17,7 @@ from embedded_aws.tools import launcher
 from lambdas.tuning.register_candidates.registration import package_request
 from stacks.images import inference_image
 
-GPU, CPU = (inference_image(REGION, kind) for kind in ("ml.g4dn.xlarge", "ml.m5.large"))
+GPU, CPU = "ml.g4dn.xlarge", "ml.m5.large"
 """The stage dev has a CPU type."""
 
 
@@ -31,9 +31,9 @@ def package(aws: ClientFactory) -> str:
     aws("sagemaker").create_model_package_group(ModelPackageGroupName=name)
     candidate = {"training_job": "job-001", "objective": 0.7, "macro_f1": 0.75, "dataset_version": "0123456789abcdef",
                  "model_uri": f"s3://{name}/model.tar.gz", "evaluation_uri": f"s3://{name}/evaluation.json"}  # fmt: skip
-    request = package_request(candidate, group=name, image=GPU, tuning_job="tuning-1", approval="Approved")
+    request = package_request(candidate, group=name, image=inference_image(REGION, GPU), tuning_job="tuning-1", approval="Approved")
     # As an earlier version of the app registered them.
-    request["InferenceSpecification"]["SupportedRealtimeInferenceInstanceTypes"] = ["ml.g4dn.xlarge"]
+    request["InferenceSpecification"]["SupportedRealtimeInferenceInstanceTypes"] = [GPU]
     return str(aws("sagemaker").create_model_package(**request)["ModelPackageArn"])
 
 
@@ -55,7 +55,8 @@ def test_a_package_gets_the_image_of_the_stages_instance_type_and_keeps_the_rest
     old, new = (aws("sagemaker").describe_model_package(ModelPackageName=arn) for arn in (package, created))
     assert new["ModelPackageGroupName"] == old["ModelPackageGroupName"]
     (was,), (now,) = (item["InferenceSpecification"]["Containers"] for item in (old, new))
-    assert (now["Image"], now["ModelDataUrl"], now["Environment"]) == (CPU, was["ModelDataUrl"], was["Environment"])
+    assert now["Image"] == inference_image(REGION, CPU)
+    assert (now["ModelDataUrl"], now["Environment"]) == (was["ModelDataUrl"], was["Environment"])
     assert "SupportedRealtimeInferenceInstanceTypes" not in new["InferenceSpecification"]
     for same in ("ModelApprovalStatus", "ModelMetrics", "ModelPackageDescription"):
         assert new[same] == old[same]
