@@ -56,10 +56,10 @@ class Checked:
     html: str | None = None
 
 
-def check(name: str, template: str, task_input: Mapping[str, Any] | None = None) -> Checked:
-    """What becomes of one template; without an input, one is made up."""
+def check(name: str, template: str, task_input: Mapping[str, Any] | None = None, *, scripts: bool = False) -> Checked:
+    """What becomes of one template; without an input, one is made up. ``scripts``: the template's own inline scripts run."""
     try:
-        check_template(template)
+        check_template(template, scripts=scripts)
     except TemplateError as error:
         return Checked(name, REFUSED, str(error))
     try:
@@ -157,9 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m review_page.check", description=told)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", action="store_true", help="everything, with the rendered HTML")
+    parser.add_argument("--template-scripts", action="store_true", help="as with the setting review.page.template_scripts")
     chosen = parser.parse_args(arguments)
     try:
-        found = [check(*each) for each in templates(chosen.folder)]
+        found = [check(*each, scripts=chosen.template_scripts) for each in templates(chosen.folder)]
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -10,6 +10,7 @@ import zlib
 from html.parser import HTMLParser
 
 from review_page.questions import ANSWERED, TemplateError
+from review_page.template_scripts import script_sources
 
 HOSTED_ELEMENTS = "https://assets.crowd.aws/crowd-html-elements.js"
 """The script that SageMaker's templates load. The page gives its own elements instead: the script is not published as a package."""
@@ -44,10 +45,16 @@ _LIQUID_BRANCH = re.compile(r"\{%-?\s*(if|unless|case)\b")
 _ONE_OF_A_NAME = ANSWERED - {"crowd-checkbox", "crowd-radio-button"}
 
 
-def check_elements(template: str) -> None:
-    """Raises TemplateError, which names the element (and its line) that the page cannot show, or says that the template asks nothing."""
+def check_elements(template: str, *, scripts: bool = False) -> None:
+    """Raises TemplateError, which names the element (and its line) that the page cannot show, or says that the template asks nothing.
+
+    Args:
+        scripts: the template's own inline scripts run in the task's frame (:mod:`review_page.template_scripts`).
+    """
+    if scripts:
+        script_sources(template)
     # Of two elements in two branches only one may be there.
-    parser = _Elements(names_once=_LIQUID_BRANCH.search(template) is None)
+    parser = _Elements(names_once=_LIQUID_BRANCH.search(template) is None, scripts=scripts)
     parser.feed(_without_liquid(template))
     parser.close()
     if not parser.asks:
@@ -67,10 +74,10 @@ def _value(expression: str) -> str:
 
 
 class _Elements(HTMLParser):
-    def __init__(self, *, names_once: bool) -> None:
+    def __init__(self, *, names_once: bool, scripts: bool) -> None:
         super().__init__(convert_charrefs=True)
         self.asks = False
-        self._script = False
+        self._script, self._scripts = False, scripts
         self._names_once, self._lines = names_once, dict[str, int]()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -78,7 +85,8 @@ class _Elements(HTMLParser):
         self._check_element(tag, values)
         for name in values:
             if name.startswith("on"):
-                raise self._refusal(tag, f"its attribute {name} is a script of the template's own, which does not run")
+                instead = "; write a script element with addEventListener" if self._scripts else ""
+                raise self._refusal(tag, f"its attribute {name} is a script of the template's own, which does not run{instead}")
         kind = values.get("type", "").lower()
         if tag in ("input", "crowd-input") and kind in _REFUSED_INPUTS:
             raise self._refusal(tag, f"of type {kind} is not supported")
@@ -97,8 +105,9 @@ class _Elements(HTMLParser):
         self._lines[name] = self.getpos()[0]
 
     def _check_element(self, tag: str, values: dict[str, str]) -> None:
-        self._script = tag == "script"
-        if tag == "script" and values.get("src") != HOSTED_ELEMENTS:
+        own = tag == "script" and "src" not in values
+        self._script = tag == "script" and not (own and self._scripts)
+        if self._script and values.get("src") != HOSTED_ELEMENTS:
             source = f"with the address {values['src'][:80]!r}" if "src" in values else "with code of the template's own"
             raise self._refusal(tag, f"{source} does not run; only {HOSTED_ELEMENTS} is known")
         if tag in _REFUSED:

@@ -17,10 +17,11 @@ GET  ``/worker/assets/<name>``         scripts and styles
 
 What is posted as JSON needs the CSRF token in the header ``X-CSRF-Token``, and is answered with the state, but for flags (``{}``)::
 
-    {"task": {"id", "title", "description", "seconds_left", "earlier", "suggestion"} | null, "waiting", "skipped",
+    {"task": {"id", "title", "description", "scripts", "seconds_left", "earlier", "suggestion"} | null, "waiting", "skipped",
      "answered", "seconds_per_answer" | null, "recent": [{"id", "title", "submitted_at", "fixed"}, ...]}
 
-``answered`` and ``seconds_per_answer`` are about the answers since ``?since=<epoch seconds>``, the browser's midnight.
+``scripts``: the template's own scripts run in the task's frame. ``answered`` and ``seconds_per_answer`` are about the answers since
+``?since=<epoch seconds>``, the browser's midnight.
 """
 
 from __future__ import annotations
@@ -226,7 +227,7 @@ class ReviewPage:
             content = task.render()
         except TemplateError as error:
             raise PageError(422, str(error)) from None
-        return html_response(_frame_document(task, content), policy=_FRAME_POLICY)
+        return html_response(_frame_document(task, content), policy=_frame_policy(task))
 
 
 @cache
@@ -254,6 +255,7 @@ def _shown(lease: Lease | None) -> dict[str, Any] | None:
         "id": lease.task.task_id,
         "title": lease.task.title,
         "description": lease.task.description,
+        "scripts": bool(lease.task.scripts),
         "seconds_left": max(lease.seconds_left, 0.0),
         "earlier": lease.earlier,
         "suggestion": dict(lease.suggestion),
@@ -283,10 +285,16 @@ def _frame_document(task: Task, content: str) -> str:
 
 
 _HOSTED_SCRIPT = re.compile(rf"""<script\s[^>]*src\s*=\s*["']?{re.escape(HOSTED_ELEMENTS)}["']?[^>]*>\s*</script\s*>""", re.IGNORECASE)
-_FRAME_POLICY = (
-    f"sandbox allow-scripts; default-src 'none'; script-src {' '.join(f'{{origin}}/worker/assets/{name}' for name in FRAME_SCRIPTS)}; "
-    "style-src {origin}/worker/assets/ 'unsafe-inline'; img-src data: {origin}; media-src {origin}; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors {origin}"
-)
-"""The frame may run the local elements and nothing else: no inline script, no request, no form target, no navigation. Pictures come from
-the page's own origin, which in the embedded AWS is that of S3's objects too."""
+
+
+def _frame_policy(task: Task) -> str:
+    """The frame may run the local elements and, of the template's own scripts, those that the task names by hash: no other inline script,
+    no request, no form target, no navigation. Pictures come from the page's own origin, which in the embedded AWS is that of S3's objects
+    too.
+    """
+    scripts = " ".join((*(f"{{origin}}/worker/assets/{name}" for name in FRAME_SCRIPTS), *task.scripts))
+    return (
+        f"sandbox allow-scripts; default-src 'none'; script-src {scripts}; connect-src 'none'; "
+        "style-src {origin}/worker/assets/ 'unsafe-inline'; img-src data: {origin}; media-src {origin}; "
+        "form-action 'none'; base-uri 'none'; frame-ancestors {origin}"
+    )

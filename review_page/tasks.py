@@ -51,6 +51,8 @@ class Task:
     """What an answer must hold."""
     render: Callable[[], str]
     """The task's HTML, made when a worker opens it (pre-signed URLs in it must be fresh). Raises TemplateError."""
+    scripts: tuple[str, ...] = ()
+    """The template's own scripts that may run in the task's frame, as sources of its policy (:func:`~.template_scripts.script_sources`)."""
     task_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """32 hexadecimal digits."""
 

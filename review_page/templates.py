@@ -34,8 +34,11 @@ _REFUSED_TAGS = ("include", "render")
 _FAILURES = (LiquidError, RecursionError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 
 
-def check_template(template: str) -> None:
+def check_template(template: str, *, scripts: bool = False) -> None:
     """Whether the page can show the template at all, before any task uses it.
+
+    Args:
+        scripts: the template's own inline scripts run in the task's frame.
 
     Raises:
         TemplateError: it is not valid Liquid, or names the element, tag or filter that is not supported.
@@ -51,7 +54,7 @@ def check_template(template: str) -> None:
     for name in used.filters:
         if name not in environment.filters:
             raise TemplateError(f"the Liquid filter {name} is not supported")
-    check_elements(template)
+    check_elements(template, scripts=scripts)
 
 
 def render(template: str, task_input: Mapping[str, Any], grant_read_access: GrantReadAccess) -> str:

@@ -9,6 +9,7 @@ class TaskForm {
   constructor() {
     const page = document.querySelector("main");
     const root = document.querySelector("crowd-form") ?? page;
+    this.root = root;
     for (const [name, build] of Object.entries(BUILDERS)) document.querySelectorAll(name).forEach((element) => build(element));
     for (const [name, build] of Object.entries(LAYOUTS)) document.querySelectorAll(name).forEach((element) => build(element));
     const classified = [...document.querySelectorAll("crowd-classifier, crowd-classifier-multi-select")].map((element) => new Classifier(element));
@@ -112,6 +113,7 @@ class TaskForm {
     if (taskLocked) return;
     const [problem] = this.problems.length ? this.problems : Object.keys(this.answer).length ? [] : ["Answer at least one question first."];
     if (problem) return this.refuse(problem);
+    if (!this.root.dispatchEvent(new Event("submit", { bubbles: true, cancelable: true }))) return;
     this.lock(true);
     tell("submit", { answer: this.answer });
   }
@@ -171,6 +173,8 @@ const TEXT_ENTRY = 'textarea, select, input:not(.search):not([type="checkbox"]):
 
 document.addEventListener("DOMContentLoaded", () => {
   const form = new TaskForm();
+  // A template's own scripts wait for this event of SageMaker's, and may hold an answer back when crowd-form is submitted.
+  document.dispatchEvent(new Event("all-crowd-elements-ready"));
   const ownEnter = (element) => element.closest?.("summary, a, textarea, .actions button, .own, .entity-label, .dismiss, [role=tab]");
   document.addEventListener("keydown", (event) => {
     // A held arrow goes on through a long list; other keys that repeat would choose or submit twice.

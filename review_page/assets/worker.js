@@ -3,6 +3,9 @@
 "use strict";
 
 const POLL_MS = 3000;
+// Of a frame, in pixels; of what a frame has the page say, in characters.
+const MOST_HEIGHT = 100_000;
+const MOST_SAID = 2000;
 const user = document.querySelector('meta[name="user"]').content;
 let state = null;
 let current = null;
@@ -337,15 +340,27 @@ window.addEventListener("message", (event) => {
   const frame = [current, ahead].find((one) => one && event.source === one.element.contentWindow);
   const message = event.data;
   if (!frame || typeof message !== "object" || message === null) return;
-  if (message.type === "height" && Number.isFinite(message.height)) frame.element.style.height = `${message.height}px`;
+  if (message.type === "height" && Number.isFinite(message.height)) frame.element.style.height = `${Math.min(Math.max(message.height, 0), MOST_HEIGHT)}px`;
   else if (message.type === "ready") {
-    frame.ready = message;
+    frame.ready = readyOf(message);
     if (frame === current) frame.start();
   } else if (frame !== current) return;
-  else if (message.type === "say") say(String(message.text));
+  else if (message.type === "say") say(String(message.text).slice(0, MOST_SAID));
   else if (message.type === "draft") draft.set({ task: frame.task.id, answer: message.answer });
+  // A template's own script may write messages too. It neither answers nor acts before the person has touched the task or pressed a key.
+  else if (frame.task.scripts && navigator.userActivation && !navigator.userActivation.isActive) frame.post({ type: "unlock" });
   else if (message.type === "submit") submit(message.answer);
   else if (message.type === "action" && Object.hasOwn(ACTIONS, message.action)) ACTIONS[message.action]();
+});
+
+// What a frame says of itself, in the form that this page works with, whatever the message holds.
+const readyOf = ({ categories, search, keys: digits, cannotTell, guidelines, text }) => ({
+  categories: Array.isArray(categories) ? categories.map(String) : [],
+  search: search === true,
+  keys: digits === true,
+  cannotTell: cannotTell === true,
+  guidelines: guidelines === true,
+  text: typeof text === "string" ? text : "",
 });
 
 at("skip").addEventListener("click", skip);

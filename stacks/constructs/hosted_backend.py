@@ -21,6 +21,8 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
+from review_page.elements import check_elements
+from review_page.questions import TemplateError
 from stacks.constructs.alarm import Alarm
 from stacks.constructs.flow_definition import TEMPLATE
 from stacks.constructs.python_function import PythonFunction, log_retention, page_layer
@@ -30,6 +32,7 @@ from stacks.constructs.scheduled_function import ScheduledFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.task_mail import TaskMail
 from stacks.names import LEADS, REVIEWERS, TASK_INDEXES
+from stacks.settings.file import SettingsError
 
 OUTPUT_PREFIX = "hosted"
 """Prefix in the review bucket. ``lambdas/review/hosted_tasks/ending.py`` writes below it."""
@@ -50,6 +53,14 @@ _LOGGED = {
 }
 _READS = ("dynamodb:GetItem", "dynamodb:Query")
 _WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem")
+
+
+def check_worker_template(*, scripts: bool) -> None:
+    """Raises SettingsError: the page cannot show the app's worker template; the text names the element."""
+    try:
+        check_elements(TEMPLATE.read_text(encoding="utf-8"), scripts=scripts)
+    except TemplateError as error:
+        raise SettingsError(f"{TEMPLATE.name} cannot be shown with review.page.template_scripts {str(scripts).lower()}: {error}") from None
 
 
 class HostedBackend(Construct):
@@ -126,6 +137,8 @@ class HostedBackend(Construct):
     def _page(self, environment: Mapping[str, str]) -> PythonFunction:
         names = self._shared.names
         parameter = names.parameter("review-page")
+        scripts = self._shared.settings.review.page.template_scripts
+        check_worker_template(scripts=scripts)
         function = PythonFunction(
             self,
             "Page",
@@ -142,6 +155,7 @@ class HostedBackend(Construct):
                 "TEAM": REVIEWERS,
                 "LEADS_GROUP": LEADS,
                 "BRAND": f"{self._shared.settings.name} review",
+                **({"TEMPLATE_SCRIPTS": "true"} if scripts else {}),
             },
         )
         function.allow(["dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [self._table_arn])

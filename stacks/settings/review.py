@@ -87,6 +87,13 @@ class PageSettings(Section):
             "`null`: there is none. The app creates no web ACL, because each one costs a monthly fee."
         ),
     )
+    template_scripts: bool = Field(
+        default=False,
+        description=(
+            "Whether inline scripts of your own worker template run, in the task's sandboxed frame. Read first what that means "
+            "(`docs/worker-templates.md`). `false`: a template with a script is refused."
+        ),
+    )
 
 
 class MailSettings(Section):

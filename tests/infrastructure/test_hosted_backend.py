@@ -18,7 +18,8 @@ from lambdas.review.start_review.handler import STARTERS
 from stacks.constructs import hosted_backend
 from stacks.review import ReviewStack
 from stacks.settings import load_settings
-from stacks.settings.review import AdaptiveSettings, AnswersSettings, MailSettings
+from stacks.settings.file import SettingsError
+from stacks.settings.review import AdaptiveSettings, AnswersSettings, MailSettings, PageSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = "newacct"
@@ -83,10 +84,23 @@ def test_each_function_has_just_its_grants(template: Template, role: str, own: s
     assert {resource.rsplit(":", 1)[-1] for resource in found["dynamodb:PutItem"]} == {f"table/{NAMES.review_tasks_table}"}
 
 
-def test_mails_and_gold_tasks_are_there_where_the_settings_say_so() -> None:
+def test_a_worker_template_with_a_script_needs_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own.liquid"
+    own.write_text("<input name=a>\n<script>go()</script>")
+    monkeypatch.setattr(hosted_backend, "TEMPLATE", own)
+    hosted_backend.check_worker_template(scripts=True)
+    with pytest.raises(
+        SettingsError, match=r"own.liquid cannot be shown with review.page.template_scripts false: line 2: the element script"
+    ):
+        hosted_backend.check_worker_template(scripts=False)
+
+
+def test_mails_gold_tasks_and_template_scripts_are_there_where_the_settings_say_so(template: Template) -> None:
     settings = load_settings(ROOT / "settings" / f"{STAGE}.yaml")
     mail = MailSettings(addresses=("ann@example.com", "bob@example.com"), after_minutes=45, every_hours=12)
-    review = settings.review.model_copy(update={"mail": mail, "gold_share": 0.05, "answers": AnswersSettings(adaptive=AdaptiveSettings())})
+    changes = {"mail": mail, "gold_share": 0.05, "answers": AnswersSettings(adaptive=AdaptiveSettings())}
+    review = settings.review.model_copy(update={**changes, "page": PageSettings(template_scripts=True)})
+    assert "TEMPLATE_SCRIPTS" not in variables(template, "review-page")
     template = Template.from_stack(ReviewStack(new_app(), settings.model_copy(update={"review": review})))
     [topic] = template.find_resources("AWS::SNS::Topic").values()
     assert (topic["Properties"]["TopicName"], "KmsMasterKeyId" in topic["Properties"]) == (NAMES.task_topic, True)
@@ -102,6 +116,7 @@ def test_mails_and_gold_tasks_are_there_where_the_settings_say_so() -> None:
     terms = terms_of(json.loads(variables(template, "start-review")["REVIEW_TARGET"])["terms"])
     assert (terms.gold_share, terms.adaptive) == (0.05, Adaptive(0.85, 0.8, settings.retraining.holdout_share))
     assert "dynamodb:GetItem" in grants(template, "StartReviewRole")
+    assert variables(template, "review-page")["TEMPLATE_SCRIPTS"] == "true"
 
 
 def test_the_page_is_throttled_logged_and_of_one_origin(template: Template) -> None:

@@ -18,7 +18,7 @@ ALLOWED = {
     "review_page": {"contracts"},
     "lambdas": {"contracts", "review_page"},
     "model_code": {"contracts"},
-    "stacks": {"contracts"},
+    "stacks": {"contracts", "review_page"},
     "embedded_aws": {"review_page"},
     "cli": {"contracts", "stacks", "lambdas", "local"},
     "local": {"cli", "contracts", "stacks", "lambdas", "model_code", "embedded_aws", "review_page"},

@@ -28,7 +28,7 @@ from embedded_aws.core.api import (
     validation_error,
 )
 from embedded_aws.eventbridge import service_events
-from embedded_aws.sagemaker.people import flow_definitions
+from embedded_aws.sagemaker.people import flow_definitions, template_scripts
 from embedded_aws.sagemaker.people.flow_definitions import find_by_arn, output_of
 from embedded_aws.sagemaker.people.human_task_ui import read_access, template_of
 from embedded_aws.sagemaker.people.task_queue import QUEUE, Ending, Task
@@ -126,7 +126,7 @@ def _ask(loop: Request, flow: Request, task_input: dict[str, Any]) -> None:
         def page() -> str:
             return render(template, task_input, read_access(output_of(flow).session))
 
-        found = questions(page())
+        found, scripts = questions(page()), template_scripts.sources(template)
     except (TemplateError, ApiError) as error:
         reason = error.message if isinstance(error, ApiError) else str(error)
         background.start(lambda: finish(loop, "Failed", code="ValidationError", reason=reason), f"fail-{loop['HumanLoopName']}")
@@ -143,6 +143,7 @@ def _ask(loop: Request, flow: Request, task_input: dict[str, Any]) -> None:
             lifetime_seconds=config.get("TaskAvailabilityLifetimeInSeconds", DEFAULT_LIFETIME_SECONDS),
             questions=found,
             render=page,
+            scripts=scripts,
             finished=lambda task, ending: _task_finished(loop, task, ending),
         )
     )

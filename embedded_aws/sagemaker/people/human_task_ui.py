@@ -12,6 +12,7 @@ import json
 from embedded_aws.core import sessions
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
 from embedded_aws.sagemaker.listing import page
+from embedded_aws.sagemaker.people import template_scripts
 from review_page.questions import TemplateError
 from review_page.templates import GrantReadAccess, check_template, render
 
@@ -47,7 +48,7 @@ def read_access(session: sessions.ServiceSession) -> GrantReadAccess:
 def create_human_task_ui(request: Request) -> Response:
     name, content = request["HumanTaskUiName"], request["UiTemplate"]["Content"]
     try:
-        check_template(content)
+        check_template(content, scripts=template_scripts.RUN)
     except TemplateError as error:
         raise validation_error(f"UiTemplate cannot be shown: {error}") from None
     with HUMAN_TASK_UIS.lock:

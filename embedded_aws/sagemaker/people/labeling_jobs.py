@@ -12,7 +12,7 @@ from typing import Self
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
 from embedded_aws.sagemaker.jobs.job import TERMINAL, Job
 from embedded_aws.sagemaker.listing import page
-from embedded_aws.sagemaker.people import labeling_run
+from embedded_aws.sagemaker.people import labeling_run, template_scripts
 from embedded_aws.sagemaker.people.human_task_ui import template_of
 from embedded_aws.sagemaker.people.workteams import need_workteam_arn
 from embedded_aws.sagemaker.service_output import OutputRefused, RoleOutput, split_s3_uri
@@ -85,7 +85,7 @@ def _check_template(ui: Request, output: RoleOutput) -> None:
     if "UiTemplateS3Uri" not in ui:
         return
     try:
-        check_template(output.read(ui["UiTemplateS3Uri"]))
+        check_template(output.read(ui["UiTemplateS3Uri"]), scripts=template_scripts.RUN)
     except OutputRefused:
         return
     except TemplateError as error:

@@ -17,6 +17,7 @@ from embedded_aws.core.api import ApiError
 from embedded_aws.sagemaker.jobs.job import Job
 from embedded_aws.sagemaker.jobs.job_files import JobFailed
 from embedded_aws.sagemaker.people import labeling_documents as documents
+from embedded_aws.sagemaker.people import template_scripts
 from embedded_aws.sagemaker.people.human_task_ui import read_access, template_of
 from embedded_aws.sagemaker.people.labeling_documents import DocumentError
 from embedded_aws.sagemaker.people.task_queue import QUEUE, Ending, Task
@@ -153,6 +154,7 @@ class LabelingRun:
             lifetime_seconds=self._task.get("TaskAvailabilityLifetimeInSeconds", DEFAULT_LIFETIME_SECONDS),
             questions=questions(page()),
             render=page,
+            scripts=template_scripts.sources(template),
             finished=lambda task, ending: self._over(index, task, ending),
         )
         with self._changed:

@@ -66,6 +66,7 @@ class HostedTasks:
         finish: brings a task that is ``ending`` to its end.
         clock: epoch milliseconds.
         chance: draws which task a person tries when another one was quicker. Two people must not draw alike.
+        scripts: the template's own scripts that may run, as sources of its frame's policy.
     """
 
     def __init__(
@@ -75,8 +76,11 @@ class HostedTasks:
         finish: Callable[[Task], None],
         clock: Callable[[], int],
         chance: random.Random,
+        *,
+        scripts: tuple[str, ...] = (),
     ) -> None:
         self._table, self._render, self._finish, self._clock, self._chance = table, render, finish, clock, chance
+        self._scripts = scripts
 
     def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
         for desk in self._desks(worker):
@@ -335,6 +339,7 @@ class HostedTasks:
             description=task.description,
             questions=asked,
             render=lambda: self._render(content),
+            scripts=self._scripts,
             task_id=task.task_id,
         )
 

@@ -29,6 +29,7 @@ from lambdas.review.review_page.sign_in import Groups, HostedSignIn
 from review_page.http import PageError, PageRequest, PageResponse, json_response, redirect
 from review_page.pages import ReviewPage
 from review_page.questions import TemplateError
+from review_page.template_scripts import script_sources
 
 TEMPLATE = Path(__file__).with_name("worker_template.liquid")
 """The stack lays the worker template beside this file."""
@@ -42,6 +43,7 @@ class Environment(TaskEnvironment):
     team: str
     leads_group: str
     brand: str
+    template_scripts: bool = False
 
 
 @cache
@@ -52,6 +54,11 @@ def _environment() -> Environment:
 @cache
 def _template() -> str:
     return TEMPLATE.read_text(encoding="utf-8")
+
+
+@cache
+def _scripts() -> tuple[str, ...]:
+    return script_sources(_template()) if _environment().template_scripts else ()
 
 
 def _now_ms() -> int:
@@ -90,7 +97,7 @@ def _page(address: cognito.PageAddress) -> ReviewPage:
     def end(task: Task) -> None:
         finish(task, edges, _now_ms())
 
-    store = HostedTasks(edges.table, _render, end, _now_ms, random.SystemRandom())
+    store = HostedTasks(edges.table, _render, end, _now_ms, random.SystemRandom(), scripts=_scripts())
     sign_in = HostedSignIn(
         _sessions(),
         address,

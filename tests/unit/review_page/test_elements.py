@@ -10,6 +10,7 @@ import pytest
 
 from review_page.elements import CROWD, check_elements
 from review_page.questions import TemplateError, questions
+from review_page.template_scripts import script_sources
 
 OWN_TEMPLATE = Path(__file__).resolve().parents[3] / "stacks" / "constructs" / "worker_template.liquid"
 TEXT = "Zoë 👍 lives in Łódź."
@@ -206,6 +207,42 @@ REFUSED = {
 def test_what_the_page_cannot_show_is_refused_by_name(template: str) -> None:
     with pytest.raises(TemplateError, match=re.escape(REFUSED[template])):
         check_elements(template)
+
+
+SCRIPT = "<input name=a>\n<script>\nlet chosen = 1;\n</script>"
+REFUSED_SCRIPTS = {
+    "<script src='https://elsewhere.example/x.js'></script>": "the element script with the address 'https://elsewhere.example/x.js'",
+    "<script src='https://assets.crowd.aws/crowd-html-elements.js'>go()</script>": "the element script with code",
+    "<img src=x onerror='go()'>": "write a script element with addEventListener",
+    "\n<script>const x = '{{ task.input.text }}';</script>": "line 2: the element script has Liquid in it",
+    "<script>{% if a %}go(){% endif %}</script>": "line 1: the element script has Liquid in it",
+    "<script data-x='{{ a }}'>go()</script>": "line 1: the element script has Liquid in it",
+    "<script type='speculationrules'>{}</script>": "line 1: the element script of type 'speculationrules'",
+    "<script type=importmap>{}</script>": "line 1: the element script of type 'importmap'",
+    "<script>go()": "line 1: the element script has no end tag",
+    "<script/>go()": "line 1: the element script has no end tag",
+    "{{ '<script>' | skip_autoescape }}{{ task.input.text | skip_autoescape }}</script>": "has Liquid in it",
+    "<script>x = '<!--<script>'</script></script>": "line 1: the element script has <!-- in it",
+}
+
+
+@pytest.mark.parametrize("template", REFUSED_SCRIPTS)
+def test_with_scripts_on_only_fixed_inline_code_may_stand_in_a_template(template: str) -> None:
+    with pytest.raises(TemplateError, match=re.escape(REFUSED_SCRIPTS[template])):
+        check_elements(f"<input name=a>{template}", scripts=True)
+
+
+def test_an_inline_script_is_let_through_by_setting_and_known_by_its_hash() -> None:
+    check_elements(SCRIPT, scripts=True)
+    with pytest.raises(TemplateError, match="with code of the template's own does not run"):
+        check_elements(SCRIPT)
+
+    [source] = script_sources(SCRIPT)
+
+    assert source == "'sha256-R38xvY5qwpST7+qf6nrWlmYytlTPV5Bj1JUdFAeZNog='"
+    assert script_sources(SCRIPT.replace("\n", "\r\n")) == (source,), "a browser reads every line break as a line feed"
+    assert script_sources(SCRIPT + SCRIPT.split("\n", 1)[1]) == (source,), "one text, one source"
+    assert script_sources("{% comment %}<script>old()</script>{% endcomment %}") == ()
 
 
 def test_liquid_is_no_element() -> None:

@@ -352,6 +352,17 @@ def test_every_page_loads_from_its_own_origin_only() -> None:
     assert {one.headers["Cache-Control"] for one in (shell, frame, refused)} == {"no-store"}
 
 
+def test_a_frame_runs_the_scripts_that_its_task_names_and_the_page_around_is_told() -> None:
+    source = "'sha256-R38xvY5qwpST7+qf6nrWlmYytlTPV5Bj1JUdFAeZNog='"
+    ann = Browser(page(MemoryStore(task("text", scripts=(source,)))))
+    shown, frame = ann.next()["task"], ann.send("GET", f"/worker/tasks/{ann.take()}")
+
+    assert shown["scripts"] is True
+    assert policy(frame)["script-src"].split()[len(FRAME_SCRIPTS) :] == [source]
+    assert {policy(frame)[kind] for kind in ("default-src", "connect-src", "form-action", "base-uri")} == {"'none'"}
+    assert policy(frame)["sandbox"] == "allow-scripts"
+
+
 def test_a_tasks_frame_holds_its_template_with_the_local_elements() -> None:
     content = '<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>\n<p>$text {origin}</p>'
     ann = Browser(page(MemoryStore(task("", title="<Judge>", render=lambda: content))))
