@@ -19,20 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from review_page.questions import (
-    Checks,
-    Choice,
-    Classifier,
-    Entities,
-    Field,
-    FixedText,
-    MultiSelect,
-    NumberField,
-    Questions,
-    TemplateError,
-    TextField,
-    questions,
-)
+from review_page.fields import Checks, Choice, Classifier, Entities, Field, FixedText, MultiSelect, NumberField, TemplateError, TextField
+from review_page.questions import Questions, questions
 from review_page.templates import check_template, render
 
 SHOWN, REFUSED, FAILED = "shown", "refused", "failed"

@@ -9,7 +9,8 @@ import re
 import zlib
 from html.parser import HTMLParser
 
-from review_page.questions import ANSWERED, TemplateError
+from review_page.fields import TemplateError
+from review_page.template_fields import ANSWERED
 from review_page.template_scripts import script_sources
 
 HOSTED_ELEMENTS = "https://assets.crowd.aws/crowd-html-elements.js"

@@ -36,6 +36,7 @@ from string import Template
 from typing import Any
 
 from review_page.elements import HOSTED_ELEMENTS
+from review_page.fields import TemplateError
 from review_page.http import (
     MOST_BYTES,
     PageError,
@@ -50,7 +51,6 @@ from review_page.http import (
     note_of,
 )
 from review_page.lead import LeadPage
-from review_page.questions import TemplateError
 from review_page.sessions import Session, SignIn
 from review_page.tasks import NO_LONGER_YOURS, Lead, Lease, SkipReason, Task, TaskRefused, TaskStore
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from review_page.questions import TemplateError
+from review_page.fields import TemplateError
 
 _SCRIPT = re.compile(r"<script(?P<attributes>(?:\s[^>]*)?)>(?P<code>.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
 _BEGINS = re.compile(r"<script(?![a-z0-9-])", re.IGNORECASE)

@@ -19,7 +19,7 @@ from liquid.exceptions import LiquidError
 from markupsafe import Markup
 
 from review_page.elements import check_elements
-from review_page.questions import TemplateError
+from review_page.fields import TemplateError
 
 GrantReadAccess = Callable[[str], str]
 MOST_ROUNDS = 10_000

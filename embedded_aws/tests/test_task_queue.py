@@ -10,7 +10,8 @@ import pytest
 from embedded_aws.core import clock
 from embedded_aws.sagemaker.people.task_queue import Assignment, Task, TaskQueue
 from review_page.answers import Worker
-from review_page.questions import CANNOT_TELL, Classifier, Questions
+from review_page.fields import Classifier
+from review_page.questions import CANNOT_TELL, Questions
 from review_page.tasks import ENDED, Lease, SkipReason, TaskRefused
 
 TEAM = {"team"}

@@ -22,7 +22,7 @@ from constructs import Construct
 
 from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
 from review_page.elements import check_elements
-from review_page.questions import TemplateError
+from review_page.fields import TemplateError
 from stacks.constructs.alarm import Alarm
 from stacks.constructs.flow_definition import TEMPLATE
 from stacks.constructs.python_function import PythonFunction, log_retention, page_layer

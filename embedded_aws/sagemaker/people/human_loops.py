@@ -34,7 +34,8 @@ from embedded_aws.sagemaker.people.human_task_ui import read_access, template_of
 from embedded_aws.sagemaker.people.task_queue import QUEUE, Ending, Task
 from embedded_aws.sagemaker.service_output import OutputRefused
 from review_page.answers import Answer, answer_document, timestamp
-from review_page.questions import TemplateError, questions
+from review_page.fields import TemplateError
+from review_page.questions import questions
 from review_page.templates import render
 
 HUMAN_LOOPS = Records("human-loop")

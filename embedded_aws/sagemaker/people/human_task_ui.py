@@ -13,7 +13,7 @@ from embedded_aws.core import sessions
 from embedded_aws.core.api import ApiError, Records, Request, Response, operation, validation_error
 from embedded_aws.sagemaker.listing import page
 from embedded_aws.sagemaker.people import template_scripts
-from review_page.questions import TemplateError
+from review_page.fields import TemplateError
 from review_page.templates import GrantReadAccess, check_template, render
 
 HUMAN_TASK_UIS = Records("human-task-ui")

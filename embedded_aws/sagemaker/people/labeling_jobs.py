@@ -16,7 +16,7 @@ from embedded_aws.sagemaker.people import labeling_run, template_scripts
 from embedded_aws.sagemaker.people.human_task_ui import template_of
 from embedded_aws.sagemaker.people.workteams import need_workteam_arn
 from embedded_aws.sagemaker.service_output import OutputRefused, RoleOutput, split_s3_uri
-from review_page.questions import TemplateError
+from review_page.fields import TemplateError
 from review_page.templates import check_template
 
 MAX_TIME_LIMIT_SECONDS = 28_800

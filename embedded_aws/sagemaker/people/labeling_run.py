@@ -23,7 +23,8 @@ from embedded_aws.sagemaker.people.labeling_documents import DocumentError
 from embedded_aws.sagemaker.people.task_queue import QUEUE, Ending, Task
 from embedded_aws.sagemaker.service_output import OutputRefused, RoleOutput
 from review_page.answers import Answer
-from review_page.questions import TemplateError, questions
+from review_page.fields import TemplateError
+from review_page.questions import questions
 from review_page.templates import render
 
 DEFAULT_LIFETIME_SECONDS = 864_000

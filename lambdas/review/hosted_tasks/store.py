@@ -21,7 +21,8 @@ from lambdas.review.hosted_tasks.table import Content, TaskTable
 from lambdas.review.hosted_tasks.task import NotPossible, State, Task
 from lambdas.review.port import ReviewStatus
 from review_page.answers import Worker
-from review_page.questions import TemplateError, questions
+from review_page.fields import TemplateError
+from review_page.questions import questions
 from review_page.tasks import (
     ENDED,
     NO_LONGER_YOURS,

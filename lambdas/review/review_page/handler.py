@@ -26,9 +26,9 @@ from lambdas.review.review_page import cognito
 from lambdas.review.review_page.requests import MOST_BODY_BYTES, BodyTooLarge, api_response, page_request
 from lambdas.review.review_page.sessions import Sessions
 from lambdas.review.review_page.sign_in import Groups, HostedSignIn
+from review_page.fields import TemplateError
 from review_page.http import PageError, PageRequest, PageResponse, json_response, redirect
 from review_page.pages import ReviewPage
-from review_page.questions import TemplateError
 from review_page.template_scripts import script_sources
 
 TEMPLATE = Path(__file__).with_name("worker_template.liquid")

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from review_page.answers import Worker
+from review_page.fields import Classifier
 from review_page.http import PageError, PageRequest, PageResponse, html_response, redirect
-from review_page.questions import Classifier, Questions
+from review_page.questions import Questions
 from review_page.tasks import (
     ENDED,
     MOST_RECENT,

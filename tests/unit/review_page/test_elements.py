@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from review_page.elements import CROWD, check_elements
-from review_page.questions import TemplateError, questions
+from review_page.fields import TemplateError
+from review_page.questions import questions
 from review_page.template_scripts import script_sources
 
 OWN_TEMPLATE = Path(__file__).resolve().parents[3] / "stacks" / "constructs" / "worker_template.liquid"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from memory_store import HeaderSignIn, MemoryLead, MemoryStore, task
 
+from review_page.fields import TemplateError
 from review_page.http import PageRequest, PageResponse
 from review_page.pages import ASSETS, FRAME_SCRIPTS, ReviewPage
-from review_page.questions import TemplateError
 from review_page.tasks import MOST_RECENT, SkipReason
 
 ORIGIN = "https://reviews.example"

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from review_page.answers import Answer, Worker, answer_document
-from review_page.questions import Classifier, TemplateError, check_answer, questions
+from review_page.fields import Classifier, TemplateError
+from review_page.questions import check_answer, questions
 
 ROOT = Path(__file__).resolve().parents[3]
 RENDER = """
 import json, sys
-from review_page.questions import TemplateError
+from review_page.fields import TemplateError
 from review_page.templates import check_template, render
 
 def rendered(given):
