@@ -1,4 +1,4 @@
-"""What several end-to-end tests use: one browser for all tests of pages, and the demo as a command."""
+"""What several end-to-end tests use: one browser for all tests of pages, the review page over a store in memory, the demo as a command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from demo_command import Demo
-from playwright.sync_api import Browser, sync_playwright
+from page_server import PageServer
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from review_page_in_browser import signed_in
 
 CHROMIUM = Path(os.environ.get("REVIEWLOOP_CHROMIUM", "/usr/bin/chromium"))
 
@@ -28,3 +30,28 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def demo(tmp_path: Path) -> Demo:
     return Demo(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[PageServer]:
+    server = PageServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def context(browser: Browser, served: PageServer) -> Iterator[BrowserContext]:
+    made = signed_in(browser, served, viewport={"width": 1200, "height": 850})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """Whatever the browser complains about fails the test."""
+    opened = context.new_page()
+    said: list[str] = []
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("console", lambda message: said.append(message.text) if "Content Security Policy" in message.text else None)
+    yield opened
+    assert said == []

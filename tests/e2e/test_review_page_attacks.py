@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from page_server import PageServer, asked
 from playwright.sync_api import Browser, Page, expect
-from test_review_page_in_browser import classify, frame_of, signed_in
+from review_page_in_browser import classify, frame_of, signed_in
 
 pytestmark = pytest.mark.slow
 PAYLOADS = [
@@ -43,13 +43,6 @@ PAYLOADS = [
     "&lt;script&gt;window.ran=1&lt;/script&gt;",
     "\\u003cscript\\u003ewindow.ran=1\\u003c/script\\u003e",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[PageServer]:
-    server = PageServer()
-    yield server
-    server.close()
 
 
 class Watched:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from page_server import PageServer, asked
 from playwright.sync_api import Browser, expect
+from review_page_in_browser import classify, frame_of, signed_in
 from test_review_page_attacks import PAYLOADS, Watched
-from test_review_page_in_browser import classify, frame_of, signed_in
 
 from review_page.elements import check_elements
 from review_page.template_scripts import script_sources
@@ -28,13 +28,6 @@ document.querySelector("crowd-form").addEventListener("submit", (event) => {
   if (more.value === "") { event.preventDefault(); document.body.dataset.held = "yes"; }
 });
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[PageServer]:
-    server = PageServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""Every element of a template in a real browser: it gives the answer that SageMaker documents, and no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from page_server import PageServer, asked, violations
+from playwright.sync_api import FrameLocator, Page, expect
+from review_page_in_browser import answers, frame_of
+from test_elements import ELEMENTS
+
+pytestmark = pytest.mark.slow
+
+# -- every element ---------------------------------------------------------------------------------
+
+
+def fill_text_fields(frame: FrameLocator, page: Page) -> None:
+    frame.locator('[name="short"]').fill("ab")
+    frame.locator('[name="count"]').fill("3")
+    frame.locator('[name="day"]').fill("2026-01-31")
+    frame.locator('[name="long"]').fill("words")
+
+
+def mark_by_mouse(frame: FrameLocator, page: Page) -> None:
+    """The preset label goes, and the last word gets one."""
+    frame.locator(".entity-label").click()
+    frame.locator(".entity-text").evaluate(
+        """(text) => { const range = document.createRange(); const node = text.lastChild; const at = node.data.indexOf("Ł");
+        range.setStart(node, at); range.setEnd(node, at + 5); getSelection().removeAllRanges(); getSelection().addRange(range); }"""
+    )
+    page.wait_for_timeout(100)
+    frame.get_by_role("button", name="place").click()
+
+
+def slide(frame: FrameLocator, page: Page) -> None:
+    frame.locator('input[name="howMuch"]').fill("7")
+
+
+FILL: dict[str, Any] = {
+    "crowd-classifier": lambda frame, page: frame.get_by_role("radio", name="b").click(),
+    "crowd-classifier-multi-select": lambda frame, page: [
+        frame.get_by_role("checkbox", name=name, exact=True).click() for name in ("c", "a")
+    ],
+    "crowd-entity-annotation": mark_by_mouse,
+    "crowd-input": lambda frame, page: frame.get_by_label("Word").fill("blue"),
+    "crowd-text-area": lambda frame, page: frame.get_by_label("textInput1").fill(
+        "This is the text; the text that\nmakes the crowd go wild."
+    ),
+    "crowd-radio-group and -button": lambda frame, page: frame.get_by_label("Yes").check(),
+    "crowd-checkbox": lambda frame, page: [frame.get_by_label(name).check() for name in ("Blurry", "Sure")],
+    "crowd-slider": slide,
+    "crowd-card, -alert, -tabs, -instructions, -button": lambda frame, page: [
+        frame.get_by_role("button", name="Dismiss").click(), frame.get_by_role("tab", name="Two").click(),
+        frame.locator('input[name="in-a-tab"]').fill("x"),
+    ],
+    "native text fields": fill_text_fields,
+    "native boxes and buttons": lambda frame, page: frame.locator('[value="cold"]').check(),
+    "native select": lambda frame, page: frame.locator("select").select_option(label="very large"),
+}  # fmt: skip
+OPEN = set(ELEMENTS) - {"crowd-entity-annotation"}
+"""Of these an untouched form is no answer; no passage marked is one."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_an_element_gives_its_documented_answer_and_no_other(page: Page, served: PageServer, name: str) -> None:
+    source, answer, _ = ELEMENTS[name]
+    served.hold(asked(source))
+    page.goto("/worker")
+    frame = frame_of(page)
+
+    if name in OPEN:
+        # It says that it is disabled, and says why when it is pressed: by its event, since the frame may still grow under a pointer.
+        frame.locator("button.submit").dispatch_event("click")
+        expect(frame.locator(".refusal")).to_be_visible()
+        assert answers(served) == [None]
+    assert [one for one in violations(page) if not one.startswith(("label", "select-name"))] == [], (
+        "native fields of a template have the labels that it gives"
+    )
+    FILL[name](frame, page)
+    frame.locator("button.submit").click()
+
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    assert answers(served) == [answer]
+
+
+def test_passages_are_marked_with_the_keyboard_alone(page: Page, served: PageServer) -> None:
+    served.hold(asked(ELEMENTS["crowd-entity-annotation"][0]))
+    page.goto("/worker")
+    text = frame_of(page).locator(".entity-text")
+    text.focus()
+
+    for key in ("ArrowRight", "Delete", "ArrowRight", "Shift+ArrowRight", "2"):
+        text.press(key)
+    expect(frame_of(page).locator(".entity")).to_have_count(1)
+    frame_of(page).locator("button.submit").click()
+
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    assert answers(served) == [{"entities": {"entities": [{"startOffset": 4, "endOffset": 11, "label": "place"}]}}]

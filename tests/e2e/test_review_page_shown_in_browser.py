@@ -1,0 +1,165 @@
+"""What people see on the review page and on the lead's, in a real browser: hidden characters, guidelines, sizes, colours, axe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from page_server import PageServer, violations
+from playwright.sync_api import Browser, Page, expect
+from review_page_in_browser import classify, frame_of, signed_in, text_of
+
+pytestmark = pytest.mark.slow
+
+# -- what a text hides, what is shown beside it ----------------------------------------------------
+
+
+def test_characters_that_nobody_sees_are_marked_and_reorder_nothing(page: Page, served: PageServer) -> None:
+    family, persian = "\U0001f468\u200d\U0001f469", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    served.hold(classify(f"pay \u202e05$ now\u200b! {family} {persian} a\u200db"), classify(" \u200b\u2066 "))
+    page.goto("/worker")
+
+    marks = text_of(page).locator(".unseen")
+    expect(marks).to_have_count(3)
+    assert [one.get_attribute("aria-label") for one in marks.all()] == [
+        "U+202E right-to-left override", "U+200B zero width space", "U+200D zero width joiner",
+    ]  # fmt: skip
+    assert marks.first.evaluate("one => getComputedStyle(one).unicodeBidi") == "isolate"
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    expect(frame_of(page).locator(".blank")).to_have_text("This text is blank: it holds nothing that can be read.")
+
+
+def test_a_screen_reader_hears_the_text(page: Page, served: PageServer) -> None:
+    served.hold(classify("Heard and read."))
+    page.goto("/worker")
+
+    expect(page.locator("#status")).to_contain_text("Text: Heard and read.")
+    group = frame_of(page).get_by_role("radiogroup")
+    described = group.get_attribute("aria-describedby")
+    expect(frame_of(page).locator(f"#{described}")).to_have_text("Heard and read.")
+
+
+def test_the_models_label_is_shown_only_where_the_store_says_so(page: Page, served: PageServer) -> None:
+    served.hold(classify("with", suggestion={"category": "positive"}), classify("without"))
+    page.goto("/worker")
+
+    expect(frame_of(page).locator(".suggestion")).to_have_text("The model's suggestion: positive")
+    expect(frame_of(page).get_by_role("radio", checked=True)).to_have_count(0)
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    expect(text_of(page)).to_have_text("without")
+    expect(frame_of(page).locator(".suggestion")).to_be_hidden()
+
+
+def test_guidelines_stand_beside_the_text_where_there_is_room(page: Page, served: PageServer) -> None:
+    served.hold(classify("text"))
+    page.goto("/worker")
+    pane, text = frame_of(page).locator(".guidelines"), text_of(page)
+
+    expect(pane).to_contain_text("Choose the label that fits the whole text")
+    beside, read = pane.bounding_box(), text.bounding_box()
+    assert beside and read and beside["x"] >= read["x"] + read["width"]
+    page.keyboard.press("g")
+    expect(pane).not_to_have_attribute("open", "")
+    page.set_viewport_size({"width": 500, "height": 850})
+    expect(pane).not_to_have_attribute("open", "")
+
+
+def test_time_left_and_pace_are_shown(page: Page, served: PageServer) -> None:
+    served.hold(classify("first"), classify("second"))
+    page.goto("/worker")
+
+    expect(page.locator("#time-left")).to_have_text("60 min left")
+    expect(text_of(page)).to_have_text("first")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#pace")).to_have_text("4 s each")
+
+
+# -- every size, every colour ----------------------------------------------------------------------
+
+SCREENS: dict[str, dict[str, Any]] = {
+    "desk": {"viewport": {"width": 1200, "height": 850}},
+    "dark": {"viewport": {"width": 1200, "height": 850}, "color_scheme": "dark"},
+    "forced colours": {"viewport": {"width": 1200, "height": 850}, "forced_colors": "active"},
+    "zoomed to 200 %": {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2},
+    "phone": {"viewport": {"width": 375, "height": 740}, "has_touch": True, "is_mobile": True},
+    "phone on its side": {"viewport": {"width": 740, "height": 375}, "has_touch": True, "is_mobile": True, "color_scheme": "dark"},
+}
+
+
+@pytest.mark.parametrize("screen", [pytest.param(one, marks=[] if one == "desk" else [pytest.mark.slow]) for one in SCREENS])
+def test_the_answers_are_in_view_and_nothing_is_wrong_for_axe(browser: Browser, served: PageServer, screen: str) -> None:
+    served.hold(classify("A text that is not short at all. " * 12), classify("second", [f"label {n}" for n in range(30)]))
+    context = signed_in(browser, served, **SCREENS[screen])
+    page = context.new_page()
+    page.goto("/worker")
+    frame = frame_of(page)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == SCREENS[screen]["viewport"]["width"], "nothing sticks out"
+    frame.get_by_role("radio", name="Cannot tell").scroll_into_view_if_needed()
+    for shown in ("negative", "neutral", "positive", "Cannot tell"):
+        expect(frame.get_by_role("radio", name=shown)).to_be_in_viewport(ratio=0.95)
+    assert violations(page) == []
+    frame.get_by_role("radio", name="positive").click()
+    frame.get_by_role("button", name="Submit").click()
+    expect(page.frame_locator("iframe:not([hidden])").get_by_role("combobox")).to_be_visible()
+    assert violations(page) == []
+    context.close()
+
+
+def test_dialogs_refusals_and_the_end_are_right_for_axe_too(page: Page, served: PageServer) -> None:
+    store = served.hold(classify("first"), classify("second"))
+    page.goto("/worker")
+    expect(text_of(page)).to_have_text("first")
+    for name in ("Keys", "Flag", "Skip"):
+        page.get_by_role("button", name=name).click()
+        assert violations(page) == [], name
+        page.keyboard.press("Escape")
+    next(iter(store.tasks.values())).holder = "bob"
+    frame_of(page).get_by_role("radio", name="positive").click()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(text_of(page)).to_have_text("second")
+    assert violations(page) == []
+    frame_of(page).get_by_role("radio", name="positive").click()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    page.get_by_text("Your last answers").click()
+    assert violations(page) == []
+    page.goto("/worker/nowhere")
+    assert violations(page) == []
+
+
+# -- the lead --------------------------------------------------------------------------------------
+
+
+def test_a_lead_sees_the_queue_releases_settles_and_disputes(browser: Browser, served: PageServer) -> None:
+    store = served.hold(classify("held", title="Held task"), classify("open", title="Open task"))
+    held = next(iter(store.tasks.values()))
+    held.holder, held.flags = "ann", ["two <b>labels</b> fit"]
+    context = signed_in(browser, served, "lead", viewport={"width": 1200, "height": 850})
+    page = context.new_page()
+    page.goto("/worker")
+    page.get_by_role("link", name="Lead").click()
+
+    expect(page.locator("#queue")).to_contain_text("ann, 50 min left")
+    expect(page.locator("#flags")).to_contain_text("two <b>labels</b> fit")
+    assert violations(page) == []
+    page.set_viewport_size({"width": 390, "height": 850})
+    release = page.get_by_role("button", name="Release: Held task").bounding_box()
+    assert release is not None and release["x"] + release["width"] < 390, "a phone shows whole rows"
+    assert violations(page) == []
+    page.set_viewport_size({"width": 1200, "height": 850})
+    page.get_by_role("button", name="Release: Held task").click()
+    expect(page.locator("#queue")).not_to_contain_text("ann, 50 min left")
+    page.locator("#queue").get_by_role("button", name="Dispute: Open task").click()
+    page.get_by_label("What must be looked at again?").fill("both answers are wrong")
+    assert violations(page) == []
+    page.get_by_role("button", name="Open the dispute").click()
+    expect(page.locator("#disputes")).to_contain_text("both answers are wrong")
+    page.locator("#flags").get_by_role("button", name="Settled: Held task").click()
+    expect(page.locator("#flags")).to_contain_text("Nobody has flagged a task.")
+    assert (held.holder, held.flags) == ("", [])
+    context.close()
