@@ -23,6 +23,7 @@ from embedded_aws.sagemaker.hosting.models import ServedModel
 log = logging.getLogger("embedded_aws")
 
 _PROJECT = Path(__file__).resolve().parents[3]
+_OF_THE_HOST = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
 _INVOCATION_SECONDS = max(10.0, clock.scaled(60.0))
 """A container must answer within 60 seconds (InvokeEndpoint's documentation), a wait that is scaled.
 
@@ -89,7 +90,7 @@ class Instance:
         return [*serving, "--model-dir", str(self.model.folder), "--port", str(self._port)]
 
     def _environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")}
+        kept = {key: value for key, value in os.environ.items() if key in _OF_THE_HOST}
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if self.model.isolated else {}
         return {
             **kept,
