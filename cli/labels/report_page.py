@@ -56,7 +56,7 @@ def lines(found: Report) -> Iterator[str]:
 def said(one: Anchoring) -> str:
     """What the suggestions did, in one sentence."""
     if one.difference is None or one.low is None or one.high is None:
-        return f"too few answers to compare ({one.shown} with one, {one.hidden} without; {FEWEST_COMPARED} of each are needed)"
+        return f"too few answers to compare: {one.shown} with a suggestion, {one.hidden} without; {FEWEST_COMPARED} of each are needed"
     with_one, without = one.shown_agreed / one.shown, one.hidden_agreed / one.hidden
     return (
         f"people chose the model's label in {with_one:.1%} of {one.shown} answers with the suggestion and in {without:.1%} of {one.hidden} "

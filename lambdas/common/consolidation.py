@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isclose
 from typing import Protocol
 
 from contracts.labels import CANNOT_TELL, listed
@@ -93,7 +94,7 @@ class ByWorkerQuality:
 class ByModelPrior:
     """The most likely label by people's answers and the model's together, for a text whose answers were asked for in this way.
 
-    It is always a label that somebody chose. The plurality decides where no label is more likely than not, and where people cannot tell.
+    It is always a label that somebody chose. The plurality decides where two such labels are equally likely, and where people cannot tell.
     """
 
     plurality: Plurality
@@ -106,8 +107,8 @@ class ByModelPrior:
         if unclear >= max(voted.votes.values(), default=0):
             return voted
         beliefs = self.prior.posterior([answer for answer in answers if answer.label in voted.votes])
-        label = max(voted.votes, key=lambda one: beliefs[one])
-        if beliefs[label] <= LEAST_CERTAINTY:
+        label, *others = sorted(voted.votes, key=lambda one: -beliefs[one])
+        if others and isclose(beliefs[label], beliefs[others[0]]):
             return voted
         mine, counted = voted.votes[label], sum(voted.votes.values()) + unclear
         reason = f"model-prior: {beliefs[label]:.0%} sure, {mine} of {counted} votes; by plurality {voted.label or 'undecided'}"

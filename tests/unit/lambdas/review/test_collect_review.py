@@ -280,6 +280,7 @@ def test_a_label_that_the_model_had_a_part_in_says_so_and_judges_no_model() -> N
     [
         (("negative", "positive", "positive"), "positive", 2),
         (("neutral", "positive"), None, 1),  # the model's own label, which nobody chose, is not taken
+        (("neutral", "positive", "negative"), "negative", 1),
         (("cannot-tell", "cannot-tell"), None, 0),
         (("negative", "cannot-tell"), None, 1),
         (("sarcastic",), None, 0),
