@@ -12,12 +12,12 @@ from model_code.report.drawing import Cell, Html, curve, heat, interval_bar, per
 _STYLE = """
 :root{color-scheme:light}*{box-sizing:border-box}
 body{font:16px/1.5 system-ui,"Noto Sans",sans-serif;color:#1f2933;background:#f5f7fa;margin:0;overflow-wrap:anywhere}
-main{max-width:900px;margin:0 auto;padding:24px 14px 60px}h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:0 0 4px}
+main{max-width:1080px;margin:0 auto;padding:24px 14px 60px}h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:0 0 4px}
 section{background:#fff;border:1px solid #e4e7eb;border-radius:8px;padding:16px 18px;margin:16px 0}p{color:#52606d;margin:4px 0 12px}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;width:100%;margin:0 0 12px}
 th,td{padding:4px 8px;border-bottom:1px solid #e4e7eb;text-align:right;vertical-align:top;white-space:nowrap}
-th{color:#52606d;font-weight:600}.t{text-align:start;white-space:normal;overflow-wrap:break-word;max-width:30em}
-td.t{min-width:6em}
+th{color:#52606d;font-weight:600}.t{text-align:start;white-space:normal;overflow-wrap:anywhere;max-width:30em}
+td.t{min-width:7em}@media(min-width:601px){td.t:first-child{min-width:13em}}
 .facts{display:flex;flex-wrap:wrap;gap:10px;margin:14px 0}
 .facts div{background:#fff;border:1px solid #e4e7eb;border-radius:8px;padding:8px 14px}
 .facts b{display:block;font-size:20px}summary{cursor:pointer;color:#1e5a96}pre{white-space:pre-wrap;background:#f0f4f8;padding:10px}
