@@ -109,6 +109,19 @@ def test_the_answers_are_in_view_and_nothing_is_wrong_for_axe(browser: Browser, 
     context.close()
 
 
+def test_a_suggestion_pushes_no_answer_out_of_a_low_window(browser: Browser, served: PageServer) -> None:
+    served.hold(classify("A text that is not short at all. " * 12, suggestion={"category": "neutral"}))
+    context = signed_in(browser, served, **SCREENS["zoomed to 200 %"])
+    page = context.new_page()
+    page.goto("/worker")
+
+    for shown in ("negative", "neutral", "positive", "Cannot tell"):
+        expect(frame_of(page).get_by_role("radio", name=shown)).to_be_in_viewport(ratio=0.95)
+    assert page.evaluate("scrollY") == 0
+    assert violations(page) == []
+    context.close()
+
+
 def test_dialogs_refusals_and_the_end_are_right_for_axe_too(page: Page, served: PageServer) -> None:
     store = served.hold(classify("first"), classify("second"))
     page.goto("/worker")
