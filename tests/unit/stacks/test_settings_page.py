@@ -56,7 +56,7 @@ def leaves(value: Any, prefix: str = "") -> Iterator[str]:
 
 def test_every_setting_has_its_row() -> None:
     """The fields are counted in an object, not in the schema that the page is made of. A section that may be left out must be there."""
-    review = {"backend": "hosted", "promise": {"max_error": 0.1}, "mail": {"addresses": ["ann@example.com"]}}
+    review = {"backend": "hosted", "promise": {"max_error": 0.1}, "mail": {"addresses": ["ann@example.com"]}, "answers": {"adaptive": {}}}
     whole = Settings.model_validate({"stage": "any", "review": review, "labeling": {"backend": "hosted"}})
     assert sorted(rows()) == sorted(leaves(whole.model_dump()))
 
