@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from page_server import PageServer, asked
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Error, Page, expect
 from review_page_in_browser import classify, frame_of, signed_in
 
 pytestmark = pytest.mark.slow
@@ -60,11 +60,22 @@ class Watched:
     def check(self) -> None:
         """Nothing has run in the page or its frames, nothing has left, and the page is where it was."""
         self.page.wait_for_timeout(300)
-        assert [frame.evaluate("window.ran ?? null") for frame in self.page.frames] == [None] * len(self.page.frames)
+        assert set(self._ran()) == {None}
         assert (self.outside, self.dialogs) == ([], [])
         # A frame that the markup brings along stays empty, or is the browser's own word that it was not loaded.
         inert = ("about:", "chrome-error:")
         assert [one.url for one in self.page.frames if not one.url.startswith((f"{self._url}/worker", *inert))] == []
+
+    def _ran(self) -> list[object]:
+        """What scripts in the page and its frames have left. All are asked anew when the browser has replaced a frame that it refused."""
+        for _ in range(50):
+            try:
+                return [frame.evaluate("window.ran ?? null") for frame in self.page.frames]
+            except Error as error:
+                if "Frame was detached" not in error.message:
+                    raise
+                self.page.wait_for_timeout(100)
+        raise AssertionError(f"the page's frames come and go: {[one.url for one in self.page.frames]}")
 
 
 @pytest.fixture
