@@ -10,7 +10,7 @@ from typing import Any
 
 from local.demo.session import Session
 
-CALLERS = 6
+CALLERS = 4
 
 
 def send(session: Session, texts: Sequence[str], on_answer: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
