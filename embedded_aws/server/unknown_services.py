@@ -3,8 +3,8 @@
 ministack answers in a form that no SDK reads, takes the request for S3's, or says InvalidAction without the service.
 
 Hooks: ``app._dispatch_service_request``; ``app.detect_service``, to see what it would be taken for; and
-``router._KNOWN_AWS_SERVICE_NAMES``. For the last one, ministack would read the models of all 400 services of botocore at the first request
-for SageMaker, and answer nobody for six seconds.
+``router._is_aws_service_name``. For the last one, ministack would read the models of all 400 services of botocore at the first request for
+SageMaker, and answer nobody for six seconds.
 """
 
 from __future__ import annotations
@@ -29,8 +29,13 @@ STATUS = 501
 
 def install() -> None:
     """Put the hooks in place."""
-    router._KNOWN_AWS_SERVICE_NAMES = frozenset(botocore.session.get_session().get_available_services())
+    router._is_aws_service_name = functools.partial(_is_known, frozenset(botocore.session.get_session().get_available_services()))
     app._dispatch_service_request = _naming(app._dispatch_service_request)
+
+
+def _is_known(names: frozenset[str], scope: str) -> bool:
+    """Whether there is a service of this name. Some sign with another one than botocore's, such as ``servicequotas``."""
+    return scope in app.SERVICE_HANDLERS or scope in names
 
 
 def scope_of(headers: dict[str, str], query: dict[str, Any]) -> str:

@@ -52,3 +52,8 @@ print(router._is_aws_service_name("sagemaker"), len(read))
 """
     done = subprocess.run([str(EMULATOR_PYTHON), "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "True 0\n"
+
+
+def test_every_service_that_is_there_is_found_by_the_name_that_its_requests_are_signed_with(aws: ClientFactory) -> None:
+    """``service-quotas`` signs as ``servicequotas``: no service of botocore has that name."""
+    assert aws("service-quotas").list_service_quotas(ServiceCode="sagemaker")["Quotas"]
