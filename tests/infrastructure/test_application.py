@@ -72,7 +72,15 @@ def test_a_refused_settings_file_fails_with_its_message_and_writes_nothing(tmp_p
 
 
 def test_an_interrupted_synthesis_leaves_no_process_and_no_file(tmp_path: Path) -> None:
-    work = f"from pathlib import Path; from stacks.synthesis import synthesise; synthesise(Path({str(tmp_path / 'out')!r}), stage='dev')"
+    # A process that a shell has started in the background would ignore SIGINT.
+    work = f"""
+import signal
+from pathlib import Path
+from stacks.synthesis import synthesise
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+synthesise(Path({str(tmp_path / "out")!r}), stage="dev")
+"""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     run = subprocess.Popen([sys.executable, "-c", work], cwd=ROOT, env={**os.environ, "TMPDIR": str(temporary)}, stderr=subprocess.PIPE)

@@ -17,7 +17,7 @@ from stacks.settings import load_settings
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
 
 
-@pytest.mark.parametrize(("stage", "holds"), [("dev", 480), ("prod", 168)])
+@pytest.mark.parametrize(("stage", "holds"), [("dev", 720), ("prod", 168)])
 def test_the_judge_gets_every_setting_that_it_reads(stage: str, holds: int) -> None:
     settings, names = load_settings(SETTINGS / f"{stage}.yaml"), stage_names(stage)
     template = template_of(RolloutStack, settings)
