@@ -29,6 +29,7 @@ MODULES = (
     "embedded_aws.lambda_.table_streams",
     "embedded_aws.lambda_.metrics",
     "embedded_aws.lambda_.packages",
+    "embedded_aws.lambda_.shared_runtime",
     "embedded_aws.sqs",
     "embedded_aws.core.deletion_protection",
     "embedded_aws.cloudwatch.embedded_metrics",
@@ -63,6 +64,7 @@ def main() -> None:
 
     from embedded_aws.containers import image_python
     from embedded_aws.core import api, background
+    from embedded_aws.lambda_ import shared_runtime
 
     for name in MODULES:
         importlib.import_module(name).install()
@@ -75,6 +77,7 @@ def main() -> None:
         api.Records.reset_all()
         done = reset()
         image_python.install()
+        shared_runtime.install()
         return done
 
     app._reset_all_state = reset_all

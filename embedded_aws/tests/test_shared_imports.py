@@ -16,7 +16,8 @@ import pytest
 
 from embedded_aws.tools import processes
 
-CONTAINER = Path(__file__).resolve().parents[1] / "containers"
+CORE = Path(__file__).resolve().parents[1] / "core"
+SAME = "HF_HUB_OFFLINE=1,OMP_NUM_THREADS=1,MARK="
 VARIABLES = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
 PROGRAM = """
 import decimal, json, os, sys
@@ -32,8 +33,8 @@ class Shared:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.server = subprocess.Popen([sys.executable, "-I", str(CONTAINER / "fork_server.py"), "fork-server", "wave"], cwd=folder)
-        self.command = [sys.executable, "-IS", str(CONTAINER / "fork_client.py"), "/image/python3", str(folder / "fork-server")]
+        self.server = subprocess.Popen([sys.executable, "-I", str(CORE / "fork_server.py"), "fork-server", "", "wave"], cwd=folder)
+        self.command = [sys.executable, "-IS", str(CORE / "fork_client.py"), "/image/python3", str(folder / "fork-server"), SAME]
 
     def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -165,7 +166,7 @@ def test_a_killed_server_takes_every_program_along(make_shared: Callable[[], Sha
     assert client.wait(10) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("variables", [{"OMP_NUM_THREADS": "2"}, {"HF_HUB_OFFLINE": "0"}])
+@pytest.mark.parametrize("variables", [{"OMP_NUM_THREADS": "2"}, {"HF_HUB_OFFLINE": "0"}, {"MARK": "1"}])
 def test_other_import_time_variables_get_a_python_of_their_own(shared: Shared, variables: dict[str, str]) -> None:
     assert not json.loads(shared.run(shared.write("program.py", PROGRAM), **variables).stdout)["shared"]
 
@@ -178,7 +179,7 @@ def test_what_cannot_be_forked_gets_a_python_of_its_own(shared: Shared) -> None:
 def test_without_a_server_a_python_of_its_own_runs(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM, encoding="utf-8")
-    command = [sys.executable, "-IS", str(CONTAINER / "fork_client.py"), "/image/python3", str(tmp_path / "fork-server"), str(program)]
+    command = [sys.executable, "-IS", str(CORE / "fork_client.py"), "/image/python3", str(tmp_path / "fork-server"), SAME, str(program)]
     done = subprocess.run(command, env=VARIABLES, input="", capture_output=True, text=True, timeout=30, check=True)
     assert not json.loads(done.stdout)["shared"]
 

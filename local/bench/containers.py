@@ -14,7 +14,7 @@ from embedded_aws.tools.launcher import IMAGE_MODULES
 from local.bench.measure import Comparison, Way
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTAINER = ROOT / "embedded_aws" / "containers"
+CORE = ROOT / "embedded_aws" / "core"
 PROGRAM = ("-m", "model_code.train", "--layers", "0")
 """Imports everything a training job does, and then refuses its own arguments: what is left is the start."""
 READY_SECONDS = 60
@@ -29,7 +29,7 @@ def start(folder: Path) -> Iterator[Comparison]:
     """Compare both ways, with a fork server of its own. ``folder`` is empty and gets the server's socket. Raises NotReady."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     server = subprocess.Popen(
-        [sys.executable, "-I", str(CONTAINER / "fork_server.py"), "socket", *IMAGE_MODULES], cwd=folder, env=environment
+        [sys.executable, "-I", str(CORE / "fork_server.py"), "socket", "", *IMAGE_MODULES], cwd=folder, env=environment
     )
 
     def run(*python: str) -> None:
@@ -43,7 +43,7 @@ def start(folder: Path) -> Iterator[Comparison]:
             if server.poll() is not None or time.monotonic() > deadline:
                 raise NotReady(f"the fork server did not come up within {READY_SECONDS} s")
             time.sleep(0.05)
-        forked = (sys.executable, "-IS", str(CONTAINER / "fork_client.py"), sys.executable, str(folder / "socket"))
+        forked = (sys.executable, "-IS", str(CORE / "fork_client.py"), sys.executable, str(folder / "socket"), "")
         yield Comparison(
             "start",
             "from nothing to the first line of a training job's own code",

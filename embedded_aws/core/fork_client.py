@@ -1,7 +1,8 @@
-"""The containers' ``python3`` where imports are shared: runs its arguments in a process that ``fork_server.py`` forks.
+"""A Python where imports are shared: runs its arguments in a process that ``fork_server.py`` forks, and stands for it.
 
-``python -IS fork_client.py NAME SOCKET ARGUMENT...``; ``NAME`` is the path it was called by. Signals are passed on, the exit status is
-the process's own. Whatever the server cannot do, or when there is none yet, a Python of its own does: only slower.
+``python -IS fork_client.py NAME SOCKET SAME ARGUMENT...``. ``NAME`` is the path it was called by. ``SAME`` is ``VARIABLE=value,...``: with
+other values the imports would have gone otherwise. Signals are passed on, the exit status is the process's own. Whatever the server cannot
+do, or when there is none, a Python of its own does: only slower.
 """
 
 import contextlib
@@ -14,17 +15,20 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-READ_ON_IMPORT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-"""Variables that libraries read when they are imported, as the server was given them."""
 _LONGEST_PATH = 100
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def can_be_forked(arguments: list[str]) -> bool:
-    """``-m module ...`` or ``program.py ...``, with the variables that the server has."""
+class NotForkedError(Exception):
+    """The server ended before it forked anything."""
+
+
+def can_be_forked(arguments: list[str], same: str) -> bool:
+    """``-m module ...`` or ``program.py ...``, with the variables that the server has; an empty value is one that is not set."""
     program = arguments[0] if arguments else ""
     starts = program.endswith(".py") or (program == "-m" and len(arguments) > 1)
-    return starts and all(os.environ.get(name) == value for name, value in READ_ON_IMPORT.items())
+    pairs = (pair.partition("=") for pair in filter(None, same.split(",")))
+    return starts and all(os.environ.get(name, "") == value for name, _, value in pairs)
 
 
 def connect(path: str) -> socket.socket:
@@ -47,7 +51,7 @@ def connect(path: str) -> socket.socket:
 
 
 def stand_for(connection: socket.socket, name: str, arguments: list[str]) -> int:
-    """Have the process forked and wait for its end; returns its status, negative for a signal."""
+    """Have the process forked and wait for its end; returns its status, negative for a signal. Raises NotForkedError."""
     process: int = 0
     waiting: list[int] = []
 
@@ -61,9 +65,19 @@ def stand_for(connection: socket.socket, name: str, arguments: list[str]) -> int
     for number in _PASSED_ON:
         signal.signal(number, pass_on)
     request = {"python": name, "arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd())}
-    socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
+    with contextlib.suppress(ConnectionError):  # which the next line finds out
+        socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
     while True:
-        message = connection.recv(4_096)
+        try:
+            message = connection.recv(4_096)
+        except ConnectionError:
+            message = b""
+        if not message and not process:
+            for number in _PASSED_ON:
+                signal.signal(number, signal.SIG_DFL)
+            for early in waiting:
+                os.kill(os.getpid(), early)
+            raise NotForkedError
         if not message:
             return -int(signal.SIGKILL)  # the server is gone, and took the process along
         answer = json.loads(message)
@@ -83,15 +97,11 @@ def end_like(status: int) -> NoReturn:
 
 
 def main() -> None:
-    name, path, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
-    if can_be_forked(arguments):
-        try:
-            connection = connect(path)
-        except OSError:
-            pass
-        else:
-            end_like(stand_for(connection, name, arguments))
-    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  (this is the container's own command)
+    name, path, same, arguments = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+    if can_be_forked(arguments, same):
+        with contextlib.suppress(OSError, NotForkedError):
+            end_like(stand_for(connect(path), name, arguments))
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  (this is the caller's own command)
 
 
 if __name__ == "__main__":

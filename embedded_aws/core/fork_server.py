@@ -1,7 +1,8 @@
-"""A Python that has imported what every container imports, and forks a process for each one that asks.
+"""A Python that has imported what many programs import, and forks a process for each one that asks.
 
-``python -I fork_server.py SOCKET MODULE...``. Importing torch and transformers takes five seconds of a core, and one run of the
-loop starts over twenty containers. ``fork_client.py`` is their ``python3``: it hands its arguments, variables, folder and standard
+``python -I fork_server.py SOCKET FOLDERS MODULE...``. ``FOLDERS`` come first while modules are looked for, separated as in ``PATH``.
+Importing torch and transformers takes five seconds of a core, the libraries of a Lambda function up to one, and one run of the loop starts
+over twenty containers and sixty functions. ``fork_client.py`` is their ``python3``: it hands its arguments, variables, folder and standard
 streams over, and stands for the forked process from then on. Linux only.
 """
 
@@ -51,13 +52,15 @@ class Server:
     """Forks on request, tells the client the process id and, at its end, the status; a client that dies takes its process along."""
 
     def __init__(self, path: str) -> None:
+        """Listen. Whoever asks before :meth:`serve` waits."""
         self._libraries = list(sys.path)
         self._selector = selectors.DefaultSelector()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         mask = os.umask(0o077)  # whoever may connect may run code as this user
-        self._listener.bind(path)
+        self._listener.bind(f"{path}.new")
         os.umask(mask)
         self._listener.listen(64)
+        Path(f"{path}.new").rename(path)  # from the first moment on, whoever finds it can connect
         self._selector.register(self._listener, selectors.EVENT_READ, None)
 
     def serve(self) -> None:
@@ -180,15 +183,19 @@ def _exit_code(value: object) -> int:
 
 
 def main() -> None:
-    path, modules = sys.argv[1], sys.argv[2:]
+    path, folders, modules = sys.argv[1], sys.argv[2], sys.argv[3:]
+    server = Server(path)
+    own = list(sys.path)
+    sys.path[:0] = filter(None, folders.split(os.pathsep))
     for name in modules:
         importlib.import_module(name)
+    sys.path[:] = own
     threads = threading.active_count()
     if threads > 1:
         raise SystemExit(f"cannot fork safely: importing {' '.join(modules)} started {threads - 1} thread(s)")
     gc.collect()
     gc.freeze()  # the children do not touch, and so do not copy, what was imported
-    Server(path).serve()
+    server.serve()
 
 
 if __name__ == "__main__":
