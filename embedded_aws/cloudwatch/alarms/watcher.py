@@ -2,7 +2,7 @@
 
 Periods are aligned, and shorter than declared by the emulator's time scale; only closed ones count. A state that
 someone set stays until the next period closes. Hooks: ``cloudwatch._evaluate_alarm``, ``_evaluate_all_alarms``,
-``_record_history``, ``_put_metric_alarm``, ``_set_alarm_state``, ``_get_metric_data``, and the stores ``_alarms``,
+``_evict_old_metrics``, ``_record_history``, ``_put_metric_alarm``, ``_set_alarm_state``, ``_get_metric_data``, and the stores ``_alarms``,
 ``_composite_alarms`` and ``_metrics``.
 """
 
@@ -42,16 +42,22 @@ _EVALUATE_EVERY = 10.0
 """Declared seconds between two evaluations, as for CloudWatch's high-resolution alarms."""
 _LATE_SECONDS = 120.0
 """Real seconds by which a value may arrive after later ones and still be seen."""
+_EVICT_SECONDS = 3_600.0
 _lock = threading.RLock()
 _announced: dict[str, dict[str, Any]] = {}
 _set_until: dict[str, float] = {}
 _complained: set[str] = set()
+_definitions: dict[str, tuple[Record, Definition]] = {}
+"""What each alarm watches, by ARN, and the record that says so: an update replaces the record."""
+_seen: dict[str, tuple[Record, float, str, tuple[int, ...]]] = {}
+"""What each alarm's last evaluation saw: the record, the end of the newest closed period, the state after it, and its metrics' counts."""
 
 
 def install() -> None:
     """Replace ministack's evaluation, and start the timer."""
     cloudwatch._evaluate_alarm = evaluate_record
     cloudwatch._evaluate_all_alarms = lambda: None
+    cloudwatch._evict_old_metrics = _now_and_then(cloudwatch._evict_old_metrics)
     cloudwatch._record_history = _announcing(cloudwatch._record_history)
     cloudwatch._put_metric_alarm = _keeping_metrics(cloudwatch._put_metric_alarm)
     cloudwatch._set_alarm_state = _keeping_what_was_set(cloudwatch._set_alarm_state)
@@ -82,7 +88,7 @@ def evaluate_record(record: Record) -> None:
     at = clock.now()
     arn = record["AlarmArn"]
     try:
-        found = definition(record)
+        found = _definition(record)
         with _lock:
             if at < _set_until.get(arn, 0):
                 return
@@ -93,9 +99,27 @@ def evaluate_record(record: Record) -> None:
             log.warning("%s", error)
 
 
+def _definition(record: Record) -> Definition:
+    """Raises UnsupportedAlarm."""
+    known = _definitions.get(record["AlarmArn"])
+    if known is None or known[0] is not record:
+        known = _definitions[record["AlarmArn"]] = record, definition(record)
+    return known[1]
+
+
 def _apply(record: Record, found: Definition, at: float) -> None:
+    """An alarm is looked at several times in a period. Without a new datapoint or the end of a period nothing can have changed."""
     period = clock.scaled(found.period)
     end = math.floor(at / period) * period
+    counts = tuple(len(_points(query)) for query in found.queries)
+    last = _seen.get(record["AlarmArn"])
+    if last is not None and last[0] is record and last[1:] == (end, record["StateValue"], counts):
+        return
+    _evaluate(record, found, at, period, end)
+    _seen[record["AlarmArn"]] = record, end, record["StateValue"], counts
+
+
+def _evaluate(record: Record, found: Definition, at: float, period: float, end: float) -> None:
     number = found.criteria.periods_to_read
     start = end - number * period
     datapoints = read(found, start, period, number)
@@ -122,14 +146,23 @@ def read(found: Definition, start: float, period: float, number: int) -> express
 
 def _series(query: MetricQuery, start: float, period: float, number: int) -> expressions.Series:
     buckets: list[list[Any]] = [[] for _ in range(number)]
-    points = cloudwatch._metrics.get((query.namespace, query.name, cloudwatch._dims_key(dict(query.dimensions)))) or []
-    for point in reversed(points):  # kept in the order of arrival: nearly that of their time stamps
+    for point in reversed(_points(query)):  # kept in the order of arrival: nearly that of their time stamps
         if point["Timestamp"] < start - _LATE_SECONDS:
             break
         index = math.floor((point["Timestamp"] - start) / period)
         if 0 <= index < number and (query.unit is None or point.get("Unit") == query.unit):
             buckets[index].append(point)
     return tuple(_statistic(points, query.statistic) for points in buckets)
+
+
+def _points(query: MetricQuery) -> list[Any]:
+    points: list[Any] = cloudwatch._metrics.get((query.namespace, query.name, _key(query.dimensions))) or []
+    return points
+
+
+@functools.lru_cache(maxsize=4_096)
+def _key(dimensions: tuple[tuple[str, str], ...]) -> Any:
+    return cloudwatch._dims_key(dict(dimensions))
 
 
 def _statistic(points: list[Any], name: str) -> float | None:
@@ -141,6 +174,20 @@ def _statistic(points: list[Any], name: str) -> float | None:
 
 
 # -- hooks -----------------------------------------------------------------------------------------
+
+
+def _now_and_then(evict_old_metrics: Any) -> Any:
+    """Stock ministack copies every list of datapoints at each request, and loses what is stored meanwhile."""
+    last = time.monotonic()
+
+    @functools.wraps(evict_old_metrics)
+    def wrapper() -> None:
+        nonlocal last
+        if time.monotonic() - last > _EVICT_SECONDS:
+            last = time.monotonic()
+            evict_old_metrics()
+
+    return wrapper
 
 
 def _announcing(record_history: Any) -> Any:
@@ -221,5 +268,6 @@ def _with_metrics(alarm_record: Any) -> Any:
 def _as_math(record: Record, metrics: list[dict[str, Any]]) -> Record:
     for key in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit"):
         record.pop(key, None)
+    _definitions.pop(record.get("AlarmArn", ""), None)
     record["Metrics"] = [{**entry, "ReturnData": entry.get("ReturnData", True) not in (False, "false")} for entry in metrics]
     return record
