@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from cli.exit_codes import ExitCode
 from embedded_aws.tools import deployer, launcher, processes
 from embedded_aws.tools.clients import ACCOUNT, Clients
 from local.pipeline import packages
+from local.pipeline.callers import Callers, people_answer, predict_url
 from local.pipeline.workflow import Command, commands
 from stacks.names import Names
 from stacks.settings import Settings
@@ -35,6 +37,8 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 STAGE = "dev"
 REPOSITORY = "acme/reviewloop"
 DONE, ROLLED_BACK = ExitCode.DONE.value, ExitCode.ROLLED_BACK.value
+WORSE = "the challenger is worse"
+"""So begins the judge's reason when people's answers have refuted that the challenger is no worse."""
 _RECORDS = ("release", "experiment", "rollout-control")
 _KEPT_LINES = 30
 
@@ -64,7 +68,7 @@ class DryRun:
     def names(self) -> Names:
         return Names(self.settings, ACCOUNT)
 
-    @property
+    @cached_property
     def client(self) -> Clients:
         return Clients(self.emulator.url, self.settings.region)
 
@@ -84,8 +88,9 @@ class DryRun:
             ("a job of another environment gets no role", self.another_environment),
             ("deploy.yml: dev", lambda: self.job(deploy, "dev", {})),
             ("deploy.yml: smoke", lambda: self.job(deploy, "smoke", {})),
-            ("register two model packages that were not trained", self.register),
+            ("register three model packages that were not trained", self.register),
             ("rollout.yml: the first release", lambda: self.roll_out(rollout, "good", DONE)),
+            ("rollout.yml: a challenger that answers wrongly", lambda: self.judged(rollout, "flipped")),
             ("rollout.yml: a challenger that cannot start", lambda: self.refused(rollout, "broken")),
         ]
 
@@ -135,12 +140,41 @@ class DryRun:
         return f"exit code {expected} under {found[-1].role}"
 
     def register(self) -> str:
-        codes = {"good": packages.ANSWERS, "broken": packages.BREAKS}
-        self.packages = {name: packages.register(self.client, self.names, f"dry-run-{name}", code) for name, code in codes.items()}
+        versions = {name: f"dry-run-{name}" for name in ("good", "flipped", "broken")}
+        codes = {
+            "good": packages.answers(versions["good"]),
+            "flipped": packages.answers(versions["flipped"], moved=1),
+            "broken": packages.BREAKS,
+        }
+        self.packages = {name: packages.register(self.client, self.names, versions[name], code) for name, code in codes.items()}
         return ", ".join(f"{name} {arn.rpartition(':')[2]}" for name, arn in self.packages.items())
 
     def roll_out(self, workflow: Path, name: str, expected: int) -> str:
         return self.job(workflow, "rollout", {"stage": STAGE, "package": self.packages[name]}, expected)
+
+    def judged(self, workflow: Path, name: str) -> str:
+        """A rollout that must not pass, because of what people say of the answers to callers' texts.
+
+        Raises:
+            StepFailed: it ended otherwise, or for another reason.
+        """
+        people_answer(self.client, self.emulator.url, self.names)
+        callers = Callers(predict_url(self.client, self.emulator.url, self.names), self.settings.region)
+        with callers.calling():
+            ended = self.roll_out(workflow, name, ROLLED_BACK)
+        reason = self._reason()
+        if not reason.startswith(WORSE):
+            raise StepFailed(f"the rollout ended with {ROLLED_BACK}, but not by people's answers: {reason}")
+        met = f"{callers.answered.total()} calls were answered, {callers.answered['challenger']} of them by the challenger"
+        return f"{ended}; {reason}; {met}, {callers.failed} were not; {self.unharmed()}"
+
+    def _reason(self) -> str:
+        """Why the newest rollout ended as it did."""
+        steps = self.client("stepfunctions")
+        machine = self.names.arn("states", f"stateMachine:{self.names.state_machine('rollout')}")
+        found = steps.list_executions(stateMachineArn=machine)["executions"]
+        newest = max(found, key=lambda one: one["startDate"])
+        return str(json.loads(steps.describe_execution(executionArn=newest["executionArn"])["output"])["reason"])
 
     def refused(self, workflow: Path, name: str) -> str:
         """A rollout that must not pass: the job fails by the right code, and the endpoint is as it was."""
@@ -159,13 +193,15 @@ class DryRun:
         found = {
             "status": endpoint["EndpointStatus"],
             "packages": {variant: model["PrimaryContainer"]["ModelPackageName"] for variant, model in models.items()},
-            "weight of the challenger": {one["VariantName"]: one["CurrentWeight"] for one in endpoint["ProductionVariants"]}["challenger"],
+            "weights": {one["VariantName"]: one["CurrentWeight"] for one in endpoint["ProductionVariants"]},
+            "instances": {one["VariantName"]: one["CurrentInstanceCount"] for one in endpoint["ProductionVariants"]},
             "records": [self.client("ssm").get_parameter(Name=self.names.parameter(name))["Parameter"]["Value"] for name in _RECORDS],
         }
         expected = {
             "status": "InService",
             "packages": dict.fromkeys(("champion", "challenger"), good),
-            "weight of the challenger": 0.0,
+            "weights": {"champion": 1.0, "challenger": 0.0},
+            "instances": dict.fromkeys(("champion", "challenger"), self.settings.hosting.initial_instance_count),
             "records": [f"{good},{good}", "none", "none"],
         }
         if found != expected:

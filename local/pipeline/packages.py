@@ -1,4 +1,4 @@
-"""Model packages for a dry run: one whose model answers, and one whose container cannot start. Neither was trained."""
+"""Model packages for a dry run, of models that were not trained: one answers, one answers wrongly, and one cannot start."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Any
 from stacks.images import inference_image
 from stacks.names import Names
 
-ANSWERS = """
-import json
 LABELS = ("negative", "neutral", "positive")
+_ANSWERS = """
+import json
 def model_fn(folder):
     return None
 def input_fn(body, content_type):
     given = json.loads(body)["inputs"]
     return [given] if isinstance(given, str) else given
 def answer(text):
-    label = next((label for label in LABELS if label in text), "neutral")
+    named = next((label for label in LABELS if label in text), "neutral")
+    label = LABELS[(LABELS.index(named) + MOVED) % len(LABELS)]
     return {"label": label, "confidence": 0.9, "probabilities": {name: 0.9 if name == label else 0.05 for name in LABELS},
-            "model_version": "dry-run", "review_threshold": 0.5, "tokens": 1, "oov_tokens": 0, "truncated": False}
+            "model_version": VERSION, "review_threshold": 0.5, "tokens": 1, "oov_tokens": 0, "truncated": False}
 def predict_fn(texts, model):
     return [answer(text) for text in texts]
 def output_fn(answers, accept):
@@ -31,6 +32,11 @@ BREAKS = """
 def model_fn(folder):
     raise RuntimeError("this model is broken on purpose")
 """
+
+
+def answers(version: str, *, moved: int = 0) -> str:
+    """Code of a model whose label is the one that a text names; moved by 1, it answers like a model that was trained on flipped labels."""
+    return f"LABELS, MOVED, VERSION = {LABELS!r}, {moved}, {version!r}{_ANSWERS}"
 
 
 def register(client: Callable[[str], Any], names: Names, version: str, inference: str) -> str:
@@ -43,6 +49,7 @@ def register(client: Callable[[str], Any], names: Names, version: str, inference
         ModelPackageGroupName=names.model_package_group,
         ModelPackageDescription=f"{version}, of a dry run",
         ModelApprovalStatus="Approved",
+        CustomerMetadataProperties={"training_job": version},
         InferenceSpecification={
             "Containers": [container],
             "SupportedContentTypes": ["application/json"],
