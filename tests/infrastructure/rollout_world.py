@@ -50,6 +50,8 @@ class World:
         self.endpoint = Endpoint({"champion": served.champion, "challenger": served.challenger}) if served else None
         self.stack_status = "UPDATE_COMPLETE"
         self.packages = dict.fromkeys((OLD, NEW, OTHER), "Approved")
+        self.from_elsewhere: set[str] = set()
+        """Packages that name no training job."""
         self.others: list[dict[str, Any]] = []
         """Running executions of the same machine."""
         self.silently_refused: set[str] = set()
@@ -143,8 +145,10 @@ class World:
     def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:  # noqa: N803
         if ModelPackageName not in self.packages:
             raise client_error("ValidationException", f"ModelPackage {ModelPackageName} does not exist")
-        job = f"job-{ModelPackageName.rsplit('/', 1)[1]}"
-        return {"ModelApprovalStatus": self.packages[ModelPackageName], "CustomerMetadataProperties": {"training_job": job}}
+        found: dict[str, Any] = {"ModelApprovalStatus": self.packages[ModelPackageName]}
+        if ModelPackageName not in self.from_elsewhere:
+            found["CustomerMetadataProperties"] = {"training_job": f"job-{ModelPackageName.rsplit('/', 1)[1]}"}
+        return found
 
     def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:  # noqa: N803
         if self.endpoint is None:
@@ -222,10 +226,11 @@ class World:
         if wanted is not None and self.endpoint is not None and self.endpoint.status == "Failed":
             self.stack_status = "UPDATE_ROLLBACK_FAILED"  # such an endpoint takes no update any more
             return
-        self.stack_status = "UPDATE_ROLLBACK_COMPLETE" if asked & self.openly_refused else "UPDATE_COMPLETE"
+        refused = asked & self.openly_refused or not asked <= set(self.packages)
+        self.stack_status = "UPDATE_ROLLBACK_COMPLETE" if refused else "UPDATE_COMPLETE"
         if asked & self.ruinous:
             self.stack_status, self._endpoint().status = "UPDATE_ROLLBACK_FAILED", "Failed"
-        elif asked & (self.silently_refused | self.openly_refused):
+        elif refused or asked & self.silently_refused:
             if self.endpoint is not None:
                 self.endpoint.status = "InService"
         elif wanted is None:

@@ -43,6 +43,7 @@ class Story:
         better: share of those for which people agree with the challenger; with the champion on the others.
         silent_until: hours after the start from which people answer at once; before that they answer nothing.
         dead_letters: so many of the first pairs that differ are never answered.
+        found_at: hours after the start at which the reconciler finds the first pair's answer, whose event was lost.
         lost: hours whose texts are not paired, such as those of a queue that is down.
         a_day: most pairs that differ in a day; when they are spent, nothing is paired until the next day.
         answered: the challenger's share of the callers; None: its weight.
@@ -56,6 +57,7 @@ class Story:
     better: float = 0.5
     silent_until: float = 0.0
     dead_letters: int = 0
+    found_at: float = 0.0
     lost: tuple[float, float] = (0.0, 0.0)
     a_day: int | None = None
     answered: float | None = None
@@ -91,7 +93,8 @@ class Story:
         return Pairs(tuple(slots), {"failed": int((min(gone, self.lost[1]) - self.lost[0]) * self.pairs_an_hour)} if self.lost[1] else {})
 
     def _pair(self, number: int, at: datetime, gone: float) -> DifferingPair:
-        state = PairState.LABELLED if gone >= self.silent_until else PairState.WAITING
+        answered = self.silent_until if number else max(self.silent_until, self.found_at)
+        state = PairState.LABELLED if gone >= answered else PairState.WAITING
         if number < self.dead_letters:
             state = PairState.DEAD_LETTERED
         better = math.floor((number + 1) * self.better) > math.floor(number * self.better)
@@ -178,6 +181,8 @@ CASES = [
     Case("callers do not meet the weights", "inconclusive", Story(silent_until=99, answered=0.6), told="callers"),
     Case("reviewers are absent", "inconclusive", Story(silent_until=99), told="waiting"),
     Case("reviewers come after half a day", "promoted", Story(silent_until=12), told="a loss of 5.0 points is refuted"),
+    Case("the event of one answer is lost for ten hours", "promoted", Story(better=0.8, found_at=10), told="refuted"),
+    Case("the event of one answer is lost for ever", "inconclusive", Story(better=0.8, found_at=99), told="of 0 texts"),
     Case("some reviews are dead letters", "promoted", Story(better=0.6, dead_letters=3), told="3 unanswered"),
     Case("most reviews are dead letters", "inconclusive", Story(differ=0.06, dead_letters=999), told="unanswered"),
     Case("the day's budget is spent", "promoted", Story(better=0.7, a_day=20), told="a loss of 5.0 points is refuted"),

@@ -15,7 +15,7 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
 from lambdas.rollout.endpoint import describe, running_packages
-from lambdas.rollout.plan_rollout.plan import InvalidRollout, RolloutInput, RolloutPlan, earlier, judged, missing, plan
+from lambdas.rollout.plan_rollout.plan import InvalidRollout, Kind, RolloutInput, RolloutPlan, comparable, earlier, judged, missing, plan
 from lambdas.rollout.plan_rollout.withdrawal import withdrawal
 from lambdas.rollout.progress import Approval, Progress, RolloutPolicy
 
@@ -85,11 +85,10 @@ def _release(wanted: Release, current: Release, *, policy: RolloutPolicy, replac
     packages = {package: _package(package, current) for package in {wanted.champion, wanted.challenger}}
     statuses = {name: package["ModelApprovalStatus"] for name, package in packages.items()}
     decided = plan(wanted, current, statuses, policy=policy, replace=replace)
-    versions = {
-        variant: packages[getattr(wanted, variant)].get("CustomerMetadataProperties", {}).get("training_job", "unknown")
-        for variant in VARIANTS
-    }
-    return decided, versions
+    versions = {name: package.get("CustomerMetadataProperties", {}).get("training_job") for name, package in packages.items()}
+    if decided.kind is Kind.EXPERIMENT:
+        comparable(wanted, versions)
+    return decided, {variant: versions[getattr(wanted, variant)] or "unknown" for variant in VARIANTS}
 
 
 def _withdrawal(current: Release) -> tuple[RolloutPlan, dict[str, str]]:

@@ -175,6 +175,21 @@ def judged(policy: RolloutPolicy, *, asks_people: bool) -> None:
         )
 
 
+def comparable(wanted: Release, versions: Mapping[str, str | None]) -> None:
+    """Raises InvalidRollout for a package whose answers could never be told from those of another model, so that no pair would count.
+
+    Args:
+        versions: ``training_job`` in the metadata of each wanted package; a model's answers carry it as ``model_version``.
+    """
+    for field, package in (("champion", wanted.champion), ("challenger", wanted.challenger)):
+        if not versions[package]:
+            raise InvalidRollout(
+                f"input.{field} {package} names no training job, by which the answers of the two variants are told apart: register the "
+                "package with CustomerMetadataProperties.training_job, the model_version that its container answers with; or give "
+                f"policy {RolloutPolicy.BLUE_GREEN}, which compares nothing"
+            )
+
+
 def missing(package: str, current: Release) -> str:
     """What is told of a package that does not exist."""
     told = f"model package {package} does not exist in this account and region"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lambdas.common.release import EMPTY_RELEASE, Release
-from lambdas.rollout.plan_rollout.plan import InvalidRollout, Kind, RolloutInput, earlier, judged, missing, plan
+from lambdas.rollout.plan_rollout.plan import InvalidRollout, Kind, RolloutInput, comparable, earlier, judged, missing, plan
 from lambdas.rollout.progress import Approval, RolloutPolicy
 
 A, B, C = (f"arn:aws:sagemaker:us-east-1:123456789012:model-package/reviewloop-dev/{number}" for number in (1, 2, 3))
@@ -52,6 +52,15 @@ def test_a_policy_that_needs_people_is_refused_where_nobody_is_asked() -> None:
     for policy in (RolloutPolicy.SHADOW, RolloutPolicy.CANARY):
         with pytest.raises(InvalidRollout, match=f"input.policy {policy} lets people judge .* asks nobody: give blue_green"):
             judged(policy, asks_people=False)
+
+
+def test_packages_whose_answers_cannot_be_told_apart_are_not_compared() -> None:
+    """Each of their pairs would be missed, and the rollout would end as inconclusive after days."""
+    comparable(Release(A, B), {A: "job-1", B: "job-2"})
+    with pytest.raises(InvalidRollout, match=f"input.challenger {B} names no training job, .* or give policy blue_green"):
+        comparable(Release(A, B), {A: "job-1", B: None})
+    with pytest.raises(InvalidRollout, match=f"input.champion {A} names no training job"):
+        comparable(Release(A, B), {A: "", B: "job-2"})
 
 
 @pytest.mark.parametrize(
