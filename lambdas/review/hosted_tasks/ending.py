@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lambdas.common.labels import Labels
+from lambdas.review.hosted_tasks.items import Content
 from lambdas.review.hosted_tasks.suggestions import suggestion_for
-from lambdas.review.hosted_tasks.table import Content, TaskTable
+from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import State, Task
 from lambdas.review.output import answers
 from lambdas.review.port import ReviewEnded, ReviewStatus

@@ -15,9 +15,10 @@ from lambdas.common.worker_answer import chosen_label
 from lambdas.review.hosted_tasks import desk as desks
 from lambdas.review.hosted_tasks import task as tasks
 from lambdas.review.hosted_tasks.desk import Desk
+from lambdas.review.hosted_tasks.items import Content
 from lambdas.review.hosted_tasks.suggestions import suggestion_for
 from lambdas.review.hosted_tasks.sweeping import move_on
-from lambdas.review.hosted_tasks.table import Content, TaskTable
+from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import NotPossible, State, Task
 from lambdas.review.port import ReviewStatus
 from review_page.answers import Worker

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -31,35 +31,33 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from contracts.shared_words import DUE_TASKS, OPEN_TASKS
-from lambdas.common.answers_wanted import AnswerRule, ModelPrior
-from lambdas.review.hosted_tasks.desk import Desk, Given, Pace
+from lambdas.review.hosted_tasks.desk import Desk
 from lambdas.review.hosted_tasks.gold import GoldText
+from lambdas.review.hosted_tasks.items import (
+    DUE,
+    Content,
+    content_item,
+    content_of,
+    desk_item,
+    desk_of,
+    person_of,
+    remark_of,
+    sortable,
+    task_item,
+    task_of,
+)
 from lambdas.review.hosted_tasks.people import COUNTED, Tally, tallies
-from lambdas.review.hosted_tasks.task import Assignment, State, Task
-from lambdas.review.port import ReviewStatus
+from lambdas.review.hosted_tasks.task import State, Task
 from review_page.answers import Worker
 from review_page.tasks import Person, Remark
 
 _PAGE = 100
 """Number of open tasks that one query reads at most. People who ask in the same moment need many to choose from."""
-_DUE = "due"
-_AFTER_REVIEWS = "9"
-"""Begins the place of a bulk labelling's task in ``open-tasks``. Times have 15 digits, and begin with 0 until the year 5138."""
 _MOST_KEYS = 100
 """Of one BatchGetItem (DynamoDB API reference)."""
 _DAY_MS = 86_400_000
 _LOST = {"ConditionalCheckFailed", "TransactionConflict"}
 """Reasons for which a transaction is cancelled because somebody else was quicker (DynamoDB API reference, TransactWriteItems)."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """The content of one person's answer, and who they are in ``output.json``."""
-
-    task_id: str
-    worker_id: str
-    identity: Mapping[str, str]
-    content: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class TaskTable:
     def add(self, task: Task, task_input: Mapping[str, Any]) -> bool:
         """Open a task; False when it is or was there."""
         shown = {"pk": task.task_id, "sk": "input", "input": json.dumps(task_input, ensure_ascii=False, allow_nan=False)}
-        return self._transact([self._put(_task_item(task), None), self._put(shown, None)])
+        return self._transact([self._put(task_item(task), None), self._put(shown, None)])
 
     def commit(self, *records: Task | Desk, content: Content | None = None) -> bool:
         """Write all of them, or none: False when one is no longer as it was read."""
@@ -98,7 +96,7 @@ class TaskTable:
         refused = self._refused(
             [
                 *(self._put(self._item(one), one.version) for one in records),
-                *([{"Put": {"TableName": self._table.name, "Item": _content_item(content)}}] if content else []),
+                *([{"Put": {"TableName": self._table.name, "Item": content_item(content)}}] if content else []),
             ]
         )
         return [one for number, one in enumerate(records) if number in refused]
@@ -112,7 +110,7 @@ class TaskTable:
             workers: whoever has an answer there, also one that was taken back.
         """
         gone = (now + self._retention_ms) // 1_000
-        item = {**_task_item(task, state=State.ENDED), "delete_after": gone}
+        item = {**task_item(task, state=State.ENDED), "delete_after": gone}
         others = [{"pk": task.task_id, "sk": name} for name in ("input", *(f"answer#{worker}" for worker in workers))]
         return self._transact(
             [
@@ -134,7 +132,7 @@ class TaskTable:
 
     def task(self, task_id: str) -> Task | None:
         item = self._get(task_id, "task")
-        return None if item is None else _task(item)
+        return None if item is None else task_of(item)
 
     def input(self, task_id: str) -> dict[str, Any]:
         """Raises KeyError: there is no such task."""
@@ -147,27 +145,27 @@ class TaskTable:
     def desk(self, worker_id: str) -> Desk:
         """An empty one for somebody who has not been here."""
         item = self._get(f"worker#{worker_id}", "desk")
-        return Desk(worker_id) if item is None else _desk(item)
+        return Desk(worker_id) if item is None else desk_of(item)
 
     def contents(self, task_id: str) -> dict[str, Content]:
         """By worker, also those that were taken back."""
         page = self._table.query(KeyConditionExpression=Key("pk").eq(task_id) & Key("sk").begins_with("answer#"), ConsistentRead=True)
-        return {one.worker_id: one for one in map(_content, page["Items"])}
+        return {one.worker_id: one for one in map(content_of, page["Items"])}
 
     def content(self, task_id: str, worker_id: str) -> Content | None:
         item = self._get(task_id, f"answer#{worker_id}")
-        return None if item is None else _content(item)
+        return None if item is None else content_of(item)
 
     def recent(self, worker_id: str, task_ids: Sequence[str]) -> dict[str, tuple[Task, Content]]:
         """Tasks with the person's answers, by task; without those that are deleted."""
         items = list(self._batch([{"pk": task_id, "sk": name} for task_id in task_ids for name in ("task", f"answer#{worker_id}")]))
-        tasks = {item["pk"]: _task(item) for item in items if item["sk"] == "task"}
-        contents = {item["pk"]: _content(item) for item in items if item["sk"] != "task"}
+        tasks = {item["pk"]: task_of(item) for item in items if item["sk"] == "task"}
+        contents = {item["pk"]: content_of(item) for item in items if item["sk"] != "task"}
         return {task_id: (tasks[task_id], contents[task_id]) for task_id in task_ids if task_id in tasks and task_id in contents}
 
     def tasks(self, task_ids: Sequence[str]) -> dict[str, Task]:
         """Those that are there, by id."""
-        return {item["pk"]: _task(item) for item in self._batch([{"pk": task_id, "sk": "task"} for task_id in task_ids])}
+        return {item["pk"]: task_of(item) for item in self._batch([{"pk": task_id, "sk": "task"} for task_id in task_ids])}
 
     def flag(self, task: Task, worker_id: str, name: str, note: str, now: int) -> None:
         """Once for a task and a person; their second note replaces the first."""
@@ -181,10 +179,7 @@ class TaskTable:
         """Flags or disputes that are not closed, the newest first."""
         key = Key("queue").eq(f"{'disputes' if disputes else 'flags'}#{team}")
         found = self._table.query(IndexName=OPEN_TASKS, KeyConditionExpression=key, ScanIndexForward=False, Limit=most)["Items"]
-        return [
-            Remark(f"{one['pk']}:{one['sk']}", one["pk"], one["title"], one["by"], one["note"], _time_of(one["waiting_since"]) / 1_000)
-            for one in found
-        ]
+        return list(map(remark_of, found))
 
     def close_remark(self, remark_id: str, teams: Collection[str]) -> bool:
         """False: there is none, it is closed, or it is of another team."""
@@ -198,17 +193,17 @@ class TaskTable:
     def people(self, team: str, most: int) -> list[Person]:
         """What people have done for the team, in tasks that have ended."""
         page = self._table.query(IndexName=OPEN_TASKS, KeyConditionExpression=Key("queue").eq(f"people#{team}"), Limit=most)
-        return [_person(item) for item in page["Items"]]
+        return [person_of(item) for item in page["Items"]]
 
     def queued(self, team: str, most: int) -> Iterator[Task]:
         """The oldest tasks that somebody may take."""
         page = self._table.query(IndexName=OPEN_TASKS, KeyConditionExpression=Key("queue").eq(team), Limit=most)
-        yield from map(_task, page["Items"])
+        yield from map(task_of, page["Items"])
 
     def soon_due(self, most: int) -> Iterator[Task]:
         """Tasks that have not ended, the most urgent first."""
-        page = self._table.query(IndexName=DUE_TASKS, KeyConditionExpression=Key("due").eq(_DUE), Limit=most)
-        yield from map(_task, page["Items"])
+        page = self._table.query(IndexName=DUE_TASKS, KeyConditionExpression=Key("due").eq(DUE), Limit=most)
+        yield from map(task_of, page["Items"])
 
     def gold(self, team: str) -> list[GoldText]:
         item = self._get(f"gold#{team}", "texts")
@@ -257,8 +252,8 @@ class TaskTable:
 
     def due(self, now: int) -> Iterator[Task]:
         """Tasks to which something must happen by ``now``, the most urgent first, as the index has them."""
-        key = Key("due").eq(_DUE) & Key("due_at").lte(_sortable(now))
-        yield from map(_task, self._query(IndexName=DUE_TASKS, KeyConditionExpression=key))
+        key = Key("due").eq(DUE) & Key("due_at").lte(sortable(now))
+        yield from map(task_of, self._query(IndexName=DUE_TASKS, KeyConditionExpression=key))
 
     def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
         item: dict[str, Any] | None = self._table.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
@@ -285,9 +280,9 @@ class TaskTable:
 
     def _item(self, record: Task | Desk) -> dict[str, Any]:
         if isinstance(record, Task):
-            return _task_item(record)
+            return task_item(record)
         newest = max((one.submitted_at for one in record.recent), default=None)
-        item = _desk_item(record)
+        item = desk_item(record)
         return item if newest is None else {**item, "delete_after": (newest + self._retention_ms) // 1_000}
 
     def _remark_item(self, task: Task, sk: str, queue: str, by: str, note: str, now: int) -> dict[str, Any]:  # noqa: PLR0917
@@ -295,7 +290,7 @@ class TaskTable:
             "pk": task.task_id,
             "sk": sk,
             "queue": f"{queue}#{task.team}",
-            "waiting_since": f"{_sortable(now)}#{task.task_id}",
+            "waiting_since": f"{sortable(now)}#{task.task_id}",
             "title": task.known_as,
             "by": by,
             "note": note,
@@ -349,163 +344,3 @@ class TaskTable:
                 return set(range(len(writes)))
             raise
         return set()
-
-
-def _sortable(time: int) -> str:
-    return f"{time:015d}"
-
-
-def _time_of(waiting_since: str) -> int:
-    return int(waiting_since.partition("#")[0])
-
-
-def _person(item: Mapping[str, Any]) -> Person:
-    count = {name: int(item.get(name, 0)) for name in COUNTED}
-    return Person(
-        name=item.get("name") or item["pk"].removeprefix("worker#"),
-        answered=count["answered"],
-        seconds_per_answer=count["seconds"] / count["answered"] if count["answered"] else None,
-        agreed=count["agreed"],
-        compared=count["compared"],
-        cannot_tell=count["cannot_tell"],
-        skipped=count["skipped"],
-        gold_right=count["gold_right"],
-        gold_answered=count["gold_answered"],
-    )
-
-
-def _set(members: Iterable[str], name: str) -> dict[str, set[str]]:
-    """DynamoDB has no empty sets."""
-    found = set(members)
-    return {name: found} if found else {}
-
-
-def _task_item(task: Task, *, state: State | None = None) -> dict[str, Any]:
-    state = state or task.state
-    item: dict[str, Any] = {
-        "pk": task.task_id,
-        "sk": "task",
-        "review_id": task.review_id,
-        "team": task.team,
-        "title": task.title,
-        "description": task.description,
-        "created_at": task.created_at,
-        "gone_at": task.gone_at,
-        "time_limit": task.time_limit,
-        "undo": task.undo,
-        "rule": task.rule.value,
-        "most": task.most,
-        "state": state.value,
-        "assignments": {worker: _assignment_item(one) for worker, one in task.assignments.items()},
-        "skips": dict(task.skips),
-        "version": task.version + 1,
-        **_set(task.assignments, "taken_by"),
-        **_set(task.skipped_by, "skipped_by"),
-    }
-    if task.job is not None:
-        item["job"] = task.job
-    if task.excerpt:
-        item["excerpt"] = task.excerpt
-    if task.gold is not None:
-        item["gold"] = task.gold
-    if task.prior is not None:
-        item["prior"] = json.dumps(asdict(task.prior), ensure_ascii=False, allow_nan=False)
-    if task.free:
-        # Reviews have a deadline, so they go before the texts of a bulk labelling.
-        place = f"{_AFTER_REVIEWS if task.job is not None else ''}{_sortable(task.created_at)}"
-        item |= {"queue": task.team, "waiting_since": f"{place}#{task.task_id}"}
-    if task.due_at is not None and state is not State.ENDED:
-        item |= {"due": _DUE, "due_at": _sortable(task.due_at)}
-    ended = {"ended_at": task.ended_at, "status": task.status and task.status.value, "failure": task.failure}
-    return item | {name: value for name, value in ended.items() if value is not None}
-
-
-def _assignment_item(one: Assignment) -> dict[str, Any]:
-    values = {
-        "name": one.name,
-        "accepted_at": one.accepted_at,
-        "until": one.until,
-        "ahead": one.ahead,
-        "submitted_at": one.submitted_at,
-        "label": one.label,
-        "taken_back": one.taken_back,
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _task(item: Mapping[str, Any]) -> Task:
-    status = item.get("status")
-    return Task(
-        task_id=item["pk"],
-        review_id=item["review_id"],
-        team=item["team"],
-        title=item["title"],
-        description=item["description"],
-        created_at=int(item["created_at"]),
-        gone_at=int(item["gone_at"]),
-        time_limit=int(item["time_limit"]),
-        undo=int(item["undo"]),
-        most=int(item["most"]),
-        version=int(item["version"]),
-        rule=AnswerRule(item["rule"]),
-        state=State(item["state"]),
-        assignments={worker: _assignment(one) for worker, one in item["assignments"].items()},
-        skipped_by=frozenset(item.get("skipped_by", ())),
-        skips={reason: int(count) for reason, count in item["skips"].items()},
-        ended_at=_optional(item.get("ended_at")),
-        status=None if status is None else ReviewStatus(status),
-        failure=item.get("failure"),
-        job=item.get("job"),
-        excerpt=item.get("excerpt", ""),
-        gold=item.get("gold"),
-        prior=ModelPrior(**json.loads(item["prior"])) if "prior" in item else None,
-    )
-
-
-def _assignment(item: Mapping[str, Any]) -> Assignment:
-    return Assignment(
-        item["name"],
-        int(item["accepted_at"]),
-        int(item["until"]),
-        item["ahead"],
-        _optional(item.get("submitted_at")),
-        item.get("label"),
-        item["taken_back"],
-    )
-
-
-def _optional(value: Any) -> int | None:
-    return None if value is None else int(value)
-
-
-def _desk_item(desk: Desk) -> dict[str, Any]:
-    held = {"in_work": desk.in_work, "ahead": desk.ahead}
-    return {
-        "pk": f"worker#{desk.worker_id}",
-        "sk": "desk",
-        "recent": [{"task_id": one.task_id, "submitted_at": one.submitted_at, "took": one.took} for one in desk.recent],
-        "pace": {str(number): [one.answered, one.took] for number, one in desk.pace.items()},
-        "version": desk.version + 1,
-        **{name: value for name, value in held.items() if value is not None},
-    }
-
-
-def _desk(item: Mapping[str, Any]) -> Desk:
-    return Desk(
-        worker_id=item["pk"].removeprefix("worker#"),
-        in_work=item.get("in_work"),
-        ahead=item.get("ahead"),
-        recent=tuple(Given(one["task_id"], int(one["submitted_at"]), int(one["took"])) for one in item["recent"]),
-        pace={int(number): Pace(int(answered), int(took)) for number, (answered, took) in item["pace"].items()},
-        version=int(item["version"]),
-    )
-
-
-def _content_item(one: Content) -> dict[str, Any]:
-    """The content as JSON: DynamoDB's numbers are no floats."""
-    content = json.dumps(one.content, ensure_ascii=False, allow_nan=False)
-    return {"pk": one.task_id, "sk": f"answer#{one.worker_id}", "identity": dict(one.identity), "content": content}
-
-
-def _content(item: Mapping[str, Any]) -> Content:
-    return Content(item["pk"], item["sk"].removeprefix("answer#"), item["identity"], json.loads(item["content"]))
