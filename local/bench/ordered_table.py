@@ -41,7 +41,7 @@ class _Body(io.BytesIO):
 
 
 class OrderedTable:
-    """The requests GetItem, Query of an index, and TransactWriteItems with Put; one at a time, so a transaction is atomic."""
+    """The requests GetItem, BatchGetItem, Query of an index, and TransactWriteItems with Put; one at a time, so a transaction is atomic."""
 
     def __init__(self) -> None:
         self._items: dict[Key, Item] = {}
@@ -110,6 +110,11 @@ class OrderedTable:
     def _GetItem(self, arguments: Mapping[str, Any]) -> tuple[int, Item]:  # noqa: N802  (the operation's name)
         found = self._items.get(_key(arguments["Key"]))
         return 200, {} if found is None else {"Item": found}
+
+    def _BatchGetItem(self, arguments: Mapping[str, Any]) -> tuple[int, Item]:  # noqa: N802  (the operation's name)
+        [(name, wanted)] = arguments["RequestItems"].items()
+        found = [self._items[key] for key in map(_key, wanted["Keys"]) if key in self._items]
+        return 200, {"Responses": {name: found}, "UnprocessedKeys": {}}
 
     def _Query(self, arguments: Mapping[str, Any]) -> tuple[int, Item]:  # noqa: N802  (the operation's name)
         """A page of ``Limit`` items, counted before the filter."""

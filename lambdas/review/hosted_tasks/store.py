@@ -48,6 +48,10 @@ MOST_COUNTED = 200
 """The longest queue that is counted. For a longer one the page shows this number."""
 
 
+_Held = tuple[Task, Mapping[str, Any]]
+"""A task that somebody holds, and what they are shown of it."""
+
+
 class Busy(Exception):
     """Other people took each of the tasks first. The request can be sent again."""
 
@@ -87,25 +91,19 @@ class HostedTasks:
     def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
         for desk in self._desks(worker):
             if desk.in_work is not None:
-                task = self._mine(desk, desk.in_work, teams)
-                lease = None if task is None else self._lease(task, worker)
-                if lease is not None:
-                    return lease
+                held = self._mine(desk, desk.in_work, teams)
             elif desk.ahead is not None:
-                task = self._mine(desk, desk.ahead, teams)
-                if task is not None:
-                    begun = tasks.begin(task, worker.worker_id, self._clock())
-                    self._table.commit(begun, replace(desk, in_work=task.task_id, ahead=None))
+                held = self._begun(desk, desk.ahead, teams)
             else:
                 try:
-                    task = self._take(worker, desk, teams, with_skipped=with_skipped, ahead=False)
+                    held = self._take(worker, desk, teams, with_skipped=with_skipped, ahead=False)
                 except _DeskChanged:
                     continue
-                if task is None:
+                if held is None:
                     return None
-                lease = self._lease(task, worker)
-                if lease is not None:
-                    return lease
+            lease = None if held is None else self._lease(*held, worker)
+            if lease is not None:
+                return lease
         raise Busy
 
     def ahead_for(self, worker: Worker, teams: Collection[str]) -> Lease | None:
@@ -113,30 +111,27 @@ class HostedTasks:
             if desk.in_work is None:
                 return None
             if desk.ahead is not None:
-                task = self._mine(desk, desk.ahead, teams)
-                lease = None if task is None else self._lease(task, worker)
-                if lease is not None:
-                    return lease
+                held = self._mine(desk, desk.ahead, teams)
             else:
                 try:
-                    task = self._take(worker, desk, teams, with_skipped=False, ahead=True)
+                    held = self._take(worker, desk, teams, with_skipped=False, ahead=True)
                 except _DeskChanged:
                     continue
-                if task is None:
+                if held is None:
                     return None
-                lease = self._lease(task, worker)
-                if lease is not None:
-                    return lease
+            lease = None if held is None else self._lease(*held, worker)
+            if lease is not None:
+                return lease
         raise Busy
 
     def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> ShownTask | None:
-        task = self._table.task(task_id)
-        if task is None or task.lease_of(worker.worker_id, self._clock()) is None:
+        found = self._table.shown(task_id)
+        if found is None or found[0].lease_of(worker.worker_id, self._clock()) is None:
             return None
-        if task.team not in teams:
+        if found[0].team not in teams:
             self._give_back(task_id, worker)
             return None
-        return self._shown(task, self._table.input(task_id))
+        return self._shown(*found)
 
     def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
         for desk in self._desks(worker):
@@ -162,15 +157,16 @@ class HostedTasks:
 
     def undo(self, task_id: str, worker: Worker, teams: Collection[str]) -> Lease:
         for desk in self._desks(worker):
-            given, task = desk.given(task_id), self._table.task(task_id)
-            if given is None or task is None or task.team not in teams:
+            given, found = desk.given(task_id), self._table.shown(task_id)
+            if given is None or found is None or found[0].team not in teams:
                 raise TaskRefused(NOT_ANSWERED)
+            task, content = found
             try:
                 again = tasks.undo(task, worker.worker_id, self._clock())
             except NotPossible:
                 raise TaskRefused(ENDED) from None
             if self._table.commit(again, desks.taken_back(desk, given), *self._reordered(desk, worker)):
-                lease = self._lease(replace(again, version=again.version + 1), worker)
+                lease = self._lease(replace(again, version=again.version + 1), content, worker)
                 if lease is not None:
                     return lease
         raise Busy
@@ -214,19 +210,32 @@ class HostedTasks:
         for _ in range(_TRIES):
             yield self._table.desk(worker.worker_id)
 
-    def _mine(self, desk: Desk, task_id: str, teams: Collection[str]) -> Task | None:
+    def _mine(self, desk: Desk, task_id: str, teams: Collection[str]) -> _Held | None:
         """The task if the desk's owner holds it for one of the teams. Otherwise it goes from the desk, and the desk must be read again."""
-        task, now = self._table.task(task_id), self._clock()
-        if task is not None and task.team in teams and task.lease_of(desk.worker_id, now) is not None:
-            return task
+        found, now = self._table.shown(task_id), self._clock()
+        if found is not None and found[0].team in teams and found[0].lease_of(desk.worker_id, now) is not None:
+            return found
         left = desks.without(desk, task_id)
         try:
-            self._table.commit(left, *([] if task is None else [tasks.give_back(task, desk.worker_id)]))
+            self._table.commit(left, *([] if found is None else [tasks.give_back(found[0], desk.worker_id)]))
         except NotPossible:
             self._table.commit(left)
         return None
 
-    def _take(self, worker: Worker, desk: Desk, teams: Collection[str], *, with_skipped: bool, ahead: bool) -> Task | None:
+    def _begun(self, desk: Desk, task_id: str, teams: Collection[str]) -> _Held | None:
+        """The task that was ahead comes into work. None: the desk must be read again."""
+        found = self._mine(desk, task_id, teams)
+        if found is None:
+            return None
+        try:
+            begun = tasks.begin(found[0], desk.worker_id, self._clock())
+        except NotPossible:
+            return None
+        if not self._table.commit(begun, replace(desk, in_work=task_id, ahead=None)):
+            return None
+        return replace(begun, version=begun.version + 1), found[1]
+
+    def _take(self, worker: Worker, desk: Desk, teams: Collection[str], *, with_skipped: bool, ahead: bool) -> _Held | None:
         """Lease the first task in the order of :meth:`_candidates` that nobody else takes in the same moment; None: nothing waits.
 
         Raises:
@@ -257,22 +266,22 @@ class HostedTasks:
             drawn = sorted(self._chance.sample(others, len(others)), key=lambda one: one.bulk)
             yield from (one.task_id for one in (*fixed, *drawn))
 
-    def _first_free(self, candidates: Iterable[str], worker: Worker, desk: Desk, *, ahead: bool) -> Task | None:
+    def _first_free(self, candidates: Iterable[str], worker: Worker, desk: Desk, *, ahead: bool) -> _Held | None:
         """Lease one of them; None: none of them is free, and there are no more. Raises _TakenByOthers and _DeskChanged."""
         losses = 0
         for read, task_id in enumerate(candidates):
             if read == _READS:
                 raise _TakenByOthers
-            task = self._table.task(task_id)
-            try:
-                taken = None if task is None else tasks.take(task, worker.worker_id, worker.name, self._clock(), ahead=ahead)
-            except NotPossible:
+            found = self._table.shown(task_id)
+            if found is None:
                 continue
-            if taken is None:
+            try:
+                taken = tasks.take(found[0], worker.worker_id, worker.name, self._clock(), ahead=ahead)
+            except NotPossible:
                 continue
             outdated = self._table.outdated(taken, replace(desk, ahead=task_id) if ahead else replace(desk, in_work=task_id))
             if not outdated:
-                return replace(taken, version=taken.version + 1)
+                return replace(taken, version=taken.version + 1), found[1]
             if any(isinstance(one, Desk) for one in outdated):
                 raise _DeskChanged
             losses += 1
@@ -319,9 +328,8 @@ class HostedTasks:
         gone = before.leases.keys() - after.assignments.keys() - {worker.worker_id}
         return [desks.without(self._table.desk(other), before.task_id) for other in gone]
 
-    def _lease(self, task: Task, worker: Worker) -> Lease | None:
+    def _lease(self, task: Task, content: Mapping[str, Any], worker: Worker) -> Lease | None:
         """None: the task cannot be shown, so it fails; others would fare no better."""
-        content = self._table.input(task.task_id)
         shown, now = self._shown(task, content), self._clock()
         held = task.assignments[worker.worker_id]
         if shown is None:

@@ -142,6 +142,11 @@ class TaskTable:
         shown: dict[str, Any] = json.loads(item["input"])
         return shown
 
+    def shown(self, task_id: str) -> tuple[Task, dict[str, Any]] | None:
+        """A task and its input, in one request."""
+        items = {item["sk"]: item for item in self._batch([{"pk": task_id, "sk": name} for name in ("task", "input")])}
+        return (task_of(items["task"]), json.loads(items["input"]["input"])) if len(items) == 2 else None
+
     def desk(self, worker_id: str) -> Desk:
         """An empty one for somebody who has not been here."""
         item = self._get(f"worker#{worker_id}", "desk")

@@ -5,7 +5,7 @@ Copies go in and out, conditions are evaluated from boto3's own condition object
 
 from __future__ import annotations
 
-import copy
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from stacks.names import TASK_INDEXES
 
 Item = dict[str, Any]
+_PARTITIONS = ("pk", *(partition for partition, _ in TASK_INDEXES.values()))
 
 
 class _Cancelled(ClientError):
@@ -23,36 +24,47 @@ class _Cancelled(ClientError):
 
 
 class MemoryTable:
-    """``name`` is the table's; ``before_write`` and ``after_write`` are called around each write, and may raise."""
+    """``name`` is the table's; ``before_write`` and ``after_write`` are called around each write, and may raise.
+
+    ``requests`` names every call so far.
+    """
 
     name = "review-tasks"
 
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], Item] = {}
+        self._partitions: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
         self.queries: list[Mapping[str, Any]] = []
+        self.requests: list[str] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
         self.meta = type("Meta", (), {"client": self})
 
     def get_item(self, *, Key: Mapping[str, str], ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
+        self.requests.append("get_item")
         assert ConsistentRead
         found = self.items.get((Key["pk"], Key["sk"]))
-        return {} if found is None else {"Item": copy.deepcopy(found)}
+        return {} if found is None else {"Item": _copied(found)}
 
     def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+        self.requests.append("batch_get_item")
         keys = RequestItems[self.name]["Keys"]
         assert len(keys) <= 100
         found = [self.items[key["pk"], key["sk"]] for key in keys if (key["pk"], key["sk"]) in self.items]
-        return {"Responses": {self.name: copy.deepcopy(found)}, "UnprocessedKeys": {}}
+        return {"Responses": {self.name: _copied(found)}, "UnprocessedKeys": {}}
 
     def put_item(self, *, Item: Item) -> None:  # noqa: N803
+        self.requests.append("put_item")
         self._write(lambda: self._store(Item))
 
     def query(self, **arguments: Any) -> dict[str, Any]:
         """Pages of ``Limit`` items, counted before the filter, as DynamoDB does it."""
+        self.requests.append("query")
         self.queries.append(arguments)
         partition, sort = TASK_INDEXES[arguments["IndexName"]] if "IndexName" in arguments else ("pk", "sk")
-        found = [item for item in self.items.values() if partition in item and _holds(arguments["KeyConditionExpression"], item)]
+        condition = arguments["KeyConditionExpression"]
+        keys = self._partitions.get((partition, _partition_of(condition)), {})
+        found = [item for item in map(self.items.__getitem__, keys) if _holds(condition, item)]
         found.sort(key=lambda item: item[sort])
         if not arguments.get("ScanIndexForward", True):
             found.reverse()
@@ -66,9 +78,11 @@ class MemoryTable:
         if "ProjectionExpression" in arguments:
             names = arguments["ProjectionExpression"].split(", ")
             shown = [{name: item[name] for name in names if name in item} for item in shown]
-        return {"Items": copy.deepcopy(shown), **({"LastEvaluatedKey": {sort: page[-1][sort]}} if rest else {})}
+        return {"Items": _copied(shown), **({"LastEvaluatedKey": {sort: page[-1][sort]}} if rest else {})}
 
     def transact_write_items(self, *, TransactItems: list[Mapping[str, Any]]) -> None:  # noqa: N803
+        self.requests.append("transact_write_items")
+
         def key(one: Mapping[str, Any]) -> tuple[str, str]:
             where = one["Put"]["Item"] if "Put" in one else one["Update"]["Key"]
             return where["pk"], where["sk"]
@@ -90,13 +104,14 @@ class MemoryTable:
 
     def _update(self, update: Mapping[str, Any], pk: str, sk: str) -> None:
         """``SET a = :x, #b = :y ADD #c :z``"""
-        item = self.items.setdefault((pk, sk), {"pk": pk, "sk": sk})
+        item = _copied(self.items.get((pk, sk), {"pk": pk, "sk": sk}))
         names, values = update.get("ExpressionAttributeNames", {}), update["ExpressionAttributeValues"]
         sets, _, adds = update["UpdateExpression"].removeprefix("SET ").partition(" ADD ")
         for name, value in (part.split(" = ") for part in sets.split(", ")):
             item[names.get(name, name)] = values[value]
         for name, value in (part.split(" ") for part in adds.split(", ") if part):
             item[names.get(name, name)] = item.get(names.get(name, name), 0) + values[value]
+        self._store(item)
 
     def _allowed(self, put: Mapping[str, Any], key: tuple[str, str]) -> bool:
         condition, there = put.get("ConditionExpression"), self.items.get(key)
@@ -109,12 +124,30 @@ class MemoryTable:
 
     def _store(self, item: Item) -> None:
         assert all(value not in (set(), frozenset()) for value in item.values()), "DynamoDB has no empty sets"
-        self.items[item["pk"], item["sk"]] = copy.deepcopy(item)
+        key = item["pk"], item["sk"]
+        before = self.items.get(key, {})
+        for name in _PARTITIONS:
+            if name in before:
+                del self._partitions[name, before[name]][key]
+            if name in item:
+                self._partitions.setdefault((name, item[name]), {})[key] = None
+        self.items[key] = _copied(item)
 
     def _write(self, write: Callable[[], None]) -> None:
         self.before_write()
         write()
         self.after_write()
+
+
+def _copied(value: Any) -> Any:
+    """In a tenth of the time that ``copy.deepcopy`` takes."""
+    return pickle.loads(pickle.dumps(value))  # noqa: S301  (its own bytes)
+
+
+def _partition_of(condition: Any) -> str:
+    """The value of a key condition's partition key, which comes first."""
+    built = condition.get_expression()
+    return _partition_of(built["values"][0]) if built["operator"] == "AND" else str(built["values"][1])
 
 
 def _holds(condition: Any, item: Item) -> bool:

@@ -53,6 +53,23 @@ def test_the_oldest_task_comes_first_and_one_query_finds_it(service: Service) ->
     assert service.next("eve") == ids[1], "two people are enough until they differ"
 
 
+def test_a_task_is_taken_with_four_requests_and_the_one_ahead_begun_with_three(service: Service) -> None:
+    """Each is some milliseconds that somebody waits for."""
+    service.ask()
+    service.ask()
+    service.table.requests.clear()
+    assert service.next("ann") is not None
+    assert service.table.requests == ["get_item", "query", "batch_get_item", "transact_write_items"]
+    assert service.store.ahead_for(person("ann"), [TEAM]) is not None
+    service.answer("ann")
+    service.table.requests.clear()
+    assert service.next("ann") is not None
+    assert service.table.requests == ["get_item", "batch_get_item", "transact_write_items"]
+    service.table.requests.clear()
+    assert service.next("ann") is not None, "the page is loaded again"
+    assert service.table.requests == ["get_item", "batch_get_item"]
+
+
 def test_nobody_answers_a_task_twice_or_gets_what_they_skipped(service: Service) -> None:
     first, second = service.ask(), service.ask()
     done = service.answer("ann")
