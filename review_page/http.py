@@ -13,11 +13,11 @@ from urllib.parse import parse_qs
 
 
 class PageError(Exception):
-    """A refusal with an HTTP status; the text is for the person at the page."""
+    """A refusal with an HTTP status; the text is for the person at the page. ``also``: path and words of one more link on its page."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, also: tuple[str, str] | None = None) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.also = status, message, also
 
 
 @dataclass(frozen=True)

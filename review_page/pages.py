@@ -101,7 +101,9 @@ class ReviewPage:
         """A page for a person whose browser followed a link or sent a form, JSON for a script."""
         if "text/html" not in request.headers.get("accept", ""):
             return json_response({"message": error.message}, error.status)
-        page = _page("error.html").substitute(brand=self._brand, message=html.escape(error.message))
+        path, words = map(html.escape, error.also or ("", ""))
+        link = f'<a class="onward" href="{path}">{words}</a>' if words else ""
+        page = _page("error.html").substitute(brand=self._brand, message=html.escape(error.message), also=link)
         return at_origin(html_response(page, error.status), request.origin)
 
     def _route(self, request: PageRequest) -> PageResponse:
@@ -245,7 +247,7 @@ def _asset(name: str) -> PageResponse:
 
 def _check_csrf(session: Session, token: str | None) -> None:
     if not is_secret(token, session.csrf):
-        raise PageError(403, "The page is out of date. Please load it again.")
+        raise PageError(403, "This page is out of date. Please load it again.")
 
 
 def _shown(lease: Lease | None) -> dict[str, Any] | None:

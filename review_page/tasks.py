@@ -15,9 +15,9 @@ MOST_RECENT = 10
 """Number of a worker's last answers that are shown and can be undone."""
 MOST_LISTED = 200
 """Most rows of a list on the lead's page."""
-NO_LONGER_YOURS = "This task is no longer yours: its time was up, it was stopped, or you have answered it."
-ENDED = "This task has ended: its answers are in use, and your answer cannot be taken back."
-NOT_ANSWERED = "You have not answered this task, or more than ten answers have come since."
+NO_LONGER_YOURS = "This task is no longer yours. Its time was up, it was stopped, or you have answered it. Go on with the next one."
+ENDED = "This task has ended, so your answer can no longer be undone."
+NOT_ANSWERED = "This is none of your last ten answers, and only those can be undone."
 
 
 class TaskRefused(Exception):

@@ -192,18 +192,18 @@ class Classifier {
     this.choose(option.dataset.label);
     if (!this.search) option.focus();
     const shown = option === this.unsure ? "Cannot tell" : option.dataset.label;
-    say(`${shown} ${this.has(option.dataset.label) ? "chosen" : "taken out"}. Press Enter to submit, Escape to undo.`);
+    say(`${shown} ${this.has(option.dataset.label) ? "chosen" : "no longer chosen"}. Press Enter to submit, Escape to clear.`);
   }
 
   pickNumber(number) {
     const option = this.visible[number - 1];
     if (option) this.pick(option);
-    else say(`There is no category ${number}.`);
+    else say(`There is no label ${number}.`);
   }
 
   cannotTell() {
     if (this.unsure) this.pick(this.unsure);
-    else say("This task has no answer for who cannot tell: skip it.");
+    else say("This task has no answer \"cannot tell\". If you cannot tell, skip it.");
   }
 
   move(event) {
@@ -255,7 +255,7 @@ class Classifier {
   }
 
   get problem() {
-    return this.labels.length ? null : this.multiple ? "Choose at least one category first." : "Choose a category first.";
+    return this.labels.length ? null : this.multiple ? "Choose at least one label first." : "Choose a label first.";
   }
 
   refresh() {

@@ -25,7 +25,7 @@ class TaskForm {
 
   addActions(root) {
     this.submitButton = make("button", { type: "button", class: "submit", "aria-keyshortcuts": "Enter" }, "Submit", make("kbd", { "aria-hidden": "true" }, "Enter"));
-    this.clearButton = make("button", { type: "button", "aria-keyshortcuts": "Escape" }, "Undo choice", make("kbd", { "aria-hidden": "true" }, "Esc"));
+    this.clearButton = make("button", { type: "button", "aria-keyshortcuts": "Escape" }, "Clear choice", make("kbd", { "aria-hidden": "true" }, "Esc"));
     this.submitButton.addEventListener("click", () => this.submit());
     this.clearButton.addEventListener("click", () => this.clear());
     this.refusal = make("p", { class: "refusal", role: "alert", hidden: "" });
@@ -101,7 +101,7 @@ class TaskForm {
     if (taskLocked) return;
     for (const field of this.fields) field.clear();
     this.changed();
-    say("The choice is undone.");
+    say("The choice is cleared.");
   }
 
   set(answer) {

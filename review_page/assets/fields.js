@@ -9,6 +9,17 @@ const labelled = (control, text, after = false) => {
   return make("label", { class: after ? "beside" : "field" }, ...(after ? [control, caption] : [caption, control]));
 };
 
+// A template's script asks the crowd element, as on SageMaker, for what its control holds.
+const passOn = (element, control, ...names) => {
+  for (const name of names) {
+    const set = (value) => {
+      control[name] = value;
+      control.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    Object.defineProperty(element, name, { get: () => control[name], set, configurable: true });
+  }
+};
+
 const buildText = (element) => {
   const long = element.localName === "crowd-text-area";
   const given = words(element, ["name", "placeholder", "required", "disabled", "rows", ...(long ? [] : ["type", "min", "max", "step", "pattern"])]);
@@ -27,12 +38,14 @@ const buildText = (element) => {
     field.append(counter);
   }
   element.replaceChildren(field);
+  passOn(element, control, "value");
 };
 
 const buildBox = (element) => {
   const control = make("input", { type: "checkbox", value: "on", ...words(element, ["name", "value", "required", "disabled", "checked"]) });
   const text = make("span", {}, ...element.childNodes);
   element.replaceChildren(labelled(control, text.textContent.trim() ? text : element.getAttribute("name"), true));
+  passOn(element, control, "checked", "value");
 };
 
 // The name that the browser groups by is the group's; the answer's name stays with the button.
@@ -43,6 +56,7 @@ const buildRadio = (element) => {
   control.name = group ? group.dataset.group : `radio-${element.getAttribute("name")}`;
   control.dataset.answer = element.getAttribute("name");
   element.replaceChildren(labelled(control, make("span", {}, ...element.childNodes), true));
+  passOn(element, control, "checked", "value");
 };
 
 const buildSlider = (element) => {
@@ -60,6 +74,7 @@ const buildSlider = (element) => {
   }
   control.setAttribute("aria-label", element.getAttribute("label") ?? element.previousElementSibling?.textContent.trim() ?? given.name);
   element.replaceChildren(make("span", { class: "slider" }, make("span", {}, given.min), control, make("span", {}, given.max), shown));
+  passOn(element, control, "value");
 };
 
 const BUILDERS = {
@@ -94,7 +109,7 @@ class TextControl {
     const said = (reason) => control.dataset.message || `${name}: ${reason}`;
     if (!text.trim()) return control.required ? said("write something.") : null;
     if (control.minLength > 0 && text.length < control.minLength) return said(`at least ${control.minLength} characters.`);
-    if (/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text)) return said("it holds half a character.");
+    if (/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text)) return said("it has a broken character. Delete it and type it again.");
     return control.validity.valid ? null : said(control.validationMessage || "this does not fit.");
   }
 
@@ -189,7 +204,7 @@ class ChecksControl {
     const radio = this.controls[0].type === "radio";
     if (radio && this.controls.some((control) => control.required) && !this.controls.some((control) => control.checked)) return "Choose one of the buttons.";
     const open = radio ? null : this.controls.find((control) => control.required && !control.checked);
-    return open ? `${open.labels?.[0]?.textContent.trim() || open.name}: this box must be checked.` : null;
+    return open ? `${open.labels?.[0]?.textContent.trim() || open.name}: check this box first.` : null;
   }
 
   focus() {

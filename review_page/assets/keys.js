@@ -6,6 +6,12 @@
 const DEFAULT_KEYS = Object.freeze({ on: true, cannotTell: "0", skip: "s", undo: "u", flag: "f", guidelines: "g" });
 const KEY_ACTIONS = ["cannotTell", "skip", "undo", "flag", "guidelines"];
 
+// Keys as they were kept, in the form that the page works with, whatever was kept.
+const keysOf = (kept) => {
+  const chosen = KEY_ACTIONS.map((name) => [name, typeof kept?.[name] === "string" && /^[a-z0]$/.test(kept[name]) ? kept[name] : DEFAULT_KEYS[name]]);
+  return { on: kept?.on !== false, ...Object.fromEntries(chosen) };
+};
+
 // "1" to "9", "0", "a" to "z", or null.
 const plainKey = (event) => {
   const digit = /^(?:Digit|Numpad)([0-9])$/.exec(event.code ?? "");

@@ -2,6 +2,8 @@
 "use strict";
 
 const POLL_MS = 5000;
+// The queue is listed up to here; counting all of a long one would read all of it.
+const MOST_LISTED = 200;
 let disputed = null;
 
 const make = (tag, properties = {}, ...children) => {
@@ -43,7 +45,7 @@ async function change(path, body, said) {
     problem("");
     say(said);
   } catch (error) {
-    problem(error.message);
+    problem(error.message, error.passing);
   }
 }
 
@@ -62,7 +64,7 @@ at("dispute-dialog").addEventListener("close", () => {
 const remarkRow = (one, canDispute) => [
   make("bdi", {}, one.title), make("bdi", {}, one.note), one.by, new Date(one.made_at * 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" }),
   [
-    button("Settled", one.title, () => change("/worker/lead/closed", { remark: one.id }, "Settled.")),
+    button("Close", one.title, () => change("/worker/lead/closed", { remark: one.id }, "It is closed.")),
     ...(canDispute ? [button("Dispute", one.title, () => dispute(one.task, one.title))] : []),
   ],
 ];
@@ -71,21 +73,21 @@ function show(seen) {
   const answered = seen.people.reduce((sum, one) => sum + one.answered, 0);
   const [agreed, compared] = ["agreed", "compared"].map((key) => seen.people.reduce((sum, one) => sum + one[key], 0));
   const tiles = [
-    ["Waiting", String(seen.open)], ["Oldest", seen.queue.length ? time(seen.queue[0].age) : "-"], ["Answers", String(answered)],
-    ["Agreement", compared ? `${Math.round((100 * agreed) / compared)} %` : "-"], ["Flags", String(seen.flags.length)],
+    ["Tasks waiting", seen.open < MOST_LISTED ? String(seen.open) : `${MOST_LISTED} or more`], ["Oldest waits for", seen.queue.length ? time(seen.queue[0].age) : "-"], ["Answers to ended tasks", String(answered)],
+    ["Agreement", compared ? `${Math.round((100 * agreed) / compared)} %` : "-"], ["Open flags", String(seen.flags.length)],
   ];
   at("tiles").replaceChildren(...tiles.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-  table("flags", ["Task", "Note", "By", "When", "Actions"], seen.flags.map((one) => remarkRow(one, true)), "Nobody has flagged a task.");
+  table("flags", ["Task", "Note", "By", "When", "Actions"], seen.flags.map((one) => remarkRow(one, true)), "There is no open flag.");
   table("disputes", ["Task", "Note", "By", "When", "Actions"], seen.disputes.map((one) => remarkRow(one, false)), "There is no open dispute.");
-  table("queue", ["Task", "#Age", "#Answers", "Held by", "Skipped", "Actions"], seen.queue.map((one) => [
+  table("queue", ["Task", "#Age", "#Answers", "Held by", "Skipped because", "Actions"], seen.queue.map((one) => [
     make("bdi", {}, one.title), time(one.age), `${one.answers} of ${one.wanted}`, one.holders.map(([name, left]) => `${name}, ${time(left)} left`).join("; ") || "-",
     Object.entries(one.skips).map(([reason, count]) => `${count} ${reason}`).join(", ") || "-",
     [
-      ...(one.holders.length ? [button("Release", one.title, () => change("/worker/lead/released", { task: one.id }, "The task is open to others."))] : []),
+      ...(one.holders.length ? [button("Release", one.title, () => change("/worker/lead/released", { task: one.id }, "Others can take the task now."))] : []),
       button("Dispute", one.title, () => dispute(one.id, one.title)),
     ],
-  ]), "Nothing waits.");
-  table("people", ["Name", "#Answered", "#Each", "#Agree with most", "#Known answers right", "#Cannot tell", "#Skipped"], seen.people.map((one) => [
+  ]), "No task waits.");
+  table("people", ["Name", "#Answers", "#Time per answer", "#Agree with most", "#Gold tasks right", "#Cannot tell", "#Skipped"], seen.people.map((one) => [
     one.name, String(one.answered), one.seconds_per_answer === null ? "-" : time(one.seconds_per_answer), share(one.agreed, one.compared),
     share(one.gold_right, one.gold_answered), String(one.cannot_tell), String(one.skipped),
   ]), "Nobody has answered yet.");
@@ -96,8 +98,9 @@ async function look() {
   if (document.hidden || document.querySelector("dialog[open]") || document.activeElement?.closest("td")) return;
   try {
     show(await request("/worker/lead/overview"));
+    reached();
   } catch (error) {
-    problem(error.message);
+    problem(error.message, error.passing);
   }
 }
 

@@ -6,9 +6,14 @@ const at = (id) => document.getElementById(id);
 
 const say = (text) => { at("status").textContent = text; };
 
-const problem = (text) => {
+// A refusal stays until it is dismissed. That the server does not answer is over once it answers.
+const problem = (text, passing = false) => {
   at("problem-text").textContent = text;
   at("problem").hidden = !text;
+  at("problem").dataset.passing = String(passing);
+};
+const reached = () => {
+  if (at("problem").dataset.passing === "true") problem("");
 };
 
 class Refused extends Error {
@@ -34,9 +39,10 @@ async function request(path, body) {
     response = await fetch(path, options);
     answer = await response.json();
   } catch {
-    throw new Refused(response && response.status >= 400 ? response.status : 0, "The server does not answer: is it still running? This page tries again by itself.");
+    throw new Refused(response && response.status >= 400 ? response.status : 0, "There is no connection to the server. Please try again.");
   }
   if (response.status === 401) location.assign("/worker");
+  if (response.status === 429) throw new Refused(429, "Too many people are working at this moment. Please try again.");
   if (!response.ok) throw new Refused(response.status, answer.message ?? "The request was refused.");
   return answer;
 }

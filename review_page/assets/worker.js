@@ -32,7 +32,7 @@ const kept = {
 };
 const draft = { get: () => kept.read(sessionStorage, "draft"), set: (value) => kept.write(sessionStorage, "draft", value) };
 const pending = { get: () => kept.read(sessionStorage, "pending"), set: (value) => kept.write(sessionStorage, "pending", value) };
-let keys = { ...DEFAULT_KEYS, ...kept.read(localStorage, "keys") };
+let keys = keysOf(kept.read(localStorage, "keys"));
 
 // -- the frames: the task in work, and the one ahead ---------------------------------------------------
 
@@ -58,7 +58,7 @@ class TaskFrame {
     if (!document.querySelector("dialog[open]")) this.element.focus();
     showHints(this.ready);
     const listed = this.ready.categories.map((name, index) => `${index + 1} ${name}`).join(", ");
-    const choice = this.ready.search ? `${this.ready.categories.length} labels: type to search.` : listed ? `Categories: ${listed}.` : "";
+    const choice = this.ready.search ? `${this.ready.categories.length} labels: type to search.` : listed ? `Labels: ${listed}.` : "";
     say(`${at("position").textContent}. ${at("counts").textContent}. ${this.ready.text ? `Text: ${this.ready.text.slice(0, 2000)}. ` : ""}${choice}`);
     loadAhead();
   }
@@ -110,9 +110,9 @@ function show(next) {
 function showCounts() {
   const total = state.answered + state.waiting;
   at("counts").textContent = `${state.answered} answered, ${state.waiting} to go${state.skipped ? `, ${state.skipped} skipped` : ""}`;
-  at("pace").textContent = state.seconds_per_answer === null ? "" : `${shortTime(state.seconds_per_answer)} each`;
+  at("pace").textContent = state.seconds_per_answer === null ? "" : `${shortTime(state.seconds_per_answer)} per answer`;
   at("position").textContent = `Task ${state.answered + 1} of ${total}`;
-  at("done-count").textContent = state.answered ? `${state.answered} answered today: thank you.` : "";
+  at("done-count").textContent = state.answered ? `You have answered ${state.answered} today. Thank you.` : "";
   at("progress").setAttribute("aria-valuemax", String(total));
   at("progress").setAttribute("aria-valuenow", String(state.answered));
   at("progress").setAttribute("aria-valuetext", at("counts").textContent);
@@ -177,8 +177,9 @@ async function act(work) {
   try {
     show(await work());
     notice("");
+    reached();
   } catch (error) {
-    problem(error.message);
+    problem(error.message, error.passing);
     if (!error.passing) await reload();
   } finally {
     busy = false;
@@ -215,7 +216,7 @@ async function send() {
     problem("");
     show(answered);
   } catch (error) {
-    if (error.passing) notice("No connection. Your answer is kept, and is sent again by itself.");
+    if (error.passing) notice("There is no connection. Your answer is kept and is sent again by itself.");
     else {
       pending.set(null);
       notice("");
@@ -243,7 +244,7 @@ function undo(one = state?.recent[0]) {
     const undone = await request(from("/worker/undos"), { task: one.id });
     ahead?.element.remove();
     ahead = null;
-    say("Your answer is taken back: this is its task.");
+    say("Your answer is undone. This is its task again.");
     return undone;
   });
 }
@@ -272,8 +273,9 @@ at("flag-dialog").addEventListener("close", async () => {
     await request("/worker/flags", { task: current.task.id, note: at("flag-note").value });
     say("The task is flagged for your lead.");
     notice("The task is flagged for your lead. You can still answer it.");
+    reached();
   } catch (error) {
-    problem(error.message);
+    problem(error.message, error.passing);
   }
 });
 
@@ -310,8 +312,8 @@ at("save-keys").addEventListener("click", () => {
   const chosen = { on: at("keys-on").checked };
   for (const field of document.querySelectorAll("[data-action]")) chosen[field.dataset.action] = field.value.trim().toLowerCase();
   const used = KEY_ACTIONS.map((name) => chosen[name]);
-  const wrong = used.some((key) => !/^[a-z0]$/.test(key)) ? "Each key is a letter from A to Z, or 0: the other digits choose." : "";
-  const twice = new Set(used).size < used.length ? "Each key can be for one thing only." : "";
+  const wrong = used.some((key) => !/^[a-z0]$/.test(key)) ? "Each key must be a letter from A to Z, or 0. The digits 1 to 9 choose labels." : "";
+  const twice = new Set(used).size < used.length ? "Each key can do one thing only." : "";
   at("keys-problem").textContent = wrong || twice;
   at("keys-problem").hidden = !(wrong || twice);
   if (wrong || twice) return;

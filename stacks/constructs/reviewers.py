@@ -15,6 +15,15 @@ from stacks.constructs.shared import SharedResources
 from stacks.names import LEADS, REVIEWERS
 
 _PASSWORD_LENGTH = 14
+_INVITED_DAYS = 3
+_INVITATION = f"""You are invited to label texts.<br><br>
+User name: {{username}}<br>
+Temporary password: {{####}}<br><br>
+Sign in within {_INVITED_DAYS} days. The person who invited you tells you the address of the page.<br>
+You then choose a password of your own: at least {_PASSWORD_LENGTH} characters, with small and capital letters, digits and symbols.<br>
+You also need an authenticator app on your phone. The page shows you how to connect it. Each time that you sign in, it gives you a code.
+"""
+"""Cognito's mail to a newcomer, in HTML. It cannot name the page: CloudFormation makes the page after the user pool."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,9 @@ def _pool(scope: Construct, shared: SharedResources) -> cognito.UserPool:
             require_uppercase=True,
             require_digits=True,
             require_symbols=True,
-            temp_password_validity=Duration.days(3),
+            temp_password_validity=Duration.days(_INVITED_DAYS),
         ),
+        user_invitation=cognito.UserInvitationConfig(email_subject="You are invited to label texts", email_body=_INVITATION),
         deletion_protection=True,
         removal_policy=RemovalPolicy.RETAIN,
     )

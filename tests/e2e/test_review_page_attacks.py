@@ -171,6 +171,30 @@ def test_notes_run_nothing_on_the_leads_page(browser: Browser, served: PageServe
     context.close()
 
 
+def test_keys_that_were_kept_run_nothing_and_are_replaced(watched: Watched, served: PageServer) -> None:
+    """Whoever has written to this browser's storage before: markup, a key that is none, a name that is none."""
+    served.hold(classify("text"))
+    kept = {
+        "on": "yes",
+        "skip": PAYLOADS[0],
+        "undo": 7,
+        "flag": None,
+        "guidelines": PAYLOADS[1],
+        PAYLOADS[2]: "x",
+        "__proto__": {"skip": "1"},
+    }
+    watched.page.add_init_script(
+        f"if (self === top) localStorage.setItem('keys', {json.dumps(json.dumps({'user': 'ann', 'value': kept}))})"
+    )
+    watched.page.goto("/worker")
+    frame_of(watched.page)
+
+    assert watched.page.locator("kbd[data-key]").all_text_contents().count("S") == 2
+    watched.page.keyboard.press("s")
+    expect(watched.page.get_by_role("dialog", name="Skip this task")).to_be_visible()
+    watched.check()
+
+
 FORGED: list[Any] = [
     {"type": "submit", "answer": {"category": {"label": "positive"}}},
     {"type": "action", "action": "undo"},

@@ -24,7 +24,7 @@ def test_twenty_tasks_by_keyboard_with_undo_and_cannot_tell(page: Page, served: 
         page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
-    expect(page.locator("#done-count")).to_have_text("20 answered today: thank you.")
+    expect(page.locator("#done-count")).to_have_text("You have answered 20 today. Thank you.")
     assert answers(served) == [label("cannot-tell" if number % 5 == 4 else SENTIMENT[number % 3]) for number in range(20)]
 
 
@@ -42,11 +42,11 @@ def test_keys_are_changed_and_switched_off(page: Page, served: PageServer) -> No
     served.hold(classify("first"), classify("second"))
     page.goto("/worker")
     frame = frame_of(page)
-    page.get_by_role("button", name="Keys").click()
+    page.get_by_role("button", name="Keyboard").click()
     page.get_by_label("Skip", exact=True).fill("x")
     page.get_by_label("Flag", exact=True).fill("x")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("#keys-problem")).to_have_text("Each key can be for one thing only.")
+    expect(page.locator("#keys-problem")).to_have_text("Each key can do one thing only.")
     page.get_by_label("Flag", exact=True).fill("q")
     page.get_by_role("button", name="Save").click()
     page.keyboard.press("s")
@@ -54,8 +54,8 @@ def test_keys_are_changed_and_switched_off(page: Page, served: PageServer) -> No
     expect(page.get_by_role("dialog", name="Skip this task")).to_be_visible()
     page.keyboard.press("Escape")
 
-    page.get_by_role("button", name="Keys").click()
-    page.get_by_label("Single keys work").uncheck()
+    page.get_by_role("button", name="Keyboard").click()
+    page.get_by_label("Use single keys").uncheck()
     page.get_by_role("button", name="Save").click()
     frame.locator("body").press("1")
     frame.locator("body").press("x")
@@ -131,7 +131,7 @@ def test_a_task_is_skipped_with_a_reason_and_flagged_with_a_note(page: Page, ser
     expect(page.locator("#notice")).to_contain_text("The task is flagged for your lead.")
     page.get_by_role("button", name="Skip").click()
     page.get_by_label("I do not read this language").check()
-    page.get_by_label("A word about it").fill("Dutch?")
+    page.get_by_label("Note to your lead").fill("Dutch?")
     page.get_by_role("button", name="Skip the task").click()
 
     expect(text_of(page)).to_have_text("second")
@@ -169,12 +169,12 @@ def test_an_answer_without_a_network_is_kept_locked_and_sent_by_itself(page: Pag
     page.keyboard.press("3")
     served.down = True
     page.keyboard.press("Enter")
-    expect(page.locator("#notice")).to_have_text("No connection. Your answer is kept, and is sent again by itself.")
+    expect(page.locator("#notice")).to_have_text("There is no connection. Your answer is kept and is sent again by itself.")
     page.keyboard.press("1")
     expect(frame_of(page).get_by_role("radio", checked=True)).to_have_text("3positive")
 
     page.reload()
-    expect(page.locator("#notice")).to_have_text("No connection. Your answer is kept, and is sent again by itself.")
+    expect(page.locator("#notice")).to_have_text("There is no connection. Your answer is kept and is sent again by itself.")
     served.down = False
 
     expect(text_of(page)).to_have_text("second")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from page_server import PageServer, violations
+from page_server import PageServer, asked, violations
 from playwright.sync_api import Browser, Page, expect
 from review_page_in_browser import classify, frame_of, signed_in, text_of
 
@@ -66,6 +66,20 @@ def test_guidelines_stand_beside_the_text_where_there_is_room(page: Page, served
     expect(pane).not_to_have_attribute("open", "")
 
 
+def test_examples_of_a_label_say_whether_they_fit_it(page: Page, served: PageServer) -> None:
+    examples = "<positive-example>We would come back.</positive-example><negative-example>It has two beds.</negative-example>"
+    guide = f'<full-instructions header="How to choose"><dl><dt>good</dt><dd>{examples}</dd></dl></full-instructions>'
+    served.hold(
+        asked(f'<crowd-classifier name="a" header="Which?" categories="[&quot;good&quot;, &quot;bad&quot;]">{guide}</crowd-classifier>')
+    )
+    page.goto("/worker")
+    pane = frame_of(page).locator(".guidelines")
+
+    expect(pane.locator("positive-example")).to_have_text("Fits: We would come back.")
+    expect(pane.locator("negative-example")).to_have_text("Does not fit: It has two beds.")
+    assert violations(page) == []
+
+
 def test_time_left_and_pace_are_shown(page: Page, served: PageServer) -> None:
     served.hold(classify("first"), classify("second"))
     page.goto("/worker")
@@ -74,7 +88,7 @@ def test_time_left_and_pace_are_shown(page: Page, served: PageServer) -> None:
     expect(text_of(page)).to_have_text("first")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    expect(page.locator("#pace")).to_have_text("4 s each")
+    expect(page.locator("#pace")).to_have_text("4 s per answer")
 
 
 # -- every size, every colour ----------------------------------------------------------------------
@@ -126,7 +140,7 @@ def test_dialogs_refusals_and_the_end_are_right_for_axe_too(page: Page, served: 
     store = served.hold(classify("first"), classify("second"))
     page.goto("/worker")
     expect(text_of(page)).to_have_text("first")
-    for name in ("Keys", "Flag", "Skip"):
+    for name in ("Keyboard", "Flag", "Skip"):
         page.get_by_role("button", name=name).click()
         assert violations(page) == [], name
         page.keyboard.press("Escape")
@@ -172,7 +186,7 @@ def test_a_lead_sees_the_queue_releases_settles_and_disputes(browser: Browser, s
     assert violations(page) == []
     page.get_by_role("button", name="Open the dispute").click()
     expect(page.locator("#disputes")).to_contain_text("both answers are wrong")
-    page.locator("#flags").get_by_role("button", name="Settled: Held task").click()
-    expect(page.locator("#flags")).to_contain_text("Nobody has flagged a task.")
+    page.locator("#flags").get_by_role("button", name="Close: Held task").click()
+    expect(page.locator("#flags")).to_contain_text("There is no open flag.")
     assert (held.holder, held.flags) == ("", [])
     context.close()

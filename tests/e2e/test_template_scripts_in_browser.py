@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -58,6 +59,23 @@ def test_a_templates_script_reads_the_task_and_holds_an_answer_back(watched: Wat
 
     expect(watched.page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     assert [one.answer for one in store.tasks.values()] == [{"reason": "too short", "more": "very"}]
+
+
+def test_a_person_with_nothing_but_a_keyboard_answers_a_task_with_scripts(watched: Watched, served: PageServer) -> None:
+    categories = html.escape('["good", "bad"]')
+    source = (
+        f'<crowd-classifier name="a" header="Which?" categories="{categories}"></crowd-classifier><script>document.title = "x";</script>'
+    )
+    store = served.hold(scripted(source))
+    watched.page.goto("/worker")
+    frame = frame_of(watched.page)
+
+    frame.locator("body").press("2")
+    expect(frame.get_by_role("radio", checked=True)).to_contain_text("bad")
+    frame.locator("body").press("Enter")
+
+    expect(watched.page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    assert [one.answer for one in store.tasks.values()] == [{"a": {"label": "bad"}}]
 
 
 def test_a_script_that_a_value_brings_along_does_not_run(watched: Watched, served: PageServer) -> None:

@@ -220,7 +220,7 @@ def test_a_choice_can_be_undone_and_a_skipped_task_comes_back(page: Page, review
     frame = task_frame(page)
 
     page.keyboard.press("Enter")
-    expect(page.locator("#status")).to_have_text("Choose a category first.")
+    expect(page.locator("#status")).to_have_text("Choose a label first.")
     page.keyboard.press("1")
     page.keyboard.press("Escape")
     expect(frame.get_by_role("radio", checked=True)).to_have_count(0)
@@ -255,7 +255,7 @@ def test_one_of_150_labels_is_found_by_typing_and_chosen_with_the_keyboard_alone
     expect(search).to_be_focused()
     expect(options).to_have_text([re.compile(f"^[1-9]?{re.escape(name)}$") for name in MANY])  # the order is the one that was given
     page.keyboard.press("Enter")
-    expect(page.locator("#status")).to_have_text("Choose a category first.")
+    expect(page.locator("#status")).to_have_text("Choose a label first.")
     page.keyboard.type("ecole SUP")
     expect(options.locator("visible=true")).to_have_text(["1École supérieure"])
     page.keyboard.press("Enter")

@@ -75,7 +75,7 @@ class HostedLead:
 
     def _move(self, task_id: str, change: Callable[[Task], Task]) -> None:
         if not move_on(self._table, task_id, change, self._finish):
-            raise TaskRefused("Many people work on this task at this moment. Please try again.")
+            raise TaskRefused("Many people are working on this task at this moment. Please try again.")
 
     def _waiting(self, teams: Collection[str]) -> Collection[Task]:
         """Those that somebody may take, by age, and those that are due soon: people hold these, or have answered them."""

@@ -123,11 +123,11 @@ def _answer(event: Mapping[str, Any]) -> PageResponse:
     try:
         return page.handle(request)
     except Busy:
-        return page.refusal(request, PageError(503, "Many people work at this moment. Please try again."))
+        return page.refusal(request, PageError(503, "Many people are working at this moment. Please try again."))
     except (ClientError, BotoCoreError, OSError):
         logger.exception("request failed", extra={"method": request.method, "path": request.path})
         metrics.add_metric("ReviewPageFailures", MetricUnit.Count, 1)
-        return page.refusal(request, PageError(503, "The page cannot be reached at this moment. Please try again."))
+        return page.refusal(request, PageError(503, "The server cannot do this at the moment. Please try again."))
 
 
 @logger.inject_lambda_context
@@ -139,7 +139,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except Exception:
         logger.exception("request not answered")
         metrics.add_metric("ReviewPageFailures", MetricUnit.Count, 1)
-        return api_response(json_response({"message": "The page has failed. Please try again."}, 500))
+        return api_response(json_response({"message": "Something went wrong on the server. Please try again."}, 500))
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:

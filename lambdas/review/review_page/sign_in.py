@@ -99,7 +99,7 @@ class HostedSignIn:
         state, _, verifier = (request.cookie(BEGUN) or "").partition(".")
         code = request.query.get("code", "")
         if not state or not is_secret(request.query.get("state"), state):
-            raise PageError(403, "This sign-in was not begun in this browser, or too long ago. Please open the page again.")
+            raise PageError(403, "The sign-in took too long, or was begun in another browser. Please open the page again.")
         if not re.fullmatch(r"[\x21-\x7e]{1,2000}", code):
             raise PageError(403, "The sign-in was not finished. Please open the page again.")
         try:
@@ -109,7 +109,8 @@ class HostedSignIn:
             raise PageError(403, "The sign-in could not be finished. Please open the page again.") from None
         member, lead = self._roles(self._standing(person))
         if not (member or lead):
-            raise PageError(403, f"{person.username} is in no team. Ask whoever invited you to add you to one, then open the page again.")
+            ask = "Ask the person who invited you to add you to one, then open the page again."
+            raise PageError(403, f"{person.username} is in no team yet. {ask}", also=(LEAVE, "Sign in with another account"))
         earlier = request.cookie(SESSION)
         if earlier:
             self._sessions.end(earlier)

@@ -11,7 +11,7 @@ import pytest
 from memory_store import HeaderSignIn, MemoryLead, MemoryStore, task
 
 from review_page.fields import TemplateError
-from review_page.http import PageRequest, PageResponse
+from review_page.http import PageError, PageRequest, PageResponse
 from review_page.pages import ASSETS, FRAME_SCRIPTS, ReviewPage
 from review_page.tasks import MOST_RECENT, SkipReason
 
@@ -171,7 +171,7 @@ def test_the_last_answers_can_be_undone_until_their_tasks_have_ended() -> None:
     refused = [ann.post("/worker/undos", {"task": one}) for one in (ids[0], ids[9], ids[11], "0" * 32)]
     assert [status for status, _ in refused] == [409] * 4
     assert [answer["message"].split(":")[0].split(",")[0] for _, answer in refused[:2]] == [
-        "You have not answered this task",
+        "This is none of your last ten answers",
         "This task has ended",
     ]
     status, state = ann.post("/worker/undos", {"task": ids[5]})
@@ -335,6 +335,15 @@ def test_a_refusal_is_a_page_for_a_person_and_json_for_a_script() -> None:
     assert "There is no such page." in shown.body.decode()
     assert "<title>Not possible - Reviews</title>" in shown.body.decode()
     assert json.loads(told.body) == {"message": "There is no such page."}
+
+
+def test_a_refusal_may_lead_to_one_more_page() -> None:
+    asked = PageRequest("GET", "/worker", {"accept": "text/html"}, b"", {}, "https://reviews.example")
+    made = page(MemoryStore())
+    shown = made.refusal(asked, PageError(403, "no", also=("/worker/leave", "Somebody <else>")))
+
+    assert '<a class="onward" href="/worker/leave">Somebody &lt;else&gt;</a>' in shown.body.decode()
+    assert made.refusal(asked, PageError(403, "no")).body.decode().count("<a ") == 1
 
 
 def test_every_page_loads_from_its_own_origin_only() -> None:

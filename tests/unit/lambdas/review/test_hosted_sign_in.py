@@ -142,8 +142,9 @@ def test_a_sign_in_that_was_not_begun_here_is_refused(begun: str, state: str, co
 def test_who_is_in_no_team_gets_no_session(standing: Standing) -> None:
     pool = Pool()
     pool.standing = standing
-    with pytest.raises(PageError, match="is in no team"):
+    with pytest.raises(PageError, match="is in no team") as refused:
         signed_in(pool)
+    assert refused.value.also == ("/worker/leave", "Sign in with another account"), "the user pool would let the same account in again"
     assert not pool.table.items
 
 
