@@ -36,9 +36,10 @@ from lambdas.review.port import ReviewStarter, ReviewStatus
 from lambdas.review.reconcile import handler as reconcile
 from lambdas.review.start_review import handler as start_review
 from review_page.tasks import SkipReason, TaskRefused
-from stacks.constructs.review_queue import MAX_RECEIVES
 
 REQUESTS, A2I_ENDED, RESULTS = "review-requests", "a2i-ended", "review-results"
+MAX_RECEIVES = 5
+"""As in ``stacks/constructs/review_queue.py``, which imports the CDK."""
 QUEUES = (REQUESTS, A2I_ENDED, RESULTS)
 PEOPLE = ("ann", "bob", "eve")
 BACKENDS = ("a2i", "hosted")
