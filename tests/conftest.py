@@ -21,7 +21,10 @@ settings.load_profile("untimed")  # a timing is a benchmark, never a test
 
 CDK_TESTS = "tests/infrastructure"
 """One worker runs this folder, so that each template is made once and only one Node.js process makes them."""
-MODEL_TESTS = ("tests/unit/model_code", "tests/unit/local/test_bench_rollout.py", "tests/unit/local/test_own_source.py")
+MODEL_TESTS = (
+    "tests/unit/model_code",
+    *(f"tests/unit/local/test_{name}.py" for name in ("bench_rollout", "first_upload", "own_source", "word_pieces")),
+)
 """One worker runs these, so that only one imports torch and scipy. Each worker collects every test, so the files import neither."""
 
 

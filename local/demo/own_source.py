@@ -7,8 +7,7 @@ import random
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
-from functools import cache
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
 from local.demo.budget import Budget
 from local.demo.source import Later, Source
-from local.texts import corpus
 from local.texts.options import ReadingOptions
-from local.texts.own_texts import InvalidTexts, PreparedTexts
+from local.texts.own_texts import PreparedTexts
 from local.texts.vader import shuffle_labels
+from local.texts.word_pieces import word_pieces
 
 MOST_ROWS = 6_000
 """Most rows of a file that a run uses by default: what two cores can train several times in a few minutes."""
@@ -39,12 +38,7 @@ FEW_PIECES, MOST_PIECES = 110_000, 250_000
 """Word pieces that a first training reads. Up to the first number there is time for four of them, beyond for two. What would exceed the
 second makes fewer passes (two at least), then reads less of each text (64 pieces at least): two cores need some minutes for it."""
 WHOLE_TEXTS = 0.95
-MAX_LENGTH = 512
 LENGTHS = (512, 384, 256, 192, 128, 96)
-_PIECES_A_CHARACTER, _FIRST_OWN_PIECE = 1 / 4.5, "\u0e00"
-"""About, in Latin script and its neighbours; from Thai on, a character is a piece."""
-MOST_TOKENIZED = 500
-"""Texts whose word pieces are looked up before a run."""
 LARGEST_UNKNOWN_SHARE = 0.3
 """``tuning.max_unknown_share`` of the settings, beyond which only a run that shows it trains."""
 DEV_TEST_ROWS = 900
@@ -61,13 +55,18 @@ class OwnTexts:
         self._options, self._base_model = options or ReadingOptions(), base_model
         rows = [row for split in prepared.splits.values() for row in split]
         self.minority = minority_slice(rows)
-        self.unknown = unknown_to_the_base_model([row.text for row in rows[:: max(1, len(rows) // MOST_TOKENIZED)]], base_model)
         self.workers = min((len(votes) for votes in prepared.raters.values()), default=0) if covers(prepared.raters, rows) else 0
         self.newest = newest_groups(prepared.splits, prepared.times) if self.minority is None else set()
         if self.minority is None and not self.newest:
             self._splits, self._sent, self._held_out = self._hold_back()
         else:
             self._splits, self._sent, self._held_out = self._set_apart()
+        self._pieces = word_pieces([row.text for row in self._splits["train"]], base_model)
+
+    @property
+    def unknown(self) -> float:
+        """Share of the word pieces that the base model does not know, 0..1."""
+        return self._pieces.unknown
 
     @property
     def people(self) -> str:
@@ -123,6 +122,10 @@ class OwnTexts:
         else:
             yield f"callers drift to the slice {self.minority!r}: {len(self._sent)} texts to send, {len(self._held_out)} held out"
         yield f"people are {self.people}"
+        yield self._pieces.said()
+        here, account = self._first_training().max_length or self._pieces.chosen("cpu"), self._pieces.chosen("cuda")
+        more = f"; to read more takes longer here, and an account would read {account}" if account > here else ""
+        yield f"the first training: {self._pieces.said_of(here)}{more}"
         if self.unknown > LARGEST_UNKNOWN_SHARE:
             yield (
                 f"[yellow]the base model does not know {100 * self.unknown:.0f} % of the word pieces: it is for another language. "
@@ -160,20 +163,25 @@ class OwnTexts:
     def _shuffled(self, rows: list[Row]) -> list[Row]:
         return random.Random(self._seed).sample(rows, len(rows))  # noqa: S311  (a repeatable draw)
 
+    def _first_training(self) -> FirstTraining:
+        found = self._pieces
+        labels, batches = len(self._prepared.labels), math.ceil(len(self._splits["train"]) / 32)
+        wanted = min(20, max(2, math.ceil(STEPS * max(1, labels / 10) / batches)))
+        epochs = min(wanted, max(2, int(MOST_PIECES / found.read(64))))
+        longest = next((length for length in LENGTHS if epochs * found.read(length) <= MOST_PIECES), 64)
+        auto_suffices = found.unread(longest)[0] <= 1 - WHOLE_TEXTS
+        return FirstTraining(epochs, epochs * found.read(longest), None if auto_suffices else longest)
+
     def _suited(self, sizes: Mapping[str, int], first: int, sent: int, most_jobs: int) -> Iterator[tuple[str, str, Any]]:
         """Settings for these data, as a Budget's overrides."""
-        labels, batches = len(self._prepared.labels), math.ceil(sizes["train"] / 32)
-        lengths = [pieces(row.text) for row in self._splits["train"]]
-        wanted = min(20, max(2, math.ceil(STEPS * max(1, labels / 10) / batches)))
-        epochs = min(wanted, max(2, int(MOST_PIECES / read(lengths, 64))))
-        longest = next((length for length in LENGTHS if epochs * read(lengths, length) <= MOST_PIECES), 64)
+        first_training = self._first_training()
         if self.unknown > LARGEST_UNKNOWN_SHARE:
             yield "tuning", "max_unknown_share", 1.0
         yield "review", "workers_per_task", min(3, self.workers) or 1
-        yield "tuning", "epochs", (epochs,)
-        yield "tuning", "max_jobs", min(most_jobs, 4 if epochs * read(lengths, longest) <= FEW_PIECES else 2)
-        if sum(length <= longest for length in lengths) < WHOLE_TEXTS * len(lengths):  # else auto reads enough
-            yield "tuning", "max_length", longest
+        yield "tuning", "epochs", (first_training.epochs,)
+        yield "tuning", "max_jobs", min(most_jobs, 4 if first_training.pieces <= FEW_PIECES else 2)
+        if first_training.max_length is not None:
+            yield "tuning", "max_length", first_training.max_length
         # The level that a model can reach is the data's: what stays is what compares.
         margin = min(0.5, 0.06 * math.sqrt(max(1.0, DEV_TEST_ROWS / sizes["test"])))
         yield "gates", "min_macro_f1", 0.0
@@ -187,44 +195,16 @@ class OwnTexts:
         yield "retraining", "replay_rows", min(sizes["train"], 700)
 
 
-def pieces(text: str) -> float:
-    """How many word pieces a text has, about."""
-    own = sum(character >= _FIRST_OWN_PIECE for character in text)
-    return 2 + own + (len(text) - own) * _PIECES_A_CHARACTER
+@dataclass(frozen=True)
+class FirstTraining:
+    """What there is time for: passes, and the word pieces that they read together, about.
 
-
-def read(lengths: Sequence[float], longest: int) -> float:
-    """Word pieces that one pass reads."""
-    return sum(min(length, longest) for length in lengths)
-
-
-def unknown_to_the_base_model(texts: Sequence[str], folder: Path | None) -> float:
-    """Share of the word pieces of these texts that the base model does not know, 0..1.
-
-    Args:
-        folder: the base model's; None is the one that comes with the project.
-
-    Raises:
-        InvalidTexts: nothing can be trained from it.
+    ``max_length`` is None where ``auto`` reads nearly all.
     """
-    from model_code.base_model import unknown_share  # PyTorch takes seconds to import, and other runs do without
-    from model_code.tokens import Tokens
 
-    tokenizer = _tokenizer(folder)
-    return unknown_share(tokenizer, Tokens(tokenizer, texts, MAX_LENGTH).flat)
-
-
-@cache
-def _tokenizer(folder: Path | None) -> Any:
-    """Read once: the project's own base model is compared with its hash first."""
-    from model_code.base_model import InvalidBaseModel, check_folder, load_tokenizer
-
-    base = folder or corpus.base_model_folder()
-    try:
-        check_folder(base)
-        return load_tokenizer(base)
-    except InvalidBaseModel as error:
-        raise InvalidTexts(f"--base-model: {error}") from None
+    epochs: int
+    pieces: float
+    max_length: int | None
 
 
 def minority_slice(rows: Sequence[Row]) -> str | None:

@@ -27,7 +27,7 @@ from local import options
 from local.texts import corpus
 from local.texts.options import ReadingOptions, add_reading, reading
 from local.texts.own_texts import InvalidTexts, prepare
-from local.texts.report import ReadingReport
+from local.texts.word_pieces import lines, word_pieces
 from stacks.names import Names
 from stacks.settings import Settings, SettingsError, load_settings
 
@@ -42,11 +42,11 @@ class CannotPrepare(ValueError):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was written below the output folder; ``report`` is there for a team's own texts."""
+    """What was written below the output folder; ``said`` is how a team's own texts were read, and how much of them a training will read."""
 
     manifest: Manifest
     splits: Mapping[str, Sequence[Row]]
-    report: ReadingReport | None = None
+    said: Sequence[str] = ()
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -90,10 +90,12 @@ def make(chosen: argparse.Namespace, settings: Settings, progress: Callable[[int
     if chosen.base_model is not None:
         _check_base_model(chosen.base_model)
     labels = settings.dataset.labels or None
-    own = None
+    own, said = None, list[str]()
     if chosen.texts is not None:
-        longest = settings.dataset.max_text_chars
+        longest, tuning = settings.dataset.max_text_chars, settings.tuning
         own = prepare(chosen.texts, reading(chosen), labels=labels, longest=longest, seed=chosen.seed, progress=progress)
+        pieces = word_pieces([row.text for row in own.splits["train"]], chosen.base_model)
+        said = [*own.report.lines(), *lines(pieces, tuning.max_length, tuning.max_unknown_share)]
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".upload-") as unfinished:
         made = Path(unfinished) / "made"
@@ -112,7 +114,7 @@ def make(chosen: argparse.Namespace, settings: Settings, progress: Callable[[int
             output.rmdir()
         made.rename(output)
     if own is not None:
-        return Prepared(manifest, own.splits, own.report)
+        return Prepared(manifest, own.splits, said)
     folder = output / "datasets" / manifest.version
     return Prepared(manifest, {split: read_rows(folder / split) for split in manifest.rows})
 
@@ -154,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: --output {chosen.output} cannot be written: {error.strerror} ({error.filename}); name another", file=sys.stderr)
         return 2
-    for line in prepared.report.lines() if prepared.report else ():
+    for line in prepared.said:
         console.print(line, highlight=False, markup=False)
     console.print(table_of(prepared.splits, prepared.manifest))
     version = prepared.manifest.version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,16 @@ def test_texts_that_the_base_model_does_not_know_are_told(tmp_path: Path) -> Non
     texts = own([*letters, *rows(40)], rows(20))
     assert 0 < texts.unknown < 1
     assert any("does not know" in line for line in own(letters, letters).write(tmp_path).said)
+
+
+def test_a_run_says_how_much_of_the_texts_its_first_training_reads(tmp_path: Path) -> None:
+    long = [replace(row, text=f"{row.text} " + "the phone works well and my old one did not " * 40) for row in rows(2_000)]
+    said = "\n".join(own(long, rows(100)).write(tmp_path).said)
+    assert "the first training: 64 word pieces of a text are read: 100.0 % of the texts are cut" in said
+    assert "an account would read 512" in said
+    short = "\n".join(own(rows(400), rows(100)).write(tmp_path / "short").said)
+    assert "the first training: 64 word pieces of a text are read, and no text has more" in short
+    assert "an account" not in short
 
 
 @pytest.mark.parametrize(

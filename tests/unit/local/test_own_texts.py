@@ -14,6 +14,7 @@ import pytest
 from contracts.groups import group_of
 from local.texts import encodings
 from local.texts.files import open_records
+from local.texts.moments import moment
 from local.texts.options import ReadingOptions
 from local.texts.own_texts import PreparedTexts, prepare
 from local.texts.problems import InvalidTexts, Problems, UnreadableFile
@@ -428,7 +429,16 @@ def test_the_report_is_plain_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("older", "newer"),
-    [("2023-12-31", "2024-01-01"), ("2024-01-01T09:00:00+02:00", "2024-01-01T08:00:00Z"), (1_700_000_000, 1_700_000_001), ("2019", "2020")],
+    [
+        ("2023-12-31", "2024-01-01"),
+        ("2024-01-01T09:00:00+02:00", "2024-01-01T08:00:00Z"),
+        (1_700_000_000, 1_700_000_001),
+        ("2019", "2020"),
+        ("31.12.2023", "1.1.2024"),
+        ("01.01.2024 9:30", "01.01.2024 10:05:30"),
+        ("2023/12/31", "2024/1/1 08:00"),
+        ("Sun, 31 Dec 2023 23:59:00 GMT", "Mon, 1 Jan 2024 00:30:00 +0000"),
+    ],
 )
 def test_a_time_column_is_found_by_its_name_and_ordered_by_what_it_means(tmp_path: Path, older: Any, newer: Any) -> None:
     records = [{**record, "created_at": newer if at % 2 else older} for at, record in enumerate(many())]
@@ -447,6 +457,11 @@ def test_a_time_that_cannot_be_read_is_named_where_the_user_said_the_column(tmp_
     found = prepared(path, ReadingOptions(time="written", on_bad="drop"))
     assert sum(len(part) for part in found.splits.values()) == len(records) - 1
     assert len(found.times) == len(records) - 2
+
+
+@pytest.mark.parametrize("value", ["5/6/2024", "31.13.2024", "30.02.2024", "version 3.4.2024", "1.2.3.2024"])
+def test_a_date_that_can_be_read_in_two_ways_or_is_none_is_refused(value: str) -> None:
+    assert moment(value) is None
 
 
 def test_a_column_called_date_without_dates_is_no_time(tmp_path: Path) -> None:
