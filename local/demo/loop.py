@@ -86,12 +86,14 @@ def wait_for_reviews(session: Session) -> None:
             time.sleep(1.0)
     if waiting and session.raters is not None and session.raters.failure:
         session.say(f"the review page failed last with: {session.raters.failure}")
-    asked = session.settings.review.workers_per_task
+    review = session.settings.review
+    asked = review.workers_per_task
+    people = counted(asked, session.source.person)
     agreements = [float(item["agreement"]["N"]) for item in _reviewed(session)]
     agreement = sum(agreements) / len(agreements) if agreements else None
     session.summary.reviewer_agreement = agreement
     session.say(
-        f"{states.get('reviewed', 0)} reviewed by {counted(asked, session.source.person)} each, "
+        f"{states.get('reviewed', 0)} reviewed by {people if review.answer_rule == 'fixed' else f'2 to {people}'} each, "
         f"{states.get('labelled', 0)} labels, {waiting} still open, {states.get('dead_lettered', 0)} dead-lettered"
         + ("" if agreement is None or asked == 1 else f"; they agree {100 * agreement:.0f} %")
     )
