@@ -92,7 +92,7 @@ def interval(rollout: Rollout, until: datetime) -> str:
         margin = looks[-1].margin
         if margin is not None:
             axes.axhline(-100 * margin, color=WARNING, lw=1, ls="--")
-            axes.annotate("the loss that must be refuted", (0, -100 * margin), textcoords="offset points", xytext=(2, 3), fontsize=8,
+            axes.annotate("the loss that must be refuted", (0, -100 * margin), textcoords="offset points", xytext=(2, -10), fontsize=8,
                           color=WARNING)  # fmt: skip
         axes.set_ylabel("challenger minus\nchampion, points")
         _over_time(axes, time, None)

@@ -23,6 +23,9 @@ _STATUSES = {
 }
 _COLOURS = {"champion": CHAMPION, "challenger": CHALLENGER, "human_1": HUMAN, "human_3": HUMAN}
 
+_FITTING_CHARACTERS = 40
+"""Labels under a confusion matrix stand upright while the longest of them leaves room for all."""
+
 
 def trials(items: Sequence[Trial]) -> str:
     """Objective (validation macro-F1) of every trial, best marked."""
@@ -68,7 +71,7 @@ def scores(items: dict[str, Score], measure: str) -> str:
 def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     """Rows are the recorded majority of raters, columns the champion's answer; cells are shares of the row."""
     shares = [[cell / max(1, sum(row)) for cell in row] for row in matrix]
-    with _figure(4.4, 3.6) as (axes, canvas):
+    with _figure(7.2, max(3.2, 0.45 * len(labels) + 0.8)) as (axes, canvas):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for i, row in enumerate(matrix):
             for j, cell in enumerate(row):
@@ -81,7 +84,10 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
                     color="white" if shares[i][j] > 0.55 else INK,
                     fontsize=9,
                 )
-        axes.set_xticks(range(len(labels)), labels)
+        if max(map(len, labels)) * len(labels) > _FITTING_CHARACTERS:
+            axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
+        else:
+            axes.set_xticks(range(len(labels)), labels)
         axes.set_yticks(range(len(labels)), labels)
         axes.set_xlabel("model says")
         axes.set_ylabel("people said")
