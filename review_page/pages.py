@@ -157,8 +157,8 @@ class ReviewPage:
     def _state(self, request: PageRequest, session: Session, *, with_skipped: bool = False) -> PageResponse:
         worker, teams = session.worker, session.teams()
         lease = self._store.next_for(worker, teams, with_skipped=with_skipped)
-        left, progress = self._store.workload(worker, teams), self._store.progress(worker, _since(request))
-        recent = self._store.recent(worker, teams)
+        summary = self._store.summary(worker, teams, _since(request))
+        left, progress, recent = summary.workload, summary.progress, summary.recent
         return json_response(
             {
                 "task": _shown(lease),

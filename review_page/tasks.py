@@ -102,6 +102,15 @@ class Progress:
     """Mean time from the lease's start to the answer; None without an answer."""
 
 
+@dataclass(frozen=True)
+class WorkSummary:
+    """What is left for a worker (tasks that they hold count as waiting), their own pace, and :meth:`TaskStore.recent`."""
+
+    workload: Workload
+    progress: Progress
+    recent: Sequence[Answered]
+
+
 class TaskStore(Protocol):
     """Tasks that wait for workers. ``teams`` are the ids of the teams that the worker is a member of now.
 
@@ -162,11 +171,12 @@ class TaskStore(Protocol):
     def give_back(self, worker: Worker) -> None:
         """Whatever the worker holds is offered to others again, without a skip: they sign out, or are no worker any more."""
 
-    def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
-        """How much is left for the worker; tasks that they hold count as waiting."""
+    def summary(self, worker: Worker, teams: Collection[str], since: float) -> WorkSummary:
+        """What the page shows beside a task.
 
-    def progress(self, worker: Worker, since: float) -> Progress:
-        """The worker's answers since a time in epoch seconds (the page's midnight, at most 36 hours ago). Undone ones do not count."""
+        Args:
+            since: epoch seconds from which answers count as progress: the page's midnight, at most 36 hours ago. Undone ones do not count.
+        """
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def test_an_answer_is_undone_while_others_still_have_to_answer() -> None:
     undone = made.undo(first, ANN, TEAM)
 
     assert (undone.task.title, undone.earlier) == ("two", POSITIVE)
-    assert (made.recent(ANN, TEAM), made.progress(ANN, 0).answered) == ([], 0)
+    assert (made.recent(ANN, TEAM), made.summary(ANN, TEAM, 0).progress.answered) == ([], 0)
     assert [title(made.next_for(ANN, TEAM)), title(made.ahead_for(ANN, TEAM)), title(made.next_for(BOB, TEAM))] == ["two", "b", "two"]
     made.submit(first, ANN, NEGATIVE)
     found = made.find(first)

@@ -58,7 +58,7 @@ def test_a_task_goes_its_whole_way(table: Any) -> None:
     assert service.store.undo(done, person("ann"), [TEAM]).earlier == choice("Bad")
     assert service.answer("ann") == done
     assert [one.content for one in service.store.recent(person("ann"), [TEAM])] == [choice("Good")]
-    assert service.store.workload(person("ann"), [TEAM]).waiting == 2
+    assert service.store.summary(person("ann"), [TEAM], 0).workload.waiting == 2
     while service.next("bob") != done:
         service.answer("bob")
     service.answer("bob")

@@ -33,11 +33,11 @@ from review_page.tasks import (
     Answered,
     Lease,
     Overview,
-    Progress,
     QueuedTask,
     SkipReason,
     TaskRefused,
     Workload,
+    WorkSummary,
 )
 
 log = logging.getLogger("embedded_aws")
@@ -174,7 +174,7 @@ class TaskQueue:
             held = self._in_hand(worker, teams, ahead=True)
             return self._shown(held or self._take_oldest(worker, teams, ahead=True), worker)
 
-    def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
+    def summary(self, worker: Worker, teams: Collection[str], since: float) -> WorkSummary:
         with self._lock:
             mine = [
                 task
@@ -182,11 +182,8 @@ class TaskQueue:
                 if task.workteam_arn in teams and (task.is_offered_to(worker.worker_id) or worker.worker_id in task.assignments)
             ]
             skipped = sum(worker.worker_id in task.skipped_by for task in mine)
-            return Workload(len(mine) - skipped, skipped)
-
-    def progress(self, worker: Worker, since: float) -> Progress:
-        with self._lock:
-            return self._record.progress(worker, since)
+            workload = Workload(len(mine) - skipped, skipped)
+            return WorkSummary(workload, self._record.progress(worker, since), self._recent(worker, teams))
 
     def accept(self, task_id: str, worker: Worker) -> Assignment:
         """Raises TaskRefused when the task is gone, full, or already answered by this worker."""
@@ -266,10 +263,13 @@ class TaskQueue:
 
     def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
         with self._lock:
-            return [
-                Answered(one.task_id, one.title, one.answer.content, one.answer.submitted_at, "" if one.task_id in self._tasks else ENDED)
-                for one in self._record.recent(worker, teams)
-            ]
+            return self._recent(worker, teams)
+
+    def _recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
+        return [
+            Answered(one.task_id, one.title, one.answer.content, one.answer.submitted_at, "" if one.task_id in self._tasks else ENDED)
+            for one in self._record.recent(worker, teams)
+        ]
 
     def flag(self, task_id: str, worker: Worker, note: str) -> None:
         """Show the task to the lead. Raises TaskRefused: the worker neither holds it nor has answered it lately."""

@@ -34,6 +34,7 @@ from review_page.tasks import (
     SkipReason,
     TaskRefused,
     Workload,
+    WorkSummary,
 )
 from review_page.tasks import Task as ShownTask
 
@@ -172,7 +173,10 @@ class HostedTasks:
         raise Busy
 
     def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
-        desk, now = self._table.desk(worker.worker_id), self._clock()
+        return self._recent(self._table.desk(worker.worker_id), worker, teams)
+
+    def _recent(self, desk: Desk, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
+        now = self._clock()
         found = self._table.recent(worker.worker_id, [one.task_id for one in desk.recent])
         return [
             Answered(task.task_id, task.known_as, content.content, given.submitted_at / 1_000, _fixed(task, worker, now))
@@ -194,16 +198,15 @@ class HostedTasks:
             if task_id is not None:
                 self._give_back(task_id, worker)
 
-    def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
+    def summary(self, worker: Worker, teams: Collection[str], since: float) -> WorkSummary:
         """Counts the :data:`MOST_COUNTED` oldest open tasks of each team only. To count all, it would have to read all."""
-        counts = [self._table.counted(team, worker.worker_id, MOST_COUNTED) for team in teams]
         desk = self._table.desk(worker.worker_id)
+        counts = [self._table.counted(team, worker.worker_id, MOST_COUNTED) for team in teams]
         held = sum(task_id is not None for task_id in (desk.in_work, desk.ahead))
-        return Workload(sum(waiting for waiting, _ in counts) + held, sum(skipped for _, skipped in counts))
-
-    def progress(self, worker: Worker, since: float) -> Progress:
-        pace = self._table.desk(worker.worker_id).answered_since(int(since * 1_000))
-        return Progress(pace.answered, pace.took / 1_000 / pace.answered if pace.answered else None)
+        workload = Workload(sum(waiting for waiting, _ in counts) + held, sum(skipped for _, skipped in counts))
+        pace = desk.answered_since(int(since * 1_000))
+        progress = Progress(pace.answered, pace.took / 1_000 / pace.answered if pace.answered else None)
+        return WorkSummary(workload, progress, self._recent(desk, worker, teams))
 
     def _desks(self, worker: Worker) -> Iterator[Desk]:
         """The worker's desk, read anew at each try."""

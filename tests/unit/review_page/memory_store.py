@@ -27,6 +27,7 @@ from review_page.tasks import (
     Task,
     TaskRefused,
     Workload,
+    WorkSummary,
 )
 
 CATEGORY = Classifier("category", ("negative", "positive"))
@@ -143,14 +144,12 @@ class MemoryStore:
         for one in self.tasks.values():
             one.holder = "" if one.holder == worker.worker_id else one.holder
 
-    def workload(self, worker: Worker, teams: Collection[str]) -> Workload:
+    def summary(self, worker: Worker, teams: Collection[str], since: float) -> WorkSummary:
         found = self._open(worker, teams)
         skipped = sum(worker.worker_id in one.skipped_by for one in found)
-        return Workload(len(found) - skipped, skipped)
-
-    def progress(self, worker: Worker, since: float) -> Progress:
         count = sum(one.answered_at >= since for one in self._answered(worker))
-        return Progress(count, 4.0 if count else None)
+        progress = Progress(count, 4.0 if count else None)
+        return WorkSummary(Workload(len(found) - skipped, skipped), progress, self.recent(worker, teams))
 
 
 @dataclass

@@ -77,7 +77,7 @@ def test_nobody_answers_a_task_twice_or_gets_what_they_skipped(service: Service)
     assert service.next("ann") == other
     service.store.skip(other, person("ann"), SkipReason.LANGUAGE, "Finnish?")
     assert service.next("ann") is None
-    assert service.store.workload(person("ann"), [TEAM]).skipped == 1
+    assert service.store.summary(person("ann"), [TEAM], 0).workload.skipped == 1
     assert service.read(other).skips == {"language": 1}
     assert service.next("ann", with_skipped=True) == other
     assert not service.read(other).skipped_by
@@ -294,13 +294,25 @@ def test_without_time_to_undo_the_last_answer_ends_the_task(service: Service) ->
         service.store.undo(task_id, person("ann"), [TEAM])
 
 
+def test_what_stands_beside_a_task_takes_one_read_of_the_desk_and_one_small_query(service: Service) -> None:
+    for _ in range(3):
+        service.ask()
+    service.answer("ann", "Bad")
+    service.table.requests.clear()
+    service.table.queries.clear()
+    found = service.store.summary(person("ann"), [TEAM], 0)
+    assert (found.workload.waiting, found.progress.answered, len(found.recent)) == (2, 1, 1)
+    assert service.table.requests == ["get_item", "query", "batch_get_item"]
+    assert [one["ProjectionExpression"] for one in service.table.queries] == ["taken_by, skipped_by"]
+
+
 def test_an_answer_can_be_taken_back_while_its_task_is_open(service: Service) -> None:
     ids = [service.ask() for _ in range(3)]
     done = service.answer("ann", "Bad")
     in_work = service.next("ann")
     ahead = service.store.ahead_for(person("ann"), [TEAM])
     assert ahead is not None
-    assert service.store.progress(person("ann"), 0).answered == 1
+    assert service.store.summary(person("ann"), [TEAM], 0).progress.answered == 1
     lease = service.store.undo(done, person("ann"), [TEAM])
     assert (lease.task.task_id, lease.earlier) == (done, choice("Bad"))
     assert service.next("ann") == done
@@ -308,7 +320,7 @@ def test_an_answer_can_be_taken_back_while_its_task_is_open(service: Service) ->
     assert now_ahead is not None
     assert now_ahead.task.task_id == in_work
     assert not service.read(ahead.task.task_id).assignments
-    assert service.store.progress(person("ann"), 0).answered == 0
+    assert service.store.summary(person("ann"), [TEAM], 0).progress.answered == 0
     assert service.store.recent(person("ann"), [TEAM]) == []
     service.store.submit(done, person("ann"), choice("Good"))
     [again] = service.store.recent(person("ann"), [TEAM])
