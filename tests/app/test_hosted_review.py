@@ -24,6 +24,7 @@ from contracts.dataset import Row
 from contracts.groups import group_of
 from embedded_aws.tools import deployer, launcher
 from lambdas.common.review import Origin, ReviewReason, ReviewRequest
+from lambdas.common.split_side import side_of
 from lambdas.retraining.freeze_dataset.versions import DatasetVersions
 from local.demo.people_page import Reviewer, Visitor
 from stacks.application import FEATURE_FLAGS
@@ -32,7 +33,7 @@ from stacks.labeling import LabelingStack
 from stacks.names import LEADS, REVIEWERS
 from stacks.review import ReviewStack
 from stacks.settings import load_settings
-from stacks.settings.review import MailSettings
+from stacks.settings.review import AdaptiveSettings, AnswersSettings, MailSettings
 
 pytestmark = pytest.mark.slow
 
@@ -51,9 +52,17 @@ class Hosted(DeployedApp):
     def pool(self) -> str:
         return self.outputs[self.names.stack("review")]["UserPoolId"]
 
-    def ask(self, prediction_id: str, text: str, subject: str | None = None) -> None:
+    def ask(
+        self,
+        prediction_id: str,
+        text: str,
+        subject: str | None = None,
+        reason: ReviewReason = ReviewReason.LOW_CONFIDENCE,
+        confidence: float = 0.4,
+    ) -> None:
+        """The model said *positive*. With 0.4, one person who agrees does not make that sure."""
         origin = Origin("champion", "m1", 0.6, "2026-11-23T10:00:00+00:00", 1_900_000_000, subject)
-        request = ReviewRequest(prediction_id, text, "positive", 0.4, ReviewReason.LOW_CONFIDENCE, 1, origin)
+        request = ReviewRequest(prediction_id, text, "positive", confidence, reason, 1, origin)
         sqs = self.client("sqs")
         queue = sqs.get_queue_url(QueueName=self.names.queue("review-requests"))["QueueUrl"]
         sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(asdict(request)))
@@ -130,7 +139,8 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
     folder = tmp_path_factory.mktemp("hosted-review")
     # Every review brings a gold task once there are gold texts, and a mail comes at once: the settings themselves allow neither.
     mail = MailSettings.model_construct(addresses=("reviewers@example.com",), after_minutes=0, every_hours=24)
-    review = NEW_ACCOUNT.review.model_copy(update={"undo_seconds": 1, "gold_share": 1.0, "mail": mail})
+    answers = AnswersSettings(adaptive=AdaptiveSettings())
+    review = NEW_ACCOUNT.review.model_copy(update={"undo_seconds": 1, "gold_share": 1.0, "mail": mail, "answers": answers})
     settings = NEW_ACCOUNT.model_copy(update={"review": review})
     app = App(outdir=str(folder / "cdk.out"), context=FEATURE_FLAGS, analytics_reporting=False)
     foundation = FoundationStack(app, settings)
@@ -211,7 +221,7 @@ def test_who_is_in_no_group_is_told_and_who_signs_out_is_out(hosted: Hosted) -> 
 
 
 def test_a_lead_who_answers_nothing_sees_what_waits_and_releases_a_task(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
-    hosted.ask("e" * 32, "a text that somebody keeps")
+    hosted.ask("e" * 32, "a text that somebody keeps", reason=ReviewReason.AUDIT_SAMPLE)
     lou = hosted.reviewer("lou")
     task = state_of(lou, wait_until)["task"]["id"]
     assert lou.post("flags", {"task": task, "note": "in two languages"})[0] == 200
@@ -362,6 +372,44 @@ def test_a_label_is_exported_corrected_and_forgotten(hosted: Hosted, wait_until:
     amendments = DatasetVersions(s3, data).amendments(None)
     assert (set(amendments.corrections), amendments.forgets(row.group)) == ({f"prediction:{prediction_id}", "text:1"}, True)
     assert json.loads(hosted.command("labels", "forget", subject, "--yes", "--json")[1])["predictions"] == 0
+
+
+def test_model_and_one_person_end_a_review_for_training_and_no_other(hosted: Hosted, wait_until: Callable[..., Any]) -> None:
+    """An audit judges the model, and so may a text that can become a test row: the model has no part in their labels."""
+
+    share = hosted.settings.retraining.holdout_share
+
+    def subject_of(side: str) -> str:
+        return next(name for name in map(str, range(1_000)) if side_of(group_of("", name), share) == side)
+
+    training, audit, held_out = "1" * 32, "2" * 32, "3" * 32
+    hosted.ask(training, "one text", subject_of("train"), confidence=0.7)
+    hosted.ask(audit, "another text", subject_of("train"), ReviewReason.AUDIT_SAMPLE, 0.7)
+    hosted.ask(held_out, "a third text", subject_of("test"), confidence=0.7)
+    for prediction_id in (training, audit, held_out):
+        wait_until(lambda prediction_id=prediction_id: hosted.record(prediction_id).get("review_state") == "in_review")
+
+    def everything_answered_by(name: str) -> None:
+        person = hosted.reviewer(name)
+        while (task := person.next()["task"]) is not None:
+            person.answer(task["id"], "Good")
+        hosted.make_answers_final()
+
+    def lines() -> set[str]:
+        found = hosted.client("s3").list_objects_v2(Bucket=hosted.names.bucket("capture"), Prefix="ground-truth/").get("Contents", ())
+        return {one["Key"].rsplit("/", 1)[-1].removesuffix(".jsonl") for one in found}
+
+    everything_answered_by("amy")
+    wait_until(lambda: hosted.sweep() or hosted.record(training).get("review_state") == "reviewed")
+    record = hosted.record(training)
+    assert (record["human_label"], record["votes"], float(record["model_prior"])) == ("positive", {"positive": 1}, 0.7)
+    assert [hosted.record(one)["review_state"] for one in (audit, held_out)] == ["in_review", "in_review"]
+    everything_answered_by("ben")
+    for prediction_id in (audit, held_out):
+        wait_until(lambda prediction_id=prediction_id: hosted.sweep() or hosted.record(prediction_id).get("review_state") == "reviewed")
+        record = hosted.record(prediction_id)
+        assert (record["human_label"], record["votes"], "model_prior" in record) == ("positive", {"positive": 2}, False)
+    assert lines() & {training, audit, held_out} == {audit, held_out}, "no model is judged by a label that it had a part in"
 
 
 def test_gold_answers_are_counted_for_people_and_one_mail_says_that_tasks_wait(
