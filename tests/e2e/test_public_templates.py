@@ -1,6 +1,8 @@
 """Whole worker templates: each is created, rendered, filled in and submitted in a real browser, or refused by name.
 
-By default the templates are three small ones. ``REVIEWLOOP_TEMPLATES=FOLDER pytest -s tests/e2e/test_public_templates.py`` takes those of a
+Once without the templates' own scripts, as by default, and once with them.
+
+By default the templates are four small ones. ``REVIEWLOOP_TEMPLATES=FOLDER pytest -s tests/e2e/test_public_templates.py`` takes those of a
 folder, such as a copy of a public repository, and prints what became of each (docs/worker-templates.md).
 """
 
@@ -17,6 +19,8 @@ from typing import Any
 import pytest
 from page_server import PageServer, asked
 from playwright.sync_api import Browser, Page, expect
+
+from review_page.template_scripts import script_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = '<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>'
@@ -38,6 +42,14 @@ OWN = {
 {{% endfor %}}<crowd-slider name="sure" min="1" max="5" required></crowd-slider>
 <crowd-entity-annotation name="words" header="Mark" labels='["name"]' text="{{{{ task.input.text }}}}">
 </crowd-entity-annotation></crowd-form>""",
+    "scripted.html": f"""{SCRIPT}<crowd-form><crowd-input name="word" label="Word"></crowd-input></crowd-form>
+<script>
+const form = document.querySelector("crowd-form");
+document.addEventListener("all-crowd-elements-ready", () => {{ form.dataset.words = "some words"; }});
+form.addEventListener("submit", (event) => {{
+  if (document.querySelector("[name=word]").value !== form.dataset.words) event.preventDefault();
+}});
+</script>""",
     "refused.html": f"{SCRIPT}<crowd-form><crowd-polygon name='a'></crowd-polygon></crowd-form>",
 }
 FILL = """() => {
@@ -90,24 +102,26 @@ def served() -> Iterator[PageServer]:
     server.close()
 
 
-def checked(folder: Path) -> list[dict[str, Any]]:
+def checked(folder: Path, *, scripts: bool) -> list[dict[str, Any]]:
     """By the Python that has python-liquid."""
-    command = [ROOT / ".venv-emulator" / "bin" / "python", "-m", "review_page.check", folder, "--json"]
+    switched_on = ["--template-scripts"] if scripts else []
+    command = [ROOT / ".venv-emulator" / "bin" / "python", "-m", "review_page.check", folder, "--json", *switched_on]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr or done.stdout
     return list(json.loads(done.stdout))
 
 
-def submitted(page: Page, served: PageServer, html: str) -> Any:
+def submitted(page: Page, served: PageServer, html: str, *, scripts: bool) -> Any:
     """What the page sends when everything of the template is filled in."""
-    store = served.hold(asked(html))
+    store = served.hold(asked(html, scripts=script_sources(html) if scripts else ()))
     page.goto("/worker")
     shown = page.locator("iframe[data-ready=true]:not([hidden])")
     expect(shown).to_be_visible()
     frame = shown.element_handle().content_frame()
     assert frame is not None
     frame.evaluate(FILL)
-    frame.locator("button.submit").first.dispatch_event("click")
+    # A key of the person's own: with scripts an answer counts only after one.
+    frame.locator("button.submit").first.press(" ")
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     [answered] = store.tasks.values()
     return answered.answer
@@ -122,17 +136,21 @@ def form_of(answer: Any) -> Any:
     return "number" if isinstance(answer, int | float) and not isinstance(answer, bool) else type(answer).__name__
 
 
-def test_templates_are_answered_in_the_documented_form_or_refused_by_name(page: Page, served: PageServer, folder: Path) -> None:
-    found = checked(folder)
+@pytest.mark.parametrize("scripts", [False, True], ids=["without scripts", "with scripts"])
+def test_templates_are_answered_in_the_documented_form_or_refused_by_name(
+    page: Page, served: PageServer, folder: Path, scripts: bool
+) -> None:
+    found = checked(folder, scripts=scripts)
 
     for one in found:
         if one["outcome"] != "shown":
             sys.stdout.write(f"| {one['name']} | refused: {one['detail']} |\n")
             continue
-        answer = submitted(page, served, one["html"])
+        answer = submitted(page, served, one["html"], scripts=scripts)
         sys.stdout.write(f"| {one['name']} | {json.dumps(answer, ensure_ascii=False)} |\n")
         assert form_of(answer) == form_of(one["answer"]), one["name"]
     if "REVIEWLOOP_TEMPLATES" not in os.environ:
         assert [(one["name"], one["outcome"]) for one in found] == [
             ("guide.md", "shown"), ("pairs.liquid.html", "shown"), ("refused.html", "refused"),
+            ("scripted.html", "shown" if scripts else "refused"),
         ]  # fmt: skip
