@@ -30,6 +30,7 @@ MODULES = (
     "embedded_aws.lambda_.metrics",
     "embedded_aws.lambda_.packages",
     "embedded_aws.lambda_.shared_runtime",
+    "embedded_aws.dynamodb.conditions",
     "embedded_aws.sqs",
     "embedded_aws.core.deletion_protection",
     "embedded_aws.cloudwatch.embedded_metrics",
