@@ -191,7 +191,8 @@ class ReviewPage:
 
     def _is_stored(self, task_id: str, session: Session, content: Any) -> bool:
         """Whether this is the worker's answer to the task already: the browser repeats what it has heard nothing of."""
-        return any(one.task_id == task_id and one.content == content for one in self._store.recent(session.worker, session.teams()))
+        stored = self._store.answered(task_id, session.worker, session.teams())
+        return stored is not None and stored == content
 
     def _skip(self, request: PageRequest, session: Session) -> PageResponse:
         task_id, body = _posted_task(request, session)

@@ -86,7 +86,6 @@ class Answered:
 
     task_id: str
     title: str
-    content: Mapping[str, Any]
     submitted_at: float
     """Epoch seconds."""
     fixed: str = ""
@@ -104,7 +103,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class WorkSummary:
-    """What is left for a worker (tasks that they hold count as waiting), their own pace, and :meth:`TaskStore.recent`."""
+    """What is left for a worker (tasks that they hold count as waiting), and their own pace.
+
+    ``recent``: their last ten answers, the newest first; also of tasks that have ended.
+    """
 
     workload: Workload
     progress: Progress
@@ -136,8 +138,8 @@ class TaskStore(Protocol):
     def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
         """Store the worker's answer, which fits the task's questions, and end the lease.
 
-        Once. When the answer got lost on its way back, the browser sends the task and its answer again. The page then finds both among
-        :meth:`recent`, and accepts them without calling this method; another answer is refused.
+        Once. When the answer got lost on its way back, the browser sends the task and its answer again. The page then finds it by
+        :meth:`answered`, and accepts it without calling this method; another answer is refused.
 
         Raises:
             TaskRefused: the worker does not hold the task.
@@ -158,8 +160,8 @@ class TaskStore(Protocol):
             TaskRefused: the task has ended, is not among the last ten, or is of another team.
         """
 
-    def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
-        """The worker's last ten answers, the newest first. Also of tasks that have ended."""
+    def answered(self, task_id: str, worker: Worker, teams: Collection[str]) -> Mapping[str, Any] | None:
+        """The worker's answer to the task, if it is among their last ten."""
 
     def flag(self, task_id: str, worker: Worker, note: str) -> None:
         """Show the task to the lead, with the worker's note. The worker keeps it.

@@ -80,7 +80,8 @@ def test_an_answer_is_undone_while_others_still_have_to_answer() -> None:
     undone = made.undo(first, ANN, TEAM)
 
     assert (undone.task.title, undone.earlier) == ("two", POSITIVE)
-    assert (made.recent(ANN, TEAM), made.summary(ANN, TEAM, 0).progress.answered) == ([], 0)
+    nothing = made.summary(ANN, TEAM, 0)
+    assert (nothing.recent, nothing.progress.answered, made.answered(first, ANN, TEAM)) == ([], 0, None)
     assert [title(made.next_for(ANN, TEAM)), title(made.ahead_for(ANN, TEAM)), title(made.next_for(BOB, TEAM))] == ["two", "b", "two"]
     made.submit(first, ANN, NEGATIVE)
     found = made.find(first)
@@ -92,12 +93,12 @@ def test_an_answer_to_a_task_that_has_ended_stays() -> None:
     ended, other_team, stopped = (answer(made, ANN) for _ in range(3))
     made.stop(next(one for one in made.open_tasks() if one.task_id == stopped))
 
-    assert [one.fixed for one in made.recent(ANN, TEAM)] == [ENDED, "", ENDED]
+    assert [one.fixed for one in made.summary(ANN, TEAM, 0).recent] == [ENDED, "", ENDED]
     for task_id, teams, worker, said in (
         (ended, TEAM, ANN, "This task has ended"),
         (stopped, TEAM, ANN, "This task has ended"),
-        (other_team, {"others"}, ANN, "You have not answered"),
-        (other_team, TEAM, BOB, "You have not answered"),
+        (other_team, {"others"}, ANN, "none of your last ten answers"),
+        (other_team, TEAM, BOB, "none of your last ten answers"),
     ):
         with pytest.raises(TaskRefused, match=said):
             made.undo(task_id, worker, teams)

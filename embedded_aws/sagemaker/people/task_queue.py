@@ -261,13 +261,13 @@ class TaskQueue:
             self._lease(task, worker, earlier=given.answer.content)
             return self._lease_of(task, worker)
 
-    def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
+    def answered(self, task_id: str, worker: Worker, teams: Collection[str]) -> Mapping[str, Any] | None:
         with self._lock:
-            return self._recent(worker, teams)
+            return next((one.answer.content for one in self._record.recent(worker, teams) if one.task_id == task_id), None)
 
     def _recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
         return [
-            Answered(one.task_id, one.title, one.answer.content, one.answer.submitted_at, "" if one.task_id in self._tasks else ENDED)
+            Answered(one.task_id, one.title, one.answer.submitted_at, "" if one.task_id in self._tasks else ENDED)
             for one in self._record.recent(worker, teams)
         ]
 

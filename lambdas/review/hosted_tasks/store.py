@@ -172,17 +172,19 @@ class HostedTasks:
                     return lease
         raise Busy
 
-    def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
-        return self._recent(self._table.desk(worker.worker_id), worker, teams)
+    def answered(self, task_id: str, worker: Worker, teams: Collection[str]) -> Mapping[str, Any] | None:
+        if self._table.desk(worker.worker_id).given(task_id) is None:
+            return None
+        task, content = self._table.task(task_id), self._table.content(task_id, worker.worker_id)
+        return None if task is None or task.team not in teams or content is None else content.content
 
     def _recent(self, desk: Desk, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
-        now = self._clock()
-        found = self._table.recent(worker.worker_id, [one.task_id for one in desk.recent])
+        now, found = self._clock(), self._table.tasks([one.task_id for one in desk.recent])
         return [
-            Answered(task.task_id, task.known_as, content.content, given.submitted_at / 1_000, _fixed(task, worker, now))
+            Answered(task.task_id, task.known_as, given.submitted_at / 1_000, _fixed(task, worker, now))
             for given in desk.recent
             if given.task_id in found
-            for task, content in [found[given.task_id]]
+            for task in [found[given.task_id]]
             if task.team in teams
         ]
 

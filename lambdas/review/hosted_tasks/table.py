@@ -161,13 +161,6 @@ class TaskTable:
         item = self._get(task_id, f"answer#{worker_id}")
         return None if item is None else content_of(item)
 
-    def recent(self, worker_id: str, task_ids: Sequence[str]) -> dict[str, tuple[Task, Content]]:
-        """Tasks with the person's answers, by task; without those that are deleted."""
-        items = list(self._batch([{"pk": task_id, "sk": name} for task_id in task_ids for name in ("task", f"answer#{worker_id}")]))
-        tasks = {item["pk"]: task_of(item) for item in items if item["sk"] == "task"}
-        contents = {item["pk"]: content_of(item) for item in items if item["sk"] != "task"}
-        return {task_id: (tasks[task_id], contents[task_id]) for task_id in task_ids if task_id in tasks and task_id in contents}
-
     def tasks(self, task_ids: Sequence[str]) -> dict[str, Task]:
         """Those that are there, by id."""
         return {item["pk"]: task_of(item) for item in self._batch([{"pk": task_id, "sk": "task"} for task_id in task_ids])}

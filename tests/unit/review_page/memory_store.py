@@ -117,13 +117,17 @@ class MemoryStore:
         mine = [one for one in self.tasks.values() if one.answered_by == worker.worker_id]
         return sorted(mine, key=lambda one: -one.answered_at)
 
-    def recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
+    def answered(self, task_id: str, worker: Worker, teams: Collection[str]) -> Mapping[str, Any] | None:
+        listed = task_id in {one.task_id for one in self._recent(worker, teams)}
+        return self.tasks[task_id].answer if listed else None
+
+    def _recent(self, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
         mine = [one for one in self._answered(worker) if one.team in teams][:MOST_RECENT]
-        return [Answered(one.task_id, one.title, one.answer or {}, one.answered_at, ENDED if one.ended else "") for one in mine]
+        return [Answered(one.task_id, one.title, one.answered_at, ENDED if one.ended else "") for one in mine]
 
     def undo(self, task_id: str, worker: Worker, teams: Collection[str]) -> Lease:
         found = self.tasks.get(task_id)
-        if found is None or task_id not in {one.task_id for one in self.recent(worker, teams)}:
+        if found is None or task_id not in {one.task_id for one in self._recent(worker, teams)}:
             raise TaskRefused(NOT_ANSWERED)
         if found.ended:
             raise TaskRefused(ENDED)
@@ -149,7 +153,7 @@ class MemoryStore:
         skipped = sum(worker.worker_id in one.skipped_by for one in found)
         count = sum(one.answered_at >= since for one in self._answered(worker))
         progress = Progress(count, 4.0 if count else None)
-        return WorkSummary(Workload(len(found) - skipped, skipped), progress, self.recent(worker, teams))
+        return WorkSummary(Workload(len(found) - skipped, skipped), progress, self._recent(worker, teams))
 
 
 @dataclass

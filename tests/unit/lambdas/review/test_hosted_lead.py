@@ -167,7 +167,7 @@ def test_tasks_of_one_title_are_told_apart_by_how_their_texts_begin(service: Ser
     assert {one.title for one in seen(service).queue} == {begun, "Short."}
     task_id = held(service, "ann")
     service.store.submit(task_id, person("ann"), choice("Good"))
-    [answered] = service.store.recent(person("ann"), [TEAM])
+    [answered] = service.store.summary(person("ann"), [TEAM], 0).recent
     service.store.flag(task_id, person("ann"), "which label?")
     [flag] = seen(service).flags
     assert answered.title == flag.title == service.read(task_id).excerpt

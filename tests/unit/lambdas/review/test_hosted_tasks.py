@@ -320,11 +320,15 @@ def test_an_answer_can_be_taken_back_while_its_task_is_open(service: Service) ->
     assert now_ahead is not None
     assert now_ahead.task.task_id == in_work
     assert not service.read(ahead.task.task_id).assignments
-    assert service.store.summary(person("ann"), [TEAM], 0).progress.answered == 0
-    assert service.store.recent(person("ann"), [TEAM]) == []
+    nothing = service.store.summary(person("ann"), [TEAM], 0)
+    assert (nothing.progress.answered, nothing.recent) == (0, [])
+    assert service.store.answered(done, person("ann"), [TEAM]) is None
     service.store.submit(done, person("ann"), choice("Good"))
-    [again] = service.store.recent(person("ann"), [TEAM])
-    assert (again.task_id, again.content, again.fixed) == (done, choice("Good"), "")
+    [again] = service.store.summary(person("ann"), [TEAM], 0).recent
+    assert (again.task_id, again.fixed) == (done, "")
+    assert service.store.answered(done, person("ann"), [TEAM]) == choice("Good")
+    assert service.store.answered(done, person("ann"), ["another"]) is None
+    assert service.store.answered(done, person("bob"), [TEAM]) is None
     assert done in ids
 
 
@@ -332,7 +336,7 @@ def test_only_the_last_ten_answers_can_be_taken_back(service: Service) -> None:
     for _ in range(12):
         service.ask()
     done = [service.answer("ann") for _ in range(11)]
-    shown = service.store.recent(person("ann"), [TEAM])
+    shown = service.store.summary(person("ann"), [TEAM], 0).recent
     assert [one.task_id for one in shown] == done[:0:-1]
     with pytest.raises(TaskRefused, match=NOT_ANSWERED):
         service.store.undo(done[0], person("ann"), [TEAM])
