@@ -127,7 +127,7 @@ def drift(points: Sequence[DriftPoint]) -> str:
         position = list(range(len(shown)))
         values = [point.score or 0.0 for point in shown]
         axes.axhline(1, color=WARNING, lw=1, ls="--")
-        axes.annotate("alarm above 1", (len(shown) / 2, 1), textcoords="offset points", xytext=(2, 4), color=WARNING, fontsize=9)
+        axes.annotate("alarm above 1", ((len(shown) - 1) / 2, 1), textcoords="offset points", xytext=(2, 4), color=WARNING, fontsize=9)
         axes.plot(position, values, color=MUTED, lw=1.5, zorder=1)
         colours = [WARNING if point.alarm == "ALARM" else CHAMPION for point in shown]
         axes.scatter(position, values, color=colours, s=55, zorder=2)

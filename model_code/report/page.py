@@ -205,7 +205,7 @@ class _Page:
             "Where the model errs",
             "Accuracy by slice and by simple rules. The list of negations is English. Below are the errors that the model was surest "
             "of. Some of them may be labels that are wrong.",
-            table(("slice", "texts", "accuracy", ""), slices),
+            *([table(("slice", "texts", "accuracy", ""), slices)] if len(slices) > 1 else []),  # one alone is the whole test set
             table(("rule", "texts", "accuracy", ""), rules),
             self._texts(content["surest_errors"], "answer", "confidence"),
         )

@@ -211,6 +211,14 @@ def test_what_the_one_who_runs_it_knows_is_shown_where_it_is_given() -> None:
         assert words in shown.text
 
 
+def test_one_slice_alone_has_no_table() -> None:
+    train, test = rows(60), rows(24)
+    assert {row.slice for row in test} == {"all"}
+    assert ">slice</th>" not in page(report_content(made(train, test, {}), full=False))
+    test[0] = replace(test[0], slice="letters")
+    assert ">slice</th>" in page(report_content(made(train, test, {}), full=False))
+
+
 def test_a_margin_is_compared_with_the_noise_of_two_seeds() -> None:
     two = [{"objective": 0.76}, {"objective": 0.75}]
     words = "The best two differ by 0.0100 on validation, less than the noise of a seed (0.0113 on the demo's reviews)."
