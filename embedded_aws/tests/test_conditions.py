@@ -48,9 +48,9 @@ def template(conditions: dict[str, Any]) -> str:
 
 def test_every_function_in_a_condition_has_its_value(aws: ClientFactory) -> None:
     cloudformation = aws("cloudformation")
-    cloudformation.create_stack(StackName="conditions", TemplateBody=template({name: part for name, (part, _) in CONDITIONS.items()}))
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="conditions", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-    outputs = cloudformation.describe_stacks(StackName="conditions")["Stacks"][0]["Outputs"]
+    cloudformation.create_stack(StackName="every-condition", TemplateBody=template({name: part for name, (part, _) in CONDITIONS.items()}))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="every-condition", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    outputs = cloudformation.describe_stacks(StackName="every-condition")["Stacks"][0]["Outputs"]
     found = {output["OutputKey"]: output["OutputValue"] == "yes" for output in outputs}
     assert found == {name: expected for name, (_, expected) in CONDITIONS.items()}
 
