@@ -4,9 +4,11 @@ The score of a pair is 1 when people agree with the challenger alone, -1 when th
 are equal, or people chose a third one, or no label has a majority. The mean score is the difference in accuracy. Two bets run over all
 pairs (:mod:`contracts.betting`): one refutes *the mean is at least 0*, the other *the mean is at most* ``-margin``.
 
-Pairs are read in the order in which the texts came, by whole slots of ten seconds, up to the slot of the first pair that waits for people.
-Otherwise the labels that come soon, which may be the easy ones, would decide. Within a slot only counts are known, so part of one would
-be no fair sample. A pair that people will not answer (its task has failed, or its record is gone) counts as the worst score for either bet.
+Pairs are read in the order in which the texts came, by whole slots of ten seconds: within one only counts are known. None that waits for
+people may be left out, or the labels that come soon, which may be the easy ones, would decide. So either the judge stops before the slot of
+a pair that waits, or it goes on and counts the pair as the worst score for either bet. Whatever people say later, the evidence was at least
+that at this place, and the bets hold at all places together, so the judge may take the place that says most. One task that nobody answers
+then holds up nothing. A pair that people will never answer (its task has failed, or its record is gone) counts as the worst score, too.
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ _EXPECTED = {"better": 1, "worse": 1, "even": 14}
 """Pairs that are added before the labels still needed are expected: labels of two models differ on about one text in eight."""
 
 
+_MOST_PLACES = 200
+"""At so many slots with pairs that wait, the oldest ones, the judge looks at the evidence; beside the end."""
 _Counts = tuple[tuple[float, int], ...]
 
 
-@lru_cache(16)
+@lru_cache(1_024)
 def _log_evidence(counts: _Counts, mean: float) -> float:
     """One look asks for the same evidence several times."""
     return betting.log_evidence(counts, mean)
@@ -37,7 +41,7 @@ def _log_evidence(counts: _Counts, mean: float) -> float:
 
 @dataclass(frozen=True)
 class Tally:
-    """Pairs that were read, by their score. ``lost``: nobody will say."""
+    """Pairs that were read, by their score. ``lost``: nobody has said, or nobody will."""
 
     better: int = 0
     worse: int = 0
@@ -74,6 +78,8 @@ class PairsRead:
     """All pairs of an experiment by what became of them, and the tally of those that were read.
 
     Attributes:
+        tally: up to the first slot with a pair that waits for people.
+        beyond: up to each later slot with one, and up to the end; pairs that wait are counted as lost.
         agreed, differ: pairs of equal and of different labels; their sum is all pairs.
         labelled, waiting, undecided, lost: what became of those that differ.
         missed: reason -> predictions that were not paired.
@@ -83,6 +89,7 @@ class PairsRead:
     """
 
     tally: Tally = Tally()
+    beyond: tuple[Tally, ...] = ()
     agreed: int = 0
     differ: int = 0
     labelled: int = 0
@@ -102,8 +109,10 @@ class PairsRead:
     def of(cls, pairs: Pairs) -> PairsRead:
         differ = pairs.differ
         states = Counter(pair.state for pair in differ)
+        first, *beyond = _tallies(pairs.slots)
         return cls(
-            tally=_tally(pairs.slots),
+            tally=first,
+            beyond=tuple(beyond),
             agreed=pairs.agreed,
             differ=len(differ),
             labelled=states[PairState.LABELLED],
@@ -116,12 +125,16 @@ class PairsRead:
             calls={slot.begin: slot.calls for slot in pairs.slots},
         )
 
+    def telling(self, margin: float) -> Tally:
+        """The tally with most evidence for either decision; of equal ones the first."""
+        return max((self.tally, *self.beyond), key=lambda one: max(one.against_loss(margin), one.against_no_loss()))
+
     def labels_needed(self, margin: float, error: float) -> int | None:
         """About how many labels more decide, if the next pairs are like those that were read; 0 when it is decided.
 
         None when such pairs decide nothing: the loss lies too near to both 0 and ``margin``.
         """
-        tally, needed = self.tally, -math.log(error)
+        tally, needed = self.telling(margin), -math.log(error)
         have = (tally.against_loss(margin), tally.against_no_loss())
         if max(have) >= needed:
             return 0
@@ -140,7 +153,8 @@ class PairsRead:
 
     def as_json(self, margin: float, error: float) -> dict[str, Any]:
         """The figures of a verdict; evidence as numbers from 1 on, the interval as shares of all texts."""
-        low, high = self.tally.interval(error)
+        tally = self.telling(margin)
+        low, high = tally.interval(error)
         return {
             "pairs": self.pairs,
             "agreed": self.agreed,
@@ -150,11 +164,11 @@ class PairsRead:
             "waiting": self.waiting,
             "undecided": self.undecided,
             "lost": self.lost,
-            "read": self.tally.read,
-            "better": self.tally.better,
-            "worse": self.tally.worse,
-            "e_promote": betting.told(self.tally.against_loss(margin)),
-            "e_roll_back": betting.told(self.tally.against_no_loss()),
+            "read": tally.read,
+            "better": tally.better,
+            "worse": tally.worse,
+            "e_promote": betting.told(tally.against_loss(margin)),
+            "e_roll_back": betting.told(tally.against_no_loss()),
             "threshold": round(1 / error, 6),
             "interval": [round(low, 4), round(high, 4)],
             "labels_needed": self.labels_needed(margin, error),
@@ -162,17 +176,19 @@ class PairsRead:
         }
 
 
-def _tally(slots: tuple[Slot, ...]) -> Tally:
+def _tallies(slots: tuple[Slot, ...]) -> list[Tally]:
+    """One before each slot with a pair that waits for people, and one at the end."""
     counts: Counter[str] = Counter()
+    found: list[Tally] = []
     for slot in slots:
-        if any(pair.state is PairState.WAITING for pair in slot.differ):
-            break
+        if len(found) < _MOST_PLACES and any(pair.state is PairState.WAITING for pair in slot.differ):
+            found.append(Tally(**counts))
         counts["even"] += slot.agreed
         counts.update(_score(pair) for pair in slot.differ)
-    return Tally(**counts)
+    return [*found, Tally(**counts)]
 
 
 def _score(pair: DifferingPair) -> str:
-    if pair.state in _LOST:
+    if pair.state in _LOST or pair.state is PairState.WAITING:
         return "lost"
     return {pair.challenger_label: "better", pair.champion_label: "worse"}.get(pair.human_label or "", "even")

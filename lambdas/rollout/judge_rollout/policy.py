@@ -117,7 +117,7 @@ class _Look:
     def __init__(self, evidence: Evidence, progress: Progress, policy: Policy, now: datetime) -> None:
         self._evidence, self._progress, self._policy = evidence, progress, policy
         self._over = now >= datetime.fromisoformat(progress.deadline) or progress.holds >= policy.max_holds
-        self._pairs, self._tally = evidence.pairs, evidence.pairs.tally
+        self._pairs, self._tally = evidence.pairs, evidence.pairs.telling(policy.margin)
         self._needed = -math.log(policy.error)
 
     def decide(self, rails: tuple[Guardrail, ...]) -> _Decided:
@@ -193,9 +193,10 @@ class _Look:
         """What decided, in words."""
         low, high = self._tally.interval(self._policy.error)
         pairs = self._pairs
+        waiting = "waiting" if self._tally is pairs.tally else "waiting (counted against it)"
         silent = ", ".join(
             f"{count} {word}"
-            for count, word in ((pairs.waiting, "waiting"), (pairs.undecided, "undecided"), (pairs.lost, "unanswered"))
+            for count, word in ((pairs.waiting, waiting), (pairs.undecided, "undecided"), (pairs.lost, "unanswered"))
             if count
         )
         return (

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lambdas.common.pairs import DifferingPair, Pairs, PairState, Slot
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
@@ -47,6 +50,42 @@ def slots(*found: tuple[int, list[str | PairState]]) -> Pairs:
 )
 def test_pairs_are_read_by_whole_slots_up_to_the_first_that_waits(pairs: Pairs, tally: Tally) -> None:
     assert PairsRead.of(pairs).tally == tally
+
+
+def test_one_task_that_nobody_answers_holds_up_nothing() -> None:
+    """Texts come in the order of the slots; the first pair waits for ever."""
+    later = [(16, ["b"])] * 6
+    read = PairsRead.of(slots((16, [W]), *later))
+    assert (read.tally, read.waiting) == (Tally(), 1)
+    assert read.telling(0.05) == Tally(better=6, even=7 * 16, lost=1)
+    answered = PairsRead.of(slots((16, ["b"]), *later))
+    assert 0 < read.telling(0.05).against_loss(0.05) < answered.telling(0.05).against_loss(0.05)
+    assert read.as_json(0.05, 0.05)["e_promote"] > 1
+
+
+def test_pairs_that_came_just_now_do_not_weaken_what_was_known_before() -> None:
+    read = PairsRead.of(slots((16, ["b", "b"]), (3, [W, W, W]), (2, [W, W])))
+    assert read.telling(0.05) is read.tally
+    assert read.tally == Tally(better=2, even=16)
+
+
+ANSWERS = ["a", "b", "c", U, X, D]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.lists(st.sampled_from([*ANSWERS, W, W, "a", "b"]), max_size=4)), max_size=8),
+    st.sampled_from([0.02, 0.05, 0.1]),
+    st.randoms(use_true_random=False),
+)
+def test_the_evidence_was_at_least_that_whatever_people_say_later(
+    found: list[tuple[int, list[str | PairState]]], margin: float, chance: random.Random
+) -> None:
+    """So the bets' promise holds: their evidence at all places in the order of the texts rarely ever reaches the threshold by chance."""
+    told = PairsRead.of(slots(*found)).telling(margin)
+    later = [(agreed, [chance.choice(ANSWERS) if one is W else one for one in differ]) for agreed, differ in found]
+    places = [PairsRead.of(slots(*later[:end])).tally for end in range(len(later) + 1)]
+    assert told.against_loss(margin) <= max(one.against_loss(margin) for one in places) + 1e-9
+    assert told.against_no_loss() <= max(one.against_no_loss() for one in places) + 1e-9
 
 
 def test_every_pair_is_counted_by_what_became_of_it() -> None:
