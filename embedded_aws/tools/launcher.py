@@ -29,6 +29,8 @@ IMAGE_MODULES = (
     "safetensors.torch", "sklearn.linear_model", "sklearn.feature_extraction.text",
 )  # fmt: skip
 """What AWS's PyTorch images have and model code imports, for ``preload``; never model code itself, which each job brings along."""
+_CLOSED_SECONDS = 1.0
+"""How long after its end a process may still keep its port."""
 _GRACE_SECONDS = 0.5
 """How long to wait for a request that hangs (a long poll, a Lambda). No state outlives the process anyway."""
 
@@ -134,7 +136,22 @@ def leave_real_accounts() -> None:
 
 
 def _require_free(port: int) -> None:
-    """Raises EmulatorError, naming what to do, when nothing can listen on the port."""
+    """Raises EmulatorError, naming what to do, when nothing can listen on the port, not even a moment later.
+
+    The last threads of a killed process keep its sockets open, some milliseconds after the process has gone.
+    """
+    deadline = time.monotonic() + _CLOSED_SECONDS
+    while not _is_free(port):
+        if time.monotonic() > deadline:
+            raise EmulatorError(
+                f"port {port} is taken: stop what listens there (an embedded AWS: `make down` or `python -m embedded_aws stop`), "
+                "or set EMBEDDED_AWS_PORT to a free port"
+            )
+        time.sleep(0.02)
+
+
+def _is_free(port: int) -> bool:
+    """Raises EmulatorError: the user may not listen there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -142,10 +159,8 @@ def _require_free(port: int) -> None:
         except PermissionError:
             raise EmulatorError(f"port {port} is not open to this user: set EMBEDDED_AWS_PORT to a free port from 1024 to 65535") from None
         except OSError:
-            raise EmulatorError(
-                f"port {port} is taken: stop what listens there (an embedded AWS: `make down` or `python -m embedded_aws stop`), "
-                "or set EMBEDDED_AWS_PORT to a free port"
-            ) from None
+            return False
+        return True
 
 
 def free_port() -> int:
