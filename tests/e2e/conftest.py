@@ -20,8 +20,14 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.fail(f"{CHROMIUM} is missing: install Debian's package chromium, or set REVIEWLOOP_CHROMIUM to a Chromium", pytrace=False)
     with sync_playwright() as playwright:
-        # On a busy machine a renderer in the background (a frame that is not shown yet) would hardly ever get its turn.
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-renderer-backgrounding"]
+        arguments = [
+            "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+            # On a busy machine a renderer in the background (a frame that is not shown yet) would hardly ever get its turn.
+            "--disable-renderer-backgrounding",
+            # With a process for each sandboxed frame, Chromium never confirms a key whose frame is replaced meanwhile: the press waits for
+            # ever. This replaces the list of Playwright, of which pages here need the first.
+            "--disable-features=PaintHolding,IsolateSandboxedIframes",
+        ]  # fmt: skip
         launched = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=arguments)
         yield launched
         launched.close()

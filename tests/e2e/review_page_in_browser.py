@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from page_server import PageServer, asked
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, FrameLocator, Page, expect
 
 OWN = (Path(__file__).resolve().parents[2] / "stacks" / "constructs" / "worker_template.liquid").read_text(encoding="utf-8")
 WAIT_MS = 45_000
+SHOWN = "iframe[data-ready=true]:not([hidden])"
+# Until a frame is painted for the first time, Chromium drops what is pressed in it. A frame out of view is not painted at all.
+_PAINTED = """() => Promise.race([new Promise((done) => setTimeout(done, 1000)),
+new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))])"""
 SENTIMENT = ["negative", "neutral", "positive", "cannot-tell"]
 
 
@@ -32,8 +36,21 @@ def signed_in(browser: Browser, served: PageServer, user: str = "ann", **options
 
 
 def frame_of(page: Page) -> FrameLocator:
-    expect(page.locator("iframe[data-ready=true]:not([hidden])")).to_be_visible()
-    return page.frame_locator("iframe:not([hidden])")
+    """The frame of the task that is shown, once it can be seen."""
+    expect(page.locator(SHOWN)).to_be_visible()
+    frame = page.frame_locator(SHOWN)
+    try:
+        frame.locator("body").evaluate(_PAINTED)
+    except Error:  # the next task has just taken its place
+        frame.locator("body").evaluate(_PAINTED)
+    return frame
+
+
+def press(page: Page, key: str) -> None:
+    """Press a key as a person does: not before the task is to be seen."""
+    if page.locator("iframe:not([hidden])").count():
+        frame_of(page)
+    page.keyboard.press(key)
 
 
 def text_of(page: Page) -> Any:

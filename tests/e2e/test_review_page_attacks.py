@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from page_server import PageServer, asked
 from playwright.sync_api import Browser, Error, Page, expect
-from review_page_in_browser import classify, frame_of, signed_in
+from review_page_in_browser import classify, frame_of, press, signed_in
 
 pytestmark = pytest.mark.slow
 PAYLOADS = [
@@ -190,7 +190,7 @@ def test_keys_that_were_kept_run_nothing_and_are_replaced(watched: Watched, serv
     frame_of(watched.page)
 
     assert watched.page.locator("kbd[data-key]").all_text_contents().count("S") == 2
-    watched.page.keyboard.press("s")
+    press(watched.page, "s")
     expect(watched.page.get_by_role("dialog", name="Skip this task")).to_be_visible()
     watched.check()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from page_server import PageServer, asked
 from playwright.sync_api import BrowserContext, Page, expect
-from review_page_in_browser import SENTIMENT, answers, classify, frame_of, label, text_of
+from review_page_in_browser import SENTIMENT, answers, classify, frame_of, label, press, text_of
 
 pytestmark = pytest.mark.slow
 
@@ -20,8 +20,8 @@ def test_twenty_tasks_by_keyboard_with_undo_and_cannot_tell(page: Page, served: 
 
     for number in range(20):
         expect(text_of(page)).to_have_text(f"text {number}")
-        page.keyboard.press("0" if number % 5 == 4 else str(number % 3 + 1))
-        page.keyboard.press("Enter")
+        press(page, "0" if number % 5 == 4 else str(number % 3 + 1))
+        press(page, "Enter")
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     expect(page.locator("#done-count")).to_have_text("You have answered 20 today. Thank you.")
@@ -49,10 +49,10 @@ def test_keys_are_changed_and_switched_off(page: Page, served: PageServer) -> No
     expect(page.locator("#keys-problem")).to_have_text("Each key can do one thing only.")
     page.get_by_label("Flag", exact=True).fill("q")
     page.get_by_role("button", name="Save").click()
-    page.keyboard.press("s")
-    page.keyboard.press("x")
+    press(page, "s")
+    press(page, "x")
     expect(page.get_by_role("dialog", name="Skip this task")).to_be_visible()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
 
     page.get_by_role("button", name="Keyboard").click()
     page.get_by_label("Use single keys").uncheck()
@@ -74,16 +74,16 @@ def test_more_than_nine_labels_are_searched_and_nine_are_not(page: Page, served:
 
     expect(frame_of(page).get_by_role("radio")).to_have_count(10)
     expect(frame_of(page).get_by_role("combobox")).to_have_count(0)
-    page.keyboard.press("9")
-    page.keyboard.press("Enter")
+    press(page, "9")
+    press(page, "Enter")
     expect(text_of(page)).to_have_text("ten")
     expect(frame_of(page).get_by_role("combobox")).to_be_focused()
     page.keyboard.type("L j")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(frame_of(page).locator(".chosen")).to_have_text("Chosen: label j")
-    page.keyboard.press("Alt+0")
+    press(page, "Alt+0")
     expect(frame_of(page).locator(".chosen")).to_have_text("Chosen: Cannot tell")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     assert answers(served) == [label("label i"), label("cannot-tell")]
@@ -97,16 +97,16 @@ def test_an_answer_is_undone_with_what_was_chosen_until_its_task_has_ended(page:
     page.goto("/worker")
     for number in range(3):
         expect(text_of(page)).to_have_text(f"text {number}")
-        page.keyboard.press("1")
-        page.keyboard.press("Enter")
+        press(page, "1")
+        press(page, "Enter")
     expect(text_of(page)).to_have_text("text 3")
     next(iter(store.tasks.values())).ended = True
 
-    page.keyboard.press("u")
+    press(page, "u")
     expect(text_of(page)).to_have_text("text 2")
     expect(frame_of(page).get_by_role("radio", checked=True)).to_have_text("1negative")
-    page.keyboard.press("3")
-    page.keyboard.press("Enter")
+    press(page, "3")
+    press(page, "Enter")
     expect(text_of(page)).to_have_text("text 3")
     page.get_by_text("Your last answers").click()
     page.reload()
@@ -125,7 +125,7 @@ def test_a_task_is_skipped_with_a_reason_and_flagged_with_a_note(page: Page, ser
     page.goto("/worker")
     expect(text_of(page)).to_have_text("first")
 
-    page.keyboard.press("f")
+    press(page, "f")
     page.get_by_label("What should your lead look at?").fill("two labels fit")
     page.get_by_role("button", name="Flag the task").click()
     expect(page.locator("#notice")).to_contain_text("The task is flagged for your lead.")
@@ -136,9 +136,9 @@ def test_a_task_is_skipped_with_a_reason_and_flagged_with_a_note(page: Page, ser
 
     expect(text_of(page)).to_have_text("second")
     assert ([(reason.value, note) for reason, note in first.skips], first.flags) == ([("language", "Dutch?")], ["two labels fit"])
-    page.keyboard.press("s")
+    press(page, "s")
     expect(page.get_by_role("dialog", name="Skip this task")).to_be_visible()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.get_by_role("button", name="Show the 2 tasks that you skipped").click()
     expect(text_of(page)).to_have_text("first")
 
@@ -166,11 +166,11 @@ def test_an_answer_without_a_network_is_kept_locked_and_sent_by_itself(page: Pag
     served.hold(classify("first"), classify("second"))
     page.goto("/worker")
     expect(text_of(page)).to_have_text("first")
-    page.keyboard.press("3")
+    press(page, "3")
     served.down = True
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator("#notice")).to_have_text("There is no connection. Your answer is kept and is sent again by itself.")
-    page.keyboard.press("1")
+    press(page, "1")
     expect(frame_of(page).get_by_role("radio", checked=True)).to_have_text("3positive")
 
     page.reload()
@@ -188,8 +188,8 @@ def test_an_answer_whose_confirmation_got_lost_counts_once(page: Page, served: P
     page.goto("/worker")
     expect(text_of(page)).to_have_text("first")
 
-    page.keyboard.press("2")
-    page.keyboard.press("Enter")
+    press(page, "2")
+    press(page, "Enter")
 
     expect(text_of(page)).to_have_text("second")
     expect(page.locator("#counts")).to_have_text("1 answered, 1 to go")
@@ -200,10 +200,10 @@ def test_a_refusal_stays_until_it_is_dismissed(page: Page, served: PageServer) -
     store = served.hold(classify("first"), classify("second"))
     page.goto("/worker")
     expect(text_of(page)).to_have_text("first")
-    page.keyboard.press("1")
+    press(page, "1")
     next(iter(store.tasks.values())).holder = "bob"
 
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
     expect(page.get_by_role("alert")).to_contain_text("This task is no longer yours")
     expect(text_of(page)).to_have_text("second")
@@ -220,12 +220,12 @@ def test_a_second_window_answers_nothing_twice(context: BrowserContext, page: Pa
     other = context.new_page()
     other.goto("/worker")
     expect(text_of(other)).to_have_text("first")
-    other.keyboard.press("1")
-    other.keyboard.press("Enter")
+    press(other, "1")
+    press(other, "Enter")
     expect(text_of(other)).to_have_text("second")
 
-    page.keyboard.press("3")
-    page.keyboard.press("Enter")
+    press(page, "3")
+    press(page, "Enter")
 
     expect(text_of(page)).to_have_text("second")
     expect(page.get_by_role("alert")).to_contain_text("you have answered it")
@@ -241,8 +241,8 @@ def test_the_next_task_is_loaded_meanwhile(page: Page, served: PageServer) -> No
     loaded: list[str] = []
     page.on("request", lambda request: loaded.append(request.url.removeprefix(served.url)))
 
-    page.keyboard.press("1")
-    page.keyboard.press("Enter")
+    press(page, "1")
+    press(page, "Enter")
     expect(text_of(page)).to_have_text("second")
 
     assert [path for path in loaded if path.startswith("/worker/tasks/")] == []

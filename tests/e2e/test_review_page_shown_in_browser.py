@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from page_server import PageServer, asked, violations
 from playwright.sync_api import Browser, Page, expect
-from review_page_in_browser import classify, frame_of, signed_in, text_of
+from review_page_in_browser import classify, frame_of, press, signed_in, text_of
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +25,8 @@ def test_characters_that_nobody_sees_are_marked_and_reorder_nothing(page: Page, 
         "U+202E right-to-left override", "U+200B zero width space", "U+200D zero width joiner",
     ]  # fmt: skip
     assert marks.first.evaluate("one => getComputedStyle(one).unicodeBidi") == "isolate"
-    page.keyboard.press("1")
-    page.keyboard.press("Enter")
+    press(page, "1")
+    press(page, "Enter")
     expect(frame_of(page).locator(".blank")).to_have_text("This text is blank: it holds nothing that can be read.")
 
 
@@ -46,8 +46,8 @@ def test_the_models_label_is_shown_only_where_the_store_says_so(page: Page, serv
 
     expect(frame_of(page).locator(".suggestion")).to_have_text("The model's suggestion: positive")
     expect(frame_of(page).get_by_role("radio", checked=True)).to_have_count(0)
-    page.keyboard.press("1")
-    page.keyboard.press("Enter")
+    press(page, "1")
+    press(page, "Enter")
     expect(text_of(page)).to_have_text("without")
     expect(frame_of(page).locator(".suggestion")).to_be_hidden()
 
@@ -60,7 +60,7 @@ def test_guidelines_stand_beside_the_text_where_there_is_room(page: Page, served
     expect(pane).to_contain_text("Choose the label that fits the whole text")
     beside, read = pane.bounding_box(), text.bounding_box()
     assert beside and read and beside["x"] >= read["x"] + read["width"]
-    page.keyboard.press("g")
+    press(page, "g")
     expect(pane).not_to_have_attribute("open", "")
     page.set_viewport_size({"width": 500, "height": 850})
     expect(pane).not_to_have_attribute("open", "")
@@ -86,8 +86,8 @@ def test_time_left_and_pace_are_shown(page: Page, served: PageServer) -> None:
 
     expect(page.locator("#time-left")).to_have_text("60 min left")
     expect(text_of(page)).to_have_text("first")
-    page.keyboard.press("1")
-    page.keyboard.press("Enter")
+    press(page, "1")
+    press(page, "Enter")
     expect(page.locator("#pace")).to_have_text("4 s per answer")
 
 
@@ -143,15 +143,15 @@ def test_dialogs_refusals_and_the_end_are_right_for_axe_too(page: Page, served: 
     for name in ("Keyboard", "Flag", "Skip"):
         page.get_by_role("button", name=name).click()
         assert violations(page) == [], name
-        page.keyboard.press("Escape")
+        press(page, "Escape")
     next(iter(store.tasks.values())).holder = "bob"
     frame_of(page).get_by_role("radio", name="positive").click()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.get_by_role("alert")).to_be_visible()
     expect(text_of(page)).to_have_text("second")
     assert violations(page) == []
     frame_of(page).get_by_role("radio", name="positive").click()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     page.get_by_text("Your last answers").click()
     assert violations(page) == []

@@ -5,18 +5,13 @@ from __future__ import annotations
 import base64
 import http.server
 import re
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "local"))
-
 from page_server import violations
 from playwright.sync_api import Browser, Page, expect
+from review_page_in_browser import frame_of, press
 
 from embedded_aws.testing.reviews import LABELS, PASSWORD, Review, wait_for
 from embedded_aws.tools import launcher
@@ -57,7 +52,7 @@ def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
     page.goto("/worker")
     page.get_by_label("User name").fill(username)
     page.get_by_label("Password").fill(password)
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
 
 def team(review: Review, name: str) -> str:
@@ -68,11 +63,6 @@ def team(review: Review, name: str) -> str:
     return str(made["WorkteamArn"])
 
 
-def task_frame(page: Page) -> Any:
-    expect(page.locator("iframe[data-ready=true]:not([hidden])")).to_be_visible()
-    return page.frame_locator("iframe:not([hidden])")
-
-
 def test_five_tasks_are_labelled_by_keyboard_and_arrive_in_the_documented_form(page: Page, review: Review) -> None:
     flow = review.flow("by-keyboard")
     for name, (text, _, _) in TEXTS.items():
@@ -80,12 +70,12 @@ def test_five_tasks_are_labelled_by_keyboard_and_arrive_in_the_documented_form(p
     sign_in(page, "reviewer")
 
     for number, (text, digit, label) in enumerate(TEXTS.values(), start=1):
-        frame = task_frame(page)
+        frame = frame_of(page)
         expect(page.locator("#position")).to_have_text(f"Task {number} of 5")
         expect(frame.locator("classification-target")).to_have_text(text)
-        page.keyboard.press(digit)
+        press(page, digit)
         expect(frame.get_by_role("radio", name=label)).to_have_attribute("aria-checked", "true")
-        page.keyboard.press("Enter")
+        press(page, "Enter")
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     expect(page.locator("#counts")).to_have_text("5 answered, 0 to go")
@@ -105,7 +95,7 @@ def test_markup_in_a_text_is_shown_as_text_and_runs_nothing(page: Page, review: 
     review.ask(review.flow("hostile", WorkteamArn=team(review, "reader")), "hostile", HOSTILE)
     sign_in(page, "reader")
 
-    frame = task_frame(page)
+    frame = frame_of(page)
 
     expect(frame.locator("classification-target")).to_have_text(HOSTILE)
     assert frame.locator("img").count() == 0
@@ -124,7 +114,7 @@ def test_a_script_that_does_get_into_a_template_cannot_run(page: Page, review: R
     review.ask(flow, "unescaped", "<b>bold</b><script>document.getElementById('text').textContent = 'ran'</script>")
     sign_in(page, "guarded")
 
-    frame = task_frame(page)
+    frame = frame_of(page)
 
     assert frame.locator("#text b").count() == 1, "the template's markup is really there"
     expect(frame.locator("#text")).to_contain_text("bold")
@@ -146,7 +136,7 @@ def test_a_picture_that_the_template_grants_access_to_is_shown(page: Page, revie
     review.ask(arn["FlowDefinitionArn"], "picture", f"s3://{review.bucket}/pictures/one.png")
     sign_in(page, "viewer")
 
-    picture = task_frame(page).get_by_alt_text("to judge")
+    picture = frame_of(page).get_by_alt_text("to judge")
 
     expect(picture).to_have_js_property("complete", True)
     expect(picture).to_have_js_property("naturalWidth", 1)
@@ -158,7 +148,7 @@ def test_a_long_text_scrolls_and_leaves_the_answers_in_sight_on_a_telephone_too(
     page = context.new_page()
     sign_in(page, "walker")
 
-    frame = task_frame(page)
+    frame = frame_of(page)
 
     assert page.evaluate("document.documentElement.scrollWidth") == 375, "nothing sticks out"
     expect(page.get_by_role("button", name="Sign out")).to_be_in_viewport(ratio=1)
@@ -217,21 +207,21 @@ def test_a_page_from_elsewhere_reaches_nothing(page: Page, review: Review) -> No
 def test_a_choice_can_be_undone_and_a_skipped_task_comes_back(page: Page, review: Review) -> None:
     review.ask(review.flow("undone", WorkteamArn=team(review, "skipper")), "undone", "Neither here nor there.")
     sign_in(page, "skipper")
-    frame = task_frame(page)
+    frame = frame_of(page)
 
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator("#status")).to_have_text("Choose a label first.")
-    page.keyboard.press("1")
-    page.keyboard.press("Escape")
+    press(page, "1")
+    press(page, "Escape")
     expect(frame.get_by_role("radio", checked=True)).to_have_count(0)
-    page.keyboard.press("s")
+    press(page, "s")
     expect(page.get_by_role("dialog", name="Skip this task")).to_be_visible()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.get_by_role("button", name="Show the task that you skipped").click()
-    task_frame(page)
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("2")
-    page.keyboard.press("Enter")
+    frame_of(page)
+    press(page, "ArrowRight")
+    press(page, "2")
+    press(page, "Enter")
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     review.ended("undone")
@@ -249,43 +239,43 @@ def test_one_of_150_labels_is_found_by_typing_and_chosen_with_the_keyboard_alone
     for name in ("many-1", "many-2", "many-3"):
         review.ask(flow, name, f"Which of the many is {name}?", MANY)
     sign_in(page, "searcher")
-    frame = task_frame(page)
+    frame = frame_of(page)
     search, options = frame.get_by_role("combobox"), frame.get_by_role("option")
 
     expect(search).to_be_focused()
     expect(options).to_have_text([re.compile(f"^[1-9]?{re.escape(name)}$") for name in MANY])  # the order is the one that was given
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator("#status")).to_have_text("Choose a label first.")
     page.keyboard.type("ecole SUP")
     expect(options.locator("visible=true")).to_have_text(["1École supérieure"])
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(frame.get_by_role("option", selected=True)).to_have_text("1École supérieure")
     expect(frame.locator(".chosen")).to_have_text("Chosen: École supérieure")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
-    frame = task_frame(page)
+    frame = frame_of(page)
     expect(frame.locator("classification-target")).to_have_text("Which of the many is many-2?")
     page.keyboard.type("العملاء")
     expect(frame.get_by_role("option").locator("visible=true")).to_have_text([f"1{MANY[70]}"])
-    page.keyboard.press("1")
-    page.keyboard.press("Enter")
+    press(page, "1")
+    press(page, "Enter")
 
-    frame = task_frame(page)
+    frame = frame_of(page)
     expect(frame.locator("classification-target")).to_have_text("Which of the many is many-3?")
     page.keyboard.type("nothing has this")
     expect(frame.get_by_text("No label has this in its name.")).to_be_visible()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(frame.get_by_role("option").locator("visible=true")).to_have_count(len(MANY))
     for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowUp"):
-        page.keyboard.press(key)
-    page.keyboard.press("Enter")
+        press(page, key)
+    press(page, "Enter")
     expect(frame.locator(".chosen bdi")).to_have_text(MANY[-1])
     expect(frame.get_by_role("option", selected=True)).to_be_in_viewport()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(frame.get_by_role("option", selected=True)).to_have_count(0)
-    page.keyboard.press("Alt+s")
+    press(page, "Alt+s")
     expect(page.get_by_role("dialog", name="Skip this task")).to_be_visible()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.get_by_role("button", name="Show the task that you skipped")).to_be_visible()
     for name, label in (("many-1", "École supérieure"), ("many-2", MANY[70])):
         review.ended(name)
@@ -296,17 +286,17 @@ def test_digits_are_searched_for_where_names_have_digits(page: Page, review: Rev
     labels = [f"Code {number}" for number in range(100, 150)]
     review.ask(review.flow("codes", WorkteamArn=team(review, "coder")), "codes", "Which code?", labels)
     sign_in(page, "coder")
-    frame = task_frame(page)
+    frame = frame_of(page)
 
     expect(frame.get_by_role("option").first).to_have_text("Code 100")
     expect(page.locator("#keys-hint")).to_be_hidden()
     page.locator("header").first.click()  # keys work wherever the focus is
     for digit in "117":
-        page.keyboard.press(digit)
+        press(page, digit)
         page.wait_for_timeout(100)  # as people type: the first key moves the focus into the task's frame
     expect(frame.get_by_role("option").locator("visible=true")).to_have_text(["Code 117"])
-    page.keyboard.press("Enter")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
+    press(page, "Enter")
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     review.ended("codes")
@@ -321,7 +311,7 @@ def test_150_long_names_leave_text_search_and_submit_in_sight(browser: Browser, 
     page = context.new_page()
     sign_in(page, who)
 
-    frame = task_frame(page)
+    frame = frame_of(page)
 
     assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out"
     for shown in (frame.locator("classification-target"), frame.get_by_role("combobox"), frame.get_by_role("button", name="Submit")):
@@ -346,4 +336,4 @@ def test_a_task_that_arrives_later_appears_by_itself(page: Page, review: Review)
 
     review.ask(review.flow("late"), "late", "Here I am.")
 
-    expect(task_frame(page).locator("classification-target")).to_have_text("Here I am.")
+    expect(frame_of(page).locator("classification-target")).to_have_text("Here I am.")
