@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from contracts.dataset import SPLITS, InvalidDataset, ReferenceText, Row
 from contracts.dataset_files import KEY_EXAMPLES, file_name, read_manifest, read_rows
 from contracts.labels import listed
+from contracts.report.page import page
 from contracts.review_promise import EVERYTHING
 from contracts.shared_words import RECENT_UNSURE
 from model_code.archive import read_document, unpacked
@@ -30,7 +31,6 @@ from model_code.inference import model_fn
 from model_code.references import label_indices, majority, people, tfidf
 from model_code.report.content import Evaluated, report_content
 from model_code.report.frozen_layers import FrozenLayers, frozen_layers
-from model_code.report.page import page
 from model_code.scoring import Labels, Resamples, class_scores, grouped_share, paired_difference, scores
 from model_code.tokens import Tokens
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from contracts.report.page import page as data_page
 from embedded_aws.tools import deployer
 from local.demo import synthesis
 from local.demo.account import cost, next_steps
@@ -15,7 +16,6 @@ from local.demo.session import DemoFailed, Session
 from local.demo.source import Source
 from local.demo.summary import Score, Summary, Trial
 from local.texts import corpus
-from model_code.report.page import page as data_page
 from stacks.settings import settings_text
 from stacks.synthesis import SynthesisFailed
 

@@ -11,10 +11,10 @@ from typing import Any
 from cli.release import page as rollout_page
 from cli.release.history import Rollout
 from contracts.labels import name_of
+from contracts.report.page import said_of
 from local.demo import plots
 from local.demo.retraining import what_became_of
 from local.demo.summary import Score, Summary
-from model_code.report.page import said_of
 
 MOST_LABELS_DRAWN = 10
 """Labels whose confusions can be read as a picture; with more, the page about the data names the most frequent ones."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from contracts.dataset import Row
 from contracts.intervals import critical_value
+from contracts.report.page import SCHEMA_VERSION
 from model_code.report.errors import by_rule, confusions, surest_errors
 from model_code.report.frozen_layers import FrozenLayers
 from model_code.report.labels_in_doubt import labels_in_doubt
@@ -19,7 +20,6 @@ from model_code.report.learning_curve import learning_curve
 from model_code.report.reliability import reliability
 from model_code.scoring import Labels, Resamples, scores
 
-SCHEMA_VERSION = 1
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 WIDE = 0.2
 """Half an interval of recall beyond which a class is said to have too few test texts."""
@@ -49,7 +49,8 @@ def report_content(made: Evaluated, *, full: bool) -> dict[str, Any]:
     """All that the page shows. Without ``full`` it leaves out what has to train models: labels in doubt and the learning curve.
     ``frozen_layers`` is there when it was measured.
 
-    ``trials``, ``cost`` and ``next_steps`` are None: whoever knows them adds them before the page is written (``page.py`` has their form).
+    ``trials``, ``cost`` and ``next_steps`` are None: whoever knows them adds them before the page is written (their form:
+    ``contracts/report/page.py``).
     """
     test, truth, said = made.rows["test"], made.truth["test"], made.evaluation
     confidence = np.array([answer["confidence"] for answer in made.answers])

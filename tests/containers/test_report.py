@@ -16,6 +16,7 @@ from toy_training import LABELS, toy_rows
 
 from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
+from contracts.report.page import margin, page
 from model_code.evaluate import evaluate
 from model_code.evaluate import main as evaluate_main
 from model_code.references import label_indices
@@ -24,7 +25,6 @@ from model_code.report.errors import by_rule, confusions
 from model_code.report.frozen_layers import FrozenLayers
 from model_code.report.labels_in_doubt import labels_in_doubt
 from model_code.report.learning_curve import next_point
-from model_code.report.page import margin, page
 from model_code.report.reliability import reliability
 
 RNG = np.random.default_rng(0)

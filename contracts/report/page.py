@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from contracts.labels import name_of
-from model_code.report.drawing import Cell, Html, curve, heat, interval_bar, percent, ranged, table
+from contracts.report.drawing import Cell, Html, curve, heat, interval_bar, percent, ranged, table
 
 _STYLE = """
 :root{color-scheme:light}*{box-sizing:border-box}
@@ -28,6 +28,8 @@ polyline{fill:none;stroke:#1e5a96;stroke-width:2}.heat{display:block;padding:2px
 @media(max-width:600px){.bar{display:none}}
 @media print{body{background:#fff}section{border:0;padding:0;break-inside:avoid-page}details::details-content{content-visibility:visible}}
 """
+SCHEMA_VERSION = 1
+"""Of the ``report.json`` that this page shows."""
 SEED_NOISE = 0.015
 """Standard deviation of the validation macro-F1 when only the seed differs, measured on the demo's reviews (docs/benchmarks.md)."""
 _REFERENCES = {
