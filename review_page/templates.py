@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
 import liquid
@@ -68,13 +68,18 @@ def render(template: str, task_input: Mapping[str, Any], grant_read_access: Gran
     Raises:
         TemplateError: the template is not valid Liquid, goes beyond a limit, or grants access to what is no object of S3.
     """
-    environment = _environment(grant_read_access)
     try:
-        return str(environment.from_string(template).render(task={"input": task_input}))
+        return str(_parsed(template, grant_read_access).render(task={"input": task_input}))
     except TemplateError:
         raise
     except _FAILURES as error:
         raise TemplateError(f"the worker template cannot be rendered: {error}") from None
+
+
+@lru_cache(maxsize=8)
+def _parsed(template: str, grant_read_access: GrantReadAccess) -> liquid.BoundTemplate:
+    """A server renders few templates, each for many tasks, and parsing takes longer than rendering."""
+    return _environment(grant_read_access).from_string(template)
 
 
 def _environment(grant_read_access: GrantReadAccess) -> liquid.Environment:

@@ -142,15 +142,18 @@ def _take(
 ) -> Taken:
     template = (ROOT / "stacks" / "constructs" / "worker_template.liquid").read_text(encoding="utf-8")
     chance = random.Random(name)  # noqa: S311  (no secret)
-    store = HostedTasks(TaskTable(resource, 30), partial(_html, template), _ended, lambda: int(time.time() * 1_000), chance)
-    worker = Worker(name, {"sub": name}, name)
+
+    def store() -> HostedTasks:
+        return HostedTasks(TaskTable(resource, 30), partial(_html, template), _ended, lambda: int(time.time() * 1_000), chance)
+
+    worker, asked = Worker(name, {"sub": name}, name), store()
     if start is not None:
-        store.next_for(worker, [_EMPTY_TEAM])  # the client's first requests load what it keeps
+        store().next_for(worker, [_EMPTY_TEAM])  # the client's first requests load what it keeps
         start.wait()
     with table.one_at_a_time():
         table.start_counting()
         began = time.thread_time()
-        lease = store.next_for(worker, [REVIEWERS])
+        lease = asked.next_for(worker, [REVIEWERS])
         cpu = time.thread_time() - began - table.seconds
     on_step("tasks are taken", 1)
     return Taken(None if lease is None else lease.task.task_id, cpu, table.requests)

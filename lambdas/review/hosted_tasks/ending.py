@@ -39,11 +39,11 @@ def finish(task: Task, ports: Ports, now: int) -> None:
     """
     if task.state is not State.ENDING:
         return
-    contents = ports.table.contents(task.task_id)
+    shown, contents = ports.table.output(task.task_id)
     if task.gold is not None:
         ports.table.close(task, contents, now)
         return
-    document = output_document(task, ports.table.input(task.task_id), contents)
+    document = output_document(task, shown, contents)
     if task.answers or task.status is ReviewStatus.COMPLETED:
         ports.write_output(output_key(task), json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
     if task.job is None:

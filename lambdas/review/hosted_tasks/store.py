@@ -1,14 +1,14 @@
 """The page's ``TaskStore`` over the table of review tasks.
 
 Every method reads records, decides (:mod:`.task`, :mod:`.desk`) and writes once. If another request has written in between,
-the method reads and decides again.
+the method reads and decides again. What the same request has read or written is not read again, as a write that no longer fits is refused.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lambdas.common.worker_answer import chosen_label
@@ -47,7 +47,8 @@ _READS = 3
 """The number of tasks that one look reads at most. If none of them is free, the index is behind."""
 MOST_COUNTED = 200
 """The longest queue that is counted. For a longer one the page shows this number."""
-
+_MOST_KEPT = 10_000
+"""Ended tasks that a function's process knows by team and title."""
 
 _Held = tuple[Task, Mapping[str, Any]]
 """A task that somebody holds, and what they are shown of it."""
@@ -65,8 +66,16 @@ class _DeskChanged(Exception):
     """Another request of the same person has changed their desk."""
 
 
+@dataclass(frozen=True)
+class Over:
+    """What is shown of an ended task in the list of last answers. It never changes."""
+
+    team: str
+    title: str
+
+
 class HostedTasks:
-    """Tasks in DynamoDB.
+    """Tasks in DynamoDB, for one request to the page: the next one has a store of its own.
 
     Args:
         render: a task's input -> its HTML. Raises TemplateError.
@@ -74,6 +83,7 @@ class HostedTasks:
         clock: epoch milliseconds.
         chance: draws which task a person tries when another one was quicker. Two people must not draw alike.
         scripts: the template's own scripts that may run, as sources of its frame's policy.
+        over: ended tasks by id, which need not be read again; the stores of one process share it.
     """
 
     def __init__(
@@ -85,14 +95,20 @@ class HostedTasks:
         chance: random.Random,
         *,
         scripts: tuple[str, ...] = (),
+        over: MutableMapping[str, Over] | None = None,
     ) -> None:
         self._table, self._render, self._finish, self._clock, self._chance = table, render, finish, clock, chance
-        self._scripts = scripts
+        self._scripts, self._over = scripts, {} if over is None else over
+        self._desk: Desk | None = None
+        self._task: Task | None = None
+        """The desk and the task as this request has read or written them last, as far as they may be still so."""
+        self._answered: dict[str, Task] = {}
+        """Tasks of the last answers, as this request has read them along with the next task."""
 
     def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
         for desk in self._desks(worker):
             if desk.in_work is not None:
-                held = self._mine(desk, desk.in_work, teams)
+                held = self._mine(desk, desk.in_work, teams, to_begin=True)
             elif desk.ahead is not None:
                 held = self._begun(desk, desk.ahead, teams)
             else:
@@ -112,7 +128,7 @@ class HostedTasks:
             if desk.in_work is None:
                 return None
             if desk.ahead is not None:
-                held = self._mine(desk, desk.ahead, teams)
+                held = self._mine(desk, desk.ahead, teams, to_begin=False)
             else:
                 try:
                     held = self._take(worker, desk, teams, with_skipped=False, ahead=True)
@@ -126,9 +142,10 @@ class HostedTasks:
         raise Busy
 
     def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> ShownTask | None:
-        found = self._table.shown(task_id)
+        found, self._desk = self._table.shown_at(task_id, worker.worker_id)
         if found is None or found[0].lease_of(worker.worker_id, self._clock()) is None:
             return None
+        self._task = found[0]
         if found[0].team not in teams:
             self._give_back(task_id, worker)
             return None
@@ -136,7 +153,7 @@ class HostedTasks:
 
     def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
         for desk in self._desks(worker):
-            task, now = self._table.task(task_id), self._clock()
+            task, now = self._read(task_id), self._clock()
             lease = None if task is None else task.lease_of(worker.worker_id, now)
             if task is None or lease is None:
                 raise TaskRefused(NO_LONGER_YOURS)
@@ -145,6 +162,7 @@ class HostedTasks:
             others = self._released(task, given, worker)
             stored = Content(task_id, worker.worker_id, worker.identity, content)
             if self._table.commit(given, behind, *others, content=stored):
+                self._written(behind)
                 self._end(given)
                 return
         raise Busy
@@ -166,7 +184,9 @@ class HostedTasks:
                 again = tasks.undo(task, worker.worker_id, self._clock())
             except NotPossible:
                 raise TaskRefused(ENDED) from None
-            if self._table.commit(again, desks.taken_back(desk, given), *self._reordered(desk, worker)):
+            behind = desks.taken_back(desk, given)
+            if self._table.commit(again, behind, *self._reordered(desk, worker)):
+                self._written(behind)
                 lease = self._lease(replace(again, version=again.version + 1), content, worker)
                 if lease is not None:
                     return lease
@@ -179,14 +199,19 @@ class HostedTasks:
         return None if task is None or task.team not in teams or content is None else content.content
 
     def _recent(self, desk: Desk, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
-        now, found = self._clock(), self._table.tasks([one.task_id for one in desk.recent])
-        return [
-            Answered(task.task_id, task.known_as, given.submitted_at / 1_000, _fixed(task, worker, now))
-            for given in desk.recent
-            if given.task_id in found
-            for task in [found[given.task_id]]
-            if task.team in teams
-        ]
+        if len(self._over) > _MOST_KEPT:
+            self._over.clear()
+        unread = [name for name in self._not_over(desk) if name not in self._answered]
+        now, found = self._clock(), {**self._answered, **self._table.tasks(unread)}
+        self._over.update({name: Over(task.team, task.known_as) for name, task in found.items() if task.state is not State.OPEN})
+        shown = []
+        for given in desk.recent:
+            over, task = self._over.get(given.task_id), found.get(given.task_id)
+            if over is not None and over.team in teams:
+                shown.append(Answered(given.task_id, over.title, given.submitted_at / 1_000, ENDED))
+            elif over is None and task is not None and task.team in teams:
+                shown.append(Answered(given.task_id, task.known_as, given.submitted_at / 1_000, _fixed(task, worker, now)))
+        return shown
 
     def flag(self, task_id: str, worker: Worker, note: str) -> None:
         task, desk = self._table.task(task_id), self._table.desk(worker.worker_id)
@@ -202,7 +227,7 @@ class HostedTasks:
 
     def summary(self, worker: Worker, teams: Collection[str], since: float) -> WorkSummary:
         """Counts the :data:`MOST_COUNTED` oldest open tasks of each team only. To count all, it would have to read all."""
-        desk = self._table.desk(worker.worker_id)
+        desk = next(self._desks(worker))
         counts = [self._table.counted(team, worker.worker_id, MOST_COUNTED) for team in teams]
         held = sum(task_id is not None for task_id in (desk.in_work, desk.ahead))
         workload = Workload(sum(waiting for waiting, _ in counts) + held, sum(skipped for _, skipped in counts))
@@ -211,13 +236,34 @@ class HostedTasks:
         return WorkSummary(workload, progress, self._recent(desk, worker, teams))
 
     def _desks(self, worker: Worker) -> Iterator[Desk]:
-        """The worker's desk, read anew at each try."""
-        for _ in range(_TRIES):
-            yield self._table.desk(worker.worker_id)
+        """The worker's desk: as this request knows it, and read anew at each further try."""
+        for number in range(_TRIES):
+            if number or self._desk is None or self._desk.worker_id != worker.worker_id:
+                self._desk = self._table.desk(worker.worker_id)
+            yield self._desk
+            self._task = None
 
-    def _mine(self, desk: Desk, task_id: str, teams: Collection[str]) -> _Held | None:
+    def _read(self, task_id: str) -> Task | None:
+        """A task, as this request knows it."""
+        return self._task if self._task is not None and self._task.task_id == task_id else self._table.task(task_id)
+
+    def _written(self, desk: Desk) -> None:
+        """The desk is stored now."""
+        self._desk, self._task = replace(desk, version=desk.version + 1), None
+
+    def _not_over(self, desk: Desk) -> list[str]:
+        """Tasks of the last answers that had not ended when this process saw them."""
+        return [one.task_id for one in desk.recent if one.task_id not in self._over]
+
+    def _shown_next(self, task_id: str, desk: Desk, *, to_begin: bool) -> _Held | None:
+        """Read a task. With one that comes into work the page shows the last answers, so their tasks are read in the same request."""
+        found, others = self._table.shown_among(task_id, self._not_over(desk) if to_begin else ())
+        self._answered.update(others)
+        return found
+
+    def _mine(self, desk: Desk, task_id: str, teams: Collection[str], *, to_begin: bool) -> _Held | None:
         """The task if the desk's owner holds it for one of the teams. Otherwise it goes from the desk, and the desk must be read again."""
-        found, now = self._table.shown(task_id), self._clock()
+        found, now = self._shown_next(task_id, desk, to_begin=to_begin), self._clock()
         if found is not None and found[0].team in teams and found[0].lease_of(desk.worker_id, now) is not None:
             return found
         left = desks.without(desk, task_id)
@@ -229,15 +275,17 @@ class HostedTasks:
 
     def _begun(self, desk: Desk, task_id: str, teams: Collection[str]) -> _Held | None:
         """The task that was ahead comes into work. None: the desk must be read again."""
-        found = self._mine(desk, task_id, teams)
+        found = self._mine(desk, task_id, teams, to_begin=True)
         if found is None:
             return None
         try:
             begun = tasks.begin(found[0], desk.worker_id, self._clock())
         except NotPossible:
             return None
-        if not self._table.commit(begun, replace(desk, in_work=task_id, ahead=None)):
+        behind = replace(desk, in_work=task_id, ahead=None)
+        if not self._table.commit(begun, behind):
             return None
+        self._written(behind)
         return replace(begun, version=begun.version + 1), found[1]
 
     def _take(self, worker: Worker, desk: Desk, teams: Collection[str], *, with_skipped: bool, ahead: bool) -> _Held | None:
@@ -277,15 +325,17 @@ class HostedTasks:
         for read, task_id in enumerate(candidates):
             if read == _READS:
                 raise _TakenByOthers
-            found = self._table.shown(task_id)
+            found = self._shown_next(task_id, desk, to_begin=not ahead)
             if found is None:
                 continue
             try:
                 taken = tasks.take(found[0], worker.worker_id, worker.name, self._clock(), ahead=ahead)
             except NotPossible:
                 continue
-            outdated = self._table.outdated(taken, replace(desk, ahead=task_id) if ahead else replace(desk, in_work=task_id))
+            behind = replace(desk, ahead=task_id) if ahead else replace(desk, in_work=task_id)
+            outdated = self._table.outdated(taken, behind)
             if not outdated:
+                self._written(behind)
                 return replace(taken, version=taken.version + 1), found[1]
             if any(isinstance(one, Desk) for one in outdated):
                 raise _DeskChanged
@@ -305,7 +355,9 @@ class HostedTasks:
                 back = tasks.skip(task, worker.worker_id, reason.value) if reason else tasks.give_back(task, worker.worker_id)
             except NotPossible:
                 return
-            if self._table.commit(back, desks.without(desk, task_id)):
+            behind = desks.without(desk, task_id)
+            if self._table.commit(back, behind):
+                self._written(behind)
                 return
         raise Busy
 
@@ -345,7 +397,8 @@ class HostedTasks:
 
     def _shown(self, task: Task, content: Mapping[str, Any]) -> ShownTask | None:
         try:
-            asked = questions(self._render(content))
+            html = self._render(content)
+            asked = questions(html)
         except TemplateError as error:
             self._fail(task, f"ValidationError: {error}")
             return None
@@ -353,7 +406,7 @@ class HostedTasks:
             title=task.title,
             description=task.description,
             questions=asked,
-            render=lambda: self._render(content),
+            render=lambda: html,
             scripts=self._scripts,
             task_id=task.task_id,
         )
@@ -364,6 +417,7 @@ class HostedTasks:
 
     def _end(self, given: Task) -> None:
         if given.state is State.ENDING:
+            self._over[given.task_id] = Over(given.team, given.known_as)
             self._finish(replace(given, version=given.version + 1))
 
 

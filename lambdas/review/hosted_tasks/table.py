@@ -144,18 +144,42 @@ class TaskTable:
 
     def shown(self, task_id: str) -> tuple[Task, dict[str, Any]] | None:
         """A task and its input, in one request."""
-        items = {item["sk"]: item for item in self._batch([{"pk": task_id, "sk": name} for name in ("task", "input")])}
-        return (task_of(items["task"]), json.loads(items["input"]["input"])) if len(items) == 2 else None
+        return self.shown_among(task_id, ())[0]
+
+    def shown_among(self, task_id: str, others: Collection[str]) -> tuple[tuple[Task, dict[str, Any]] | None, dict[str, Task]]:
+        """A task and its input, and those of the other tasks that are there, in one request."""
+        keys = [(task_id, "input"), *((one, "task") for one in dict.fromkeys([task_id, *others]))]
+        items = {(item["pk"], item["sk"]): item for item in self._batch([{"pk": pk, "sk": sk} for pk, sk in keys])}
+        shown = items.pop((task_id, "input"), None)
+        found = {pk: task_of(item) for (pk, _), item in items.items()}
+        return None if shown is None or task_id not in found else (found[task_id], json.loads(shown["input"])), found
+
+    def shown_at(self, task_id: str, worker_id: str) -> tuple[tuple[Task, dict[str, Any]] | None, Desk]:
+        """A task, its input, and the desk of who answers it, in one request."""
+        keys = [*({"pk": task_id, "sk": name} for name in ("task", "input")), {"pk": f"worker#{worker_id}", "sk": "desk"}]
+        items = {item["sk"]: item for item in self._batch(keys)}
+        shown = (task_of(items["task"]), json.loads(items["input"]["input"])) if {"task", "input"} <= items.keys() else None
+        return shown, desk_of(items["desk"]) if "desk" in items else Desk(worker_id)
 
     def desk(self, worker_id: str) -> Desk:
         """An empty one for somebody who has not been here."""
         item = self._get(f"worker#{worker_id}", "desk")
         return Desk(worker_id) if item is None else desk_of(item)
 
-    def contents(self, task_id: str) -> dict[str, Content]:
-        """By worker, also those that were taken back."""
-        page = self._table.query(KeyConditionExpression=Key("pk").eq(task_id) & Key("sk").begins_with("answer#"), ConsistentRead=True)
-        return {one.worker_id: one for one in map(content_of, page["Items"])}
+    def output(self, task_id: str) -> tuple[dict[str, Any], dict[str, Content]]:
+        """What a task's ``output.json`` is made of, in one request: its input, and the answers by worker, also those that were taken back.
+
+        Raises:
+            KeyError: there is no such task.
+        """
+        # "answer#" < "input" < "task": nothing else of a task but its flags and disputes lies in between.
+        between = Key("pk").eq(task_id) & Key("sk").between("answer#", "input")
+        items = list(self._query(KeyConditionExpression=between, ConsistentRead=True))
+        given = [content_of(item) for item in items if item["sk"].startswith("answer#")]
+        shown = next((item["input"] for item in items if item["sk"] == "input"), None)
+        if shown is None:
+            raise KeyError(task_id)
+        return json.loads(shown), {one.worker_id: one for one in given}
 
     def content(self, task_id: str, worker_id: str) -> Content | None:
         item = self._get(task_id, f"answer#{worker_id}")

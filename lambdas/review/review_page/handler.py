@@ -20,7 +20,7 @@ from lambdas.common.observability import logger, metrics
 from lambdas.review.hosted_tasks.edges import TaskEnvironment, ports
 from lambdas.review.hosted_tasks.ending import finish
 from lambdas.review.hosted_tasks.lead import HostedLead
-from lambdas.review.hosted_tasks.store import Busy, HostedTasks
+from lambdas.review.hosted_tasks.store import Busy, HostedTasks, Over
 from lambdas.review.hosted_tasks.task import Task
 from lambdas.review.review_page import cognito
 from lambdas.review.review_page.requests import MOST_BODY_BYTES, BodyTooLarge, api_response, page_request
@@ -35,6 +35,7 @@ TEMPLATE = Path(__file__).with_name("worker_template.liquid")
 """The stack lays the worker template beside this file."""
 _ADDRESS_SECONDS = 300
 _address: tuple[float, cognito.PageAddress] | None = None
+_over: dict[str, Over] = {}
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _page(address: cognito.PageAddress) -> ReviewPage:
     def end(task: Task) -> None:
         finish(task, edges, _now_ms())
 
-    store = HostedTasks(edges.table, _render, end, _now_ms, random.SystemRandom(), scripts=_scripts())
+    store = HostedTasks(edges.table, _render, end, _now_ms, random.SystemRandom(), scripts=_scripts(), over=_over)
     sign_in = HostedSignIn(
         _sessions(),
         address,

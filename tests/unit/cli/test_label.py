@@ -185,7 +185,7 @@ def test_a_text_that_nobody_answered_in_time_is_asked_again_by_the_next_run(serv
 def test_a_page_that_cannot_show_a_text_fails_that_text_alone(service: Service) -> None:
     job = job_of(service, "one")
     job.ask(lambda _: None)
-    service.store._render = lambda _: "nothing is asked"  # type: ignore[method-assign]  (a template that was broken meanwhile)
+    service.render = lambda _: "nothing is asked"  # a template that was broken meanwhile
     assert service.next("ann") is None
     [line] = job.look().lines.values()
     assert "ValidationError" in line["label-metadata"]["failure-reason"]

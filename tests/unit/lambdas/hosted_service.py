@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,11 +49,17 @@ class Service:
     now: int = 1_800_000_000_000
     files: dict[str, bytes] = field(default_factory=dict)
     sent: list[ReviewEnded] = field(default_factory=list)
+    render: Callable[[Mapping[str, Any]], str] = html
 
     def __post_init__(self) -> None:
         self.tasks = TaskTable(self.table, 30)
         self.ports = Ports(self.tasks, self.write, self.send)
-        self.store = HostedTasks(self.tasks, html, self.finish, lambda: self.now, random.Random(1))  # noqa: S311  (no secret)
+        self.chance = random.Random(1)  # noqa: S311  (no secret)
+
+    @property
+    def store(self) -> HostedTasks:
+        """That of another request to the page, each time."""
+        return HostedTasks(self.tasks, self.render, self.finish, lambda: self.now, self.chance)
 
     def write(self, key: str, body: bytes) -> None:
         assert self.files.setdefault(key, body) == body, "a second try writes the same bytes"

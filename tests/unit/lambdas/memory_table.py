@@ -26,7 +26,7 @@ class _Cancelled(ClientError):
 class MemoryTable:
     """``name`` is the table's; ``before_write`` and ``after_write`` are called around each write, and may raise.
 
-    ``requests`` names every call so far.
+    ``requests`` names every call so far, and ``read`` every key of a BatchGetItem.
     """
 
     name = "review-tasks"
@@ -36,6 +36,7 @@ class MemoryTable:
         self._partitions: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
         self.queries: list[Mapping[str, Any]] = []
         self.requests: list[str] = []
+        self.read: list[tuple[str, str]] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
         self.meta = type("Meta", (), {"client": self})
@@ -50,6 +51,8 @@ class MemoryTable:
         self.requests.append("batch_get_item")
         keys = RequestItems[self.name]["Keys"]
         assert len(keys) <= 100
+        assert len({(key["pk"], key["sk"]) for key in keys}) == len(keys), "DynamoDB refuses a key that is there twice"
+        self.read += [(key["pk"], key["sk"]) for key in keys]
         found = [self.items[key["pk"], key["sk"]] for key in keys if (key["pk"], key["sk"]) in self.items]
         return {"Responses": {self.name: _copied(found)}, "UnprocessedKeys": {}}
 
@@ -161,6 +164,8 @@ def _holds(condition: Any, item: Item) -> bool:
     value = item.get(values[0].name)
     if value is None:
         return False
+    if operator == "BETWEEN":
+        return bool(values[1] <= value <= values[2])
     holds: dict[str, Callable[[Any, Any], bool]] = {
         "=": lambda one, other: one == other,
         "<=": lambda one, other: one <= other,

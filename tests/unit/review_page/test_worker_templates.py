@@ -34,6 +34,17 @@ print(json.dumps([rendered(given) for given in json.load(sys.stdin)]))
 """
 
 
+PARSE = """
+from review_page import templates
+
+made, environment = [], templates._environment
+templates._environment = lambda grant: made.append(grant) or environment(grant)
+texts = [templates.render("{{ task.input.text | grant_read_access }}", {"text": f"s3://bucket/{one}"}, grant)
+         for grant in (str, str.upper) for one in ("a", "b")]
+print(*texts, len(made))
+"""
+
+
 def each_rendered(given: Sequence[tuple[str, dict[str, Any] | None]]) -> list[Any]:
     """Templates with their inputs, rendered by the Python that has python-liquid; without an input: checked."""
     asked = json.dumps([{"template": template, "input": task_input} for template, task_input in given])
@@ -54,6 +65,14 @@ def test_values_are_escaped_unless_the_template_says_otherwise() -> None:
     shown = rendered("|".join(f"{{{{ {value} }}}}" for value in values), text="<b>&", labels=['a"b', "ä"])
 
     assert shown.split("|") == ["&lt;b&gt;&amp;", "<b>&", "[&#34;a\\&#34;b&#34;, &#34;ä&#34;]", "https://signed/s3://bucket/k"]
+
+
+def test_a_template_is_parsed_once_for_all_its_tasks() -> None:
+    done = subprocess.run(
+        [ROOT / ".venv-emulator" / "bin" / "python", "-c", PARSE],
+        capture_output=True, text=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["s3://bucket/a", "s3://bucket/b", "S3://BUCKET/A", "S3://BUCKET/B", "2"]
 
 
 def test_a_template_that_is_no_liquid_is_refused() -> None:
