@@ -14,8 +14,9 @@ __all__ = ["audit", "install"]
 
 def install() -> None:
     """Put the hooks in place."""
-    from embedded_aws.iam import enforcement, signatures, simulation
+    from embedded_aws.iam import decided_once, enforcement, signatures, simulation
 
+    decided_once.install()
     enforcement.install()
     simulation.install()
     signatures.install()

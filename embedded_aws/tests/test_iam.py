@@ -43,6 +43,7 @@ def test_runtime_paths_are_actions(method: str, path: str, action: str | None) -
 
 
 SM, SSM = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:", f"arn:aws:ssm:{REGION}:{ACCOUNT}:"
+DYNAMODB = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:"
 GLUE = f"arn:aws:glue:{REGION}:{ACCOUNT}:"
 
 
@@ -202,6 +203,30 @@ def test_every_resource_of_a_call_is_checked(actor: Actor) -> None:
     assert f"{SSM}parameter/b" in refusal(lambda: actor("ssm").get_parameters(Names=["/a", "/b"]))
     actor.may(allow("glue:GetTable", [f"{GLUE}catalog", f"{GLUE}table/d/t"]))
     assert f"{GLUE}database/d" in refusal(lambda: actor("glue").get_table(DatabaseName="d", Name="t"))
+
+
+def test_a_transaction_is_decided_on_once_for_each_table_and_by_the_policies_of_the_moment(
+    actor: Actor, aws: ClientFactory, emulator: launcher.Emulator
+) -> None:
+    ours, theirs = (f"{name}-{uuid.uuid4().hex[:8]}" for name in ("ours", "theirs"))
+    for table in (ours, theirs):
+        aws("dynamodb").create_table(
+            TableName=table, KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST",
+        )  # fmt: skip
+
+    def put(*tables: str) -> None:
+        puts = [{"Put": {"TableName": table, "Item": {"pk": {"S": str(number)}}}} for number, table in enumerate(tables)]
+        actor("dynamodb").transact_write_items(TransactItems=puts)
+
+    actor.may(allow("dynamodb:PutItem", f"{DYNAMODB}table/{ours}"))
+    put(ours, ours, ours)
+    decided = [json.loads(line) for line in emulator.audit_file.read_text().splitlines() if actor.name in line]
+    assert [one["resource"] for one in decided if one["action"] == "dynamodb:PutItem"] == [f"{DYNAMODB}table/{ours}"]
+    assert "dynamodb:PutItem" in refusal(lambda: put(ours, ours, theirs))
+    actor.may(allow("dynamodb:PutItem", f"{DYNAMODB}table/{theirs}"))
+    put(theirs, theirs)
+    assert "dynamodb:PutItem" in refusal(lambda: put(theirs, ours))
 
 
 def test_metrics_may_be_limited_to_a_namespace(actor: Actor) -> None:
