@@ -26,6 +26,7 @@ MODULES = (
     "embedded_aws.step_functions.redrive",
     "embedded_aws.step_functions.executions",
     "embedded_aws.lambda_.exceptions",
+    "embedded_aws.lambda_.log_ends",
     "embedded_aws.lambda_.table_streams",
     "embedded_aws.lambda_.metrics",
     "embedded_aws.lambda_.packages",
