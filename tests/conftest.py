@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from synthesis import synth
+from synthesis import ROOT
 from xdist.scheduler import LoadFileScheduling
 
 from embedded_aws.testing.selection import pytest_ignore_collect, unread
+from local.demo.synthesis import assembly as kept_assembly
+from stacks.settings import load_settings
 
 __all__ = ["pytest_ignore_collect"]
 settings.register_profile("untimed", deadline=None)
@@ -52,7 +54,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """``synthesised("dev")`` -> the assembly's folder, which workers share and nobody may change."""
+    """``synthesised("dev")`` -> the assembly's folder, which workers share and nobody may change.
+
+    As for the demo, an assembly is used again while everything that it is made of is the same: CI starts four test runs one after another.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
@@ -61,8 +66,8 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
         output.parent.mkdir(exist_ok=True)
         with (output.parent / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (output / "manifest.json").exists():
-                synth(stage, output)
+            if not output.exists():
+                kept_assembly(load_settings(ROOT / "settings" / f"{stage}.yaml"), output)
         return output
 
     return assembly

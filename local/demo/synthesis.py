@@ -16,7 +16,7 @@ from stacks.synthesis import synthesise
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".build" / "assemblies"
-MOST_KEPT = 4
+MOST_KEPT = 10
 INPUTS = (
     "app.py", "cdk.json", "contracts", "lambdas", "model_code", "package-lock.json", "requirements.lock",
     "review_page", "settings", "stacks",
