@@ -49,6 +49,8 @@ MOST_COUNTED = 200
 """The longest queue that is counted. For a longer one the page shows this number."""
 _MOST_KEPT = 10_000
 """Ended tasks that a function's process knows by team and title."""
+_KEPT_MS = 60_000
+"""For so long it need not read them again. Then it does, because a deletion of what is kept about a person takes tasks away."""
 
 _Held = tuple[Task, Mapping[str, Any]]
 """A task that somebody holds, and what they are shown of it."""
@@ -68,10 +70,11 @@ class _DeskChanged(Exception):
 
 @dataclass(frozen=True)
 class Over:
-    """What is shown of an ended task in the list of last answers. It never changes."""
+    """What is shown of an ended task in the list of last answers. Only a deletion changes it. ``read_at``: epoch milliseconds."""
 
     team: str
     title: str
+    read_at: int
 
 
 class HostedTasks:
@@ -83,7 +86,7 @@ class HostedTasks:
         clock: epoch milliseconds.
         chance: draws which task a person tries when another one was quicker. Two people must not draw alike.
         scripts: the template's own scripts that may run, as sources of its frame's policy.
-        over: ended tasks by id, which need not be read again; the stores of one process share it.
+        over: ended tasks by id, which need not be read again for a minute; the stores of one process share it.
     """
 
     def __init__(
@@ -203,10 +206,10 @@ class HostedTasks:
             self._over.clear()
         unread = [name for name in self._not_over(desk) if name not in self._answered]
         now, found = self._clock(), {**self._answered, **self._table.tasks(unread)}
-        self._over.update({name: Over(task.team, task.known_as) for name, task in found.items() if task.state is not State.OPEN})
+        self._over.update({name: Over(task.team, task.known_as, now) for name, task in found.items() if task.state is not State.OPEN})
         shown = []
         for given in desk.recent:
-            over, task = self._over.get(given.task_id), found.get(given.task_id)
+            over, task = self._known_over(given.task_id), found.get(given.task_id)
             if over is not None and over.team in teams:
                 shown.append(Answered(given.task_id, over.title, given.submitted_at / 1_000, ENDED))
             elif over is None and task is not None and task.team in teams:
@@ -252,8 +255,12 @@ class HostedTasks:
         self._desk, self._task = replace(desk, version=desk.version + 1), None
 
     def _not_over(self, desk: Desk) -> list[str]:
-        """Tasks of the last answers that had not ended when this process saw them."""
-        return [one.task_id for one in desk.recent if one.task_id not in self._over]
+        """Tasks of the last answers that this process has not just seen ended."""
+        return [one.task_id for one in desk.recent if self._known_over(one.task_id) is None]
+
+    def _known_over(self, task_id: str) -> Over | None:
+        over = self._over.get(task_id)
+        return over if over is not None and self._clock() - over.read_at < _KEPT_MS else None
 
     def _shown_next(self, task_id: str, desk: Desk, *, to_begin: bool) -> _Held | None:
         """Read a task. With one that comes into work the page shows the last answers, so their tasks are read in the same request."""
@@ -417,7 +424,7 @@ class HostedTasks:
 
     def _end(self, given: Task) -> None:
         if given.state is State.ENDING:
-            self._over[given.task_id] = Over(given.team, given.known_as)
+            self._over[given.task_id] = Over(given.team, given.known_as, self._clock())
             self._finish(replace(given, version=given.version + 1))
 
 

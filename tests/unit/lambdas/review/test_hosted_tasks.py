@@ -539,6 +539,19 @@ def test_last_answers_to_tasks_that_have_ended_are_not_read_again(service: Servi
     assert (task, "task") in service.table.read
 
 
+def test_a_task_that_was_deleted_goes_from_the_last_answers_after_a_minute(service: Service) -> None:
+    changed(service, undo_seconds=0, rule=AnswerRule.FIXED, most=1)
+    for number in range(2):
+        service.ask(f"text {number}")
+    ann = Browser(service, "ann")
+    task = ann.ask("GET", "/worker/next")["task"]["id"]
+    assert [one["id"] for one in ann.answer(task)["recent"]] == [task]
+    del service.table.items[task, "task"]
+    service.now += 60_000
+    ann.session = ann.sessions.begin("ann", "ann", "pool", (True, False), service.now // 1_000)
+    assert ann.ask("GET", "/worker/next")["recent"] == []
+
+
 def test_what_another_window_has_done_meanwhile_is_seen_although_the_request_has_read_before(service: Service) -> None:
     for _ in range(3):
         service.ask()
