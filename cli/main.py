@@ -55,7 +55,7 @@ for command in (
     release.command()(command)
 app.add_typer(release, name="release")
 tune = typer.Typer(help=f"Tunings and retrainings. {CODES_OF_ROLLOUTS}", no_args_is_help=True)
-for tuning in (tunings.start, tunings.retrain, tunings.watch, tunings.history, tunings.redrive):
+for tuning in (tunings.start, tunings.retrain, tunings.watch, tunings.history, tunings.report, tunings.redrive):
     tune.command()(tuning)
 app.add_typer(tune, name="tune")
 people = typer.Typer(help="Who may answer: the accounts of the stage's user pool.", no_args_is_help=True)

@@ -12,9 +12,10 @@ from rich.markup import escape
 
 from cli.account import Account, NoAccount
 from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, agreed, print_json, settings_of, stop
+from cli.costs import list_price
 from cli.smoke.assumptions import proven
 from cli.smoke.capture_leg import capture
-from cli.smoke.cost import estimate, list_price
+from cli.smoke.cost import estimate
 from cli.smoke.model_legs import endpoint, tuning
 from cli.smoke.run import Leg, Outcome, Run, run_legs
 from cli.smoke.traffic_legs import drift, prediction, review

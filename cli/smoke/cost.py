@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from cli.costs import Price
 from stacks.settings import Settings
-
-_COMPONENTS = {"Training": "Training", "Processing": "Processing", "Hosting": "Hosting"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +23,7 @@ class Item:
         return f"{self.what} on {self.instance_type}: some {60 * self.usual:.0f} minutes ({money})"
 
 
-def estimate(settings: Settings, minutes: float, price: Callable[[str, str], float | None]) -> list[Item]:
+def estimate(settings: Settings, minutes: float, price: Price) -> list[Item]:
     """``price(instance type, component)``; a component is Training, Processing or Hosting. Startup is billed too."""
     job, most = settings.tuning.max_runtime_seconds / 3_600, minutes / 60
     tuning = settings.tuning
@@ -44,26 +38,3 @@ def estimate(settings: Settings, minutes: float, price: Callable[[str, str], flo
         ),
         Item("one endpoint instance", settings.hosting.instance_type, 10 / 60, 2 * most, price(settings.hosting.instance_type, "Hosting")),
     ]
-
-
-def list_price(session: Any, region: str) -> Callable[[str, str], float | None]:
-    """On-demand prices from AWS's price list, whose API is in us-east-1; None where the list has no price."""
-    client = session.client("pricing", region_name="us-east-1")
-
-    def price(instance_type: str, component: str) -> float | None:
-        filters = {"regionCode": region, "instanceName": instance_type, "component": component}
-        wanted = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in filters.items()]
-        try:
-            found = client.get_products(ServiceCode="AmazonSageMaker", Filters=wanted, MaxResults=1)["PriceList"]
-        except (ClientError, BotoCoreError):
-            return None
-        return _dollars(json.loads(found[0])) if found else None
-
-    return price
-
-
-def _dollars(product: dict[str, Any]) -> float | None:
-    for term in product.get("terms", {}).get("OnDemand", {}).values():
-        for dimension in term["priceDimensions"].values():
-            return float(dimension["pricePerUnit"]["USD"])
-    return None

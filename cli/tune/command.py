@@ -1,4 +1,4 @@
-"""The commands ``tune start``, ``retrain``, ``watch``, ``history`` and ``redrive``."""
+"""The commands ``tune start``, ``retrain``, ``watch``, ``history``, ``report`` and ``redrive``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,30 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.account import Account
-from cli.console import AsJson, Profile, Refused, Stage, confirm, errors_as_sentences, print_json, print_json_line, settings_of
+from cli.console import (
+    ROOT,
+    AsJson,
+    NotDone,
+    Profile,
+    Refused,
+    Stage,
+    confirm,
+    errors_as_sentences,
+    print_json,
+    print_json_line,
+    settings_of,
+)
 from cli.executions import Execution, Machine
 from cli.exit_codes import ExitCode
 from cli.release import view
+from cli.tune import reports
 from cli.tune.history import PARTS, Tuning
 
 Id = Annotated[str | None, typer.Argument(help="Name of the execution, its ARN, or how the name begins")]
@@ -24,6 +38,8 @@ Reason = Annotated[str | None, typer.Option(help="Why; it stands in the executio
 Watch = Annotated[bool, typer.Option("--watch", help="Follow it to its end; its outcome is the exit code")]
 Every = Annotated[float, typer.Option(min=0.1, max=600, help="Seconds between two readings")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; for pipelines")]
+PAGES = ROOT / "out" / "tune"
+"""Where the pages of a tuning's candidates are written, ``<execution>/<candidate>.html``."""
 _LINES = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else there")]
 
 
@@ -100,6 +116,48 @@ def history(
         rows.append((one.id, one.part, started, took, view.words(one.outcome), one.why or packages_of(one).replace("\n", ", ")))
     for line in view.history_lines(rows):
         print(line)
+
+
+def report(
+    execution: Id = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the pages (default: out/tune/<execution>)")] = None,
+    stage: Stage = "dev",
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a page about the data and the models of an ended tuning: the evaluation's report, trials, cost and next steps.
+
+    Takes the newest ended tuning that has an evaluation, or EXECUTION. Of a retraining it takes the tuning. It reads only. Exit codes:
+    0 at least one page is written; 1 there is no evaluation or no report; 2 there is no such execution, or it still runs.
+    """
+    with errors_as_sentences():
+        account = Account(settings_of(stage), profile)
+        evaluated = _evaluated(account, execution)
+        made = reports.made_of(account, evaluated, reports.bill_of(account, evaluated))
+        folder = output or PAGES / evaluated.tuning.id
+        shown = [one for one in made if one.content is not None]
+        if not shown:
+            whys = "; ".join(f"{one.candidate.training_job}: {one.why}" for one in made)
+            raise NotDone(f"{evaluated.tuning.id} has no report to show. {whys}")
+        pages = {one.candidate.training_job: folder / f"{one.candidate.training_job}.html" for one in shown}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for one in shown:
+                pages[one.candidate.training_job].write_text(one.html, encoding="utf-8")
+        except OSError as error:
+            raise NotDone(f"the pages cannot be written ({error}): choose another folder with --output") from None
+    if as_json:
+        written = [{**one.candidate.document(), "page": str(pages[one.candidate.training_job]), "report": one.content} for one in shown]
+        without = [{**one.candidate.document(), "reason": one.why} for one in made if one.content is None]
+        print_json({**document(evaluated.tuning), "reports": written, "without_report": without})
+        return
+    print(f"{evaluated.tuning.id}: {view.words(evaluated.tuning.outcome)}")
+    for one in made:
+        name, said = one.candidate.training_job, reports.GATES_SAID[one.candidate.passed]
+        if one.content is None:
+            print(f"{name}: no page, {one.why}")
+        else:
+            print(f"{name}: macro-F1 {one.content['overall']['macro_f1']['value']:.3f}, {said}\n  page: {pages[name]}")
 
 
 def redrive(  # noqa: PLR0917  (typer passes every option by its name)
@@ -248,13 +306,31 @@ def _find(account: Account, wanted: str | None) -> tuple[Machine, Execution]:
             raise Refused("no tuning and no retraining yet: there is nothing to show")
         running = [pair for pair in every if pair[1].runs]
         return running[0] if running else max(every, key=lambda pair: pair[1].started)
-    said = ""
+    said = []
     for machine in machines:
         try:
             return machine, machine.find(wanted)
         except Refused as refused:
-            said = str(refused)
-    raise Refused(said)
+            said.append(str(refused))
+    raise Refused("; ".join(said) + ": `tune history` lists the newest")
+
+
+def _evaluated(account: Account, wanted: str | None) -> reports.Evaluated:
+    """The ended tuning whose reports are wanted.
+
+    Raises:
+        Refused: none, more than one, or it still runs.
+        NotDone: it has no evaluation.
+    """
+    if wanted is None:
+        tunings = Machine(account, "tuning")
+        tunings.require()
+        return reports.newest(tunings)
+    machine, found = _find(account, wanted)
+    if machine.part == "tuning":
+        return reports.named(machine, found)
+    tunings = Machine(account, "tuning")
+    return reports.named(tunings, reports.tuning_of(found, tunings))
 
 
 def _summary(machine: Machine, execution: Execution) -> Tuning:

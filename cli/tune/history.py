@@ -11,6 +11,8 @@ from cli.execution_history import ENDS, document_of, message_of, time_of
 from cli.exit_codes import OF_OUTCOME, ExitCode
 
 PARTS = ("tuning", "retraining")
+STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
+"""Field of the input of a tuning that a retraining started."""
 REFUSALS = ("InvalidInput", "NoDataset", "NoBaseModel")
 _DOING = {
     "Plan": "checking the request",
@@ -32,7 +34,10 @@ _DOING_IN_RETRAINING = {
 
 @dataclass(frozen=True)
 class Tuning:
-    """A tuning or retraining so far. ``status`` is the execution's; ``tuning_job`` is None before there is one."""
+    """A tuning or retraining so far. ``status`` is the execution's; ``tuning_job`` is None before there is one.
+
+    ``candidates`` are those of the last step that named any, the best first.
+    """
 
     id: str
     part: str
@@ -42,6 +47,7 @@ class Tuning:
     input: Mapping[str, Any] = field(default_factory=dict)
     state: str = ""
     tuning_job: str | None = None
+    candidates: tuple[Mapping[str, Any], ...] = ()
     output: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     cause: str = ""
@@ -116,7 +122,9 @@ def _after(tuning: Tuning, event: Mapping[str, Any]) -> Tuning:
         return replace(tuning, status=status, ended=at, output=output, error=said.get("error") or "", cause=said.get("cause") or "")
     if kind.endswith("StateEntered"):
         return replace(tuning, state=event["stateEnteredEventDetails"]["name"])
-    if kind.endswith("StateExited") and tuning.tuning_job is None:
-        job = document_of(event["stateExitedEventDetails"].get("output")).get("tuning_job_name")
-        return replace(tuning, tuning_job=str(job)) if job else tuning
+    if kind.endswith("StateExited"):
+        said = document_of(event["stateExitedEventDetails"].get("output"))
+        job, candidates = tuning.tuning_job or said.get("tuning_job_name"), said.get("candidates")
+        chosen = tuple(candidates) if isinstance(candidates, list) else tuning.candidates
+        return replace(tuning, tuning_job=str(job) if job else None, candidates=chosen)
     return tuning

@@ -37,24 +37,31 @@ def ranged(interval: Mapping[str, Any] | None) -> str:
     return f"{percent(interval['value'])} ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})"
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: Sequence[int] = ()) -> Html:
-    """A table; rows beyond the first thirty are folded away. ``texts``: indices of columns with text; the first column always has text."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: Sequence[int] = (), stacked: bool = False) -> Html:
+    """A table; rows beyond the first thirty are folded away.
+
+    Args:
+        texts: indices of columns with text; the first column always has text.
+        stacked: on a narrow screen the cells of a row stand below each other.
+    """
     if not rows:
         return Html("")
-    shown, folded = _table(columns, rows[:ROWS_SHOWN], texts), rows[ROWS_SHOWN:]
-    if not folded:
-        return shown
-    return Html(f"{shown.code}<details><summary>{len(folded):,} more</summary>{_table(columns, folded, texts).code}</details>")
+    shown, more = (_table(columns, part, texts, stacked=stacked).code for part in (rows[:ROWS_SHOWN], rows[ROWS_SHOWN:]))
+    folded = len(rows) - ROWS_SHOWN
+    return Html(shown if folded <= 0 else f"{shown}<details><summary>{folded:,} more</summary>{more}</details>")
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequence[int]) -> Html:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequence[int], *, stacked: bool) -> Html:
     kinds = [' class="t"' if index in texts or index == 0 else "" for index in range(len(columns))]
     head = "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in zip(kinds, columns, strict=True))
+    if stacked:
+        kinds = [f'{kind} data-name="{escape(name)}"' if name else kind for kind, name in zip(kinds, columns, strict=True)]
     body = "".join(
         "<tr>" + "".join(f'<td{kind} dir="auto">{cell_html(value)}</td>' for kind, value in zip(kinds, row, strict=True)) + "</tr>"
         for row in rows
     )
-    return Html(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+    kind = ' class="stack"' if stacked else ""
+    return Html(f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
 def interval_bar(interval: Mapping[str, Any] | None) -> Html:

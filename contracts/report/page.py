@@ -25,7 +25,9 @@ svg text{font:12px system-ui,sans-serif;fill:#52606d}.bar{width:120px;height:12p
 .bar line{stroke:#7b9cc0;stroke-width:6}
 circle{fill:#1e5a96}.curve{width:100%;max-width:560px}.curve line{stroke:#7b9cc0;stroke-width:3}
 polyline{fill:none;stroke:#1e5a96;stroke-width:2}.heat{display:block;padding:2px 6px;border-radius:4px}
-@media(max-width:600px){.bar{display:none}}
+@media(max-width:600px){.bar,.stack thead,.stack td:empty{display:none}.stack td:first-child{font-weight:600}
+.stack td{display:block;border:0;text-align:start;padding:1px 0}
+.stack tr{display:block;border-bottom:1px solid #e4e7eb;padding:6px 0}.stack td[data-name]::before{content:attr(data-name) ": "}}
 @media print{body{background:#fff}section{border:0;padding:0;break-inside:avoid-page}details::details-content{content-visibility:visible}}
 """
 SCHEMA_VERSION = 1
@@ -44,16 +46,17 @@ _REFERENCES = {
 def page(content: Mapping[str, Any]) -> str:
     """The page of a ``report.json``. Parts that it does not have are left out.
 
-    Who runs a tuning may have added: ``trials``, ``[{"name","objective","hyperparameters","seconds"}]``, with the noise of a seed as
-    ``seed_noise`` (standard deviation of the objective, by default :data:`SEED_NOISE`); ``cost``, ``[{"what","amount","basis"}]``;
-    ``next_steps``, ``[{"what","command"}]``.
+    Who runs a tuning may have added: ``trials``, ``[{"name","objective","hyperparameters","seconds"}]`` and optionally ``status``, with
+    the noise of a seed as ``seed_noise`` (standard deviation of the objective, by default :data:`SEED_NOISE`); ``cost``,
+    ``[{"what","amount","basis"}]`` and optionally ``dollars``, null where the price is not known; ``next_steps``,
+    ``[{"what","command"}]``; ``candidate``, ``{"execution","training_job","rank","passed"}``.
     """
     page_of = _Page(content)
     title = f"Report on dataset {content['dataset_version']}"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
-        f"{page_of.facts()}{''.join(page_of.sections())}</main></body></html>\n"
+        f"{page_of.candidate()}{page_of.facts()}{''.join(page_of.sections())}</main></body></html>\n"
     )
 
 
@@ -65,6 +68,16 @@ def section(title: str, text: str, *parts: Html) -> str:
 class _Page:
     def __init__(self, content: Mapping[str, Any]) -> None:
         self._content, self._names = content, content["label_names"]
+
+    def candidate(self) -> str:
+        """Which model of which tuning the page is about."""
+        found = self._content.get("candidate")
+        if not found:
+            return ""
+        place = "The best" if found["rank"] == 1 else f"Number {found['rank']}"
+        gates = {True: "It passed the gates.", False: "The gates refused it.", None: "The gates have not judged it."}[found["passed"]]
+        words = f"{place} of the candidates of {found['execution']} on validation: training job {found['training_job']}. {gates}"
+        return f"<p>{escape(words)}</p>"
 
     def facts(self) -> str:
         content = self._content
@@ -257,30 +270,34 @@ class _Page:
         ranked = sorted(trials, key=lambda one: -(one["objective"] if one["objective"] is not None else -1.0))
         rows: list[Sequence[Cell]] = [
             (
-                one["name"],
-                "" if one["objective"] is None else f"{one['objective']:.4f}",
-                ", ".join(f"{name} {value}" for name, value in sorted(one["hyperparameters"].items())),
+                f"{one['name']} (this model)" if one["name"] == self._content["model_version"] else one["name"],
+                one.get("status", "") if one["objective"] is None else f"{one['objective']:.4f}",
+                ", ".join(f"{name} {_short(value)}" for name, value in sorted(one["hyperparameters"].items())),
                 f"{one['seconds']:.0f} s",
             )
             for one in ranked
         ]
-        shown = table(("trial", "objective", "", "time"), rows, texts=(2,))
+        shown = table(("", "objective", "hyper-parameters", "time"), rows, texts=(2,), stacked=True)
         return section(f"{len(trials)} trials", margin(ranked, self._content.get("seed_noise", SEED_NOISE)), shown)
 
     def _cost(self) -> str:
         cost = self._content.get("cost")
         if not cost:
             return ""
-        rows: list[Sequence[Cell]] = [(one["what"], one["amount"], one["basis"]) for one in cost]
         text = "The prices of an hour and of an answer differ by region and change: docs/operations.md, What it costs."
-        return section("What is billed on AWS", text, table(("", "amount", "basis"), rows, texts=(0, 1, 2)))
+        if not any("dollars" in one for one in cost):
+            plain: list[Sequence[Cell]] = [(one["what"], one["amount"], one["basis"]) for one in cost]
+            return section("What is billed on AWS", text, table(("", "amount", "basis"), plain, texts=(0, 1, 2), stacked=True))
+        rows: list[Sequence[Cell]] = [(one["what"], one["amount"], _dollars(one), one["basis"]) for one in cost]
+        text += " Discounts and taxes are not in these sums."
+        return section("What is billed on AWS", text, table(("", "amount", "US dollars", "basis"), rows, texts=(0, 1, 3), stacked=True))
 
     def _next_steps(self) -> str:
         steps = self._content.get("next_steps")
         if not steps:
             return ""
         parts = [Html(f"<p>{escape(one['what'])}</p><pre>{escape(one['command'])}</pre>") for one in steps]
-        return section("The same data in an account", "", *parts)
+        return section("Next steps", "", *parts)
 
 
 def said_of(promise: Mapping[str, Any] | None) -> str:
@@ -292,6 +309,21 @@ def said_of(promise: Mapping[str, Any] | None) -> str:
     if not promise["kept"]:
         return f"{promised}: no threshold can promise that on {basis}, so every text goes to people."
     return f"{promised}: that is certified on {basis}, for texts like those. There, the bound is {percent(promise['error_bound'])}."
+
+
+def _short(value: str) -> str:
+    """A number with four digits at most, and any other value as it is."""
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return value if number.is_integer() else f"{number:.4g}"
+
+
+def _dollars(row: Mapping[str, Any]) -> str:
+    if "dollars" not in row:
+        return ""
+    return "not known" if row["dollars"] is None else f"{row['dollars']:,.2f}"
 
 
 def _scored(name: str, accuracy: Mapping[str, Any], *sizes: int) -> Sequence[Cell]:

@@ -1,7 +1,7 @@
 """The tuning machine as it is deployed, with code that a test can hold back: what happens around it while it runs.
 
 The code of a deploy is two programs of a few lines. ``train.py`` waits until its gate is opened, then reports and leaves a model;
-``evaluate.py`` writes a report whose dataset version says which code it is of.
+``evaluate.py`` writes a report whose dataset version says which code it is of, and the report of the data.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ import pytest
 from aws_cdk import App
 from deployed_app import NAMES, DeployedApp
 from released_app import TinyModel, evaluation
+from typer.testing import CliRunner
 
+from cli.main import app as command
 from embedded_aws.tools import deployer, launcher
+from embedded_aws.tools.clients import ACCOUNT
 from lambdas.tuning.plan_tuning.plan import job_name
 from stacks.application import FEATURE_FLAGS
 from stacks.constructs import model_code_asset
@@ -40,17 +43,20 @@ while not pathlib.Path({gate!r}).exists():
 pathlib.Path(os.environ["SM_MODEL_DIR"], "weights").write_text("of a model")
 print("epoch=1 train:loss=0.5 validation:accuracy=0.8 validation:macro_f1=0.75")
 """
+DATA_REPORT = (launcher.ROOT / "tests" / "unit" / "cli" / "reports" / "report.json").read_text(encoding="utf-8")
 EVALUATE = """
 import pathlib, sys
 
-pathlib.Path(sys.argv[sys.argv.index("--output-dir") + 1], "evaluation.json").write_text({report!r})
+output = pathlib.Path(sys.argv[sys.argv.index("--output-dir") + 1])
+output.joinpath("evaluation.json").write_text({report!r})
+output.joinpath("report.json").write_text({data_report!r})
 """
 
 
 def code(version: str, gate: Path) -> bytes:
     """An archive as ``model_code_archive`` makes it."""
     report = json.dumps({**evaluation(TinyModel("tiny")), "dataset_version": version})
-    programs = {"train.py": TRAIN.format(gate=str(gate)), "evaluate.py": EVALUATE.format(report=report)}
+    programs = {"train.py": TRAIN.format(gate=str(gate)), "evaluate.py": EVALUATE.format(report=report, data_report=DATA_REPORT)}
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, text in programs.items():
@@ -183,6 +189,46 @@ def test_a_repeated_start_waits_for_the_job_of_the_first(deployed: Deployed, fir
     output = deployed.output(execution)
     assert output["tuning_job"] == name
     assert output["packages"][0]["training_job"].startswith(name)
+
+
+def test_its_report_is_written_with_the_grants_that_the_docs_name(deployed: Deployed, first: dict[str, Any], tmp_path: Path) -> None:
+    names, iam = deployed.names, deployed.client("iam")
+    models = f"arn:aws:s3:::{names.bucket('models')}"
+    grants = {
+        "*": ["cloudformation:DescribeStacks", "kms:Decrypt", "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+              "sagemaker:DescribeTrainingJob", "sagemaker:ListProcessingJobs", "sagemaker:DescribeProcessingJob", "pricing:GetProducts"],
+        names.arn("states", "*"): ["states:ListExecutions", "states:GetExecutionHistory"],
+        models: ["s3:ListBucket"],
+        f"{models}/evaluations/*": ["s3:GetObject"],
+    }  # fmt: skip
+    statements = [{"Effect": "Allow", "Action": actions, "Resource": resource} for resource, actions in grants.items()]
+    trust = [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}]
+    policies = [json.dumps({"Version": "2012-10-17", "Statement": one}) for one in (trust, statements)]
+    arn = iam.create_role(RoleName="reads-reports", AssumeRolePolicyDocument=policies[0])["Role"]["Arn"]
+    iam.put_role_policy(RoleName="reads-reports", PolicyName="grants", PolicyDocument=policies[1])
+    granted = deployed.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    variables = {
+        "AWS_ENDPOINT_URL": deployed.emulator.url, "AWS_ACCESS_KEY_ID": granted["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": granted["SecretAccessKey"], "AWS_SESSION_TOKEN": granted["SessionToken"],
+    }  # fmt: skip
+    done = CliRunner().invoke(command, ["tune", "report", "first", "--output", str(tmp_path), "--json"], env=variables)
+    assert done.exit_code == 0, done.output
+    [written] = json.loads(done.stdout)["reports"]
+    [package] = first["packages"]
+    assert (written["training_job"], written["package"]) == (package["training_job"], package["model_package_arn"])
+    report = written["report"]
+    assert [(one["name"], one["objective"]) for one in report["trials"]] == [(package["training_job"], 0.75)]
+    assert set(report["trials"][0]["hyperparameters"]) == {"epochs", "layers", "learning_rate", "trained_layers"}
+    billed = [(one["what"], one["instance_type"], one["dollars"]) for one in report["cost"][:2]]
+    tuning = SETTINGS.tuning
+    assert billed == [
+        ("this tuning: 1 training job", tuning.instance_type, None),
+        ("this tuning: 1 evaluation", tuning.evaluation_instance_type, None),
+    ]
+    assert report["cost"][0]["seconds"] == report["trials"][0]["seconds"]
+    assert report["cost"][1]["seconds"] > 0
+    shown = (tmp_path / f"{package['training_job']}.html").read_text(encoding="utf-8")
+    assert f"release start {package['model_package_arn']}" in shown
 
 
 def test_the_deployed_roles_were_refused_nothing(deployed: Deployed, first: dict[str, Any]) -> None:
