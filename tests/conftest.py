@@ -18,6 +18,8 @@ from local.demo.synthesis import assembly as kept_assembly
 from stacks.settings import load_settings
 
 __all__ = ["pytest_ignore_collect"]
+# Before anything imports torch. Two workers with two threads each would wait for one another: on a busy machine a job of 4 s took 40 s.
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # a timing is a benchmark, never a test
 
