@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import threading
 import time
 import urllib.request
@@ -15,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killed_functions import kill
 from released_app import Answer, ReleasedApp, TinyModel, deploy
-
-from embedded_aws.tools import processes
 
 pytestmark = pytest.mark.slow
 
@@ -45,19 +42,6 @@ def app(tmp_path_factory: pytest.TempPathFactory, synthesised: Callable[[str], P
             FunctionName=reconcile, Environment={"Variables": {**variables, "RESEND_AFTER_SECONDS": "5"}}
         )
         yield deployed
-
-
-def kill(app: ReleasedApp, function: str) -> int:
-    """SIGKILL to every process of a function; how many there were."""
-    mark, killed = f"ministack-lambda-{app.names.function(function)}-", 0
-    for pid in processes.descendants(app.emulator.pid):
-        try:
-            if mark in Path(f"/proc/{pid}/cmdline").read_text():
-                os.kill(pid, signal.SIGKILL)
-                killed += 1
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return killed
 
 
 def predictions(app: ReleasedApp) -> list[dict[str, Any]]:
