@@ -33,6 +33,7 @@ class Clients:
         )
         self._shared: dict[str, Any] = {}
         self._lock = threading.Lock()
+        self._of_thread = threading.local()
 
     def __call__(self, service: str, credentials: Credentials = ROOT) -> Any:
         if credentials is not ROOT:
@@ -43,8 +44,11 @@ class Clients:
             return self._shared[service]
 
     def resource(self, service: str) -> Any:
-        """A new boto3 resource of root, such as ``dynamodb``; resources are not thread-safe, so none is shared."""
-        return self._session(ROOT).resource(service, endpoint_url=self.url, config=self._config)
+        """A boto3 resource of root, such as ``dynamodb``. Resources are not thread-safe, so each thread has its own, made once."""
+        made: dict[str, Any] = self._of_thread.__dict__.setdefault("resources", {})
+        if service not in made:
+            made[service] = self._session(ROOT).resource(service, endpoint_url=self.url, config=self._config)
+        return made[service]
 
     def _session(self, credentials: Credentials) -> Any:
         return boto3.Session(credentials.access_key, credentials.secret_key, credentials.token, region_name=self.region)
