@@ -6,9 +6,10 @@ pairs (:mod:`contracts.betting`): one refutes *the mean is at least 0*, the othe
 
 Pairs are read in the order in which the texts came, by whole slots of ten seconds: within one only counts are known. None that waits for
 people may be left out, or the labels that come soon, which may be the easy ones, would decide. So either the judge stops before the slot of
-a pair that waits, or it goes on and counts the pair as the worst score for either bet. Whatever people say later, the evidence was at least
-that at this place, and the bets hold at all places together, so the judge may take the place that says most. One task that nobody answers
-then holds up nothing. A pair that people will never answer (its task has failed, or its record is gone) counts as the worst score, too.
+a pair that waits, or it goes on and counts the pair as the worst score for either bet. Whatever people say of it later, the evidence was at
+least that at this place, and each bet holds at all places together, so the judge may take for each the place where it says most: one place
+may refute a loss of the margin, and a later one no loss. One task that nobody answers then holds up nothing. A pair that people will never
+answer (its task has failed, or its record is gone) counts as the worst score, too.
 """
 
 from __future__ import annotations
@@ -125,17 +126,37 @@ class PairsRead:
             calls={slot.begin: slot.calls for slot in pairs.slots},
         )
 
-    def telling(self, margin: float) -> Tally:
-        """The tally with most evidence for either decision; of equal ones the first."""
-        return max((self.tally, *self.beyond), key=lambda one: max(one.against_loss(margin), one.against_no_loss()))
+    def for_a_loss(self) -> Tally:
+        """The tally with most evidence against *the challenger does not lose*; of equal ones the first."""
+        return max(self._places, key=Tally.against_no_loss)
+
+    def against_a_loss(self, loss: float) -> Tally:
+        """The tally with most evidence against *the challenger loses* ``loss`` *or more*; of equal ones the first."""
+        return max(self._places, key=lambda one: one.against_loss(loss))
+
+    def telling(self, margin: float, error: float) -> Tally:
+        """The tally that the figures are told of: the one that makes a loss sure, else the one with most evidence for either decision."""
+        lost, held = self.for_a_loss(), self.against_a_loss(margin)
+        return lost if lost.against_no_loss() >= min(-math.log(error), held.against_loss(margin)) else held
+
+    @property
+    def _places(self) -> tuple[Tally, ...]:
+        return (self.tally, *self.beyond)
+
+    def _interval(self, margin: float, error: float) -> tuple[float, float]:
+        """The difference in accuracy by all that decides: an end is beyond 0 or ``-margin`` exactly where that decision is reached."""
+        lost, held = self.for_a_loss().interval(error), self.against_a_loss(margin).interval(error)
+        low, high = max(lost[0], held[0]), min(lost[1], held[1])
+        # Where the texts' difference has changed on the way, two places may exclude each other.
+        return (low, high) if low <= high else self._places[-1].interval(error)
 
     def labels_needed(self, margin: float, error: float) -> int | None:
         """About how many labels more decide, if the next pairs are like those that were read; 0 when it is decided.
 
         None when such pairs decide nothing: the loss lies too near to both 0 and ``margin``.
         """
-        tally, needed = self.telling(margin), -math.log(error)
-        have = (tally.against_loss(margin), tally.against_no_loss())
+        tally, needed = self.telling(margin, error), -math.log(error)
+        have = (self.against_a_loss(margin).against_loss(margin), self.for_a_loss().against_no_loss())
         if max(have) >= needed:
             return 0
         seen = {name: getattr(tally, name) + more for name, more in _EXPECTED.items()}
@@ -153,8 +174,8 @@ class PairsRead:
 
     def as_json(self, margin: float, error: float) -> dict[str, Any]:
         """The figures of a verdict; evidence as numbers from 1 on, the interval as shares of all texts."""
-        tally = self.telling(margin)
-        low, high = tally.interval(error)
+        tally = self.telling(margin, error)
+        low, high = self._interval(margin, error)
         return {
             "pairs": self.pairs,
             "agreed": self.agreed,
@@ -167,8 +188,8 @@ class PairsRead:
             "read": tally.read,
             "better": tally.better,
             "worse": tally.worse,
-            "e_promote": betting.told(tally.against_loss(margin)),
-            "e_roll_back": betting.told(tally.against_no_loss()),
+            "e_promote": betting.told(self.against_a_loss(margin).against_loss(margin)),
+            "e_roll_back": betting.told(self.for_a_loss().against_no_loss()),
             "threshold": round(1 / error, 6),
             "interval": [round(low, 4), round(high, 4)],
             "labels_needed": self.labels_needed(margin, error),

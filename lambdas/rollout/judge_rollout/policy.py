@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from contracts import betting
 from lambdas.rollout.judge_rollout.guardrails import Guardrail, Limits, Name, Operation, Watched, guardrails, percent
-from lambdas.rollout.judge_rollout.pairs_read import PairsRead
+from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
 from lambdas.rollout.progress import Approval, Progress, RolloutPolicy
 
 EQUIVALENT = 2
@@ -117,8 +117,10 @@ class _Look:
     def __init__(self, evidence: Evidence, progress: Progress, policy: Policy, now: datetime) -> None:
         self._evidence, self._progress, self._policy = evidence, progress, policy
         self._over = now >= datetime.fromisoformat(progress.deadline) or progress.holds >= policy.max_holds
-        self._pairs, self._tally = evidence.pairs, evidence.pairs.telling(policy.margin)
-        self._needed = -math.log(policy.error)
+        self._pairs, self._needed = evidence.pairs, -math.log(policy.error)
+        # Each claim has the place in the order of the texts where it is refuted most.
+        self._lost, self._held = evidence.pairs.for_a_loss(), evidence.pairs.against_a_loss(policy.margin)
+        self._loss_is_sure, self._loss_is_refuted = self._lost.against_no_loss(), self._held.against_loss(policy.margin)
 
     def decide(self, rails: tuple[Guardrail, ...]) -> _Decided:
         return self._guarded(rails) or self._decided() or self._ended() or self._going_on()
@@ -142,12 +144,10 @@ class _Look:
         if self._progress.policy is RolloutPolicy.BLUE_GREEN:
             calls = self._evidence.operation.challenger
             return self._promote(f"no alarm, and {calls.failed} of {calls.invocations} calls failed; nobody compared the answers")
-        against_no_loss = self._tally.against_no_loss()
-        if against_no_loss >= self._needed:
-            return Decision.ROLL_BACK, f"the challenger is worse: {self._people(against_no_loss)}"
-        against_loss = self._tally.against_loss(self._policy.margin)
-        if against_loss >= self._needed:
-            return self._promote(f"a loss of {points(self._policy.margin)} is refuted: {self._people(against_loss)}")
+        if self._loss_is_sure >= self._needed:
+            return Decision.ROLL_BACK, f"the challenger is worse: {self._people(self._lost, self._loss_is_sure)}"
+        if self._loss_is_refuted >= self._needed:
+            return self._promote(f"a loss of {points(self._policy.margin)} is refuted: {self._people(self._held, self._loss_is_refuted)}")
         return None
 
     def _promote(self, reason: str) -> _Decided:
@@ -166,11 +166,13 @@ class _Look:
         end = "the time is up"
         if self._evidence.paused:
             return Decision.INCONCLUSIVE, f"{end} while the rollout was paused by {self._evidence.by or 'somebody without a name'}"
-        told = self._people(max(self._tally.against_no_loss(), self._tally.against_loss(self._policy.margin)))
-        if self._policy.at_end is AtEnd.PROMOTE_IF_EQUIVALENT:
-            loss = EQUIVALENT * self._policy.margin
-            if loss < 1 and self._tally.against_loss(loss) >= self._needed:
+        if self._policy.at_end is AtEnd.PROMOTE_IF_EQUIVALENT and (loss := EQUIVALENT * self._policy.margin) < 1:
+            held = self._pairs.against_a_loss(loss)
+            if (refuted := held.against_loss(loss)) >= self._needed:
+                told = self._people(held, refuted)
                 return self._promote(f"{end}, and a loss of {points(loss)} is refuted, which counts as equivalent: {told}")
+        most = self._pairs.telling(self._policy.margin, self._policy.error)
+        told = self._people(most, max(self._loss_is_sure, self._loss_is_refuted))
         return Decision.INCONCLUSIVE, f"{end}: neither a loss nor one of {points(self._policy.margin)} is refuted; {told}"
 
     def _going_on(self) -> _Decided:
@@ -185,30 +187,32 @@ class _Look:
             return Decision.HOLD, f"{calls} calls of the challenger at {percent(self._progress.share)}, {least} are needed; {told}"
         # The share follows the evidence: a challenger that is worse stays at its first share until it is rolled back.
         step = self._needed * (self._progress.step + 1) / len(self._policy.weight_steps)
-        if self._tally.against_loss(self._policy.margin) < step:
+        if self._loss_is_refuted < step:
             return Decision.HOLD, f"from {betting.told(step):g} on it gets a larger share; {told}"
+        if self._loss_is_sure > self._loss_is_refuted:
+            return Decision.HOLD, f"more speaks for a loss, so it gets no larger share; {told}"
         return Decision.ADVANCE, told
 
-    def _people(self, log: float) -> str:
+    def _people(self, tally: Tally, log: float) -> str:
         """What decided, in words."""
-        low, high = self._tally.interval(self._policy.error)
+        low, high = tally.interval(self._policy.error)
         pairs = self._pairs
-        waiting = "waiting" if self._tally is pairs.tally else "waiting (counted against it)"
+        waiting = "waiting" if tally is pairs.tally else "waiting (counted against it)"
         silent = ", ".join(
             f"{count} {word}"
             for count, word in ((pairs.waiting, waiting), (pairs.undecided, "undecided"), (pairs.lost, "unanswered"))
             if count
         )
         return (
-            f"people agree with the challenger alone on {self._tally.better} and with the champion alone on {self._tally.worse} of "
-            f"{self._tally.read} texts, so the difference is {points(low, sign=True)} to {points(high, sign=True)} "
+            f"people agree with the challenger alone on {tally.better} and with the champion alone on {tally.worse} of "
+            f"{tally.read} texts, so the difference is {points(low, sign=True)} to {points(high, sign=True)} "
             f"(evidence {betting.told(log):g}, {1 / self._policy.error:g} decides; "
             f"{pairs.labelled} labels{', ' + silent if silent else ''})"
         )
 
     def _so_far(self) -> str:
         more = self._pairs.labels_needed(self._policy.margin, self._policy.error)
-        against = betting.told(self._tally.against_no_loss()), betting.told(self._tally.against_loss(self._policy.margin))
+        against = betting.told(self._loss_is_sure), betting.told(self._loss_is_refuted)
         return (
             f"evidence {against[0]:g} of a loss, {against[1]:g} against one of {points(self._policy.margin)}, {1 / self._policy.error:g} "
             f"decides; {self._pairs.labelled} labels, {self._pairs.waiting} waiting, "

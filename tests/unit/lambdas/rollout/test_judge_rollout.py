@@ -71,6 +71,34 @@ CASES = [
     # -- what people say --
     ("nothing is known in the shadow", {**NOTHING}, SHADOW, Decision.HOLD, "evidence 1 of a loss, 1 against one of 5.0 points"),
     ("a little is known", {**NOTHING, "pairs": LITTLE}, SHADOW, Decision.HOLD, "5 labels, 0 waiting, about"),
+    (
+        "a loss is sure after a task that nobody answers, and before it one of the margin was refuted",
+        {**NOTHING, "pairs": replace(GOOD, beyond=(Tally(12, 32, 910, lost=1),))},
+        SHADOW,
+        Decision.ROLL_BACK,
+        "alone on 32 of 955 texts",
+    ),
+    (
+        "the same, and it was approved before the loss was sure",
+        {**NOTHING, "approved": True, "pairs": replace(GOOD, beyond=(Tally(12, 32, 910, lost=1),))},
+        MANUAL,
+        Decision.ROLL_BACK,
+        "the challenger is worse",
+    ),
+    (
+        "a canary whose newer pairs speak for a loss",
+        {**NOTHING, "pairs": replace(LITTLE, beyond=(Tally(3, 16, 110, lost=1),))},
+        FIRST,
+        Decision.HOLD,
+        "more speaks for a loss",
+    ),
+    (
+        "a canary whose first pairs speak for a loss, and all of them against one",
+        {**NOTHING, "pairs": replace(people(0, 4, 20), beyond=(Tally(9, 9, 200, lost=1),))},
+        FIRST,
+        Decision.ADVANCE,
+        "",
+    ),
     ("a loss of the margin is refuted", {**NOTHING, "pairs": GOOD}, SHADOW, Decision.PROMOTE, "a loss of 5.0 points is refuted"),
     ("the same at the first step of a canary", {**NOTHING, "pairs": GOOD}, FIRST, Decision.PROMOTE, "challenger alone on 12 and with"),
     ("a loss is sure", {**NOTHING, "pairs": BAD}, SHADOW, Decision.ROLL_BACK, "the challenger is worse: people agree with the challenger"),
@@ -147,6 +175,18 @@ CASES = [
         replace(LAST, holds=144),
         Decision.INCONCLUSIVE,
         "the time is up: neither",
+    ),
+    (
+        "equivalent at the end, though what came before a task that nobody answers speaks for a loss",
+        {
+            **NOTHING,
+            "now": DEADLINE,
+            "policy": replace(EQUIVALENT, margin=0.02),
+            "pairs": replace(people(0, 3, 10), beyond=(Tally(33, 35, 600),)),
+        },
+        LAST,
+        Decision.PROMOTE,
+        "a loss of 4.0 points is refuted",
     ),
     ("equivalent, before the end", {**NOTHING, "pairs": SOMEWHAT, "policy": EQUIVALENT}, LAST, Decision.HOLD, "decides"),
     (

@@ -57,16 +57,38 @@ def test_one_task_that_nobody_answers_holds_up_nothing() -> None:
     later = [(16, ["b"])] * 6
     read = PairsRead.of(slots((16, [W]), *later))
     assert (read.tally, read.waiting) == (Tally(), 1)
-    assert read.telling(0.05) == Tally(better=6, even=7 * 16, lost=1)
+    assert read.against_a_loss(0.05) == read.telling(0.05, 0.05) == Tally(better=6, even=7 * 16, lost=1)
     answered = PairsRead.of(slots((16, ["b"]), *later))
-    assert 0 < read.telling(0.05).against_loss(0.05) < answered.telling(0.05).against_loss(0.05)
+    assert 0 < read.against_a_loss(0.05).against_loss(0.05) < answered.tally.against_loss(0.05)
     assert read.as_json(0.05, 0.05)["e_promote"] > 1
 
 
 def test_pairs_that_came_just_now_do_not_weaken_what_was_known_before() -> None:
     read = PairsRead.of(slots((16, ["b", "b"]), (3, [W, W, W]), (2, [W, W])))
-    assert read.telling(0.05) is read.tally
+    assert read.telling(0.05, 0.05) is read.against_a_loss(0.05) is read.tally
     assert read.tally == Tally(better=2, even=16)
+
+
+def test_each_claim_is_asked_at_the_place_where_it_is_refuted_most() -> None:
+    """A task that nobody answers lies between a good beginning and a loss."""
+    read = PairsRead.of(slots((400, ["b"] * 12 + ["a"] * 11), (10, [W]), (500, ["a"] * 21)))
+    assert read.against_a_loss(0.05) == Tally(12, 11, 400)
+    assert read.for_a_loss() == read.telling(0.05, 0.05) == Tally(12, 32, 910, lost=1)
+    figures = read.as_json(0.05, 0.05)
+    assert figures["e_promote"] > 20 < figures["e_roll_back"]
+    assert (figures["better"], figures["worse"], figures["labels_needed"]) == (12, 32, 0)
+    assert figures["interval"][0] <= figures["interval"][1] < 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.lists(st.sampled_from(["a", "b", W]), max_size=12)), max_size=8))
+def test_the_told_interval_is_no_empty_one_and_says_what_is_decided(found: list[tuple[int, list[str | PairState]]]) -> None:
+    figures = PairsRead.of(slots(*found)).as_json(0.05, 0.05)
+    low, high = figures["interval"]
+    assert low <= high
+    if figures["e_promote"] < 20:
+        assert low <= -0.05 + 1e-4
+    if figures["e_roll_back"] < 20:
+        assert high >= -1e-4
 
 
 ANSWERS = ["a", "b", "c", U, X, D]
@@ -81,11 +103,11 @@ def test_the_evidence_was_at_least_that_whatever_people_say_later(
     found: list[tuple[int, list[str | PairState]]], margin: float, chance: random.Random
 ) -> None:
     """So the bets' promise holds: their evidence at all places in the order of the texts rarely ever reaches the threshold by chance."""
-    told = PairsRead.of(slots(*found)).telling(margin)
+    told = PairsRead.of(slots(*found))
     later = [(agreed, [chance.choice(ANSWERS) if one is W else one for one in differ]) for agreed, differ in found]
     places = [PairsRead.of(slots(*later[:end])).tally for end in range(len(later) + 1)]
-    assert told.against_loss(margin) <= max(one.against_loss(margin) for one in places) + 1e-9
-    assert told.against_no_loss() <= max(one.against_no_loss() for one in places) + 1e-9
+    assert told.against_a_loss(margin).against_loss(margin) <= max(one.against_loss(margin) for one in places) + 1e-9
+    assert told.for_a_loss().against_no_loss() <= max(one.against_no_loss() for one in places) + 1e-9
 
 
 def test_every_pair_is_counted_by_what_became_of_it() -> None:
