@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from typing import Any, NoReturn
 
 MESSAGE_BYTES = 1 << 20
 _STREAMS = 3
+_PAUSE_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -68,8 +70,7 @@ class Server:
         while True:
             for key, _ in self._selector.select():
                 if key.data is None:
-                    connection = self._listener.accept()[0]
-                    self._selector.register(connection, selectors.EVENT_READ, Asked(connection))
+                    self._accept()
                 elif isinstance(key.data, Asked):
                     self._fork(key.data.connection)
                 elif key.fileobj == key.data.pid_descriptor:
@@ -77,28 +78,64 @@ class Server:
                 else:
                     self._left(key.data)
 
+    def _accept(self) -> None:
+        try:
+            connection = self._listener.accept()[0]
+            self._selector.register(connection, selectors.EVENT_READ, Asked(connection))
+        except OSError as error:
+            print(f"cannot accept: {error}", file=sys.stderr, flush=True)
+            time.sleep(_PAUSE_SECONDS)  # the client waits until a process ends and leaves its descriptors
+
     def _fork(self, connection: socket.socket) -> None:
+        """Start what the connection asks for. Where that fails, the connection closes without an answer: nothing has run."""
         self._selector.unregister(connection)
+        streams: list[int] = []
+        running = None
         try:
             message, streams, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, _STREAMS)
-        except OSError:
-            message, streams = b"", []
-        if len(streams) != _STREAMS:
-            connection.close()
-            return
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid == 0:
-            connection.close()
-            self._become(json.loads(message), streams)
+            if len(streams) == _STREAMS:
+                running = self._start(connection, message, streams)
+        except OSError as error:
+            print(f"cannot fork: {error}", file=sys.stderr, flush=True)
         for stream in streams:
             os.close(stream)
-        running = Running(pid, os.pidfd_open(pid), connection)
-        self._selector.register(running.pid_descriptor, selectors.EVENT_READ, running)
-        self._selector.register(connection, selectors.EVENT_READ, running)
+        if running is None:
+            connection.close()
+            return
         with contextlib.suppress(OSError):
-            connection.send(json.dumps({"pid": pid}).encode())
+            connection.send(json.dumps({"pid": running.pid}).encode())
+
+    def _start(self, connection: socket.socket, message: bytes, streams: list[int]) -> Running:
+        """Fork. The process touches its streams only once the server watches it, so until then the client can still do without it."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        gate, opener = os.pipe()
+        pid = descriptor = 0
+        try:
+            pid = os.fork()
+            if pid == 0:
+                os.close(opener)
+                connection.close()
+                self._become(gate, message, streams)
+            descriptor = os.pidfd_open(pid)
+            running = Running(pid, descriptor, connection)
+            self._selector.register(descriptor, selectors.EVENT_READ, running)
+            self._selector.register(connection, selectors.EVENT_READ, running)
+            os.write(opener, b"1")
+        except OSError:
+            for watched in (descriptor, connection):
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(watched)
+            if descriptor:
+                os.close(descriptor)
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            raise
+        finally:
+            os.close(gate)
+            os.close(opener)
+        return running
 
     def _ended(self, running: Running) -> None:
         """What the process has left running ends with it, as in a container; until it is waited for, its id is no other's."""
@@ -118,24 +155,28 @@ class Server:
         if running.connection.fileno() < 0:  # the process ended just before
             return
         self._selector.unregister(running.connection)
+        os.kill(running.pid, signal.SIGKILL)  # it may not have a group of its own yet; its id is its own until it is waited for
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
 
     # -- in the forked process ---------------------------------------------------------------------------
 
-    def _become(self, request: dict[str, Any], streams: list[int]) -> NoReturn:
+    def _become(self, gate: int, message: bytes, streams: list[int]) -> NoReturn:
         """Be the process that was asked for: nothing of the server is left but its imports."""
         code = 1
         try:
             os.setsid()
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if not os.read(gate, 1):  # the server has ended before that call, or cannot watch this process
+                os._exit(code)
+            os.close(gate)
             for target, stream in enumerate(streams):
                 os.dup2(stream, target)
                 os.close(stream)
             for key in list(self._selector.get_map().values()):
                 os.close(key.fd)
             self._selector.close()
-            code = _run(request, self._libraries)
+            code = _run(json.loads(message), self._libraries)
         except BaseException:
             traceback.print_exc()
         finally:

@@ -6,14 +6,16 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from embedded_aws.core import fork_client
 from embedded_aws.tools import processes
 
 CORE = Path(__file__).resolve().parents[1] / "core"
@@ -26,14 +28,35 @@ print(json.dumps({"argv": sys.argv, "cwd": os.getcwd(), "path": sys.path[0], "X"
 print("to stderr", file=sys.stderr)
 """.replace("SHARED", "sys.modules")
 SLEEPER = "import os, sys, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
+FAILING = """
+import importlib, os, sys
+
+core, name = sys.argv[1:]
+sys.path.insert(0, core)
+import fork_server
+
+place = fork_server.socket.socket if name == "accept" else os
+stock, answers = getattr(place, name), iter([True, False])
+
+def fails_the_second_time(*arguments):
+    if next(answers, True):
+        return stock(*arguments)
+    raise OSError(11, "not now")
+
+setattr(place, name, fails_the_second_time)
+sys.argv[1:] = ["fork-server", "", "wave"]
+fork_server.main()
+"""
+"""A fork server whose second call of a function fails."""
 
 
 class Shared:
     """A fork server that has imported ``wave`` (which nothing else imports), and its ``python3``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, failing: str = "") -> None:
         self.folder = folder
-        self.server = subprocess.Popen([sys.executable, "-I", str(CORE / "fork_server.py"), "fork-server", "", "wave"], cwd=folder)
+        program = ["-c", FAILING, str(CORE), failing] if failing else [str(CORE / "fork_server.py"), "fork-server", "", "wave"]
+        self.server = subprocess.Popen([sys.executable, "-I", *program], cwd=folder)
         self.command = [sys.executable, "-IS", str(CORE / "fork_client.py"), "/image/python3", str(folder / "fork-server"), SAME]
 
     def run(self, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
@@ -50,17 +73,27 @@ class Shared:
         assert client.stdout is not None
         return client, int(client.stdout.readline())
 
+    def ask(self, *arguments: str, streams: Sequence[int] = (0, 1, 2)) -> socket.socket:
+        """The connection of a client that has sent its request, and so much of its streams."""
+        connection = fork_client.connect(str(self.folder / "fork-server"))
+        request = {"python": sys.executable, "arguments": arguments, "environment": VARIABLES, "folder": str(self.folder)}
+        socket.send_fds(connection, [json.dumps(request).encode()], streams)
+        return connection
+
+    def children(self) -> str:
+        return Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children").read_text(encoding="ascii")
+
     def write(self, name: str, text: str) -> str:
         (self.folder / name).write_text(text, encoding="utf-8")
         return str(self.folder / name)
 
 
 @pytest.fixture(scope="module")
-def make_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Shared]]:
+def make_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Shared]]:
     made: list[Shared] = []
 
-    def make() -> Shared:
-        shared = Shared(tmp_path_factory.mktemp("shared"))
+    def make(failing: str = "") -> Shared:
+        shared = Shared(tmp_path_factory.mktemp("shared"), failing)
         made.append(shared)
         deadline = time.monotonic() + 20
         while not (shared.folder / "fork-server").exists():
@@ -75,7 +108,7 @@ def make_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 
 
 @pytest.fixture(scope="module")
-def shared(make_shared: Callable[[], Shared]) -> Shared:
+def shared(make_shared: Callable[..., Shared]) -> Shared:
     return make_shared()
 
 
@@ -158,7 +191,43 @@ def test_a_killed_client_takes_its_program_along(shared: Shared) -> None:
     assert gone(pid)
 
 
-def test_a_killed_server_takes_every_program_along(make_shared: Callable[[], Shared]) -> None:
+def test_a_client_that_is_gone_before_its_program_starts_leaves_none_running(make_shared: Callable[..., Shared]) -> None:
+    shared = make_shared()
+    sleeper = shared.write("sleeper.py", "import time\ntime.sleep(60)")
+    for _ in range(15):
+        shared.server.send_signal(signal.SIGSTOP)
+        shared.ask(sleeper).close()
+        shared.server.send_signal(signal.SIGCONT)
+        assert shared.ask(sleeper, streams=()).recv(1) == b"", "the server answers in turn"
+    deadline = time.monotonic() + 10
+    while shared.children() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert shared.children() == ""
+
+
+def test_a_request_without_all_streams_is_not_answered_and_leaves_none_open(make_shared: Callable[..., Shared]) -> None:
+    shared = make_shared()
+    descriptors = Path(f"/proc/{shared.server.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    assert shared.ask("-m", "json.tool", streams=(0, 1)).recv(1) == b""
+    assert shared.ask("-m", "json.tool", streams=()).recv(1) == b"", "the server answers in turn"
+    assert len(list(descriptors.iterdir())) == before
+
+
+@pytest.mark.parametrize(("call", "is_shared"), [("fork", False), ("pidfd_open", False), ("pipe", False), ("accept", True)])
+def test_a_server_that_cannot_fork_now_goes_on(make_shared: Callable[..., Shared], call: str, is_shared: bool) -> None:
+    shared = make_shared(call)
+    client, pid = shared.start(SLEEPER)
+    program = shared.write("program.py", PROGRAM)
+    told = json.loads(shared.run(program, stdin="given").stdout)
+    assert (told["shared"], told["stdin"]) == (is_shared, "given")
+    assert json.loads(shared.run(program).stdout)["shared"]
+    assert shared.children().split() == [str(pid)], "the one before lives on"
+    client.kill()
+    assert gone(pid)
+
+
+def test_a_killed_server_takes_every_program_along(make_shared: Callable[..., Shared]) -> None:
     shared = make_shared()
     client, pid = shared.start(SLEEPER)
     shared.server.kill()
