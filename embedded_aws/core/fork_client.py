@@ -1,8 +1,8 @@
 """A Python where imports are shared: runs its arguments in a process that ``fork_server.py`` forks, and stands for it.
 
 ``python -IS fork_client.py NAME SOCKET SAME ARGUMENT...``. ``NAME`` is the path it was called by. ``SAME`` is ``VARIABLE=value,...``: with
-other values the imports would have gone otherwise. Signals are passed on, the exit status is the process's own. Whatever the server cannot
-do, or when there is none, a Python of its own does: only slower.
+other values the imports would have gone otherwise. The same goes for variables that Python itself reads when it starts. Signals are passed
+on, the exit status is the process's own. Whatever the server cannot do, or when there is none, a Python of its own does: only slower.
 """
 
 import contextlib
@@ -16,6 +16,8 @@ from types import FrameType
 from typing import NoReturn
 
 _LONGEST_PATH = 100
+_HONOURED = frozenset({"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"})
+"""What ``fork_server.py`` does as the interpreter would; any other variable of Python's own comes too late for a process that is forked."""
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -28,7 +30,12 @@ def can_be_forked(arguments: list[str], same: str) -> bool:
     program = arguments[0] if arguments else ""
     starts = program.endswith(".py") or (program == "-m" and len(arguments) > 1)
     pairs = (pair.partition("=") for pair in filter(None, same.split(",")))
-    return starts and all(os.environ.get(name, "") == value for name, _, value in pairs)
+    return starts and all(os.environ.get(name, "") == value for name, _, value in pairs) and not any(map(_python_reads, os.environ))
+
+
+def _python_reads(name: str) -> bool:
+    """Whether the interpreter reads the variable when it starts. None of its names goes on with an underscore before Python 3.13."""
+    return name.startswith("PYTHON") and not name.startswith("PYTHON_") and name not in _HONOURED and os.environ[name] != ""
 
 
 def connect(path: str) -> socket.socket:

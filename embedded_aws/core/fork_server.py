@@ -191,6 +191,7 @@ def _run(request: dict[str, Any], libraries: list[str]) -> int:
     environment, arguments = request["environment"], request["arguments"]
     os.environ.clear()
     os.environ.update(environment)
+    time.tzset()
     os.chdir(request["folder"])
     sys.executable = request["python"]
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))

@@ -2,7 +2,8 @@
 
 A function that uses botocore and Powertools imports for up to a second of a core before its first line, and a run of the loop starts some
 sixty processes. So for each set of layers one process imports what most functions import, and the functions are forked from it. A function
-whose own archive has one of these packages gets a Python of its own, because in AWS its copy comes first.
+whose own archive has one of these packages, or a module named like one of Python's own, gets a Python of its own, because in AWS its copy
+comes first.
 
 Hook: ``subprocess`` of ``lambda_runtime``.
 """
@@ -34,9 +35,13 @@ MODULES = (
 
 _VARIABLES = {"LAMBDA_TASK_ROOT": "/var/task", lambda_runtime.HOST_PREFIX_ENV: "true"}
 """The X-Ray SDK asks for the first one while it is imported."""
-_SAME = ("AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_TRACING_NAME", "AWS_XRAY_CONTEXT_MISSING", "POWERTOOLS_DEBUG", "POWERTOOLS_DEV")
+_SAME = (
+    "AWS_XRAY_DAEMON_ADDRESS", "AWS_XRAY_TRACING_NAME", "AWS_XRAY_CONTEXT_MISSING", "POWERTOOLS_DEBUG", "POWERTOOLS_DEV",
+    "AWS_EXECUTION_ENV", "AWS_LAMBDA_INITIALIZATION_TYPE", "BOTO_DISABLE_CRT", "AWS_NEW_RETRIES_2026",
+)  # fmt: skip
 _LAYERS = "_LAMBDA_LAYERS_DIRS"
 _WITH_THE_SDK = frozenset({"botocore", "urllib3", "jmespath", "dateutil", "six"})
+_COMES_FIRST = _WITH_THE_SDK | sys.stdlib_module_names
 _lock = threading.Lock()
 _programs: dict[str, Path] = {}
 
@@ -60,7 +65,7 @@ def _program(environment: Mapping[str, str], code: Path) -> Path:
     """What runs a function with these variables and this unpacked archive."""
     folders = _folders(environment.get(_LAYERS, ""))
     brought = {entry.name.partition(".")[0] for entry in code.iterdir()}
-    if brought & (_WITH_THE_SDK | {entry.name.partition(".")[0] for folder in folders for entry in folder.iterdir()}):
+    if brought & (_COMES_FIRST | {entry.name.partition(".")[0] for folder in folders for entry in folder.iterdir()}):
         return Path(sys.executable)
     key = hashlib.sha256(os.pathsep.join(map(str, folders)).encode()).hexdigest()[:12]
     with _lock:

@@ -235,9 +235,18 @@ def test_a_killed_server_takes_every_program_along(make_shared: Callable[..., Sh
     assert client.wait(10) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("variables", [{"OMP_NUM_THREADS": "2"}, {"HF_HUB_OFFLINE": "0"}, {"MARK": "1"}])
+@pytest.mark.parametrize("variables", [{"OMP_NUM_THREADS": "2"}, {"HF_HUB_OFFLINE": "0"}, {"MARK": "1"}, {"PYTHONUTF8": "1"}])
 def test_other_import_time_variables_get_a_python_of_their_own(shared: Shared, variables: dict[str, str]) -> None:
     assert not json.loads(shared.run(shared.write("program.py", PROGRAM), **variables).stdout)["shared"]
+
+
+def test_variables_that_python_itself_reads_are_honoured(shared: Shared) -> None:
+    program = shared.write("program.py", PROGRAM)
+    assert json.loads(shared.run(program, PYTHONUNBUFFERED="1", PYTHONUTF8="", PYTHON_VERSION="3").stdout)["shared"]
+    seeds = [shared.run(shared.write("seed.py", "print(hash('one text'))"), PYTHONHASHSEED=seed).stdout for seed in ("0", "0", "1")]
+    assert seeds[0] == seeds[1] != seeds[2]
+    script = shared.write("zone.py", "import sys, time\nprint(time.strftime('%Z'), 'wave' in sys.modules)")
+    assert shared.run(script, TZ="XYZ-5").stdout == "XYZ True\n"
 
 
 def test_what_cannot_be_forked_gets_a_python_of_its_own(shared: Shared) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from embedded_aws.core import shared_imports
+from embedded_aws.tools.launcher import EMULATOR_PYTHON
 
 pytestmark = pytest.mark.skipif(not shared_imports.AVAILABLE, reason="imports are shared on Linux only")
 
@@ -97,8 +99,22 @@ def test_a_function_that_brings_a_library_gets_its_own(invoke: Invoke) -> None:
     assert told["botocore"].endswith("/code/botocore") or "/packages/" in told["botocore"]
 
 
-def test_variables_that_a_library_reads_while_it_is_imported_get_a_python_of_their_own(invoke: Invoke) -> None:
-    assert not invoke({"index.py": HANDLER + NO_DETAILS}, variables={"AWS_XRAY_TRACING_NAME": "mine"})["forked"]
+def test_a_function_that_brings_a_module_named_like_one_of_pythons_gets_its_own(invoke: Invoke) -> None:
+    details = "def details():\n    import getpass\n    return {'found': getpass.MARK}\n"
+    told = invoke({"index.py": HANDLER + details, "getpass.py": "MARK = 'own'\n"})
+    assert (told["forked"], told["found"]) == (False, "own")
+
+
+@pytest.mark.parametrize("name", ["AWS_XRAY_TRACING_NAME", "AWS_NEW_RETRIES_2026", "BOTO_DISABLE_CRT"])
+def test_variables_that_a_library_reads_while_it_is_imported_get_a_python_of_their_own(invoke: Invoke, name: str) -> None:
+    assert not invoke({"index.py": HANDLER + NO_DETAILS}, variables={name: "true"})["forked"]
+
+
+def test_a_function_with_a_hash_seed_has_the_hashes_of_that_seed(invoke: Invoke) -> None:
+    command = [str(EMULATOR_PYTHON), "-c", "print(hash('one text'))"]
+    wanted = subprocess.run(command, env={"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=True).stdout
+    details = "def details():\n    return {'hash': hash('one text')}\n"
+    assert invoke({"index.py": HANDLER + details}, variables={"PYTHONHASHSEED": "0"})["hash"] == int(wanted)
 
 
 def test_a_layer_that_cannot_be_imported_harms_only_who_imports_it(invoke: Invoke, layer: Callable[[str], str]) -> None:
