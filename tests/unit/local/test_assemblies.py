@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +21,11 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """A project of one input, whose synthesis writes the settings; the folders that were synthesised."""
     calls: list[Path] = []
 
-    def synthesise(document: str, kept: Path) -> None:
-        calls.append(kept)
-        synthesis._make_room()
-        kept.mkdir(parents=True)
-        (kept / "manifest.json").write_text(document)
+    def synthesise(document: str, output: Path) -> None:
+        calls.append(output)
+        output.mkdir(parents=True)
+        (output / "manifest.json").write_text(document)
+        (output / "asset").write_text((tmp_path / "stacks" / "a.py").read_text())
 
     (tmp_path / "stacks").mkdir()
     (tmp_path / "stacks" / "a.py").write_text("first")
@@ -55,11 +57,78 @@ def test_a_changed_file_and_changed_settings_are_synthesised(tmp_path: Path, mad
     assert len(set(made)) == 4
 
 
-def test_only_the_newest_are_kept(tmp_path: Path, made: list[Path]) -> None:
-    for number in range(synthesis.MOST_KEPT + 2):
-        write(tmp_path, f"out-{number}", DEV.model_copy(update={"stage": f"s{number}"}))
-    assert len(list((tmp_path / "kept").iterdir())) == synthesis.MOST_KEPT
-    assert made[-1].exists()
+def stages(count: int) -> list[Settings]:
+    return [DEV.model_copy(update={"stage": f"s{number}"}) for number in range(count)]
+
+
+def test_those_that_were_used_last_are_kept(tmp_path: Path, made: list[Path]) -> None:
+    *full, one_more = stages(synthesis.MOST_KEPT + 1)
+    for number, settings in enumerate(full):
+        write(tmp_path, f"out-{number}", settings)
+    assert write(tmp_path, "again", full[0])
+    assert not write(tmp_path, "one-more", one_more)
+    assert len(kept(tmp_path)) == synthesis.MOST_KEPT
+    assert write(tmp_path, "first", full[0])
+    assert not write(tmp_path, "second", full[1])
+
+
+def kept(tmp_path: Path) -> list[Path]:
+    return [path for path in (tmp_path / "kept").iterdir() if path.is_dir()]
+
+
+def test_what_was_changed_while_it_was_read_is_not_kept(tmp_path: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    source, synthesise = tmp_path / "stacks" / "a.py", synthesis._synthesise
+
+    def edited(document: str, output: Path) -> None:
+        source.write_text("edited meanwhile")
+        synthesise(document, output)
+        source.write_text("edited again")
+
+    monkeypatch.setattr(synthesis, "_synthesise", edited)
+    assert not write(tmp_path, "one")
+    source.write_text("first")
+    monkeypatch.setattr(synthesis, "_synthesise", synthesise)
+    assert not write(tmp_path, "two")
+    assert (tmp_path / "two" / "asset").read_text() == "first"
+
+
+@pytest.mark.parametrize("name", synthesis.INSTALLED)
+def test_what_is_installed_anew_is_synthesised_anew(tmp_path: Path, made: list[Path], name: str) -> None:
+    write(tmp_path, "one")
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    assert not write(tmp_path, "two")
+    assert write(tmp_path, "three")
+    os.utime(tmp_path / name, ns=(1, 1))
+    assert not write(tmp_path, "four")
+
+
+@pytest.mark.parametrize("way", ["copytree", "rmtree"])
+def test_an_interruption_leaves_nothing_that_looks_whole(
+    tmp_path: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """At a copy, and at the removal of an old one; each has one file of two."""
+    *full, one_more = stages(synthesis.MOST_KEPT + 1)
+    for number, settings in enumerate(full):
+        write(tmp_path, f"out-{number}", settings)
+
+    def interrupted(folder: Path, *others: Any, **options: Any) -> None:
+        if way == "copytree":
+            others[0].mkdir()
+            (others[0] / "manifest.json").touch()
+        else:
+            (folder / "asset").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(synthesis.shutil, way, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write(tmp_path, "interrupted", one_more if way == "rmtree" else full[0])
+    assert (tmp_path / "interrupted").exists() == (way == "rmtree")
+    before = len(made)
+    assert not write(tmp_path, "next", full[0] if way == "rmtree" else one_more)
+    assert len(made) == before + 1
+    assert {len(list(path.iterdir())) for path in kept(tmp_path)} == {2}
 
 
 def test_everything_that_synthesis_imports_is_an_input() -> None:
