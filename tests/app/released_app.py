@@ -27,10 +27,12 @@ import hashlib
 import io
 import json
 import tarfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -360,3 +362,22 @@ def deploy(folder: Path, *, assembly: Path, settings: Settings = DEV, time_scale
         yield app
     finally:
         emulator.stop()
+
+
+@contextmanager
+def in_background(act: Callable[[], None], *, workers: int = 1, pause: float = 0.0) -> Iterator[None]:
+    """Act again and again until the block ends, with so many seconds in between. What it raises, the end of the block raises."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(pause):
+            act()
+
+    with ThreadPoolExecutor(workers) as pool:
+        working = [pool.submit(work) for _ in range(workers)]
+        try:
+            yield
+        finally:
+            stop.set()
+        for one in working:
+            one.result()

@@ -16,7 +16,7 @@ import pytest
 from killed_functions import kill
 from released_app import Answer, ReleasedApp, TinyModel, deploy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CONSUMERS = ("start-review", "a2i-ended", "collect-review")
 VICTIMS = ("predict", *CONSUMERS)

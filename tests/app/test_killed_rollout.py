@@ -7,7 +7,6 @@ differs from rollout to rollout: what the call did is done, and the function kno
 from __future__ import annotations
 
 import json
-import threading
 import time
 import urllib.request
 from collections import Counter
@@ -18,14 +17,14 @@ from typing import Any
 
 import pytest
 from killed_functions import KillingGate
-from released_app import ReleasedApp, TinyModel, deploy
+from released_app import ReleasedApp, TinyModel, deploy, in_background
 from typer.testing import CliRunner
 
 from cli.exit_codes import ExitCode
 from cli.main import app as command
 from lambdas.common.pairs import Pairs, PairStore
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # longer than a test's own waits together
 
 QUEUES = ("review-requests", "a2i-ended", "review-results")
 OF_THE_MACHINE = ("plan-rollout", "apply-release", "check-release", "shift-weights", "judge-rollout", "finish-rollout")
@@ -60,7 +59,7 @@ BLUE_GREEN = {
 }
 """Function -> the call after which it is killed."""
 FUNCTIONS = tuple(SHADOW)
-TEXTS = [f"a positive text, number {number}" + " [unsure]" * (number % 4 == 0) for number in range(400)]
+TEXTS = [f"a positive text, number {number}" + " [unsure]" * (number % 4 == 0) for number in range(4_000)]
 VOTES = ["positive", "positive", "neutral"]
 """Made for this test: the same for every text."""
 MADE_PAIRS = 400
@@ -103,21 +102,14 @@ def traffic(app: ReleasedApp, texts: Iterator[str]) -> Iterator[list[str]]:
     """One caller, who must always be answered; yields the ids of the predictions."""
     answered: list[str] = []
     statuses: list[int] = []
-    stop = threading.Event()
 
     def call() -> None:
-        while not stop.wait(0.4):
-            answer = app.predict(next(texts))
-            statuses.append(answer.status)
-            answered.append(answer.body.get("prediction_id", ""))
+        answer = app.predict(next(texts))
+        statuses.append(answer.status)
+        answered.append(answer.body.get("prediction_id", ""))
 
-    caller = threading.Thread(target=call)
-    caller.start()
-    try:
+    with in_background(call, pause=0.4):
         yield answered
-    finally:
-        stop.set()
-        caller.join()
     assert set(statuses) == {200}
 
 

@@ -6,7 +6,6 @@ The order of releases is part of it: none at first, then a champion that fails o
 from __future__ import annotations
 
 import json
-import threading
 import time
 import unicodedata
 import urllib.error
@@ -24,7 +23,7 @@ from botocore.credentials import Credentials
 from deployed_app import NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from released_app import ACCOUNT, Answer, ReleasedApp, TinyModel, deploy
+from released_app import ACCOUNT, Answer, ReleasedApp, TinyModel, deploy, in_background
 
 pytestmark = pytest.mark.slow
 
@@ -80,19 +79,8 @@ def released(app: ReleasedApp, repair: dict[str, Any]) -> ReleasedApp:
 def traffic(app: ReleasedApp) -> Iterator[list[int]]:
     """A caller without a pause; yields the status codes that it got, and gets."""
     statuses: list[int] = []
-    stop = threading.Event()
-
-    def call() -> None:
-        while not stop.is_set():
-            statuses.append(app.predict(f"text {len(statuses)}").status)
-
-    caller = threading.Thread(target=call)
-    caller.start()
-    try:
+    with in_background(lambda: statuses.append(app.predict(f"text {len(statuses)}").status)):
         yield statuses
-    finally:
-        stop.set()
-        caller.join()
 
 
 def ringing_alarms(app: ReleasedApp) -> set[str]:

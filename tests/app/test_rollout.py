@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from released_app import ReleasedApp, TinyModel, deploy
+from released_app import ReleasedApp, TinyModel, deploy, in_background
 
 from embedded_aws.tools import launcher
 from lambdas.rollout.progress import Progress
@@ -94,21 +93,9 @@ def outcome(ended: dict[str, Any]) -> dict[str, Any]:
 def traffic(app: ReleasedApp) -> Iterator[list[int]]:
     """Two callers without a pause; yields the status codes that they got."""
     statuses: list[int] = []
-    stop, numbers = threading.Event(), itertools.count()
-
-    def call() -> None:
-        while not stop.is_set():
-            statuses.append(app.predict(f"a positive text, number {next(numbers)}").status)
-
-    callers = [threading.Thread(target=call) for _ in range(2)]
-    for caller in callers:
-        caller.start()
-    try:
+    numbers = itertools.count()
+    with in_background(lambda: statuses.append(app.predict(f"a positive text, number {next(numbers)}").status), workers=2):
         yield statuses
-    finally:
-        stop.set()
-        for caller in callers:
-            caller.join()
 
 
 def all_quiet(app: ReleasedApp) -> None:
