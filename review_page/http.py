@@ -66,6 +66,18 @@ def note_of(body: Mapping[str, Any]) -> str:
     return note.encode(errors="replace").decode().strip()
 
 
+def id_of(body: Mapping[str, Any], name: str) -> str:
+    """The id that a body names, in the form that all ids have: anything else would be an error of the table, which is no key of it.
+
+    Raises:
+        PageError: 400.
+    """
+    value = body.get(name)
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise PageError(400, f"{name} must be an id as this page shows it.")
+    return value
+
+
 @dataclass(frozen=True)
 class PageResponse:
     status: int
@@ -97,6 +109,7 @@ SHELL_POLICY = (
 wide: in the embedded AWS S3's objects have the same origin. ``{origin}`` is filled in by :func:`at_origin`."""
 
 
+_ID = re.compile(r"[0-9A-Za-z#:._-]{1,200}")
 _ORIGIN = re.compile(r"https?://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 

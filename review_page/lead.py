@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from review_page.http import PageError, PageRequest, PageResponse, json_response, note_of
+from review_page.http import PageError, PageRequest, PageResponse, id_of, json_response, note_of
 from review_page.sessions import Session
 from review_page.tasks import Lead, Overview, Remark, TaskRefused
 
@@ -34,14 +34,14 @@ class LeadPage:
     def _act(self, action: str, body: dict[str, Any], session: Session) -> None:
         teams = session.leads()
         if action == "released":
-            self._lead.release(str(body.get("task", "")), teams)
+            self._lead.release(id_of(body, "task"), teams)
         elif action == "disputes":
             note = note_of(body)
             if not note:
                 raise PageError(400, "Say what must be looked at again.")
-            self._lead.dispute(str(body.get("task", "")), teams, session.worker, note)
+            self._lead.dispute(id_of(body, "task"), teams, session.worker, note)
         elif action == "closed":
-            self._lead.close(str(body.get("remark", "")), teams)
+            self._lead.close(id_of(body, "remark"), teams)
         else:
             raise PageError(404, "There is no such page.")
 

@@ -46,6 +46,7 @@ from review_page.http import (
     at_origin,
     check_origin,
     html_response,
+    id_of,
     is_secret,
     json_response,
     note_of,
@@ -278,7 +279,7 @@ def _since(request: PageRequest) -> float:
 def _posted_task(request: PageRequest, session: Session) -> tuple[str, dict[str, Any]]:
     _check_csrf(session, request.headers.get("x-csrf-token"))
     body = request.json()
-    return str(body.get("task", "")), body
+    return id_of(body, "task"), body
 
 
 def _frame_document(task: Task, content: str) -> str:

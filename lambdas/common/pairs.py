@@ -15,12 +15,12 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Key
 
+from lambdas.common.batch_get import batch_get
 from lambdas.common.review import ReviewState
 
 SLOT, DIFFER, MISSED, ASKED, DONE = "agreed#", "differ#", "missed#", "asked#", "done#"
 """How the sort keys begin: counts of ten seconds, a pair whose labels differ, a count of what was missed, the reviews asked for on a day
 because of pairs, a prediction that is dealt with."""
-_MOST_KEYS = 100  # of one BatchGetItem
 
 
 class PairState(StrEnum):
@@ -176,21 +176,9 @@ class PairStore:
 
     def _records(self, prediction_ids: list[str]) -> dict[str, Mapping[str, Any]]:
         """Prediction id -> its ``review_state`` and ``human_label``, of the records that are there."""
-        name = self._predictions.name
-        records: dict[str, Mapping[str, Any]] = {}
-        for start in range(0, len(prediction_ids), _MOST_KEYS):
-            unread = {
-                name: {
-                    "Keys": [{"prediction_id": prediction_id} for prediction_id in prediction_ids[start : start + _MOST_KEYS]],
-                    "ProjectionExpression": "prediction_id, review_state, human_label",
-                    "ConsistentRead": True,
-                }
-            }
-            while unread:
-                page = self._predictions.meta.client.batch_get_item(RequestItems=unread)
-                records |= {item["prediction_id"]: item for item in page["Responses"].get(name, ())}
-                unread = page.get("UnprocessedKeys", {})
-        return records
+        keys = [{"prediction_id": prediction_id} for prediction_id in prediction_ids]
+        found = batch_get(self._predictions, keys, ProjectionExpression="prediction_id, review_state, human_label")
+        return {item["prediction_id"]: item for item in found}
 
 
 _STATES = {

@@ -12,10 +12,9 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
+from lambdas.common.batch_get import batch_get
 from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction, decimal
 from lambdas.common.review import DISPUTED, MODEL_PRIOR, SETTLED, Consolidated, HumanAnswer, ReviewReason, ReviewState
-
-_MOST_KEYS = 100  # of one BatchGetItem
 
 
 class PredictionStore:
@@ -43,20 +42,14 @@ class PredictionStore:
 
     def subjects(self, prediction_ids: Collection[str]) -> dict[str, str]:
         """The subject of each prediction that is there and has one."""
-        name, ids = self._table.name, sorted(prediction_ids)
-        found: dict[str, str] = {}
-        for start in range(0, len(ids), _MOST_KEYS):
-            request = {
-                "Keys": [{"prediction_id": prediction_id} for prediction_id in ids[start : start + _MOST_KEYS]],
-                "ProjectionExpression": "prediction_id, #subject",
-                "ExpressionAttributeNames": {"#subject": "subject"},
-            }
-            unread = {name: request}
-            while unread:
-                page = self._table.meta.client.batch_get_item(RequestItems=unread)
-                found |= {item["prediction_id"]: item["subject"] for item in page["Responses"].get(name, ()) if "subject" in item}
-                unread = page.get("UnprocessedKeys", {})
-        return found
+        found = batch_get(
+            self._table,
+            [{"prediction_id": prediction_id} for prediction_id in sorted(prediction_ids)],
+            ConsistentRead=False,
+            ProjectionExpression="prediction_id, #subject",
+            ExpressionAttributeNames={"#subject": "subject"},
+        )
+        return {item["prediction_id"]: item["subject"] for item in found if "subject" in item}
 
     def request_review(self, prediction_id: str, reason: ReviewReason) -> dict[str, Any]:
         """The write not_required -> requested as a part of a transaction, which fails in any other state."""

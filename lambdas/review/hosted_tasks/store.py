@@ -109,6 +109,7 @@ class HostedTasks:
         """Tasks of the last answers, as this request has read them along with the next task."""
 
     def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
+        known = self._desk
         for desk in self._desks(worker):
             if desk.in_work is not None:
                 held = self._mine(desk, desk.in_work, teams, to_begin=True)
@@ -119,6 +120,8 @@ class HostedTasks:
                     held = self._take(worker, desk, teams, with_skipped=with_skipped, ahead=False)
                 except _DeskChanged:
                     continue
+                if held is None and desk is known:
+                    continue  # another request of the person may have taken the last task since the desk was read
                 if held is None:
                     return None
             lease = None if held is None else self._lease(*held, worker)
@@ -204,15 +207,16 @@ class HostedTasks:
     def _recent(self, desk: Desk, worker: Worker, teams: Collection[str]) -> Sequence[Answered]:
         if len(self._over) > _MOST_KEPT:
             self._over.clear()
-        unread = [name for name in self._not_over(desk) if name not in self._answered]
-        now, found = self._clock(), {**self._answered, **self._table.tasks(unread)}
+        now, over = self._clock(), self._just_seen_over(desk)
+        unread = [one.task_id for one in desk.recent if one.task_id not in over and one.task_id not in self._answered]
+        found = {**self._answered, **self._table.tasks(unread)}
         self._over.update({name: Over(task.team, task.known_as, now) for name, task in found.items() if task.state is not State.OPEN})
         shown = []
         for given in desk.recent:
-            over, task = self._known_over(given.task_id), found.get(given.task_id)
-            if over is not None and over.team in teams:
-                shown.append(Answered(given.task_id, over.title, given.submitted_at / 1_000, ENDED))
-            elif over is None and task is not None and task.team in teams:
+            known, task = over.get(given.task_id), found.get(given.task_id)
+            if known is not None and known.team in teams:
+                shown.append(Answered(given.task_id, known.title, given.submitted_at / 1_000, ENDED))
+            elif known is None and task is not None and task.team in teams:
                 shown.append(Answered(given.task_id, task.known_as, given.submitted_at / 1_000, _fixed(task, worker, now)))
         return shown
 
@@ -254,18 +258,17 @@ class HostedTasks:
         """The desk is stored now."""
         self._desk, self._task = replace(desk, version=desk.version + 1), None
 
-    def _not_over(self, desk: Desk) -> list[str]:
-        """Tasks of the last answers that this process has not just seen ended."""
-        return [one.task_id for one in desk.recent if self._known_over(one.task_id) is None]
-
-    def _known_over(self, task_id: str) -> Over | None:
-        over = self._over.get(task_id)
-        return over if over is not None and self._clock() - over.read_at < _KEPT_MS else None
+    def _just_seen_over(self, desk: Desk) -> dict[str, Over]:
+        """Tasks of the last answers that this process has seen ended not long ago."""
+        now, known = self._clock(), {one.task_id: self._over.get(one.task_id) for one in desk.recent}
+        return {name: over for name, over in known.items() if over is not None and now - over.read_at < _KEPT_MS}
 
     def _shown_next(self, task_id: str, desk: Desk, *, to_begin: bool) -> _Held | None:
         """Read a task. With one that comes into work the page shows the last answers, so their tasks are read in the same request."""
-        found, others = self._table.shown_among(task_id, self._not_over(desk) if to_begin else ())
-        self._answered.update(others)
+        over = self._just_seen_over(desk)
+        others = [one.task_id for one in desk.recent if one.task_id not in over] if to_begin else ()
+        found, answered = self._table.shown_among(task_id, others)
+        self._answered.update(answered)
         return found
 
     def _mine(self, desk: Desk, task_id: str, teams: Collection[str], *, to_begin: bool) -> _Held | None:

@@ -31,6 +31,7 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from contracts.shared_words import DUE_TASKS, OPEN_TASKS
+from lambdas.common.batch_get import batch_get
 from lambdas.review.hosted_tasks.desk import Desk
 from lambdas.review.hosted_tasks.gold import GoldText
 from lambdas.review.hosted_tasks.items import (
@@ -53,8 +54,6 @@ from review_page.tasks import Person, Remark
 
 _PAGE = 100
 """Number of open tasks that one query reads at most. People who ask in the same moment need many to choose from."""
-_MOST_KEYS = 100
-"""Of one BatchGetItem (DynamoDB API reference)."""
 _DAY_MS = 86_400_000
 _LOST = {"ConditionalCheckFailed", "TransactionConflict"}
 """Reasons for which a transaction is cancelled because somebody else was quicker (DynamoDB API reference, TransactWriteItems)."""
@@ -291,12 +290,7 @@ class TaskTable:
         return item
 
     def _batch(self, keys: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
-        for first in range(0, len(keys), _MOST_KEYS):
-            unread: dict[str, Any] = {self._table.name: {"Keys": list(keys[first : first + _MOST_KEYS]), "ConsistentRead": True}}
-            while unread:
-                page = self._table.meta.client.batch_get_item(RequestItems=unread)
-                yield from page["Responses"].get(self._table.name, ())
-                unread = page.get("UnprocessedKeys", {})
+        return batch_get(self._table, keys)
 
     def _query(self, **arguments: Any) -> Iterator[dict[str, Any]]:
         return chain.from_iterable(self._pages(**arguments))

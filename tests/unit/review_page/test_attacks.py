@@ -141,8 +141,11 @@ ATTACKS: dict[str, tuple[Attack, tuple[int, ...]]] = {
         f"the task {name!r}": (lambda world, name=name: world.send("GET", f"/worker/tasks/{name}"), (404,))
         for name in ("../next", "..%2fnext", "0" * 33, "G" * 32, "", "' OR 1=1 --", "\x00" * 32, "{{ 7 | times: 7 }}")
     },
-    "a task that is a list": (post("answers", lambda world: {"task": [world.held.task_id], "answer": POSITIVE}), (409,)),
-    "a task that is no name": (post("undos", lambda world: {"task": {"$ne": None}}), (409,)),
+    "a task that is a list": (post("answers", lambda world: {"task": [world.held.task_id], "answer": POSITIVE}), (400,)),
+    "a task that is no name": (post("undos", lambda world: {"task": {"$ne": None}}), (400,)),
+    "a task without a name": (post("answers", lambda world: {"task": "", "answer": POSITIVE}), (400,)),
+    "a task whose name is longer than a key": (post("skips", lambda world: {"task": "a" * 2_049, "reason": "other"}), (400,)),
+    "a task of half a character": (post("undos", lambda world: {"task": "\ud800"}), (400,)),
     # Files.
     **{
         f"the file {name!r}": (lambda world, name=name: world.send("GET", f"/worker/assets/{name}"), (404,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -537,6 +538,32 @@ def test_last_answers_to_tasks_that_have_ended_are_not_read_again(service: Servi
     ann.over.clear()  # another process
     assert ann.ask("GET", "/worker/next")["recent"] == state["recent"]
     assert (task, "task") in service.table.read
+
+
+def test_the_last_task_that_another_window_took_meanwhile_is_shown(service: Service) -> None:
+    """The browser repeats an answer while the first request still runs."""
+    for number in range(2):
+        service.ask(f"text {number}")
+    first = service.next("ann")
+    assert first is not None
+    repeated = HostedTasks(service.tasks, html, service.finish, lambda: service.now, service.chance)
+    service.answer("ann")
+    assert repeated.held(first, person("ann"), {TEAM}) is None, "this request has read the desk"
+    last = service.next("ann")
+    shown = repeated.next_for(person("ann"), {TEAM})
+    assert shown is not None
+    assert shown.task.task_id == last
+
+
+def test_an_answer_whose_minute_ends_while_the_list_is_made_stays_in_the_list(service: Service) -> None:
+    changed(service, undo_seconds=0, rule=AnswerRule.FIXED, most=1)
+    for number in range(2):
+        service.ask(f"text {number}")
+    ann = Browser(service, "ann")
+    ann.answer(ann.ask("GET", "/worker/next")["task"]["id"])
+    start, looks = service.now, itertools.count()
+    store = HostedTasks(service.tasks, html, service.finish, lambda: start + 20_000 * next(looks), service.chance, over=ann.over)
+    assert [len(store.summary(ann.session.worker, {TEAM}, 0).recent) for _ in range(6)] == [1] * 6
 
 
 def test_a_task_that_was_deleted_goes_from_the_last_answers_after_a_minute(service: Service) -> None:
