@@ -63,17 +63,22 @@ def always_on(settings: Settings) -> Row:
     }
 
 
-def people(settings: Settings, review_share: float) -> Row:
-    """The answers that people give.
+def people(settings: Settings, review_share: float) -> list[Row]:
+    """The answers that people give; no row where nobody is asked, or where one threshold for all models replaces the model's own.
 
     Args:
-        review_share: share of the test texts that the model is unsure of, 0..1.
+        review_share: share of the test texts that the model's own threshold sends to people, 0..1.
     """
     review = settings.review
+    if review.backend == "none" or review.threshold != "model":
+        return []
     share = review_share + (1 - review_share) * review.audit_share
-    return {
-        "what": "people, for 1,000 predictions",
-        "amount": f"{1_000 * share * review.workers_per_task:.0f} answers",
-        "basis": f"{share:.0%} of the texts are reviewed by {review.workers_per_task}: the unsure ones ({review_share:.0%} of the test "
-        f"texts), and {review.audit_share:.0%} of the others at random",
-    }
+    most = "" if review.answer_rule == "fixed" else "at most "
+    return [
+        {
+            "what": "people, for 1,000 predictions",
+            "amount": f"{most}{1_000 * share * review.workers_per_task:.0f} answers",
+            "basis": f"{share:.0%} of the texts are reviewed by {most}{review.workers_per_task}: the unsure ones "
+            f"({review_share:.0%} of the test texts), and {review.audit_share:.0%} of the others at random",
+        }
+    ]

@@ -69,7 +69,7 @@ class Bill:
         seconds = costs.endpoint_instances(self.settings) * costs.HOURS_A_MONTH * 3_600
         yield self._priced(row, hosted, seconds, "Hosting")
         if review_share is not None:
-            yield costs.people(self.settings, review_share)
+            yield from costs.people(self.settings, review_share)
 
     def _jobs(self, what: str, jobs: Sequence[Job], component: str, basis: str) -> Iterator[costs.Row]:
         for kind in sorted({job.instance_type for job in jobs}):

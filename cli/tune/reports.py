@@ -141,15 +141,16 @@ def _made(account: Account, evaluated: Evaluated, bill: Bill, candidate: Candida
         )
     try:
         read = read_json(account.client("s3"), f"{candidate.folder}/{_REPORT}")
-        version = read.get("schema_version")
+        version = read.get("schema_version") if isinstance(read, dict) else None
         if version != SCHEMA_VERSION:
             return Made(candidate, None, "", _of_another_version(f"schema_version {version!r}, and this command reads {SCHEMA_VERSION}"))
         content = whole(account.settings, evaluated.tuning, candidate, read, bill)
         return Made(candidate, content, page(content))
     except InvalidJson as error:
         return Made(candidate, None, "", f"{error}: tune again")
-    except KeyError as error:
-        return Made(candidate, None, "", _of_another_version(f"no {error.args[0]!r}"))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # such as null where a number belongs
+        what = f"no {error.args[0]!r}" if isinstance(error, KeyError) else f"a field of another form ({error})"
+        return Made(candidate, None, "", _of_another_version(what))
 
 
 def _of_another_version(what: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from cli.costs import always_on, people
 from local.demo.summary import Trial
-from stacks.names import Names
 from stacks.settings import Settings
 
 
@@ -23,7 +22,7 @@ def cost(settings: Settings, trials: Sequence[Trial], *, review_share: float) ->
         "basis": "the time that the jobs took on this machine; with the instance's GPU they take less; two evaluations come on top",
     }
     yield always_on(settings)
-    yield people(settings, review_share)
+    yield from people(settings, review_share)
 
 
 def next_steps(settings: Settings, upload: str) -> list[dict[str, str]]:
@@ -32,7 +31,7 @@ def next_steps(settings: Settings, upload: str) -> list[dict[str, str]]:
     Args:
         upload: the command that prepares the same texts.
     """
-    stage, names = settings.stage, Names(settings, "$ACCOUNT")
+    stage = settings.stage
     return [
         {
             "what": "In an AWS account: look at it, then deploy.",
@@ -41,7 +40,6 @@ def next_steps(settings: Settings, upload: str) -> list[dict[str, str]]:
         {"what": "Prepare the same texts, all of them. It prints the two commands that upload them.", "command": upload},
         {
             "what": "Train, evaluate and register (docs/operations.md, the first deploy).",
-            "command": "aws stepfunctions start-execution --input '{}' --state-machine-arn "
-            f'"{names.arn("states", "stateMachine:" + names.state_machine("tuning"))}"',
+            "command": f".venv/bin/python -m cli tune start --watch --stage {stage}",
         },
     ]

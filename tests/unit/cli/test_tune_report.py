@@ -292,6 +292,9 @@ def test_without_an_evaluation_the_error_says_why_and_what_to_do(  # noqa: PLR09
             {name: value for name, value in REPORT.items() if name != "frozen_layers"},
             "no 'frozen_layers': another version",
         ),
+        ([], "schema_version None"),
+        ({**REPORT, "splits": None}, "a field of another form"),
+        ({**REPORT, "overall": {**REPORT["overall"], "accuracy": {"value": "high"}}}, "a field of another form"),
     ],
 )
 def test_a_report_that_cannot_be_shown_names_the_execution_and_the_reason(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from local.demo.account import cost, next_steps
 from local.demo.summary import Trial
-from stacks.names import Names
 from stacks.settings import load_settings
 
 DEV = load_settings(Path(__file__).resolve().parents[3] / "settings" / "dev.yaml")
@@ -28,7 +30,16 @@ def test_what_is_billed_follows_from_the_settings_and_the_run() -> None:
 
 def test_the_steps_end_with_the_training_and_name_the_stage_of_the_run() -> None:
     commands = [step["command"] for step in next_steps(DEV, "upload THESE")]
-    assert commands[1] == "upload THESE"
-    other = next_steps(DEV.model_copy(update={"name": "other"}), "upload THESE")[2]["command"]
-    assert "arn:aws:states:us-east-1:$ACCOUNT:stateMachine:other-dev-tuning" in other
-    assert other.replace("other-dev", Names(DEV, "$ACCOUNT").prefix) == commands[2]
+    assert commands[1:] == ["upload THESE", ".venv/bin/python -m cli tune start --watch --stage dev"]
+
+
+@pytest.mark.parametrize("review", [{"threshold": 0.5}, {"backend": "none", "threshold": 0.0, "audit_share": 0.0}])
+def test_people_cost_nothing_that_is_known_where_the_models_own_threshold_does_not_ask_them(review: dict[str, Any]) -> None:
+    settings = DEV.model_copy(update={"review": DEV.review.model_copy(update=review)})
+    assert [row["what"] for row in cost(settings, [trial(1)], review_share=0.2)][1:] == ["the endpoint, always on"]
+
+
+def test_where_a_third_person_is_asked_only_at_need_the_answers_are_the_most_there_can_be() -> None:
+    hosted = DEV.model_copy(update={"review": DEV.review.model_copy(update={"backend": "hosted"})})
+    [*_, people] = cost(hosted, [], review_share=0.2)
+    assert (people["amount"], "reviewed by at most 3" in people["basis"]) == ("at most 720 answers", True)
