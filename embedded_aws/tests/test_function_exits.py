@@ -1,4 +1,5 @@
-"""A function's process that ends, while it starts or half-way, is told of as on AWS: ``Runtime.ExitError`` and how it ended."""
+"""A function's process that ends, while it starts or half-way, is told of as on AWS: ``Runtime.ExitError`` and how it ended. So are
+exceptions, of the handler and of its import."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+THREAD = "import threading; threading.Thread(target=threading.Event().wait).start()"
 KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
 ENDS = (
     (KILLED, "Runtime exited with error: signal: killed"),
@@ -61,6 +63,39 @@ def require_told(answer: dict[str, Any], told: dict[str, Any], message: str) -> 
     assert told.keys() == {"errorType", "errorMessage"}
     assert told["errorType"] == "Runtime.ExitError"
     assert re.fullmatch(rf"RequestId: [0-9a-f-]{{36}} Error: {message}", told["errorMessage"])
+
+
+def test_a_handler_that_speaks_of_an_end_has_not_ended(invoke: Callable[..., Any]) -> None:
+    message = "RequestId: 1 Error: Runtime exited with error: signal: killed"
+    _, told = invoke("", f"raise ValueError({message!r})")
+    assert (told["errorType"], told["errorMessage"]) == ("ValueError", message)
+
+
+def test_a_process_that_ends_after_an_exception_that_it_caught_has_ended(invoke: Callable[..., Any]) -> None:
+    caught = "try:\n        raise ValueError('no')\n    except ValueError:\n        import traceback; traceback.print_exc()\n    "
+    answer, told = invoke("", caught + KILLED)
+    require_told(answer, told, ENDS[0][1])
+
+
+@pytest.mark.parametrize("own_python", [False, True], ids=["forked", "own"])
+@pytest.mark.parametrize(
+    ("at_start", "in_handler", "said"),
+    [
+        ("raise ValueError('no settings')", "pass", ("ValueError", "no settings")),
+        ("import absent", "pass", ("Runtime.ImportModuleError", "Unable to import module 'index': No module named 'absent'")),
+        ("def broken(:", "pass", ("Runtime.UserCodeSyntaxError", "Syntax error in module 'index': invalid syntax (index.py, line 3)")),
+        ("", "pass\ndel handler", ("Runtime.HandlerNotFound", "Handler 'handler' missing on module 'index'")),
+        (f"{THREAD}\n1 / 0", "pass", ("ZeroDivisionError", "division by zero")),
+    ],
+    ids=["exception", "no module", "syntax", "no handler", "with a thread"],
+)
+def test_a_module_that_cannot_be_imported(
+    invoke: Callable[..., Any], at_start: str, in_handler: str, said: tuple[str, str], own_python: bool
+) -> None:
+    answer, told = invoke(f"print('so far')\n{at_start}", in_handler, own_python=own_python)
+    assert (answer["FunctionError"], told["errorType"], told["errorMessage"]) == ("Unhandled", *said)
+    log = base64.b64decode(answer["LogResult"]).decode()
+    assert ("so far" in log, "Traceback (most recent call last)" in log) == ("broken" not in at_start, True)
 
 
 def test_an_exception_keeps_its_name(invoke: Callable[..., Any]) -> None:
