@@ -128,12 +128,23 @@ class Stage:
         task = TaskTable(self._tasks, self.account.settings.retention.review_days).task(task_id)
         if task is None:
             return 0
-        self.account.client("s3").delete_object(Bucket=self.account.names.bucket("review"), Key=output_key(task))
-        items = self._tasks.query(KeyConditionExpression=Key("pk").eq(task_id), ConsistentRead=True)["Items"]
+        s3, where = self.account.client("s3"), {"Bucket": self.account.names.bucket("review"), "Key": output_key(task)}
+        s3.delete_object(**where)
         # The task itself goes last: it names the file.
-        for item in sorted(items, key=lambda one: one["sk"] == "task"):
+        for item in sorted(self._items_of(task_id), key=lambda one: one["sk"] == "task"):
             self._tasks.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+        s3.delete_object(**where)  # whoever ended the task meanwhile, from what had been there, may have written it again
         return 1
+
+    def _items_of(self, task_id: str) -> list[dict[str, Any]]:
+        arguments: dict[str, Any] = {"KeyConditionExpression": Key("pk").eq(task_id), "ConsistentRead": True}
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._tasks.query(**arguments)
+            found += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return found
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def digest_of(subject: str) -> str:

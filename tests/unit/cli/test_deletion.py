@@ -1,0 +1,58 @@
+"""``labels forget`` where the task of a record ends in the same moment, and where it has more items than one answer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from hosted_service import Service
+from memory_table import MemoryTable
+from test_export_labels import stored
+
+from cli.labels.stores import Stage
+
+NOBODY: Any = SimpleNamespace(delete_item=lambda **_: None)
+
+
+class SmallPages:
+    """The table of tasks, an item a page; calls ``before_last`` before the task itself goes."""
+
+    def __init__(self, service: Service, before_last: Callable[[], None]) -> None:
+        self.service, self.before_last, self.name, self.meta = service, before_last, service.table.name, service.table.meta
+
+    def get_item(self, **request: Any) -> Any:
+        return self.service.table.get_item(**request)
+
+    def query(self, *, KeyConditionExpression: Any, ExclusiveStartKey: int = 0, **_: Any) -> dict[str, Any]:  # noqa: N803
+        _, task_id = KeyConditionExpression.get_expression()["values"]
+        found = [item for (pk, _), item in sorted(self.service.table.items.items()) if pk == task_id]
+        more = {"LastEvaluatedKey": ExclusiveStartKey + 1} if ExclusiveStartKey + 1 < len(found) else {}
+        return {"Items": found[ExclusiveStartKey : ExclusiveStartKey + 1], **more}
+
+    def delete_item(self, *, Key: dict[str, str]) -> None:  # noqa: N803
+        if Key["sk"] == "task":
+            self.before_last()
+        del self.service.table.items[Key["pk"], Key["sk"]]
+
+
+def test_a_task_that_ends_while_it_is_deleted_leaves_no_file_and_no_item() -> None:
+    service, files = Service(MemoryTable()), {"hosted/other/output.json"}
+    task = service.read(service.ask(prediction_id="p1"))
+    service.answer("ann")
+    key = f"hosted/2026/{task.review_id}"
+
+    def sweep_writes() -> None:
+        files.add(key)
+
+    s3 = SimpleNamespace(delete_object=lambda **where: files.discard(key if task.review_id in where["Key"] else where["Key"]))
+    tables = {"predictions": NOBODY, "tasks": SmallPages(service, sweep_writes)}
+    account: Any = SimpleNamespace(
+        session=SimpleNamespace(resource=lambda _: SimpleNamespace(Table=tables.__getitem__)),
+        names=SimpleNamespace(predictions_table="predictions", review_tasks_table="tasks", bucket=lambda _: "bucket"),
+        settings=SimpleNamespace(review=SimpleNamespace(backend="hosted"), retention=SimpleNamespace(review_days=30)),
+        client=lambda _: s3,
+    )
+    assert Stage(account).delete(stored()) == 1
+    assert files == {"hosted/other/output.json"}
+    assert [key for key in service.table.items if key[0] == task.task_id] == []
