@@ -34,8 +34,10 @@ def can_be_forked(arguments: list[str], same: str) -> bool:
 
 
 def _python_reads(name: str) -> bool:
-    """Whether the interpreter reads the variable when it starts. None of its names goes on with an underscore before Python 3.13."""
-    return name.startswith("PYTHON") and not name.startswith("PYTHON_") and name not in _HONOURED and os.environ[name] != ""
+    """Whether the interpreter reads the variable when it starts. All of its names go on with a letter before Python 3.13; ``PYTHON`` alone
+    is what people call the interpreter, as the Makefile does.
+    """
+    return name.startswith("PYTHON") and name[len("PYTHON") :][:1].isalpha() and name not in _HONOURED and os.environ[name] != ""
 
 
 def connect(path: str) -> socket.socket:

@@ -242,7 +242,7 @@ def test_other_import_time_variables_get_a_python_of_their_own(shared: Shared, v
 
 def test_variables_that_python_itself_reads_are_honoured(shared: Shared) -> None:
     program = shared.write("program.py", PROGRAM)
-    assert json.loads(shared.run(program, PYTHONUNBUFFERED="1", PYTHONUTF8="", PYTHON_VERSION="3").stdout)["shared"]
+    assert json.loads(shared.run(program, PYTHONUNBUFFERED="1", PYTHONUTF8="", PYTHON_VERSION="3", PYTHON="python3").stdout)["shared"]
     seeds = [shared.run(shared.write("seed.py", "print(hash('one text'))"), PYTHONHASHSEED=seed).stdout for seed in ("0", "0", "1")]
     assert seeds[0] == seeds[1] != seeds[2]
     script = shared.write("zone.py", "import sys, time\nprint(time.strftime('%Z'), 'wave' in sys.modules)")
