@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hosted_service import TEAM, TERMS, Service, choice, html, person
+from hosted_service import TEAM, Service, changed, choice, person
 from memory_table import MemoryTable
 
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.review import ReviewReason
 from lambdas.review.hosted_tasks.desk import Desk
 from lambdas.review.hosted_tasks.items import Content
-from lambdas.review.hosted_tasks.store import Busy, HostedTasks
+from lambdas.review.hosted_tasks.store import Busy
 from lambdas.review.hosted_tasks.table import Waiting
 from lambdas.review.hosted_tasks.task import State, Task, take
 from lambdas.review.port import ReviewStatus
-from lambdas.review.review_page.cognito import PageAddress
-from lambdas.review.review_page.sessions import Sessions
-from lambdas.review.review_page.sign_in import SESSION, Groups, HostedSignIn
-from review_page.http import PageRequest
-from review_page.pages import ReviewPage
 from review_page.tasks import ENDED, NO_LONGER_YOURS, NOT_ANSWERED, SkipReason, TaskRefused
 
 
 @pytest.fixture
 def service() -> Service:
     return Service(MemoryTable())
-
-
-def changed(service: Service, **terms: Any) -> Service:
-    service.terms = type(TERMS)(**{**vars(TERMS), **terms})
-    return service
 
 
 def test_a_review_is_started_once(service: Service) -> None:
@@ -470,129 +459,3 @@ def test_audits_and_pairs_never_show_the_models_label(service: Service, share: f
     assert not any(suggestions(service, "ann", **asked))
     assert not any("suggestion" in json.loads(body)["humanAnswers"][0] for body in service.files.values())
     assert all(one.answers[0].suggestion_shown is None for one in service.sent if one.answers)
-
-
-class Browser:
-    """One signed-in person at the page; ``asked`` has the requests to the table of their last request to the page."""
-
-    def __init__(self, service: Service, name: str) -> None:
-        self.service, self.over, self.asked = service, {}, []  # type: ignore[var-annotated]
-        self.sessions = Sessions(service.table, TEAM)
-        self.session = self.sessions.begin(name, name, "pool", (True, False), service.now // 1_000)
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        service = self.service
-        store = HostedTasks(service.tasks, html, service.finish, lambda: service.now, service.chance, over=self.over)
-        address = PageAddress("https://page.example", "https://pool.example", "client", "us-east-1_Pool")
-        sign_in = HostedSignIn(
-            self.sessions, address, Groups(TEAM, "leads"), redeem=lambda *_: pytest.fail(), standing=lambda _: pytest.fail(),
-            give_back=store.give_back, clock=lambda: service.now / 1_000,
-        )  # fmt: skip
-        headers = {"cookie": f"{SESSION}={self.session.token}", "x-csrf-token": self.session.csrf}
-        service.table.requests.clear()
-        request = PageRequest(method, path, headers, json.dumps(body).encode() if body else b"", {}, address.url)
-        answer = ReviewPage(store, sign_in, brand="Reviews").handle(request)
-        self.asked = list(service.table.requests)
-        assert answer.status == 200, answer.body
-        return json.loads(answer.body) if answer.headers["Content-Type"] == "application/json" else None
-
-    def answer(self, task_id: str) -> Any:
-        return self.ask("POST", "/worker/answers", {"task": task_id, "answer": choice("Good")})
-
-
-def test_an_answer_and_the_next_task_are_seven_requests_to_the_table(service: Service) -> None:
-    """The session; the task and the desk; the answer; then as for any next task, but the desk is known; and the number of open tasks.
-
-    The last answers are read along with the next task.
-    """
-    for _ in range(15):
-        service.ask()
-    ann = Browser(service, "ann")
-    task = ann.ask("GET", "/worker/next")["task"]["id"]
-    stored, take = ["get_item", "batch_get_item", "transact_write_items"], ["query", "batch_get_item", "transact_write_items"]
-    for number in range(1, 13):
-        state = ann.answer(task)
-        assert ann.asked == [*stored, *take, "query"]
-        assert (state["answered"], len(state["recent"]), state["waiting"]) == (number, min(number, 10), 15 - number)
-        task = state["task"]["id"]
-    ann.ask("GET", f"/worker/tasks/{task}")
-    assert ann.asked == ["get_item", "batch_get_item"]
-    ann.ask("GET", "/worker/ahead")
-    assert ann.asked == ["get_item", "get_item", *take]
-    ann.answer(task)
-    assert ann.asked == [*stored, "batch_get_item", "transact_write_items", "query"]
-
-
-def test_last_answers_to_tasks_that_have_ended_are_not_read_again(service: Service) -> None:
-    changed(service, undo_seconds=0, rule=AnswerRule.FIXED, most=1)
-    for number in range(3):
-        service.ask(f"text {number}")
-    ann = Browser(service, "ann")
-    task = ann.ask("GET", "/worker/next")["task"]["id"]
-    state = ann.answer(task)
-    assert ann.asked[-1] == "query", "its end was seen by the process that ended it"
-    assert [(one["id"], one["title"], one["fixed"]) for one in state["recent"]] == [(task, service.read(task).known_as, ENDED)]
-    service.table.read.clear()
-    assert ann.ask("GET", "/worker/next")["recent"] == state["recent"]
-    assert (task, "task") not in service.table.read
-    ann.over.clear()  # another process
-    assert ann.ask("GET", "/worker/next")["recent"] == state["recent"]
-    assert (task, "task") in service.table.read
-
-
-def test_the_last_task_that_another_window_took_meanwhile_is_shown(service: Service) -> None:
-    """The browser repeats an answer while the first request still runs."""
-    for number in range(2):
-        service.ask(f"text {number}")
-    first = service.next("ann")
-    assert first is not None
-    repeated = HostedTasks(service.tasks, html, service.finish, lambda: service.now, service.chance)
-    service.answer("ann")
-    assert repeated.held(first, person("ann"), {TEAM}) is None, "this request has read the desk"
-    last = service.next("ann")
-    shown = repeated.next_for(person("ann"), {TEAM})
-    assert shown is not None
-    assert shown.task.task_id == last
-
-
-def test_an_answer_whose_minute_ends_while_the_list_is_made_stays_in_the_list(service: Service) -> None:
-    changed(service, undo_seconds=0, rule=AnswerRule.FIXED, most=1)
-    for number in range(2):
-        service.ask(f"text {number}")
-    ann = Browser(service, "ann")
-    ann.answer(ann.ask("GET", "/worker/next")["task"]["id"])
-    start, looks = service.now, itertools.count()
-    store = HostedTasks(service.tasks, html, service.finish, lambda: start + 20_000 * next(looks), service.chance, over=ann.over)
-    assert [len(store.summary(ann.session.worker, {TEAM}, 0).recent) for _ in range(6)] == [1] * 6
-
-
-def test_a_task_that_was_deleted_goes_from_the_last_answers_after_a_minute(service: Service) -> None:
-    changed(service, undo_seconds=0, rule=AnswerRule.FIXED, most=1)
-    for number in range(2):
-        service.ask(f"text {number}")
-    ann = Browser(service, "ann")
-    task = ann.ask("GET", "/worker/next")["task"]["id"]
-    assert [one["id"] for one in ann.answer(task)["recent"]] == [task]
-    del service.table.items[task, "task"]
-    service.now += 60_000
-    ann.session = ann.sessions.begin("ann", "ann", "pool", (True, False), service.now // 1_000)
-    assert ann.ask("GET", "/worker/next")["recent"] == []
-
-
-def test_what_another_window_has_done_meanwhile_is_seen_although_the_request_has_read_before(service: Service) -> None:
-    for _ in range(3):
-        service.ask()
-    first = service.next("ann")
-    assert first is not None
-    store = service.store
-    assert store.held(first, person("ann"), [TEAM]) is not None
-    service.store.submit(first, person("ann"), choice("Bad"))
-    second = service.next("ann")
-    with pytest.raises(TaskRefused, match=NO_LONGER_YOURS):
-        store.submit(first, person("ann"), choice("Good"))
-    lease = store.next_for(person("ann"), [TEAM])
-    assert lease is not None
-    assert lease.task.task_id == second
-    summary = store.summary(person("ann"), [TEAM], 0)
-    assert (summary.progress.answered, [one.task_id for one in summary.recent]) == (1, [first])
-    assert service.store.answered(first, person("ann"), [TEAM]) == choice("Bad")
