@@ -50,6 +50,7 @@ MODULES = (
     "embedded_aws.cloudfront",
     "embedded_aws.public_hosts",
     "embedded_aws.server.http_guard",
+    "embedded_aws.server.http_server",
 )
 """Each has ``install()``: it puts its hooks into ministack, and nothing else happens on import."""
 
