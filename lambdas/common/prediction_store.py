@@ -40,16 +40,16 @@ class PredictionStore:
         item = self._table.get_item(Key={"prediction_id": prediction_id}, ConsistentRead=True).get("Item")
         return None if item is None else StoredPrediction.parse(item)
 
-    def subjects(self, prediction_ids: Collection[str]) -> dict[str, str]:
-        """The subject of each prediction that is there and has one."""
+    def subjects(self, prediction_ids: Collection[str]) -> dict[str, str | None]:
+        """The subject of each prediction whose record is there with its text; None where its caller named nobody."""
         found = batch_get(
             self._table,
             [{"prediction_id": prediction_id} for prediction_id in sorted(prediction_ids)],
             ConsistentRead=False,
-            ProjectionExpression="prediction_id, #subject",
-            ExpressionAttributeNames={"#subject": "subject"},
+            ProjectionExpression="prediction_id, #subject, #text",
+            ExpressionAttributeNames={"#subject": "subject", "#text": "text"},
         )
-        return {item["prediction_id"]: item["subject"] for item in found if "subject" in item}
+        return {item["prediction_id"]: item.get("subject") for item in found if item.get("text")}
 
     def request_review(self, prediction_id: str, reason: ReviewReason) -> dict[str, Any]:
         """The write not_required -> requested as a part of a transaction, which fails in any other state."""

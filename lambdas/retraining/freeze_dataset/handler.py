@@ -103,7 +103,11 @@ def _freeze(versions: DatasetVersions) -> dict[str, Any]:
 
 
 def _served(now: datetime) -> list[ServedText]:
-    """The newest served texts, with the subjects that their callers gave."""
+    """The newest served texts, with the subjects that their callers gave.
+
+    A captured text outlives its record when a person was forgotten. Then nothing says any more whom the text is about, and a version never
+    expires. So a text without its record is left out.
+    """
     environment = _environment()
     if not environment.capture_bucket:
         return []
@@ -112,7 +116,7 @@ def _served(now: datetime) -> list[ServedText]:
     if captured.left_out:
         logger.warning("captured lines without a text were left out of the reference", extra={"left_out": captured.left_out})
     subjects = _store().subjects({item.prediction_id for item in texts})
-    return [ServedText(item.text, subjects.get(item.prediction_id)) for item in texts]
+    return [ServedText(item.text, subjects[item.prediction_id]) for item in texts if item.prediction_id in subjects]
 
 
 def _publish(uri: str, *, parent_uri: str) -> None:
