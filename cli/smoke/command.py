@@ -28,6 +28,7 @@ LEGS = (
     Leg("review", "a review, asked for and stopped", review),
     Leg("drift", "the drift check", drift),
 )
+NO_INSTANCES = "these legs start no instance"
 _NAMES = ", ".join(leg.name for leg in LEGS)
 _MARKS = {"passed": "[green]ok[/]", "failed": "[bold red]NO[/]", "skipped": "[yellow]--[/]"}
 
@@ -42,7 +43,8 @@ def smoke(  # noqa: PLR0917  (typer passes every option by its name)
 ) -> None:
     """Run the smallest real work through every leg of a deployed stage, and remove what it made.
 
-    Says what it can cost before it starts, and afterwards which assumptions about AWS are now proven.
+    Before it starts, it says what the instances of the chosen legs can cost at list price; requests, storage and queries come on top.
+    Afterwards it says which assumptions about AWS are now proven.
     """
     settings = settings_of(stage)
     unknown = sorted(set(only or ()) - {leg.name for leg in LEGS})
@@ -58,8 +60,9 @@ def smoke(  # noqa: PLR0917  (typer passes every option by its name)
     if missing:
         stop(f"the stack {account.names.stack(missing[0])} is not deployed: run `npx cdk deploy --all` first", WRONG_OPTIONS)
     console.print(f"smoke of {account.names.prefix} in account {identity['Account']}, {settings.region}", highlight=False)
-    costs = [item.sentence() for item in estimate(settings, minutes, list_price(account.session, settings.region))]
-    for sentence in costs:
+    price = list_price(account.session, settings.region)
+    costs = [item.sentence() for item in estimate(settings, minutes, price, {leg.name for leg in legs})]
+    for sentence in costs or [NO_INSTANCES]:
         console.print(f"  {sentence}", highlight=False)
     if not yes and not agreed("Start?"):
         stop("not started: answer y, or give --yes", WRONG_OPTIONS)

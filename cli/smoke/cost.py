@@ -1,7 +1,11 @@
-"""What a run of ``smoke`` can cost, said before it starts."""
+"""What the instances of a run of ``smoke`` can cost, said before it starts.
+
+Requests, storage and queries come on top. They cost little beside instances.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from cli.costs import Price
@@ -23,18 +27,22 @@ class Item:
         return f"{self.what} on {self.instance_type}: some {60 * self.usual:.0f} minutes ({money})"
 
 
-def estimate(settings: Settings, minutes: float, price: Price) -> list[Item]:
-    """``price(instance type, component)``; a component is Training, Processing or Hosting. Startup is billed too."""
+def estimate(settings: Settings, minutes: float, price: Price, legs: Collection[str]) -> list[Item]:
+    """The instances that these legs start; none for legs that only make requests. Startup is billed too.
+
+    Args:
+        price: ``price(instance type, component)``; a component is Training, Processing or Hosting.
+        legs: names of the legs that will run. ``endpoint`` serves the model of ``tuning``, so without that one it starts nothing.
+    """
     job, most = settings.tuning.max_runtime_seconds / 3_600, minutes / 60
-    tuning = settings.tuning
-    return [
-        Item("one training job", tuning.instance_type, 6 / 60, min(job, most), price(tuning.instance_type, "Training")),
-        Item(
-            "one evaluation",
-            tuning.evaluation_instance_type,
-            5 / 60,
-            min(job, most),
-            price(tuning.evaluation_instance_type, "Processing"),
-        ),
-        Item("one endpoint instance", settings.hosting.instance_type, 10 / 60, 2 * most, price(settings.hosting.instance_type, "Hosting")),
-    ]
+    items = []
+
+    def add(what: str, instance_type: str, component: str, usual: float, longest: float) -> None:
+        items.append(Item(what, instance_type, usual / 60, longest, price(instance_type, component)))
+
+    if "tuning" in legs:
+        add("one training job", settings.tuning.instance_type, "Training", 6, min(job, most))
+        add("one evaluation", settings.tuning.evaluation_instance_type, "Processing", 5, min(job, most))
+        if "endpoint" in legs:
+            add("one endpoint instance", settings.hosting.instance_type, "Hosting", 10, 2 * most)
+    return items
