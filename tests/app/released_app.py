@@ -225,6 +225,11 @@ class ReleasedApp(DeployedApp):
     def counts(self) -> dict[str, int]:
         return {variant["VariantName"]: variant["CurrentInstanceCount"] for variant in self.endpoint()["ProductionVariants"]}
 
+    def bounds(self) -> dict[str, tuple[int, int]]:
+        """Variant -> fewest and most instances of its autoscaling."""
+        found = self.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+        return {target["ResourceId"].rsplit("/", 1)[1]: (target["MinCapacity"], target["MaxCapacity"]) for target in found}
+
     def change(self, **fields: dict[str, float]) -> None:
         """One field of variants, such as ``DesiredWeight={"champion": 1}``; returns when the endpoint is in service again.
 
