@@ -5,7 +5,7 @@ A function computes this from the prediction table and keeps the result for an h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
@@ -19,6 +19,8 @@ from lambdas.common.review import HumanAnswer
 FEWEST_TEXTS = 200
 """The least number of texts with two answers. With fewer, the votes alone decide the labels."""
 MOST_TEXTS, DAYS = 1_000, 30
+MOST_READ = 20_000
+"""The most labelled records that are looked at for these texts, and as many disputed ones: a bound on time and cost."""
 KEPT = timedelta(hours=1)
 
 
@@ -40,7 +42,8 @@ class Workers:
 
 
 def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Workers:
-    """From the newest texts of the last :data:`DAYS` days, at most :data:`MOST_TEXTS`; the disputed ones are among them, the oldest first.
+    """From the newest texts of the last :data:`DAYS` days that say something of people, at most :data:`MOST_TEXTS`; the disputed ones are
+    among them, the oldest first.
 
     Without the disputed texts people would seem to agree more than they do. Texts that are there because two models differ are hard ones,
     and there are many of them while a rollout runs: who is right how often is learnt from them, but how far people agree is not. Nothing is
@@ -49,16 +52,22 @@ def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Worke
     since = (now - timedelta(days=DAYS)).date()
     days = (store.labels_of_day((now - timedelta(days=back)).date().isoformat()) for back in range(DAYS + 1))
     disputed = (stored for stored in store.disputed() if (stored.reviewed_at or "") >= since.isoformat())
-    usable = [
-        (stored, answers)
-        for stored in islice(chain(islice(disputed, MOST_TEXTS // 2), chain.from_iterable(days)), MOST_TEXTS)
-        if stored.model_prior is None
-        and len(answers := [(one.worker_id, one.label) for one in stored.answers or () if _counts(one, labels)]) > 1
-    ]
+    labelled = chain.from_iterable(days)
+    found = chain(islice(_usable(disputed, labels), MOST_TEXTS // 2), _usable(labelled, labels))
+    usable = list(islice(found, MOST_TEXTS))
     pairs = [[(worker, label) for worker, label in answers if label is not None] for _, answers in usable]
     quality = estimate(pairs, labels) if len(pairs) >= FEWEST_TEXTS else None
     compared = [compared_labels(stored, labels) for stored, _ in usable]
     return Workers(quality, alpha(compared), alpha_by_class(compared, labels))
+
+
+def _usable(records: Iterable[StoredPrediction], labels: Sequence[str]) -> Iterator[tuple[StoredPrediction, list[tuple[str, str | None]]]]:
+    """The records with two answers that count, among the first :data:`MOST_READ`. With adaptive review most records have none."""
+    for stored in islice(records, MOST_READ):
+        if stored.model_prior is None:
+            answers = [(one.worker_id, one.label) for one in stored.answers or () if _counts(one, labels)]
+            if len(answers) > 1:
+                yield stored, answers
 
 
 def _counts(answer: HumanAnswer, labels: Sequence[str]) -> bool:

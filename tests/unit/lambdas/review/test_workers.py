@@ -18,7 +18,7 @@ from lambdas.common.dawid_skene import Quality
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import HumanAnswer
 from lambdas.review.collect_review import handler as entry
-from lambdas.review.collect_review.workers import DAYS, FEWEST_TEXTS, KEPT, KnownWorkers, Workers, read_workers
+from lambdas.review.collect_review.workers import DAYS, FEWEST_TEXTS, KEPT, MOST_READ, MOST_TEXTS, KnownWorkers, Workers, read_workers
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -139,6 +139,41 @@ def test_nothing_is_learnt_from_texts_that_were_asked_about_with_the_model_s_ans
     asked = [replace(stored(900 + n, {"a": "negative", "b": "positive"}), model_prior=0.7) for n in range(40)]
     found = read_workers(History(FEWEST_TEXTS - 40, asked), LABELS, now=NOW)
     assert (found.quality, found.agreement.texts) == (None, FEWEST_TEXTS - 40)
+
+
+def test_many_texts_that_say_nothing_of_people_hide_none_that_do() -> None:
+    """With adaptive review most of the newest labels are of texts that were asked about with the model's answer."""
+
+    class Adaptive(History):
+        def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+            if day == "2026-11-30":
+                yield from (replace(stored(n, {"careful-1": "negative"}), model_prior=0.7) for n in range(MOST_TEXTS))
+            if day == "2026-11-29":
+                for number in range(MOST_TEXTS + 50):
+                    label = LABELS[number % 3]
+                    yield stored(number, {"careful-1": label, "careful-2": label})
+
+    ties = [replace(stored(900 + n, {"a": "negative", "b": "positive"}), model_prior=0.7) for n in range(MOST_TEXTS // 2)]
+    ties += [stored(9_000 + n, {"a": "negative", "b": "positive"}) for n in range(40)]
+    found = read_workers(Adaptive(0, ties), LABELS, now=NOW)
+    assert found.quality is not None
+    assert found.agreement.texts == MOST_TEXTS
+    assert found.agreement.value is not None
+    assert found.agreement.value < 1, "the disputed texts are among them"
+
+
+def test_the_records_that_are_looked_at_are_bounded() -> None:
+    looked = []
+
+    class Endless(History):
+        def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+            one = replace(stored(1, {"careful-1": "negative"}), model_prior=0.7)
+            while True:
+                looked.append(day)
+                yield one
+
+    assert read_workers(Endless(), LABELS, now=NOW).agreement.texts == 0
+    assert len(looked) == MOST_READ
 
 
 def test_what_is_known_is_kept_for_an_hour_and_read_anew_for_other_labels() -> None:
