@@ -20,7 +20,7 @@ class Capped:
     Attributes:
         kept: names of the labels.
         left_out: how many are not among them.
-        over: the worker whose share is too large whatever is left out, with that share; None where the cap holds.
+        over: where the cap cannot hold, the worker with the largest share, with the share of all labels given; else None.
     """
 
     kept: Sequence[str]
@@ -43,11 +43,12 @@ def capped(workers: Mapping[str, Sequence[str]], most: float) -> Capped:
     for part in parts.values():
         for worker, share in part.items():
             shares[worker] += share
+    first = max(shares.items(), key=_by_share, default=("", 0.0))
     queues: dict[str, Iterator[str]] = {}
     gone: set[str] = set()
     while shares and len(gone) < len(parts):
         count = len(parts) - len(gone)
-        worker, amount = max(shares.items(), key=lambda item: (round(item[1], 6), item[0]))
+        worker, amount = max(shares.items(), key=_by_share)
         if amount <= most * count + _ROUNDING:
             return Capped([name for name in workers if name not in gone], len(gone))
         if worker not in queues:
@@ -55,8 +56,13 @@ def capped(workers: Mapping[str, Sequence[str]], most: float) -> Capped:
             queues[worker] = iter(own)
         name = next((name for name in queues[worker] if name not in gone), None)
         if name is None or parts[name][worker] <= amount / count + _ROUNDING:
-            return Capped(list(workers), 0, (worker, amount / count))
+            return Capped(list(workers), 0, (first[0], first[1] / len(parts)))
         gone.add(name)
         for other, share in parts[name].items():
             shares[other] -= share
     return Capped(list(workers), 0)
+
+
+def _by_share(item: tuple[str, float]) -> tuple[float, str]:
+    worker, amount = item
+    return round(amount, 6), worker

@@ -32,6 +32,8 @@ def test_only_as_many_labels_are_left_out_as_the_cap_needs() -> None:
     [
         ({"l1": ("only",), "l2": ("only",)}, 0.5, ("only", 1.0)),
         ({"l1": ("a", "b"), "l2": ("a", "b")}, 0.4, ("b", 0.5)),
+        ({f"l{number:02d}": ("ann" if number < 50 else "bob",) for number in range(100)}, 0.4, ("bob", 0.5)),
+        ({f"l{number:02d}": ("ann" if number < 60 else "bob",) for number in range(100)}, 0.4, ("ann", 0.6)),
     ],
 )
 def test_a_cap_that_so_few_people_cannot_keep_is_said(workers: dict[str, tuple[str, ...]], most: float, over: tuple[str, float]) -> None:
@@ -53,6 +55,8 @@ def test_the_cap_holds_or_it_is_said_that_it_cannot(workers: dict[str, tuple[str
     result = capped(workers, most)
     kept = {name: workers[name] for name in result.kept}
     assert len(kept) + result.left_out == len(workers)
+    if result.over is not None:
+        assert result.over[1] == pytest.approx(max(share(workers, worker) for worker in "abcd")), "of the labels as they were given"
     assert capped(dict(sorted(workers.items())), most).left_out == result.left_out
     if result.over is None and kept:
         assert all(share(kept, worker) <= most + 1e-6 for worker in "abcd")
