@@ -13,6 +13,8 @@ from local.texts.columns import choose_text
 from local.texts.files import UnreadableRecord, open_records
 from local.texts.problems import UnreadableFile
 
+_NO_HEADER = "no line names the columns (--header yes: the first one does)"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -73,7 +75,7 @@ def read_texts(path: Path, columns: Mapping[str, str], *, header: str, longest: 
         key = text_digest(text)
         repeated += key in wanted
         wanted.setdefault(key, Wanted(line, key, text, group_of(text, subject)))
-    header_said = "the first line names the columns" if opened.header else "no line names the columns"
+    header_said = "the first line names the columns" if opened.header else _NO_HEADER
     words = [opened.encoding, opened.delimiter, header_said if opened.header is not None else "", f"texts: {' + '.join(names)}"]
     return Texts(tuple(wanted.values()), tuple(refused), repeated, ", ".join(word for word in words if word))
 

@@ -15,6 +15,7 @@ from contracts.text import InvalidJson, kind, parse_json
 from local.texts import encodings
 from local.texts.column_names import ALIASES, key_of
 from local.texts.encodings import Encoding
+from local.texts.moments import moment
 from local.texts.problems import UnreadableFile
 
 TABLES, JSON_LINES, PARQUET = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson"), (".parquet",)
@@ -159,7 +160,7 @@ def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: S
     first = [fields for _, fields in islice(all_fields(), SAMPLE_RECORDS) if isinstance(fields, list)]
     if not first:
         raise UnreadableFile("has no record that can be read" if any(True for _ in all_fields()) else "is empty")
-    has_header = header == "yes" or (header == "auto" and _is_header(first, named))
+    has_header = header == "yes" or (header == "auto" and _is_header(first, named, alone=alone))
     width = len(first[0]) if has_header else Counter(map(len, first)).most_common(1)[0][0]
     names = _column_names(first[0] if has_header else [""] * width)
     if len(names) == 1 and not alone:
@@ -257,19 +258,35 @@ def _fit(head: str, delimiter: str, quote: str, *, whole: bool) -> tuple[float, 
     return known, round(count / len(records), 1) if width > 1 else 0
 
 
-def _is_header(records: Sequence[Sequence[str]], named: Sequence[str]) -> bool:
-    """Whether the first record names the columns. It does not if a label in it comes again, or a long text is in it."""
+def _is_header(records: Sequence[Sequence[str]], named: Sequence[str], *, alone: bool) -> bool:
+    """Whether the first record names the columns. It does not if a label in it comes again, or a long text is in it.
+
+    Among texts ``alone`` no label can come again. There it must have a known name, or a name above numbers or times: a name that is read
+    as a text is seen, and a text that is read as a name is not.
+    """
     first, rest = records[0], records[1:]
     keys = {key_of(name) for name in first}
-    if keys & ALIASES or keys & {key_of(name) for name in named}:
+    if keys & {key_of(name) for name in named if not name.strip().isdecimal()}:
+        return True
+    columns = [[fields[column] for fields in rest if column < len(fields)] for column in range(len(first))]
+    if any(_comes_again(value, others) for value, others in zip(first, columns, strict=True)) and first not in rest:
+        return False
+    if keys & ALIASES:
         return True
     if any(len(field) > _LONG_FIELD for field in first) or not any(field.strip() for field in first):
         return False
-    for column, value in enumerate(first):
-        others = Counter(fields[column] for fields in rest if column < len(fields))
-        if value.strip() and len(others) <= max(2, len(rest) // 3) and others[value] > 0:
-            return False
-    return True
+    measured = [_is_measure(value) for value, others in zip(first, columns, strict=True) if others and all(map(_is_measure, others))]
+    return not any(measured) and (bool(measured) or not alone)
+
+
+def _comes_again(value: str, others: Sequence[str]) -> bool:
+    """Whether a value is one of the few that a column has."""
+    return bool(value.strip()) and value in others and len(set(others)) <= max(2, len(others) // 3)
+
+
+def _is_measure(value: str) -> bool:
+    """A number or a time, which no column is called."""
+    return moment(value) is not None
 
 
 def _lines_are_records(path: Path, encoding: Encoding) -> bool:

@@ -73,6 +73,35 @@ def test_a_file_needs_nothing_but_texts(tmp_path: Path) -> None:
     assert [(one.text, one.group) for one in joined.wanted] == [("One\ntwo", "subject:ann"), ("Three", "subject:bob")]
 
 
+TEXTS = ("I love this phone", "Battery died", "Great value")
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "columns", "named"),
+    [
+        ("", TEXTS, {}, False),
+        ("Kommentar", TEXTS, {}, False),
+        ("Review Text", TEXTS, {}, True),
+        ("Kommentar", TEXTS, {"text": "kommentar"}, True),
+        ("", [f"{number},{text}" for number, text in enumerate(TEXTS, 1)], {}, False),
+        ("", [f"{number},{text} and a case" for number, text in enumerate(TEXTS, 1)], {"text": "2", "group": "1"}, False),
+        ("", [f"2026-11-0{number},{text} and a case" for number, text in enumerate(TEXTS, 1)], {}, False),
+        ("Nr,Kommentar", [f"{number},{text} and a case" for number, text in enumerate(TEXTS, 1)], {}, True),
+        ("Tag,Kommentar", [f"2026-11-0{number},{text} and a case" for number, text in enumerate(TEXTS, 1)], {}, True),
+        ("", [f"{'abc'[number]},{text} and a case" for number, text in enumerate(TEXTS)], {}, False),
+    ],
+)
+def test_no_text_is_taken_for_the_names_of_columns(
+    tmp_path: Path, header: str, rows: list[str], columns: dict[str, str], named: bool
+) -> None:
+    """A name that is asked about like a text does no harm and is seen; a text that is taken for a name is lost unseen."""
+    found = read(tmp_path, "\n".join([*filter(None, [header]), *rows]) + "\n", **columns)
+    expected = [*([] if named or not header else [header]), *TEXTS]
+    assert [one.text.removesuffix(" and a case") for one in found.wanted] == expected
+    assert ("the first line names the columns" in found.read_as) == named
+    assert ("no line names the columns (--header yes: the first one does)" in found.read_as) == (not named)
+
+
 def test_a_job_is_named_by_its_file_or_refused_by_name() -> None:
     assert job_name_of("Reviews of März (2026)") == "reviews-of-marz-2026"
     assert job_name_of("評価") == "texts"

@@ -185,6 +185,19 @@ def test_columns_are_guessed_by_name_and_content(tmp_path: Path, header: str, ro
     assert set(reader.columns[0].guessed) == {"text", "label"}
 
 
+@pytest.mark.parametrize(
+    ("first", "rest", "header"),
+    [
+        ("How are you all,question", ["Fine words,statement", "Where is it,question"] * 3, False),
+        ("0.93,good words here", ["0.71,bad words here", "0.52,more words here"] * 3, False),
+        ("text,kind", ["good words,a", "text,kind", "bad words,b"] * 3, True),
+    ],
+)
+def test_a_record_is_not_taken_for_the_names_of_columns(tmp_path: Path, first: str, rest: list[str], header: bool) -> None:
+    """A label that is called as a column may be, a number among numbers; two tables in one file have their names twice."""
+    assert open_records(write(tmp_path / "t.csv", "\n".join([first, *rest]))).header == header
+
+
 def test_columns_are_those_that_the_user_names(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "label,title,body,kind,who\nx,Hello,good words,pos,d1\ny,Bye,bad words,neg,d2\n")
     texts = read(path, ReadingOptions(text="title+body", label="kind", group="who", slice="1"))
