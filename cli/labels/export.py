@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, TextIO
@@ -13,6 +14,12 @@ from lambdas.common.review import MODEL_PRIOR
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Characters, and their full-width forms, with which a spreadsheet begins a formula (OWASP, "CSV Injection")."""
+
+_LATER_FORMULA = re.compile(rf"""([;|\t\r\n])(?=[\s"]*[{re.escape("".join(_FORMULA))}])""")
+"""What may begin a cell, or a line, in a spreadsheet that does not separate at commas: there a quotation mark that stands in the middle of
+a cell quotes nothing, and one at its beginning is not shown. Excel separates at semicolons in German, French and many other settings."""
+_MARK = "\ufeff"
+"""Without a byte order mark Excel takes a table for the code page of the machine."""
 
 
 class Format(StrEnum):
@@ -89,17 +96,18 @@ def table_row(stored: StoredPrediction) -> dict[str, str]:
 
 
 def safe_cell(value: Any) -> str:
-    """A cell as text. A text that would begin a formula begins with an apostrophe; numbers of ours never do."""
+    """A cell as text. An apostrophe stands before all that would begin a formula, whatever the delimiter; numbers of ours never do."""
     if value is None:
         return ""
     if isinstance(value, int | float):
         return str(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    guarded = _LATER_FORMULA.sub(r"\1'", text)
+    return f"'{guarded}" if text.lstrip(" ").startswith(_FORMULA) else guarded
 
 
 def write(records: Iterable[StoredPrediction], form: Format, stream: TextIO) -> int:
-    """Returns how many labels were written. A table always has its header."""
+    """Returns how many labels were written. A table always has its header, and a byte order mark before it."""
     if form is Format.CSV:
         return _table(records, stream)
     made = document if form is Format.JSONL else manifest_line
@@ -107,6 +115,7 @@ def write(records: Iterable[StoredPrediction], form: Format, stream: TextIO) -> 
 
 
 def _table(records: Iterable[StoredPrediction], stream: TextIO) -> int:
+    stream.write(_MARK)
     writer = csv.DictWriter(stream, list(table_row(_NOTHING)), quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writeheader()
     return sum(bool(writer.writerow(table_row(one))) for one in records)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cli.console import WRONG_OPTIONS
@@ -18,7 +20,9 @@ from cli.main import app
 from lambdas.common.labels import Labels
 from lambdas.common.predictions import StoredPrediction
 from lambdas.labeling.import_labels.manifest import LabeledRow, read_rows
+from local.texts.files import open_records
 
+MARK = "\ufeff"
 LABELS = Labels.of(("negative", "positive"))
 
 
@@ -87,15 +91,48 @@ def test_the_manifest_is_what_the_import_reads() -> None:
     "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1+1", '=HYPERLINK("https://x.example","y")']
 )
 def test_no_cell_is_a_formula(text: str) -> None:
-    [row] = csv.DictReader(io.StringIO(written(Format.CSV, stored(text=text)), newline=""))
-    assert row["text"] == f"'{text}"
+    [row] = csv.DictReader(io.StringIO(written(Format.CSV, stored(text=text)).removeprefix(MARK), newline=""))
+    assert (row["text"][0], row["text"].replace("'", "")) == ("'", text)
     assert row["model_confidence"] == "0.4"
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@given(text=st.text("x;=,'|\t\n\r\"- \uff1d", min_size=1, max_size=12))
+@example(text='x;=HYPERLINK("https://x.example","y")')
+@example(text='x;"=1+1')
+@example(text="x;\t =1")
+@example(text="x\n=1")
+@example(text='x;"')
+@example(text="x;")
+def test_no_cell_is_a_formula_whatever_the_spreadsheet_takes_for_the_delimiter(delimiter: str, text: str) -> None:
+    """In German, French and many other settings Excel separates at a semicolon, and then a quotation mark in the middle quotes nothing."""
+    table = written(Format.CSV, stored(text=text), stored(subject=text)).removeprefix(MARK)
+    cells = [cell for row in csv.reader(io.StringIO(table, newline=""), delimiter=delimiter) for cell in row]
+    assert [cell for cell in cells if cell.lstrip(" \t\r\n").startswith(("=", "+", "-", "@", "\uff1d"))] == []
+    if delimiter == ",":
+        first = next(csv.DictReader(io.StringIO(table, newline="")))
+        assert len(first["text"].replace("'", "")) == len(text.replace("'", "")), "nothing but apostrophes is added"
+
+
+def test_a_table_says_that_it_is_utf_8_and_no_other_form_does() -> None:
+    """Excel takes a table without a byte order mark for the code page of the machine."""
+    table = written(Format.CSV, stored(text="schöne Grüße, 好评"))
+    assert table.startswith(MARK)
+    assert "schöne Grüße, 好评" in table
+    assert MARK not in table[1:]
+    assert MARK not in written(Format.JSONL, stored()) + written(Format.MANIFEST, stored())
+
+
+def test_a_table_is_read_again_by_the_project_s_own_reader(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(written(Format.CSV, stored(text="schöne Grüße"), stored(text="fine, really")).encode())
+    opened = open_records(tmp_path / "labels.csv")
+    assert (opened.columns[0], [record["text"] for record in opened.sample]) == ("id", ["schöne Grüße", "fine, really"])
+
+
 def test_what_is_no_formula_stays_as_it_is() -> None:
-    assert [safe_cell(value) for value in ("fine - really", "a=b", None, -1.5, {"a": 1})] == [
+    assert [safe_cell(value) for value in ("fine - really", "a=b; c", None, -1.5, {"a": 1})] == [
         "fine - really",
-        "a=b",
+        "a=b; c",
         "",
         "-1.5",
         '{"a": 1}',
