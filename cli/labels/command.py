@@ -132,10 +132,13 @@ def forget(
         typer.echo(f"{len(records)} predictions, and {rows} rows of the current dataset version, are about {subject}", err=as_json)
         if not yes and not typer.confirm("Delete them? This cannot be taken back.", default=False, err=True):
             stop("nothing was deleted: answer y, or give --yes", WRONG_OPTIONS)
-        # First the record, so that rows go even if this command is interrupted.
+        # First the amendment, so that rows go even if this command is interrupted. Then look again: somebody may have taken long to agree.
         change = Amendment(FORGET, _now(), _pseudonym(account), digest)
         found.amend(change)
-        tasks = sum(found.delete(one) for one in records)
+        forgotten = found.forgotten(change.at)
+        found.forget_subject(subject, forgotten)
+        records = found.of_subject(subject)
+        tasks = sum(found.delete(one, forgotten) for one in records)
     if as_json:
         print_json({"predictions": len(records), "tasks": tasks, "rows": rows, "by": change.by, "at": change.at, "record": change.key})
         return

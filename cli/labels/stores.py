@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 from unicodedata import normalize
@@ -17,7 +17,7 @@ from contracts.dataset import Manifest, Row
 from contracts.dataset_files import MANIFEST, parse_rows
 from contracts.groups import group_of
 from lambdas.common.prediction_store import PredictionStore
-from lambdas.common.predictions import StoredPrediction
+from lambdas.common.predictions import Forgotten, StoredPrediction
 from lambdas.common.s3_uri import newline_ended, read_bytes, split_uri
 from lambdas.retraining.new_labels import labels_since
 from lambdas.review.hosted_tasks.ending import output_key
@@ -25,6 +25,8 @@ from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import task_id_of
 
 _CHUNK = 1 << 16
+_LONGEST_MESSAGE = timedelta(days=30)
+"""A queue keeps a message for 14 days, and as long once more after a redrive (SQS developer guide, "Dead-letter queues")."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +114,31 @@ class Stage:
                 return found
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def delete(self, stored: StoredPrediction) -> int:
+    def forgotten(self, at: str) -> Forgotten:
+        """It is remembered for as long as anything may come back: a message of the review queues, or a file of a labelling job."""
+        retention = self.account.settings.retention
+        kept = max(timedelta(days=retention.prediction_days), timedelta(days=retention.review_days), _LONGEST_MESSAGE)
+        return Forgotten(at, int((datetime.fromisoformat(at) + kept).timestamp()))
+
+    def forget_subject(self, subject: str, forgotten: Forgotten) -> None:
+        """Before the records are looked for: then no message and no import brings one back that was not there yet."""
+        self.store.forget_subject(subject, forgotten)
+
+    def delete(self, stored: StoredPrediction, forgotten: Forgotten) -> int:
         """The record, and with the hosted review its tasks and their answers; returns how many tasks there were.
 
-        The record goes last: whoever is killed in between finds it again.
+        The record goes after its tasks: whoever is killed in between finds it again. A task that a message opened meanwhile goes then.
         """
-        tasks = 0
-        if self.account.settings.review.backend == "hosted":
-            for attempt in range(1, stored.attempt + 1):
-                tasks += self._delete_task(task_id_of(f"{stored.prediction_id}-{attempt}"))
-        self._predictions.delete_item(Key={"prediction_id": stored.prediction_id})
-        return tasks
+        tasks = self._delete_tasks(stored)
+        self.store.forget(stored.prediction_id, forgotten)
+        return tasks + self._delete_tasks(stored)
+
+    def _delete_tasks(self, stored: StoredPrediction) -> int:
+        if self.account.settings.review.backend != "hosted":
+            return 0
+        # One more than the record knows: a redrive may just have begun the next.
+        attempts = range(1, stored.attempt + 2)
+        return sum(self._delete_task(task_id_of(f"{stored.prediction_id}-{attempt}")) for attempt in attempts)
 
     def _delete_task(self, task_id: str) -> int:
         task = TaskTable(self._tasks, self.account.settings.retention.review_days).task(task_id)

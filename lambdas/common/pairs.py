@@ -187,6 +187,7 @@ _STATES = {
     ReviewState.REQUESTED: PairState.WAITING,
     ReviewState.IN_REVIEW: PairState.WAITING,
     ReviewState.NOT_REQUIRED: PairState.WAITING,
+    ReviewState.FORGOTTEN: PairState.EXPIRED,
 }
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
+from contracts.amendments import group_digest
+from contracts.groups import group_of
 from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
 from lambdas.common.batch_get import batch_get
-from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction, decimal
+from lambdas.common.predictions import Forgotten, ImportedLabel, Prediction, StoredPrediction, decimal
 from lambdas.common.review import DISPUTED, MODEL_PRIOR, SETTLED, Consolidated, HumanAnswer, ReviewReason, ReviewState
 
 
@@ -109,11 +111,11 @@ class PredictionStore:
         self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
     ) -> bool:
         """Any other state -> reviewed, once; an undecided review has no ``human_label``, and is disputed. False when already reviewed."""
-        disputed = consolidated.label is None
+        disputed, final = consolidated.label is None, [ReviewState.REVIEWED.value, ReviewState.FORGOTTEN.value]
         return self._update(
             prediction_id,
             self._label_attributes(consolidated, answers, reviewed_at, source) | ({"open_state": DISPUTED} if disputed else {}),
-            condition=Attr("prediction_id").exists() & Attr("review_state").ne(ReviewState.REVIEWED.value),
+            condition=Attr("prediction_id").exists() & ~Attr("review_state").is_in(final),
             remove=() if disputed else ("open_state",),
         )
 
@@ -150,6 +152,19 @@ class PredictionStore:
             **self._label_attributes(imported.consolidated, imported.answers, imported.reviewed_at, imported.source),
         }
         return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
+
+    def forget(self, prediction_id: str, forgotten: Forgotten) -> None:
+        """Whatever the record is -> forgotten: its id, the time and nothing else. No other method changes it, so nothing brings it back."""
+        self._table.put_item(Item=_forgotten_item(prediction_id, forgotten))
+
+    def forget_subject(self, subject: str, forgotten: Forgotten) -> None:
+        """Remember by a digest that somebody was forgotten, for what comes late and has no record: a message, or a bulk label."""
+        self._table.put_item(Item=_forgotten_item(_subject_key(subject), forgotten))
+
+    def forgotten(self, subject: str) -> Forgotten | None:
+        """When somebody was forgotten last."""
+        item = self._table.get_item(Key={"prediction_id": _subject_key(subject)}, ConsistentRead=True).get("Item")
+        return None if item is None else Forgotten(item["created_at"], int(item["expires_at"]))
 
     def open_reviews(self, state: ReviewState) -> Iterator[StoredPrediction]:
         """Records whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first."""
@@ -213,6 +228,16 @@ class PredictionStore:
                 return False
             raise
         return True
+
+
+def _forgotten_item(key: str, forgotten: Forgotten) -> dict[str, Any]:
+    state = ReviewState.FORGOTTEN.value
+    return {"prediction_id": key, "review_state": state, "created_at": forgotten.at, "expires_at": forgotten.expires_at, "attempt": 1}
+
+
+def _subject_key(subject: str) -> str:
+    """No prediction's id has a colon."""
+    return f"subject:{group_digest(group_of('', subject))}"
 
 
 def _answer_item(answer: HumanAnswer) -> dict[str, Any]:

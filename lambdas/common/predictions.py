@@ -118,6 +118,7 @@ class StoredPrediction:
 
     A text that people labelled in bulk has a record too, and no model answered it: it has no ``label``, ``confidence``,
     ``review_threshold``, ``variant`` and ``model_version``. The fields from ``review_outcome`` on come with the end of a review.
+    A record that was forgotten has an empty ``text``, and nothing that a model or a person said.
     """
 
     prediction_id: str
@@ -157,6 +158,8 @@ class StoredPrediction:
             InvalidPrediction: a field is missing or has another form.
         """
         values: dict[str, Any] = {}
+        if item.get("review_state") == ReviewState.FORGOTTEN:
+            item = {"text": "", **item}
         for field in fields(cls):
             value = item.get(field.name)
             if value is not None:
@@ -252,6 +255,17 @@ def _read(item: Mapping[str, Any], field: str, read: Callable[[Any], T]) -> T:
         return read(item[field])
     except (ArithmeticError, TypeError, ValueError) as error:
         raise InvalidPrediction(item.get("prediction_id"), field, f"{item[field]!r}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Somebody was forgotten ``at`` this time (ISO 8601 UTC); ``expires_at`` is epoch seconds. What came later is theirs again."""
+
+    at: str
+    expires_at: int
+
+    def covers(self, created_at: str) -> bool:
+        return created_at <= self.at
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,15 @@ were asked (``review.answers.adaptive``). Such a label judges no model."""
 
 class ReviewState(StrEnum):
     """The state of a prediction's review. ``REQUESTED`` and ``IN_REVIEW`` are open. The others are final, except
-    ``DEAD_LETTERED``, which a redrive of the dead-letter queue reopens."""
+    ``DEAD_LETTERED``, which a redrive of the dead-letter queue reopens. ``FORGOTTEN``: `labels forget` has deleted the record, and what is
+    left says only that nothing may bring it back."""
 
     NOT_REQUIRED = "not_required"
     REQUESTED = "requested"
     IN_REVIEW = "in_review"
     REVIEWED = "reviewed"
     DEAD_LETTERED = "dead_lettered"
+    FORGOTTEN = "forgotten"
 
 
 class ReviewReason(StrEnum):

@@ -365,7 +365,10 @@ def test_a_label_is_exported_corrected_and_forgotten(hosted: Hosted, wait_until:
     code, said = hosted.command("labels", "forget", subject, "--yes", "--json")
     counts = {name: json.loads(said)[name] for name in ("predictions", "tasks", "rows")}
     assert (code, counts) == (0, {"predictions": 1, "tasks": 1, "rows": 1}), said
-    assert hosted.record(prediction_id) == {}
+    left = hosted.record(prediction_id)
+    assert (left["review_state"], set(left)) == (
+        "forgotten", {"prediction_id", "review_state", "created_at", "expires_at", "attempt"}
+    )  # fmt: skip
     assert all(prediction_id not in json.dumps(item, default=str) for item in hosted.task_items())
     kept = [one["Key"] for one in s3.list_objects_v2(Bucket=review).get("Contents", ())]
     assert all(prediction_id not in key for key in kept)

@@ -11,13 +11,14 @@ import pytest
 
 from embedded_aws.tools.clients import Clients
 from lambdas.common.prediction_store import PredictionStore
-from lambdas.common.predictions import ImportedLabel, Prediction
+from lambdas.common.predictions import Forgotten, ImportedLabel, Prediction
 from lambdas.common.review import Consolidated, HumanAnswer, ReviewReason, ReviewState
 from stacks.names import PREDICTION_INDEXES
 
 NUMBERS = itertools.count()
 POSITIVE = Consolidated("positive", {"positive": 2, "neutral": 1}, 2 / 3, "plurality: 2 of 3 votes")
 UNDECIDED = Consolidated(None, {"positive": 1, "neutral": 1}, 0.5, "undecided: tie")
+FORGOTTEN = Forgotten("2026-11-24T10:00:00+00:00", 1_900_000_000)
 ANSWERS = [HumanAnswer("w1", "positive", 1.5), HumanAnswer("w2", None, 0.0)]
 
 
@@ -60,6 +61,8 @@ def put(store: PredictionStore, state: ReviewState = ReviewState.REQUESTED, atte
         assert store.mark_dead_lettered(prediction_id, attempt, "why", next_attempt=attempt)
     elif state is ReviewState.REVIEWED:
         assert store.store_label(prediction_id, POSITIVE, ANSWERS, reviewed_at="2026-11-23T11:00:00", source="s")
+    elif state is ReviewState.FORGOTTEN:
+        store.forget(prediction_id, FORGOTTEN)
     return prediction_id
 
 
@@ -121,6 +124,7 @@ def test_which_predictions_go_into_review(store: PredictionStore, state: ReviewS
         (ReviewState.DEAD_LETTERED, 1, 1, False),
         (ReviewState.REVIEWED, 1, 1, False),
         (ReviewState.NOT_REQUIRED, 1, 1, False),
+        (ReviewState.FORGOTTEN, 1, 1, False),
     ],
 )
 def test_which_predictions_are_dead_lettered(
@@ -137,7 +141,7 @@ def test_which_predictions_are_dead_lettered(
         assert now["review_state"] == state.value
 
 
-@pytest.mark.parametrize("state", [state for state in ReviewState if state is not ReviewState.REVIEWED])
+@pytest.mark.parametrize("state", [state for state in ReviewState if state not in (ReviewState.REVIEWED, ReviewState.FORGOTTEN)])
 def test_a_label_is_stored_from_any_open_state_and_once(store: PredictionStore, state: ReviewState) -> None:
     prediction_id = put(store, state)
     assert store.store_label(prediction_id, POSITIVE, ANSWERS, reviewed_at="2026-11-23T12:00:00+00:00", source="review:x") is True
@@ -191,3 +195,37 @@ def test_open_reviews_are_listed_by_state_and_leave_the_list_with_their_label(st
     assert prediction_id in [one.prediction_id for one in store.open_reviews(ReviewState.IN_REVIEW)]
     store.store_label(prediction_id, POSITIVE, [], reviewed_at="2024-01-01T00:00:00", source="s")
     assert prediction_id not in [one.prediction_id for one in store.open_reviews(ReviewState.IN_REVIEW)]
+
+
+@pytest.mark.parametrize("state", list(ReviewState))
+def test_nothing_brings_a_forgotten_record_back(store: PredictionStore, state: ReviewState) -> None:
+    prediction_id = put(store, state)
+    store.forget(prediction_id, FORGOTTEN)
+    left = item(store, prediction_id)
+    assert left == {
+        "prediction_id": prediction_id, "review_state": "forgotten", "created_at": FORGOTTEN.at,
+        "expires_at": FORGOTTEN.expires_at, "attempt": 1,
+    }  # fmt: skip
+    assert not store.put(Prediction(prediction_id, "text", "neutral", 0.4, 0.6, "champion", "m1", "t", 1, ReviewState.REQUESTED))
+    assert not store.put_label(ImportedLabel(prediction_id, "text", POSITIVE, (), "2026-11-25T10:00:00+00:00", "s", 1))
+    assert not store.store_label(prediction_id, POSITIVE, ANSWERS, reviewed_at="2026-11-25T10:00:00", source="s")
+    assert not store.mark_in_review(prediction_id, "r", 9, asked_at="2026-11-25T10:00:00")
+    assert not store.mark_dead_lettered(prediction_id, 9, "why", next_attempt=10)
+    assert not store.settle(prediction_id, "positive", settled_by="lead", settled_at="2026-11-25T10:00:00")
+    with pytest.raises(store._table.meta.client.exceptions.TransactionCanceledException):
+        store._table.meta.client.transact_write_items(TransactItems=[store.request_review(prediction_id, ReviewReason.PAIR)])
+    assert item(store, prediction_id) == left
+    opened = [one.prediction_id for each in ReviewState for one in store.open_reviews(each)]
+    labelled = [one.prediction_id for one in store.labels_of_day("2026-11-23")]
+    assert prediction_id not in (*opened, *labelled, *(one.prediction_id for one in store.disputed()))
+    assert store.subjects([prediction_id]) == {}
+    found = store.get(prediction_id)
+    assert found is not None and (found.text, found.subject, found.human_label) == ("", None, None)
+
+
+def test_when_somebody_was_forgotten_is_known_by_a_digest(store: PredictionStore) -> None:
+    assert store.forgotten("Zo\u00eb") is None
+    store.forget_subject("Zo\u00eb", FORGOTTEN)
+    assert store.forgotten("Zoe\u0308") == FORGOTTEN, "the same name in another form"
+    assert store.forgotten("somebody") is None
+    assert all("Zo" not in str(one) for one in store._table.scan()["Items"])

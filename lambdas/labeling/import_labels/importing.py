@@ -106,7 +106,7 @@ class LabelImport:
                     expires_at=int((now + self.retention).timestamp()),
                 )
             )
-        if stored.review_state is ReviewState.REVIEWED:
+        if stored.review_state in (ReviewState.REVIEWED, ReviewState.FORGOTTEN):
             return False
         key = ground_truth_key(row.prediction_id, row.labelled_at)
         self.write_ground_truth(key, ground_truth_line(row.prediction_id, label))

@@ -70,6 +70,8 @@ def collect(ended: ReviewEnded, ports: Ports, *, now: str) -> Collected:
     stored = ports.store.get(prediction_id)
     if stored is None:
         return Collected(Outcome.UNKNOWN, f"no prediction {prediction_id!r}: expired, or never recorded")
+    if stored.review_state is ReviewState.FORGOTTEN:
+        return Collected(Outcome.UNKNOWN, f"prediction {prediction_id!r} was forgotten")
     if stored.review_state is ReviewState.REVIEWED:
         if ended.answers is not None:
             _agree_with_record(stored, ended, ports)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
-from lambdas.common.predictions import Prediction, StoredPrediction
+from lambdas.common.predictions import Forgotten, Prediction, StoredPrediction
 from lambdas.common.review import ReviewRequest, ReviewState
 from lambdas.review.port import ReviewRefused, ReviewStarter
 
@@ -18,7 +18,7 @@ from lambdas.review.port import ReviewRefused, ReviewStarter
 class Outcome(StrEnum):
     STARTED = "started"
     DROPPED = "dropped"
-    """Already reviewed, already running, or a newer attempt has been made."""
+    """Already reviewed, already running, forgotten, or a newer attempt has been made."""
     REFUSED = "refused"
     """The backend will never accept the request, so it is in the dead-letter queue."""
 
@@ -32,6 +32,8 @@ class Store(Protocol):
 
     def get(self, prediction_id: str) -> StoredPrediction | None: ...
     def put(self, prediction: Prediction) -> bool: ...
+    def forget(self, prediction_id: str, forgotten: Forgotten) -> None: ...
+    def forgotten(self, subject: str) -> Forgotten | None: ...
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool: ...
     def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool: ...
 
@@ -50,7 +52,7 @@ def start(
         Exception: whatever the starter or the store raised that may pass; keep the message.
     """
     stored = store.get(request.prediction_id) or _record(request, store)
-    superseded = _superseded(request, stored)
+    superseded = _superseded(request, stored) or _forgotten(stored, store)
     if superseded:
         return Outcome.DROPPED, superseded
     try:
@@ -82,10 +84,25 @@ def _record(request: ReviewRequest, store: Store) -> StoredPrediction:
     return stored
 
 
+def _forgotten(stored: StoredPrediction, store: Store) -> str | None:
+    """Why nobody is asked about somebody who was forgotten; None where nobody was. The record goes again.
+
+    `labels forget` writes first that the subject is forgotten, and then looks for records. So a record that a late message has written is
+    either found there, or it is found here.
+    """
+    forgotten = None if stored.subject is None else store.forgotten(stored.subject)
+    if forgotten is None or not forgotten.covers(stored.created_at):
+        return None
+    store.forget(stored.prediction_id, forgotten)
+    return "its subject was forgotten"
+
+
 def _superseded(request: ReviewRequest, stored: StoredPrediction) -> str | None:
     """Why there is nothing to start, or None."""
     if stored.review_state is ReviewState.REVIEWED:
         return "already reviewed"
+    if stored.review_state is ReviewState.FORGOTTEN:
+        return "forgotten"
     if stored.attempt > request.attempt:
         return f"attempt {stored.attempt} has been made since"
     if stored.review_state is ReviewState.IN_REVIEW and stored.attempt == request.attempt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,9 @@ from memory_table import MemoryTable
 from test_export_labels import stored
 
 from cli.labels.stores import Stage
+from stacks.settings.retention import RetentionSettings
 
-NOBODY: Any = SimpleNamespace(delete_item=lambda **_: None)
+AT = "2026-11-24T10:00:00+00:00"
 
 
 class SmallPages:
@@ -46,13 +48,19 @@ def test_a_task_that_ends_while_it_is_deleted_leaves_no_file_and_no_item() -> No
         files.add(key)
 
     s3 = SimpleNamespace(delete_object=lambda **where: files.discard(key if task.review_id in where["Key"] else where["Key"]))
-    tables = {"predictions": NOBODY, "tasks": SmallPages(service, sweep_writes)}
+    left: list[dict[str, Any]] = []
+    predictions = SimpleNamespace(put_item=lambda *, Item: left.append(Item))  # noqa: N803
+    tables = {"predictions": predictions, "tasks": SmallPages(service, sweep_writes)}
     account: Any = SimpleNamespace(
         session=SimpleNamespace(resource=lambda _: SimpleNamespace(Table=tables.__getitem__)),
         names=SimpleNamespace(predictions_table="predictions", review_tasks_table="tasks", bucket=lambda _: "bucket"),
-        settings=SimpleNamespace(review=SimpleNamespace(backend="hosted"), retention=SimpleNamespace(review_days=30)),
+        settings=SimpleNamespace(review=SimpleNamespace(backend="hosted"), retention=RetentionSettings(review_days=90, prediction_days=7)),
         client=lambda _: s3,
     )
-    assert Stage(account).delete(stored()) == 1
+    stage = Stage(account)
+    assert stage.delete(stored(), stage.forgotten(AT)) == 1
     assert files == {"hosted/other/output.json"}
     assert [key for key in service.table.items if key[0] == task.task_id] == []
+    [record] = left
+    kept = datetime.fromtimestamp(record["expires_at"], UTC) - datetime.fromisoformat(AT)
+    assert (record["review_state"], "text" in record, kept.days) == ("forgotten", False, 90)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from lambdas.common.labels import Labels
-from lambdas.common.predictions import ImportedLabel, Prediction, StoredPrediction
+from lambdas.common.predictions import Forgotten, ImportedLabel, Prediction, StoredPrediction
 from lambdas.common.review import DISPUTED, Consolidated, HumanAnswer, ReviewReason, ReviewRequest, ReviewState
 
 PREDICTION_ID = "0123456789abcdef0123456789abcdef"
@@ -48,6 +48,8 @@ class FakeStore:
 
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     writes: int = 0
+    subjects: dict[str, Forgotten] = field(default_factory=dict)
+    """Those that were forgotten."""
 
     @classmethod
     def holding(cls, *predictions: Prediction, **changes: Any) -> FakeStore:
@@ -94,7 +96,7 @@ class FakeStore:
     def store_label(
         self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
     ) -> bool:
-        if self.items.get(prediction_id, {"review_state": "reviewed"})["review_state"] == "reviewed":
+        if self.items.get(prediction_id, {"review_state": "reviewed"})["review_state"] in ("reviewed", "forgotten"):
             return False
         return self._label(prediction_id, consolidated, answers, reviewed_at, source)
 
@@ -124,6 +126,18 @@ class FakeStore:
         del item["open_state"]
         item.update(human_label=label, reviewed_at=settled_at, review_outcome=f"settled by {settled_by}")
         return True
+
+    def forget(self, prediction_id: str, forgotten: Forgotten) -> None:
+        self.items[prediction_id] = {
+            "prediction_id": prediction_id, "review_state": "forgotten", "attempt": 1,
+            "created_at": forgotten.at, "expires_at": forgotten.expires_at,
+        }  # fmt: skip
+
+    def forget_subject(self, subject: str, forgotten: Forgotten) -> None:
+        self.subjects[subject] = forgotten
+
+    def forgotten(self, subject: str) -> Forgotten | None:
+        return self.subjects.get(subject)
 
 
 @dataclass

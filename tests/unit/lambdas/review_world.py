@@ -23,7 +23,7 @@ from memory_table import MemoryTable
 from review_fakes import CONTEXT, FakeStore, prediction
 
 from lambdas.common.observability import metrics
-from lambdas.common.predictions import Prediction, StoredPrediction
+from lambdas.common.predictions import Forgotten, Prediction, StoredPrediction
 from lambdas.common.review import ReviewState, parse_review_id
 from lambdas.review.a2i import A2iStarter
 from lambdas.review.a2i_ended import handler as a2i_ended
@@ -121,6 +121,10 @@ class Store(FakeStore):
         with self.effect():
             return super().store_label(prediction_id, *arguments, **more)
 
+    def forget(self, prediction_id: str, forgotten: Forgotten) -> None:
+        with self.effect():
+            super().forget(prediction_id, forgotten)
+
     def open_reviews(self, state: ReviewState) -> Iterator[StoredPrediction]:
         found = [item for item in self.items.values() if item["review_state"] == state.value]
         yield from map(StoredPrediction.parse, found)
@@ -142,6 +146,9 @@ class World:
         self.lines: dict[str, bytes] = {}
         self.loops: dict[str, Loop] = {}
         self.asked: set[str] = set()
+        self.forgotten: set[str] = set()
+        self.labelled_before = 0
+        """Labels of predictions that were forgotten later."""
         self.poison: list[str] = []
         self.store = Store()
         self.store.effect = self._effect
@@ -165,13 +172,26 @@ class World:
     def predict(self, *, stored: bool = True, queued: bool = True) -> str:
         """An unsure answer of the model. One of the two places is enough, as the caller is told that it goes to people."""
         number = next(self._numbers)
-        made = replace(prediction(), prediction_id=f"p{number}", text=f"text {number}", confidence=0.7, created_at=_LONG_AGO)
+        named = {"prediction_id": f"p{number}", "text": f"text {number}", "subject": f"s{number}"}
+        made = replace(prediction(), **named, confidence=0.7, created_at=_LONG_AGO)
         if stored:
             FakeStore.put(self.store, made)
         if queued:
             self._put(REQUESTS, made.review_request().to_json())
         self.asked.add(made.prediction_id)
         return made.prediction_id
+
+    def forget(self) -> None:
+        """As ``labels forget`` does it. The tasks stay, as if people answered in the same moment, and so do messages."""
+        known = sorted(self.asked - self.forgotten)
+        if not known:
+            return
+        one, gone = self.chance.choice(known), Forgotten("2025-06-01T00:00:00+00:00", 1_900_000_000)
+        self.forgotten.add(one)
+        self.store.forget_subject(f"s{one[1:]}", gone)
+        if one in self.store.items:
+            self.labelled_before += self.store.items[one]["review_state"] == "reviewed"
+            FakeStore.forget(self.store, one, gone)
 
     def deliver(self, name: str, most: int = 10, fault: Fault | None = None) -> None:
         """A batch of a queue goes to its function. What the function does not answer for comes again."""
@@ -286,6 +306,11 @@ class World:
     def labelled(self) -> int:
         """How often a label was stored."""
         return self.store.writes
+
+    def brought_back(self) -> list[str]:
+        """Forgotten predictions of which a text is kept, or that people are asked about."""
+        found = {one: self.store.items.get(one, {}) for one in self.forgotten}
+        return [one for one, item in found.items() if "text" in item or item.get("review_state", "forgotten") != "forgotten"]
 
     def reviewed(self) -> set[str]:
         return {one for one, item in self.store.items.items() if item["review_state"] == "reviewed"}

@@ -74,6 +74,10 @@ class ReviewFunctions(RuleBasedStateMachine):
     def redrive(self, name: str) -> None:
         self.world.queues[name].redrive()
 
+    @rule()
+    def forget(self) -> None:
+        self.world.forget()
+
     @rule(fault=FAULTS)
     def reconcile(self, fault: Fault | None) -> None:
         self.world.reconcile(fault)
@@ -88,6 +92,7 @@ class ReviewFunctions(RuleBasedStateMachine):
             return
         assert self.world.lost() == []
         assert self.world.wrong() == []
+        assert not self.world.reviewed() & self.world.forgotten
         for one in self.world.reviewed():
             label = self.world.store.items[one]["human_label"]
             assert self.labels.setdefault(one, label) == label
@@ -97,8 +102,10 @@ class ReviewFunctions(RuleBasedStateMachine):
             return
         try:
             self.world.recovers()
-            assert self.world.reviewed() == self.world.asked
-            assert self.world.labelled() == len(self.world.asked), "each of them once"
+            known = self.world.asked - self.world.forgotten
+            assert self.world.reviewed() == known
+            assert self.world.brought_back() == []
+            assert self.world.labelled() == len(known) + self.world.labelled_before, "each of them once"
             assert self.world.wrong() == []
             left = [one.body for queue in self.world.queues.values() for one in (*queue.waiting, *queue.dead)]
             assert sorted({one for one in left if one in self.world.poison}) == sorted(set(self.world.poison)), (
@@ -126,6 +133,8 @@ def test_ten_thousand_predictions_get_their_labels_whatever_happens(backend: str
             for _ in range(50):
                 stored = chance.random() < 0.95
                 world.predict(stored=stored, queued=not stored or chance.random() < 0.95)
+                if chance.random() < 0.01:
+                    world.forget()
             world.down = chance.random() < 0.02
             for name in (*QUEUES, *QUEUES):
                 while len(world.queues[name].waiting) > 10:
@@ -135,8 +144,9 @@ def test_ten_thousand_predictions_get_their_labels_whatever_happens(backend: str
             world.sweep(61, fault())
         assert world.lost() == []
         world.recovers()
-        assert world.reviewed() == world.asked
-        assert world.labelled() == 10_000
+        assert world.reviewed() == world.asked - world.forgotten
+        assert world.brought_back() == []
+        assert world.labelled() == 10_000 - len(world.forgotten) + world.labelled_before
         assert world.wrong() == []
     finally:
         world.close()

@@ -11,6 +11,7 @@ import pytest
 from review_fakes import CONTEXT, PREDICTION_ID, DeadLetters, FakeStarter, FakeStore, prediction
 
 from lambdas.common.observability import metrics
+from lambdas.common.predictions import Forgotten
 from lambdas.common.review import ReviewRequest, ReviewState
 from lambdas.review.port import ReviewRefused
 from lambdas.review.start_review import handler as entry
@@ -46,6 +47,8 @@ def test_a_request_starts_a_review_and_the_record_says_so() -> None:
         (ReviewState.DEAD_LETTERED, 2, 1, False),  # an old copy of the failed attempt
         (ReviewState.IN_REVIEW, 2, 1, False),
         (ReviewState.NOT_REQUIRED, 1, 1, True),  # an operator asks about a confident prediction
+        (ReviewState.FORGOTTEN, 1, 1, False),
+        (ReviewState.FORGOTTEN, 1, 2, False),  # redriven after its subject was forgotten
     ],
 )
 def test_only_a_question_that_is_still_open_is_asked(state: ReviewState, recorded: int, asked: int, starts: bool) -> None:
@@ -68,6 +71,36 @@ def test_a_prediction_that_was_never_recorded_is_recorded_from_its_request() -> 
         1_900_000_000,
     )
     assert item["review_state"] == "in_review"
+
+
+FORGOTTEN = Forgotten(NOW, 1_900_000_000)
+BOB = replace(prediction(), subject="bob")
+
+
+def test_a_message_about_somebody_who_was_forgotten_brings_no_record_back() -> None:
+    store = FakeStore.holding(BOB)
+    store.forget(PREDICTION_ID, FORGOTTEN)
+    left = dict(store.items[PREDICTION_ID])
+    outcome, starter, letters = run(BOB.review_request(), store)
+    assert (outcome, starter.started, letters.sent) == (Outcome.DROPPED, [], [])
+    assert store.items[PREDICTION_ID] == left and "text" not in left
+
+
+def test_nobody_is_asked_about_a_forgotten_person_whose_record_came_late() -> None:
+    """Only the message had it, or it was written while the records were deleted: either way it goes again."""
+    for store in (FakeStore(), FakeStore.holding(BOB)):
+        store.forget_subject("bob", FORGOTTEN)
+        outcome, starter, _ = run(BOB.review_request(), store)
+        assert (outcome, starter.started) == (Outcome.DROPPED, [])
+        assert store.items[PREDICTION_ID]["review_state"] == "forgotten"
+        assert "bob" not in str(store.items[PREDICTION_ID]) and BOB.text not in str(store.items[PREDICTION_ID])
+
+
+def test_somebody_who_comes_back_after_being_forgotten_is_asked_about() -> None:
+    store = FakeStore()
+    store.forget_subject("bob", FORGOTTEN)
+    outcome, starter, _ = run(replace(BOB, created_at="2026-11-24T10:00:01+00:00").review_request(), store)
+    assert (outcome, starter.started) == (Outcome.STARTED, [f"{PREDICTION_ID}-1"])
 
 
 def test_without_record_and_origin_the_message_is_kept_and_nobody_is_asked() -> None:
