@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from contracts.text import InvalidJson, parse_json
@@ -21,6 +21,12 @@ CORRECT, FORGET = "correct", "forget"
 CORRECTED = "corrected"
 """``method`` in the ``label_basis`` of a row whose label was corrected."""
 _DIGEST = re.compile("[0-9a-f]{64}")
+
+
+def moment(at: str) -> datetime:
+    """A time as it is compared: as texts, the same time with and without milliseconds, or in two zones, would differ. Without zone: UTC."""
+    found = datetime.fromisoformat(at)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 class InvalidAmendment(ValueError):
@@ -91,7 +97,7 @@ def group_digest(group: str) -> str:
 
 @dataclass(frozen=True)
 class Amendments:
-    """The amendments that a version has to apply, the oldest first. ``until``: key of the newest, or None without any."""
+    """The amendments that a version has to apply, the oldest first. ``until``: the last of their keys, or None without any."""
 
     corrections: Mapping[str, Amendment] = field(default_factory=dict)
     forgotten: Mapping[str, Amendment] = field(default_factory=dict)
@@ -100,17 +106,17 @@ class Amendments:
     @classmethod
     def of(cls, found: Iterable[Amendment]) -> Amendments:
         """Of two corrections of one row the newer one counts."""
-        ordered = sorted(found, key=lambda one: one.key)
+        ordered = sorted(found, key=lambda one: (moment(one.at), one.key))
         return cls(
             {one.target: one for one in ordered if one.kind == CORRECT},
             {one.target: one for one in ordered if one.kind == FORGET},
-            ordered[-1].key if ordered else None,
+            max((one.key for one in ordered), default=None),
         )
 
     def forgets(self, group: str, *, known_at: str | None = None) -> bool:
         """Whether a row of this group has to go. ``known_at``: when it was labelled; somebody forgotten may come back later."""
         found = self.forgotten.get(group_digest(group))
-        return found is not None and (known_at is None or known_at <= found.at)
+        return found is not None and (known_at is None or moment(known_at) <= moment(found.at))
 
 
 def corrected_basis(change: Amendment, was: str) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,7 +19,7 @@ from cli.label.stage import stage_labels
 from cli.labels import report as consistency
 from cli.labels import report_page, stores
 from cli.labels.export import Format, write
-from contracts.amendments import CORRECT, FORGET, Amendment, group_digest
+from contracts.amendments import CORRECT, CORRECTED, FORGET, Amendment, group_digest, moment
 from contracts.dataset import InvalidDataset
 from contracts.labels import listed
 from contracts.text import InvalidText, checked_text
@@ -98,15 +98,25 @@ def correct(  # noqa: PLR0917  (typer passes every option by its name)
         target = row if ":" in row else f"{_ROW}{row}"
         name = target.removeprefix(_ROW)
         stored = found.store.get(name) if target.startswith(_ROW) and is_prediction_id(name) else None
-        splits = sorted({one.split for one in found.dataset_rows() if one.row.id == target})
+        rows = [one for one in found.dataset_rows() if one.row.id == target]
+        splits = sorted({one.split for one in rows})
         if not splits and (stored is None or stored.reviewed_at is None):
             stop(f"ID {row!r}: no row of the current dataset version and no reviewed prediction has it", WRONG_OPTIONS)
-        change = Amendment(CORRECT, _now(), _pseudonym(account), target, right, why)
+        at = _after([one.row.label_basis for one in rows] + ([] if stored is None else [stored.label_basis]))
+        change = Amendment(CORRECT, at, _pseudonym(account), target, right, why)
         found.amend(change)
-        changed = stored is not None and stored.reviewed_at is not None and found.correct(stored, change)
+        reviewed = stored if stored is not None and stored.reviewed_at is not None else None
+        changed = reviewed is not None and found.correct(reviewed, change)
     document = {"id": target, "label": right, "by": change.by, "at": change.at, "record": changed, "splits": splits}
     if as_json:
         print_json(document)
+    if reviewed is not None and not changed:
+        stop(
+            f"{target} has its label still: the record changed meanwhile. The correction is kept as {change.key}, so a row of it gets "
+            f"{right} in the next dataset version; if the record shall have it, too, run the command again",
+            FAILED,
+        )
+    if as_json:
         return
     where = [*(["the record has it now"] if changed else []), *(f"the row in {split} has it in the next version" for split in splits)]
     typer.echo(f"{target}: {right}; {'; '.join(where)}")
@@ -156,6 +166,12 @@ def _moment(said: str) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _after(bases: Iterable[Mapping[str, Any] | None]) -> str:
+    """Now, or right after the newest correction that is there: another operator's clock may be ahead, and the newer correction counts."""
+    known = [moment(str(one["at"])) + timedelta(milliseconds=1) for one in bases if one and one.get("method") == CORRECTED]
+    return max([moment(_now()), *known]).isoformat(timespec="milliseconds")
 
 
 def _pseudonym(account: Account) -> str:

@@ -12,7 +12,7 @@ from unicodedata import normalize
 from boto3.dynamodb.conditions import Attr, Key
 
 from cli.account import Account
-from contracts.amendments import CORRECTED, Amendment, corrected_basis, group_digest
+from contracts.amendments import CORRECTED, Amendment, corrected_basis, group_digest, moment
 from contracts.dataset import Manifest, Row
 from contracts.dataset_files import MANIFEST, parse_rows
 from contracts.groups import group_of
@@ -27,6 +27,8 @@ from lambdas.review.hosted_tasks.task import task_id_of
 _CHUNK = 1 << 16
 _LONGEST_MESSAGE = timedelta(days=30)
 """A queue keeps a message for 14 days, and as long once more after a redrive (SQS developer guide, "Dead-letter queues")."""
+_TRIES = 5
+"""To correct a record that somebody else changes each time."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,21 @@ class Stage:
         self.account.client("s3").put_object(Bucket=bucket, Key=amendment.key, Body=body, ContentType="application/json")
 
     def correct(self, stored: StoredPrediction, change: Amendment) -> bool:
-        """The record's label; a disputed review is settled by it. False when the record has changed meanwhile."""
+        """The record's label; a disputed review is settled by it.
+
+        A record that changed meanwhile is read again. False when it is gone, has a newer correction, or changes each time.
+        """
+        current: StoredPrediction | None = stored
+        for _ in range(_TRIES):
+            if current is None or current.reviewed_at is None or _is_newer(current, change):
+                return False
+            if self._correct(current, change):
+                return True
+            current = self.store.get(stored.prediction_id)
+        return False
+
+    def _correct(self, stored: StoredPrediction, change: Amendment) -> bool:
+        """False when the record is no longer as it was read."""
         label = stored.given("label of the correction", change.label)
         if stored.human_label is None:
             return self.store.settle(stored.prediction_id, label, settled_by=change.by, settled_at=change.at)
@@ -161,6 +177,11 @@ class Stage:
             if "LastEvaluatedKey" not in page:
                 return found
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _is_newer(stored: StoredPrediction, change: Amendment) -> bool:
+    basis = stored.label_basis or {}
+    return basis.get("method") == CORRECTED and moment(str(basis["at"])) > moment(change.at)
 
 
 def digest_of(subject: str) -> str:

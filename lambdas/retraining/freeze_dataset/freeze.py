@@ -4,8 +4,8 @@ All test and validation rows of the parent stay, and no text that a model was tr
 text) is in one split only. The group's hash decides the split, so it is always the same one. All training rows of the parent stay, too: a
 version by itself shows every text that a model was trained on. The key examples do not change.
 
-Only amendments change rows of the parent. A corrected row gets another label, in whichever split it is, and the rows of a person who
-shall be forgotten are left out.
+Only amendments change rows of the parent. A corrected row gets another label, in whichever split it is, and so does a new row. The rows
+of a person who shall be forgotten are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sys import intern
 
-from contracts.amendments import Amendment, Amendments, corrected_basis
+from contracts.amendments import Amendment, Amendments
 from contracts.dataset import Manifest, ReferenceText, Row, votes_problem
 from contracts.dataset_files import write_version
 from contracts.groups import group_of
@@ -25,6 +25,7 @@ from contracts.text import InvalidText, checked_text
 from lambdas.common.predictions import StoredPrediction
 from lambdas.common.review import MODEL_PRIOR, ReviewReason
 from lambdas.common.split_side import side_of
+from lambdas.retraining.freeze_dataset.corrections import Corrections, corrected, outdates
 from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
 from lambdas.retraining.freeze_dataset.worker_share import Capped, capped
 
@@ -94,7 +95,8 @@ class LabelCounts:
 
 @dataclass(frozen=True)
 class Frozen:
-    """A new version: manifest, files by name, what became of the labels, the size of the reference sample, and rows that were amended."""
+    """A new version: manifest, files by name, what became of the labels, the size of the reference sample, and how many
+    rows got another label by a correction or were left out."""
 
     manifest: Manifest
     files: Mapping[str, Path]
@@ -121,14 +123,15 @@ class Placed:
 
 @dataclass(frozen=True)
 class NewLabels:
-    """Labels that no version has decided on: how many, the row of each text, the newest time, labels that the dataset lacks, and who
-    answered, by id of the row."""
+    """Labels that no version has decided on: how many, the row of each text, the newest time, labels that the dataset lacks, and by id of
+    the row who answered, and when the label was stored."""
 
     count: int
     rows: Sequence[Entry]
     watermark: str
     unknown: Mapping[str, int]
     workers: Mapping[str, Sequence[str]]
+    reviewed_at: Mapping[str, str]
 
     def within(self, max_worker_share: float) -> tuple[NewLabels, Capped]:
         """These labels without those that give one worker too large a share."""
@@ -176,17 +179,22 @@ def freeze(  # noqa: PLR0917  (the four before are of every freeze)
             return Skipped(
                 reason + unknown_labels(labels.unknown, [described(label, parent.manifest.label_names) for label in parent.manifest.labels])
             )
-        changes = {name: one for name, one in amendments.corrections.items() if one.label in parent.manifest.labels}
-        train = [amended(item, changes, trained_on=True) for item in merge(parent.splits["train"], placed["train"], new_rows)]
-        splits = {"train": train}
+        usable = {name: one for name, one in amendments.corrections.items() if one.label in parent.manifest.labels}
+        changes = Corrections.of(usable, [*parent.splits["train"].entries, *new_rows.entries])
+        splits = {"train": merge(parent.splits["train"], placed["train"], new_rows)}
         for name in ("validation", "test"):
             old = parent.splits[name]
-            kept = [amended(Placed(entry, old, entry.group), changes) for entry in old.entries]
+            kept = [Placed(entry, old, entry.group) for entry in old.entries]
             splits[name] = [*kept, *(Placed(entry, new_rows, entry.group) for entry in placed[name])]
+        for name, items in splits.items():
+            splits[name] = [amended(item, changes, labels.reviewed_at.get(item.entry.id), trained_on=name == "train") for item in items]
+        train, keys = splits["train"], []
+        if parent.key_examples is not None:
+            found = parent.key_examples
+            keys = [amended(Placed(entry, found, entry.group), changes) for entry in found.entries]
         trained = Trained(frozenset(item.entry.text for item in train), frozenset(item.group for item in train))
         served = (item for item in served if not amendments.forgets(group_of(item.text, item.subject)))
         reference = reference_of(served, trained, policy.holdout_share)
-        keys = [] if parent.key_examples is None else parent.key_examples.entries
         manifest, files = write_version(
             folder,
             {name: (item.row() for item in sorted(kept, key=lambda item: item.entry.id)) for name, kept in splits.items()},
@@ -195,14 +203,12 @@ def freeze(  # noqa: PLR0917  (the four before are of every freeze)
             watermark=max(labels.watermark, parent.manifest.watermark or ""),
             reference=reference,
             label_names=parent.manifest.label_names,
-            key_examples=(amended(Placed(entry, parent.key_examples, entry.group), changes).row() for entry in keys)
-            if parent.key_examples
-            else (),
+            key_examples=(item.row() for item in keys),
             amended=amendments.until or parent.manifest.amended,
         )
-        entries = [entry for kept in (*parent.splits.values(), parent.key_examples) if kept is not None for entry in kept.entries]
         counts = _count(labels, placed, parent, cap.left_out)
-        return Frozen(manifest, files, counts, len(reference), sum(entry.id in changes for entry in entries), forgotten)
+        changed = sum(item.change is not None for kept in (*splits.values(), keys) for item in kept)
+        return Frozen(manifest, files, counts, len(reference), changed, forgotten)
     finally:
         new_rows.remove()
 
@@ -218,18 +224,10 @@ def forget(parent: Version, amendments: Amendments) -> int:
     return left_out
 
 
-def amended(item: Placed, changes: Mapping[str, Amendment], *, trained_on: bool = False) -> Placed:
+def amended(item: Placed, changes: Corrections, reviewed_at: str | None = None, *, trained_on: bool = False) -> Placed:
     """A training row with another label is new again: a retraining learns it, and does not only replay some of the old ones."""
-    change = changes.get(item.entry.id)
-    return item if change is None else replace(item, change=change, new=trained_on)
-
-
-def corrected(row: Row, change: Amendment) -> Row:
-    """People's votes were for another label, so they are kept with the basis and are not learnt."""
-    if row.label == change.label:
-        return row
-    basis = corrected_basis(change, row.label)
-    return replace(row, label=change.label or row.label, votes={}, label_basis={**basis, "votes": dict(row.votes)})
+    change = changes.change(item.entry, reviewed_at)
+    return item if change is None or not outdates(change, item.row()) else replace(item, change=change, new=trained_on)
 
 
 def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: RowFile) -> NewLabels:
@@ -244,6 +242,7 @@ def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: Ro
     found: dict[str, tuple[str, Entry | None]] = {}
     unknown: dict[str, int] = {}
     workers: dict[str, Sequence[str]] = {}
+    stored_at: dict[str, str] = {}
     for stored in labelled:
         name, reviewed_at = stored.prediction_id, stored.given("reviewed_at", stored.reviewed_at)
         late = watermark is not None and reviewed_at <= watermark
@@ -251,12 +250,13 @@ def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: Ro
             continue
         row = row_of(stored, labels)
         found[name] = (reviewed_at, target.append(row) if row is not None else None)
+        stored_at[row_id(stored)] = reviewed_at
         workers[row_id(stored)] = tuple(intern(answer.worker_id) for answer in stored.answers or () if answer.label in labels)
         if (label := stored.given("human_label", stored.human_label)) not in labels:
             unknown[label] = unknown.get(label, 0) + 1
     ordered = [entry for _, _, entry in sorted((at, name, entry) for name, (at, entry) in found.items() if entry is not None)]
     newest = {entry.text: entry for entry in ordered}
-    return NewLabels(len(found), list(newest.values()), max((at for at, _ in found.values()), default=""), unknown, workers)
+    return NewLabels(len(found), list(newest.values()), max((at for at, _ in found.values()), default=""), unknown, workers, stored_at)
 
 
 def unknown_labels(unknown: Mapping[str, int], known: Sequence[str]) -> str:

@@ -586,3 +586,62 @@ def test_somebody_who_was_forgotten_may_come_back_later() -> None:
     again = amended([label(n) for n in range(50, 80)], as_parent(result))
     assert "after" in {row.text for part in splits_of(again).values() for row in part}
     assert again.manifest.amended == result.manifest.amended, "it is not applied again"
+
+
+def labels_of(frozen: Frozen) -> dict[str, tuple[str, str]]:
+    """Side and label of each row, by its id."""
+    return {row.id: (split, row.label) for split, rows in splits_of(frozen).items() for row in rows}
+
+
+def test_a_correction_reaches_a_row_that_is_new_in_this_version_on_every_side() -> None:
+    """The record may have its old label still: the correction is recorded first, and the command may end before the record."""
+    items = [label(n, human_label="positive", votes={"positive": 2}) for n in range(60)]
+    changes = [correction(f"prediction:p{n:04d}", "negative") for n in range(60)]
+    result = amended(items, dataset(), *changes)
+    found = {name: one for name, one in labels_of(result).items() if name.startswith("prediction:")}
+    assert {side for side, _ in found.values()} == set(SPLITS)
+    assert {said for _, said in found.values()} == {"negative"}
+    assert result.amended == (len(found), 0)
+
+
+def test_a_correction_that_the_record_holds_already_is_not_counted_again() -> None:
+    basis = {"method": "corrected", "plurality": None, "was": "positive", "by": "operator-1", "at": LATER, "reason": "looked at it"}
+    items = [label(n, human_label="negative", votes={"positive": 2}, label_basis=basis) for n in range(30)]
+    older = [correction(f"prediction:p{n:04d}", "neutral", "2026-11-19T00:00:00+00:00") for n in range(0, 30, 2)]
+    result = amended(items, dataset(), *older, *(correction(f"prediction:p{n:04d}", "negative") for n in range(1, 30, 2)))
+    assert {said for name, (_, said) in labels_of(result).items() if name.startswith("prediction:")} == {"negative"}
+    assert result.amended == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "corrected", "wanted"),
+    [
+        ("2026-11-01T00:00:00+00:00", LATER, "negative"),
+        ("2026-11-20T01:00:00+02:00", LATER, "negative"),
+        ("2026-11-20T00:00:00.500000+00:00", LATER, "positive"),
+        ("2026-11-21T00:00:00+00:00", LATER, "positive"),
+    ],
+)
+def test_of_a_new_review_and_a_correction_of_the_row_that_it_replaces_the_newer_one_counts(
+    reviewed: str, corrected: str, wanted: str
+) -> None:
+    again = label(1, "train text 5", human_label="positive", votes={"positive": 2}, reviewed_at=reviewed)
+    result = amended([again, *(label(n) for n in range(2, 30))], dataset(), correction("train:5", "negative", corrected))
+    assert "train:5" not in labels_of(result)
+    assert labels_of(result)["prediction:p0001"] == ("train", wanted)
+    assert result.amended == (int(wanted == "negative"), 0)
+
+
+def test_a_correction_of_a_review_that_was_outdone_by_another_one_of_its_text_is_kept_when_it_is_newer() -> None:
+    """Two people sent the same text; the dataset has the newer review's row, and the older review is corrected after both."""
+    items = [label(3, "the same text", human_label="positive"), label(8, "The same text", human_label="positive"), label(9)]
+    result = freeze(dataset(), items, FreezePolicy(1, 0.0), amendments=[correction("prediction:p0003", "negative")])
+    assert isinstance(result, Frozen)
+    assert labels_of(result)["prediction:p0008"] == ("train", "negative")
+    assert result.amended == (1, 0)
+
+
+def test_a_correction_that_finds_no_row_is_not_counted() -> None:
+    result = amended([label(n) for n in range(30)], dataset(), correction("gone:1", "negative"), correction("train:0", "negative"))
+    assert result.amended == (0, 0), "train:0 is negative already"
+    assert not {row.id for row in splits_of(result)["train"] if row.new and not row.id.startswith("prediction:")}
