@@ -1,6 +1,6 @@
 """Load on the deployed app: the endpoint's instances follow the calls to ``POST /predict``, by the scaling policies of its own templates.
 
-An instance is meant for two calls a minute, and a minute lasts 1.2 seconds here. So three callers are a load, and a slow one is none.
+An instance is meant for one call a minute, and a minute lasts 1.2 seconds here. So three callers are a load, and a slow one is none.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def settings() -> Settings:
         "scaling": {
             "min_instances": FEWEST,
             "max_instances": MOST,
-            "invocations_per_instance_per_minute": 2,
+            "invocations_per_instance_per_minute": 1,
             "scale_in_cooldown_seconds": 60,
             "scale_out_cooldown_seconds": 60,
         },
