@@ -170,7 +170,7 @@ def require_consistent(app: ReleasedApp, champion: str, ended: dict[str, Any]) -
     assert scaling is not None
     assert counts["challenger"] == scaling.min_instances
     assert scaling.min_instances <= counts["champion"] <= scaling.max_instances
-    assert bounds(app) == {
+    assert app.bounds() == {
         "champion": (scaling.min_instances, scaling.max_instances),
         "challenger": (scaling.min_instances, scaling.min_instances),
     }
@@ -178,12 +178,6 @@ def require_consistent(app: ReleasedApp, champion: str, ended: dict[str, Any]) -
     assert [record["Parameter"]["Value"] for record in records] == [f"{champion},{champion}", "none", "none"]
     stack = app.client("cloudformation").describe_stacks(StackName=app.names.stack("endpoint"))["Stacks"][0]
     assert stack["StackStatus"] == "UPDATE_COMPLETE"
-
-
-def bounds(app: ReleasedApp) -> dict[str, tuple[int, int]]:
-    """Variant -> fewest and most instances of its autoscaling."""
-    found = app.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
-    return {target["ResourceId"].rsplit("/", 1)[1]: (target["MinCapacity"], target["MaxCapacity"]) for target in found}
 
 
 def history(app: ReleasedApp) -> list[tuple[str, str]]:

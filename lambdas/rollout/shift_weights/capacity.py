@@ -1,8 +1,8 @@
 """Instances of champion and challenger, and the bounds of the challenger's autoscaling, follow their shares of the traffic. Pure.
 
 Autoscaling alone would be late twice. A winner gets all callers with the instances that had served a part of them, and scales out only
-after minutes above its target. A challenger without callers gives its metric no data, and without data target tracking does not scale in
-(Application Auto Scaling user guide, "How target tracking works").
+after minutes above its target. A challenger without callers keeps its instances for a quarter of an hour, or for good if its metric has no
+data (Application Auto Scaling user guide, "How target tracking works").
 """
 
 from __future__ import annotations
