@@ -1,7 +1,7 @@
 """Changes that people make to labels and rows after the fact: a correction, or a person's wish to be forgotten.
 
 An amendment is one object in the data bucket, below :data:`PREFIX`, and never changes. The next dataset version applies all that its
-parent did not know yet, and its manifest says up to which one (``Manifest.amended``).
+parent did not know yet, each once, and its manifest says which it knows (:class:`Known`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.text import InvalidJson, parse_json
@@ -20,7 +20,11 @@ PREFIX = "amendments/"
 CORRECT, FORGET = "correct", "forget"
 CORRECTED = "corrected"
 """``method`` in the ``label_basis`` of a row whose label was corrected."""
+OVERLAP = timedelta(hours=1)
+"""An amendment has the time of its operator's clock. S3 refuses a request whose time is 15 minutes off, so two clocks differ by half an
+hour at most; the rest is for a request that is tried again."""
 _DIGEST = re.compile("[0-9a-f]{64}")
+_KEY = re.compile(f"{PREFIX}(.+)-[0-9a-f]{{12}}[.]json")
 
 
 def moment(at: str) -> datetime:
@@ -97,11 +101,11 @@ def group_digest(group: str) -> str:
 
 @dataclass(frozen=True)
 class Amendments:
-    """The amendments that a version has to apply, the oldest first. ``until``: the last of their keys, or None without any."""
+    """The amendments that a version has to apply, the oldest first. ``keys``: of their objects."""
 
     corrections: Mapping[str, Amendment] = field(default_factory=dict)
     forgotten: Mapping[str, Amendment] = field(default_factory=dict)
-    until: str | None = None
+    keys: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, found: Iterable[Amendment]) -> Amendments:
@@ -110,13 +114,48 @@ class Amendments:
         return cls(
             {one.target: one for one in ordered if one.kind == CORRECT},
             {one.target: one for one in ordered if one.kind == FORGET},
-            max((one.key for one in ordered), default=None),
+            tuple(sorted(one.key for one in ordered)),
         )
 
     def forgets(self, group: str, *, known_at: str | None = None) -> bool:
         """Whether a row of this group has to go. ``known_at``: when it was labelled; somebody forgotten may come back later."""
         found = self.forgotten.get(group_digest(group))
         return found is not None and (known_at is None or moment(known_at) <= moment(found.at))
+
+
+@dataclass(frozen=True)
+class Known:
+    """The amendments that a version knows: every one that is more than :data:`OVERLAP` older than ``until``, and ``lately``.
+
+    A slower clock than that of ``until`` may still bring an older key, so the keys of the last while are remembered one by one. A manifest
+    from before there was ``lately`` has none: the amendments of that while are applied once more.
+
+    Attributes:
+        until: the last key, or None without any.
+        lately: keys from :data:`OVERLAP` before ``until`` on.
+    """
+
+    until: str | None = None
+    lately: tuple[str, ...] = ()
+
+    @property
+    def after(self) -> str:
+        """A key that is unknown comes after this one."""
+        found = None if self.until is None else _KEY.fullmatch(self.until)
+        if found is None:
+            return self.until or PREFIX
+        return f"{PREFIX}{(moment(found[1]) - OVERLAP).isoformat(timespec='milliseconds')}"
+
+    def __contains__(self, key: str) -> bool:
+        return key == self.until or key in self.lately or key <= self.after
+
+    def and_also(self, keys: Iterable[str]) -> Known:
+        """These, too."""
+        known = {*keys, *self.lately, *([] if self.until is None else [self.until])}
+        if not known:
+            return self
+        until = Known(max(known))
+        return replace(until, lately=tuple(sorted(key for key in known if key > until.after or key == until.until)))
 
 
 def corrected_basis(change: Amendment, was: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from contracts.amendments import Known
 from contracts.text import InvalidJson, InvalidText, checked_text, is_blank, kind, normal_text, parse_json
 
 SPLITS = ("train", "validation", "test")
@@ -116,8 +117,8 @@ class ReferenceText:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a version consists of. ``watermark``: newest ``reviewed_at`` inside, or None without human labels. ``amended``: key of the
-    newest amendment that it knows (:mod:`contracts.amendments`).
+    """What a version consists of. ``watermark``: newest ``reviewed_at`` inside, or None without human labels. ``amended``: key of
+    the last amendment that it knows, and ``amended_lately``: keys of those of the while before (:class:`contracts.amendments.Known`).
 
     ``label_names``: what people see of a label (:mod:`contracts.labels`); a label that is not in it is its own name.
     """
@@ -132,6 +133,12 @@ class Manifest:
     watermark: str | None = None
     label_names: Mapping[str, str] = field(default_factory=dict)
     amended: str | None = None
+    amended_lately: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> Known:
+        """The amendments that the rows have."""
+        return Known(self.amended, self.amended_lately)
 
     @classmethod
     def parse(cls, data: str | bytes, where: str) -> Manifest:
@@ -140,19 +147,20 @@ class Manifest:
         Raises:
             InvalidDataset: naming ``where``, the field, its value and what is allowed.
         """
-        raw = {"parent": None, "watermark": None, "label_names": {}, "amended": None, **_object(data, where)}
+        raw = {"parent": None, "watermark": None, "label_names": {}, "amended": None, "amended_lately": [], **_object(data, where)}
         for name, (allowed, fits) in _MANIFEST.items():
             if name not in raw:
                 raise InvalidDataset(f"{where}: has no field {name!r}: a manifest has {', '.join(_MANIFEST)}")
             if not fits(raw[name]):
                 raise InvalidDataset(f"{where}: field {name!r} = {raw[name]!r}: allowed is {allowed}")
         fields: dict[str, Any] = {name: raw[name] for name in _MANIFEST}
-        return cls(**{**fields, "labels": tuple(raw["labels"])})
+        return cls(**{**fields, "labels": tuple(raw["labels"]), "amended_lately": tuple(raw["amended_lately"])})
 
     def to_json(self) -> str:
         content = asdict(self)
-        if self.amended is None:
-            del content["amended"]
+        for name in ("amended", "amended_lately"):
+            if not content[name]:
+                del content[name]
         return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
@@ -201,6 +209,10 @@ _MANIFEST: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "watermark": ("a time in ISO 8601 with its zone, or null", _moment),
     "label_names": ("an object of labels and their names, which are texts", _names),
     "amended": ("the key of an amendment or null", lambda value: value is None or isinstance(value, str)),
+    "amended_lately": (
+        "a list of keys of amendments",
+        lambda value: isinstance(value, list) and all(isinstance(key, str) for key in value),
+    ),
 }
 """Field of a manifest -> what is allowed, and the check."""
 

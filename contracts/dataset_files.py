@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+from contracts.amendments import Known
 from contracts.dataset import SPLITS, InvalidDataset, Manifest, ReferenceText, Row, version_of
 from contracts.text import json_lines
 
@@ -104,7 +105,7 @@ def write_version(
     reference: Iterable[ReferenceText] = (),
     label_names: Mapping[str, str] | None = None,
     key_examples: Iterable[Row] = (),
-    amended: str | None = None,
+    known: Known | None = None,
 ) -> tuple[Manifest, dict[str, Path]]:
     """Write a version's files below ``folder``, a row at a time; returns its manifest, and the files by name.
 
@@ -115,7 +116,7 @@ def write_version(
         splits: rows sorted by id: equal rows give equal bytes and an equal version.
         label_names: what people see of a label; those that are their own name are left out.
         key_examples: rows sorted by id; the manifest's counts leave them out.
-        amended: key of the newest amendment that the rows have.
+        known: the amendments that the rows have.
     """
     rows: Counter[str] = Counter()
     by_slice: Counter[str] = Counter()
@@ -152,7 +153,8 @@ def write_version(
         files=hashes,
         watermark=watermark,
         label_names=names,
-        amended=amended,
+        amended=known.until if known else None,
+        amended_lately=known.lately if known else (),
     )
     return manifest, files
 

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from cli.console import FAILED
 from cli.exit_codes import ExitCode
 from cli.main import app as commands
+from contracts.amendments import Known
 from contracts.dataset import Row
 from contracts.groups import group_of
 from embedded_aws.tools import deployer, launcher
@@ -372,7 +373,7 @@ def test_a_label_is_exported_corrected_and_forgotten(hosted: Hosted, wait_until:
     assert all(prediction_id not in json.dumps(item, default=str) for item in hosted.task_items())
     kept = [one["Key"] for one in s3.list_objects_v2(Bucket=review).get("Contents", ())]
     assert all(prediction_id not in key for key in kept)
-    amendments = DatasetVersions(s3, data).amendments(None)
+    amendments = DatasetVersions(s3, data).amendments(Known())
     assert (set(amendments.corrections), amendments.forgets(row.group)) == ({f"prediction:{prediction_id}", "text:1"}, True)
     assert json.loads(hosted.command("labels", "forget", subject, "--yes", "--json")[1])["predictions"] == 0
 

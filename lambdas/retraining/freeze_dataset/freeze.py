@@ -204,7 +204,7 @@ def freeze(  # noqa: PLR0917  (the four before are of every freeze)
             reference=reference,
             label_names=parent.manifest.label_names,
             key_examples=(item.row() for item in keys),
-            amended=amendments.until or parent.manifest.amended,
+            known=parent.manifest.known.and_also(amendments.keys),
         )
         counts = _count(labels, placed, parent, cap.left_out)
         changed = sum(item.change is not None for kept in (*splits.values(), keys) for item in kept)

@@ -85,7 +85,9 @@ def _freeze(versions: DatasetVersions) -> dict[str, Any]:
         labelled = labels_since(_store(), parent.manifest.watermark, now=now, lookback_days=environment.lookback_days)
         made = Path(name) / "made"
         made.mkdir()
-        result = freeze(parent, labelled, environment, made, _served(now), versions.amendments(parent.manifest.amended))
+        # The served texts first: whoever is deleted after they were read is among the amendments.
+        served = _served(now)
+        result = freeze(parent, labelled, environment, made, served, versions.amendments(parent.manifest.known))
         parent.remove()
         if isinstance(result, Skipped):
             return {"skipped": result.reason}

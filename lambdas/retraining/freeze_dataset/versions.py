@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from contracts.amendments import PREFIX, Amendment, Amendments
+from contracts.amendments import PREFIX, Amendment, Amendments, Known
 from contracts.dataset import SPLITS, InvalidDataset, Manifest
 from contracts.dataset_files import KEY_EXAMPLES, check_hash, file_name
 from lambdas.common.s3_uri import read_bytes, read_json, split_uri
@@ -59,15 +59,15 @@ class DatasetVersions:
         self._put_json(f"{prefix}/manifest.json", frozen.manifest.to_json())
         return self.uri(frozen.manifest.version)
 
-    def amendments(self, after: str | None) -> Amendments:
-        """All amendments with a later key.
+    def amendments(self, known: Known) -> Amendments:
+        """All amendments that a version does not know.
 
         Raises:
             InvalidAmendment: an object below the prefix is none.
         """
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=PREFIX, StartAfter=after or PREFIX)
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=PREFIX, StartAfter=known.after)
         keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
-        uris = [f"s3://{self._bucket}/{key}" for key in keys if key != PREFIX]
+        uris = [f"s3://{self._bucket}/{key}" for key in keys if key not in known]
         return Amendments.of(Amendment.parse(read_bytes(self._s3, uri), uri) for uri in uris)
 
     def recall(self, execution_id: str) -> dict[str, Any] | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from contracts.amendments import CORRECT, FORGET, Amendment, Known, group_digest
 from contracts.dataset import SPLITS, InvalidDataset, Manifest, ReferenceText, Row
 from contracts.dataset_files import write_version
 from lambdas.retraining.freeze_dataset.freeze import Frozen, LabelCounts
@@ -35,6 +38,15 @@ class Bucket:
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803  (boto3's names)
         return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)][:MaxKeys]}
+
+    def get_paginator(self, operation: str) -> Bucket:
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str, StartAfter: str) -> Iterator[dict[str, Any]]:  # noqa: N803  (boto3's names)
+        for key in sorted(self.objects):
+            if key.startswith(Prefix) and key > StartAfter:
+                yield {"Contents": [{"Key": key}]}
 
 
 def row(name: str) -> Row:
@@ -114,3 +126,49 @@ def test_an_execution_finds_what_it_froze_and_only_that() -> None:
     versions.remember("arn:execution:1", {"dataset_uri": "s3://data/datasets/v"})
     assert versions.recall("arn:execution:1") == {"dataset_uri": "s3://data/datasets/v"}
     assert versions.recall("arn:execution:2") is None
+
+
+def forgetting(at: str, group: str = "subject:bob") -> Amendment:
+    return Amendment(FORGET, f"2026-11-23T{at}+00:00", "operator-1", group_digest(group))
+
+
+def kept(*amendments: Amendment) -> DatasetVersions:
+    bucket = Bucket()
+    bucket.objects = {one.key: one.to_json().encode() for one in amendments} | {"amendments/": b"", "datasets/x": b""}
+    return DatasetVersions(bucket, "data")
+
+
+def test_every_amendment_is_applied_by_one_version_whatever_clock_it_has() -> None:
+    """The correction is there first, and the operator of the deletion has a clock that is behind: its key comes before."""
+    fast = Amendment(CORRECT, "2026-11-23T10:00:30.000+00:00", "operator-1", "train:5", "positive", "irony")
+    slow, last = forgetting("09:31:00.000"), forgetting("10:00:31.000", "subject:cy")
+    first = kept(fast).amendments(Known())
+    known = Known().and_also(first.keys)
+    second = kept(fast, slow).amendments(known)
+    assert (set(first.corrections), second.forgets("subject:bob"), set(second.corrections)) == ({"train:5"}, True, set())
+    known = known.and_also(second.keys)
+    assert known.until == fast.key, "the last key stays"
+    third = kept(fast, slow, last).amendments(known)
+    assert third.keys == (last.key,)
+    assert kept(fast, slow, last).amendments(known.and_also(third.keys)).keys == ()
+
+
+def test_what_is_an_hour_older_than_the_last_known_amendment_is_not_read_again() -> None:
+    known = Known().and_also([forgetting("10:00:00.000").key])
+    versions = kept(forgetting("08:59:59.999"), forgetting("09:00:00.001"), forgetting("10:00:00.000"))
+    assert versions.amendments(known).keys == (forgetting("09:00:00.001").key,)
+
+
+def test_a_manifest_without_the_list_of_the_last_hour_has_that_hour_applied_once_more() -> None:
+    """Nobody knows whether an amendment of that hour was there in time."""
+    old, lost = forgetting("10:00:30.000", "subject:ann"), forgetting("10:00:00.000")
+    manifest = Manifest("v", None, LABELS, {}, {}, {}, {"train/data.jsonl": "0" * 64}, amended=old.key)
+    content = manifest.to_json()
+    assert "amended_lately" not in content
+    again = Manifest.parse(content, "manifest.json")
+    assert kept(old, lost).amendments(again.known).keys == (lost.key,)
+    known = again.known.and_also([lost.key])
+    assert known == Known(old.key, (lost.key, old.key))
+    written = replace(again, amended=known.until, amended_lately=known.lately)
+    assert Manifest.parse(written.to_json(), "manifest.json") == written
+    assert kept(old, lost).amendments(written.known).keys == ()

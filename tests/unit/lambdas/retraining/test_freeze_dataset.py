@@ -645,3 +645,13 @@ def test_a_correction_that_finds_no_row_is_not_counted() -> None:
     result = amended([label(n) for n in range(30)], dataset(), correction("gone:1", "negative"), correction("train:0", "negative"))
     assert result.amended == (0, 0), "train:0 is negative already"
     assert not {row.id for row in splits_of(result)["train"] if row.new and not row.id.startswith("prediction:")}
+
+
+def test_a_version_says_which_amendments_it_knows() -> None:
+    early, late = correction("train:0", "neutral", "2026-11-19T23:30:00.000+00:00"), deletion("subject:bob")
+    first = amended([label(n) for n in range(30)], dataset(), late)
+    assert (first.manifest.amended, first.manifest.amended_lately) == (late.key, (late.key,))
+    second = amended([label(n) for n in range(30, 60)], as_parent(first), early)
+    assert (second.manifest.amended, second.manifest.amended_lately) == (late.key, (early.key, late.key))
+    third = amended([label(n) for n in range(60, 90)], as_parent(second))
+    assert third.manifest.known == second.manifest.known
