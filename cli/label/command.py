@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.core import TyperGroup
@@ -21,13 +22,26 @@ from cli.label.ground_truth import GroundTruthJob
 from cli.label.hosted import HostedJob
 from cli.label.job import Job, Standing, job_name_of, name_fault
 from cli.label.results import Counts, counts_of, write_manifest, write_refused, write_version
-from cli.label.stage import NoStage, given_labels, import_labels, stage_labels, task_table, terms_of
-from cli.label.texts import Texts, read_texts
+from cli.label.stage import NoStage, forgotten_among, given_labels, import_labels, stage_labels, task_table, terms_of
+from cli.label.texts import FORGOTTEN, Texts, read_texts, without
 from contracts.dataset import InvalidDataset
+from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.labels import Labels
 from local.texts.problems import InvalidTexts, UnreadableFile, counted
 from stacks.settings import Settings
 
+_BUSY = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "SlowDown",
+    "InternalServerError",
+    "InternalFailure",
+    "ServiceUnavailable",
+}
+"""Codes of what passes by itself; the client has tried several times by then."""
 _NAMED = 10
 """Rows that the message names; the file in the folder has all."""
 
@@ -74,6 +88,7 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         stop(f"{file} has no text that people could label", WRONG_OPTIONS)
     try:
         account = Account(settings, profile)
+        texts = _known(account, texts, folder, console)
         chosen = _labels(account, labels)
         console.print(f"labels: {', '.join(chosen.labels.shown)}", highlight=False, markup=False)
         job = _job(account, job_name, texts, chosen)
@@ -84,6 +99,8 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         stop(str(error), NO_ACCOUNT)
     except BotoCoreError as error:
         stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
+    except TableIsBusy as error:
+        stop(f"{error}. Run the same command again in a while: it goes on where it was", FAILED)
     except (NoStage, InvalidDataset, ClientError) as error:
         stop(str(error), FAILED)
     _tell_end(account, folder, ended, console)
@@ -140,6 +157,17 @@ def _read(file: Path, columns: Mapping[str, str], header: str, settings: Setting
     except OSError as error:
         stop(f"{error.strerror}: {error.filename}. Name another FILE, or another folder with --out", WRONG_OPTIONS)
     return texts
+
+
+def _known(account: Account, texts: Texts, folder: Path, console: Console) -> Texts:
+    """The texts without those whose group shall be forgotten."""
+    found = without(texts, forgotten_among(account, {one.subject for one in texts.wanted if one.subject is not None}))
+    if gone := len(texts.wanted) - len(found.wanted):
+        write_refused(folder, found.refused)
+        console.print(f"{counted(gone, 'text')} left out: {FORGOTTEN}", highlight=False, markup=False, soft_wrap=True)
+    if not found.wanted:
+        stop("no text is left that people could label", WRONG_OPTIONS)
+    return found
 
 
 def _keep(account: Account, folder: Path, texts: Texts, standing: Standing, asked: Asked) -> Ended:
@@ -223,11 +251,17 @@ def _run(job: Job, texts: Texts, console: Console, *, wait: bool, every: float) 
 
 
 def _looked(look: Callable[[], Standing], *, wait: bool, every: float) -> Standing:
+    """While it waits, AWS may be busy or out of reach: then the next look tells more. People answer all the same."""
     standing = look()
     try:
         while standing.running and wait:
             time.sleep(every)
-            standing = look()
+            with suppress(TableIsBusy, EndpointConnectionError, HTTPClientError):
+                try:
+                    standing = look()
+                except ClientError as error:
+                    if error.response["Error"]["Code"] not in _BUSY:
+                        raise
     except KeyboardInterrupt:
         return look()
     return standing

@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.account import Account
 from cli.execution_history import message_of
-from cli.label.job import Standing, has_failed
+from cli.label.job import Standing, has_failed, source_fields
 from cli.label.texts import Wanted
 from contracts.groups import text_digest
 from contracts.text import json_lines, parse_json
@@ -84,7 +84,7 @@ class GroundTruthJob:
 
     def _start(self, execution: str, texts: Iterable[Wanted]) -> None:
         key = f"manifests/{execution}.jsonl"
-        body = "".join(json.dumps({"source": one.text}, ensure_ascii=False, allow_nan=False) + "\n" for one in texts)
+        body = "".join(json.dumps(source_fields(one.text, one.subject), ensure_ascii=False, allow_nan=False) + "\n" for one in texts)
         bucket = self.account.names.bucket("data")
         self.account.client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/jsonlines")
         machine = self.account.names.arn("states", f"stateMachine:{self.account.names.state_machine('labeling')}")

@@ -21,7 +21,7 @@ from lambdas.labeling.consolidate_annotations.annotations import consolidated_co
 from lambdas.review.hosted import Terms
 from lambdas.review.hosted_tasks.gold import GoldText, draw, gold_id
 from lambdas.review.hosted_tasks.table import TaskTable
-from lambdas.review.hosted_tasks.task import State, Task, excerpt_of, task_id_of
+from lambdas.review.hosted_tasks.task import State, Task, about, excerpt_of, task_id_of
 
 _AT_ONCE = 8
 _MOST_ATTEMPTS = 20
@@ -99,7 +99,7 @@ class HostedJob:
         return f"labeling-{self.name}-{labels}-{key}-{attempt}"
 
     def _open(self, review_id: str, one: Wanted) -> None:
-        self.table.add(self._task(review_id, one.text), {"text": one.text, **self.labels.task_fields()})
+        self.table.add(replace(self._task(review_id, one.text), about=about(one.subject)), {"text": one.text, **self.labels.task_fields()})
         drawn = self.gold_tasks.get(one.key)
         if drawn is not None:
             names = dict(zip(self.labels.ids, self.labels.shown, strict=True))
@@ -131,7 +131,7 @@ class HostedJob:
         answers = list(_answers(task, self.labels))
         if not answers:
             return failed_line(one.text, task.failure or "The task ended without an answer.", self.name, at)
-        return labelled_line(one.text, consolidated_content(answers, Plurality(self.labels.ids)), self.name, at)
+        return labelled_line(one.text, consolidated_content(answers, Plurality(self.labels.ids)), self.name, at, one.subject)
 
 
 def _is_lost(task: Task) -> bool:

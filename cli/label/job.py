@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+SUBJECT = "subject"
+"""Field of a manifest's line: whom or what the text is about."""
 LABEL_ATTRIBUTE = "label"
 """Name of the field in the output manifest; that of its metadata ends with ``-metadata``."""
 LONGEST_NAME = 30
@@ -56,9 +58,14 @@ def name_fault(name: str) -> str | None:
     return f"--name {name!r}: a job's name has 1 to {LONGEST_NAME} lower-case letters, digits and inner hyphens"
 
 
-def labelled_line(text: str, content: Mapping[str, Any], job: str, at: str) -> dict[str, Any]:
+def source_fields(text: str, subject: str | None) -> dict[str, str]:
+    """The fields of a manifest's line that are there before anybody is asked; Ground Truth hands them on."""
+    return {"source": text, **({} if subject is None else {SUBJECT: subject})}
+
+
+def labelled_line(text: str, content: Mapping[str, Any], job: str, at: str, subject: str | None = None) -> dict[str, Any]:
     """A line of the output manifest (SageMaker developer guide, "Output Data"). ``at`` is ISO 8601."""
-    return {"source": text, LABEL_ATTRIBUTE: dict(content), f"{LABEL_ATTRIBUTE}-metadata": _metadata(job, at)}
+    return {**source_fields(text, subject), LABEL_ATTRIBUTE: dict(content), f"{LABEL_ATTRIBUTE}-metadata": _metadata(job, at)}
 
 
 def failed_line(text: str, reason: str, job: str, at: str) -> dict[str, Any]:

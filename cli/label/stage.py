@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from contracts.labels import FEWEST_LABELS, MOST_LABELS, label_ids
 from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.labels import Labels
+from lambdas.common.prediction_store import PredictionStore
 from lambdas.common.s3_uri import read_bytes
 from lambdas.review.hosted import Terms
 from lambdas.review.hosted_tasks.table import TaskTable
@@ -68,6 +70,13 @@ def terms_of(settings: Settings) -> Terms:
 def task_table(account: Account) -> TaskTable:
     table = account.session.resource("dynamodb").Table(account.names.review_tasks_table)
     return TaskTable(table, account.settings.retention.review_days)
+
+
+def forgotten_among(account: Account, subjects: Collection[str]) -> set[str]:
+    """Those that `labels forget` was told of."""
+    if not subjects:
+        return set()
+    return PredictionStore(account.session.resource("dynamodb").Table(account.names.predictions_table)).forgotten_among(subjects)
 
 
 def import_labels(account: Account, name: str, manifest: Path) -> dict[str, Any]:

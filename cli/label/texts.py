@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,19 @@ from local.texts.problems import UnreadableFile
 
 _NO_HEADER = "no line names the columns (--header yes: the first one does)"
 
+FORGOTTEN = "its group was forgotten on request (labels forget), so nobody is asked: remove the row"
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """A text that people shall label. ``key`` is equal for texts that count as the same, ``group`` as in a dataset row."""
+    """A text that people shall label. ``key`` is equal for texts that count as the same, ``group`` as in a dataset row. ``subject``: of the
+    group's column, None without one."""
 
     line: int
     key: str
     text: str
     group: str
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,17 @@ def read_texts(path: Path, columns: Mapping[str, str], *, header: str, longest: 
             continue
         key = text_digest(text)
         repeated += key in wanted
-        wanted.setdefault(key, Wanted(line, key, text, group_of(text, subject)))
+        wanted.setdefault(key, Wanted(line, key, text, group_of(text, subject), subject))
     header_said = "the first line names the columns" if opened.header else _NO_HEADER
     words = [opened.encoding, opened.delimiter, header_said if opened.header is not None else "", f"texts: {' + '.join(names)}"]
     return Texts(tuple(wanted.values()), tuple(refused), repeated, ", ".join(word for word in words if word))
+
+
+def without(texts: Texts, forgotten: Collection[str]) -> Texts:
+    """Nobody is asked about a subject that `labels forget` was told of."""
+    gone = [Refused(one.line, FORGOTTEN) for one in texts.wanted if one.subject in forgotten]
+    kept = tuple(one for one in texts.wanted if one.subject not in forgotten)
+    return replace(texts, wanted=kept, refused=tuple(sorted((*texts.refused, *gone), key=lambda one: one.line)))
 
 
 def _value(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -23,6 +23,7 @@ from contracts.amendments import CORRECT, CORRECTED, FORGET, Amendment, group_di
 from contracts.dataset import InvalidDataset
 from contracts.labels import listed
 from contracts.text import InvalidText, checked_text
+from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.predictions import InvalidPrediction
 from lambdas.common.review import is_prediction_id
 
@@ -148,7 +149,7 @@ def forget(
         forgotten = found.forgotten(change.at)
         found.forget_subject(subject, forgotten)
         records = found.of_subject(subject)
-        tasks = sum(found.delete(one, forgotten) for one in records)
+        tasks = sum(found.delete(one, forgotten) for one in records) + sum(map(found.delete_task, found.tasks_about(subject)))
     if as_json:
         print_json({"predictions": len(records), "tasks": tasks, "rows": rows, "by": change.by, "at": change.at, "record": change.key})
         return
@@ -190,5 +191,5 @@ def _said() -> Iterator[None]:
         stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
     except OSError as error:
         stop(f"{error.filename} cannot be written: {error.strerror}; name another", WRONG_OPTIONS)
-    except (ClientError, InvalidDataset, InvalidPrediction) as error:
+    except (ClientError, InvalidDataset, InvalidPrediction, TableIsBusy) as error:
         stop(str(error), FAILED)

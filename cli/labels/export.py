@@ -71,6 +71,7 @@ def manifest_line(stored: StoredPrediction) -> dict[str, Any]:
     """Source: SageMaker developer guide, "Output Data"."""
     answers = [{"worker_id": one.worker_id, "label": one.label} for one in stored.answers or ()]
     of_prediction = {} if stored.label is None else {"prediction-id": stored.prediction_id}
+    about = {} if stored.subject is None else {"subject": stored.subject}
     content = {
         "label": stored.human_label,
         "votes": dict(stored.votes or {}),
@@ -84,7 +85,7 @@ def manifest_line(stored: StoredPrediction) -> dict[str, Any]:
         "human-annotated": "yes",
         "creation-date": stored.reviewed_at or stored.created_at,
     }
-    return {"source": stored.text, **of_prediction, "label": content, "label-metadata": metadata}
+    return {"source": stored.text, **about, **of_prediction, "label": content, "label-metadata": metadata}
 
 
 def table_row(stored: StoredPrediction) -> dict[str, str]:

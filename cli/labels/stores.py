@@ -141,7 +141,7 @@ class Stage:
         self.store.forget_subject(subject, forgotten)
 
     def delete(self, stored: StoredPrediction, forgotten: Forgotten) -> int:
-        """The record, and with the hosted review its tasks and their answers; returns how many tasks there were.
+        """The record, and of the hosted review its tasks and their answers; returns how many tasks there were.
 
         The record goes after its tasks: whoever is killed in between finds it again. A task that a message opened meanwhile goes then.
         """
@@ -149,15 +149,31 @@ class Stage:
         self.store.forget(stored.prediction_id, forgotten)
         return tasks + self._delete_tasks(stored)
 
+    def tasks_about(self, subject: str) -> list[str]:
+        """Ids of tasks, those of bulk labellings among them, and those whose prediction's record has expired."""
+        return [] if self._task_table is None else self._task_table.about(digest_of(subject))
+
+    def delete_task(self, task_id: str) -> int:
+        """A task with its answers and its file; returns how many there were, 0 or 1."""
+        return 0 if self._task_table is None else self._delete_task(self._task_table, task_id)
+
+    @cached_property
+    def _task_table(self) -> TaskTable | None:
+        """None where there is none. A stage that has left the hosted review keeps the table and its tasks."""
+        client = self._tasks.meta.client
+        try:
+            client.describe_table(TableName=self._tasks.name)
+        except client.exceptions.ResourceNotFoundException:
+            return None
+        return TaskTable(self._tasks, self.account.settings.retention.review_days)
+
     def _delete_tasks(self, stored: StoredPrediction) -> int:
-        if self.account.settings.review.backend != "hosted":
-            return 0
         # One more than the record knows: a redrive may just have begun the next.
         attempts = range(1, stored.attempt + 2)
-        return sum(self._delete_task(task_id_of(f"{stored.prediction_id}-{attempt}")) for attempt in attempts)
+        return sum(self.delete_task(task_id_of(f"{stored.prediction_id}-{attempt}")) for attempt in attempts)
 
-    def _delete_task(self, task_id: str) -> int:
-        task = TaskTable(self._tasks, self.account.settings.retention.review_days).task(task_id)
+    def _delete_task(self, table: TaskTable, task_id: str) -> int:
+        task = table.task(task_id)
         if task is None:
             return 0
         s3, where = self.account.client("s3"), {"Bucket": self.account.names.bucket("review"), "Key": output_key(task)}

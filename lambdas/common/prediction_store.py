@@ -149,6 +149,7 @@ class PredictionStore:
             "created_at": imported.reviewed_at,
             "expires_at": imported.expires_at,
             "attempt": 1,
+            **({} if imported.subject is None else {"subject": imported.subject}),
             **self._label_attributes(imported.consolidated, imported.answers, imported.reviewed_at, imported.source),
         }
         return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
@@ -165,6 +166,14 @@ class PredictionStore:
         """When somebody was forgotten last."""
         item = self._table.get_item(Key={"prediction_id": _subject_key(subject)}, ConsistentRead=True).get("Item")
         return None if item is None else Forgotten(item["created_at"], int(item["expires_at"]))
+
+    def forgotten_among(self, subjects: Collection[str]) -> set[str]:
+        """Those that were forgotten, whenever that was."""
+        keys: dict[str, list[str]] = {}
+        for subject in subjects:
+            keys.setdefault(_subject_key(subject), []).append(subject)
+        found = batch_get(self._table, [{"prediction_id": key} for key in sorted(keys)], ProjectionExpression="prediction_id")
+        return {subject for item in found for subject in keys[item["prediction_id"]]}
 
     def open_reviews(self, state: ReviewState) -> Iterator[StoredPrediction]:
         """Records whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first."""

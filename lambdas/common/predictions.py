@@ -279,6 +279,7 @@ class ImportedLabel:
     reviewed_at: str
     source: str
     expires_at: int
+    subject: str | None = None
 
 
 def decimal(value: float) -> Decimal:

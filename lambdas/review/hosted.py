@@ -17,7 +17,7 @@ from lambdas.review.hosted_tasks import suggestions
 from lambdas.review.hosted_tasks.edges import task_table
 from lambdas.review.hosted_tasks.gold import draw, gold_id
 from lambdas.review.hosted_tasks.table import TaskTable
-from lambdas.review.hosted_tasks.task import Task, excerpt_of, task_id_of
+from lambdas.review.hosted_tasks.task import Task, about, excerpt_of, task_id_of
 from lambdas.review.port import ReviewRefused
 
 MOST_CONFIDENT = 0.99
@@ -99,6 +99,7 @@ class HostedStarter:
             raise ReviewRefused(f"the task of {request.review_id} has {size} bytes, and at most {MOST_INPUT_BYTES} can be stored")
         now = int(self._clock() * 1_000)
         task, prior = self._task(request.review_id, request.text, now), None if in_experiment else self._prior(request)
+        task = replace(task, about=None if request.origin is None else about(request.origin.subject))
         self._table.add(task if prior is None else replace(task, rule=AnswerRule.ADAPTIVE, prior=prior), content)
         self._mix_in(request.review_id, now)
 

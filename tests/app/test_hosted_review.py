@@ -316,7 +316,15 @@ def test_texts_are_labelled_in_bulk_on_the_page(hosted: Hosted, wait_until: Call
     code, said = hosted.command(*command)
     second = json.loads(said)
     assert (second["labelled"], second["open"], second["by_label"]) == (2, 0, {"negative": 1, "positive": 1}), said
-    assert second["imported"] == {"labels_stored": 2, "undecided": 0, "already_labeled": 0, "failed": 0, "unusable": 0, "problems": []}
+    assert second["imported"] == {
+        "labels_stored": 2,
+        "undecided": 0,
+        "already_labeled": 0,
+        "failed": 0,
+        "forgotten": 0,
+        "unusable": 0,
+        "problems": [],
+    }
     assert code == FAILED, "two texts are too few for a dataset version, and the command says so"
     assert "too few texts" in second["problems"][0]
     lines = [json.loads(line) for line in (out / "output.manifest").read_text(encoding="utf-8").splitlines()]
@@ -376,6 +384,23 @@ def test_a_label_is_exported_corrected_and_forgotten(hosted: Hosted, wait_until:
     amendments = DatasetVersions(s3, data).amendments(Known())
     assert (set(amendments.corrections), amendments.forgets(row.group)) == ({f"prediction:{prediction_id}", "text:1"}, True)
     assert json.loads(hosted.command("labels", "forget", subject, "--yes", "--json")[1])["predictions"] == 0
+
+
+def test_a_bulk_labelling_forgets_somebody_and_asks_about_them_no_more(hosted: Hosted, tmp_path: Path) -> None:
+    file, row = tmp_path / "people.csv", Row("text:1", "an uploaded text", "negative", {}, "text:1", "all", "file:x")
+    data = hosted.names.bucket("data")
+    hosted.client("s3").put_object(Bucket=data, Key="datasets/labels/train/data.jsonl", Body=row.to_json().encode() + b"\n")
+    file.write_text("text,who\nwhat bob wrote,bob\nwhat ann wrote,ann\n", encoding="utf-8")
+    options = ("--group-column", "who", "--out", str(tmp_path / "out"), "--yes", "--no-wait", "--json")
+    assert json.loads(hosted.command("label", str(file), *options)[1])["open"] == 2
+    said = json.loads(hosted.command("labels", "forget", "bob", "--yes", "--json")[1])
+    assert (said["predictions"], said["tasks"]) == (0, 1)
+    kept = json.dumps(hosted.task_items(), default=str)
+    assert ("what ann wrote" in kept, "what bob wrote" in kept) == (True, False)
+    again = json.loads(hosted.command("label", str(file), *options)[1])
+    assert (again["texts"], again["refused"]) == (1, 1)
+    assert "what bob wrote" not in json.dumps(hosted.task_items(), default=str)
+    assert json.loads(hosted.command("labels", "forget", "ann", "--yes", "--json")[1])["tasks"] == 1
 
 
 def test_model_and_one_person_end_a_review_for_training_and_no_other(hosted: Hosted, wait_until: Callable[..., Any]) -> None:

@@ -15,6 +15,8 @@ from lambdas.common.review import PREDICTION_ID_FORM, is_prediction_id
 
 PREDICTION_ID = "prediction-id"
 """Manifest field that ties a row to a prediction."""
+SUBJECT = "subject"
+"""Manifest field: whom or what the text is about."""
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 _LONGEST_NAME = 63
 _NAMED = 20
@@ -89,6 +91,8 @@ def _identity(row: Any, attribute: str, longest: int) -> str:
     for taken in (attribute, f"{attribute}-metadata"):
         if taken in row:
             raise InvalidText(taken, "is there already: the job writes people's label there; remove the field")
+    if row.get(SUBJECT) is not None:
+        checked_text(SUBJECT, row[SUBJECT])
     if PREDICTION_ID not in row:
         return f"text {normal_text(text)}"
     prediction_id = row[PREDICTION_ID]

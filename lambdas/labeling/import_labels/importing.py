@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from lambdas.common.ground_truth import ground_truth_key, ground_truth_line
-from lambdas.common.predictions import ImportedLabel, InvalidPrediction, StoredPrediction
+from lambdas.common.predictions import Forgotten, ImportedLabel, InvalidPrediction, StoredPrediction
 from lambdas.common.review import Consolidated, HumanAnswer, ReviewState
 from lambdas.labeling.import_labels.manifest import LabeledRow, RowWithoutLabel
 
@@ -22,6 +22,7 @@ class Store(Protocol):
     """What is needed of :class:`lambdas.common.prediction_store.PredictionStore`."""
 
     def get(self, prediction_id: str) -> StoredPrediction | None: ...
+    def forgotten(self, subject: str) -> Forgotten | None: ...
     def put_label(self, imported: ImportedLabel) -> bool: ...
     def store_label(
         self, prediction_id: str, consolidated: Consolidated, answers: Sequence[HumanAnswer], *, reviewed_at: str, source: str
@@ -37,6 +38,8 @@ class Count:
     already_labeled: int = 0
     failed: int = 0
     """Ground Truth could not label them."""
+    forgotten: int = 0
+    """Their subject shall be forgotten (`labels forget`), whenever people labelled them."""
     unusable: int = 0
     """They cannot be read, or no record can be made of them."""
     problems: list[dict[str, Any]] = field(default_factory=list)
@@ -62,6 +65,7 @@ class LabelImport:
     source: str
     retention: timedelta
     clock: Callable[[], datetime]
+    _forgotten: dict[str, bool] = field(default_factory=dict)
 
     def run(self, rows: Iterable[LabeledRow | RowWithoutLabel]) -> Count:
         """Store every decided row, whatever the others are. A second run over the same manifest stores nothing more."""
@@ -69,12 +73,19 @@ class LabelImport:
         for row in rows:
             if isinstance(row, RowWithoutLabel):
                 count.without_label(row)
+            elif row.subject is not None and self._is_forgotten(row.subject):
+                count.forgotten += 1
             elif row.consolidated.label is None:
                 # An undecided row changes no record: a review of the same prediction may still be open.
                 count.undecided += 1
             else:
                 self._take(row, row.consolidated.label, count)
         return count
+
+    def _is_forgotten(self, subject: str) -> bool:
+        if subject not in self._forgotten:
+            self._forgotten[subject] = self.store.forgotten(subject) is not None
+        return self._forgotten[subject]
 
     def _take(self, row: LabeledRow, label: str, count: Count) -> None:
         try:
@@ -104,6 +115,7 @@ class LabelImport:
                     reviewed_at=now.isoformat(),
                     source=self.source,
                     expires_at=int((now + self.retention).timestamp()),
+                    subject=row.subject,
                 )
             )
         if stored.review_state in (ReviewState.REVIEWED, ReviewState.FORGOTTEN):

@@ -22,6 +22,8 @@ from lambdas.common.review import PREDICTION_ID_FORM, Consolidated, HumanAnswer,
 
 PREDICTION_ID = "prediction-id"
 """Manifest field that ties a row to a prediction."""
+SUBJECT = "subject"
+"""Manifest field: whom or what the text is about. All texts about one subject stay in one split, and go when it is forgotten."""
 _LONGEST_REASON = 300
 _MOST_VOTES = 1_000
 
@@ -36,6 +38,7 @@ class LabeledRow:
     consolidated: Consolidated
     answers: tuple[HumanAnswer, ...]
     labelled_at: str
+    subject: str | None = None
 
     @property
     def content_id(self) -> str:
@@ -89,6 +92,7 @@ def _row(number: int, row: Any, attribute: str, labels: Labels) -> LabeledRow | 
         consolidated=consolidated,
         answers=answers,
         labelled_at=_time(metadata["creation-date"]),
+        subject=None if row.get(SUBJECT) is None else checked_text(SUBJECT, row[SUBJECT]),
     )
 
 

@@ -85,6 +85,8 @@ def task_item(task: Task, *, state: State | None = None) -> dict[str, Any]:
     }
     if task.job is not None:
         item["job"] = task.job
+    if task.about is not None:
+        item["about"] = task.about
     if task.excerpt:
         item["excerpt"] = task.excerpt
     if task.gold is not None:
@@ -137,6 +139,7 @@ def task_of(item: Mapping[str, Any]) -> Task:
         status=None if status is None else ReviewStatus(status),
         failure=item.get("failure"),
         job=item.get("job"),
+        about=item.get("about"),
         excerpt=item.get("excerpt", ""),
         gold=item.get("gold"),
         prior=ModelPrior(**json.loads(item["prior"])) if "prior" in item else None,

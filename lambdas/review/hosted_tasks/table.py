@@ -188,6 +188,18 @@ class TaskTable:
         """Those that are there, by id."""
         return {item["pk"]: task_of(item) for item in self._batch([{"pk": task_id, "sk": "task"} for task_id in task_ids])}
 
+    def about(self, digest: str) -> list[str]:
+        """Ids of the tasks about a subject. No index has it, so the whole table is read."""
+        wanted = Attr("about").eq(digest) & Attr("sk").eq("task")
+        arguments: dict[str, Any] = {"FilterExpression": wanted, "ProjectionExpression": "pk", "ConsistentRead": True}
+        found: list[str] = []
+        while True:
+            page = self._table.scan(**arguments)
+            found += [item["pk"] for item in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                return found
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
     def flag(self, task: Task, worker_id: str, name: str, note: str, now: int) -> None:
         """Once for a task and a person; their second note replaces the first."""
         self._table.put_item(Item=self._remark_item(task, f"flag#{worker_id}", "flags", name, note, now))

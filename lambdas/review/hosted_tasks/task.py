@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from contracts.amendments import group_digest
+from contracts.groups import group_of
 from lambdas.common.answers_wanted import AnswerPolicy, AnswerRule, ModelPrior, answers_wanted
 from lambdas.common.review import HumanAnswer
 from lambdas.review.port import ReviewStatus
@@ -65,7 +67,8 @@ class Task:
     ``assignments`` and ``skipped_by`` go by worker id. ``rule`` and ``most`` say how many answers it gets. ``job`` is the bulk
     labelling that asks; no prediction is behind such a task. ``gold`` is what the right answer chooses where it is known (:mod:`.gold`);
     such a task is no review. ``prior`` is what the model said, its label as people see it, where that decides with the answers how many
-    people are asked (``adaptive``). It stays if a lead changes the rule. ``version`` is that of the record which was read: a write names
+    people are asked (``adaptive``). It stays if a lead changes the rule. ``about`` is the digest of the text's subject (:func:`about`), by
+    which `labels forget` finds the task. ``version`` is that of the record which was read: a write names
     it, and fails if there is a newer one.
     """
 
@@ -91,6 +94,7 @@ class Task:
     excerpt: str = ""
     gold: str | None = None
     prior: ModelPrior | None = None
+    about: str | None = None
     version: int = 0
 
     @property
@@ -145,6 +149,11 @@ def excerpt_of(text: str) -> str:
     seen = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text[: 4 * _EXCERPT])
     line = " ".join(seen.split())
     return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT].rstrip()}..."
+
+
+def about(subject: str | None) -> str | None:
+    """``about`` of a task."""
+    return None if subject is None else group_digest(group_of("", subject))
 
 
 def task_id_of(review_id: str) -> str:

@@ -5,35 +5,49 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError, EndpointConnectionError
 from hosted_service import TEAM, Service
 from memory_table import MemoryTable
+from review_fakes import FakeStore
 from typer.testing import CliRunner
 
 from cli.account import Account
+from cli.console import FAILED as EXIT_FAILED
 from cli.console import WRONG_OPTIONS
+from cli.label.command import _looked
 from cli.label.ground_truth import GroundTruthJob, output_key
 from cli.label.hosted import HostedJob
-from cli.label.job import failed_line, job_name_of, labelled_line, name_fault
+from cli.label.job import Standing, failed_line, job_name_of, labelled_line, name_fault
 from cli.label.redriving import failed_for_good
 from cli.label.results import counts_of, write_manifest, write_version
 from cli.label.stage import NoStage, given_labels, terms_of
-from cli.label.texts import Texts, Wanted, read_texts
+from cli.label.texts import Texts, Wanted, read_texts, without
+from cli.labels import stores
 from cli.main import app
 from contracts.dataset_files import read_manifest, read_rows
 from contracts.groups import text_digest
 from lambdas.common.answers_wanted import AnswerRule
+from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.labels import Labels
+from lambdas.common.predictions import Forgotten, StoredPrediction
+from lambdas.common.review import Origin, ReviewReason, ReviewRequest
+from lambdas.labeling.import_labels.importing import Count, LabelImport
 from lambdas.labeling.import_labels.manifest import LabeledRow, RowWithoutLabel
 from lambdas.labeling.import_labels.manifest import read_rows as read_output
-from lambdas.review.hosted import Terms
+from lambdas.retraining.freeze_dataset.freeze import row_of
+from lambdas.review.hosted import HostedStarter, Terms
 from lambdas.review.hosted_tasks.gold import GoldText
+from lambdas.review.hosted_tasks.table import TaskTable
+from lambdas.review.hosted_tasks.task import task_id_of
 from stacks.settings import Settings
 from stacks.settings.review import AdaptiveSettings, AnswersSettings, ReviewSettings
 
@@ -158,6 +172,39 @@ def test_people_label_on_the_page_and_nobody_else_is_told(service: Service) -> N
     ]
     assert [answer.worker_id for answer in rows[1].answers] == ["ann", "bob", "cyd"]
     assert service.sent == [], "no prediction waits for these answers"
+
+
+def test_the_group_of_a_text_is_carried_to_its_label_and_its_tasks(service: Service, tmp_path: Path) -> None:
+    texts = read(tmp_path, "text,who\n" + "".join(f"text {number},bob\n" for number in range(12)) + "other,\n", group="who")
+    job = HostedJob(service.tasks, TERMS, LABELS, "reviews", texts.wanted, lambda: service.now / 1_000)
+    job.ask(lambda _: None)
+    bob = stores.digest_of("bob")
+    review = ReviewRequest("p1", "of a review", "negative", 0.5, ReviewReason.LOW_CONFIDENCE, origin=Origin("c", "m", 0.6, "t", 1, "bob"))
+    HostedStarter(service.tasks, TERMS, LABELS).start(review)
+    assert sorted(service.tasks.about(bob)) == sorted([*(job._ids[one.key] for one in texts.wanted[:12]), task_id_of("p1-1")])
+    assert "bob" not in json.dumps([item for (_, sk), item in service.table.items.items() if sk == "task"], default=str)
+
+    content = {"label": "positive", "votes": {"positive": 2}, "agreement": 1.0, "reason": "", "answers": []}
+    at = "2026-11-23T10:00:00"
+    lines = {one.key: labelled_line(one.text, content, "reviews", at, one.subject) for one in texts.wanted}
+    manifest = write_manifest(tmp_path, texts.wanted, lines).read_bytes().splitlines(keepends=True)
+    store, now = FakeStore(), datetime(2026, 11, 23, 11, tzinfo=UTC)
+
+    def imported() -> Count:
+        taken = LabelImport(store, lambda *_: None, "labeling:reviews", timedelta(days=90), lambda: now)
+        return taken.run(read_output(manifest, "label", LABELS))
+
+    assert imported() == Count(labels_stored=13)
+    rows = [row_of(StoredPrediction.parse(item), LABELS.ids) for item in store.items.values()]
+    assert [row.group for row in rows if row is not None][:12] == ["subject:bob"] * 12
+
+    store.items.clear()
+    store.forget_subject("bob", Forgotten(at, 1_900_000_000))
+    assert imported() == Count(labels_stored=1, forgotten=12), "also what people labelled after that"
+    assert [item["text"] for item in store.items.values()] == ["other"]
+    left = without(texts, {"bob"})
+    assert ([one.text for one in left.wanted], len(left.refused)) == (["other"], 12)
+    assert "forgotten" in left.refused[0].reason
 
 
 def test_gold_tasks_are_mixed_into_a_job_and_are_in_none_of_its_results(service: Service) -> None:
@@ -291,9 +338,12 @@ def ground_truth(made: GroundTruth, texts: Texts) -> GroundTruthJob:
 
 
 def test_ground_truth_is_asked_once_and_again_only_for_what_it_did_not_label(tmp_path: Path) -> None:
-    texts, nothing = read(tmp_path, "text\none\ntwo\nthree\n"), (lambda _: None)
+    texts, nothing = read(tmp_path, "text,who\none,bob\ntwo,\nthree,\n", group="who"), (lambda _: None)
     made = GroundTruth({})
     assert ground_truth(made, texts).ask(nothing) == 3
+    assert [json.loads(line) for line in made._put.popitem()[1].splitlines()] == [
+        {"source": "one", "subject": "bob"}, {"source": "two"}, {"source": "three"}
+    ]  # fmt: skip
     running = ground_truth(made, texts)
     assert running.ask(nothing) == 0, "it runs: the command only watches"
     assert (running.look().running, running.look().done) == (True, 1)
@@ -379,3 +429,47 @@ def test_what_cannot_be_used_is_refused_before_anybody_is_asked(
     arguments = ["label", str(tmp_path / "texts.csv"), "--out", str(tmp_path / "out"), "--stage", "test", *options]
     done = CliRunner().invoke(app, arguments)
     assert (done.exit_code, said in done.output) == (WRONG_OPTIONS, True), done.output
+
+
+class BusyTable(MemoryTable):
+    """Leaves every key unread, as a table whose capacity is used up."""
+
+    def batch_get_item(self, *, RequestItems: Any) -> dict[str, Any]:  # noqa: N803
+        return {"Responses": {}, "UnprocessedKeys": RequestItems}
+
+
+def test_a_busy_table_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "texts.csv"
+    file.write_text("text\none\ntwo\n", encoding="utf-8")
+    monkeypatch.setattr("lambdas.common.batch_get.PAUSES", (0.0,))
+    monkeypatch.setattr("cli.label.command.Account", lambda settings, _: SimpleNamespace(settings=settings))
+    monkeypatch.setattr("cli.label.command.stage_labels", lambda _: None)
+    monkeypatch.setattr("cli.label.command.task_table", lambda _: TaskTable(BusyTable(), 1))
+    arguments = ["label", str(file), "--labels", "Good,Bad", "--yes", "--no-wait", "--stage", "newacct", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, "its capacity is used up" in done.output) == (EXIT_FAILED, True), (done.output, done.exception)
+    assert "Run the same command again" in done.output
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "BatchGetItem")
+
+
+def test_whoever_waits_for_answers_goes_on_when_aws_is_busy_or_away() -> None:
+    running, done = Standing({}, 0, 0, running=True), Standing({}, 1, 2)
+    for problem in (TableIsBusy("busy"), refused("ThrottlingException"), EndpointConnectionError(endpoint_url="x")):
+        looks = iter([running, problem, running, problem, done])
+
+        def look(looks: Iterator[Standing | Exception] = looks) -> Standing:
+            found = next(looks)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        assert _looked(look, wait=True, every=0.0) == done
+
+    def denied() -> Standing:
+        raise refused("AccessDeniedException")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        _looked(denied, wait=True, every=0.0)

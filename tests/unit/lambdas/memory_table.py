@@ -56,6 +56,14 @@ class MemoryTable:
         found = [self.items[key["pk"], key["sk"]] for key in keys if (key["pk"], key["sk"]) in self.items]
         return {"Responses": {self.name: _copied(found)}, "UnprocessedKeys": {}}
 
+    def scan(self, *, FilterExpression: Any, ProjectionExpression: str, ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
+        self.requests.append("scan")
+        assert ConsistentRead and ProjectionExpression == "pk"
+        return {"Items": [{"pk": item["pk"]} for item in self.items.values() if _holds(FilterExpression, item)]}
+
+    def describe_table(self, *, TableName: str) -> None:  # noqa: N803
+        assert TableName == self.name
+
     def put_item(self, *, Item: Item) -> None:  # noqa: N803
         self.requests.append("put_item")
         self._write(lambda: self._store(Item))

@@ -75,6 +75,8 @@ class FakeStore:
         names = ("prediction_id", "text", "expires_at")
         self.items[imported.prediction_id] = {name: getattr(imported, name) for name in names}
         self.items[imported.prediction_id].update(attempt=1, created_at=imported.reviewed_at)
+        if imported.subject is not None:
+            self.items[imported.prediction_id]["subject"] = imported.subject
         return self._label(imported.prediction_id, imported.consolidated, imported.answers, imported.reviewed_at, imported.source)
 
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:

@@ -53,6 +53,12 @@ def test_a_bad_name_is_refused_with_its_form(name: Any) -> None:
 # -- the rows ---------------------------------------------------------------------------------------
 
 
+def test_a_subject_is_a_text() -> None:
+    assert check(row(subject="bob"), row(source="another", subject=None)) == 2
+    with pytest.raises(InvalidInput, match="line 1: subject must be a string"):
+        check(row(subject=7))
+
+
 def test_a_good_manifest_is_counted() -> None:
     one = row(source="A different text, with U+2028: \u2028", **{"prediction-id": "0123abc"})
     assert check(row(), b"", b"  ", one, row(source="third", topic="x")) == 3
