@@ -46,7 +46,12 @@ class GroundTruthJob:
                 self._lines |= self._output(execution)
                 self._failed = None if status == "SUCCEEDED" else execution
                 continue
+            # Step Functions drops an execution 90 days after its end; its output stays, and the name of its job is taken for ever.
+            output = self._output(execution)
+            self._lines |= output
             left = self._left()
+            if left and (output or self._job(execution) is not None):
+                continue
             if left:
                 self._start(execution, left)
                 progress(len(self.wanted))
@@ -70,13 +75,19 @@ class GroundTruthJob:
 
     def _labelled_by(self, execution: str) -> int:
         """Texts that Ground Truth counts as done in the running job; it tells single labels only at the end."""
-        sagemaker = self.account.client("sagemaker")
-        try:
-            found = sagemaker.describe_labeling_job(LabelingJobName=f"{self.account.names.prefix}-{execution}")
-        except sagemaker.exceptions.ResourceNotFound:
+        found = self._job(execution)
+        if found is None:
             return 0
         counters: dict[str, int] = found["LabelCounters"]
         return counters.get("TotalLabeled", 0) + counters.get("FailedNonRetryableError", 0)
+
+    def _job(self, execution: str) -> dict[str, Any] | None:
+        sagemaker = self.account.client("sagemaker")
+        try:
+            found: dict[str, Any] = sagemaker.describe_labeling_job(LabelingJobName=f"{self.account.names.prefix}-{execution}")
+        except sagemaker.exceptions.ResourceNotFound:
+            return None
+        return found
 
     def _own(self) -> dict[str, Mapping[str, Any]]:
         keys = {one.key for one in self.wanted}

@@ -29,7 +29,9 @@ _MOST_ATTEMPTS = 20
 
 @dataclass
 class HostedJob:
-    """The tasks of one job. A text's task follows from the job's name, the labels and the text, so a longer file asks about new texts only.
+    """The tasks of one job.
+
+    A text's task follows from the job's name, the set of labels and the text. So a longer file asks about new texts only.
 
     A task that ended without any answer is asked again by the next :meth:`ask`.
 
@@ -95,7 +97,7 @@ class HostedJob:
         return {key: drawn for drawn, key in found.items()}
 
     def _review_id(self, key: str, attempt: int) -> str:
-        labels = hashlib.sha256("\0".join(self.labels.ids).encode()).hexdigest()[:8]
+        labels = hashlib.sha256("\0".join(sorted(self.labels.ids)).encode()).hexdigest()[:8]
         return f"labeling-{self.name}-{labels}-{key}-{attempt}"
 
     def _open(self, review_id: str, one: Wanted) -> None:

@@ -149,6 +149,7 @@ def test_no_text_is_asked_twice_and_a_longer_file_asks_about_its_new_texts(servi
     assert asked(job_of(service, "one", "two")) == (0, 2)
     assert asked(job_of(service, "one", "two", "three")) == (1, 3)
     assert asked(job_of(service, "one", labels=Labels(("a", "b"), ("a", "b")))) == (1, 1)
+    assert asked(job_of(service, "one", labels=Labels(("b", "a"), ("b", "a")))) == (0, 1), "the same labels in another order"
 
 
 def test_people_label_on_the_page_and_nobody_else_is_told(service: Service) -> None:
@@ -305,10 +306,13 @@ class GroundTruth:
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
         status, _ = self.outputs[executionArn.rpartition(":")[2]]
+        if status == "DROPPED":
+            raise KeyError
         return {"status": status, "cause": "because"}
 
     def describe_labeling_job(self, *, LabelingJobName: str) -> dict[str, Any]:  # noqa: N803
-        assert LabelingJobName == "reviewloop-dev-reviews-1"
+        if LabelingJobName.removeprefix("reviewloop-dev-") not in self.outputs:
+            raise LookupError
         return {"LabelCounters": {"TotalLabeled": 1, "FailedNonRetryableError": 0}}
 
     def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> None:  # noqa: N803
@@ -324,7 +328,7 @@ class GroundTruth:
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         found = {output_key("reviewloop-dev", name): lines for name, (_, lines) in self.outputs.items()}
-        if not found[Key]:
+        if not found.get(Key):
             raise FileNotFoundError
         stream = io.BytesIO("".join(json.dumps(line) + "\n" for line in found[Key]).encode())
         return {"Body": SimpleNamespace(iter_chunks=lambda size: iter(lambda: stream.read(size), b""))}
@@ -363,6 +367,18 @@ def test_ground_truth_is_asked_once_and_again_only_for_what_it_did_not_label(tmp
     assert (standing.done, standing.problem) == (3, None)
     done = ground_truth(made, texts)
     assert (done.ask(nothing), done.look().done, len(made.started)) == (0, 3, 2)
+
+
+def test_an_execution_of_long_ago_is_not_asked_again(tmp_path: Path) -> None:
+    """Step Functions knows an execution for 90 days. The output stays longer, and the name of a labelling job is taken for ever."""
+    texts, content = read(tmp_path, "text\none\ntwo\n"), {"label": "positive", "votes": {"positive": 2}, "answers": []}
+    made = GroundTruth(
+        {"reviews-1": ("DROPPED", [labelled_line("one", content, "j", "2026-11-23T10:00:00")]), "reviews-2": ("DROPPED", [])}
+    )
+    assert (ground_truth(made, texts).ask(lambda _: None), made.started) == (1, {"reviews-3": ["two"]})
+    made.outputs["reviews-3"] = ("DROPPED", [labelled_line("two", content, "j", "2026-11-23T10:00:00")])
+    job = ground_truth(made, texts)
+    assert (job.ask(lambda _: None), job.look().done, list(made.started)) == (0, 2, ["reviews-3"])
 
 
 def test_an_execution_that_failed_once_people_had_answered_all_is_named_with_the_command_that_redrives_it(tmp_path: Path) -> None:
