@@ -176,13 +176,20 @@ class Stage:
         task = table.task(task_id)
         if task is None:
             return 0
-        s3, where = self.account.client("s3"), {"Bucket": self.account.names.bucket("review"), "Key": output_key(task)}
-        s3.delete_object(**where)
+        self._delete_file(output_key(task))
         # The task itself goes last: it names the file.
         for item in sorted(self._items_of(task_id), key=lambda one: one["sk"] == "task"):
             self._tasks.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
-        s3.delete_object(**where)  # whoever ended the task meanwhile, from what had been there, may have written it again
+        self._delete_file(output_key(task))  # whoever ended the task meanwhile, from what had been there, may have written it again
         return 1
+
+    def _delete_file(self, key: str) -> None:
+        """Every version of it: the bucket keeps what was deleted or replaced."""
+        s3, bucket = self.account.client("s3"), self.account.names.bucket("review")
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
+            found = [one for kind in ("Versions", "DeleteMarkers") for one in page.get(kind, ()) if one["Key"] == key]
+            for one in found:
+                s3.delete_object(Bucket=bucket, Key=key, VersionId=one["VersionId"])
 
     def _items_of(self, task_id: str) -> list[dict[str, Any]]:
         arguments: dict[str, Any] = {"KeyConditionExpression": Key("pk").eq(task_id), "ConsistentRead": True}

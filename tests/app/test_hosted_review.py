@@ -379,7 +379,8 @@ def test_a_label_is_exported_corrected_and_forgotten(hosted: Hosted, wait_until:
         "forgotten", {"prediction_id", "review_state", "created_at", "expires_at", "attempt"}
     )  # fmt: skip
     assert all(prediction_id not in json.dumps(item, default=str) for item in hosted.task_items())
-    kept = [one["Key"] for one in s3.list_objects_v2(Bucket=review).get("Contents", ())]
+    found = s3.list_object_versions(Bucket=review)
+    kept = [one["Key"] for one in (*found.get("Versions", ()), *found.get("DeleteMarkers", ()))]
     assert all(prediction_id not in key for key in kept)
     amendments = DatasetVersions(s3, data).amendments(Known())
     assert (set(amendments.corrections), amendments.forgets(row.group)) == ({f"prediction:{prediction_id}", "text:1"}, True)
