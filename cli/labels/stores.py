@@ -23,6 +23,7 @@ from lambdas.retraining.new_labels import labels_since
 from lambdas.review.hosted_tasks.ending import output_key
 from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import task_id_of
+from lambdas.review.settle import CannotSettle, settle
 
 _CHUNK = 1 << 16
 _LONGEST_MESSAGE = timedelta(days=30)
@@ -103,7 +104,7 @@ class Stage:
         """False when the record is no longer as it was read."""
         label = stored.given("label of the correction", change.label)
         if stored.human_label is None:
-            return self.store.settle(stored.prediction_id, label, settled_by=change.by, settled_at=change.at)
+            return self._settle(stored, label, change)
         earlier = (stored.label_basis or {}).get("was") if (stored.label_basis or {}).get("method") == CORRECTED else None
         basis = {**corrected_basis(change, str(earlier or stored.human_label))}
         exceptions = self._predictions.meta.client.exceptions
@@ -115,6 +116,29 @@ class Stage:
                 ConditionExpression=Attr("human_label").eq(stored.human_label),
             )
         except exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def _settle(self, stored: StoredPrediction, label: str, change: Amendment) -> bool:
+        """Also writes the ground-truth line, but where no captured answer is to be joined with it, or the model had a part in the votes."""
+        s3, bucket = self.account.client("s3"), self.account.names.bucket("capture")
+        judges = stored.label is not None and stored.model_prior is None
+
+        def write_ground_truth(key: str, body: bytes) -> None:
+            if judges:
+                s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/jsonlines")
+
+        try:
+            settle(
+                stored.prediction_id,
+                label,
+                labels=[label],
+                settled_by=change.by,
+                store=self.store,
+                write_ground_truth=write_ground_truth,
+                now=change.at,
+            )
+        except CannotSettle:
             return False
         return True
 
