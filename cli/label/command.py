@@ -175,7 +175,7 @@ def _keep(account: Account, folder: Path, texts: Texts, standing: Standing, aske
     counts = counts_of(texts.wanted, standing.lines)
     manifest = write_manifest(folder, texts.wanted, standing.lines)
     problems, version, imported = ([standing.problem] if standing.problem else []), None, None
-    if account.settings.labeling.backend == "hosted" and not asked.chosen.own and counts.labelled:
+    if account.settings.labeling.backend == "hosted" and not asked.chosen.own and (counts.labelled or counts.undecided):
         imported = import_labels(account, asked.name, manifest)
     if not counts.open:
         try:
@@ -273,6 +273,8 @@ def _tell_end(account: Account, folder: Path, ended: Ended, console: Console) ->
     console.print(words, highlight=False)
     for problem in problems:
         console.print(problem, highlight=False, markup=False, soft_wrap=True, style="red")
+    if ended.imported is not None and counts.undecided:
+        console.print("A lead decides the undecided texts: `labels report` lists them, `labels correct` decides.", highlight=False)
     if counts.open and not problems:
         console.print("Run the same command again to go on.", highlight=False)
     if version is not None:

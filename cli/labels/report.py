@@ -17,6 +17,7 @@ from local.texts.near_duplicates import alike
 
 MOST_CONFLICTS = 50
 MOST_CONFUSIONS = 10
+MOST_DISPUTED = 50
 FEWEST_CONFUSED = 3
 """Texts for which people chose both of two labels. Fewer can be a slip."""
 FEWEST_COMPARED = 30
@@ -94,8 +95,18 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class Disputed:
+    """A text without a label: a lead reads it and decides with `labels correct`. ``id`` is what that command takes."""
+
+    id: str
+    text: str
+    votes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Report:
-    """``texts`` with a label; ``disputed`` without one. Lists have at most :data:`MOST_CONFLICTS` and :data:`MOST_CONFUSIONS` rows."""
+    """``texts`` with a label; ``disputed`` without one. Lists have at most :data:`MOST_CONFLICTS`, :data:`MOST_CONFUSIONS` and
+    :data:`MOST_DISPUTED` rows."""
 
     texts: int
     disputed: int
@@ -104,6 +115,7 @@ class Report:
     conflicting: int
     conflicts: tuple[Conflict, ...]
     confusions: tuple[Confusion, ...]
+    to_settle: tuple[Disputed, ...] = ()
 
     def document(self) -> dict[str, Any]:
         made = asdict(self)
@@ -118,7 +130,8 @@ def report(labelled: Iterable[StoredPrediction], disputed: Iterable[StoredPredic
     found = conflicts(records)
     shown = tuple(found[:MOST_CONFLICTS])
     every = records + open_ones
-    return Report(len(records), len(open_ones), agreement(every), anchoring(every), len(found), shown, confusions(every))
+    waiting = tuple(Disputed(one.prediction_id, one.text[:_SHOWN], dict(one.votes or {})) for one in open_ones[:MOST_DISPUTED])
+    return Report(len(records), len(open_ones), agreement(every), anchoring(every), len(found), shown, confusions(every), waiting)
 
 
 def agreement(records: Iterable[StoredPrediction]) -> Agreement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from cli.labels.report import FEWEST_COMPARED, Agreement, Anchoring, Report
+from cli.labels.report import FEWEST_COMPARED, Agreement, Anchoring, Disputed, Report
 from lambdas.common.agreement import Alpha
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -36,7 +36,8 @@ _WHAT_ALPHA_IS = "Krippendorff's alpha: 1 is agreement, 0 is chance"
 
 
 def lines(found: Report) -> Iterator[str]:
-    yield f"{found.texts} texts with a label, {found.disputed} disputed"
+    yield f"{found.texts} texts with a label, {found.disputed} disputed{_to_settle(found)}"
+    yield from (f"  {_votes(one)}: {one.text} ({one.id})" for one in found.to_settle)
     yield f"how far people agree ({_WHAT_ALPHA_IS}): {_figure(found.agreement.overall)} in {_texts(found.agreement.overall)}"
     yield from (f"  {label}: {_figure(one)} ({_texts(one)})" for label, one in found.agreement.by_class.items())
     yield from (f"  week of {monday}: {_figure(one)} ({_texts(one)})" for monday, one in found.agreement.by_week.items())
@@ -68,12 +69,28 @@ def page(found: Report) -> str:
     """HTML; every text is escaped."""
     return (
         f"{_HEAD}<h1>Labels: agreement and consistency</h1>"
-        f"<p>{found.texts} texts with a label, {found.disputed} disputed.</p>"
+        f"<p>{found.texts} texts with a label, {found.disputed} disputed{_to_settle(found)}.</p>{_disputed(found)}"
         f"<h2>Agreement</h2>{_agreement(found.agreement)}"
         f"<h2>Suggestions</h2><p>{escape(said(found.anchoring).capitalize())}.</p>"
         f"<h2>Nearly equal texts with different labels</h2>{_conflicts(found)}"
         f"<h2>Labels that people confuse</h2>{_confusions(found)}\n"
     )
+
+
+def _to_settle(found: Report) -> str:
+    if not found.to_settle:
+        return ""
+    shown = "" if len(found.to_settle) == found.disputed else f"; the oldest {len(found.to_settle)}"
+    return f"; a lead decides them with labels correct{shown}"
+
+
+def _votes(one: Disputed) -> str:
+    return ", ".join(f"{count} {label}" for label, count in sorted(one.votes.items())) or "no label"
+
+
+def _disputed(found: Report) -> str:
+    rows = (f"<li>{escape(_votes(one))}: {escape(one.text)} <code>{escape(one.id)}</code></li>" for one in found.to_settle)
+    return f"<ul>{''.join(rows)}</ul>" if found.to_settle else ""
 
 
 def _agreement(found: Agreement) -> str:

@@ -142,7 +142,11 @@ class PredictionStore:
         )
 
     def put_label(self, imported: ImportedLabel) -> bool:
-        """Store a labelled text that no prediction is behind; False when this text already has its record."""
+        """Store a text that people labelled and no prediction is behind; False when this text already has its record.
+
+        Without a label it is disputed; a label of a later job takes the place of such a record.
+        """
+        label, condition = imported.consolidated.label, Attr("prediction_id").not_exists()
         item = {
             "prediction_id": imported.prediction_id,
             "text": imported.text,
@@ -151,8 +155,10 @@ class PredictionStore:
             "attempt": 1,
             **({} if imported.subject is None else {"subject": imported.subject}),
             **self._label_attributes(imported.consolidated, imported.answers, imported.reviewed_at, imported.source),
+            **({"open_state": DISPUTED} if label is None else {}),
         }
-        return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=Attr("prediction_id").not_exists()))
+        free = condition if label is None else condition | Attr("open_state").eq(DISPUTED)
+        return self._write(lambda: self._table.put_item(Item=item, ConditionExpression=free))
 
     def forget(self, prediction_id: str, forgotten: Forgotten) -> None:
         """Whatever the record is -> forgotten: its id, the time and nothing else. No other method changes it, so nothing brings it back."""

@@ -190,6 +190,17 @@ def test_an_imported_text_is_stored_once_and_found_by_day(store: PredictionStore
     assert list(store.labels_of_day("2025-05-05", after="2025-05-05T01:00:00+00:00")) == []
 
 
+def test_an_imported_tie_is_disputed_until_a_label_comes(store: PredictionStore) -> None:
+    def text(consolidated: Consolidated) -> ImportedLabel:
+        return ImportedLabel("text-tie", "so so", consolidated, (), "2026-11-23T10:00:00+00:00", "labeling:j", 1_900_000_000, "bob")
+
+    assert store.put_label(text(UNDECIDED)) and not store.put_label(text(UNDECIDED))
+    assert "text-tie" in [one.prediction_id for one in store.disputed()]
+    assert item(store, "text-tie")["subject"] == "bob"
+    assert store.put_label(text(POSITIVE)) and not store.put_label(text(POSITIVE)) and not store.put_label(text(UNDECIDED))
+    assert "text-tie" not in [one.prediction_id for one in store.disputed()]
+
+
 def test_open_reviews_are_listed_by_state_and_leave_the_list_with_their_label(store: PredictionStore) -> None:
     prediction_id = put(store, ReviewState.IN_REVIEW)
     assert prediction_id in [one.prediction_id for one in store.open_reviews(ReviewState.IN_REVIEW)]

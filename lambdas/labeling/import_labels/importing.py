@@ -35,6 +35,7 @@ class Count:
 
     labels_stored: int = 0
     undecided: int = 0
+    """People could not decide them. One that no prediction is behind waits for a lead, as a disputed review does."""
     already_labeled: int = 0
     failed: int = 0
     """Ground Truth could not label them."""
@@ -75,11 +76,8 @@ class LabelImport:
                 count.without_label(row)
             elif row.subject is not None and self._is_forgotten(row.subject):
                 count.forgotten += 1
-            elif row.consolidated.label is None:
-                # An undecided row changes no record: a review of the same prediction may still be open.
-                count.undecided += 1
             else:
-                self._take(row, row.consolidated.label, count)
+                self._take(row, count)
         return count
 
     def _is_forgotten(self, subject: str) -> bool:
@@ -87,9 +85,9 @@ class LabelImport:
             self._forgotten[subject] = self.store.forgotten(subject) is not None
         return self._forgotten[subject]
 
-    def _take(self, row: LabeledRow, label: str, count: Count) -> None:
+    def _take(self, row: LabeledRow, count: Count) -> None:
         try:
-            stored = self._store(row, label)
+            stored = self._store(row)
         except ClientError as error:
             problem = error.response["Error"]
             if problem["Code"] != "ValidationException":
@@ -99,10 +97,15 @@ class LabelImport:
         except InvalidPrediction as error:
             count.without_label(RowWithoutLabel(row.line, f"its record cannot be used: {error}"[:300], failed=False))
             return
-        count.labels_stored += stored
-        count.already_labeled += not stored
+        if row.consolidated.label is None:
+            count.undecided += 1
+        else:
+            count.labels_stored += stored
+            count.already_labeled += not stored
 
-    def _store(self, row: LabeledRow, label: str) -> bool:
+    def _store(self, row: LabeledRow) -> bool:
+        """A text that people could not decide is disputed, so that a lead decides it. A prediction keeps its own review for that."""
+        label = row.consolidated.label
         stored = self.store.get(row.prediction_id) if row.prediction_id else None
         now = self.clock()
         if stored is None or row.prediction_id is None:
@@ -118,7 +121,7 @@ class LabelImport:
                     subject=row.subject,
                 )
             )
-        if stored.review_state in (ReviewState.REVIEWED, ReviewState.FORGOTTEN):
+        if stored.review_state in (ReviewState.REVIEWED, ReviewState.FORGOTTEN) or label is None:
             return False
         key = ground_truth_key(row.prediction_id, row.labelled_at)
         self.write_ground_truth(key, ground_truth_line(row.prediction_id, label))

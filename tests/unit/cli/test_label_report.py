@@ -123,3 +123,15 @@ def test_the_report_is_read_on_a_terminal_in_a_browser_and_by_programs() -> None
     assert "<script" not in page(found).casefold() and "&lt;script&gt;" in page(found)
     assert json.loads(json.dumps(found.document()))["anchoring"]["shown"] == 100
     assert list(lines(report([]))) and isinstance(report([]), Report)
+
+
+def test_what_a_lead_has_to_decide_is_listed_with_its_votes() -> None:
+    tied = stored("so <so>", None, ["good", "bad"], votes={"good": 1, "bad": 1}, prediction_id="text-1")
+    found = report([], [tied, stored("unclear", None)])
+    said = list(lines(found))
+    assert said[0] == "0 texts with a label, 2 disputed; a lead decides them with labels correct"
+    assert said[1] == "  1 bad, 1 good: so <so> (text-1)"
+    assert "<li>1 bad, 1 good: so &lt;so&gt; <code>text-1</code></li>" in page(found)
+    assert found.document()["to_settle"][0] == {"id": "text-1", "text": "so <so>", "votes": {"good": 1, "bad": 1}}
+    many = report([], [stored(f"t{number}", None) for number in range(51)])
+    assert "51 disputed; a lead decides them with labels correct; the oldest 50" in next(iter(lines(many)))

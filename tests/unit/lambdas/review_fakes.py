@@ -70,7 +70,8 @@ class FakeStore:
         return True
 
     def put_label(self, imported: ImportedLabel) -> bool:
-        if imported.prediction_id in self.items:
+        disputed = self.items.get(imported.prediction_id, {}).get("open_state") == DISPUTED
+        if imported.prediction_id in self.items and (imported.consolidated.label is None or not disputed):
             return False
         names = ("prediction_id", "text", "expires_at")
         self.items[imported.prediction_id] = {name: getattr(imported, name) for name in names}

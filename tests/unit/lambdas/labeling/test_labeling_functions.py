@@ -278,6 +278,24 @@ def test_an_undecided_row_leaves_an_open_review_open() -> None:
     assert one.store.items[PREDICTION_ID]["review_state"] == "requested"
 
 
+def test_an_undecided_text_waits_for_a_lead_and_a_later_job_may_decide_it() -> None:
+    one, tie = Import(), line(own(None, negative=1, positive=1), text="so so", subject="bob")
+    assert (one.run(tie), one.run(tie)) == (Count(undecided=1), Count(undecided=1))
+    [item] = one.store.items.values()
+    assert (item["open_state"], item["human_label"], item["votes"], item["subject"]) == (
+        "disputed", None, {"negative": 1, "positive": 1}, "bob"
+    )  # fmt: skip
+    assert one.run(line(own("positive", positive=2), text="so so")) == Count(labels_stored=1)
+    assert one.run(tie) == Count(undecided=1)
+    [item] = one.store.items.values()
+    assert (item["human_label"], "open_state" in item) == ("positive", False), "a decided text stays decided"
+    settled = Import()
+    settled.run(tie)
+    [name] = settled.store.items
+    assert settled.store.settle(name, "negative", settled_by="lead", settled_at="2026-11-25T10:00:00+00:00")
+    assert settled.run(line(own("positive", positive=2), text="so so")) == Count(already_labeled=1)
+
+
 def test_a_job_with_bad_and_failed_rows_stores_the_others_and_says_which_and_why() -> None:
     one = Import()
     failed = json.dumps({"source": "t", "label-metadata": {"failure-reason": "expired"}}).encode()
