@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,6 +95,7 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         _confirm(settings, texts, job, yes=yes)
         standing = _run(job, texts, console, wait=wait, every=every)
         ended = _keep(account, folder, texts, standing, Asked(job_name, chosen))
+        upload = None if ended.version is None else _upload(account, folder, ended.version, own=chosen.own)
     except NoAccount as error:
         stop(str(error), NO_ACCOUNT)
     except BotoCoreError as error:
@@ -103,7 +104,7 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         stop(f"{error}. Run the same command again in a while: it goes on where it was", FAILED)
     except (NoStage, InvalidDataset, ClientError) as error:
         stop(str(error), FAILED)
-    _tell_end(account, folder, ended, console)
+    _tell_end(folder, ended, upload or [], console)
     if as_json:
         document = {"job": job_name, "folder": str(folder), "texts": len(texts.wanted), "repeated": texts.repeated}
         counts = {"refused": len(texts.refused), **asdict(ended.counts)}
@@ -267,7 +268,7 @@ def _looked(look: Callable[[], Standing], *, wait: bool, every: float) -> Standi
     return standing
 
 
-def _tell_end(account: Account, folder: Path, ended: Ended, console: Console) -> None:
+def _tell_end(folder: Path, ended: Ended, upload: Sequence[str], console: Console) -> None:
     counts, version, problems = ended.counts, ended.version, ended.problems
     words = f"{counts.labelled:,} labelled, {counts.undecided:,} undecided, {counts.failed:,} without an answer, {counts.open:,} open"
     console.print(words, highlight=False)
@@ -277,13 +278,24 @@ def _tell_end(account: Account, folder: Path, ended: Ended, console: Console) ->
         console.print("A lead decides the undecided texts: `labels report` lists them, `labels correct` decides.", highlight=False)
     if counts.open and not problems:
         console.print("Run the same command again to go on.", highlight=False)
-    if version is not None:
-        parameter, datasets = account.names.parameter("dataset"), f"s3://{account.names.bucket('data')}/datasets"
-        for line in (
-            f"output manifest: {folder / 'output.manifest'}",
-            f"dataset version: {folder / 'datasets' / version}",
-            f"To make it the first version of the stage {account.settings.stage}:",
-            f'  aws s3 cp --recursive {shlex.quote(str(folder / "datasets"))} "{datasets}"',
-            f'  aws ssm put-parameter --overwrite --name {parameter} --value "{datasets}/{version}"',
-        ):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if version is None:
+        return
+    for line in (f"output manifest: {folder / 'output.manifest'}", f"dataset version: {folder / 'datasets' / version}", *upload):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _upload(account: Account, folder: Path, version: str, *, own: bool) -> list[str]:
+    """How to make it the first version. Where the stage has a version, this would begin anew, so only other labels are a reason for it."""
+    begun, stage = (account.parameter("dataset") or "none") != "none", account.settings.stage
+    if begun and not own:
+        return [f"The stage {stage} has a dataset already. Its next retraining takes the labels that it lacks; do not upload this version."]
+    if begun:
+        first = f"The stage {stage} has a dataset with other labels. To begin anew with these (docs/operations.md, Other labels):"
+    else:
+        first = f"To make it the first version of the stage {stage}:"
+    parameter, datasets = account.names.parameter("dataset"), f"s3://{account.names.bucket('data')}/datasets"
+    return [
+        first,
+        f'  aws s3 cp --recursive {shlex.quote(str(folder / "datasets"))} "{datasets}"',
+        f'  aws ssm put-parameter --overwrite --name {parameter} --value "{datasets}/{version}"',
+    ]

@@ -12,6 +12,16 @@ OVERLAP = timedelta(minutes=10)
 """An index is a little behind its table, so labels stored just before the watermark may have been missed: read them again."""
 
 
+FROM_A_JOB = "labeling"
+"""What ``source`` of a row begins with when the command ``label`` made a first version of a labelling job."""
+_IMPORTED = (f"{FROM_A_JOB}:", "ground-truth:")
+
+
+def is_imported(stored: StoredPrediction) -> bool:
+    """Whether the label comes from a labelling job. The job may be what the first version was made of: then its labels are not new."""
+    return (stored.label_source or "").startswith(_IMPORTED)
+
+
 class LabelIndex(Protocol):
     """What is needed of :class:`lambdas.common.prediction_store.PredictionStore`."""
 

@@ -30,7 +30,7 @@ from lambdas.retraining.decide_retraining.decision import (
     start_once,
     trigger_reason,
 )
-from lambdas.retraining.new_labels import labels_since
+from lambdas.retraining.new_labels import FROM_A_JOB, is_imported, labels_since
 
 MOST_NAMED = 30
 """Unknown labels that are named at most."""
@@ -80,12 +80,17 @@ def _decide(event: dict[str, Any]) -> Decision:
         logger.error("the label set has changed", extra={"reason": changed.reason})
         return changed
     labels = labels_since(_store(), watermark, now=datetime.now(UTC), lookback_days=environment.lookback_days)
-    counts = Counter(
-        stored.given("human_label", stored.human_label)
-        for stored in labels
-        if watermark is None or stored.given("reviewed_at", stored.reviewed_at) > watermark
-    )
+    counts: Counter[str] = Counter()
+    imported = 0
+    for stored in labels:
+        if watermark is None or stored.given("reviewed_at", stored.reviewed_at) > watermark:
+            label = stored.given("human_label", stored.human_label)
+            counts[label] += 1
+            imported += label in manifest.labels and is_imported(stored)
     count = sum(counts[label] for label in manifest.labels)
+    if watermark is None:
+        # A first version may be made of a labelling job, whose labels are in the table, too.
+        count -= min(imported, manifest.by_source.get(FROM_A_JOB, 0))
     unknown = {label: number for label, number in counts.most_common(MOST_NAMED) if label not in manifest.labels}
     refusal = enough(count, environment.min_new_labels, watermark, unknown) or one_at_a_time(_running())
     if refusal is not None:

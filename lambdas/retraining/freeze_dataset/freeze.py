@@ -28,6 +28,7 @@ from lambdas.common.split_side import side_of
 from lambdas.retraining.freeze_dataset.corrections import Corrections, corrected, outdates
 from lambdas.retraining.freeze_dataset.row_files import Entry, RowFile, Version, text_key, texts_of
 from lambdas.retraining.freeze_dataset.worker_share import Capped, capped
+from lambdas.retraining.new_labels import is_imported
 
 _CHOSEN_BY_MODELS = (ReviewReason.LOW_CONFIDENCE, ReviewReason.PAIR)
 """People saw these texts because a model was unsure, or because two models differed."""
@@ -235,10 +236,15 @@ def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: Ro
 
     Records a little older than the watermark are read again, because an index lags behind its table. Such a record is ignored when the
     parent holds its text already: then an earlier freeze has used it.
+
+    A first version may be made of a labelling job, whose labels are records, too. Those that it has already are not new, and the next
+    watermark is after them.
     """
     entries = [entry for kept in parent.splits.values() for entry in kept.entries]
     ids, texts = {entry.id for entry in entries}, texts_of(entries)
     watermark, labels = parent.manifest.watermark, parent.manifest.labels
+    known = {(entry.text, entry.job_label) for entry in entries if entry.job_label} if watermark is None else set()
+    newest_known = ""
     found: dict[str, tuple[str, Entry | None]] = {}
     unknown: dict[str, int] = {}
     workers: dict[str, Sequence[str]] = {}
@@ -248,6 +254,9 @@ def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: Ro
         late = watermark is not None and reviewed_at <= watermark
         if name in found or row_id(stored) in ids or (late and text_key(stored.text) in texts):
             continue
+        if known and is_imported(stored) and (text_key(stored.text), stored.human_label) in known:
+            newest_known = max(newest_known, reviewed_at)
+            continue
         row = row_of(stored, labels)
         found[name] = (reviewed_at, target.append(row) if row is not None else None)
         stored_at[row_id(stored)] = reviewed_at
@@ -256,7 +265,8 @@ def new_labels(parent: Version, labelled: Iterable[StoredPrediction], target: Ro
             unknown[label] = unknown.get(label, 0) + 1
     ordered = [entry for _, _, entry in sorted((at, name, entry) for name, (at, entry) in found.items() if entry is not None)]
     newest = {entry.text: entry for entry in ordered}
-    return NewLabels(len(found), list(newest.values()), max((at for at, _ in found.values()), default=""), unknown, workers, stored_at)
+    seen = max((at for at, _ in found.values()), default="")
+    return NewLabels(len(found), list(newest.values()), max(seen, newest_known), unknown, workers, stored_at)
 
 
 def unknown_labels(unknown: Mapping[str, int], known: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from contracts.dataset_files import parse_rows
 from contracts.shared_words import SUGGESTED
 from contracts.text import normal_text
 from lambdas.common.review import MODEL_PRIOR
+from lambdas.retraining.new_labels import FROM_A_JOB
 
 _DIGEST_BYTES = 16
 
@@ -35,6 +36,8 @@ class Entry:
     """Somebody saw the model's label beside the text when they gave the row's label."""
     with_prior: bool = False
     """The model's answer had a part in how many people were asked, and in the label (``review.answers.adaptive``)."""
+    job_label: str = ""
+    """The row's label when a first version was made of a labelling job; else empty."""
 
 
 class RowFile:
@@ -109,7 +112,8 @@ def text_key(text: str) -> bytes:
 
 def _entry(row: Row, offset: int, length: int) -> Entry:
     basis = row.label_basis or {}
-    return Entry(row.id, text_key(row.text), intern(row.group), offset, length, bool(basis.get(SUGGESTED)), MODEL_PRIOR in basis)
+    label = intern(row.label) if row.source.startswith(f"{FROM_A_JOB}:") else ""
+    return Entry(row.id, text_key(row.text), intern(row.group), offset, length, bool(basis.get(SUGGESTED)), MODEL_PRIOR in basis, label)
 
 
 def texts_of(entries: Iterable[Entry]) -> set[bytes]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.dataset import Manifest
+from lambdas.common.predictions import StoredPrediction
 from lambdas.retraining.decide_retraining import handler as entry
 from lambdas.retraining.decide_retraining.decision import (
     MOST_FAILURES,
@@ -197,3 +198,25 @@ def test_only_pinned_labels_can_differ_from_those_of_the_version(
     decision = entry._decide({})
     assert (decision.started, decision.reason[: len(reason)]) == (False, reason)
     assert counted == {"LabelSetChanged": changed}
+
+
+@pytest.mark.parametrize(("watermark", "imported", "new"), [(None, 300, 5), (None, 310, 15), (None, 100, 5), (WATERMARK, 300, 305)])
+def test_labels_of_a_job_that_the_first_version_is_made_of_are_not_counted(
+    monkeypatch: pytest.MonkeyPatch, watermark: str | None, imported: int, new: int
+) -> None:
+    sources = {"labeling": 300}
+    manifest = Manifest("0" * 16, None, ("world",), {}, {}, sources, {"train/data.jsonl": "0" * 64}, watermark)
+    ssm = SimpleNamespace(get_parameter=lambda **_: {"Parameter": {"Value": "s3://data/datasets/one"}})
+    found = [f"labeling:job-{n}" for n in range(imported)] + [f"review:p{n}" for n in range(5)]
+    base = {"text": "t", "created_at": "2026-11-01T00:00:00+00:00", "expires_at": 2_000_000_000, "attempt": 1, "review_state": "reviewed"}
+    later = "2999-01-01T00:00:00+00:00"
+    stored = [
+        StoredPrediction.parse({**base, "prediction_id": f"p{n}", "human_label": "world", "reviewed_at": later, "label_source": source})
+        for n, source in enumerate(found)
+    ]
+    monkeypatch.setattr(entry, "_environment", lambda: entry.Environment("arn", "table", "/dataset", 1_000, 9))
+    monkeypatch.setattr(entry, "client", {"ssm": ssm, "s3": None}.__getitem__)
+    monkeypatch.setattr(entry, "read_bytes", lambda *_: manifest.to_json())
+    monkeypatch.setattr(entry, "labels_since", lambda *_, **__: iter(stored))
+    monkeypatch.setattr(entry, "_store", lambda: None)
+    assert entry._decide({}).reason.startswith(f"{new} new labels since")

@@ -655,3 +655,38 @@ def test_a_version_says_which_amendments_it_knows() -> None:
     assert (second.manifest.amended, second.manifest.amended_lately) == (late.key, (early.key, late.key))
     third = amended([label(n) for n in range(60, 90)], as_parent(second))
     assert third.manifest.known == second.manifest.known
+
+
+def bulk(number: int, source: str, **changes: Any) -> dict[str, Any]:
+    return label(number, label_source=source, human_label="neutral", votes={"neutral": 2}, **changes)
+
+
+def made_of_a_job(texts: int) -> Dataset:
+    """What ``label`` leaves as the first version: no watermark, and each text of the job with its label."""
+    rows = [
+        row(n, split, id=f"label:{n}", text=f"New  Text {n}", label="neutral", votes={"neutral": 2}, source="labeling:job")
+        for n, split in ((n, SPLITS[n % 3]) for n in range(texts))
+    ]
+    return dataset(*([one for one in rows if one.group.startswith(split)] for split in SPLITS))
+
+
+@pytest.mark.parametrize("source", ["labeling:job", "ground-truth:job-1"])
+def test_labels_of_the_job_that_the_first_version_is_made_of_are_not_new(source: str) -> None:
+    parent, items = made_of_a_job(60), [bulk(n, source) for n in range(60)]
+    skipped = freeze(parent, items, POLICY)
+    assert isinstance(skipped, Skipped)
+    assert skipped.reason.startswith("0 new labels")
+    other = bulk(7, source) | {"human_label": "positive", "votes": {"positive": 2}}
+    first = run([*items[:7], other, *items[8:], *(label(n, f"other {n}") for n in range(900, 930))], parent)
+    assert (first.labels.new, first.labels.frozen) == (31, 1), "of the job only the label that differs"
+    assert first.manifest.watermark == label(929)["reviewed_at"]
+
+
+def test_they_are_not_new_for_the_version_after_it_either() -> None:
+    """Their labels were stored after the review that the next version adds, so its watermark must not be the review's."""
+    parent, items = made_of_a_job(60), [bulk(n, "labeling:job", reviewed_at="2026-11-02T00:00:00+00:00") for n in range(60)]
+    first = run([*items, *(label(n) for n in range(900, 930))], parent)
+    assert first.manifest.watermark == "2026-11-02T00:00:00+00:00"
+    again = freeze(as_parent(first), items, POLICY)
+    assert isinstance(again, Skipped)
+    assert again.reason.startswith("0 new labels")
