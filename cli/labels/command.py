@@ -138,6 +138,7 @@ def forget(
         account = Account(settings, profile)
         found = stores.Stage(account)
         records = found.of_subject(subject)
+        found.tasks_about(subject)  # whoever may not read the tasks learns it before anything is deleted
         digest = stores.digest_of(subject)
         rows = sum(group_digest(one.row.group) == digest for one in found.dataset_rows())
         typer.echo(f"{len(records)} predictions, and {rows} rows of the current dataset version, are about {subject}", err=as_json)
