@@ -33,6 +33,8 @@ class Row:
 
     ``new``: a training row that this version added; written only when true.
 
+    ``other_groups``: of other people who sent the same text; written only where there are any. A deletion of each removes the row.
+
     ``label_basis``: how the label was found where people reviewed the text; written only where it is known.
     """
 
@@ -45,6 +47,12 @@ class Row:
     source: str
     new: bool = False
     label_basis: Mapping[str, Any] | None = None
+    other_groups: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """All whom the row is about."""
+        return (self.group, *self.other_groups)
 
     @property
     def normal_text(self) -> str:
@@ -63,18 +71,21 @@ class Row:
             raise InvalidDataset(f"{where}: has no field {missing[0]!r}: {_FORM}")
         texts = {name: _text(name, raw[name], where) for name in _TEXTS}
         new, basis, problem = raw.get("new", False), raw.get("label_basis"), votes_problem(texts["label"], raw["votes"])
+        others = raw.get("other_groups", [])
         if not isinstance(new, bool):
             raise InvalidDataset(f"{where}: field 'new' = {new!r}: allowed is true or false")
         if basis is not None and not isinstance(basis, dict):
             raise InvalidDataset(f"{where}: field 'label_basis' = {basis!r}: allowed is an object")
+        if not isinstance(others, list) or not all(isinstance(one, str) for one in others):
+            raise InvalidDataset(f"{where}: field 'other_groups' = {others!r}: allowed is a list of texts")
         if problem:
             raise InvalidDataset(f"{where}: row {texts['id']!r}: {problem}")
-        return cls(**texts, votes=raw["votes"], new=new, label_basis=basis)
+        return cls(**texts, votes=raw["votes"], new=new, label_basis=basis, other_groups=tuple(others))
 
     def to_json(self) -> str:
-        """``new`` only where it is true and ``label_basis`` where there is one, so that rows without them keep their bytes."""
+        """``new`` only where it is true, the last two only where there are any: rows without them keep their bytes."""
         content = asdict(self)
-        for name in ("new", "label_basis"):
+        for name in ("new", "label_basis", "other_groups"):
             if not content[name]:
                 del content[name]
         return json.dumps(content, ensure_ascii=False, sort_keys=True, allow_nan=False)

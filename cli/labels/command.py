@@ -140,7 +140,7 @@ def forget(
         records = found.of_subject(subject)
         found.tasks_about(subject)  # whoever may not read the tasks learns it before anything is deleted
         digest = stores.digest_of(subject)
-        rows = sum(group_digest(one.row.group) == digest for one in found.dataset_rows())
+        rows = sum(digest in map(group_digest, one.row.groups) for one in found.dataset_rows())
         typer.echo(f"{len(records)} predictions, and {rows} rows of the current dataset version, are about {subject}", err=as_json)
         if not yes and not typer.confirm("Delete them? This cannot be taken back.", default=False, err=True):
             stop("nothing was deleted: answer y, or give --yes", WRONG_OPTIONS)

@@ -33,6 +33,8 @@ from lambdas.retraining.new_labels import is_imported
 _CHOSEN_BY_MODELS = (ReviewReason.LOW_CONFIDENCE, ReviewReason.PAIR)
 """People saw these texts because a model was unsure, or because two models differed."""
 MOST_NAMED_LABELS = 5
+_OWN_TEXT = "text:"
+"""What the group of a text begins with that nobody is named for."""
 _NO_AMENDMENTS = Amendments()
 LEAST_REFERENCE = 20
 """The least number of served texts. Fewer do not show what is normal."""
@@ -52,14 +54,14 @@ class FreezePolicy:
 
 @dataclass(frozen=True)
 class Trained:
-    """Texts (their keys) and groups of training rows."""
+    """Texts (their keys) and groups of training rows, those of each person who sent a text."""
 
     texts: frozenset[bytes]
     groups: frozenset[str]
 
     @classmethod
     def of(cls, entries: Sequence[Entry]) -> Trained:
-        return cls(frozenset(texts_of(entries)), frozenset(entry.group for entry in entries))
+        return cls(frozenset(texts_of(entries)), frozenset(group for entry in entries for group in entry.groups))
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,17 @@ class Placed:
     group: str
     new: bool = False
     change: Amendment | None = None
+    others: tuple[str, ...] = ()
+    """Groups of the row that this one replaces."""
+
+    @property
+    def other_groups(self) -> tuple[str, ...]:
+        """A text of its own has a group only until somebody is named."""
+        found = {*self.entry.groups, *self.others} - {self.group}
+        return tuple(sorted(group for group in found if not group.startswith(_OWN_TEXT)))
 
     def row(self) -> Row:
-        row = replace(self.source.read(self.entry), group=self.group, new=self.new)
+        row = replace(self.source.read(self.entry), group=self.group, other_groups=self.other_groups, new=self.new)
         return row if self.change is None else corrected(row, self.change)
 
 
@@ -193,7 +203,7 @@ def freeze(  # noqa: PLR0917  (the four before are of every freeze)
         if parent.key_examples is not None:
             found = parent.key_examples
             keys = [amended(Placed(entry, found, entry.group), changes) for entry in found.entries]
-        trained = Trained(frozenset(item.entry.text for item in train), frozenset(item.group for item in train))
+        trained = Trained(frozenset(item.entry.text for item in train), _groups(train))
         served = (item for item in served if not amendments.forgets(group_of(item.text, item.subject)))
         reference = reference_of(served, trained, policy.holdout_share)
         manifest, files = write_version(
@@ -219,7 +229,7 @@ def forget(parent: Version, amendments: Amendments) -> int:
     left_out = 0
     for rows in (*parent.splits.values(), parent.key_examples):
         if rows is not None:
-            kept = [entry for entry in rows.entries if not amendments.forgets(entry.group)]
+            kept = [entry for entry in rows.entries if not any(map(amendments.forgets, entry.groups))]
             left_out += len(rows.entries) - len(kept)
             rows.entries = kept
     return left_out
@@ -351,16 +361,24 @@ def frozen_texts_of(parent: Version) -> set[bytes]:
 
 
 def merge(old: RowFile, added: Iterable[Entry], new_rows: RowFile) -> list[Placed]:
-    """All training rows. A text with a new label gets it, and stays in the group in which it was trained. Only added rows are new."""
+    """All training rows. A text with a new label gets it, and stays in the group in which it was trained. Only added rows are new.
+
+    The new label may be of a text that somebody else sent. Then the row is about both.
+    """
     fresh = {entry.text: Placed(entry, new_rows, entry.group, new=True) for entry in added}
     kept = []
     for entry in old.entries:
         newer = fresh.get(entry.text)
         if newer is None:
             kept.append(Placed(entry, old, entry.group))
-        elif not entry.group.startswith("text:"):
-            fresh[entry.text] = replace(newer, group=entry.group)
+        else:
+            group = newer.group if entry.group.startswith(_OWN_TEXT) else entry.group
+            fresh[entry.text] = replace(newer, group=group, others=entry.groups)
     return [*kept, *fresh.values()]
+
+
+def _groups(items: Iterable[Placed]) -> frozenset[str]:
+    return frozenset(group for item in items for group in (item.group, *item.other_groups))
 
 
 def reference_of(served: Iterable[ServedText], trained: Trained, holdout_share: float) -> list[ReferenceText]:

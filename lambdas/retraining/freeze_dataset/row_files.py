@@ -36,8 +36,14 @@ class Entry:
     """Somebody saw the model's label beside the text when they gave the row's label."""
     with_prior: bool = False
     """The model's answer had a part in how many people were asked, and in the label (``review.answers.adaptive``)."""
+    other_groups: tuple[str, ...] = ()
     job_label: str = ""
     """The row's label when a first version was made of a labelling job; else empty."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """All whom the row is about."""
+        return (self.group, *self.other_groups)
 
 
 class RowFile:
@@ -113,7 +119,17 @@ def text_key(text: str) -> bytes:
 def _entry(row: Row, offset: int, length: int) -> Entry:
     basis = row.label_basis or {}
     label = intern(row.label) if row.source.startswith(f"{FROM_A_JOB}:") else ""
-    return Entry(row.id, text_key(row.text), intern(row.group), offset, length, bool(basis.get(SUGGESTED)), MODEL_PRIOR in basis, label)
+    return Entry(
+        row.id,
+        text_key(row.text),
+        intern(row.group),
+        offset,
+        length,
+        bool(basis.get(SUGGESTED)),
+        MODEL_PRIOR in basis,
+        tuple(map(intern, row.other_groups)),
+        label,
+    )
 
 
 def texts_of(entries: Iterable[Entry]) -> set[bytes]:

@@ -690,3 +690,34 @@ def test_they_are_not_new_for_the_version_after_it_either() -> None:
     again = freeze(as_parent(first), items, POLICY)
     assert isinstance(again, Skipped)
     assert again.reason.startswith("0 new labels")
+
+
+@pytest.mark.parametrize("forgotten", ["alice", "bob", "cy"])
+def test_a_text_that_two_people_sent_goes_with_each_of_them(forgotten: str) -> None:
+    """It stays in the group that it was trained in, and the row of the newer review is about somebody else."""
+    old, policy = row(0, group="subject:alice"), FreezePolicy(1, 0.0)
+    first = freeze(dataset(train=[old, row(2)]), [label(1, old.text, "bob")], policy)
+    assert isinstance(first, Frozen)
+    second = freeze(as_parent(first), [label(2, old.text, "cy")], policy)
+    assert isinstance(second, Frozen)
+    [shared] = [one for one in splits_of(second)["train"] if one.text == old.text]
+    assert (shared.id, shared.group, shared.other_groups) == ("prediction:p0002", "subject:alice", ("subject:bob", "subject:cy"))
+    third = freeze(as_parent(second), [label(3)], policy, amendments=[deletion(f"subject:{forgotten}")])
+    assert isinstance(third, Frozen)
+    assert old.text not in {one.text for one in splits_of(third)["train"]}
+    assert third.amended == (0, 1)
+
+
+def test_another_text_about_somebody_whose_text_was_trained_on_is_not_held_out() -> None:
+    subject = next(name for name in map(str, range(100)) if side_of(f"subject:{name}", 0.5) == "test")
+    old = row(0, group="subject:alice")
+    first = run([label(1, old.text, subject)], dataset(train=[old]), FreezePolicy(1, 0.5))
+    second = run([label(2, "one more", subject)], as_parent(first), FreezePolicy(1, 0.5))
+    assert "one more" in {one.text for one in splits_of(second)["train"]}
+
+
+def test_a_row_about_one_person_has_no_other_groups() -> None:
+    old = row(0, group="subject:kettle")
+    result = run([label(1, old.text, "kettle"), label(2), label(3, "x", "pan")], dataset(train=[old, row(2)]), FreezePolicy(1, 0.0))
+    assert b"other_groups" not in b"".join(result.files.values())
+    assert not [one for one in splits_of(result)["train"] if one.other_groups]
