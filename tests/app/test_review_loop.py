@@ -218,7 +218,7 @@ def test_a_bulk_job_labels_texts_and_predictions_once(deployed: Deployed, wait_u
         return ended
 
     manifest = f"s3://{bucket}/manifests/one.jsonl"
-    nothing = {"labels_stored": 0, "undecided": 0, "already_labeled": 0, "failed": 0, "unusable": 0, "problems": []}
+    nothing = {"labels_stored": 0, "undecided": 0, "already_labeled": 0, "failed": 0, "forgotten": 0, "unusable": 0, "problems": []}
     assert json.loads(label("first", manifest)["output"]) == {**nothing, "labels_stored": 2, "undecided": 1}
     assert deployed.item(prediction_id)["human_label"] == "positive"
     assert json.loads(label("second", manifest)["output"]) == {**nothing, "undecided": 1, "already_labeled": 2}
