@@ -1,4 +1,5 @@
-"""CloudFront: distributions that serve what their templates say. Nothing is cached, so every answer is the origin's own.
+"""CloudFront: distributions that serve what their templates say. Nothing is cached, so every answer is the origin's own; AWS keeps an
+error for 10 s unless the distribution's ``CustomErrorResponses`` say otherwise.
 
 ministack matches behaviours, applies the policies of headers, cookies and query strings, and asks a bucket's policy with ``aws:SourceArn``
 for an origin access control. It does not ask the key policy of a bucket that is encrypted with a customer key.

@@ -124,6 +124,7 @@ def _distribution() -> Template:
             DistributionConfig={
                 "Enabled": True,
                 "DefaultRootObject": "index.html",
+                "CustomErrorResponses": [{"ErrorCode": code, "ErrorCachingMinTTL": 0} for code in (403, 404, 503)],
                 "Origins": origins,
                 "DefaultCacheBehavior": _behaviour("files", CACHING_OPTIMIZED, ref("Headers")),
                 "CacheBehaviors": [

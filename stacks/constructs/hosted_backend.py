@@ -51,6 +51,11 @@ _LOGGED = {
         "integrationErrorMessage",
     )
 }
+_KEPT_ERRORS = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
+"""Status codes that CloudFront may keep: those for which a distribution can say how long.
+
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html
+"""
 _READS = ("dynamodb:GetItem", "dynamodb:Query")
 _WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem")
 
@@ -257,7 +262,8 @@ class HostedBackend(Construct):
         headers = cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
-            response_headers_policy_name=f"{self._shared.names.prefix}-review-page",
+            # Of the account, and not of a region: without the region, the same stage elsewhere in the account would have the same name.
+            response_headers_policy_name=f"{self._shared.names.prefix}-review-page-{self._shared.settings.region}",
             comment="What every answer carries; the content security policy is each page's own",
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
@@ -289,6 +295,8 @@ class HostedBackend(Construct):
             additional_behaviors={
                 "/worker/assets/*": behavior(cloudfront.CachePolicy.CACHING_OPTIMIZED, cloudfront.AllowedMethods.ALLOW_GET_HEAD)
             },
+            # Without this CloudFront answers one person's error to everybody of the edge for 10 s, although the page says no-store.
+            error_responses=[cloudfront.ErrorResponse(http_status=code, ttl=Duration.seconds(0)) for code in _KEPT_ERRORS],
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             web_acl_id=self._shared.settings.review.page.web_acl_arn,
         )

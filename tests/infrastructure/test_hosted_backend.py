@@ -135,6 +135,28 @@ def test_the_page_is_throttled_logged_and_of_one_origin(template: Template) -> N
     assert "CorsConfig" not in headers["Properties"]["ResponseHeadersPolicyConfig"]
 
 
+def test_the_account_wide_policy_of_headers_is_named_by_region(template: Template) -> None:
+    """Or the same stage in two regions of an account would meet: ResponseHeadersPolicyAlreadyExists."""
+    [headers] = template.find_resources("AWS::CloudFront::ResponseHeadersPolicy").values()
+    assert headers["Properties"]["ResponseHeadersPolicyConfig"]["Name"] == f"{NAMES.prefix}-review-page-us-east-1"
+
+
+KEPT_ERRORS = {400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504}
+"""Status codes that CloudFront keeps for 10 s when nothing else is said: a GET's answer no-store does not change that.
+
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HTTPStatusCodes.html
+"""
+
+
+def test_an_error_of_one_person_is_answered_to_nobody_else(template: Template) -> None:
+    distributions = template.find_resources("AWS::CloudFront::Distribution").values()
+    assert len(distributions) == 1
+    for distribution in distributions:
+        responses = distribution["Properties"]["DistributionConfig"].get("CustomErrorResponses", [])
+        assert {one["ErrorCode"] for one in responses if one["ErrorCachingMinTTL"] == 0} == KEPT_ERRORS
+        assert [one for one in responses if "ResponsePagePath" in one] == []
+
+
 def test_people_sign_in_by_code_alone_and_come_back_to_the_page(template: Template) -> None:
     [client] = template.find_resources("AWS::Cognito::UserPoolClient").values()
     properties: dict[str, Any] = client["Properties"]
