@@ -93,6 +93,7 @@ class PipelineStack(Stack):
             approval = [pipelines.ManualApprovalStep("Approve", comment=f"Deploy to {names.prefix}?")] if number else []
             self.pipeline.add_stage(deployed, pre=approval, post=[] if number else [self._smoke(names, source)])
         self.pipeline.build_pipeline()
+        self._allow_connection(self.pipeline.pipeline)
         for chosen in stages.values():
             self._rollout(self._names(chosen))
         self._acknowledge()
@@ -100,6 +101,15 @@ class PipelineStack(Stack):
     def _names(self, stage: Settings) -> Names:
         """Names of what a stage has in its own account."""
         return Names(stage, self._settings.accounts[stage.stage], self.partition, self.url_suffix)
+
+    def _allow_connection(self, pipeline: codepipeline.Pipeline) -> None:
+        """Allow the source by the prefix that the connection's ARN has; CDK allows it by codestar-connections, whatever the ARN says.
+
+        IAM compares both: https://docs.aws.amazon.com/dtconsole/latest/userguide/rename.html
+        """
+        arn = str(self._settings.connection_arn)
+        prefix = arn.split(":")[2]
+        pipeline.add_to_role_policy(iam.PolicyStatement(actions=[f"{prefix}:UseConnection"], resources=[arn]))
 
     def _project_role(self, names: Names, purpose: str) -> iam.Role:
         """The role of a project, which the stage's role for the same purpose trusts."""
@@ -157,7 +167,7 @@ class PipelineStack(Stack):
         )
         given = {"PACKAGE": codebuild.BuildEnvironmentVariable(value=package.reference())}
         rollout = actions.CodeBuildAction(action_name="Rollout", project=project, input=output, environment_variables=given)
-        codepipeline.Pipeline(
+        pipeline = codepipeline.Pipeline(
             self,
             f"{stage.capitalize()}Rollout",
             pipeline_name=f"{names.prefix}-rollout",
@@ -171,6 +181,7 @@ class PipelineStack(Stack):
                 codepipeline.StageProps(stage_name="Rollout", actions=[rollout]),
             ],
         )
+        self._allow_connection(pipeline)
 
     def _acknowledge(self) -> None:
         """The findings about what CDK Pipelines makes."""

@@ -117,6 +117,55 @@ def test_a_project_may_take_on_no_role_but_its_stages(resources: Resources) -> N
         assert assumed == [f"arn:aws:iam::{account}:role/reviewloop-{stage}-pipeline-{purpose}"]
 
 
+def allowed(resources: Resources) -> dict[str, list[tuple[set[str], list[Any]]]]:
+    """Logical id of a role -> (actions, resources) of each of its statements."""
+    found: dict[str, list[tuple[set[str], list[Any]]]] = {}
+    for item in resources.values():
+        if item["Type"] == "AWS::IAM::Policy":
+            for statement in item["Properties"]["PolicyDocument"]["Statement"]:
+                named, granted = ([one] if isinstance(one, str | dict) else one for one in (statement["Action"], statement["Resource"]))
+                for role in item["Properties"]["Roles"]:
+                    found.setdefault(role["Ref"], []).append((set(named), granted))
+    return found
+
+
+def test_every_pipeline_may_use_the_connection_by_the_name_that_its_arn_has(resources: Resources) -> None:
+    """A connection made since July 2024 is codeconnections, and so must be the action; CDK grants that of codestar-connections alone.
+
+    https://docs.aws.amazon.com/dtconsole/latest/userguide/rename.html
+    """
+    grants = allowed(resources)
+    pipelines = [item["Properties"] for item in resources.values() if item["Type"] == "AWS::CodePipeline::Pipeline"]
+    assert len(pipelines) == 3
+    for found in pipelines:
+        (source,) = found["Stages"][0]["Actions"]
+        assert (source["Configuration"]["ConnectionArn"], "RoleArn" in source) == (CONNECTION, False)
+        statements = grants[found["RoleArn"]["Fn::GetAtt"][0]]
+        actions = set[str]().union(*(actions for actions, granted in statements if CONNECTION in granted))
+        assert "codeconnections:UseConnection" in actions, found["Name"]
+
+
+def services_of(granted: list[Any]) -> set[str]:
+    """The services that the ARNs name; ARNs that CloudFormation fills in as a whole are left out."""
+    found = (
+        re.match(r'"?(?:\{"Fn::Join": \["", \[")?arn:(?:aws|", \{"Ref": "AWS::Partition"\}, "):([a-z0-9-]+):', json.dumps(one))
+        for one in granted
+    )
+    return {match[1] for match in found if match is not None}
+
+
+def test_an_action_is_of_the_service_of_what_it_is_allowed_on(resources: Resources) -> None:
+    """But for what CDK allows by codestar-connections, which names nothing; sts:AssumeRole is on roles of IAM."""
+    looked_at = set()
+    for statements in allowed(resources).values():
+        for actions, granted in statements:
+            own = {action.split(":")[0].replace("sts", "iam") for action in actions} - {"codestar-connections"}
+            named = services_of(granted)
+            looked_at |= named
+            assert not own or named <= own, (actions, granted)
+    assert {"codeconnections", "iam", "logs", "codebuild"} <= looked_at
+
+
 def test_a_rollout_starts_by_a_package_alone(resources: Resources) -> None:
     found = pipeline(resources, "reviewloop-dev-rollout")
     source, rollout = (stage["Actions"][0] for stage in found["Stages"])
