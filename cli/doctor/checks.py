@@ -11,6 +11,7 @@ CHECKS = (
     Check("names", "Names that are taken", access.names_free),
     Check("quotas", "Service quotas", capacity.quotas),
     Check("closed-services", "Services closed to new customers", services.closed_services),
+    Check("distributions", "CloudFront distributions", services.distributions),
     Check("workforce", "Private workforce", services.workforce),
     Check("api-logs", "API Gateway's role for logs", services.api_log_role),
     Check("keys", "Keys and their policies", access.dataset_key),

@@ -1,4 +1,4 @@
-"""What the account has or may not have any more: workforce, closed services, API Gateway's role, container images."""
+"""What the account has or may not have: workforce, closed services, CloudFront, API Gateway's role, container images."""
 
 from __future__ import annotations
 
@@ -87,6 +87,26 @@ def _closed(service: str, wanted: bool, used: int, what: str, setting: str) -> F
         return Finding("closed-services", Level.OK, f"{service} is in use in this account ({used} {what})")
     message = f"{service} is closed to new customers, and this account shows no use of it (no {what}): the deploy may be refused"
     return Finding("closed-services", Level.UNKNOWN, message, "If this account is new to the service, switch it off.", setting)
+
+
+def distributions(examination: Examination) -> Iterator[Finding]:
+    """AWS refuses distributions to accounts that it has not verified. No call says whether an account is, so what it has decides.
+
+    Source: https://github.com/aws-solutions/workload-discovery-on-aws/issues/12
+    """
+    if not any(True for template in examination.templates for _ in template.resources("AWS::CloudFront::Distribution")):
+        yield Finding("distributions", Level.OK, "No template has a CloudFront distribution")
+        return
+    found = examination.account.client("cloudfront").list_distributions(MaxItems="1")["DistributionList"]
+    if found.get("Items"):
+        yield Finding("distributions", Level.OK, "The account has a CloudFront distribution already")
+        return
+    message = (
+        "The review page needs a CloudFront distribution, and the account has none yet: AWS refuses them to accounts that it has not "
+        'verified ("Your account must be verified before you can add new CloudFront resources"), and the review stack would roll back'
+    )
+    cure = "If the account is new, ask AWS Support before the deploy to verify it for CloudFront; only a support case can do that."
+    yield Finding("distributions", Level.UNKNOWN, message, cure)
 
 
 def api_log_role(examination: Examination) -> Iterator[Finding]:

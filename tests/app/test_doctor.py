@@ -93,6 +93,7 @@ def test_an_account_without_bootstrap_is_told_the_command(doctor: Doctor) -> Non
         "names",
         "quotas",
         "closed-services",
+        "distributions",
         "workforce",
         "api-logs",
         "keys",
@@ -183,6 +184,34 @@ def test_another_workforce_is_imported_by_the_line_that_is_shown(doctor: Doctor,
     sagemaker.delete_workteam(WorkteamName="team")
     sagemaker.delete_workforce(WorkforceName="others")
     assert doctor("--only", "workforce")[0] == 0
+
+
+def test_an_account_without_a_distribution_may_have_to_be_verified_first(
+    doctor: Doctor, client: Callable[[str], Any], synthesised: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A template with a distribution stands for that of a hosted stage, which nothing else here needs."""
+    assert doctor("--only", "distributions")[1][0]["level"] == "ok"
+    kind = '"Type": "AWS::Cognito::UserPoolDomain"'
+    hosted = edited(synthesised("dev"), tmp_path / "cdk.out", NAMES.stack("review"), kind, '"Type": "AWS::CloudFront::Distribution"')
+    code, findings = doctor("--only", "distributions", assembly=hosted)
+    assert (code, findings[0]["level"]) == (0, "unknown")
+    assert "Your account must be verified" in findings[0]["message"]
+    assert "AWS Support" in findings[0]["cure"]
+    origin = {
+        "Id": "own",
+        "DomainName": "example.com",
+        "CustomOriginConfig": {"HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "https-only"},
+    }
+    behavior = {"TargetOriginId": "own", "ViewerProtocolPolicy": "https-only", "CachePolicyId": "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"}
+    config = {
+        "CallerReference": "own",
+        "Comment": "",
+        "Enabled": True,
+        "Origins": {"Quantity": 1, "Items": [origin]},
+        "DefaultCacheBehavior": behavior,
+    }
+    client("cloudfront").create_distribution(DistributionConfig=config)
+    assert doctor("--only", "distributions", assembly=hosted)[1][0]["level"] == "ok"
 
 
 def test_the_role_of_another_api_is_kept(doctor: Doctor, client: Callable[[str], Any]) -> None:
