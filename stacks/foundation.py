@@ -73,6 +73,8 @@ class FoundationStack(Stack):
             )
         )
         publish = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        # CloudWatch calls KMS itself, and names the account of the alarm. AWS's own constructs have this condition in both policies:
+        # https://aws.github.io/modern-data-architecture-accelerator/typedocs/functions/_aws-mdaa_cloudwatch-constructs.grantCloudWatchAlarmsTopicAccess.html
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AlarmsOfThisAccount",

@@ -27,6 +27,7 @@ ASSUMPTIONS = (
     ),
     Assumption("human-loops", "StartHumanLoop is allowed as granted, and a stopped loop's event arrives.", ("review",)),
     Assumption("athena-query", "Athena reads the capture table by its partitions, under the workgroup's own key.", ("drift",)),
+    Assumption("alarm-delivery", "An alarm reaches the encrypted topic: CloudWatch names its account when it asks for the key."),
     Assumption("fleet-rollback", "An alarm on the new fleet alone rolls an endpoint update back."),
     Assumption("stack-update", "CloudFormation updates the endpoint stack under the rollout's role and nothing wider."),
     Assumption("quota-sums", "Service quotas hold while two fleets run side by side."),
