@@ -120,7 +120,7 @@ class DryRun:
         Raises:
             StepFailed: it does.
         """
-        role = f"{self.names.prefix}-pipeline-rollout"
+        role = f"{self.names.prefix}-pipeline-rollout-{self.names.settings.region}"
         try:
             self._assume(role, STAGE)
         except ClientError as error:

@@ -27,8 +27,11 @@ BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 
 def role_name(names: Names, purpose: str) -> str:
-    """``deploy`` -> ``reviewloop-dev-pipeline-deploy``: literal, so that workflows and other accounts can name it."""
-    return f"{names.prefix}-pipeline-{purpose}"
+    """``deploy`` -> ``reviewloop-dev-pipeline-deploy-us-east-1``: literal, so that workflows and other accounts can name it.
+
+    IAM is global: the region keeps the same stage in two regions of an account apart.
+    """
+    return f"{names.prefix}-pipeline-{purpose}-{names.settings.region}"
 
 
 class PipelineRole(OwnRole):
@@ -177,7 +180,7 @@ class AccessStack(Stack):
 
 def project_role_name(names: Names, purpose: str) -> str:
     """Role of CodePipeline's project for a purpose in a stage; in the account of the pipeline."""
-    return f"{names.prefix}-project-{purpose}"
+    return f"{names.prefix}-project-{purpose}-{names.settings.region}"
 
 
 def project_role_arn(settings: PipelineSettings, names: Names, purpose: str) -> str | None:

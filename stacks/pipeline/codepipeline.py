@@ -29,7 +29,7 @@ PROFILE = "stage"
 SMOKE = "python -m cli smoke --stage {stage} --yes --only prediction --only drift"
 ROLLOUT = 'python -m cli release start "$PACKAGE" --stage {stage} --watch'
 LONGEST_ROLLOUT = Duration.hours(36)
-"""CodeBuild's limit for a build. A rollout that takes longer goes on without it."""
+"""CodeBuild's limit for a build. CodePipeline may end the action earlier (docs/pipelines.md). A longer rollout goes on without it."""
 _GENERATED = {
     "cloudformation:DescribeStacks": "The self-mutation reads its own stack; CDK Pipelines grants it on any stack of the account",
     "s3:ListBucket": "The self-mutation looks for the bootstrap's bucket; CDK Pipelines grants it on any bucket",

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from deployed_definition import stage_names
 
 from stacks.application import new_app
+from stacks.names import Names
 from stacks.pipeline.access import project_role_name, role_name
 from stacks.pipeline.application import add_access, build_pipeline_app, stages_of
-from stacks.settings import SettingsError
+from stacks.settings import Region, SettingsError, load_settings
 from stacks.settings.pipeline import PipelineSettings, load_pipeline_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,10 +76,23 @@ def test_each_stage_has_a_role_for_each_purpose_and_only_the_first_is_tested(acc
     assert set(roles(accounts[PROD])) == {named("prod", purpose) for purpose in ("deploy", "rollout")}
 
 
+def test_no_role_of_one_region_has_the_name_of_another_regions(accounts: dict[str, Resources]) -> None:
+    """IAM is global: the same stage in two regions of an account would meet."""
+    names = [name for resources in accounts.values() for name in roles(resources)]
+    assert all(name.endswith("-us-east-1") and len(name) <= 64 for name in names)
+    longest = load_settings(ROOT / "settings" / "dev.yaml").model_copy(
+        update={"name": "n" * 15, "stage": "s" * 8, "region": max(get_args(Region), key=len)}
+    )
+    longest_names = Names(longest, "1" * 12, "aws", "amazonaws.com")
+    assert all(
+        len(named_by(longest_names, purpose)) <= 64 for named_by in (role_name, project_role_name) for purpose in ("rollout", "deploy")
+    )
+
+
 def test_a_workflow_takes_a_role_on_from_one_repository_and_one_environment(accounts: dict[str, Resources]) -> None:
     for account, resources in accounts.items():
         for name, role in roles(resources).items():
-            _, stage, _, purpose = name.split("-")
+            _, stage, _, purpose = name.removesuffix("-us-east-1").split("-")
             (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
             environment = f"{stage}-rollout" if purpose == "rollout" else stage
             assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
@@ -96,7 +110,7 @@ def test_the_workflows_name_roles_that_trust_their_environment(accounts: dict[st
             for stage in ("dev", "prod"):
                 for arn in (re.sub(r"\$\{\{ inputs.stage [^}]*\}\}", stage, one) for one in arns):
                     environment = re.sub(r"\$\{\{ inputs.stage [^}]*\}\}", stage, job["environment"])
-                    name = arn.rpartition("/")[2]
+                    name = arn.rpartition("/")[2].replace("${{ vars.AWS_REGION }}", "us-east-1")
                     trust = json.dumps(found[name]["Properties"]["AssumeRolePolicyDocument"])
                     assert f'"repo:acme/texts:environment:{environment}"' in trust
                     taken_on.add(name)

@@ -101,7 +101,7 @@ def test_smoke_and_rollouts_run_the_commands_of_the_workflows_under_the_roles_of
         purpose = what.split()[0]
         found = commands(project(resources, action))
         assert found[-1] == theirs[purpose].replace('"$STAGE"', stage) + " --profile stage"
-        assert f".role_arn arn:aws:iam::{account}:role/reviewloop-{stage}-pipeline-{purpose}" in found[1]
+        assert f".role_arn arn:aws:iam::{account}:role/reviewloop-{stage}-pipeline-{purpose}-us-east-1" in found[1]
 
 
 def test_a_project_may_take_on_no_role_but_its_stages(resources: Resources) -> None:
@@ -112,9 +112,10 @@ def test_a_project_may_take_on_no_role_but_its_stages(resources: Resources) -> N
         policies = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::IAM::Policy"]
         statements = [s for one in policies if {"Ref": logical} in one["Roles"] for s in one["PolicyDocument"]["Statement"]]
         assumed = [s["Resource"] for s in statements if s["Action"] == "sts:AssumeRole"]
-        stage, _, purpose = str(name).removeprefix("reviewloop-").split("-")
+        assert str(name).endswith("-us-east-1"), "IAM is global"
+        stage, _, purpose = str(name).removeprefix("reviewloop-").removesuffix("-us-east-1").split("-")
         account = {"dev": DEV, "newacct": PROD}[stage]
-        assert assumed == [f"arn:aws:iam::{account}:role/reviewloop-{stage}-pipeline-{purpose}"]
+        assert assumed == [f"arn:aws:iam::{account}:role/reviewloop-{stage}-pipeline-{purpose}-us-east-1"]
 
 
 def allowed(resources: Resources) -> dict[str, list[tuple[set[str], list[Any]]]]:

@@ -19,13 +19,13 @@ GIVEN = {"AWS_ACCOUNT_ID": "000000000000", "AWS_REGION": "us-east-1"}
 def test_a_job_deploys_under_its_role_with_its_variables() -> None:
     (command,) = commands(WORKFLOWS / "deploy.yml", "dev", GIVEN)
     assert command.text == "npx cdk deploy --all --require-approval never"
-    assert (command.role, command.environment) == ("reviewloop-dev-pipeline-deploy", "dev")
+    assert (command.role, command.environment) == ("reviewloop-dev-pipeline-deploy-us-east-1", "dev")
     assert command.variables == {"REVIEWLOOP_STAGE": "dev"}
 
 
 def test_inputs_stand_for_what_the_event_may_hold_instead() -> None:
     (command,) = commands(WORKFLOWS / "rollout.yml", "rollout", {**GIVEN, "stage": "prod", "package": "7"})
-    assert (command.role, command.environment) == ("reviewloop-prod-pipeline-rollout", "prod-rollout")
+    assert (command.role, command.environment) == ("reviewloop-prod-pipeline-rollout-us-east-1", "prod-rollout")
     assert command.variables == {"STAGE": "prod", "PACKAGE": "7"}
     assert "${{" not in command.text
 
