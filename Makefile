@@ -72,8 +72,8 @@ test-commands: install ## Run test-demo and test-operations side by side (a quar
 # DATA and how it is read: quoted for the shell, and only with DATA, since TEXT or LABEL may be set for something else.
 quoted = '$(subst ','\'',$(1))'
 option = $(if $($(1)),--$(subst _,-,$(2)) $(call quoted,$($(1))))
-READING := TEXT:text LABEL:label GROUP:group SLICE:slice SPLIT:split TIME:time VOTES:votes HEADER:header ON_CONFLICT:on_conflict LONG:long \
-	ON_BAD:on_bad NEAR_DUPLICATES:near_duplicates MOST_ROWS:most_rows KEY_EXAMPLES:key_examples BASE_MODEL:base_model
+READING := TEXT:text LABEL:label GROUP:group SLICE:slice SPLIT:split TIME:time VOTES:votes ENCODING:encoding HEADER:header \
+	ON_CONFLICT:on_conflict LONG:long ON_BAD:on_bad NEAR_DUPLICATES:near_duplicates MOST_ROWS:most_rows KEY_EXAMPLES:key_examples BASE_MODEL:base_model
 data_options = $(if $(DATA),--data $(call quoted,$(DATA)) \
 	$(foreach pair,$(READING),$(call option,$(word 1,$(subst :, ,$(pair))),$(word 2,$(subst :, ,$(pair))))))
 

@@ -27,6 +27,7 @@ from cli.label.texts import FORGOTTEN, Texts, read_texts, without
 from contracts.dataset import InvalidDataset
 from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.labels import Labels
+from local.texts.codec_names import UnknownEncoding, codec_of
 from local.texts.problems import InvalidTexts, UnreadableFile, counted
 from stacks.settings import Settings
 
@@ -65,6 +66,9 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         str | None, typer.Option("--group-column", "--group", help="Column of what stays in one split: a document")
     ] = None,
     header: Annotated[str, typer.Option(help="Whether the first line of a table names its columns: auto, yes or no")] = "auto",
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the file, such as cp1250 (UTF-8, UTF-16, Latin-1, Windows-1252 are recognised)")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results (default: out/label/<name>)")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the job, by which it goes on (default: from the file's name)")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until people have answered, or come back later")] = True,
@@ -82,7 +86,7 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
     settings, job_name = _checked(stage, name or job_name_of(file.stem), header)
     console, folder = Console(stderr=as_json), out or ROOT / "out" / "label" / job_name
     columns = {role: said for role, said in (("text", text_column), ("group", group_column)) if said}
-    texts = _read(file, columns, header, settings, folder)
+    texts = _read(file, columns, Form(header, encoding), settings, folder)
     _tell_texts(file, texts, folder, console)
     if not texts.wanted:
         stop(f"{file} has no text that people could label", WRONG_OPTIONS)
@@ -111,6 +115,14 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         print_json({**document, **counts, "dataset_version": ended.version, "imported": ended.imported, "problems": ended.problems})
     if ended.problems:
         raise typer.Exit(FAILED)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the user said of the file's form."""
+
+    header: str
+    encoding: str | None
 
 
 @dataclass(frozen=True)
@@ -149,10 +161,13 @@ def _checked(stage: str, name: str, header: str) -> tuple[Settings, str]:
     return settings, name
 
 
-def _read(file: Path, columns: Mapping[str, str], header: str, settings: Settings, folder: Path) -> Texts:
+def _read(file: Path, columns: Mapping[str, str], form: Form, settings: Settings, folder: Path) -> Texts:
     try:
-        texts = read_texts(file, columns, header=header, longest=settings.dataset.max_text_chars)
+        codec = None if form.encoding is None else codec_of(form.encoding)
+        texts = read_texts(file, columns, header=form.header, longest=settings.dataset.max_text_chars, encoding=codec)
         write_refused(folder, texts.refused)
+    except UnknownEncoding as error:
+        stop(f"--encoding {error}", WRONG_OPTIONS)
     except UnreadableFile as error:
         stop(f"{file} {error}", WRONG_OPTIONS)
     except OSError as error:

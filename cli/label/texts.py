@@ -48,18 +48,19 @@ class Texts:
     read_as: str
 
 
-def read_texts(path: Path, columns: Mapping[str, str], *, header: str, longest: int) -> Texts:
+def read_texts(path: Path, columns: Mapping[str, str], *, header: str, longest: int, encoding: str | None = None) -> Texts:
     """Read a table, JSON lines or Parquet; a bad row costs no other one.
 
     Args:
         columns: ``text`` (several are joined by ``+``) and ``group``, by name or number; without ``text`` it is guessed.
         header: ``auto``, ``yes`` or ``no``: whether the first record of a table names its columns.
         longest: characters of a text.
+        encoding: Python's name of the file's encoding; None: it is recognised.
 
     Raises:
         UnreadableFile: it is missing or of another form; the text says what to do.
     """
-    opened = open_records(path, header=header, named=tuple(columns.values()), alone=True)
+    opened = open_records(path, header=header, named=tuple(columns.values()), alone=True, encoding=encoding)
     if not opened.sample:
         raise UnreadableFile("has no record that can be read")
     names, group = choose_text(opened.columns, opened.sample, columns)

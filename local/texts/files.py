@@ -75,13 +75,16 @@ def is_read(path: Path) -> bool:
     return kind_of(path) in (*TABLES, *JSON_LINES, *PARQUET)
 
 
-def open_records(path: Path, *, header: str = "auto", named: Sequence[str] = (), alone: bool = False) -> Opened:
+def open_records(
+    path: Path, *, header: str = "auto", named: Sequence[str] = (), alone: bool = False, encoding: str | None = None
+) -> Opened:
     """Look at a file and make its records ready to be read.
 
     Args:
         header: ``auto``, ``yes`` or ``no``: whether the first record of a table names its columns.
         named: columns that the user named; they help to see a header.
         alone: whether a table of one column will do, since only texts are wanted.
+        encoding: as :func:`~local.texts.codec_names.codec_of` spells it; None: it is recognised. Parquet has its own.
 
     Raises:
         UnreadableFile: missing, of another kind, or in an encoding that cannot be told. Reading the records may raise it, too.
@@ -91,12 +94,12 @@ def open_records(path: Path, *, header: str = "auto", named: Sequence[str] = (),
         raise UnreadableFile(f"{_CURES.get(suffix, 'is of an unknown kind')}; {KINDS}")
     if suffix in PARQUET:
         return _parquet(path)
-    encoding = encodings.encoding_of(path)
+    found = encodings.encoding_of(path, encoding)
     if suffix in JSON_LINES:
-        sample, records = _sampled(_json_records(path, encoding))
+        sample, records = _sampled(_json_records(path, found))
         columns = dict.fromkeys(name for record in sample for name in record)
-        return Opened(encoding.words, "", None, tuple(columns), sample, records)
-    return _table(path, encoding, prefer="\t" if suffix != ".csv" else ",", header=header, named=named, alone=alone)
+        return Opened(found.words, "", None, tuple(columns), sample, records)
+    return _table(path, found, prefer="\t" if suffix != ".csv" else ",", header=header, named=named, alone=alone)
 
 
 def _sampled(records: Iterator[tuple[int, Record]]) -> tuple[tuple[dict[str, Any], ...], Iterator[tuple[int, Record]]]:
@@ -108,7 +111,7 @@ def _json_records(path: Path, encoding: Encoding) -> Iterator[tuple[int, Record]
     for number, line in enumerate(encodings.lines(path, encoding), 1):
         if not line.strip():
             continue
-        if encoding.damaged and (problem := encodings.damage(line)):
+        if encoding.damaged and (problem := encodings.damage(line, encoding)):
             yield number, UnreadableRecord(problem)
             continue
         try:
@@ -191,7 +194,7 @@ def _after_header(records: Iterator[tuple[int, Fields]]) -> Iterator[tuple[int, 
 def _named(fields: Fields, names: Sequence[str], counted: str, encoding: Encoding) -> Record:
     if isinstance(fields, UnreadableRecord):
         return fields
-    if encoding.damaged and (problem := encodings.damage("\t".join(fields))):
+    if encoding.damaged and (problem := encodings.damage("\t".join(fields), encoding)):
         return UnreadableRecord(problem)
     if len(fields) == len(names):
         return dict(zip(names, fields, strict=True))

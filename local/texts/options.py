@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.texts.codec_names import UnknownEncoding, codec_of
+
 MOST_ROWS = 50_000
 """Most rows to train on by default: about half an hour of training on two cores."""
 LEAST_ROWS = 100
@@ -29,6 +31,7 @@ class ReadingOptions:
         text, label, group, slice, split, time: a column's name, or its number from 1. None: the column is guessed.
             ``text`` may name several columns, joined by ``+``.
         votes: a column with a JSON object of votes per label, or columns that are named by labels, separated by commas.
+        encoding: Python's name of the files' encoding; None: it is recognised.
         header: whether the first record of a table names its columns; ``auto`` looks.
         on_conflict: what becomes of one text with different labels. ``refuse`` names them.
         long: what becomes of texts with more characters than ``dataset.max_text_chars``.
@@ -45,6 +48,7 @@ class ReadingOptions:
     split: str | None = None
     time: str | None = None
     votes: str | None = None
+    encoding: str | None = None
     header: str = "auto"
     on_conflict: str = "refuse"
     long: str = "refuse"
@@ -73,6 +77,12 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--time", metavar="COLUMN", help="when a text was written, as a date or a number (default: 'date', 'time' and the like)"
     )
     group.add_argument("--votes", metavar="COLUMNS", help="a JSON object of votes per label, or columns named by labels: a,b,c")
+    group.add_argument(
+        "--encoding",
+        type=_encoding,
+        metavar="NAME",
+        help="of the files, any that Python reads, such as cp1250 (default: UTF-8, UTF-16, Latin-1 and Windows-1252 are recognised)",
+    )
     for name, allowed in CHOICES.items():
         group.add_argument(_flag(name), choices=allowed, default=allowed[0], help=_HELP[name] + f" (default: {allowed[0]})")
     group.add_argument("--most-rows", type=_rows, default=MOST_ROWS, metavar="N", help="rows to train on, at most (default: %(default)s)")
@@ -101,6 +111,13 @@ _HELP = {
     "on_bad": "records that cannot be read or used",
     "near_duplicates": "texts that say nearly the same: join keeps them on one side of the split, keep only counts them",
 }
+
+
+def _encoding(value: str) -> str:
+    try:
+        return codec_of(value)
+    except UnknownEncoding as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _rows(value: str) -> int:

@@ -84,7 +84,9 @@ class Reader:
         texts: list[Text] = []
         count = 0
         try:
-            opened = open_records(path, header=self.options.header, named=tuple(self.options.columns.values()))
+            opened = open_records(
+                path, header=self.options.header, named=tuple(self.options.columns.values()), encoding=self.options.encoding
+            )
             columns = choose(opened.columns, opened.sample, self.options.columns) if opened.sample else Columns(("text",), "label")
             for line, record in opened.records:
                 count += 1

@@ -432,6 +432,7 @@ def test_the_hosted_page_has_nothing_to_redrive() -> None:
         ({"labeling": {"enabled": False}}, [], "labeling.enabled false"),
         ({}, ["--name", "No Name"], "--name 'No Name'"),
         ({}, ["--header", "maybe"], "--header 'maybe': allowed are auto, yes and no"),
+        ({}, ["--encoding", "cp125"], "--encoding 'cp125' is no encoding that Python reads"),
         ({}, ["--text-column", "nothing"], "has no column 'nothing' (--text)"),
     ],
 )

@@ -266,11 +266,20 @@ CASES: dict[str, tuple[str, bytes, list[str]]] = {
         jsonl({"text": "x", "label": "y"}).replace(b"x", "schön".encode()) + b'{"text": "sch\xf6n", "label": "a"}\n',
         ["is not UTF-8: byte 0xF6"],
     ),
-    "chinese in GBK": ("t.csv", "text,label\n距离川沙公路较近,positive\n".encode("gbk") * 3, ["neither UTF-8 nor UTF-16", "GB18030", SAVE]),
+    "chinese in GBK": (
+        "t.csv",
+        "text,label\n距离川沙公路较近,positive\n".encode("gbk") * 3,
+        ["neither UTF-8 nor UTF-16", "line 2 would read", "with make): is it ", SAVE],
+    ),
     "russian in Windows-1251": (
         "t.csv",
         "text,label\n\u043f\u0440\u0438\u0431\u043b\u0438\u0437\u0438\u0442\u0435\u043b\u044c\u043d\u043e,positive\n".encode("cp1251"),
-        ["neither UTF-8 nor UTF-16", SAVE],
+        ["neither UTF-8 nor UTF-16", "line 2 would read 'ïðèáëèçèòåëüíî'", "with make): is it cp1251 ", SAVE],
+    ),
+    "polish in Windows-1250": (
+        "t.csv",
+        csv("nie działa i się zepsuł,positive").decode().encode("cp1250"),
+        ["no Western text in Latin-1 or Windows-1252: line 2 would read 'dzia³a', line 2 'zepsu³'.", "cp1250 'działa' and", SAVE],
     ),
     "utf-16 with a problem": ("t.csv", csv("good,postive").decode().encode("utf-16"), ["line 2: label = 'postive'"]),
     "utf-16 without a mark": ("t.csv", csv("good,postive").decode().encode("utf-16-le"), ["line 2: label = 'postive'"]),

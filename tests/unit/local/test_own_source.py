@@ -169,14 +169,15 @@ def test_a_model_that_is_not_better_than_tfidf_is_said_to_be_so(model: float, cu
 
 
 def test_the_command_for_an_account_reads_the_same_way() -> None:
-    said = own(rows(40), rows(20), options=ReadingOptions(text="the text", on_conflict="drop")).upload()
-    assert "local.upload --texts 'my texts.csv' --seed 1 --text 'the text' --on-conflict drop" in said
+    said = own(rows(40), rows(20), options=ReadingOptions(text="the text", encoding="cp1250", on_conflict="drop")).upload()
+    assert "local.upload --texts 'my texts.csv' --seed 1 --text 'the text' --encoding cp1250 --on-conflict drop" in said
 
 
 @pytest.mark.parametrize(
     ("variables", "options"),
     [
         (["DATA=it's mine.csv", "TEXT=a b", "ON_CONFLICT=drop"], r"--data 'it'\''s mine.csv' --text 'a b' --on-conflict 'drop'"),
+        (["DATA=x.csv", "ENCODING=cp1250", "HEADER=no"], "--data 'x.csv' --encoding 'cp1250' --header 'no'"),
         (["TEXT=only with data"], ""),
         (["DATA=x.csv", 'LABEL=a"b'], "--data 'x.csv' --label 'a\"b'"),
     ],
