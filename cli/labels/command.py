@@ -19,7 +19,7 @@ from cli.label.stage import stage_labels
 from cli.labels import report as consistency
 from cli.labels import report_page, stores
 from cli.labels.export import Format, write
-from contracts.amendments import CORRECT, CORRECTED, FORGET, Amendment, group_digest, moment
+from contracts.amendments import CORRECT, CORRECTED, FORGET, Amendment, InvalidAmendment, group_digest, moment
 from contracts.dataset import InvalidDataset
 from contracts.labels import listed
 from contracts.text import InvalidText, checked_text
@@ -27,22 +27,22 @@ from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.predictions import InvalidPrediction
 from lambdas.common.review import is_prediction_id
 
-_ROW = "prediction:"
-
 
 def export(
     form: Annotated[
         Format, typer.Option("--format", help="jsonl: everything; manifest: Ground Truth's form; csv: for a spreadsheet")
     ] = Format.JSONL,
     out: Annotated[Path | None, typer.Option(help="A file (default: standard output)")] = None,
-    since: Annotated[str | None, typer.Option(help="Only labels stored after this time, such as 2026-11-23 or 2026-11-23T10:00Z")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only labels stored or corrected after this time, such as 2026-11-23 or 2026-11-23T10:00Z")
+    ] = None,
     stage: Stage = "dev",
     profile: Profile = None,
 ) -> None:
     """Write people's labels with their provenance: who said what, by pseudonym, which model said what, by which guidelines, when."""
     settings, after = settings_of(stage), None if since is None else _moment(since)
     with _said():
-        records = stores.Stage(Account(settings, profile)).labelled(after)
+        records = stores.Stage(Account(settings, profile)).exported(after)
         if out is None:
             count = write(records, form, sys.stdout)
         else:
@@ -96,9 +96,9 @@ def correct(  # noqa: PLR0917  (typer passes every option by its name)
         if labels is None or right not in labels.ids:
             known = "none, since there is no dataset version yet" if labels is None else listed(labels.ids)
             stop(f"LABEL {label!r}: the stage's labels are {known}", WRONG_OPTIONS)
-        target = row if ":" in row else f"{_ROW}{row}"
-        name = target.removeprefix(_ROW)
-        stored = found.store.get(name) if target.startswith(_ROW) and is_prediction_id(name) else None
+        target = row if ":" in row else f"{stores.ROW}{row}"
+        name = target.removeprefix(stores.ROW)
+        stored = found.store.get(name) if target.startswith(stores.ROW) and is_prediction_id(name) else None
         rows = [one for one in found.dataset_rows() if one.row.id == target]
         splits = sorted({one.split for one in rows})
         if not splits and (stored is None or stored.reviewed_at is None):
@@ -192,5 +192,5 @@ def _said() -> Iterator[None]:
         stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
     except OSError as error:
         stop(f"{error.filename} cannot be written: {error.strerror}; name another", WRONG_OPTIONS)
-    except (ClientError, InvalidDataset, InvalidPrediction, TableIsBusy) as error:
+    except (ClientError, InvalidAmendment, InvalidDataset, InvalidPrediction, TableIsBusy) as error:
         stop(str(error), FAILED)

@@ -12,7 +12,7 @@ from unicodedata import normalize
 from boto3.dynamodb.conditions import Attr, Key
 
 from cli.account import Account
-from contracts.amendments import CORRECTED, Amendment, corrected_basis, group_digest, moment
+from contracts.amendments import CORRECT, CORRECTED, OVERLAP, PREFIX, Amendment, corrected_basis, group_digest, moment
 from contracts.dataset import Manifest, Row
 from contracts.dataset_files import MANIFEST, parse_rows
 from contracts.groups import group_of
@@ -25,6 +25,8 @@ from lambdas.review.hosted_tasks.table import TaskTable
 from lambdas.review.hosted_tasks.task import task_id_of
 from lambdas.review.settle import CannotSettle, settle
 
+ROW = "prediction:"
+"""What the id of a row of a prediction's label begins with."""
 _CHUNK = 1 << 16
 _LONGEST_MESSAGE = timedelta(days=30)
 """A queue keeps a message for 14 days, and as long once more after a redrive (SQS developer guide, "Dead-letter queues")."""
@@ -61,6 +63,23 @@ class Stage:
         days = self.account.settings.retention.prediction_days
         found = labels_since(self.store, since, now=datetime.now(UTC), lookback_days=days)
         return (one for one in found if since is None or (one.reviewed_at or "") > since)
+
+    def exported(self, since: str | None) -> Iterator[StoredPrediction]:
+        """As :meth:`labelled`, and before them the older labels that were corrected after ``since``: they keep their ``reviewed_at``."""
+        if since is not None:
+            after = moment(since)
+            found = [one for one in map(self.store.get, self._corrected_after(after)) if one is not None and _is_corrected(one)]
+            yield from sorted((one for one in found if (one.reviewed_at or "") <= since), key=lambda one: one.reviewed_at or "")
+        yield from self.labelled(since)
+
+    def _corrected_after(self, after: datetime) -> list[str]:
+        """Predictions with a correction that S3 got after this time. A key has the time of its operator's clock, which may be behind."""
+        s3, bucket = self.account.client("s3"), self.account.names.bucket("data")
+        start = f"{PREFIX}{(after - OVERLAP).isoformat(timespec='milliseconds')}"
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX, StartAfter=start)
+        uris = [f"s3://{bucket}/{one['Key']}" for page in pages for one in page.get("Contents", ()) if one["LastModified"] > after]
+        found = [Amendment.parse(read_bytes(s3, uri), uri) for uri in uris]
+        return sorted({one.target.removeprefix(ROW) for one in found if one.kind == CORRECT and one.target.startswith(ROW)})
 
     def disputed(self, since: str | None) -> Iterator[StoredPrediction]:
         """Reviews that ended without a label, and that nobody has settled."""
@@ -226,9 +245,12 @@ class Stage:
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
+def _is_corrected(stored: StoredPrediction) -> bool:
+    return stored.human_label is not None and (stored.label_basis or {}).get("method") == CORRECTED
+
+
 def _is_newer(stored: StoredPrediction, change: Amendment) -> bool:
-    basis = stored.label_basis or {}
-    return basis.get("method") == CORRECTED and moment(str(basis["at"])) > moment(change.at)
+    return _is_corrected(stored) and moment(str((stored.label_basis or {})["at"])) > moment(change.at)
 
 
 def digest_of(subject: str) -> str:
