@@ -28,7 +28,7 @@ NUMBERS = itertools.count()
 
 def rows(count: int, *, labels: int = 2, slice_name: str = "all") -> list[Row]:
     return [
-        Row(f"r{n}", f"text {n}", f"l{n % labels}", {}, f"g{n}", slice_name, "file:x.csv")
+        Row(f"r{n}", f"text {n}", f"l{n % labels}", {}, f"g{n:06d}", slice_name, "file:x.csv")
         for n in itertools.islice(NUMBERS, count)
     ]  # fmt: skip
 
