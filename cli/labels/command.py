@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +45,8 @@ def export(
     with _said():
         records = stores.Stage(Account(settings, profile)).exported(after)
         if out is None:
+            if isinstance(sys.stdout, TextIOWrapper):  # what reads it expects UTF-8, whatever the terminal has
+                sys.stdout.reconfigure(encoding="utf-8", newline="")
             count = write(records, form, sys.stdout)
         else:
             unfinished = out.with_name(f".{out.name}.unfinished")

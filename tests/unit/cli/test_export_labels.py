@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cli.console import WRONG_OPTIONS
+from cli.labels import command
 from cli.labels.export import Format, document, safe_cell, write
 from cli.main import app
 from lambdas.common.labels import Labels
@@ -138,6 +140,18 @@ def test_what_is_no_formula_stays_as_it_is() -> None:
         '{"a": 1}',
     ]
     assert written(Format.CSV).count("\r\n") == 1, "a table without rows has its header"
+
+
+@pytest.mark.parametrize("form", list(Format))
+def test_standard_output_gets_utf_8_whatever_the_terminal_reads(form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = stored(text="ça va 👍")
+    monkeypatch.setattr(command.stores.Stage, "exported", lambda *_: iter([record]))
+    monkeypatch.setattr(command, "settings_of", lambda _: None)
+    monkeypatch.setattr(command, "Account", lambda *_: None)
+    with (tmp_path / "said").open("w+", encoding="latin-1") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        command.export(form=form, since=None)
+    assert (tmp_path / "said").read_bytes().decode() == written(form, record)
 
 
 def test_a_time_that_is_none_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
