@@ -57,13 +57,22 @@ def install() -> None:
     stacks._runs_on_worker_thread = lambda resource_type: resource_type in _on_worker_thread or stock(resource_type)
 
 
-def register(type_name: str, resource_type: ResourceType, *, name_length: int = 63, lower_case: bool = False, tags: bool = False) -> None:
+def register(
+    type_name: str,
+    resource_type: ResourceType,
+    *,
+    name_length: int = 63,
+    lower_case: bool = False,
+    tags: bool = False,
+    stack_in_name: bool = True,
+) -> None:
     """Add a type with the properties of its registry schema.
 
     Args:
         name_length: longest physical name that may be generated.
         lower_case: generated names are lower case.
         tags: the type has a ``Tags`` list, which gets the stack's tags too.
+        stack_in_name: generated names begin with the stack's name; otherwise with the logical id.
     """
     schema = SCHEMAS[type_name]
 
@@ -72,6 +81,9 @@ def register(type_name: str, resource_type: ResourceType, *, name_length: int = 
         if not provisioners._NAME_SEED.get():
             provisioners._NAME_SEED.set(uuid.uuid4().hex[:8])
         name = provisioners._physical_name(stack_name, logical_id, max_len=name_length, lowercase=lower_case)
+        if not stack_in_name:
+            end = name[name.rindex("-") :]
+            name = (logical_id.lower() if lower_case else logical_id)[: name_length - len(end)] + end
 
         def step() -> Resource:
             stack_role.guarded(type_name, "create", _name(properties, name), new=properties)

@@ -193,4 +193,5 @@ def install() -> None:
         "Workteam": Simple("Workteam", change=_change_workteam, translate=workteam_request),
     }
     for kind, resource_type in types.items():
-        register(f"AWS::SageMaker::{kind}", resource_type, lower_case=True, tags=True)
+        # AWS names those without a name by their logical id alone: "Model-wYrNZpVXhEQp" (https://github.com/aws/aws-cli/issues/4021).
+        register(f"AWS::SageMaker::{kind}", resource_type, lower_case=True, tags=True, stack_in_name=False)

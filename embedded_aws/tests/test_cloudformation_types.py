@@ -318,6 +318,14 @@ def weights(aws: ClientFactory) -> dict[str, float]:
     return {variant["VariantName"]: variant["CurrentWeight"] for variant in found["ProductionVariants"]}
 
 
+def tagged(aws: ClientFactory) -> set[str]:
+    """ARNs of the models and configurations that carry the template's tags."""
+    filters = [{"Key": tag["Key"], "Values": [tag["Value"]]} for tag in platform.TAGS]
+    kinds = ["sagemaker:model", "sagemaker:endpoint-config"]
+    pages = aws("resourcegroupstaggingapi").get_paginator("get_resources").paginate(ResourceTypeFilters=kinds, TagFilters=filters)
+    return {found["ResourceARN"] for page in pages for found in page["ResourceTagMappingList"]}
+
+
 def test_an_endpoint_lives_through_replaced_configs(
     emulator: launcher.Emulator, stacks: Stacks, aws: ClientFactory, host: Callable[..., Any], wait_until: Callable[..., Any]
 ) -> None:
@@ -325,6 +333,9 @@ def test_an_endpoint_lives_through_replaced_configs(
     stacks.create("hosting", host())
     assert [str(difference) for difference in read_back(host(), Session(aws), "hosting")] == []
     first = stacks.physical("hosting")
+    arns = {first["HostedModel"], first["Config"]}
+    assert sorted(arn.split(":", 5)[5].rsplit("-", 1)[0] for arn in arns) == ["endpoint-config/config", "model/hostedmodel"]
+    assert tagged(aws) == arns, "AWS names neither by its stack, so that only tags find them"
 
     def in_service() -> bool:
         return bool(sagemaker.describe_endpoint(EndpointName="platform-endpoint")["EndpointStatus"] == "InService")
@@ -341,6 +352,7 @@ def test_an_endpoint_lives_through_replaced_configs(
     assert sagemaker.describe_endpoint(EndpointName="platform-endpoint")["EndpointConfigName"] == second["Config"].rsplit("/", 1)[-1]
     with pytest.raises(ClientError, match="Could not find"):
         sagemaker.describe_endpoint_config(EndpointConfigName=first["Config"].rsplit("/", 1)[-1])
+    assert tagged(aws) == {second["HostedModel"], second["Config"]}
 
     stacks.update("hosting", host(weight=3, retain=False))
     assert weights(aws) == pytest.approx({"champion": 3.0, "challenger": 0.0}), "without retention a deploy resets live weights"

@@ -32,6 +32,7 @@ ONLY_ON_AWS = {"aws pricing": "the embedded AWS has no price list"}
 INLINE_ONLY_ON_AWS = {
     "aws service-quotas request-service-quota-increase": "asks people for more, who take days",
     "aws apigateway update-account": "names a role that the reader has",
+    "aws cloudwatch describe-alarm-history": "has no history of actions in the embedded AWS",
     "aws cloudformation delete-stack": "deletes a stack whose own check cannot run",
 }
 LONGEST_SECONDS = 900
@@ -234,9 +235,12 @@ def left_behind(operator: Operator) -> list[str]:
     client = operator.client
     stacks = client("cloudformation").describe_stacks()["Stacks"]
     tables, buckets = client("dynamodb").list_tables()["TableNames"], client("s3").list_buckets()["Buckets"]
-    pools, models = client("cognito-idp").list_user_pools(MaxResults=10)["UserPools"], client("sagemaker").list_models()["Models"]
-    names = [*tables, *(bucket["Name"] for bucket in buckets), *(pool["Name"] for pool in pools), *(model["ModelName"] for model in models)]
+    pools, sagemaker = client("cognito-idp").list_user_pools(MaxResults=10)["UserPools"], client("sagemaker")
+    names = [*tables, *(bucket["Name"] for bucket in buckets), *(pool["Name"] for pool in pools)]
     names += [stack["StackName"] for stack in stacks]
     names += [role["RoleName"] for role in client("iam").list_roles()["Roles"]]
     names += [parameter["Name"] for parameter in client("ssm").describe_parameters()["Parameters"]]
-    return [name for name in names if P in name or f"reviewloop/{STAGE}" in name]
+    # CloudFormation names these without the stack, and nobody else has any in this account.
+    unnamed = [model["ModelName"] for model in sagemaker.list_models()["Models"]]
+    unnamed += [config["EndpointConfigName"] for config in sagemaker.list_endpoint_configs()["EndpointConfigs"]]
+    return [*unnamed, *(name for name in names if P in name or f"reviewloop/{STAGE}" in name)]
