@@ -157,7 +157,8 @@ def forget(
     if as_json:
         print_json({"predictions": len(records), "tasks": tasks, "rows": rows, "by": change.by, "at": change.at, "record": change.key})
         return
-    typer.echo(f"deleted {len(records)} predictions and {tasks} review tasks; the next dataset version leaves {rows} rows out")
+    waits = f"; a retraining makes it once {settings.retraining.min_new_labels} new labels are there" if rows else ""
+    typer.echo(f"deleted {len(records)} predictions and {tasks} review tasks; the next dataset version leaves {rows} rows out{waits}")
     typer.echo(f"recorded as {change.key}, without the name. Captured data and older versions: docs/operations.md, Forgetting a person")
 
 
