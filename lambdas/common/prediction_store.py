@@ -185,13 +185,13 @@ class PredictionStore:
         """Records whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first."""
         yield from self._query(OPEN_REVIEWS, Key("open_state").eq(state.value))
 
-    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
-        """Records with a human label reviewed on ``day`` (yyyy-mm-dd), after the time stamp ``after``."""
+    def labels_of_day(self, day: str, *, after: str | None = None, newest_first: bool = False) -> Iterator[StoredPrediction]:
+        """Records with a human label reviewed on ``day`` (yyyy-mm-dd), after the time stamp ``after``; the oldest of the day first."""
         key = Key("label_day").eq(day)
-        yield from self._query(LABELS_BY_DAY, key & Key("reviewed_at").gt(after) if after else key)
+        yield from self._query(LABELS_BY_DAY, key & Key("reviewed_at").gt(after) if after else key, newest_first=newest_first)
 
-    def _query(self, index: str, condition: Any) -> Iterator[StoredPrediction]:
-        arguments: dict[str, Any] = {"IndexName": index, "KeyConditionExpression": condition}
+    def _query(self, index: str, condition: Any, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
+        arguments: dict[str, Any] = {"IndexName": index, "KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
         while True:
             page = self._table.query(**arguments)
             yield from map(StoredPrediction.parse, page["Items"])

@@ -188,6 +188,10 @@ def test_an_imported_text_is_stored_once_and_found_by_day(store: PredictionStore
     [found] = store.labels_of_day("2025-05-05")
     assert (found.text, found.human_label, found.label_source, found.expires_at) == ("a text", "positive", "ground-truth:j", 99)
     assert list(store.labels_of_day("2025-05-05", after="2025-05-05T01:00:00+00:00")) == []
+    later = ImportedLabel("text-2", "another", POSITIVE, tuple(ANSWERS), "2025-05-05T02:00:00+00:00", "ground-truth:j", 99)
+    assert store.put_label(later) is True
+    assert [one.prediction_id for one in store.labels_of_day("2025-05-05")] == ["text-1", "text-2"]
+    assert [one.prediction_id for one in store.labels_of_day("2025-05-05", newest_first=True)] == ["text-2", "text-1"]
 
 
 def test_an_imported_tie_is_disputed_until_a_label_comes(store: PredictionStore) -> None:

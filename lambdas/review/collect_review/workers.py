@@ -27,7 +27,7 @@ KEPT = timedelta(hours=1)
 class Store(Protocol):
     """What is needed of :class:`lambdas.common.prediction_store.PredictionStore`."""
 
-    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]: ...
+    def labels_of_day(self, day: str, *, newest_first: bool = False) -> Iterator[StoredPrediction]: ...
     def disputed(self) -> Iterator[StoredPrediction]: ...
 
 
@@ -50,7 +50,7 @@ def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Worke
     learnt from texts that were asked about with the model's answer: they have two answers only where the first disagrees with the model.
     """
     since = (now - timedelta(days=DAYS)).date()
-    days = (store.labels_of_day((now - timedelta(days=back)).date().isoformat()) for back in range(DAYS + 1))
+    days = (store.labels_of_day((now - timedelta(days=back)).date().isoformat(), newest_first=True) for back in range(DAYS + 1))
     disputed = (stored for stored in store.disputed() if (stored.reviewed_at or "") >= since.isoformat())
     labelled = chain.from_iterable(days)
     found = chain(islice(_usable(disputed, labels), MOST_TEXTS // 2), _usable(labelled, labels))

@@ -129,7 +129,7 @@ class Store(FakeStore):
         found = [item for item in self.items.values() if item["review_state"] == state.value]
         yield from map(StoredPrediction.parse, found)
 
-    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+    def labels_of_day(self, day: str, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
         yield from ()
 
     def disputed(self) -> Iterator[StoredPrediction]:

@@ -36,7 +36,7 @@ FAILED = ended(status="failed", failure="nobody came")
 class NoHistory:
     """Nothing is known of the workers, so the votes decide."""
 
-    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+    def labels_of_day(self, day: str, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
         return iter(())
 
     def disputed(self) -> Iterator[StoredPrediction]:

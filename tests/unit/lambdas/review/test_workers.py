@@ -39,7 +39,7 @@ class History:
     ties: list[StoredPrediction] = field(default_factory=list)
     asked_for: list[str] = field(default_factory=list)
 
-    def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+    def labels_of_day(self, day: str, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
         self.asked_for.append(day)
         if day == "2026-11-30":
             for number in range(self.texts):
@@ -145,7 +145,7 @@ def test_many_texts_that_say_nothing_of_people_hide_none_that_do() -> None:
     """With adaptive review most of the newest labels are of texts that were asked about with the model's answer."""
 
     class Adaptive(History):
-        def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+        def labels_of_day(self, day: str, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
             if day == "2026-11-30":
                 yield from (replace(stored(n, {"careful-1": "negative"}), model_prior=0.7) for n in range(MOST_TEXTS))
             if day == "2026-11-29":
@@ -162,11 +162,24 @@ def test_many_texts_that_say_nothing_of_people_hide_none_that_do() -> None:
     assert found.agreement.value < 1, "the disputed texts are among them"
 
 
+def test_of_a_day_with_more_texts_than_are_read_the_newest_count() -> None:
+    class Busy(History):
+        """The careful workers disagreed all morning, and agree since noon."""
+
+        def labels_of_day(self, day: str, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
+            if day == "2026-11-30":
+                morning = [stored(number, {"careful-1": "negative", "careful-2": "positive"}) for number in range(MOST_TEXTS)]
+                noon = [stored(number, dict.fromkeys(("careful-1", "careful-2"), LABELS[number % 3])) for number in range(MOST_TEXTS)]
+                yield from [*noon, *morning] if newest_first else [*morning, *noon]
+
+    assert read_workers(Busy(), LABELS, now=NOW).agreement.value == 1
+
+
 def test_the_records_that_are_looked_at_are_bounded() -> None:
     looked = []
 
     class Endless(History):
-        def labels_of_day(self, day: str, *, after: str | None = None) -> Iterator[StoredPrediction]:
+        def labels_of_day(self, day: str, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
             one = replace(stored(1, {"careful-1": "negative"}), model_prior=0.7)
             while True:
                 looked.append(day)
