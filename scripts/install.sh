@@ -28,9 +28,11 @@ tools() {
   command -v npm >/dev/null || fail "npm is missing: it comes with Node.js"
 }
 
+packages() { grep -c '^[a-z0-9].*==' "$1"; }
+
 venv() {
   tools
-  echo "Installing the project's environment (.venv): 120 packages, PyTorch and the base model, 2.5 GB or more; 2 to 10 quiet minutes ..." >&2
+  echo "Installing the project's environment (.venv): $(packages requirements.lock) packages, PyTorch and the base model, 2.5 GB or more; 2 to 10 quiet minutes ..." >&2
   rm -rf .venv
   "$PYTHON" -m venv .venv
   .venv/bin/pip install "${LOCKED[@]}" -r requirements.lock || no_packages
@@ -43,7 +45,7 @@ venv() {
 
 emulator() {
   tools
-  echo "Installing the embedded AWS (.venv-emulator): 44 packages, 0.4 GB; up to a minute or two ..." >&2
+  echo "Installing the embedded AWS (.venv-emulator): $(packages embedded_aws/requirements.lock) packages, 0.4 GB; up to a minute or two ..." >&2
   rm -rf .venv-emulator
   "$PYTHON" -m venv .venv-emulator
   .venv-emulator/bin/pip install "${LOCKED[@]}" -r embedded_aws/requirements.lock || no_packages
