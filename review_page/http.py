@@ -11,6 +11,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
+from review_page.depth import MOST_DEPTH, is_too_deep
+
 
 class PageError(Exception):
     """A refusal with an HTTP status; the text is for the person at the page. ``also``: path and words of one more link on its page."""
@@ -32,13 +34,15 @@ class PageRequest:
     origin: str
 
     def json(self) -> Any:
-        """Raises PageError (400) when the body is no JSON object."""
+        """Raises PageError (400) when the body is no JSON object, or is nested too deep."""
         try:
             value = json.loads(self.body or b"{}", parse_constant=_no_number)
         except (ValueError, RecursionError):
             raise PageError(400, "The body is not JSON.") from None
         if not isinstance(value, dict):
             raise PageError(400, "The body must be a JSON object.")
+        if is_too_deep(value):
+            raise PageError(400, f"The body is more than {MOST_DEPTH} levels deep.")
         return value
 
     def form(self) -> dict[str, str]:

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from review_page.depth import MOST_DEPTH, is_too_deep
 from review_page.fields import Classifier, Field, TemplateError, shown
 from review_page.template_fields import FieldReader
 
@@ -48,10 +49,12 @@ def check_answer(wanted: Sequence[Field], content: Any) -> dict[str, Any]:
     """The answer content as it is stored: what the fields document, each under its name.
 
     Raises:
-        TemplateError: something is missing, does not fit, is not asked for, or cannot be stored.
+        TemplateError: something is missing, does not fit, is not asked for, is nested too deep, or cannot be stored.
     """
     if not isinstance(content, dict):
         raise TemplateError("the answer is not a JSON object")
+    if is_too_deep(content):
+        raise TemplateError(f"the answer is more than {MOST_DEPTH} levels deep")
     _check_storable(content)
     for one in wanted:
         one.check(content)

@@ -65,6 +65,13 @@ LEADS = {
 }
 
 
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth - 1):
+        found = [found]
+    return found
+
+
 def post(route: str, body: Callable[[World], Any], **more: Any) -> Attack:
     return lambda world: world.send("POST", f"/worker/{route}", body(world), **more)
 
@@ -121,6 +128,16 @@ ATTACKS: dict[str, tuple[Attack, tuple[int, ...]]] = {
     "half a surrogate pair": (lambda world: world.raw('{"category": {"label": "\\ud800"}}'), (400,)),
     "half a surrogate pair as a key": (lambda world: world.raw('{"\\udfff": 1, "category": {"label": "positive"}}'), (400,)),
     "two labels under one key": (lambda world: world.raw('{"category": {"label": "positive", "label": "neither"}}'), (400,)),
+    "an answer 51 deep": (lambda world: world.answer({"category": {"label": nested(48)}}), (400,)),
+    "a note 51 deep": (lambda world: world.send("POST", "/worker/flags", {"task": world.held.task_id, "note": nested(50)}), (400,)),
+    "a key nobody reads 51 deep": (
+        lambda world: world.send("POST", "/worker/undos", {"task": world.held.task_id, "x": nested(50)}),
+        (400,),
+    ),
+    "a lead's body 51 deep": (
+        lambda world: world.send("POST", "/worker/lead/closed", {"remark": "a", "x": nested(50)}, user="lea", csrf="secret"),
+        (400,),
+    ),
     "an answer 20,000 deep": (lambda world: world.raw("[" * 20_000 + "]" * 20_000), (400,)),
     "an answer of 64 KB": (lambda world: world.answer({"category": {"label": "x" * 65_536}}), (413,)),
     "a form instead of JSON": (lambda world: world.send("POST", "/worker/answers", b"task=1&answer=positive"), (400,)),
@@ -222,6 +239,16 @@ def test_an_attack_is_refused_with_a_reason_and_changes_nothing(name: str) -> No
     if response.status >= 400:
         assert json.loads(response.body)["message"], "a reason for people"
     assert b"Traceback" not in response.body
+
+
+@pytest.mark.parametrize("route", ["answers", "flags", "undos", "skips"])
+def test_what_a_parser_without_a_limit_reads_is_refused(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How deep Python's own parser goes differs by version, and may be deeper than any function that calls itself."""
+    world = World()
+    body = {**POSTS[route](world), "answer": {"category": nested(50_000)}, "note": nested(50_000)}
+    monkeypatch.setattr("review_page.http.json.loads", lambda *_, **__: body)
+    refusal = world.send("POST", f"/worker/{route}", b"{}")
+    assert (refusal.status, b"deep" in refusal.body) == (400, True)
 
 
 def test_an_answer_is_not_brought_back_by_who_recorded_it() -> None:

@@ -161,6 +161,15 @@ def test_an_answer_must_hold_a_category_of_every_classifier() -> None:
         check_answer(wanted, {"first": {"label": "b"}})
 
 
+def test_an_answer_that_is_too_deep_is_refused_however_it_was_read() -> None:
+    deep: list[Any] = []
+    for _ in range(50_000):
+        deep = [deep]
+    for content in ({"first": deep}, {"first": {"label": deep}}):
+        with pytest.raises(TemplateError, match="deep"):
+            check_answer([Classifier("first", ("a", "b"))], content)
+
+
 def test_an_answer_is_written_as_sagemaker_writes_it() -> None:
     worker = Worker("w1", {"identityProviderType": "Cognito", "sub": "1"})
 
