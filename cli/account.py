@@ -14,6 +14,24 @@ from stacks.names import Names
 from stacks.settings import Settings
 
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=60)
+_CREDENTIALS = {
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+}
+"""Codes with which the services refuse credentials; a caller who lacks a permission gets others."""
 
 
 class NoAccount(RuntimeError):
@@ -51,8 +69,7 @@ class Account:
             answer: dict[str, str] = self.client("sts").get_caller_identity()
             return answer
         except ClientError as error:
-            reason = error.response["Error"]
-            raise NoAccount(f"AWS refused the credentials ({reason['Code']}: {reason['Message']}): renew them, then start again") from None
+            raise NoAccount(_refused(error)) from None
         except BotoCoreError as error:
             raise NoAccount(
                 f"AWS gave no answer ({type(error).__name__}: {error}): set credentials (`aws configure`, `aws sso login`, AWS_PROFILE), "
@@ -98,3 +115,13 @@ class Account:
             if "does not exist" in str(error):
                 return None
             raise
+
+
+def credentials_fault(error: ClientError) -> str | None:
+    """The sentence about credentials that are expired or refused; None where AWS refuses something else."""
+    return _refused(error) if error.response["Error"]["Code"] in _CREDENTIALS else None
+
+
+def _refused(error: ClientError) -> str:
+    reason = error.response["Error"]
+    return f"AWS refused the credentials ({reason['Code']}: {reason['Message']}): renew them, then start again"

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
-from cli.account import NoAccount
+from cli.account import NoAccount, credentials_fault
 from cli.exit_codes import ExitCode
 from cli.findings import Finding, Level, counts
 from stacks.settings import Settings, SettingsError, load_settings
@@ -75,8 +75,34 @@ def errors_as_sentences() -> Iterator[None]:
         stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", ExitCode.NO_ACCOUNT)
     except Refused as error:
         stop(str(error), ExitCode.REFUSED)
-    except (ClientError, NotDone) as error:
+    except ClientError as error:
+        stop_refused(error)
+    except NotDone as error:
         stop(str(error), ExitCode.FAILED)
+
+
+def stop_refused(error: ClientError) -> NoReturn:
+    """End the command with what AWS refuses: its credentials (exit code 4), or the call (1)."""
+    fault = credentials_fault(error)
+    stop(fault or str(error), ExitCode.NO_ACCOUNT if fault else ExitCode.FAILED)
+
+
+@contextmanager
+def following(name: str, command: str) -> Iterator[None]:
+    """Where the following of an execution ends early, say that the execution goes on, and by which ``command`` it is followed again.
+
+    Raises:
+        typer.Exit: somebody pressed Ctrl-C.
+    """
+    goes_on = f"{name} goes on: `{command} {name}` follows it again"
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\n{goes_on}", file=sys.stderr)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except (BotoCoreError, ClientError):
+        print(goes_on, file=sys.stderr)
+        raise
 
 
 def settings_of(stage: str) -> Settings:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
 from cli.account import Account
 from cli.console import Refused
@@ -176,14 +176,16 @@ class Machine:
         for attempt in range(_TRIES):
             try:
                 return self.events(arn, after=after)
-            except (EndpointConnectionError, HTTPClientError, ClientError) as error:
-                passing = not isinstance(error, ClientError) or _passes(error.response)
-                if not passing or attempt == _TRIES - 1:
+            except (BotoCoreError, ClientError) as error:
+                if not passes(error) or attempt == _TRIES - 1:
                     raise
                 time.sleep(min(60.0, pause * 2**attempt))
         raise AssertionError("the last try returns or raises")
 
 
-def _passes(response: Mapping[str, Any]) -> bool:
-    """Whether a refusal is over by itself: a fault of the service, or too many calls."""
-    return response["ResponseMetadata"]["HTTPStatusCode"] >= 500 or "Throttl" in response["Error"]["Code"]
+def passes(error: BotoCoreError | ClientError) -> bool:
+    """Whether an error is over by itself: no network, a fault of the service, or too many calls."""
+    if not isinstance(error, ClientError):
+        return isinstance(error, EndpointConnectionError | HTTPClientError)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or "Throttl" in error.response["Error"]["Code"]

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from typer.core import TyperGroup
 
 from cli.account import Account, NoAccount
-from cli.console import FAILED, NO_ACCOUNT, ROOT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
+from cli.console import FAILED, NO_ACCOUNT, ROOT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop, stop_refused
 from cli.label.ground_truth import GroundTruthJob
 from cli.label.hosted import HostedJob
 from cli.label.job import Job, Standing, job_name_of, name_fault
@@ -106,7 +106,11 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
     except TableIsBusy as error:
         stop(f"{error}. Run the same command again in a while: it goes on where it was", FAILED)
-    except (NoStage, InvalidDataset, ClientError) as error:
+    except ClientError as error:
+        stop_refused(error)
+    except OSError as error:
+        stop(f"the results cannot be written ({error}): nobody's answer is lost. Run the same command again, with another --out", FAILED)
+    except (NoStage, InvalidDataset) as error:
         stop(str(error), FAILED)
     _tell_end(folder, ended, upload or [], console)
     if as_json:

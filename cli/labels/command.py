@@ -15,7 +15,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.account import Account, NoAccount
-from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop
+from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop, stop_refused
 from cli.label.stage import stage_labels
 from cli.labels import report as consistency
 from cli.labels import report_page, stores
@@ -196,5 +196,7 @@ def _said() -> Iterator[None]:
         stop(f"AWS gave no answer ({error}): set credentials, and AWS_ENDPOINT_URL only for the embedded AWS", NO_ACCOUNT)
     except OSError as error:
         stop(f"{error.filename} cannot be written: {error.strerror}; name another", WRONG_OPTIONS)
-    except (ClientError, InvalidAmendment, InvalidDataset, InvalidPrediction, TableIsBusy) as error:
+    except ClientError as error:
+        stop_refused(error)
+    except (InvalidAmendment, InvalidDataset, InvalidPrediction, TableIsBusy) as error:
         stop(str(error), FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ Every = Annotated[float, typer.Option(min=0.1, max=600, help="Seconds between tw
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; for pipelines")]
 PAGES = ROOT / "out" / "rollout"
 """Where the pages of rollouts are written, ``<id>.html``."""
+_NO_PAGE = "the page cannot be written"
 _LINES = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else there")]
 
 
@@ -195,7 +197,10 @@ def explain(
     with errors_as_sentences():
         _, machine = _machine(stage, profile)
         found = _read(machine, machine.find(rollout))
-        path = _write_page(found, html)
+        try:
+            path = _write_page(found, html)
+        except OSError as error:
+            raise NotDone(f"{_NO_PAGE} ({error}): choose another file with --html") from None
     if as_json:
         print_json({**view.document(found), "page": str(path)})
         return
@@ -286,8 +291,12 @@ def _started(execution: Execution, follower: Follower, *, watch: bool) -> None:
 
 
 def _end(rollout: Rollout, html: Path | None = None) -> NoReturn:
+    """The outcome is the exit code, also where the page cannot be written."""
     if html is not None:
-        _write_page(rollout, html)
+        try:
+            _write_page(rollout, html)
+        except OSError as error:
+            print(f"{_NO_PAGE} ({error}): `release explain {rollout.id} --html FILE` writes it", file=sys.stderr)
     raise typer.Exit(rollout.exit_code)
 
 

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import typer
 from rich.console import Console
 from rich.live import Live
 
-from cli.console import print_json_line
+from cli.console import following, print_json_line
 from cli.executions import Execution, Machine
-from cli.exit_codes import ExitCode
 from cli.release import view
 from cli.release.history import Rollout
 
@@ -33,13 +31,8 @@ class Follower:
         Raises:
             typer.Exit: somebody pressed Ctrl-C; the rollout goes on.
         """
-        try:
-            if self.as_json or not sys.stdout.isatty():
-                return self._lines(execution)
-            return self._live(execution)
-        except KeyboardInterrupt:
-            print(f"\n{execution.name} goes on: `release watch {execution.name}` follows it again", file=sys.stderr)
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        with following(execution.name, "release watch"):
+            return self._lines(execution) if self.as_json or not sys.stdout.isatty() else self._live(execution)
 
     def readings(self, execution: Execution) -> Iterator[Rollout]:
         """The rollout at every reading; the last one has ended."""

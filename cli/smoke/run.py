@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.account import Account
+from cli.executions import passes
 from contracts.dataset import InvalidDataset, Manifest
 from lambdas.common.s3_uri import read_bytes
 from stacks.settings import Settings
@@ -97,7 +98,7 @@ class Run:
         """
         self.say(what)
         deadline, pause = time.monotonic() + 60 * self.minutes, 0.2
-        while not (value := probe()):
+        while not (value := _tried(probe)):
             if time.monotonic() > deadline:
                 raise LegFailed(f"{what}: nothing came within {self.minutes:g} minutes; --minutes waits longer")
             time.sleep(pause)
@@ -142,6 +143,16 @@ def run_legs(run: Run, legs: Iterable[Leg], on_end: Callable[[Outcome], None]) -
         on_end(outcome)
         outcomes.append(outcome)
     return outcomes
+
+
+def _tried(probe: Callable[[], Any]) -> Any:
+    """What it finds; None while AWS is out of reach or busy."""
+    try:
+        return probe()
+    except (BotoCoreError, ClientError) as error:
+        if not passes(error):
+            raise
+        return None
 
 
 def _is_gone(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.account import Account
@@ -23,12 +24,12 @@ from cli.console import (
     Stage,
     confirm,
     errors_as_sentences,
+    following,
     print_json,
     print_json_line,
     settings_of,
 )
-from cli.executions import Execution, Machine
-from cli.exit_codes import ExitCode
+from cli.executions import Execution, Machine, passes
 from cli.release import view
 from cli.tune import reports
 from cli.tune.history import PARTS, Tuning
@@ -179,6 +180,9 @@ def redrive(  # noqa: PLR0917  (typer passes every option by its name)
 
 # -- following -------------------------------------------------------------------------------------
 
+_Counts = tuple[int, int | None, str]
+_NO_COUNTS: _Counts = (0, None, "")
+
 
 @dataclass(frozen=True)
 class _Follower:
@@ -192,20 +196,18 @@ class _Follower:
         Raises:
             typer.Exit: somebody pressed Ctrl-C; it goes on.
         """
-        try:
+        with following(execution.name, "tune watch"):
             return self._follow(execution)
-        except KeyboardInterrupt:
-            print(f"\n{execution.name} goes on: `tune watch {execution.name}` follows it again", file=sys.stderr)
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
 
     def _follow(self, execution: Execution) -> Tuning:
         quiet = self.as_json or not sys.stdout.isatty()
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        said = ""
+        said, counts = "", _NO_COUNTS
         with Progress(*columns, disable=quiet) as bar:
             task = bar.add_task(execution.name, total=None)
             for tuning in self._readings(execution):
-                done, most, best = self._trials(tuning)
+                counts = self._trials(tuning, counts)
+                done, most, best = counts
                 doing = f"{tuning.doing}, {done} of {most} jobs{best}" if most else tuning.doing
                 bar.update(task, description=doing, completed=done, total=most)
                 if quiet and tuning.runs and doing != said:
@@ -232,15 +234,22 @@ class _Follower:
                 return
             time.sleep(self.every)
 
-    def _trials(self, tuning: Tuning) -> tuple[int, int | None, str]:
-        """Training jobs that have ended, how many there are at most, and the best objective in words."""
+    def _trials(self, tuning: Tuning, last: _Counts) -> _Counts:
+        """Training jobs that have ended, how many there are at most, and the best objective in words.
+
+        While they cannot be read, they are the ``last`` ones: they only tell how far the tuning is.
+        """
         if tuning.tuning_job is None or not tuning.state.startswith("Tune"):
-            return 0, None, ""
+            return _NO_COUNTS
         sagemaker = self.machine.account.client("sagemaker")
         try:
             job = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=tuning.tuning_job)
         except sagemaker.exceptions.ResourceNotFound:  # it is about to be made
-            return 0, None, ""
+            return _NO_COUNTS
+        except (BotoCoreError, ClientError) as error:
+            if not passes(error):
+                raise
+            return last
         counters = job.get("TrainingJobStatusCounters", {})
         done = sum(int(counters.get(name, 0)) for name in ("Completed", "NonRetryableError", "Stopped"))
         best = job.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")

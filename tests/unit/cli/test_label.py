@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from cli.account import Account
 from cli.console import FAILED as EXIT_FAILED
-from cli.console import WRONG_OPTIONS
+from cli.console import NO_ACCOUNT, WRONG_OPTIONS
 from cli.label.command import _looked
 from cli.label.ground_truth import GroundTruthJob, output_key
 from cli.label.hosted import HostedJob
@@ -466,6 +466,33 @@ def test_a_busy_table_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     done = CliRunner().invoke(app, arguments)
     assert (done.exit_code, "its capacity is used up" in done.output) == (EXIT_FAILED, True), (done.output, done.exception)
     assert "Run the same command again" in done.output
+
+
+def _expired(*_: Any) -> Any:
+    raise refused("ExpiredTokenException")
+
+
+def _full(*_: Any) -> Any:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "said"),
+    [(_expired, NO_ACCOUNT, "AWS refused the credentials (ExpiredTokenException"), (_full, EXIT_FAILED, "nobody's answer is lost")],
+    ids=["expired credentials", "a full disk"],
+)
+def test_what_ends_the_waiting_for_answers_is_a_sentence_with_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: Any, code: int, said: str
+) -> None:
+    file = tmp_path / "texts.csv"
+    file.write_text("text\none\ntwo\n", encoding="utf-8")
+    monkeypatch.setattr("cli.label.command.Account", lambda settings, _: SimpleNamespace(settings=settings))
+    monkeypatch.setattr("cli.label.command.stage_labels", lambda _: None)
+    monkeypatch.setattr("cli.label.command.task_table", lambda _: TaskTable(MemoryTable(), 1))
+    monkeypatch.setattr("cli.label.command._run", lambda *_, **__: Standing({}, 0, 0, running=True))
+    monkeypatch.setattr("cli.label.command._keep", ends)
+    done = CliRunner().invoke(app, ["label", str(file), "--labels", "Good,Bad", "--yes", "--stage", "newacct", "--out", str(tmp_path)])
+    assert (done.exit_code, said in done.output) == (code, True), (done.output, done.exception)
 
 
 def refused(code: str) -> ClientError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from cli.account import Account
@@ -86,6 +87,30 @@ def test_a_rollout_is_explained_in_json_and_its_page_written(run: Any, tmp_path:
     document = json.loads(done.stdout)
     assert (done.exit_code, document["outcome"], document["page"]) == (0, "refused", str(page))
     assert "releases nothing" in page.read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_hides_no_outcome(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    page = str(tmp_path / "file" / "page.html")
+    watched = run("watch", "rolled_back", "--html", page)
+    assert (watched.exit_code, "the page cannot be written" in watched.stderr) == (ExitCode.ROLLED_BACK, True)
+    assert "`release explain rolled_back --html FILE`" in watched.stderr
+    explained = run("explain", "rolled_back", "--html", page)
+    assert (explained.exit_code, "the page cannot be written" in explained.stderr) == (ExitCode.FAILED, True)
+    assert isinstance(explained.exception, SystemExit), "a sentence, and no traceback"
+
+
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException"])
+def test_credentials_that_expire_under_a_watch_say_that_the_rollout_goes_on(run: Any, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    def expired(self: Machine, arn: str, *, after: int) -> Any:
+        answer: Any = {"Error": {"Code": code, "Message": "expired"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        raise ClientError(answer, "GetExecutionHistory")
+
+    monkeypatch.setattr(Machine, "news", expired)
+    ended = run("watch", "promoted")
+    assert ended.exit_code == ExitCode.NO_ACCOUNT
+    assert "promoted goes on: `release watch promoted` follows it again" in ended.stderr
+    assert f"AWS refused the credentials ({code}: expired): renew them" in ended.stderr
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "approve"])

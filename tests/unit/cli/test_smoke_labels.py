@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from cli.smoke.run import LegFailed, Run
 from contracts.dataset import Manifest
@@ -41,3 +42,18 @@ def test_pinned_labels_come_first() -> None:
 def test_a_manifest_of_another_form_fails_the_leg_and_is_named() -> None:
     with pytest.raises(LegFailed, match=r"s3://data/datasets/one/manifest\.json: .* upload the version"):
         _ = run("s3://data/datasets/one", body="{}").labels
+
+
+def test_a_leg_that_waits_for_aws_outlasts_a_lost_connection() -> None:
+    answers: list[Any] = [EndpointConnectionError(endpoint_url="https://sagemaker"), "done"]
+
+    def probe() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert run(None).wait("a job", probe) == "done"
+    answers.append(ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTrainingJob"))
+    with pytest.raises(ClientError):
+        run(None).wait("a job", probe)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
+from botocore.exceptions import ClientError, EndpointConnectionError
 from typer.testing import CliRunner
 
 from cli.account import Account
+from cli.console import errors_as_sentences
+from cli.executions import Execution
 from cli.exit_codes import ExitCode
 from cli.main import app, tune
 from cli.tune import command
@@ -109,6 +114,62 @@ def test_the_execution_that_runs_is_followed_else_the_newest_one(monkeypatch: py
     assert command._find(account, None)[1].name == "t1"
     both[0] = machine("tuning", row("t2", 9))
     assert command._find(account, None)[1].name == "t2"
+
+
+JOB = {
+    "TrainingJobStatusCounters": {"Completed": 2},
+    "HyperParameterTuningJobConfig": {"ResourceLimits": {"MaxNumberOfTrainingJobs": 4}},
+}
+
+
+def refusal(code: str, status: int) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "DescribeHyperParameterTuningJob")
+
+
+def followed(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> list[str]:
+    """What a log of ``tune watch`` says, when SageMaker answers these to the questions for the counts, one at each reading."""
+    said: list[str] = []
+    running = history("tuning", ("Plan", {"tuning_job_name": "job"}), ("Tune", {}))
+    running = replace(running, state="Tune")
+    ended = history("tuning", end="Succeeded", output=json.dumps({"packages": [{"model_package_arn": PACKAGE}]}))
+    left = list(answers)
+
+    def describe(**_: Any) -> Any:
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = SimpleNamespace(
+        describe_hyper_parameter_tuning_job=describe, exceptions=SimpleNamespace(ResourceNotFound=type("Gone", (Exception,), {}))
+    )
+    machine: Any = SimpleNamespace(part="tuning", account=SimpleNamespace(client=lambda _: client))
+    follower = command._Follower(machine, 0.0, as_json=False)
+    monkeypatch.setattr(command._Follower, "_readings", lambda self, execution: iter([running] * len(answers) + [ended]))
+    monkeypatch.setattr(command._Follower, "_say", lambda self, line, event: said.append(line))
+    follower.to_the_end(Execution("arn", "tuning-1", "RUNNING", BEGAN))
+    assert not left
+    return said
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [EndpointConnectionError(endpoint_url="https://api.sagemaker"), refusal("ThrottlingException", 400), refusal("InternalFailure", 500)],
+    ids=["no network", "throttled", "a fault of the service"],
+)
+def test_counts_that_cannot_be_read_for_a_while_end_no_watch(monkeypatch: pytest.MonkeyPatch, passing: Exception) -> None:
+    assert followed(monkeypatch, JOB, passing, JOB) == ["training, 2 of 4 jobs"], "the last counts stand meanwhile"
+    assert followed(monkeypatch, passing, JOB) == ["training", "training, 2 of 4 jobs"]
+
+
+def test_credentials_that_expire_under_a_watch_say_that_the_tuning_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended, errors_as_sentences():
+        followed(monkeypatch, JOB, refusal("ExpiredTokenException", 400))
+    assert ended.value.exit_code == ExitCode.NO_ACCOUNT
+    assert "tuning-1 goes on: `tune watch tuning-1` follows it again" in capsys.readouterr().err
 
 
 def test_every_verb_has_its_row() -> None:
