@@ -211,7 +211,7 @@ async function send() {
   try {
     const answered = await request(from("/worker/answers"), sending);
     pending.set(null);
-    draft.set(null);
+    if (draft.get()?.task === sending.task) draft.set(null);
     notice("");
     problem("");
     show(answered);
@@ -229,8 +229,16 @@ async function send() {
   }
 }
 
+// One answer waits for the network at a time. Until it has arrived, no other task may take its place.
+const unsent = () => {
+  if (!pending.get()) return false;
+  problem("Your last answer is not sent yet. It is sent by itself; then you can go on.", true);
+  return true;
+};
+
 function submit(answer) {
-  if (!current || pending.get()) return;
+  if (!current) return;
+  if (unsent()) return current.post({ type: "unlock" });
   pending.set({ task: current.task.id, answer });
   send();
 }
@@ -238,10 +246,11 @@ function submit(answer) {
 function undo(one = state?.recent[0]) {
   if (!one) return say("There is no answer to undo.");
   if (one.fixed) return problem(one.fixed);
+  if (unsent()) return;
   problem("");
-  draft.set(null);
   act(async () => {
     const undone = await request(from("/worker/undos"), { task: one.id });
+    draft.set(null);
     ahead?.element.remove();
     ahead = null;
     say("Your answer is undone. This is its task again.");
@@ -255,12 +264,14 @@ const openDialog = (id) => {
   at(id).querySelector("form").reset();
   at(id).showModal();
 };
-const skip = () => openDialog("skip-dialog");
+const skip = () => {
+  if (!unsent()) openDialog("skip-dialog");
+};
 const flag = () => openDialog("flag-dialog");
 
 at("skip-dialog").addEventListener("close", () => {
   current?.element.focus();
-  if (at("skip-dialog").returnValue !== "send" || !current) return;
+  if (at("skip-dialog").returnValue !== "send" || !current || unsent()) return;
   const reason = at("skip-dialog").querySelector("input:checked").value;
   problem("");
   act(() => request(from("/worker/skips"), { task: current.task.id, reason, note: at("skip-note").value }));
@@ -368,7 +379,9 @@ const readyOf = ({ categories, search, keys: digits, cannotTell, guidelines, tex
 at("skip").addEventListener("click", skip);
 at("flag").addEventListener("click", flag);
 at("undo").addEventListener("click", () => undo());
-at("show-skipped").addEventListener("click", () => next(true));
+at("show-skipped").addEventListener("click", () => {
+  if (!unsent()) next(true);
+});
 window.addEventListener("online", send);
 window.addEventListener("resize", () => current?.post({ type: "room", height: innerHeight }));
 setInterval(() => {

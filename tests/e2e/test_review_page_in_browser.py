@@ -182,6 +182,71 @@ def test_an_answer_without_a_network_is_kept_locked_and_sent_by_itself(page: Pag
     assert answers(served) == [label("positive"), None]
 
 
+UNSENT = "Your last answer is not sent yet. It is sent by itself; then you can go on."
+
+
+def test_nothing_is_undone_or_skipped_while_an_answer_waits_for_the_network(page: Page, served: PageServer) -> None:
+    served.hold(classify("first"), classify("second"), classify("third"))
+    page.goto("/worker")
+    expect(text_of(page)).to_have_text("first")
+    press(page, "1")
+    press(page, "Enter")
+    expect(text_of(page)).to_have_text("second")
+    page.route("**/worker/answers*", lambda route: route.abort())
+    press(page, "3")
+    press(page, "Enter")
+    expect(page.locator("#notice")).to_contain_text("There is no connection.")
+
+    press(page, "u")
+    expect(page.locator("#problem-text")).to_have_text(UNSENT)
+    page.get_by_role("button", name="Dismiss").click()
+    press(page, "s")
+    expect(page.locator("#problem-text")).to_have_text(UNSENT)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(text_of(page)).to_have_text("second")
+    page.unroute("**/worker/answers*")
+
+    expect(text_of(page)).to_have_text("third")
+    expect(page.locator("#problem")).to_be_hidden()
+    press(page, "2")
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    assert answers(served) == [label("negative"), label("positive"), label("neutral")]
+
+
+def test_a_second_answer_waits_for_the_first_and_keeps_its_choice(context: BrowserContext, page: Page, served: PageServer) -> None:
+    served.hold(classify("first"), classify("second"))
+    page.goto("/worker")
+    expect(text_of(page)).to_have_text("first")
+    page.route("**/worker/answers*", lambda route: route.abort())
+    press(page, "3")
+    press(page, "Enter")
+    expect(page.locator("#notice")).to_contain_text("There is no connection.")
+    other = context.new_page()
+    other.goto("/worker")
+    expect(text_of(other)).to_have_text("first")
+    press(other, "3")
+    press(other, "Enter")
+    expect(text_of(other)).to_have_text("second")
+    other.close()
+    page.reload()
+    expect(text_of(page)).to_have_text("second")
+
+    press(page, "1")
+    press(page, "Enter")
+    expect(page.locator("#problem-text")).to_have_text(UNSENT)
+    press(page, "2")
+    expect(frame_of(page).get_by_role("radio", checked=True)).to_have_text("2neutral")
+    page.unroute("**/worker/answers*")
+    expect(page.locator("#problem")).to_be_hidden()
+    page.reload()
+    expect(frame_of(page).get_by_role("radio", checked=True)).to_have_text("2neutral")
+    press(page, "Enter")
+
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    assert answers(served) == [label("positive"), label("neutral")]
+
+
 def test_an_answer_whose_confirmation_got_lost_counts_once(page: Page, served: PageServer) -> None:
     served.hold(classify("first"), classify("second"))
     served.lost_answers = 1
