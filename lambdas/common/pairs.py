@@ -16,7 +16,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Key
 
 from lambdas.common.batch_get import batch_get
-from lambdas.common.review import ReviewState
+from lambdas.common.review import MODEL_PRIOR, ReviewState
 
 SLOT, DIFFER, MISSED, ASKED, DONE = "agreed#", "differ#", "missed#", "asked#", "done#"
 """How the sort keys begin: counts of ten seconds, a pair whose labels differ, a count of what was missed, the reviews asked for on a day
@@ -24,13 +24,15 @@ because of pairs, a prediction that is dealt with."""
 
 
 class PairState(StrEnum):
-    """Where the review of a pair stands. ``EXPIRED``: the prediction's record is gone, and no label will come. ``UNDECIDED`` and
-    ``DEAD_LETTERED`` may still become ``LABELLED``: a lead settles the one, a redrive asks again about the other."""
+    """Where the review of a pair stands. ``EXPIRED``: the prediction's record is gone, and no label will come. ``SWAYED``: a model had a
+    part in what people said, so it judges no model. ``UNDECIDED`` and ``DEAD_LETTERED`` may still become ``LABELLED``: a lead settles the
+    one, a redrive asks again about the other."""
 
     WAITING = "waiting"
     LABELLED = "labelled"
     UNDECIDED = "undecided"
     EXPIRED = "expired"
+    SWAYED = "swayed"
     DEAD_LETTERED = "dead_lettered"
 
 
@@ -175,9 +177,9 @@ class PairStore:
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _records(self, prediction_ids: list[str]) -> dict[str, Mapping[str, Any]]:
-        """Prediction id -> its ``review_state`` and ``human_label``, of the records that are there."""
+        """Prediction id -> what :func:`_state` reads, of the records that are there."""
         keys = [{"prediction_id": prediction_id} for prediction_id in prediction_ids]
-        found = batch_get(self._predictions, keys, ProjectionExpression="prediction_id, review_state, human_label")
+        found = batch_get(self._predictions, keys, ProjectionExpression=", ".join(_FIELDS))
         return {item["prediction_id"]: item for item in found}
 
 
@@ -191,9 +193,15 @@ _STATES = {
 }
 
 
+_FIELDS = ("prediction_id", "review_state", "human_label", MODEL_PRIOR, "answers")
+"""Of the prediction's record."""
+
+
 def _state(record: Mapping[str, Any] | None) -> tuple[PairState, str | None]:
     if record is None:
         return PairState.EXPIRED, None
+    if record.get(MODEL_PRIOR) is not None or any(answer.get("suggestion_shown") is True for answer in record.get("answers") or ()):
+        return PairState.SWAYED, None
     if record.get("human_label") is not None:
         return PairState.LABELLED, str(record["human_label"])
     return _STATES[ReviewState(record["review_state"])], None

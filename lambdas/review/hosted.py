@@ -92,7 +92,7 @@ class HostedStarter:
             **self._labels.task_fields(),
             "predictionId": request.prediction_id,
             "attempt": request.attempt,
-            **self._suggestion(request),
+            **({} if in_experiment else self._suggestion(request)),
         }
         size = len(json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
         if size > MOST_INPUT_BYTES:
@@ -132,7 +132,10 @@ class HostedStarter:
         )
 
     def _suggestion(self, request: ReviewRequest) -> dict[str, Any]:
-        """Nobody sees the model's label of an audit sample or of a pair, because people's answers to them judge the model."""
+        """Nobody sees the model's label of an audit sample or of a pair, because people's answers to them judge the model.
+
+        A text of an experiment may become a pair while it is in review for another reason, so :meth:`start` asks for no suggestion there.
+        """
         names = dict(zip(self._labels.ids, self._labels.shown, strict=True))
         if request.reason is not ReviewReason.LOW_CONFIDENCE or request.predicted_label not in names:
             return {}

@@ -9,7 +9,7 @@ people may be left out, or the labels that come soon, which may be the easy ones
 a pair that waits, or it goes on and counts the pair as the worst score for either bet. Whatever people say of it later, the evidence was at
 least that at this place, and each bet holds at all places together, so the judge may take for each the place where it says most: one place
 may refute a loss of the margin, and a later one no loss. One task that nobody answers then holds up nothing. A pair that people will never
-answer (its task has failed, or its record is gone) counts as the worst score, too.
+answer (its task has failed, or its record is gone) counts as the worst score, too, and so does one whose people saw a model's label.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 from contracts import betting
 from lambdas.common.pairs import DifferingPair, Pairs, PairState, Slot
 
-_LOST = (PairState.EXPIRED, PairState.DEAD_LETTERED)
+_LOST = (PairState.EXPIRED, PairState.DEAD_LETTERED, PairState.SWAYED)
 _EXPECTED = {"better": 1, "worse": 1, "even": 14}
 """Pairs that are added before the labels still needed are expected: labels of two models differ on about one text in eight."""
 
@@ -42,7 +42,7 @@ def _log_evidence(counts: _Counts, mean: float) -> float:
 
 @dataclass(frozen=True)
 class Tally:
-    """Pairs that were read, by their score. ``lost``: nobody has said, or nobody will."""
+    """Pairs that were read, by their score. ``lost``: nobody has said, nobody will, or a model had a part in what was said."""
 
     better: int = 0
     worse: int = 0

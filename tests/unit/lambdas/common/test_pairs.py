@@ -11,6 +11,8 @@ from lambdas.common.pairs import Missed, Pairs, PairState, PairStore, Slot, diff
 
 AT = "2026-11-23T10:05:07.123+00:00"
 LATER = "2026-11-23T10:05:09.001+00:00"
+SEEN = [{"label": "bad", "suggestion_shown": True}, {"label": "bad", "suggestion_shown": False}]
+"""The first of two people saw a model's label beside the text."""
 NEXT_DAY = "2026-11-24T00:00:00.000+00:00"
 
 
@@ -88,6 +90,11 @@ def test_slots_come_in_order_with_their_counts_and_differing_pairs() -> None:
         ({"review_state": "dead_lettered"}, PairState.DEAD_LETTERED, None),
         ({"review_state": "reviewed"}, PairState.UNDECIDED, None),
         ({"review_state": "reviewed", "human_label": "bad"}, PairState.LABELLED, "bad"),
+        ({"review_state": "reviewed", "human_label": "bad", "answers": [{"label": "bad"}]}, PairState.LABELLED, "bad"),
+        ({"review_state": "reviewed", "human_label": "bad", "answers": SEEN[1:]}, PairState.LABELLED, "bad"),
+        ({"review_state": "reviewed", "human_label": "bad", "answers": SEEN}, PairState.SWAYED, None),
+        ({"review_state": "reviewed", "answers": SEEN}, PairState.SWAYED, None),
+        ({"review_state": "reviewed", "human_label": "bad", "model_prior": Decimal("0.6")}, PairState.SWAYED, None),
     ],
 )
 def test_the_state_and_the_label_are_those_of_the_prediction(record: dict[str, Any] | None, state: PairState, label: str | None) -> None:

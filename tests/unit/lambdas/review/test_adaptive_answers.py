@@ -64,6 +64,14 @@ def test_somebody_who_disagrees_is_not_enough_and_people_can_outvote_the_model(s
     assert service.next("cyd") is None
 
 
+def test_nobody_sees_a_models_label_beside_a_text_of_an_experiment() -> None:
+    """People's answers to it say which of the two models is promoted."""
+    service = Service(MemoryTable(), replace(TERMS, suggestion_share=1.0))
+    with_label, without = ask(service), ask(service, in_experiment=True, attempt=2)
+    assert "suggestion" in service.tasks.input(with_label.task_id)
+    assert "suggestion" not in service.tasks.input(without.task_id)
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lambdas.common.pairs import DifferingPair, Pairs, PairState, Slot
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
 
-W, U, X, D = PairState.WAITING, PairState.UNDECIDED, PairState.EXPIRED, PairState.DEAD_LETTERED
+W, U, X, D, S = PairState.WAITING, PairState.UNDECIDED, PairState.EXPIRED, PairState.DEAD_LETTERED, PairState.SWAYED
 
 
 def pair(said: str | PairState, number: int = 0, slot: int = 0) -> DifferingPair:
@@ -42,7 +42,7 @@ def slots(*found: tuple[int, list[str | PairState]]) -> Pairs:
         (slots((5, ["a", "b", "b"])), Tally(better=2, worse=1, even=5)),
         (slots((5, ["c"])), Tally(even=6)),  # people chose a third label
         (slots((5, [U])), Tally(even=6)),  # no label has a majority
-        (slots((5, [X, D])), Tally(even=5, lost=2)),
+        (slots((5, [X, D, S])), Tally(even=5, lost=3)),
         (slots((5, ["a"]), (7, ["b", W]), (9, ["b"])), Tally(worse=1, even=5)),  # up to the slot of the first that waits
         (slots((5, [W, "b"])), Tally()),
         (slots((5, [X]), (1, [W])), Tally(even=5, lost=1)),
