@@ -190,7 +190,8 @@ class Classifier {
 
   pick(option) {
     this.choose(option.dataset.label);
-    if (!this.search) option.focus();
+    // Enter then submits: it would press the button "Cannot tell" again.
+    if (!this.search && option.hasAttribute("role")) option.focus();
     const shown = option === this.unsure ? "Cannot tell" : option.dataset.label;
     say(`${shown} ${this.has(option.dataset.label) ? "chosen" : "no longer chosen"}. Press Enter to submit, Escape to clear.`);
   }

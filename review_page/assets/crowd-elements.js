@@ -171,11 +171,14 @@ class TaskForm {
 const LOW = 520;
 const TEXT_ENTRY = 'textarea, select, input:not(.search):not([type="checkbox"]):not([type="radio"]):not([type="range"]):not([type="submit"])';
 
+// Enter presses these. Options of a classifier are pressed by the space bar and digits, so that Enter submits what is chosen.
+const OWN_ENTER = "summary, a, textarea, audio, video, button:not([role=radio], [role=checkbox], [role=option]), input:is([type=button], [type=reset], [type=image])";
+
 document.addEventListener("DOMContentLoaded", () => {
   const form = new TaskForm();
   // A template's own scripts wait for this event of SageMaker's, and may hold an answer back when crowd-form is submitted.
   document.dispatchEvent(new Event("all-crowd-elements-ready"));
-  const ownEnter = (element) => element.closest?.("summary, a, textarea, .actions button, .own, .entity-label, .dismiss, [role=tab]");
+  const ownEnter = (element) => element.closest?.(OWN_ENTER);
   document.addEventListener("keydown", (event) => {
     // A held arrow goes on through a long list; other keys that repeat would choose or submit twice.
     const goesOn = event.target.matches?.(".search") && event.key.startsWith("Arrow");

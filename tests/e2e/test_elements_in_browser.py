@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import json
 from typing import Any
 
 import pytest
 from page_server import PageServer, asked, violations
 from playwright.sync_api import FrameLocator, Page, expect
-from review_page_in_browser import answers, frame_of
+from review_page_in_browser import answers, frame_of, press
 from test_elements import ELEMENTS
 
 pytestmark = pytest.mark.slow
@@ -83,6 +85,72 @@ def test_an_element_gives_its_documented_answer_and_no_other(page: Page, served:
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     assert answers(served) == [answer]
+
+
+def test_enter_presses_the_label_of_a_passage_and_sends_no_answer(page: Page, served: PageServer) -> None:
+    served.hold(
+        asked("""<crowd-entity-annotation name="e" header="Mark" text="ab cd WORD" labels="['x', 'y']"></crowd-entity-annotation>""")
+    )
+    page.goto("/worker")
+    frame = frame_of(page)
+    frame.locator(".entity-text").focus()
+
+    for key in ("ArrowRight", "Tab", "Enter"):
+        press(page, key)
+    expect(frame.locator(".entity")).to_have_text("ab")
+    assert answers(served) == [None]
+    frame.locator(".entity-text").focus()
+    press(page, "Enter")
+
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    assert answers(served) == [{"e": {"entities": [{"startOffset": 0, "endOffset": 2, "label": "x"}]}}]
+
+
+MANY = [f"label {letter}" for letter in "abcdefghij"]
+
+
+def listed(element: str, labels: list[str]) -> str:
+    return f'<{element} name="a" header="Which?" categories="{html.escape(json.dumps(labels))}"></{element}>'
+
+
+def test_enter_presses_cannot_tell_where_it_is_a_button(page: Page, served: PageServer) -> None:
+    served.hold(asked(listed("crowd-classifier", [*MANY, "cannot-tell"]) + "<input name=b>"))
+    page.goto("/worker")
+    frame = frame_of(page)
+    frame.get_by_role("option", name="label c").click()
+    frame.get_by_role("button", name="Cannot tell").focus()
+
+    press(page, "Enter")
+
+    expect(frame.locator(".chosen")).to_have_text("Chosen: Cannot tell")
+    assert answers(served) == [None]
+
+
+def test_enter_sends_cannot_tell_after_its_key_where_several_labels_may_be_chosen(page: Page, served: PageServer) -> None:
+    served.hold(asked(listed("crowd-classifier-multi-select", ["a", "b", "cannot-tell"])))
+    page.goto("/worker")
+    expect(frame_of(page).get_by_role("button", name="Cannot tell")).to_be_visible()
+
+    press(page, "0")
+    press(page, "Enter")
+
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    assert answers(served) == [{"a": {"labels": ["cannot-tell"]}}]
+
+
+def test_enter_presses_a_templates_own_button_that_does_not_submit(page: Page, served: PageServer) -> None:
+    source = listed("crowd-classifier", ["a", "b"]) + '<button type="button" name="more">More</button>'
+    served.hold(asked(source))
+    page.goto("/worker")
+    frame = frame_of(page)
+    press(page, "2")
+    frame.get_by_role("button", name="More").evaluate("one => one.addEventListener('click', () => { one.dataset.pressed = 'yes'; })")
+    frame.get_by_role("button", name="More").focus()
+
+    press(page, "Enter")
+
+    expect(frame.get_by_role("button", name="More")).to_have_attribute("data-pressed", "yes")
+    assert answers(served) == [None]
 
 
 def test_passages_are_marked_with_the_keyboard_alone(page: Page, served: PageServer) -> None:
