@@ -171,6 +171,13 @@ class TaskForm {
 const LOW = 520;
 const TEXT_ENTRY = 'textarea, select, input:not(.search):not([type="checkbox"]):not([type="radio"]):not([type="range"]):not([type="submit"])';
 
+// Keys of an input method are for its own window. Safari ends a composition before the key that ended it, which has then this code only.
+const composes = (event) => event.isComposing || event.keyCode === 229;
+
+// With Option, a Mac types letters such as "ś". Elsewhere Alt types nothing; there "é" or "ы" says which place of the keyboard was pressed.
+const optionTypes = (event) =>
+  event.altKey && /^(Mac|iP)/.test(navigator.platform) && /^[^a-z0-9]$/iu.test(event.key) && event.target.closest?.(TEXT_ENTRY) !== null;
+
 // Enter presses these. Options of a classifier are pressed by the space bar and digits, so that Enter submits what is chosen.
 const OWN_ENTER = "summary, a, textarea, audio, video, button:not([role=radio], [role=checkbox], [role=option]), input:is([type=button], [type=reset], [type=image])";
 
@@ -180,6 +187,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.dispatchEvent(new Event("all-crowd-elements-ready"));
   const ownEnter = (element) => element.closest?.(OWN_ENTER);
   document.addEventListener("keydown", (event) => {
+    if (composes(event) || optionTypes(event)) return;
     // A held arrow goes on through a long list; other keys that repeat would choose or submit twice.
     const goesOn = event.target.matches?.(".search") && event.key.startsWith("Arrow");
     if (event.repeat && !goesOn) return;

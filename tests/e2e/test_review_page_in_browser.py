@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from page_server import PageServer, asked
 from playwright.sync_api import BrowserContext, Page, expect
@@ -87,6 +89,47 @@ def test_more_than_nine_labels_are_searched_and_nine_are_not(page: Page, served:
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     assert answers(served) == [label("label i"), label("cannot-tell")]
+
+
+KEYDOWN = """(_, [selector, pressed]) => document.querySelector(selector)
+.dispatchEvent(new KeyboardEvent("keydown", {bubbles: true, cancelable: true, ...pressed}))"""
+
+
+@pytest.mark.parametrize("composing", [{"isComposing": True}, {"keyCode": 229}], ids=["while it composes", "as Safari ends it"])
+def test_keys_of_an_input_method_are_not_for_the_search(page: Page, served: PageServer, composing: dict[str, Any]) -> None:
+    served.hold(classify("ten", [f"label {letter}" for letter in "abcdefghij"]))
+    page.goto("/worker")
+    frame = frame_of(page)
+    expect(frame.get_by_role("combobox")).to_be_focused()
+    page.keyboard.type("l c")
+    expect(frame.locator(".active")).to_have_text("1label c")
+
+    for key in ("Enter", "Escape", "ArrowDown"):
+        assert frame.locator("body").evaluate(KEYDOWN, [".search", {"key": key, **composing}]), f"{key} is left to the input method"
+
+    expect(frame.get_by_role("combobox")).to_have_value("l c")
+    expect(frame.locator(".chosen")).to_be_hidden()
+    press(page, "Enter")
+    expect(frame.locator(".chosen")).to_have_text("Chosen: label c")
+
+
+@pytest.mark.parametrize("element", ["crowd-text-area", "crowd-input"])
+def test_the_option_key_types_letters_into_text_fields_of_a_mac_only(page: Page, served: PageServer, element: str) -> None:
+    served.hold(asked(f'<crowd-form><{element} name="why"></{element}></crowd-form>'))
+    option = {"key": "ś", "code": "KeyS", "altKey": True}
+    page.goto("/worker")
+    assert not frame_of(page).locator("body").evaluate(KEYDOWN, ["[name=why]:is(input, textarea)", option])
+    expect(page.get_by_role("dialog", name="Skip this task")).to_be_visible()
+
+    page.add_init_script("Object.defineProperty(navigator, 'platform', {get: () => 'MacIntel'})")
+    page.reload()
+
+    for key, code in (("ś", "KeyS"), ("º", "Digit0"), ("ƒ", "KeyF"), ("©", "KeyG"), ("¨", "KeyU")):
+        typed = {"key": key, "code": code, "altKey": True}
+        assert frame_of(page).locator("body").evaluate(KEYDOWN, ["[name=why]:is(input, textarea)", typed]), f"{key} is typed"
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert not frame_of(page).locator("body").evaluate(KEYDOWN, ["body", option]), "outside of text fields it is the key of a skip"
+    expect(page.get_by_role("dialog", name="Skip this task")).to_be_visible()
 
 
 # -- second thoughts -------------------------------------------------------------------------------
