@@ -126,9 +126,10 @@ def status(stage: Stage = "dev", profile: Profile = None, as_json: AsJson = Fals
     for sentence in _serving(release, variants):
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     console.print(view.live(rollout, datetime.now(UTC)) if rollout else "no rollout yet", highlight=False)
-    for word in ("paused", "approved"):
-        if told and getattr(told, word):
-            console.print(f"{word} by {told.by}", highlight=False, soft_wrap=True, markup=False)
+    said = () if told is None else (("paused", told.paused, told.pauser), ("approved", told.approved, told.approver))
+    for word, so, by in said:
+        if so:
+            console.print(f"{word} by {by}", highlight=False, soft_wrap=True, markup=False)
 
 
 def pause(reason: Reason = None, stage: Stage = "dev", profile: Profile = None, as_json: AsJson = False) -> None:

@@ -28,6 +28,13 @@ def told(account: Account, rollout: Execution) -> RolloutControl:
     return RolloutControl.of(rollout.name, record) if record != NONE else RolloutControl(rollout.name)
 
 
+def _by(was: bool, before: str, wanted: bool | None, by: str) -> str:
+    """Who said so; nobody where it is not said any more."""
+    if wanted is None:
+        return before if was else ""
+    return by if wanted else ""
+
+
 def tell(account: Account, rollout: Execution, *, by: str, paused: bool | None = None, approved: bool | None = None) -> RolloutControl:
     """The rollout is told what is given; the rest stays as it was told before."""
     before = told(account, rollout)
@@ -36,6 +43,8 @@ def tell(account: Account, rollout: Execution, *, by: str, paused: bool | None =
         paused=before.paused if paused is None else paused,
         approved=before.approved if approved is None else approved,
         by=by,
+        paused_by=_by(before.paused, before.pauser, paused, by),
+        approved_by=_by(before.approved, before.approver, approved, by),
     )
     name = account.names.parameter(_PARAMETER)
     account.client("ssm").put_parameter(Name=name, Value=wanted.format(), Overwrite=True)

@@ -14,7 +14,7 @@ from typing import Any
 NONE = "none"
 """The record when nobody wants anything of a rollout."""
 
-_FIELDS = {"rollout": str, "paused": bool, "approved": bool, "by": str}
+_FIELDS = {"rollout": str, "paused": bool, "approved": bool, "by": str, "paused_by": str, "approved_by": str}
 
 
 class InvalidControl(ValueError):
@@ -30,12 +30,23 @@ class RolloutControl:
         paused: it keeps its weights and decides nothing; alarms and failures still roll it back.
         approved: a person agrees to the promotion.
         by: who wrote the record, and why; for people.
+        paused_by, approved_by: who paused it, and who approved it; empty in a record that says ``by`` alone.
     """
 
     rollout: str
     paused: bool = False
     approved: bool = False
     by: str = ""
+    paused_by: str = ""
+    approved_by: str = ""
+
+    @property
+    def pauser(self) -> str:
+        return self.paused_by or self.by
+
+    @property
+    def approver(self) -> str:
+        return self.approved_by or self.by
 
     @classmethod
     def parse(cls, record: str) -> RolloutControl | None:

@@ -102,4 +102,5 @@ def _evidence(rollout: str, progress: Progress, now: datetime) -> Evidence:
     else:
         pairs = PairsRead.of(_store().read(rollout))
         operation = metrics.compare(cloudwatch, environment.endpoint_name, progress.since, now, environment.challenger_alarms)
-    return Evidence(pairs, operation, told.paused, told.approved, told.by)
+    # A paused rollout is not promoted, so one name says all that a reason tells.
+    return Evidence(pairs, operation, told.paused, told.approved, told.pauser if told.paused else told.approver)

@@ -181,10 +181,19 @@ RUNNING = Execution("arn", "7-now", "RUNNING", AT)
 def test_a_pause_and_an_approval_stand_side_by_side_and_only_for_this_rollout() -> None:
     account: Any = Told('{"rollout": "6-before", "paused": true, "approved": true, "by": "bob"}')
     control.tell(account, RUNNING, by="ada", paused=True)
-    assert RolloutControl.parse(account.record) == RolloutControl("7-now", paused=True, by="ada")
+    assert RolloutControl.parse(account.record) == RolloutControl("7-now", paused=True, by="ada", paused_by="ada")
     control.tell(account, RUNNING, by="eve", approved=True)
+    both = RolloutControl.of("7-now", account.record)
+    assert (both.paused, both.pauser, both.approved, both.approver) == (True, "ada", True, "eve")
     control.tell(account, RUNNING, by="ada", paused=False)
-    assert RolloutControl.parse(account.record) == RolloutControl("7-now", approved=True, by="ada")
+    assert RolloutControl.parse(account.record) == RolloutControl("7-now", approved=True, by="ada", approved_by="eve")
+
+
+def test_the_names_of_a_record_that_has_one_name_are_kept() -> None:
+    account: Any = Told('{"rollout": "7-now", "paused": false, "approved": true, "by": "eve"}')
+    control.tell(account, RUNNING, by="bob", paused=True)
+    now = RolloutControl.of("7-now", account.record)
+    assert (now.pauser, now.approver) == ("bob", "eve")
 
 
 def test_without_a_control_record_the_stage_is_deployed_first() -> None:
