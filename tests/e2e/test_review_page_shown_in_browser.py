@@ -30,6 +30,34 @@ def test_characters_that_nobody_sees_are_marked_and_reorder_nothing(page: Page, 
     expect(frame_of(page).locator(".blank")).to_have_text("This text is blank: it holds nothing that can be read.")
 
 
+BLANK = [
+    "\u2800", "\u3164", "\u115f\u1160", "\uffa0", "\u00ad", "\u034f", "\u17b4", "\u180e", "\u2065", "\ufff0", "\U00016fe4", "\U0001bca0",
+    "\U0001d159", "\U0001d173", "\U000e0020", "\ufe0f", "\u0085", "\u001f", " \u00a0\u1680\u2003\u3000",
+]  # fmt: skip
+
+
+def test_a_text_of_characters_that_look_blank_is_called_blank(page: Page, served: PageServer) -> None:
+    served.hold(asked("".join(f"<div class=one>{character}</div>" for character in BLANK) + '<input name="a">'))
+    page.goto("/worker")
+
+    blank = frame_of(page).locator("body").evaluate("() => [...document.querySelectorAll('.one')].map((one) => isBlank(one.textContent))")
+
+    assert blank == [True] * len(BLANK), [f"{ord(one[0]):04X}" for one, said in zip(BLANK, blank, strict=True) if not said]
+
+
+def test_fillers_are_marked_and_the_space_of_braille_is_not(page: Page, served: PageServer) -> None:
+    served.hold(classify("a\u2800b \u3164 \u115f \u2813\u2811\u2800\u2800\u283a \U0001d173 \u0085"), classify("\u2800 \u2800"))
+    page.goto("/worker")
+
+    assert [one.get_attribute("aria-label") for one in text_of(page).locator(".unseen").all()] == [
+        "U+2800 Braille blank", "U+3164 Hangul filler", "U+115F Hangul choseong filler", "U+1D173", "U+0085",
+    ]  # fmt: skip
+    press(page, "1")
+    press(page, "Enter")
+    expect(frame_of(page).locator(".blank")).to_have_text("This text is blank: it holds nothing that can be read.")
+    expect(text_of(page).locator(".unseen")).to_have_count(2)
+
+
 def test_a_screen_reader_hears_the_text(page: Page, served: PageServer) -> None:
     served.hold(classify("Heard and read."))
     page.goto("/worker")
