@@ -131,11 +131,14 @@ class TaskForm {
   // Once sent, an answer stays as it is until the page says that it was not taken.
   lock(locked) {
     taskLocked = locked;
+    if (locked) this.held = document.activeElement;
     document.body.classList.toggle("locked", locked);
     for (const control of document.querySelectorAll("input, textarea, select")) {
       if (locked) control.dataset.wasDisabled = String(control.disabled);
       control.disabled = locked || control.dataset.wasDisabled === "true";
     }
+    // A control that is disabled loses the focus.
+    if (!locked && document.hasFocus() && document.activeElement === document.body) this.held?.focus();
     this.refresh();
   }
 

@@ -131,7 +131,9 @@ class Entities {
       if (entity.end === end) mark.append(this.removal(entity));
       nodes.push(mark);
     });
+    const held = document.activeElement !== this.shown && this.shown.contains(document.activeElement);
     this.shown.replaceChildren(...nodes);
+    if (held) this.shown.focus();
   }
 
   removal(entity) {

@@ -26,17 +26,31 @@ const button = (text, about, work) => {
   return made;
 };
 
-// Headings that begin with "#" are over numbers.
-function table(place, headings, rows, nothing) {
-  if (!rows.length) return at(place).replaceChildren(make("p", { class: "muted" }, nothing));
+// The new nodes take the focus of those that they replace: the same button of the same row, else the table, else the heading.
+function place(id, made) {
+  const held = at(id).contains(document.activeElement) ? document.activeElement : null;
+  const scrolled = at(id).querySelector(".table");
+  const [left, top] = [scrolled?.scrollLeft, scrolled?.scrollTop];
+  const row = held?.closest("tr")?.dataset.row;
+  if (!renew(at(id), made)) return;
+  const now = at(id).querySelector(".table");
+  if (now && scrolled) now.scrollTo(left, top);
+  if (!held) return;
+  const same = [...at(id).querySelectorAll("tr")].find((one) => row !== undefined && one.dataset.row === row);
+  focusOn([...(same?.querySelectorAll("button") ?? [])].find((one) => one.textContent === held.textContent) ?? now ?? at(`${id}-heading`));
+}
+
+// Headings that begin with "#" are over numbers. A row begins with its id.
+function table(id, headings, rows, nothing) {
+  if (!rows.length) return place(id, make("p", { class: "muted" }, nothing));
   const head = headings.map((heading) => make("th", { scope: "col", role: "columnheader", ...(heading.startsWith("#") ? { class: "number" } : {}) }, heading.replace("#", "")));
   // On a phone a row is a block, which is no row any more without its role, and each cell says what it is.
   const cellOf = (heading, cell) => make("td", { role: "cell", "data-of": heading.replace("#", ""), ...(heading.startsWith("#") ? { class: "number" } : {}) }, make("div", {}, ...[cell].flat()));
-  const body = rows.map((cells) => make("tr", { role: "row" }, ...cells.map((cell, index) => cellOf(headings[index], cell))));
+  const body = rows.map(([row, ...cells]) => make("tr", { role: "row", "data-row": row }, ...cells.map((cell, index) => cellOf(headings[index], cell))));
   // The section around is the landmark.
-  const scrolled = make("div", { class: "table", tabindex: "0", role: "group", "aria-labelledby": `${place}-heading` });
+  const scrolled = make("div", { class: "table", tabindex: "0", role: "group", "aria-labelledby": `${id}-heading` });
   scrolled.append(make("table", { role: "table" }, make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...head)), make("tbody", { role: "rowgroup" }, ...body)));
-  at(place).replaceChildren(scrolled);
+  place(id, scrolled);
 }
 
 async function change(path, body, said) {
@@ -62,7 +76,7 @@ at("dispute-dialog").addEventListener("close", () => {
 });
 
 const remarkRow = (one, canDispute) => [
-  make("bdi", {}, one.title), make("bdi", {}, one.note), one.by, new Date(one.made_at * 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" }),
+  one.id, make("bdi", {}, one.title), make("bdi", {}, one.note), one.by, new Date(one.made_at * 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" }),
   [
     button("Close", one.title, () => change("/worker/lead/closed", { remark: one.id }, "It is closed.")),
     ...(canDispute ? [button("Dispute", one.title, () => dispute(one.task, one.title))] : []),
@@ -76,11 +90,11 @@ function show(seen) {
     ["Tasks waiting", seen.open < MOST_LISTED ? String(seen.open) : `${MOST_LISTED} or more`], ["Oldest waits for", seen.queue.length ? time(seen.queue[0].age) : "-"], ["Answers to ended tasks", String(answered)],
     ["Agreement", compared ? `${Math.round((100 * agreed) / compared)} %` : "-"], ["Open flags", String(seen.flags.length)],
   ];
-  at("tiles").replaceChildren(...tiles.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  renew(at("tiles"), ...tiles.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   table("flags", ["Task", "Note", "By", "When", "Actions"], seen.flags.map((one) => remarkRow(one, true)), "There is no open flag.");
   table("disputes", ["Task", "Note", "By", "When", "Actions"], seen.disputes.map((one) => remarkRow(one, false)), "There is no open dispute.");
   table("queue", ["Task", "#Age", "#Answers", "Held by", "Skipped because", "Actions"], seen.queue.map((one) => [
-    make("bdi", {}, one.title), time(one.age), `${one.answers} of ${one.wanted}`, one.holders.map(([name, left]) => `${name}, ${time(left)} left`).join("; ") || "-",
+    one.id, make("bdi", {}, one.title), time(one.age), `${one.answers} of ${one.wanted}`, one.holders.map(([name, left]) => `${name}, ${time(left)} left`).join("; ") || "-",
     Object.entries(one.skips).map(([reason, count]) => `${count} ${reason}`).join(", ") || "-",
     [
       ...(one.holders.length ? [button("Release", one.title, () => change("/worker/lead/released", { task: one.id }, "Others can take the task now."))] : []),
@@ -88,7 +102,7 @@ function show(seen) {
     ],
   ]), "No task waits.");
   table("people", ["Name", "#Answers", "#Time per answer", "#Agree with most", "#Gold tasks right", "#Cannot tell", "#Skipped"], seen.people.map((one) => [
-    one.name, String(one.answered), one.seconds_per_answer === null ? "-" : time(one.seconds_per_answer), share(one.agreed, one.compared),
+    one.name, one.name, String(one.answered), one.seconds_per_answer === null ? "-" : time(one.seconds_per_answer), share(one.agreed, one.compared),
     share(one.gold_right, one.gold_answered), String(one.cannot_tell), String(one.skipped),
   ]), "Nobody has answered yet.");
 }

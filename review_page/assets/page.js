@@ -6,11 +6,27 @@ const at = (id) => document.getElementById(id);
 
 const say = (text) => { at("status").textContent = text; };
 
+// Who works with keys or a screen reader must not be thrown to the page's begin when what had the focus goes.
+const focusOn = (element) => {
+  if (element && element.tabIndex < 0) element.tabIndex = -1;
+  element?.focus();
+};
+
+// What has not changed stays, with its focus and its place in a scrolled list. True when the nodes have taken their place.
+const renew = (place, ...nodes) => {
+  const [old, fresh] = [[...place.children], nodes].map((elements) => elements.map((element) => element.outerHTML).join(""));
+  if (old === fresh) return false;
+  place.replaceChildren(...nodes);
+  return true;
+};
+
 // A refusal stays until it is dismissed. That the server does not answer is over once it answers.
 const problem = (text, passing = false) => {
+  const focused = !text && at("problem").contains(document.activeElement);
   at("problem-text").textContent = text;
   at("problem").hidden = !text;
   at("problem").dataset.passing = String(passing);
+  if (focused) focusOn(document.querySelector("iframe[data-ready]:not([hidden])") ?? [...document.querySelectorAll("main h1")].find((one) => one.offsetParent));
 };
 const reached = () => {
   if (at("problem").dataset.passing === "true") problem("");

@@ -124,8 +124,9 @@ const shortTime = (seconds) => (seconds < 90 ? `${Math.max(Math.round(seconds), 
 function showRecent() {
   at("undo").disabled = state.recent.length === 0;
   at("recent").hidden = state.recent.length === 0;
-  at("recent-list").replaceChildren(...state.recent.map((one) => {
+  renew(at("recent-list"), ...state.recent.map((one) => {
     const row = document.createElement("li");
+    row.dataset.task = one.id;
     const about = document.createElement("span");
     const name = document.createElement("bdi");
     name.textContent = one.title;

@@ -106,6 +106,34 @@ def test_enter_presses_the_label_of_a_passage_and_sends_no_answer(page: Page, se
     assert answers(served) == [{"e": {"entities": [{"startOffset": 0, "endOffset": 2, "label": "x"}]}}]
 
 
+def test_the_text_takes_the_focus_of_a_label_that_is_removed(page: Page, served: PageServer) -> None:
+    served.hold(asked(ELEMENTS["crowd-entity-annotation"][0]))
+    page.goto("/worker")
+    frame = frame_of(page)
+    frame.locator(".entity-label").focus()
+
+    press(page, "Enter")
+
+    expect(frame.locator(".entity")).to_have_count(0)
+    expect(frame.locator(".entity-text")).to_be_focused()
+    assert answers(served) == [None]
+
+
+def test_a_field_has_its_focus_again_when_its_answer_is_refused(page: Page, served: PageServer) -> None:
+    served.hold(asked('<crowd-form><crowd-input name="why"></crowd-input></crowd-form>'))
+    page.goto("/worker")
+    page.route("**/worker/answers*", lambda route: route.fulfill(status=400, json={"message": "why: not this"}))
+    field = frame_of(page).get_by_label("why")
+    field.fill("because")
+    field.focus()
+
+    press(page, "Enter")
+
+    expect(page.get_by_role("alert")).to_contain_text("why: not this")
+    expect(field).to_be_enabled()
+    expect(field).to_be_focused()
+
+
 MANY = [f"label {letter}" for letter in "abcdefghij"]
 
 

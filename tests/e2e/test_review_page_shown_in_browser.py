@@ -190,6 +190,85 @@ def test_dialogs_refusals_and_the_end_are_right_for_axe_too(page: Page, served: 
 # -- the lead --------------------------------------------------------------------------------------
 
 
+FOCUSED = (
+    "() => [document.activeElement.closest('tr')?.dataset.row ?? document.activeElement.id, document.activeElement.textContent.trim()]"
+)
+
+
+def look_again(page: Page) -> None:
+    """What the page does every few seconds."""
+    page.evaluate("look()")
+
+
+def test_the_leads_focus_stays_where_it_was_when_tables_change(browser: Browser, served: PageServer) -> None:
+    store = served.hold(classify("one", title="One"), classify("two", title="Two"))
+    one, two = store.tasks.values()
+    one.holder, one.flags, two.flags = "ann", ["first"], ["second"]
+    context = signed_in(browser, served, "lead", viewport={"width": 500, "height": 850})
+    page = context.new_page()
+    page.goto("/worker/lead")
+    page.get_by_role("button", name="Close: One").focus()
+
+    page.keyboard.press("Enter")
+    expect(page.locator("#flags tbody tr")).to_have_count(1)
+    expect(page.locator("#flags .table")).to_be_focused()
+    one.flags = ["third"]
+    look_again(page)
+    expect(page.locator("#flags tbody tr")).to_have_count(2)
+    expect(page.locator("#flags .table")).to_be_focused()
+    page.get_by_role("button", name="Dispute: Two").last.focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("What must be looked at again?").fill("both are wrong")
+    page.get_by_role("button", name="Open the dispute").click()
+    expect(page.locator("#disputes")).to_contain_text("both are wrong")
+    assert page.evaluate(FOCUSED) == [two.task_id, "Dispute"]
+    page.get_by_role("button", name="Release: One").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#queue")).not_to_contain_text("ann")
+    expect(page.locator("#queue .table")).to_be_focused()
+    page.get_by_role("button", name="Close: Two").last.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#disputes")).to_contain_text("There is no open dispute.")
+    expect(page.locator("#disputes-heading")).to_be_focused()
+    assert violations(page) == []
+    context.close()
+
+
+def test_a_table_is_made_anew_only_when_it_has_changed(browser: Browser, served: PageServer) -> None:
+    one, _ = served.hold(classify("one", title="One"), classify("two", title="Two")).tasks.values()
+    one.flags = ["first"]
+    context = signed_in(browser, served, "lead")
+    page = context.new_page()
+    page.goto("/worker/lead")
+    expect(page.locator("#flags tbody tr")).to_have_count(1)
+    page.evaluate("for (const name of ['flags', 'queue']) document.querySelector(`#${name} .table`).made = 'before'")
+    one.flags = ["changed"]
+
+    look_again(page)
+
+    expect(page.locator("#flags")).to_contain_text("changed")
+    assert page.evaluate("['flags', 'queue'].map((name) => document.querySelector(`#${name} .table`).made ?? 'anew')") == ["anew", "before"]
+    context.close()
+
+
+def test_a_dismissed_refusal_gives_the_focus_back(browser: Browser, page: Page, served: PageServer) -> None:
+    served.hold(classify("first"))
+    page.goto("/worker")
+    expect(text_of(page)).to_have_text("first")
+    page.evaluate("problem('refused')")
+    page.get_by_role("button", name="Dismiss").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#frame iframe")).to_be_focused()
+    context = signed_in(browser, served, "lead")
+    lead = context.new_page()
+    lead.goto("/worker/lead")
+    lead.evaluate("problem('refused')")
+    lead.get_by_role("button", name="Dismiss").focus()
+    lead.keyboard.press("Enter")
+    expect(lead.locator("h1")).to_be_focused()
+    context.close()
+
+
 def test_a_lead_sees_the_queue_releases_settles_and_disputes(browser: Browser, served: PageServer) -> None:
     store = served.hold(classify("held", title="Held task"), classify("open", title="Open task"))
     held = next(iter(store.tasks.values()))
