@@ -82,7 +82,7 @@ class _Elements(HTMLParser):
         self._names_once, self._lines = names_once, dict[str, int]()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
+        values = {name: value or "" for name, value in reversed(attrs)}  # of two with one name a browser takes the first
         self._check_element(tag, values)
         for name in values:
             if name.startswith("on"):

@@ -113,7 +113,10 @@ class Entities:
 
 @dataclass(frozen=True)
 class TextField:
-    """One text. Only the browser checks ``pattern`` and ``allowed-pattern``: matching a template's pattern could take very long here."""
+    """One text. Its length counts as in the browser, in units of UTF-16.
+
+    Only the browser checks ``pattern`` and ``allowed-pattern``: matching a template's pattern could take very long here.
+    """
 
     name: str
     required: bool = False
@@ -133,8 +136,9 @@ class TextField:
             return
         if not isinstance(text, str) or not text.strip():
             raise TemplateError(f"{self.name}: write something" + ("" if self.required else ", or leave it out"))
-        if not self.shortest <= len(text) <= self.longest:
-            raise TemplateError(f"{self.name}: has {len(text)} characters; {self.shortest} to {self.longest} are allowed")
+        length = len(text.encode("utf-16-le", "surrogatepass")) // 2
+        if not self.shortest <= length <= self.longest:
+            raise TemplateError(f"{self.name}: has {length} characters; {self.shortest} to {self.longest} are allowed")
         if self.kind == "number" and not (NUMBER.fullmatch(text) and self.lowest <= float(text) <= self.highest):
             raise TemplateError(f"{self.name}: {shown(text)} is not a number from {self.lowest:g} to {self.highest:g}")
         if self.kind == "date" and not _DATE.fullmatch(text):

@@ -24,7 +24,7 @@ from typing import Any
 
 from review_page.depth import MOST_DEPTH, is_too_deep
 from review_page.fields import Classifier, Field, TemplateError, shown
-from review_page.template_fields import FieldReader
+from review_page.template_fields import FieldReader, as_read
 
 CANNOT_TELL = "cannot-tell"
 """The category of who has read the text and cannot tell. A task offers it by listing it last among its categories; no label has this id."""
@@ -74,7 +74,7 @@ def questions(html: str) -> Questions:
         TemplateError: the element has no name, its categories are no list of strings, two have one name, or nothing is asked.
     """
     parser = FieldReader()
-    parser.feed(html)
+    parser.feed(as_read(html))
     parser.close()
     found = parser.found()
     names = Counter(name for one in found for name in one.names)

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html.entities import html5
 from html.parser import HTMLParser
 from typing import Any
 
@@ -24,6 +25,14 @@ from review_page.fields import (
     TemplateError,
     TextField,
 )
+
+
+def as_read(html: str) -> str:
+    """A page as a browser reads it from its bytes: half a surrogate pair has none, and every line break is a line feed.
+
+    Source: HTML Living Standard, "Preprocessing the input stream".
+    """
+    return html.encode(errors="replace").decode().replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(element: str, name: str, attribute: str, raw: str) -> Any:
@@ -78,7 +87,7 @@ class FieldReader(HTMLParser):
         return [*self._fields, *boxes, *radios]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
+        values = _attributes(attrs, self.get_starttag_text() or "")
         if tag == "crowd-radio-group":
             self._groups += 1
             self._in_group = True
@@ -99,14 +108,14 @@ class FieldReader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._select is not None:
-            self._select.text.append(data)
+            self._select.text.append(data.replace("\0", ""))
 
     def _end_option(self) -> None:
         """An option without a value has its text for one."""
         if self._select is None:
             return
         if self._select.values and not self._select.valued:
-            self._select.values[-1] = " ".join("".join(self._select.text).split())
+            self._select.values[-1] = _SPACE.sub(" ", "".join(self._select.text)).strip(" ")
         self._select.text, self._select.valued = [], True
 
     def _add(self, tag: str, name: str | None, values: dict[str, str]) -> None:
@@ -134,6 +143,41 @@ class FieldReader(HTMLParser):
             self._fields.append(FixedText(name, values.get("value", "")))
         else:
             self._fields.append(_text_field(name, kind, values))
+
+
+_SPACE = re.compile(r"[\t\n\f\r ]+")
+"""What HTML calls space; a text may have other spaces, which it keeps."""
+_REFERENCE = re.compile(r"&([a-zA-Z][a-zA-Z0-9]*)(;|=)?")
+
+
+def _attributes(attrs: list[tuple[str, str | None]], tag: str) -> dict[str, str]:
+    """As a browser has them: of two with one name it takes the first.
+
+    It reads ``&copy=2`` as it stands, because no reference without its semicolon ends before a letter, a digit or ``=``. Older versions of
+    the standard library read the reference, so the text of the tag is read once more with such an ``&`` written as one.
+    """
+    exact = _REFERENCE.sub(_unless_no_reference, tag)
+    if exact != tag:
+        reader = _Tag()
+        reader.feed(exact)
+        attrs = reader.attrs
+    return {name: (value or "").replace("\0", "\ufffd") for name, value in reversed(attrs)}
+
+
+def _unless_no_reference(found: re.Match[str]) -> str:
+    is_reference = f"{found[1]};" in html5 if found[2] == ";" else found[1] in html5 and found[2] != "="
+    return found[0] if is_reference else f"&amp;{found[0][1:]}"
+
+
+class _Tag(HTMLParser):
+    """Reads the attributes of one tag."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.attrs: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attrs = attrs
 
 
 ANSWERED = frozenset(

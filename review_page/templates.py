@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache, wraps
 from typing import Any
 
 import liquid
 from liquid.exceptions import LiquidError
-from markupsafe import Markup
+from liquid.filter import math_filter, num_arg
+from markupsafe import Markup, escape
 
 from review_page.elements import check_elements
 from review_page.fields import TemplateError
@@ -69,7 +71,7 @@ def render(template: str, task_input: Mapping[str, Any], grant_read_access: Gran
         TemplateError: the template is not valid Liquid, goes beyond a limit, or grants access to what is no object of S3.
     """
     try:
-        return str(_parsed(template, grant_read_access).render(task={"input": task_input}))
+        return str(_parsed(template, grant_read_access).render(task={"input": _kept(task_input)}))
     except TemplateError:
         raise
     except _FAILURES as error:
@@ -93,12 +95,50 @@ def _environment(grant_read_access: GrantReadAccess) -> liquid.Environment:
     environment.output_stream_limit = MOST_CHARACTERS
     environment.local_namespace_limit = 4 * MOST_CHARACTERS
     environment.context_depth_limit = 50
+    environment.add_filter("round", math_filter(_rounded))
     for name in environment.filters:
         environment.filters[name] = _bounded(name, environment.filters[name])
     environment.add_filter("to_json", lambda value: json.dumps(value, ensure_ascii=False))
     environment.add_filter("skip_autoescape", lambda value: Markup(str(value)))  # noqa: S704  (this filter is the documented risk)
     environment.add_filter("grant_read_access", granted)
     return environment
+
+
+class _Text(str):
+    """A value with a carriage return, which a browser would make a line feed. It leaves a reference to one as it is."""
+
+    __slots__ = ()
+
+    def __html__(self) -> Markup:
+        return _escaped(self)
+
+
+def _escaped(text: str) -> Markup:
+    return Markup(str(escape(str(text))).replace("\r", "&#13;"))  # noqa: S704  (it is escaped)
+
+
+def _kept_text(value: Any) -> Any:
+    return _Text(value) if type(value) is str and "\r" in value else value
+
+
+def _kept(value: Any) -> Any:
+    """A task's input. The carriage returns of its texts reach the browser where they are escaped."""
+    if isinstance(value, list):
+        return [_kept(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: _kept(one) for name, one in value.items()}
+    return _kept_text(value)
+
+
+def _rounded(number: float, digits: Any = 0) -> float:
+    """Half away from zero, as Ruby rounds; Python's own function rounds half to even."""
+    places = int(num_arg(digits, default=0))
+    if places < 0:
+        return 0
+    exact = Decimal(repr(number))
+    if exact.is_finite() and -int(exact.as_tuple().exponent) > places:
+        exact = exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return int(exact) if places == 0 or isinstance(number, int) else float(exact)
 
 
 def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,7 +155,9 @@ def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             raise _too_large(name)
         if isinstance(result, int) and result.bit_length() > _MOST_BITS:
             raise _too_large(name)
-        return result
+        if name == "escape":
+            return Markup(str(result).replace("\r", "&#13;"))  # noqa: S704  (the filter has escaped it)
+        return [_kept_text(one) for one in result] if isinstance(result, list) else _kept_text(result)
 
     return bounded
 
