@@ -69,7 +69,7 @@ def promote(  # noqa: PLR0917  (typer passes every option by its name)
 ) -> None:
     """Put a model package in the champion's place at once, without comparing the two. The fleet's canary and its alarms still guard it.
 
-    A rollout of the same package that runs is stopped first.
+    A rollout of the same package that runs is stopped first, unless it is promoting the package already.
     """
     with errors_as_sentences():
         account, machine = _machine(stage, profile)
@@ -80,6 +80,7 @@ def promote(  # noqa: PLR0917  (typer passes every option by its name)
         wanted = requests.package_arn(account, package or str(challenger))
         if wanted != challenger:
             requests.none_runs(running)
+        requests.none_promotes(account, wanted, running)
         content = requests.promote_input(account, wanted, reason or f"promoted by {account.caller}")
         stopped = f"Rollout {running[0].name} is stopped. " if running else ""
         confirm(f"{stopped}{wanted} answers all callers, without a comparison with {requests.current_release(account).champion}.", yes=yes)

@@ -73,6 +73,13 @@ def none_runs(running: Sequence[Execution]) -> None:
         )
 
 
+def none_promotes(account: Account, arn: str, running: Sequence[Execution]) -> None:
+    """Raises Refused: a rollout that runs has written its record with this package alone, so only its weights and instances are left."""
+    if running and current_release(account) == Release(arn, arn):
+        name = running[0].name
+        raise Refused(f"rollout {name} is promoting it already: `release watch {name}` follows it, `release abort` ends it")
+
+
 def approval_of(account: Account, arn: str, current: Release) -> str:
     """``ModelApprovalStatus`` of a package.
 

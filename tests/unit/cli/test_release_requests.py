@@ -104,6 +104,15 @@ def test_where_nobody_is_asked_only_blue_green_can_be_started() -> None:
     assert asked(alone, "2", wish=Wish(RolloutPolicy.BLUE_GREEN))["policy"] == "blue_green"
 
 
+def test_a_promotion_does_not_stop_the_rollout_that_promotes_the_package() -> None:
+    """The next one would find its record in place, so it would leave the weights as they are."""
+    with pytest.raises(Refused, match="rollout 7-now is promoting it already: `release watch 7-now` follows it"):
+        requests.none_promotes(stage(2), arn(2), [RUNNING])
+    requests.none_promotes(stage(2), arn(2), [])
+    requests.none_promotes(stage(1), arn(2), [RUNNING])
+    requests.none_promotes(stage(1, 2), arn(2), [RUNNING])
+
+
 def test_a_promotion_is_blue_green_and_needs_no_other_approval() -> None:
     content = requests.promote_input(stage(1, 2), "2", "a test")
     assert content == {"champion": arn(1), "challenger": arn(2), "policy": "blue_green", "approval": "automatic", "reason": "a test"}
