@@ -17,11 +17,11 @@ GET  ``/worker/assets/<name>``         scripts and styles
 
 What is posted as JSON needs the CSRF token in the header ``X-CSRF-Token``, and is answered with the state, but for flags (``{}``)::
 
-    {"task": {"id", "title", "description", "scripts", "seconds_left", "earlier", "suggestion"} | null, "waiting", "skipped",
+    {"task": {"id", "title", "description", "scripts", "seconds_left", "earlier", "suggestion"} | null, "waiting", "more", "skipped",
      "answered", "seconds_per_answer" | null, "recent": [{"id", "title", "submitted_at", "fixed"}, ...]}
 
-``scripts``: the template's own scripts run in the task's frame. ``answered`` and ``seconds_per_answer`` are about the answers since
-``?since=<epoch seconds>``, the browser's midnight.
+``more``: at least ``waiting`` tasks wait, as a long queue is not counted to its end. ``scripts``: the template's own scripts run in the
+task's frame. ``answered`` and ``seconds_per_answer`` are about the answers since ``?since=<epoch seconds>``, the browser's midnight.
 """
 
 from __future__ import annotations
@@ -164,6 +164,7 @@ class ReviewPage:
             {
                 "task": _shown(lease),
                 "waiting": left.waiting,
+                "more": left.more,
                 "skipped": left.skipped,
                 "answered": progress.answered,
                 "seconds_per_answer": progress.seconds_per_answer,

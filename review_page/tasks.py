@@ -74,10 +74,11 @@ class Lease:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a worker still has before them: tasks to take, and tasks that they have skipped."""
+    """What a worker still has before them: tasks to take, and tasks that they have skipped. ``more``: not all were counted."""
 
     waiting: int
     skipped: int
+    more: bool = False
 
 
 @dataclass(frozen=True)

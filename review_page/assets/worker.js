@@ -109,9 +109,10 @@ function show(next) {
 
 function showCounts() {
   const total = state.answered + state.waiting;
-  at("counts").textContent = `${state.answered} answered, ${state.waiting} to go${state.skipped ? `, ${state.skipped} skipped` : ""}`;
+  const more = state.more ? " or more" : "";
+  at("counts").textContent = `${state.answered} answered, ${state.waiting}${more} to go${state.skipped ? `, ${state.skipped} skipped` : ""}`;
   at("pace").textContent = state.seconds_per_answer === null ? "" : `${shortTime(state.seconds_per_answer)} per answer`;
-  at("position").textContent = `Task ${state.answered + 1} of ${total}`;
+  at("position").textContent = `Task ${state.answered + 1} of ${total}${more}`;
   at("done-count").textContent = state.answered ? `You have answered ${state.answered} today. Thank you.` : "";
   at("progress").setAttribute("aria-valuemax", String(total));
   at("progress").setAttribute("aria-valuenow", String(state.answered));

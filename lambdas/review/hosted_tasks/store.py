@@ -46,7 +46,7 @@ _LOSSES = 2
 _READS = 3
 """The number of tasks that one look reads at most. If none of them is free, the index is behind."""
 MOST_COUNTED = 200
-"""The longest queue that is counted. For a longer one the page shows this number."""
+"""The longest queue that is counted. Of a longer one the page says "N or more": N of these tasks are for the person."""
 _MOST_KEPT = 10_000
 """Ended tasks that a function's process knows by team and title."""
 _KEPT_MS = 60_000
@@ -237,7 +237,8 @@ class HostedTasks:
         desk = next(self._desks(worker))
         counts = [self._table.counted(team, worker.worker_id, MOST_COUNTED) for team in teams]
         held = sum(task_id is not None for task_id in (desk.in_work, desk.ahead))
-        workload = Workload(sum(waiting for waiting, _ in counts) + held, sum(skipped for _, skipped in counts))
+        waiting, skipped = sum(one for one, _, _ in counts) + held, sum(one for _, one, _ in counts)
+        workload = Workload(waiting, skipped, any(more for _, _, more in counts))
         pace = desk.answered_since(int(since * 1_000))
         progress = Progress(pace.answered, pace.took / 1_000 / pace.answered if pace.answered else None)
         return WorkSummary(workload, progress, self._recent(desk, worker, teams))

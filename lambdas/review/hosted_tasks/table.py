@@ -276,8 +276,9 @@ class TaskTable:
             if items:
                 yield [Waiting(item["pk"], "job" in item) for item in items]
 
-    def counted(self, team: str, worker_id: str, most: int) -> tuple[int, int]:
-        """Of the ``most`` oldest open tasks: those that the person may take, and those among the rest that they have skipped.
+    def counted(self, team: str, worker_id: str, most: int) -> tuple[int, int, bool]:
+        """Of the ``most`` oldest open tasks: those that the person may take, those among the rest that they have skipped, and whether
+        there are more open tasks.
 
         Only who took and who skipped a task is returned: the page asks after each answer, and decoding whole tasks would take most of
         that request's time.
@@ -290,7 +291,7 @@ class TaskTable:
         )
         open_to = [item for item in page["Items"] if worker_id not in item.get("taken_by", ())]
         skipped = sum(worker_id in item.get("skipped_by", ()) for item in open_to)
-        return len(open_to) - skipped, skipped
+        return len(open_to) - skipped, skipped, "LastEvaluatedKey" in page
 
     def due(self, now: int) -> Iterator[Task]:
         """Tasks to which something must happen by ``now``, the most urgent first, as the index has them."""

@@ -62,6 +62,7 @@ def test_one_task_at_a_time_until_nothing_is_left() -> None:
 
     first = ann.next()
     assert (first["task"]["title"], first["waiting"], first["skipped"], first["answered"]) == ("Judge a text", 2, 0, 0)
+    assert first["more"] is False
     assert ann.next() == first, "a task stays until it is answered"
     status, second = ann.post("/worker/answers", {"task": first["task"]["id"], "answer": POSITIVE})
     assert (status, second["waiting"], second["answered"]) == (200, 1, 1)

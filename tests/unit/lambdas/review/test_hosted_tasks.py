@@ -289,6 +289,23 @@ def test_without_time_to_undo_the_last_answer_ends_the_task(service: Service) ->
         service.store.undo(task_id, person("ann"), [TEAM])
 
 
+def test_of_a_long_queue_the_page_says_that_more_may_wait(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is ahead of the second reviewer has answered the oldest tasks of the queue, which are all that is counted."""
+    monkeypatch.setattr("lambdas.review.hosted_tasks.store.MOST_COUNTED", 5)
+    for _ in range(12):
+        service.ask()
+
+    def workload() -> tuple[int, bool]:
+        found = service.store.summary(person("ann"), [TEAM], 0).workload
+        return found.waiting, found.more
+
+    assert workload() == (5, True)
+    for _ in range(7):
+        service.answer("ann")
+    assert workload() == (0, True), "not: nothing waits"
+    assert service.store.summary(person("ann"), [], 0).workload.more is False
+
+
 def test_what_stands_beside_a_task_takes_one_read_of_the_desk_and_one_small_query(service: Service) -> None:
     for _ in range(3):
         service.ask()
