@@ -73,7 +73,7 @@ def invite(pool: UserPool, name: str) -> list[str]:
     if person.status != NEVER_SIGNED_IN:
         raise NotDone(
             f"{person.name} has a password already ({person.status}), so nothing was sent. For a forgotten password the sign-in page has "
-            "a link. For a lost authenticator app remove the account and add it again"
+            "a link. For a lost authenticator app see docs/operations.md: an account that is removed and added again is another person"
         )
     if not person.enabled:
         raise NotDone(f"{person.name} is disabled, so nothing was sent: `review people add` enables the account")

@@ -87,6 +87,7 @@ def remove(  # noqa: PLR0917  (typer passes every option by its name)
 ) -> None:
     """Take somebody out of the groups, sign them out everywhere, and delete or disable the account. Their answers stay.
 
+    A deleted account that is added again is another person, who may answer the same tasks once more; a disabled one stays the same.
     Says what they hold before it asks.
     """
     settings = _with_people(stage, name)
