@@ -20,22 +20,13 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.durations import longest_rollout_hours
+from stacks.rollout.faults import AWS_FAULTS
 from stacks.rollout.functions import RolloutFunctions
 from stacks.settings import Settings
 
 SHORTEST_POLL_SECONDS = 15
 MOST_POLLS = 480
 """Of one fleet shift: the history of an execution holds 25,000 events, a poll is nine of them, and a rollout has three shifts."""
-
-AWS_FAULTS = (
-    "ClientError",
-    "TooManyUpdates",
-    "ConnectTimeoutError",
-    "ReadTimeoutError",
-    "EndpointConnectionError",
-    "ConnectionClosedError",
-)
-"""What a function raises when boto3's own retries were not enough, by botocore's class names: a throttled call ends no rollout."""
 
 Record = Literal["target", "promoted", "withdrawn"]
 """The release records that ``plan_rollout`` lays out: with the challenger, with the challenger as champion, without it."""
