@@ -23,7 +23,7 @@ CONTAINER_PYTHON = Path(sys.executable)
 DEFAULT_PORT = 4566
 RECORD = "emulator.json"
 _MODULE = "embedded_aws.server"
-_START_SECONDS = 60
+_START_SECONDS = 180
 IMAGE_MODULES = (
     "torch", "torch._dynamo", "transformers", "transformers.models.auto", "transformers.models.bert.modeling_bert",
     "safetensors.torch", "sklearn.linear_model", "sklearn.feature_extraction.text",
