@@ -2,7 +2,7 @@
 
 1. **sample ratio**: callers are not answered by the variants in the shares that the weights say, so the variants are not compared.
 2. **alarms** of the challenger.
-3. **failures**: more of its calls fail than allowed, and more than of the champion's. Neither rate is known: both claims are refuted.
+3. **failures**: more of its calls fail than allowed, and more than of the champion's.
 4. **latency**: in most minutes its mean latency is a multiple of the champion's.
 5. **confidence**: where the labels differ, it is less sure than the champion by more than allowed.
 
@@ -14,7 +14,7 @@ divides its part by the number of steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,7 +22,7 @@ from typing import Any
 
 from contracts import betting
 from contracts.shared_words import CHALLENGER, CHAMPION
-from lambdas.rollout.progress import Progress, RolloutPolicy, WeightChange
+from lambdas.rollout.progress import Progress, WeightChange
 
 _SLOT = timedelta(seconds=10)
 """Callers are counted by it (``lambdas/common/pairs.py``)."""
@@ -58,9 +58,6 @@ class Calls:
         """From CloudWatch's sums, which may lack a metric: a failure that only ``InvocationModelErrors`` has seen was a call, too."""
         return cls(round(max(invocations, model_errors)), round(model_errors))
 
-    def __add__(self, other: Calls) -> Calls:
-        return Calls(self.invocations + other.invocations, self.failed + other.failed)
-
     @property
     def error_rate(self) -> float:
         return self.failed / self.invocations if self.invocations else 0.0
@@ -73,14 +70,12 @@ class Operation:
     Attributes:
         latencies: (champion's, challenger's) mean latency of each minute of the step in which both were called, in one unit.
         alarms: names of the judged variant's alarms that are in ALARM.
-        minutes: (champion's, challenger's) calls of each minute of the step; empty: the step is one.
     """
 
     champion: Calls = Calls()
     challenger: Calls = Calls()
     latencies: Sequence[tuple[float, float]] = ()
     alarms: tuple[str, ...] = ()
-    minutes: Sequence[tuple[Calls, Calls]] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +125,7 @@ def guardrails(watched: Watched, progress: Progress, limits: Limits) -> list[Gua
     return [
         _sample_ratio(watched.calls, progress, limits),
         Guardrail(Name.ALARMS, bool(operation.alarms), f"{', '.join(operation.alarms) or 'no alarm is'} in ALARM"),
-        _failures(operation, limits, compared=progress.policy != RolloutPolicy.BLUE_GREEN),
+        _failures(operation.champion, operation.challenger, limits),
         _latency(operation.latencies, limits),
         _confidence(watched.doubts, limits),
     ]
@@ -171,41 +166,13 @@ def _settled(calls: Mapping[str, Mapping[str, int]], weights: Sequence[WeightCha
             yield live[-1], found
 
 
-def _failures(operation: Operation, limits: Limits, *, compared: bool) -> Guardrail:
-    """Two claims are bet against: as many calls fail as may, and as many as of the champion's. If either is true, nothing shall ring.
-
-    Args:
-        compared: whether there is a champion beside it.
-    """
-    champion, challenger = operation.champion, operation.challenger
+def _failures(champion: Calls, challenger: Calls, limits: Limits) -> Guardrail:
+    allowed = max(limits.max_error_rate, champion.error_rate)
     well = challenger.invocations - challenger.failed
-    log = betting.log_evidence(((1.0, challenger.failed), (0.0, well)), max(limits.max_error_rate, _ALMOST_NONE))
+    log = betting.log_evidence(((1.0, challenger.failed), (0.0, well)), max(allowed, _ALMOST_NONE))
     told = f"{challenger.failed} of {challenger.invocations} calls of the challenger failed ({percent(challenger.error_rate)})"
-    most = f"{percent(limits.max_error_rate)} may fail"
-    if compared:
-        log = min(log, _fails_more(operation.minutes or ((champion, challenger),)))
-        most += f", and {champion.failed} of {champion.invocations} of the champion did ({percent(champion.error_rate)})"
-    return _test(Name.FAILURES, log, f"{told}, {most}", limits)
-
-
-def _fails_more(minutes: Iterable[tuple[Calls, Calls]]) -> float:
-    """Logarithm of the evidence against *the challenger's calls fail no more often than the champion's*, however often these fail.
-
-    If both fail equally often, a failed call is one of the challenger's with the probability of its share of the calls. Among a given
-    number of failures, the challenger's are spread less than by a draw for each, so what a bet on each pays is at most 1 on the average
-    (Hoeffding, "Probability inequalities for sums of bounded random variables", Journal of the American Statistical Association, 1963,
-    theorem 4). Minutes are put together until both variants have been called, whatever failed.
-    """
-    capital = [0.0] * len(betting.BETS)
-    champion, challenger = Calls(), Calls()
-    for more_of_champion, more_of_challenger in minutes:
-        champion, challenger = champion + more_of_champion, challenger + more_of_challenger
-        if champion.invocations and challenger.invocations:
-            share = challenger.invocations / (champion.invocations + challenger.invocations)
-            for number, bet in enumerate(betting.BETS):
-                capital[number] += challenger.failed * betting.pays(1.0, share, bet) + champion.failed * betting.pays(0.0, share, bet)
-            champion, challenger = Calls(), Calls()
-    return betting.log_mean(capital)
+    whose = "the champion fails as often" if allowed > limits.max_error_rate else f"{percent(allowed)} may fail"
+    return _test(Name.FAILURES, log, f"{told}, {whose}", limits)
 
 
 def _latency(latencies: Sequence[tuple[float, float]], limits: Limits) -> Guardrail:

@@ -51,11 +51,6 @@ def test_pages_are_put_together(cloudwatch: Stubber) -> None:
     assert (operation.champion, operation.challenger) == (Calls(90, 0), Calls(35, 3))
 
 
-def test_calls_and_failures_are_told_by_the_minute(cloudwatch: Stubber) -> None:
-    operation = found(cloudwatch, page(result(CHAMPION_CALLS, 90, 80), result(CALLS, 10, first=1), result(ERRORS, 2, 1, first=1)))
-    assert operation.minutes == ((Calls(90), Calls()), (Calls(80), Calls(10, 2)), (Calls(), Calls(1, 1)))
-
-
 def test_no_data_is_zero(cloudwatch: Stubber) -> None:
     assert found(cloudwatch, page(result(CALLS), result(ERRORS))) == Operation(latencies=[])
 
