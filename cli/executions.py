@@ -183,9 +183,13 @@ class Machine:
         raise AssertionError("the last try returns or raises")
 
 
+_TOO_MANY = ("Throttl", "ThroughputExceeded", "LimitExceeded", "TooManyRequests")
+"""Parts of the codes with which the services refuse too many calls. Nothing that is followed creates anything, so no quota is meant."""
+
+
 def passes(error: BotoCoreError | ClientError) -> bool:
     """Whether an error is over by itself: no network, a fault of the service, or too many calls."""
     if not isinstance(error, ClientError):
         return isinstance(error, EndpointConnectionError | HTTPClientError)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status >= 500 or "Throttl" in error.response["Error"]["Code"]
+    return status >= 500 or any(word in error.response["Error"]["Code"] for word in _TOO_MANY)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.core import TyperGroup
 
 from cli.account import Account, NoAccount
 from cli.console import FAILED, NO_ACCOUNT, ROOT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop, stop_refused
+from cli.executions import passes
 from cli.label.ground_truth import GroundTruthJob
 from cli.label.hosted import HostedJob
 from cli.label.job import Job, Standing, job_name_of, name_fault
@@ -31,18 +32,6 @@ from local.texts.codec_names import UnknownEncoding, codec_of
 from local.texts.problems import InvalidTexts, UnreadableFile, counted
 from stacks.settings import Settings
 
-_BUSY = {
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ThrottlingException",
-    "ThrottledException",
-    "TooManyRequestsException",
-    "SlowDown",
-    "InternalServerError",
-    "InternalFailure",
-    "ServiceUnavailable",
-}
-"""Codes of what passes by itself; the client has tried several times by then."""
 _NAMED = 10
 """Rows that the message names; the file in the folder has all."""
 
@@ -276,11 +265,11 @@ def _looked(look: Callable[[], Standing], *, wait: bool, every: float) -> Standi
     try:
         while standing.running and wait:
             time.sleep(every)
-            with suppress(TableIsBusy, EndpointConnectionError, HTTPClientError):
+            with suppress(TableIsBusy):
                 try:
                     standing = look()
-                except ClientError as error:
-                    if error.response["Error"]["Code"] not in _BUSY:
+                except (BotoCoreError, ClientError) as error:
+                    if not passes(error):
                         raise
     except KeyboardInterrupt:
         return look()
