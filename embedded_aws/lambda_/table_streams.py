@@ -133,20 +133,30 @@ def _unread(mapping: _Mapping, most: int) -> list[Record]:
 
 def _deliver_next(mapping: _Mapping) -> None:
     """Wait until a batch is full or its window is over, then deliver it. Raises _Gone."""
-    mapping.function()
-    deadline = time.monotonic() + scaled(mapping.number("MaximumBatchingWindowInSeconds", 0))
-    while True:
-        _require_reads(mapping)
-        batch = _fitting(_unread(mapping, mapping.number("BatchSize", 100)))
-        full = len(batch) == mapping.number("BatchSize", 100) or len(batch) < len(_unread(mapping, len(batch) + 1))
-        if full or time.monotonic() >= deadline:
-            break
-        time.sleep(min(0.1, max(0.01, deadline - time.monotonic())))
+    _require_reads(mapping)
     start = _position(mapping)
+    batch = _gathered(mapping, start)
+    _require_reads(mapping)
     wanted = lambda_svc._apply_filter_criteria(batch, mapping.esm)
     places = {id(record): place for place, record in enumerate(batch)}
     _deliver(mapping, wanted, lambda record: _advance(mapping, start + places[id(record)] + 1))
     _advance(mapping, start + len(batch))
+
+
+def _gathered(mapping: _Mapping, start: int) -> list[Record]:
+    """The records from ``start``: a full batch, or what is there when the window is over. Each record is read once. Raises _Gone."""
+    deadline = time.monotonic() + scaled(mapping.number("MaximumBatchingWindowInSeconds", 0))
+    most, size, batch = mapping.number("BatchSize", 100), 0, list[Record]()
+    while True:
+        mapping.function()
+        for record in dynamodb.stream_records_since(mapping.table, start + len(batch), most - len(batch)):
+            size += len(json.dumps(record, default=str))
+            if size > PAYLOAD_BYTES and batch:
+                return batch
+            batch.append(record)
+        if len(batch) == most or time.monotonic() >= deadline:
+            return batch
+        time.sleep(min(0.1, max(0.01, deadline - time.monotonic())))
 
 
 def _require_reads(mapping: _Mapping) -> None:
@@ -161,16 +171,6 @@ def _require_reads(mapping: _Mapping) -> None:
             time.sleep(RETRY_SECONDS)
             continue
         return
-
-
-def _fitting(records: list[Record]) -> list[Record]:
-    """The first records, as many as fit into one invocation's payload."""
-    size = 0
-    for count, record in enumerate(records):
-        size += len(json.dumps(record, default=str))
-        if size > PAYLOAD_BYTES and count:
-            return records[:count]
-    return records
 
 
 def _advance(mapping: _Mapping, position: int) -> None:
