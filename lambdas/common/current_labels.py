@@ -14,6 +14,8 @@ from lambdas.common.s3_uri import read_bytes
 
 KEPT_SECONDS = 60.0
 """How long a function keeps the labels that it has read. Labels change only with a new first version, which an operator uploads."""
+_UNREADABLE = ("NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidObjectState")
+"""Any other error of S3 may pass, so a caller may try again."""
 NO_DATASET = "none"
 """Value of the parameter before the first upload."""
 
@@ -33,6 +35,7 @@ def current_labels(parameter: str, pinned: Sequence[str] = ()) -> Labels:
 
     Raises:
         NoLabels: there is no dataset version and no label is pinned, or the version's manifest cannot be read.
+        ClientError: a call failed that may work later.
     """
     key = (parameter, tuple(pinned))
     read_at, labels = _kept.get(key, (float("-inf"), None))
@@ -62,6 +65,8 @@ def _read(parameter: str, pinned: tuple[str, ...]) -> Labels:
         manifest = Manifest.parse(read_bytes(client("s3"), where), where)
     except ClientError as error:
         code = error.response["Error"]["Code"]
+        if code not in _UNREADABLE:
+            raise
         raise NoLabels(
             f"{where} cannot be read ({code}): upload the version that the parameter {parameter} names, or correct it"
         ) from error

@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from hypothesis import given
@@ -125,6 +126,13 @@ def test_without_a_version_and_without_pinned_labels_the_error_says_what_to_do(s
 def test_a_version_that_is_not_there_is_named_with_its_parameter(stage: Stage, code: str) -> None:
     stage.names("s3://data/datasets/one").s3.add_client_error("get_object", code)
     with pytest.raises(NoLabels, match=rf"s3://data/datasets/one/manifest\.json cannot be read \({code}\).*{PARAMETER}"):
+        current_labels(PARAMETER)
+
+
+def test_a_throttled_read_says_nothing_about_the_version(stage: Stage) -> None:
+    """A task of a state machine tries again after a ClientError, and not after NoLabels."""
+    stage.names("s3://data/datasets/one").s3.add_client_error("get_object", "SlowDown")
+    with pytest.raises(ClientError, match="SlowDown"):
         current_labels(PARAMETER)
 
 
