@@ -15,6 +15,7 @@ from constructs import Construct
 
 from stacks.constructs.dead_letter import DeadLetterQueue
 from stacks.constructs.own_role import OwnRole
+from stacks.constructs.passing_faults import AWS_FAULTS
 from stacks.constructs.python_function import PythonFunction, log_retention
 from stacks.constructs.shared import SharedResources
 
@@ -22,6 +23,8 @@ LAMBDA_FAULTS = ("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda
 """Faults of the Lambda service itself: worth a retry, unlike the function's own errors."""
 CRASHES = ("Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout")
 """A function that was killed or ran out of time half-way: every function of a state machine may be called again."""
+AWS_FAULTS_AGAIN = Duration.seconds(15)
+"""A task waits so long before each of three more tries."""
 SAGEMAKER_FAULTS = ("SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.ResourceLimitExceededException")
 """Throttling comes as the first or the second name; the third is a quota that another job may free again. Step Functions puts the
 service's name before each error of a service that it calls, so ``ThrottlingException`` alone would never match."""
@@ -166,7 +169,7 @@ class StateMachine(OwnRole):
 def invoke(
     scope: Construct, construct_id: str, function: PythonFunction, *, payload: sfn.TaskInput | None = None, result_path: str | None = None
 ) -> tasks.LambdaInvoke:
-    """A Lambda task; faults of the Lambda service and crashes are retried, the function's own errors are not.
+    """A Lambda task; faults of the Lambda service, crashes and failed calls of AWS are retried, the function's own errors are not.
 
     Args:
         payload: the function's event; the whole state input when left out.
@@ -182,6 +185,7 @@ def invoke(
         result_path=result_path,
     )
     task.add_retry(errors=[*LAMBDA_FAULTS, *CRASHES], interval=Duration.seconds(2), max_attempts=5, backoff_rate=2)
+    task.add_retry(errors=list(AWS_FAULTS), interval=AWS_FAULTS_AGAIN, max_attempts=3, backoff_rate=1)
     return task
 
 

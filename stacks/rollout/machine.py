@@ -20,7 +20,6 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke
 from stacks.durations import longest_rollout_hours
-from stacks.rollout.faults import AWS_FAULTS
 from stacks.rollout.functions import RolloutFunctions
 from stacks.settings import Settings
 
@@ -319,7 +318,6 @@ class _States:
     ) -> tasks.LambdaInvoke:
         task = invoke(self._scope, name, function, payload=sfn.TaskInput.from_object(dict(content)), result_path=result_path)
         self._by_name[name] = task
-        task.add_retry(errors=list(AWS_FAULTS), interval=Duration.seconds(self._poll_seconds), max_attempts=3, backoff_rate=1)
         if success is not None:
             self._connections.append((task.next, success))
         return task

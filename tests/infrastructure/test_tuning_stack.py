@@ -17,6 +17,7 @@ from lambdas.tuning.plan_tuning.plan import job_name
 from lambdas.tuning.plan_tuning.warm_start import Following, choose
 from lambdas.tuning.register_candidates.registration import package_request
 from lambdas.tuning.select_candidates.selection import evaluation_job_name, processing_inputs
+from stacks.constructs.passing_faults import AWS_FAULTS
 from stacks.constructs.state_machine import CRASHES, LAMBDA_FAULTS
 from stacks.durations import longest_tuning_hours
 from stacks.images import NoImage, has_local_storage, inference_image, training_image, volume_key
@@ -314,11 +315,12 @@ def test_the_ends_without_a_model_are_named_and_have_their_reasons(template: Tem
     assert states[error] == {"Type": "Fail", "Error": error, "CausePath": "$.error.Cause"}
 
 
-def test_every_task_that_calls_a_function_retries_faults_of_the_service_and_crashes_only(template: Template) -> None:
+def test_every_task_that_calls_a_function_retries_faults_of_services_and_crashes_only(template: Template) -> None:
     states = definition(template)["States"]
     tasks = [states["Plan"], states["Select"], states["Register"], states["EvaluateEach"]["ItemProcessor"]["States"]["CheckGates"]]
+    passing = {*LAMBDA_FAULTS, *CRASHES, *AWS_FAULTS}
     for task in tasks:
-        assert {error for rule in task["Retry"] for error in rule["ErrorEquals"]} - {"TuningUnfinished"} == {*LAMBDA_FAULTS, *CRASHES}
+        assert {error for rule in task["Retry"] for error in rule["ErrorEquals"]} - {"TuningUnfinished"} == passing
 
 
 def test_the_machine_is_traced_logged_encrypted_and_its_failure_reaches_people(template: Template) -> None:
