@@ -9,6 +9,7 @@ from typing import Any
 from contracts.labels import MOST_LABELS
 from local.texts.column_names import GROUP, LABEL, SLICE, SPLIT, SPLIT_WORDS, TEXT, TIME, VOTES, VOTES_PREFIX, key_of
 from local.texts.moments import moment
+from local.texts.options import NO_COLUMN
 from local.texts.problems import UnreadableFile, counted
 
 _FEW = 3
@@ -56,24 +57,37 @@ class Columns:
         return {role: tuple(name for name in names if name) for role, names in roles.items() if any(names)}
 
 
-def choose(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], said: Mapping[str, str]) -> Columns:
+def choose(
+    columns: Sequence[str],
+    sample: Sequence[Mapping[str, Any]],
+    said: Mapping[str, str],
+    whole: Callable[[], Sequence[Mapping[str, Any]]] | None = None,
+) -> Columns:
     """Find the columns of each role.
 
     Args:
         columns: names, in their order.
         sample: the first records.
-        said: role -> what the user said of its column.
+        said: role -> what the user said of its column; :data:`~local.texts.options.NO_COLUMN`: it has none.
+        whole: records from all over the file. They are asked for when no name tells the label: in a file that is sorted by its labels,
+            the first records have one of them only.
 
     Raises:
         UnreadableFile: a column that was said is not there, or text or label cannot be told; the text says what to do.
     """
-    stats = {name: _Stats.of([record.get(name) for record in sample]) for name in columns}
+    stats = _stats(columns, sample)
+    none = {role for role, name in said.items() if name == NO_COLUMN}
+    if needed := none & {"text", "label"}:
+        raise UnreadableFile(f"cannot be used without a {needed.pop()}: {NO_COLUMN} stands for no column of the other roles only")
+    said = {role: name for role, name in said.items() if role not in none}
     found = {role: _find(role, said[role], columns) for role in ("label", "group", "slice", "split", "time") if role in said}
-    text = tuple(_find("text", part, columns) for part in said["text"].split("+")) if "text" in said else ()
+    text = _texts(said["text"], columns) if "text" in said else ()
     taken = {*found.values(), *text}
     notes: list[str] = []
 
     def by_name(role: str, names: Sequence[str], fits: Callable[[_Stats], bool]) -> str | None:
+        if role in none:
+            return None
         fitting = [(names.index(key_of(name)), name) for name in columns if key_of(name) in names and name not in taken]
         for _, name in sorted(fitting, key=lambda item: item[0]):
             if fits(stats[name]):
@@ -82,7 +96,7 @@ def choose(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], said: Ma
             notes.append(f"column {name!r} is not the {role}: it has {stats[name].words()}")
         return None
 
-    votes, by_label = _votes(said.get("votes"), columns, stats, taken)
+    votes, by_label = (None, None) if "votes" in none else _votes(said.get("votes"), columns, stats, taken)
     if not text and (name := by_name("text", TEXT, _Stats.may_be_text)):
         text = (name,)
     label = found.get("label") or by_name("label", LABEL, _Stats.may_be_label)
@@ -90,7 +104,9 @@ def choose(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], said: Ma
     group = found.get("group") or by_name("group", GROUP, bool)
     part = found.get("slice") or by_name("slice", SLICE, bool)
     time = found.get("time") or by_name("time", TIME, _Stats.may_be_time)
-    label = label or _label_by_content(stats, taken | set(text), known=bool(text))
+    if label is None:
+        stats = _stats(columns, whole()) if whole else stats
+        label = _label_by_content(stats, taken | set(text), known=bool(text))
     taken.add(label)
     if not text:
         named = next((name for name in columns if key_of(name) == TEXT[0]), None)
@@ -111,8 +127,8 @@ def choose_text(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], sai
     """
     group = _find("group", said["group"], columns) if "group" in said else None
     if "text" in said:
-        return tuple(_find("text", part, columns) for part in said["text"].split("+")), group
-    stats = {name: _Stats.of([record.get(name) for record in sample]) for name in columns}
+        return _texts(said["text"], columns), group
+    stats = _stats(columns, sample)
     named = [(TEXT.index(key_of(name)), name) for name in columns if key_of(name) in TEXT and stats[name].may_be_text() and name != group]
     if named:
         return (min(named)[1],), group
@@ -191,6 +207,10 @@ class _Stats:
         return "numbers only" if self.numbers else f"{counted(self.different, 'different value')}"
 
 
+def _stats(columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> dict[str, _Stats]:
+    return {name: _Stats.of([record.get(name) for record in records]) for name in columns}
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -211,6 +231,11 @@ def _find(role: str, said: str, columns: Sequence[str]) -> str:
     raise UnreadableFile(f"has no column {said!r} (--{role}): its columns are {_listed(columns)}")
 
 
+def _texts(said: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that the user joins by ``+``, or the one that has a ``+`` in its name."""
+    return tuple(_find("text", part, columns) for part in ([said] if said in columns else said.split("+")))
+
+
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(repr(name[:40]) for name in names[:_NAMED]) + more
@@ -221,7 +246,8 @@ def _votes(
 ) -> tuple[str | None, dict[str, str] | None]:
     """One column with objects, or a column for each label (column -> label as it is called)."""
     if said:
-        names = [_find("votes", part.strip(), columns) for part in said.split(",") if part.strip()]
+        parts = [said] if said in columns else said.split(",")
+        names = [_find("votes", part.strip(), columns) for part in parts if part.strip()]
         taken |= set(names)
         return (names[0], None) if len(names) == 1 else (None, {name: _voted(name) for name in names})
     for name in columns:

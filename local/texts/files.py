@@ -41,6 +41,13 @@ class UnreadableRecord(ValueError):
     """One record cannot be read; the text says why."""
 
 
+class RepeatedNames(UnreadableRecord):
+    """A line that has the names of the columns again, as where several tables were put into one file."""
+
+    def __init__(self) -> None:
+        super().__init__("has the names of the columns again")
+
+
 Fields = list[str] | UnreadableRecord
 Record = dict[str, Any] | UnreadableRecord
 
@@ -131,7 +138,8 @@ def _parquet(path: Path) -> Opened:
         raise UnreadableFile("does not exist")
     try:
         connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-        found = connection.execute("SELECT * FROM read_parquet(?)", [str(path)])
+        literally = re.sub(r"[*?\[]", r"[\g<0>]", str(path))  # these signs would stand for any file
+        found = connection.execute("SELECT * FROM read_parquet(?)", [literally])
         names = tuple(column[0] for column in found.description)
     except duckdb.Error as error:
         raise UnreadableFile(f"cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from None
@@ -175,7 +183,7 @@ def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: S
 
     def records() -> Iterator[tuple[int, Record]]:
         for line, fields in _after_header(all_fields()) if has_header else all_fields():
-            yield line, _named(fields, names, counted, encoding)
+            yield line, RepeatedNames() if has_header and fields == first[0] else _named(fields, names, counted, encoding)
 
     sample, ready = _sampled(records())
     words = DELIMITERS[delimiter] + (", quoted by '" if quote == "'" else "")
@@ -268,7 +276,7 @@ def _is_header(records: Sequence[Sequence[str]], named: Sequence[str], *, alone:
     as a text is seen, and a text that is read as a name is not.
     """
     first, rest = records[0], records[1:]
-    keys = {key_of(name) for name in first}
+    keys = {key_of(name) for name in first} - {""}
     if keys & {key_of(name) for name in named if not name.strip().isdecimal()}:
         return True
     columns = [[fields[column] for fields in rest if column < len(fields)] for column in range(len(first))]

@@ -37,7 +37,7 @@ def _of_date(text: str) -> float | None:
     except ValueError:
         try:
             found = parsedate_to_datetime(text)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             return None
     return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp()
 

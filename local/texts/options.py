@@ -21,6 +21,8 @@ CHOICES = {
     "near_duplicates": ("join", "keep"),
 }
 """Option -> what it may be, its default first."""
+NO_COLUMN = "-"
+"""What is said of a role that no column shall have, although one is called so."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class ReadingOptions:
 
     Attributes:
         text, label, group, slice, split, time: a column's name, or its number from 1. None: the column is guessed.
-            ``text`` may name several columns, joined by ``+``.
+            ``text`` may name several columns, joined by ``+``. :data:`NO_COLUMN` reads none for a role, beside text and label.
         votes: a column with a JSON object of votes per label, or columns that are named by labels, separated by commas.
         encoding: Python's name of the files' encoding; None: it is recognised.
         header: whether the first record of a table names its columns; ``auto`` looks.
@@ -66,7 +68,8 @@ class ReadingOptions:
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add the options of :class:`ReadingOptions`; :func:`reading` reads them."""
-    group = parser.add_argument_group("how the texts are read (docs/own-texts.md)")
+    none = f"{NO_COLUMN} for a group, slice, split, time or votes: there is no such column, although one is called so"
+    group = parser.add_argument_group("how the texts are read (docs/own-texts.md)", none)
     column = "name or number of the column"
     group.add_argument("--text", metavar="COLUMN", help=f"{column} with the texts; several are joined: title+body (default: guessed)")
     group.add_argument("--label", metavar="COLUMN", help=f"{column} with the labels (default: guessed)")

@@ -18,7 +18,7 @@ from local.texts.column_names import SPLIT_WORDS, key_of
 from local.texts.files import KINDS, is_read
 from local.texts.judging import warnings_of
 from local.texts.near_duplicates import alike, joined
-from local.texts.options import ReadingOptions
+from local.texts.options import NO_COLUMN, ReadingOptions
 from local.texts.problems import InvalidTexts, Problems, counted, shown
 from local.texts.records import Reader, Text
 from local.texts.report import ReadingReport
@@ -109,7 +109,7 @@ def prepare(
         guessed=reader.columns[0].guessed,
         ignored=tuple(dict.fromkeys(name for columns in reader.columns for name in columns.ignored)),
         left_out=dict(reader.left_out + keys.left_out),
-        changed=dict(reader.changed + keys.changed),
+        changed=_changed([*(text for part in splits.values() for text in part), *examples], longest),
         warnings=tuple(dict.fromkeys([*(note for columns in reader.columns for note in columns.notes), *warnings])),
         rows={split: len(part) for split, part in rows.items()},
     )
@@ -175,9 +175,11 @@ def _check_labels(texts: Iterable[Text], ids: Mapping[str, str], pinned: Sequenc
         if text.label not in ids:
             unknown_labels[text.label].append(text)
         elif unknown := next((name for name in text.votes if name not in ids), None):
-            problems.add("votes are for unknown labels", text.where, f"votes for {shown(unknown)}", correct)
+            cure = f"{correct}. Or do not read the votes: --votes {NO_COLUMN}"
+            problems.add("votes are for unknown labels", text.where, f"votes for {shown(unknown)}", cure, ("votes", NO_COLUMN))
         elif text.votes and (problem := votes_problem(ids[text.label], _by_id(text.votes, ids))):
-            problems.add("votes contradict the label", text.where, problem, "correct them, or leave the votes out")
+            cure = f"correct them, or do not read the votes: --votes {NO_COLUMN}"
+            problems.add("votes contradict the label", text.where, problem, cure, ("votes", NO_COLUMN))
     for label, found in unknown_labels.items():
         problems.add("labels are unknown", found[0].where, f"label = {shown(label)}, in {counted(len(found), 'record')}", correct)
 
@@ -301,6 +303,10 @@ def _natural(name: str) -> tuple[int, float, str]:
     except ValueError:
         number = math.nan
     return (0, number, name) if math.isfinite(number) else (1, 0, name.casefold())
+
+
+def _changed(texts: Iterable[Text], longest: int) -> dict[str, int]:
+    return {f"texts cut to {longest:,} characters (--long cut)": count} if (count := sum(text.cut for text in texts)) else {}
 
 
 def _by_id(votes: Mapping[str, int], ids: Mapping[str, str]) -> dict[str, int]:

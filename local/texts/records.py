@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+import os
+import random
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,9 +20,9 @@ from contracts.labels import LONGEST_NAME
 from contracts.text import InvalidJson, InvalidText, TextTooLong, character_problem, checked_text, is_blank, parse_json
 from local.texts.column_names import SPLIT_WORDS, TEST, TRAIN, VALIDATION, key_of
 from local.texts.columns import Columns, choose
-from local.texts.files import UnreadableRecord, open_records
+from local.texts.files import SAMPLE_RECORDS, Opened, RepeatedNames, UnreadableRecord, open_records
 from local.texts.moments import ALLOWED, moment
-from local.texts.options import ReadingOptions
+from local.texts.options import NO_COLUMN, ReadingOptions
 from local.texts.problems import Problems, UnreadableFile, shown
 from local.texts.report import FileRead
 
@@ -37,6 +42,7 @@ class Text:
         label: as it stands in the file, its white space folded.
         time: grows with time; None where it is not known.
         votes: label as it stands in the file -> raters.
+        cut: the record's text is longer.
     """
 
     where: str
@@ -49,21 +55,25 @@ class Text:
     split: str | None
     time: float | None
     votes: dict[str, int]
+    cut: bool
     source: str
 
 
 class BadRecord(ValueError):
-    """A record cannot be used: the kind of problem, and what is wrong with this one."""
+    """A record cannot be used: the kind of problem, and what is wrong with this one.
 
-    def __init__(self, kind: str, problem: str, allowed: str = "") -> None:
+    ``role``: of a column that may just as well not be read.
+    """
+
+    def __init__(self, kind: str, problem: str, allowed: str = "", role: str | None = None) -> None:
         super().__init__(problem)
-        self.kind = kind
+        self.kind, self.role = kind, role
         self.cure = f"{allowed.strip()}. {BAD[0].upper()}{BAD[1:]}" if allowed else BAD
 
 
 @dataclass
 class Reader:
-    """Reads files with the same options, and counts what it leaves out or changes."""
+    """Reads files with the same options, and counts what it leaves out."""
 
     options: ReadingOptions
     longest: int
@@ -72,7 +82,6 @@ class Reader:
     files: list[FileRead] = field(default_factory=list)
     columns: list[Columns] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    changed: Counter[str] = field(default_factory=Counter)
 
     def read(self, path: Path, *, split: str | None = None, place: str = "") -> list[Text]:
         """All usable texts of one file.
@@ -82,17 +91,17 @@ class Reader:
             place: what stands before ``line 7`` in a problem.
         """
         texts: list[Text] = []
-        count = 0
+        count, file_name = 0, shown_name(path)
         try:
-            opened = open_records(
-                path, header=self.options.header, named=tuple(self.options.columns.values()), encoding=self.options.encoding
-            )
-            columns = choose(opened.columns, opened.sample, self.options.columns) if opened.sample else Columns(("text",), "label")
+            opened = self._opened(path)
+            columns = Columns(("text",), "label")
+            if opened.sample:
+                columns = choose(opened.columns, opened.sample, self.options.columns, lambda: spread(self._opened(path).records))
             for line, record in opened.records:
                 count += 1
                 if count % _EVERY == 0:
                     self.progress(_EVERY)
-                found = self._usable(f"{place}line {line}", record, columns, path.name)
+                found = self._usable(f"{place}line {line}", record, columns, file_name)
                 if found is not None:
                     found.split = split or found.split
                     texts.append(found)
@@ -103,32 +112,50 @@ class Reader:
                     else f" after the column names {', '.join(map(repr, opened.columns))[:80]}; --header no: there are none"
                 )
                 raise UnreadableFile(f"has no record{first}")
-            self.files.append(FileRead(path.name, opened.encoding, opened.delimiter, opened.header, count))
+            self.files.append(FileRead(file_name, opened.encoding, opened.delimiter, opened.header, count))
             self.columns.append(columns)
         except UnreadableFile as error:
             self.problems.add_file(str(path), str(error))
         return texts
 
+    def _opened(self, path: Path) -> Opened:
+        named = tuple(name for name in self.options.columns.values() if name != NO_COLUMN)
+        return open_records(path, header=self.options.header, named=named, encoding=self.options.encoding)
+
     def _usable(self, where: str, record: dict[str, Any] | UnreadableRecord, columns: Columns, source: str) -> Text | None:
         problems = []
+        if isinstance(record, RepeatedNames):
+            self.left_out["lines that have the names of the columns again"] += 1
+            return None
         if isinstance(record, UnreadableRecord):
             problems.append(BadRecord("records cannot be read", str(record)))
             values: dict[str, Any] = {}
         else:
-            values = self._values(where, record, columns, problems)
-        if not problems and values["text"] is not None:
-            subject = values.pop("subject")
-            digest = text_digest(values["text"])
-            group = group_of(values["text"], subject) if subject else f"text:{digest}"
-            return Text(where, digest=digest, group=group, has_group=bool(subject), source=source, **values)
-        if self.options.on_bad == "drop" and problems:
+            values = self._values(record, columns, problems)
+        if problems and self.options.on_bad == "drop":
             self.left_out[problems[0].kind] += 1
             return None
         for problem in problems:
-            self.problems.add(problem.kind, where, str(problem), problem.cure, ("on_bad", "drop"))
+            self._add(problem, where, columns)
+        if isinstance(long := values.get("text"), _TooLong):
+            self._leave_long(where, long, counts=not problems)
+        elif not problems:
+            subject = values.pop("subject")
+            values["text"] = str(values["text"])
+            digest = text_digest(values["text"])
+            group = group_of(values["text"], subject) if subject else f"text:{digest}"
+            return Text(where, digest=digest, group=group, has_group=bool(subject), source=source, **values)
         return None
 
-    def _values(self, where: str, record: Mapping[str, Any], columns: Columns, problems: list[BadRecord]) -> dict[str, Any]:
+    def _add(self, problem: BadRecord, where: str, columns: Columns) -> None:
+        """A guessed column that is not needed may just as well not be read: that costs no record."""
+        if problem.role in columns.guessed:
+            cure = f"{problem.cure}, or do not read the column: --{problem.role} {NO_COLUMN}"
+            self.problems.add(problem.kind, where, str(problem), cure, (str(problem.role), NO_COLUMN))
+        else:
+            self.problems.add(problem.kind, where, str(problem), problem.cure, ("on_bad", "drop"))
+
+    def _values(self, record: Mapping[str, Any], columns: Columns, problems: list[BadRecord]) -> dict[str, Any]:
         def tried(read: Callable[[], Any]) -> Any:
             try:
                 return read()
@@ -136,7 +163,8 @@ class Reader:
                 problems.append(problem)
                 return None
 
-        values = {"text": tried(lambda: self._text(where, record, columns)), "label": tried(lambda: label_of(record.get(columns.label)))}
+        values = {"text": tried(lambda: self._text(record, columns)), "label": tried(lambda: label_of(record.get(columns.label)))}
+        values["cut"] = isinstance(values["text"], _Cut)
         values["subject"] = tried(lambda: _name("group", record, columns.group)) if columns.group else None
         values["slice"] = (tried(lambda: _name("slice", record, columns.slice)) if columns.slice else None) or "all"
         values["split"] = tried(lambda: _split(record, columns.split)) if columns.split else None
@@ -144,36 +172,76 @@ class Reader:
         values["votes"] = tried(lambda: _votes(record, columns)) if columns.votes or columns.votes_by_label else {}
         return values
 
-    def _text(self, where: str, record: Mapping[str, Any], columns: Columns) -> str | None:
-        """None for a text that is too long: it was counted or reported."""
-        if len(columns.text) == 1:
-            value = record.get(columns.text[0])
-        else:
-            value = "\n".join(part for part in (str(record.get(name) or "").strip() for name in columns.text) if part)
+    def _text(self, record: Mapping[str, Any], columns: Columns) -> str | _TooLong:
+        value = record.get(columns.text[0]) if len(columns.text) == 1 else _joined(record, columns.text)
         try:
             try:
                 return checked_text("text", value, longest=self.longest)
             except TextTooLong as error:
-                short = self._short(where, str(value), error)
-                return None if short is None else checked_text("text", short)
+                if self.options.long != "cut":
+                    return _TooLong(error.problem.partition(":")[0], str(value))
+                return _Cut(checked_text("text", self._short(str(value))))
         except InvalidText as error:
             empty = value is None or (isinstance(value, str) and is_blank(value))
             problem, _, allowed = str(error).partition(": ")
             raise BadRecord("texts are empty" if empty else "texts cannot be stored", problem, allowed) from None
 
-    def _short(self, where: str, value: str, error: TextTooLong) -> str | None:
-        """The text cut at the end of a word, or None when it is left out or reported."""
-        if self.options.long == "cut":
-            self.changed[f"texts cut to {self.longest:,} characters (--long cut)"] += 1
-            text = unicodedata.normalize("NFC", value)
-            words = text[: self.longest + 1].rsplit(None, 1)[0]
-            return words if self.longest // 2 < len(words) <= self.longest else text[: self.longest]
-        if self.options.long == "drop":
+    def _short(self, value: str) -> str:
+        """The text cut at the end of a word."""
+        text = unicodedata.normalize("NFC", value)
+        words = text[: self.longest + 1].rsplit(None, 1)[0]
+        return words if self.longest // 2 < len(words) <= self.longest else text[: self.longest]
+
+    def _leave_long(self, where: str, text: _TooLong, *, counts: bool) -> None:
+        """``counts``: nothing else keeps the record out."""
+        if self.options.long == "refuse":
+            cure = f"allowed are {self.longest:,} (dataset.max_text_chars). Cut them with --long cut, or leave them out: --long drop"
+            self.problems.add("texts are too long", where, f"{text.problem}: {shown(text.value)}", cure, ("long", "cut"))
+        elif counts:
             self.left_out[f"texts longer than {self.longest:,} characters (--long drop)"] += 1
-            return None
-        cure = f"allowed are {self.longest:,} (dataset.max_text_chars). Cut them with --long cut, or leave them out: --long drop"
-        self.problems.add("texts are too long", where, f"{error.problem.partition(':')[0]}: {shown(value)}", cure, ("long", "cut"))
-        return None
+
+
+class _Cut(str):
+    """What is left of a text that was too long."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class _TooLong:
+    """A text that is longer than is allowed, and how long it is, in words."""
+
+    problem: str
+    value: str
+
+
+def spread(records: Iterable[tuple[int, dict[str, Any] | UnreadableRecord]]) -> list[dict[str, Any]]:
+    """As many records as are looked at, each as likely from one place of the file as from another (Vitter, 1985, algorithm R)."""
+    kept: list[dict[str, Any]] = []
+    draw = random.Random(0)  # noqa: S311  (a repeatable draw)
+    for number, record in enumerate(record for _, record in records if isinstance(record, dict)):
+        if number < SAMPLE_RECORDS:
+            kept.append(record)
+        elif (place := draw.randrange(number + 1)) < SAMPLE_RECORDS:
+            kept[place] = record
+    return kept
+
+
+def shown_name(path: Path) -> str:
+    """A file's name as it can be stored and printed: bytes that are not UTF-8, and control characters, are replaced."""
+    name = os.fsencode(path.name).decode("utf-8", "replace")
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in name)
+
+
+def _joined(record: Mapping[str, Any], columns: Iterable[str]) -> str:
+    """Several columns as one text, each on a line of its own. Raises BadRecord."""
+    parts = []
+    for name in columns:
+        value = record.get(name)
+        if isinstance(value, list | tuple | dict | bytes):
+            raise BadRecord("texts cannot be stored", f"{name} = {shown(value)} is no single value")
+        parts.append("" if value is None else str(value).strip())
+    return "\n".join(part for part in parts if part)
 
 
 def label_of(value: Any) -> str:
@@ -187,6 +255,8 @@ def _other_label(value: Any) -> str:
         raise BadRecord("labels are empty", "label = None")
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and math.isnan(value):
+        raise BadRecord("labels are empty", f"label = {value}")
     if isinstance(value, list | dict | tuple):
         raise BadRecord("labels are no single value", f"label = {shown(value)}: each text has one label")
     return _label(str(value))
@@ -206,9 +276,11 @@ def _label(value: str) -> str:
 
 def _name(role: str, record: Mapping[str, Any], column: str | None) -> str | None:
     value = record.get(column) if column else None
-    if value is None or value == "":
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as it was before a column with gaps made numbers of it
+    if isinstance(value, int | float | Decimal | dt.date) and not isinstance(value, bool):
         value = str(value)
     try:
         return checked_text(role, value)
@@ -232,7 +304,7 @@ def _time(record: Mapping[str, Any], column: str | None) -> float | None:
         return None
     time = moment(value)
     if time is None:
-        raise BadRecord("times cannot be read", f"{column} = {shown(value)}: allowed is {ALLOWED}")
+        raise BadRecord("times cannot be read", f"{column} = {shown(value)}: allowed is {ALLOWED}", role="time")
     return time
 
 
@@ -249,10 +321,10 @@ def _votes(record: Mapping[str, Any], columns: Columns) -> dict[str, int]:
         except InvalidJson:
             votes = value
         if not isinstance(votes, dict) or any(isinstance(count, str) for count in votes.values()):
-            raise BadRecord("votes cannot be read", f"votes = {shown(value)}: {_VOTES}, or nothing")
+            raise BadRecord("votes cannot be read", f"votes = {shown(value)}: {_VOTES}, or nothing", role="votes")
     counts = {label: _whole(count) for label, count in votes.items()}
     if None in counts.values():
-        raise BadRecord("votes cannot be read", f"votes = {shown(votes)}: {_VOTES}")
+        raise BadRecord("votes cannot be read", f"votes = {shown(votes)}: {_VOTES}", role="votes")
     return {label_of(label): count for label, count in counts.items() if count}
 
 
