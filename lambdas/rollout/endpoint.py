@@ -1,4 +1,4 @@
-"""The endpoint as DescribeEndpoint tells of it: is it there, does it take a change now, and what do its variants run?
+"""The endpoint as DescribeEndpoint tells of it: is it there, does it take a change now, whom do its variants answer, and what do they run?
 
 Source: SageMaker API reference, DescribeEndpoint (EndpointStatus).
 """
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from contracts.shared_words import CHALLENGER
 
 CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 """States that end by themselves, and in which every other change is refused; scaling by the autoscaler is ``Updating`` too."""
@@ -27,6 +29,18 @@ def describe(sagemaker: Any, name: str) -> dict[str, Any] | None:
             return None
         raise
     return described
+
+
+def live_weights(endpoint: Mapping[str, Any]) -> dict[str, float]:
+    """Variant name -> its weight now. ``endpoint``: DescribeEndpoint."""
+    return {variant["VariantName"]: float(variant["CurrentWeight"]) for variant in endpoint["ProductionVariants"]}
+
+
+def live_share(endpoint: Mapping[str, Any]) -> float:
+    """The challenger's part of the traffic now, 0..1; 0 when no variant has a weight. ``endpoint``: DescribeEndpoint."""
+    weights = live_weights(endpoint)
+    total = sum(weights.values())
+    return round(weights[CHALLENGER] / total, 6) if total > 0 else 0.0
 
 
 def running_packages(sagemaker: Any, endpoint: Mapping[str, Any]) -> dict[str, str]:

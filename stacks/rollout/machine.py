@@ -68,13 +68,13 @@ class Shift:
     """The challenger gets a share of the traffic."""
 
     name: str
-    share: float | str
-    """A number, or the JSON path of one."""
+    share: float | str | None
+    """A number, or the JSON path of one; None: the live share stays."""
     success: str
     failure: str | None = None
     """The state that follows an error; None: the execution fails."""
     keeps_verdict: bool = False
-    """An error does not become the verdict: there is one already, and it stands."""
+    """An error does not become the verdict: what follows is right all the same."""
     capacity: Literal["as_is", "open", "take_over", "settle"] = "as_is"
     """What becomes of the instances, and of the bounds of the challenger's autoscaling (``lambdas/rollout/shift_weights/capacity.py``)."""
     experiment: bool = False
@@ -116,15 +116,15 @@ BRANCHES = (
             "first": "FirstApply",
             "experiment": "OpenCanary",
             "blue_green": "Approval",
-            "replacement": "ReplaceApply",
+            "replacement": "CloseStopped",
             "withdrawal": "Asked",
             "rebuild": "ClearApply",
         },
         otherwise="Unchanged",
     ),
     # An experiment is approved when the judge is done; blue/green has nothing to wait for, so it is approved before it begins.
-    Branch("Approval", "$.progress.approval", {"manual": "WaitApproval"}, otherwise="ReplaceApply"),
-    Branch("Watched", "$.plan.kind", {"blue_green": "WaitWatch"}, otherwise="Replaced"),
+    Branch("Approval", "$.progress.approval", {"manual": "WaitApproval"}, otherwise="CloseStopped"),
+    Branch("Watched", "$.plan.kind", {"blue_green": "WaitWatch"}, otherwise="SettleReplacement"),
     Branch(
         "Outcome",
         "$.verdict.decision",
@@ -135,15 +135,15 @@ BRANCHES = (
 
 LOOKS = (
     Look("Judge", "WaitStep", "NoteVerdict", "Verdict", {"advance": "ShiftWeights", "promote": "CloseExperiment"}),
-    Look("Ask", "WaitApproval", "NoteAnswer", "Answer", {"promote": "ReplaceApply"}),
-    Look("Watch", "WaitWatch", "NoteWatch", "WatchVerdict", {"promote": "Promoted"}),
+    Look("Ask", "WaitApproval", "NoteAnswer", "Answer", {"promote": "CloseStopped"}),
+    Look("Watch", "WaitWatch", "NoteWatch", "WatchVerdict", {"promote": "Settle"}),
 )
 
 PHASES = (
     Phase("First", "target", success="Released", failure="KeepReason"),
     Phase("Challenge", "target", success="ShiftWeights", failure="TakeAll"),
     Phase("Promote", "promoted", success="TakeOver", failure="TakeAll"),
-    Phase("Replace", "target", success="GiveReplacement", failure="TakeAll"),
+    Phase("Replace", "target", success="GrowReplacement", failure="TakeAll"),
     Phase("Clear", "withdrawn", success="FirstApply", failure=NOT_IN_PLACE),
     Phase("Withdraw", "withdrawn", success="Settle", failure=NOT_IN_PLACE),
 )
@@ -157,7 +157,11 @@ SHIFTS = (
     # Both variants run the winner: the champion's fleet grows before it has all callers.
     Shift("TakeOver", "$.progress.share", success="GiveAll", failure="GiveAll", keeps_verdict=True, capacity="take_over"),
     Shift("GiveAll", 0.0, success="Settle"),
+    # A rollout that was stopped may have left a share of the callers to the challenger, and its experiment's record.
+    Shift("CloseStopped", None, success="ReplaceApply", failure="ReplaceApply", keeps_verdict=True),
+    Shift("GrowReplacement", None, success="GiveReplacement", failure="GiveReplacement", keeps_verdict=True, capacity="take_over"),
     Shift("GiveReplacement", 0.0, success="Watched"),
+    Shift("SettleReplacement", 0.0, success="Replaced", failure="Replaced", keeps_verdict=True, capacity="settle"),
     # The champion alone at once, by weights; then by release, whether that worked or not.
     Shift("TakeAll", 0.0, success="WithdrawApply", failure="WithdrawApply", keeps_verdict=True),
     # What went wrong here, autoscaling and the next rollout put right.
@@ -258,8 +262,9 @@ class _States:
         self._pass(lost, {"plan.$": "$.plan", "progress.$": "$.progress", **reason}, following=phase.failure)
 
     def _shift(self, shift: Shift) -> None:
-        share = sfn.JsonPath.number_at(shift.share) if isinstance(shift.share, str) else shift.share
-        content: dict[str, Any] = {"share": share, "progress": sfn.JsonPath.object_at("$.progress"), "capacity": shift.capacity}
+        content: dict[str, Any] = {"progress": sfn.JsonPath.object_at("$.progress"), "capacity": shift.capacity}
+        if shift.share is not None:
+            content["share"] = sfn.JsonPath.number_at(shift.share) if isinstance(shift.share, str) else shift.share
         if shift.experiment:
             versions = {variant: sfn.JsonPath.string_at(f"$.plan.model_versions.{variant}") for variant in VARIANTS}
             content["experiment"] = {"id": sfn.JsonPath.execution_name, **versions}

@@ -121,6 +121,10 @@ def test_the_challenger_of_a_running_rollout_is_promoted_at_once(app: ReleasedAp
     done = run("promote", "--yes", "--every", "0.2")
     assert done.exit_code == ExitCode.DONE, done.output
     assert app.running() == {"champion": better, "challenger": better}
+    scaling = app.settings.hosting.scaling
+    assert scaling is not None
+    assert (app.weights()["challenger"], app.counts()["challenger"]) == (0.0, scaling.min_instances)
+    assert app.bounds()["challenger"] == (scaling.min_instances, scaling.min_instances), "the canary had opened them"
     (stopped,) = [one for one in json.loads(run("history", "--json").stdout) if one["id"] == started["id"]]
     assert stopped["outcome"] == "stopped"
     assert run("promote", champion, "--yes", "--every", "0.2").exit_code == ExitCode.DONE

@@ -44,7 +44,7 @@ def test_every_kind_of_plan_has_its_branch_and_every_outcome_its_end(template: T
     branches = {choice["StringEquals"]: choice["Next"] for choice in states["Kind"]["Choices"]}
     assert branches | {Kind.UNCHANGED: states["Kind"]["Default"]} == {
         Kind.FIRST: "FirstApply", Kind.EXPERIMENT: "OpenCanary", Kind.BLUE_GREEN: "Approval",
-        Kind.REPLACEMENT: "ReplaceApply", Kind.WITHDRAWAL: "Asked",
+        Kind.REPLACEMENT: "CloseStopped", Kind.WITHDRAWAL: "Asked",
         Kind.REBUILD: "ClearApply", Kind.UNCHANGED: "Unchanged",
     }  # fmt: skip
     assert states["Asked"]["Next"] == "TakeAll", "the challenger loses its callers first"

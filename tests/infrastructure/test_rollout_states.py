@@ -94,6 +94,7 @@ def forget_endpoint_config(world: World) -> None:
 
 
 SHADOW, BLUE_GREEN, MANUAL = {"policy": "shadow"}, {"policy": "blue_green"}, {"approval": "manual"}
+REPLACED = {"champion": OTHER, "challenger": OTHER, "replace": True}
 OTHER_RUNS = {"executionArn": "arn:first", "name": "first", "startDate": 0}
 OWN = {"executionArn": "arn:r-1", "name": "r-1", "startDate": 1}
 ROLLED_BACK = {"outcome": "rolled_back", "serves": OLD}
@@ -112,7 +113,7 @@ CASES = [
     Case("shadow, rolled back", verdicts=("roll_back",), content=SHADOW, shares=(0.0,), **ROLLED_BACK),
     Case("shadow, inconclusive", "inconclusive", OLD, ("inconclusive",), SHADOW),
     Case("shadow, approved by a person", verdicts=("await_approval", "promote"), content=SHADOW | MANUAL, shares=(0.0,)),
-    Case("blue/green", verdicts=("promote",), content=BLUE_GREEN, shares=(), passes=("Watch",), avoids=("Ask", "OpenCanary")),
+    Case("blue/green", verdicts=("promote",), content=BLUE_GREEN, shares=(), passes=("Watch", "Settle"), avoids=("Ask", "OpenCanary")),
     Case("blue/green, held by a pause", verdicts=("hold", "promote"), content=BLUE_GREEN),
     Case("blue/green, taken back by its watch", verdicts=("roll_back",), content=BLUE_GREEN, **ROLLED_BACK),
     Case("blue/green, approved", verdicts=("await_approval", "promote", "promote"), content=BLUE_GREEN | MANUAL, passes=("Ask", "Watch")),
@@ -122,7 +123,11 @@ CASES = [
     ),
     Case("first release", "released", NEW, content={"champion": NEW, "challenger": NEW}, served=None, told="nothing served before"),
     Case("the champion serves alone already", "released", OLD, content={"challenger": OLD}, told="nothing to do", avoids=("OpenCanary",)),
-    Case("replacement", "released", OTHER, content={"champion": OTHER, "challenger": OTHER, "replace": True}, told="is replaced"),
+    Case("replacement", "released", OTHER, content=REPLACED, told="is replaced", passes=("SettleReplacement",)),
+    Case("replacement, and nobody can read the endpoint at first", "released", OTHER, content=REPLACED, told="is replaced",
+         at={"CloseStopped": throttled("describe_endpoint", 4)}),
+    Case("replacement, its instances are refused", "released", OTHER, content=REPLACED, told="is replaced",
+         at={"GrowReplacement": throttled("describe_endpoint", 4)}),
     Case("withdrawal of nothing", "withdrawn", OLD, content={"withdraw": True}, told=f"{OLD} goes on alone"),
     # -- the fleet ----------------------------------------------------------------------------------
     Case("an alarm in the challenger's bake", before=refuse_silently, told="an alarm rang", shares=(), **ROLLED_BACK),
@@ -205,6 +210,7 @@ WAYS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a canary that is rolled back": (ROLLOUT, ("roll_back",)),
     "a shadow": (ROLLOUT | SHADOW, ("promote",)),
     "blue/green with approval": (ROLLOUT | BLUE_GREEN | MANUAL, ("promote", "promote")),
+    "a replacement": ({"champion": NEW, "replace": True}, ("promote",)),
 }
 
 
@@ -212,7 +218,7 @@ WAYS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 def test_a_rollout_that_is_stopped_in_any_state_is_taken_back_by_a_withdrawal(way: str) -> None:
     content, verdicts = WAYS[way]
     states = states_of(content, verdicts)
-    assert len(states) > 15
+    assert len(states) > 12
     for state in states:
         world = World()
         with pytest.raises(Stopped):
@@ -242,8 +248,8 @@ def test_a_deploy_in_any_state_changes_nothing_of_a_rollout(way: str) -> None:
 
 AFTER_THE_SWITCH = (
     "PromoteWait", "PromoteCheck", "PromoteStatus", "TakeOver", "GiveAll", "Settle", "Outcome", "Promoted",
-    "ReplaceWait", "ReplaceCheck", "ReplaceStatus", "GiveReplacement", "Watched", "WaitWatch", "Watch", "NoteWatch",
-    "WatchVerdict",
+    "ReplaceWait", "ReplaceCheck", "ReplaceStatus", "GrowReplacement", "GiveReplacement", "Watched", "WaitWatch", "Watch",
+    "NoteWatch", "WatchVerdict", "SettleReplacement", "Replaced",
 )  # fmt: skip
 """The new model had won, or a person had approved it, and its fleet was on its way: it stays."""
 
@@ -315,6 +321,43 @@ def test_the_winner_takes_over_the_instances_before_the_callers_and_the_challeng
     assert at_all == [(0.5, 6)], "3 served half of the callers"
     assert world.endpoint
     assert world.endpoint.counts == {"champion": 6, "challenger": 2}
+
+
+@pytest.mark.parametrize(
+    ("content", "champion", "settles"),
+    [(ROLLOUT | BLUE_GREEN, NEW, "Settle"), (REPLACED, OTHER, "SettleReplacement")],
+    ids=["the challenger is promoted", "another one replaces both"],
+)
+def test_who_replaces_a_canary_takes_over_the_instances_before_the_callers(content: dict[str, Any], champion: str, settles: str) -> None:
+    """``release promote`` stops the canary. Its weights, instances, bounds and record are as it left them."""
+    world, seen = World(), {}
+
+    def scaled_out(world: World) -> None:
+        assert world.endpoint
+        world.endpoint.counts = {"champion": 3, "challenger": 4}
+
+    def noted(state: str) -> Happening:
+        def note(world: World) -> None:
+            assert world.endpoint
+            seen[state] = (world.endpoint.weights["challenger"], dict(world.endpoint.counts))
+
+        return note
+
+    with pytest.raises(Stopped):
+        walked(world, ROLLOUT, judge=Judge(CANARY), at={"Judge": scaled_out, "CloseExperiment": stop})
+    at = {state: noted(state) for state in ("ReplaceApply", "GiveReplacement", settles)}
+    _, ended = walked(world, content, judge=Judge(("promote",)), at=at, name="r-2")
+    assert ended["status"] == "SUCCEEDED", ended
+    everything_in_its_place(world, champion)
+    assert seen == {
+        "ReplaceApply": (0.5, {"champion": 3, "challenger": 4}),
+        "GiveReplacement": (0.5, {"champion": 6, "challenger": 4}),
+        settles: (0.0, {"champion": 6, "challenger": 4}),
+    }, "3 served half of the callers"
+    assert world.endpoint
+    assert world.endpoint.counts == {"champion": 6, "challenger": 2}
+    assert world.challenger_bounds == (2, 2)
+    assert [change["challenger"] for change in ended["output"]["weights"]] == [0.5, 0.0]
 
 
 @pytest.mark.parametrize("decisions", [CANARY, ("roll_back",)], ids=["promoted", "rolled back"])

@@ -17,7 +17,7 @@ from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.experiment import NONE, Experiment
 from lambdas.common.observability import logger, tracer
-from lambdas.rollout.endpoint import EndpointUpdating, describe
+from lambdas.rollout.endpoint import EndpointUpdating, describe, live_share
 from lambdas.rollout.progress import Progress
 from lambdas.rollout.shift_weights.capacity import Capacity, challenger_bounds, more_or_fewer, needed
 from lambdas.rollout.shift_weights.weights import EndpointUnusable, change
@@ -45,8 +45,9 @@ def _environment() -> Environment:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"share": 0.0-1.0, "progress", "experiment"?, "capacity"?}`` -> the progress with the weights that are live now.
+    """``{"share"?: 0.0-1.0, "progress", "experiment"?, "capacity"?}`` -> the progress with the weights that are live now.
 
+    Without ``share`` the live weights stay: only the instances change, and what the champion needs for all callers is computed.
     ``experiment`` is ``{"id", "champion", "challenger"}`` while both models are in place: the execution's name and the model versions.
     The experiment's record follows the share once its weights are live. Without ``experiment`` the record is ``none`` at once, since
     readers choose the challenger by it whatever the weights are. ``capacity`` is one of :class:`Capacity`, ``as_is`` when left out.
@@ -55,13 +56,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         EndpointUpdating: not yet; the state machine tries again.
         EndpointUnusable: the endpoint has failed.
     """
-    name, share, experiment = _environment().endpoint_name, float(event["share"]), event.get("experiment")
+    name, experiment = _environment().endpoint_name, event.get("experiment")
     if experiment is None:
         _end_experiment()
     endpoint, progress = describe(client("sagemaker"), name), Progress.parse(event["progress"])
     if endpoint is None:
         raise EndpointUnusable(f"there is no endpoint {name}")
-    wanted = change(endpoint, share)
+    wanted = change(endpoint, event.get("share"))
+    share = float(event.get("share", live_share(endpoint)))
     if wanted is not None:
         _ask_for([{"VariantName": variant, "DesiredWeight": weight} for variant, weight in wanted.items()], share)
         raise EndpointUpdating(f"endpoint {name} takes on the weights {wanted}")

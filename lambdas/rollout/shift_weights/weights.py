@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.shared_words import CHALLENGER, CHAMPION
-from lambdas.rollout.endpoint import CHANGING, EndpointUpdating
+from lambdas.rollout.endpoint import CHANGING, EndpointUpdating, live_share, live_weights
 
 _CLOSE = 1e-6
 
@@ -22,11 +22,12 @@ def weights_of(share: float) -> dict[str, float]:
     return {CHAMPION: round(1 - share, 6), CHALLENGER: round(share, 6)}
 
 
-def change(endpoint: Mapping[str, Any], share: float) -> dict[str, float] | None:
+def change(endpoint: Mapping[str, Any], share: float | None) -> dict[str, float] | None:
     """The weights to ask for, or None when they are live.
 
     Args:
         endpoint: DescribeEndpoint.
+        share: the challenger's part of the traffic, 0..1; None when the live one stays.
 
     Raises:
         EndpointUpdating: an update runs.
@@ -37,8 +38,6 @@ def change(endpoint: Mapping[str, Any], share: float) -> dict[str, float] | None
         raise EndpointUpdating(f"endpoint {endpoint['EndpointName']} is {status}")
     if status != "InService":
         raise EndpointUnusable(f"endpoint {endpoint['EndpointName']} is {status}: {endpoint.get('FailureReason', 'no reason given')}")
-    live = {variant["VariantName"]: float(variant["CurrentWeight"]) for variant in endpoint["ProductionVariants"]}
-    total = sum(live.values())
-    if total > 0 and abs(live[CHALLENGER] / total - share) < _CLOSE:
+    if share is None or (sum(live_weights(endpoint).values()) > 0 and abs(live_share(endpoint) - share) < _CLOSE):
         return None
     return weights_of(share)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.common.experiment import Experiment
-from lambdas.rollout.endpoint import EndpointUpdating
+from lambdas.rollout.endpoint import EndpointUpdating, live_share
 from lambdas.rollout.progress import Progress
 from lambdas.rollout.shift_weights import handler as entry
 from lambdas.rollout.shift_weights.capacity import Capacity, challenger_bounds, more_or_fewer, needed
@@ -38,6 +38,14 @@ def test_a_share_that_is_live_asks_for_nothing(champion: float, challenger: floa
 def test_another_share_is_asked_for_in_both_weights() -> None:
     assert change(endpoint(0.9, 0.1), 0.5) == {"champion": 0.5, "challenger": 0.5}
     assert change(endpoint(0, 0), 0.0) == {"champion": 1.0, "challenger": 0.0}
+
+
+@pytest.mark.parametrize(("champion", "challenger", "share"), [(0.9, 0.1, 0.1), (9, 1, 0.1), (2, 1, 0.333333), (1, 0, 0.0), (0, 0, 0.0)])
+def test_the_live_share_is_kept_when_no_other_is_wanted(champion: float, challenger: float, share: float) -> None:
+    assert change(endpoint(champion, challenger), None) is None
+    assert live_share(endpoint(champion, challenger)) == share
+    with pytest.raises(EndpointUpdating):
+        change({"EndpointName": "e", "EndpointStatus": "Creating"}, None)
 
 
 @pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack"])
