@@ -89,6 +89,24 @@ def by_hand(champion: float, challenger: float) -> Happening:
     return change
 
 
+def recorded(package: str) -> Happening:
+    """A rollout was stopped after it had written this record."""
+    return lambda world: world.parameters.update({"/release": f"{package},{package}"})
+
+
+def runs(champion: str, challenger: str) -> Happening:
+    def change(world: World) -> None:
+        assert world.endpoint
+        world.endpoint.packages = {"champion": champion, "challenger": challenger}
+
+    return change
+
+
+def failed(world: World) -> None:
+    assert world.endpoint
+    world.endpoint.status = "Failed"
+
+
 def forget_endpoint_config(world: World) -> None:
     world.fail_next("describe_endpoint_config", client_error("ValidationException", "Could not find the configuration"))
 
@@ -128,6 +146,23 @@ CASES = [
          at={"CloseStopped": throttled("describe_endpoint", 4)}),
     Case("replacement, its instances are refused", "released", OTHER, content=REPLACED, told="is replaced",
          at={"GrowReplacement": throttled("describe_endpoint", 4)}),
+    # -- the record says already what is wanted ------------------------------------------------------
+    Case("a promotion was stopped before its weights", "released", NEW, content={"champion": NEW, "replace": True},
+         served=Release(NEW, NEW), before=by_hand(0.5, 0.5), told="is replaced", passes=("GrowReplacement",)),
+    Case("a promotion was stopped and an alarm has taken it back", "released", NEW, content={"champion": NEW, "challenger": NEW},
+         before=recorded(NEW), told="is replaced"),
+    Case("the same, and the alarm rings again", content={"champion": NEW, "replace": True},
+         before=lambda world: [recorded(NEW)(world), refuse_silently(world)], told="an alarm rang", **ROLLED_BACK),
+    Case("a withdrawal was stopped", "released", OLD, content={"challenger": OLD},
+         before=runs(OLD, NEW), told="is replaced"),
+    Case("nothing to do, but the autoscaler is at work", "released", OLD, content={"challenger": OLD},
+         before=lambda world: world.autoscaler("champion", 3), told="nothing to do", avoids=("ReplaceApply",)),
+    Case("nobody can say what the endpoint runs", "released", OLD, content={"challenger": OLD}, before=forget_endpoint_config,
+         told="is replaced"),
+    Case("the endpoint has failed", "released", OLD, content={"challenger": OLD}, before=failed, told="nothing served before",
+         passes=("ClearApply",)),
+    Case("there is no endpoint any more", "released", OLD, content={"challenger": OLD},
+         before=lambda world: setattr(world, "endpoint", None), told="nothing served before", avoids=("ClearApply",)),
     Case("withdrawal of nothing", "withdrawn", OLD, content={"withdraw": True}, told=f"{OLD} goes on alone"),
     # -- the fleet ----------------------------------------------------------------------------------
     Case("an alarm in the challenger's bake", before=refuse_silently, told="an alarm rang", shares=(), **ROLLED_BACK),
@@ -264,6 +299,23 @@ def test_each_function_killed_once_ends_the_rollout_no_other_way(way: str, funct
     _, ended = walked(world, content, judge=judge, killed=function)
     assert ended["output"]["outcome"] == expected["output"]["outcome"]
     everything_in_its_place(world, OLD if ended["output"]["outcome"] == "rolled_back" else NEW)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_rollout_that_is_stopped_in_any_state_can_be_promoted_after_it(way: str) -> None:
+    """As ``release promote`` does it: by the record, it replaces the champion or names it once more."""
+    content, verdicts = WAYS[way]
+    for state in states_of(content, verdicts):
+        world = World()
+        world.challenger_bounds = (2, 2)
+        with pytest.raises(Stopped):
+            walked(world, content, judge=Judge(verdicts), at={state: stop})
+        champion = Release.parse(world.record).champion
+        again = {"champion": NEW, "replace": True} if champion == NEW else ROLLOUT | BLUE_GREEN
+        _, ended = walked(world, again, judge=Judge(("promote",)), name="r-2")
+        assert ended["status"] == "SUCCEEDED", (state, ended)
+        assert ended["output"]["outcome"] == ("released" if champion == NEW else "promoted"), state
+        everything_in_its_place(world, NEW)
 
 
 def test_a_stopped_experiment_that_is_started_again_begins_anew() -> None:

@@ -15,6 +15,7 @@ from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
 from lambdas.rollout.endpoint import describe, running_packages
+from lambdas.rollout.plan_rollout.in_place import completed
 from lambdas.rollout.plan_rollout.plan import InvalidRollout, Kind, RolloutInput, RolloutPlan, comparable, earlier, judged, missing, plan
 from lambdas.rollout.plan_rollout.withdrawal import withdrawal
 from lambdas.rollout.progress import Approval, Progress, RolloutPolicy
@@ -50,7 +51,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Raises:
         InvalidRollout: the input cannot be rolled out.
         AnotherRolloutRuns: an earlier rollout is not finished.
-        EndpointUpdating: what shall be withdrawn is not settled yet: the state machine asks again.
+        EndpointUpdating: what shall be withdrawn, or serves already, is not settled yet: the state machine asks again.
     """
     wanted = RolloutInput.parse(event["input"])
     running = client("stepfunctions").list_executions(stateMachineArn=event["state_machine_arn"], statusFilter="RUNNING")["executions"]
@@ -61,7 +62,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     policy = wanted.policy or RolloutPolicy(_environment().policy)
     judged(policy, asks_people=_environment().asks_people)
     decided, versions = (
-        _withdrawal(current) if wanted.release is None else _release(wanted.release, current, policy=policy, replace=wanted.replace)
+        (withdrawal(current, *_running()), {})
+        if wanted.release is None
+        else _release(wanted.release, current, policy=policy, replace=wanted.replace)
     )
     result = {
         **decided.as_json(),
@@ -88,21 +91,24 @@ def _release(wanted: Release, current: Release, *, policy: RolloutPolicy, replac
     versions = {name: package.get("CustomerMetadataProperties", {}).get("training_job") for name, package in packages.items()}
     if decided.kind is Kind.EXPERIMENT:
         comparable(wanted, versions)
+    if decided.kind is Kind.UNCHANGED:
+        decided = completed(wanted, *_running())
     return decided, {variant: versions[getattr(wanted, variant)] or "unknown" for variant in VARIANTS}
 
 
-def _withdrawal(current: Release) -> tuple[RolloutPlan, dict[str, str]]:
+def _running() -> tuple[dict[str, Any] | None, dict[str, str]]:
+    """The endpoint, None when there is none, and the package that each variant runs; no packages where its configuration is gone."""
     sagemaker = client("sagemaker")
     endpoint = describe(sagemaker, _environment().endpoint_name)
-    packages: dict[str, str] = {}
-    if endpoint is not None:
-        try:
-            packages = running_packages(sagemaker, endpoint)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ValidationException":
-                raise
-            logger.warning("the endpoint's configuration is gone", extra={"endpoint": endpoint["EndpointName"]})
-    return withdrawal(current, endpoint, packages), {}
+    if endpoint is None:
+        return None, {}
+    try:
+        return endpoint, running_packages(sagemaker, endpoint)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        logger.warning("the endpoint's configuration is gone", extra={"endpoint": endpoint["EndpointName"]})
+        return endpoint, {}
 
 
 def _package(arn: str, current: Release) -> dict[str, Any]:

@@ -24,9 +24,10 @@ class InvalidRollout(ValueError):
 class Kind(StrEnum):
     """Which branch of the state machine a plan takes.
 
-    ``UNCHANGED``: the champion serves alone already. ``FIRST``: nothing serves yet. ``EXPERIMENT``: champion and challenger are
-    compared. ``BLUE_GREEN``: the challenger becomes champion at once, and is watched. ``REPLACEMENT``: any other champion at once.
-    ``WITHDRAWAL``: the champion alone again. ``REBUILD``: the same, of an endpoint that takes no update.
+    ``UNCHANGED``: the champion serves alone already; :func:`plan` says so by the record, and ``in_place.py`` asks the endpoint.
+    ``FIRST``: nothing serves yet. ``EXPERIMENT``: champion and challenger are compared. ``BLUE_GREEN``: the challenger becomes champion
+    at once, and is watched. ``REPLACEMENT``: any other champion at once. ``WITHDRAWAL``: the champion alone again. ``REBUILD``: the
+    same, of an endpoint that takes no update.
     """
 
     UNCHANGED = "unchanged"
@@ -131,6 +132,8 @@ def plan(
     replace: bool = False,
 ) -> RolloutPlan:
     """Which records a rollout writes when it begins, when the challenger wins and when it does not.
+
+    ``UNCHANGED`` is the record's word alone: ``in_place.py`` compares the endpoint with it.
 
     Args:
         current: the release record as it is.

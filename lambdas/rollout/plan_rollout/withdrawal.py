@@ -44,7 +44,7 @@ def withdrawal(current: Release, endpoint: Mapping[str, Any] | None, packages: M
     name, status = endpoint["EndpointName"], endpoint["EndpointStatus"]
     if status in (*CHANGING, "Deleting"):
         raise EndpointUpdating(f"endpoint {name} is {status}")
-    champion = _serving(packages, current)
+    champion = serving(packages, current)
     if status == "InService":
         taken = sorted({package for package in (current.challenger, packages.get(CHALLENGER)) if package} - {champion.champion, "none"})
         back = f", {' and '.join(taken)} taken back" if taken else ""
@@ -59,7 +59,7 @@ def _alone(kind: Kind, target: Release, withdrawn: Release, why: str) -> Rollout
     return RolloutPlan(kind, target, target, withdrawn, why)
 
 
-def _serving(packages: Mapping[str, str], current: Release) -> Release:
+def serving(packages: Mapping[str, str], current: Release) -> Release:
     """The champion that runs, alone; the record's where the running one is unknown or no model package."""
     running = Release(packages.get(CHAMPION, ""), packages.get(CHAMPION, ""))
     try:

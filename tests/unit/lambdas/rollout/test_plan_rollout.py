@@ -28,7 +28,8 @@ def test_a_new_challenger_is_an_experiment_with_a_way_forth_and_back(running: Re
     assert planned.as_json() == {"kind": "experiment", **records, "why": ""}
 
 
-def test_a_champion_that_serves_alone_already_is_left_alone() -> None:
+def test_a_champion_that_is_recorded_alone_already_is_left_to_the_endpoint() -> None:
+    """``in_place.py`` asks it."""
     assert plan(Release(A, A), Release(A, A), APPROVED).kind is Kind.UNCHANGED
 
 
