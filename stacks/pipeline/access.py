@@ -130,7 +130,7 @@ class PipelineRole(OwnRole):
         )
         parameters = [names.arn("ssm", f"parameter{names.parameter(part)}") for part in ("release", "rollout-control", "experiment")]
         self.allow(["ssm:GetParameter"], parameters)
-        self.allow(["ssm:PutParameter"], [names.arn("ssm", f"parameter{names.parameter('rollout-control')}")])
+        self.allow(["ssm:PutParameter", "ssm:GetParameterHistory"], [names.arn("ssm", f"parameter{names.parameter('rollout-control')}")])
         self.allow(["sagemaker:DescribeModelPackage"], [names.model_packages_arn], because="The service numbers our own group's packages")
 
 

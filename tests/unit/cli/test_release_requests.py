@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from cli.console import Refused
+from cli.console import NotDone, Refused
 from cli.executions import Execution, Machine
 from cli.exit_codes import OF_OUTCOME, ExitCode
 from cli.main import release
@@ -164,24 +165,48 @@ def test_a_name_says_the_version_and_the_time() -> None:
 # -- what a running rollout is told ------------------------------------------------------------------
 
 
+class NoParameter(Exception):
+    pass
+
+
 class Told:
-    """An account whose control record a test reads."""
+    """An account whose control record a test reads, with its versions as SSM counts them. ``meanwhile``: what others do, each between a
+    read or write and the next write."""
 
     names = NAMES
+    exceptions = SimpleNamespace(ParameterNotFound=NoParameter)
 
-    def __init__(self, record: str | None) -> None:
-        self.record = record
+    def __init__(self, record: str | None, *, kept: int = 100) -> None:
+        self.versions = [] if record is None else [record]
+        self.meanwhile: list[Callable[[], object]] = []
+        self.kept = kept
 
-    def parameter(self, path: str) -> str | None:
-        assert path == "rollout-control"
-        return self.record
+    @property
+    def record(self) -> str:
+        return self.versions[-1]
 
     def client(self, service: str) -> Any:
         return self
 
-    def put_parameter(self, *, Name: str, Value: str, Overwrite: bool) -> None:  # noqa: N803  (boto3's arguments)
+    def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803  (boto3's arguments, also below)
+        if not self.versions:
+            raise NoParameter
+        return {"Parameter": {"Value": self.record, "Version": len(self.versions)}}
+
+    def put_parameter(self, *, Name: str, Value: str, Overwrite: bool) -> dict[str, Any]:  # noqa: N803
         assert (Name, Overwrite) == ("/reviewloop/dev/rollout-control", True)
-        self.record = Value
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        self.versions.append(Value)
+        return {"Version": len(self.versions)}
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "get_parameter_history"
+        return self
+
+    def paginate(self, *, Name: str) -> list[dict[str, Any]]:  # noqa: N803
+        numbered = list(enumerate(self.versions, start=1))[-self.kept :]
+        return [{"Parameters": [{"Version": version, "Value": value}]} for version, value in numbered]
 
 
 RUNNING = Execution("arn", "7-now", "RUNNING", AT)
@@ -196,6 +221,51 @@ def test_a_pause_and_an_approval_stand_side_by_side_and_only_for_this_rollout() 
     assert (both.paused, both.pauser, both.approved, both.approver) == (True, "ada", True, "eve")
     control.tell(account, RUNNING, by="ada", paused=False)
     assert RolloutControl.parse(account.record) == RolloutControl("7-now", approved=True, by="ada", approved_by="eve")
+
+
+def test_two_people_who_speak_at_the_same_moment_are_both_heard() -> None:
+    """Alice has read the record, then Bob reads and writes it, then Alice writes: without a second look Bob's pause would be gone."""
+    account: Any = Told("none")
+    account.meanwhile = [lambda: control.tell(account, RUNNING, by="bob", paused=True)]
+    said = control.tell(account, RUNNING, by="alice", approved=True)
+    both = RolloutControl.of("7-now", account.record)
+    assert both == said
+    assert (both.paused, both.pauser, both.approved, both.approver) == (True, "bob", True, "alice")
+
+
+def test_three_people_who_speak_at_the_same_moment_are_all_heard() -> None:
+    """Bob ends Dan's pause, and Cora approves. Each wrote what was right before the others did."""
+    account: Any = Told(RolloutControl("7-now", paused=True, by="dan", paused_by="dan").format())
+    bobs = RolloutControl("7-now", by="bob")
+    coras = RolloutControl("7-now", paused=True, approved=True, by="cora", paused_by="dan", approved_by="cora")
+    account.meanwhile = [lambda: account.versions.append(bobs.format()), lambda: account.versions.append(coras.format())]
+    control.tell(account, RUNNING, by="alice", approved=True)
+    told = RolloutControl.of("7-now", account.record)
+    assert (told.paused, told.approved, told.approver) == (False, True, "alice"), account.versions
+    assert len(account.versions) == 5, "Cora's word was Alice's, so the fifth was the last"
+
+
+def test_whoever_wrote_the_same_meanwhile_changes_nothing() -> None:
+    account: Any = Told("none")
+    account.meanwhile = [lambda: account.versions.append("none")]
+    control.tell(account, RUNNING, by="alice", approved=True)
+    assert len(account.versions) == 3
+
+
+def test_a_record_that_changes_all_the_time_or_forgets_what_it_held_is_no_success() -> None:
+    restless: Any = Told("none")
+    names = iter("abcdefgh")
+
+    def pause() -> None:
+        restless.versions.append(RolloutControl("7-now", paused=True, by=next(names)).format())
+
+    restless.meanwhile = [pause] * 8
+    with pytest.raises(NotDone, match="say it again"):
+        control.tell(restless, RUNNING, by="alice", approved=True)
+    forgetful: Any = Told("none", kept=1)
+    forgetful.meanwhile = [lambda: forgetful.versions.append("none")]
+    with pytest.raises(NotDone, match="look at `release status`"):
+        control.tell(forgetful, RUNNING, by="alice", approved=True)
 
 
 def test_the_names_of_a_record_that_has_one_name_are_kept() -> None:
