@@ -69,12 +69,13 @@ test-operations: install ## Run the commands of docs/operations.md against the e
 test-commands: install ## Run test-demo and test-operations side by side (a quarter of an hour)
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "demo or operations"
 
-# DATA and how it is read: quoted for the shell, and only with DATA, since TEXT or LABEL may be set for something else.
-quoted = '$(subst ','\'',$(1))'
-option = $(if $($(1)),--$(subst _,-,$(2)) $(call quoted,$($(1))))
+# DATA and how it is read: as the user wrote it, a dollar sign too, and quoted for the shell; the equals sign is for a name like -1.
+# Only with DATA, since TEXT or LABEL may be set for something else.
+quoted = '$(subst ','\'',$(value $(1)))'
+option = $(if $(value $(1)),--$(subst _,-,$(2))=$(call quoted,$(1)))
 READING := TEXT:text LABEL:label GROUP:group SLICE:slice SPLIT:split TIME:time VOTES:votes ENCODING:encoding HEADER:header \
 	ON_CONFLICT:on_conflict LONG:long ON_BAD:on_bad NEAR_DUPLICATES:near_duplicates MOST_ROWS:most_rows KEY_EXAMPLES:key_examples BASE_MODEL:base_model
-data_options = $(if $(DATA),--data $(call quoted,$(DATA)) \
+data_options = $(if $(value DATA),--data=$(call quoted,DATA) \
 	$(foreach pair,$(READING),$(call option,$(word 1,$(subst :, ,$(pair))),$(word 2,$(subst :, ,$(pair))))))
 
 demo: install ## Run the whole loop on this machine and write out/demo/report.html (DATA=texts.csv: on your own texts; ARGS=--help)

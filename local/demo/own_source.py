@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import random
 import shlex
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+from rich.markup import escape
 
 from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
@@ -54,7 +56,7 @@ class OwnTexts:
         self._path, self._prepared, self._seed = path, prepared, seed
         self._options, self._base_model = options or ReadingOptions(), base_model
         rows = [row for split in prepared.splits.values() for row in split]
-        self.minority = minority_slice(rows)
+        self.minority = minority_slice(prepared.splits)
         self.workers = min((len(votes) for votes in prepared.raters.values()), default=0) if covers(prepared.raters, rows) else 0
         self.newest = newest_groups(prepared.splits, prepared.times) if self.minority is None else set()
         if self.minority is None and not self.newest:
@@ -90,10 +92,12 @@ class OwnTexts:
         known = [*splits["test"], *self._sent]
         answers: Mapping[str, Sequence[str]] = {row.text: prepared.raters[row.text] if self.workers else (row.label,) for row in known}
         return Source(
-            name=self._path.stem if self._later is None else "the other texts",
+            name=_plain(self._path.stem) if self._later is None else "the other texts",
             dataset=folder,
             manifest=manifest,
-            later=Later(self._later or "held-back texts", [row.text for row in self._sent], self._held_out, drifts=self._later is not None),
+            later=Later(
+                _plain(self._later or "held-back texts"), [row.text for row in self._sent], self._held_out, drifts=self._later is not None
+            ),
             answers=answers,
             people=self.people,
             person="replayed rater" if self.workers else "held-back label",
@@ -107,20 +111,25 @@ class OwnTexts:
         said = {field.name: getattr(self._options, field.name) for field in fields(self._options) if field.name != "most_rows"}
         said |= {"base_model": self._base_model}
         usual = {**vars(ReadingOptions()), "base_model": None}
-        typed = [part for name, value in said.items() if value != usual[name] for part in (f"--{name.replace('_', '-')}", str(value))]
-        return shlex.join([".venv/bin/python", "-m", "local.upload", "--texts", str(self._path), "--seed", str(self._seed), *typed])
+        given = {"texts": self._path, "seed": self._seed} | {name: value for name, value in said.items() if value != usual[name]}
+        typed = [part for name, value in given.items() for part in _typed(f"--{name.replace('_', '-')}", str(value))]
+        return shlex.join([".venv/bin/python", "-m", "local.upload", *typed])
 
     def _said(self, version: str) -> Iterator[str]:
-        yield from self._prepared.report.lines()
+        yield from map(escape, self._prepared.report.lines())
         rows = ", ".join(f"{len(rows)} {split}" for split, rows in self._splits.items())
         yield f"{len(self._prepared.labels)} labels; the first model learns from {rows} (version {version})"
         if self.newest:
             yield f"callers drift along time: the {len(self._sent)} newest texts are sent, {len(self._held_out)} of that time are held out"
         elif self.minority is None:
-            yield f"nothing to drift to: no slice of at least {LEAST_MINORITY} texts beside a larger one, and no times (--time)"
+            yield (
+                f"nothing to drift to: no slice of at least {LEAST_MINORITY} texts beside a larger one that has every label, "
+                "and no times (--time)"
+            )
             yield f"callers send {len(self._sent)} held-back texts of the same kind"
         else:
-            yield f"callers drift to the slice {self.minority!r}: {len(self._sent)} texts to send, {len(self._held_out)} held out"
+            named = escape(repr(self.minority))
+            yield f"callers drift to the slice {named}: {len(self._sent)} texts to send, {len(self._held_out)} held out"
         yield f"people are {self.people}"
         yield self._pieces.said()
         here, account = self._first_training().max_length or self._pieces.chosen("cpu"), self._pieces.chosen("cuda")
@@ -133,9 +142,15 @@ class OwnTexts:
             )
 
     def _hold_back(self) -> tuple[dict[str, list[Row]], list[Row], list[Row]]:
-        """Training groups become callers' texts."""
+        """Training groups become callers' texts, as far as every label keeps one: a model cannot have a label that it was not taught."""
         splits = {name: list(rows) for name, rows in self._prepared.splits.items()}
         apart = self._some_groups(splits["train"], HELD_BACK)
+        of_label: dict[str, set[str]] = defaultdict(set)
+        for row in splits["train"]:
+            of_label[row.label].add(row.group)
+        for _, groups in sorted(of_label.items()):
+            if groups <= apart:
+                apart.remove(min(groups))
         sent = [row for row in splits["train"] if row.group in apart]
         splits["train"] = [row for row in splits["train"] if row.group not in apart]
         return splits, self._shuffled(sent), []
@@ -207,16 +222,33 @@ class FirstTraining:
     max_length: int | None
 
 
-def minority_slice(rows: Sequence[Row]) -> str | None:
-    """The largest slice but one, if it has enough texts of several labels and is clearly the smaller part; else None."""
+def _plain(name: str) -> str:
+    """A name as the console shows it: brackets would be read as the style of what follows."""
+    return name.replace("[", "(").replace("]", ")")
+
+
+def _typed(option: str, value: str) -> tuple[str, ...]:
+    """An option and its value as a user types them; a value such as ``-1`` would be read as an option."""
+    return (f"{option}={value}",) if value.startswith("-") else (option, value)
+
+
+def minority_slice(splits: Mapping[str, Sequence[Row]]) -> str | None:
+    """The largest slice but one, if it has enough texts, is clearly the smaller part, and enough stays without it; else None."""
+    rows = [row for part in splits.values() for row in part]
     counts = Counter(row.slice for row in rows).most_common()
     fitting = [name for name, count in counts[1:] if LEAST_MINORITY <= count <= MOST_MINORITY_SHARE * len(rows)]
-    learnt = {name: {row.label for row in rows if row.slice != name} for name in fitting}
-    return next((name for name in fitting if {row.label for row in rows if row.slice == name} <= learnt[name]), None)
+    return next((name for name in fitting if _enough_stays(splits, {row.id for row in rows if row.slice == name})), None)
+
+
+def _enough_stays(splits: Mapping[str, Sequence[Row]], go: Set[str]) -> bool:
+    """Whether at least half of each split stays when these rows go, and training texts of every label."""
+    learnt = {row.label for row in splits["train"] if row.id not in go}
+    spread = all(2 * sum(row.id in go for row in part) <= len(part) for part in splits.values())
+    return spread and all(row.label in learnt for part in splits.values() for row in part)
 
 
 def newest_groups(splits: Mapping[str, Sequence[Row]], times: Mapping[str, float]) -> set[str]:
-    """The groups of the newest texts, if these are enough, of labels that older ones have, too, and at most half of any split; else none.
+    """The groups of the newest texts, if these are enough, and enough stays without them; else none.
 
     Args:
         times: id of a row -> a number that grows with time.
@@ -232,13 +264,10 @@ def newest_groups(splits: Mapping[str, Sequence[Row]], times: Mapping[str, float
             break
         newest.add(group)
         count += sizes[group]
-    labels = {row.label for row in rows if row.group not in newest}
-    known = {row.label for row in rows if row.group in newest} <= labels
     # One time for all tells nothing, and one group of it all leaves nothing to learn from.
     fits = len(set(latest.values())) > 1 and LEAST_MINORITY <= count <= MOST_MINORITY_SHARE * len(rows)
     # In a file whose test texts are the newest ones, nothing would be left to test on.
-    spread = all(2 * sum(row.group in newest for row in part) <= len(part) for part in splits.values())
-    return newest if fits and known and spread else set()
+    return newest if fits and _enough_stays(splits, {row.id for row in rows if row.group in newest}) else set()
 
 
 def covers(raters: Mapping[str, Sequence[str]], rows: Sequence[Row]) -> bool:

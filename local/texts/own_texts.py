@@ -27,6 +27,7 @@ from local.texts.splitting import TEST, VALIDATION, sample, shares_without, stra
 __all__ = ["InvalidTexts", "PreparedTexts", "prepare"]
 MOST_RATERS = 100
 """Single votes that are made of one text's counts."""
+_DROP = ("on_bad", "drop")
 _HELD_OUT = {"test": 2, "validation": 1, "train": 0}
 _MISSING_VALUES = {"nan", "null", "none", "n/a", "na", "?", "unknown", "-"}
 
@@ -93,7 +94,13 @@ def prepare(
     drawn = not any(text.split for text in texts)
     texts = _sampled(texts, options.most_rows, warnings, seed=seed)
     splits = _split(texts, ids, options.near_duplicates, problems, warnings, seed=seed)
+    splits = _taught(splits, ids, options.on_bad if labels is None else "refuse", problems, reader.left_out)
     problems.raise_if_any(path)
+    if labels is None:
+        taught = {ids[text.label] for text in splits["train"]}
+        ids = {name: label for name, label in ids.items() if label in taught}
+        keys.left_out["key examples of a label that no training text has"] += sum(text.label not in ids for text in examples)
+        examples = [text for text in examples if text.label in ids]
     shown_names = _names(ids, texts)
     order = tuple(labels) if labels is not None else tuple(sorted(shown_names, key=lambda label: _natural(shown_names[label])))
     names = {label: name for label, name in shown_names.items() if name != label}
@@ -120,9 +127,13 @@ def prepare(
 
 def _read_all(path: Path, reader: Reader, problems: Problems, warnings: list[str]) -> list[Text]:
     """The texts of a file, or of the files of a folder that are named by their split."""
-    if not path.is_dir():
-        return reader.read(path)
-    found = sorted(file for file in path.iterdir() if file.is_file())
+    try:
+        if not path.is_dir():
+            return reader.read(path)
+        found = sorted(file for file in path.iterdir() if file.is_file())
+    except OSError as error:
+        problems.add_file(str(path), f"cannot be read: {error.strerror}")
+        return []
     parts = [(file, split) for file in found if is_read(file) and (split := _split_of(file))]
     if not any(split == "train" for _, split in parts):
         problems.add_file(str(path), f"is a folder without a file for training: name it train.csv, others valid.csv and test.csv ({KINDS})")
@@ -273,6 +284,24 @@ def _split(
     return {split: [text for text, place in zip(texts, places, strict=True) if place == split] for split in SPLITS}
 
 
+def _taught(
+    splits: dict[str, list[Text]], ids: Mapping[str, str], on_bad: str, problems: Problems, left_out: Counter[str]
+) -> dict[str, list[Text]]:
+    """The splits without texts of a label that no training text has: a training refuses them. They are a problem, or are left out."""
+    taught = {ids[text.label] for text in splits["train"]}
+    kept = {}
+    for split, texts in splits.items():
+        kept[split] = [text for text in texts if ids[text.label] in taught or not taught]
+        if on_bad == "drop":
+            left_out["texts of a label that no training text has"] += len(texts) - len(kept[split])
+            continue
+        for text in texts:
+            if ids[text.label] not in taught and taught:
+                cure = "give training texts of the label, or leave these texts out: --on-bad drop"
+                problems.add(f"{split} texts of a label that no training text has", text.where, f"label = {shown(text.label)}", cure, _DROP)
+    return kept
+
+
 def _across(groups: Sequence[str], places: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[str]:
     """How many texts are nearly the same, and what of them, and of groups, is on two sides of the split."""
     said, better = [], "held-out scores may be too good"
@@ -312,7 +341,8 @@ def _changed(texts: Iterable[Text], longest: int) -> dict[str, int]:
 def _by_id(votes: Mapping[str, int], ids: Mapping[str, str]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for name, count in votes.items():
-        found[ids[name]] += count
+        if name in ids:  # others were left out with their texts
+            found[ids[name]] += count
     return dict(sorted(found.items()))
 
 

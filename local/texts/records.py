@@ -116,6 +116,8 @@ class Reader:
             self.columns.append(columns)
         except UnreadableFile as error:
             self.problems.add_file(str(path), str(error))
+        except OSError as error:
+            self.problems.add_file(str(path), f"cannot be read: {error.strerror}")
         return texts
 
     def _opened(self, path: Path) -> Opened:

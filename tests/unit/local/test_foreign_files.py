@@ -192,3 +192,28 @@ def test_each_record_is_counted_once(tmp_path: Path) -> None:
     assert cut.report.changed == {"texts cut to 1,000 characters (--long cut)": 2}
     for made in (dropped, cut):
         assert rows_of(made) + sum(made.report.left_out.values()) == made.report.files[0].records
+
+
+def test_held_out_texts_of_a_label_that_is_not_taught_are_named(tmp_path: Path) -> None:
+    """A training refuses them, minutes or hours later."""
+    votes = {"bad": 2, "good": 2, "new": 1}
+    rows = [{**one, "votes": votes, "split": ("train", "validation", "test")[n // 20]} for n, one in enumerate(records())]
+    rows += [{"text": f"new {split}", "label": "new", "split": split, "votes": {}} for split in ("validation", "test")]
+    path = json_lines(tmp_path / "t.jsonl", rows)
+    keys = table(tmp_path / "keys.csv", [{"text": "always new", "label": "new"}, {"text": "always good", "label": "good"}])
+    with pytest.raises(
+        InvalidTexts, match=r"1 x validation texts of a label that no training text has\n    line 61: label = 'new'"
+    ) as caught:
+        prepared(path)
+    assert caught.value.go_on == {"on_bad": "drop"}
+    made = prepared(path, ReadingOptions(on_bad="drop", key_examples=keys))
+    assert (made.labels, rows_of(made), [row.label for row in made.key_examples]) == (LABELS, 60, ["good"])
+    assert made.splits["train"][0].votes == {"bad": 2, "good": 2}
+    assert sum(made.report.left_out.values()) == 3
+
+
+def test_a_file_that_cannot_even_be_looked_at_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTexts, match=r"x\.csv cannot be read: File name too long"):
+        prepared(tmp_path / f"{'x' * 300}.csv")
+    with pytest.raises(InvalidTexts, match=r"x\.csv cannot be read: File name too long"):
+        prepared(table(tmp_path / "t.csv", records()), ReadingOptions(key_examples=tmp_path / f"{'x' * 300}.csv"))

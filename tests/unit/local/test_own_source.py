@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from contracts.dataset import Row
 from contracts.dataset_files import read_rows
@@ -113,6 +114,41 @@ def test_callers_drift_to_a_smaller_slice(tmp_path: Path) -> None:
     assert not set(source.later.texts) & {row.text for row in source.later.held_out}
 
 
+def test_every_label_keeps_a_training_text(tmp_path: Path) -> None:
+    """A training refuses held-out texts of a label that it was not taught."""
+    rare = [Row(f"rare{n}", f"rare {n}", f"rare-{n % 30}", {}, f"rare{n}", "all", "f") for n in range(90)]
+    source = own([*rows(300), *rare[:30]], [*rows(60), *rare[30:]]).write(tmp_path)
+    learnt, tested = ({row.label for row in read_rows(tmp_path / split)} for split in ("train", "test"))
+    assert tested <= learnt
+    assert {label for text in source.later.texts for label in source.answers[text]} <= learnt
+
+
+def test_a_slice_that_is_the_whole_test_set_is_no_drift() -> None:
+    texts = own(rows(900, slice_name="letters"), rows(LEAST_MINORITY, slice_name="mails"))
+    assert texts.minority is None
+    texts.budget(FULL).apply(DEV)
+
+
+def test_a_slice_whose_removal_leaves_a_label_to_the_test_set_only_is_no_drift() -> None:
+    odd = [Row(f"m{n}", f"mail {n}", "l0" if n % 2 else "in-mails", {}, f"m{n}", "mails", "f") for n in range(LEAST_MINORITY)]
+    test = [*rows(60, slice_name="letters"), Row("t", "a letter", "in-mails", {}, "t", "letters", "f")]
+    assert own([*rows(900, slice_name="letters"), *odd], test).minority is None
+
+
+def test_names_from_a_file_are_no_style_of_the_console(tmp_path: Path) -> None:
+    """Brackets in a name of a column, a label or a slice would be read as one, and end the run."""
+    train = [*rows(900, slice_name="letters"), *rows(LEAST_MINORITY, slice_name="[/INST]")]
+    prepared = PreparedTexts(
+        {"train": train, "validation": rows(60), "test": rows(100, slice_name="letters")},
+        ("l0", "l1"), {}, ReadingReport((), {}, ignored=("[/INST]",), warnings=("label '[/x]'",)),
+    )  # fmt: skip
+    source = OwnTexts(Path("[bold]texts[/b].csv"), prepared, seed=1).write(tmp_path)
+    shown = "\n".join(Text.from_markup(line).plain for line in [*source.said, source.name, source.later.name])
+    assert "ignored columns: [/INST]" in shown
+    assert "label '[/x]'" in shown
+    assert shown.endswith("\n(/INST)")
+
+
 def test_a_slice_with_a_label_that_nothing_else_has_is_no_drift() -> None:
     odd = [Row(f"o{n}", f"odd {n}", "only-here", {}, f"o{n}", "mails", "f") for n in range(LEAST_MINORITY)]
     assert own([*rows(900), *odd], rows(100)).minority is None
@@ -171,15 +207,17 @@ def test_a_model_that_is_not_better_than_tfidf_is_said_to_be_so(model: float, cu
 def test_the_command_for_an_account_reads_the_same_way() -> None:
     said = own(rows(40), rows(20), options=ReadingOptions(text="the text", encoding="cp1250", on_conflict="drop")).upload()
     assert "local.upload --texts 'my texts.csv' --seed 1 --text 'the text' --encoding cp1250 --on-conflict drop" in said
+    assert own(rows(40), rows(20), options=ReadingOptions(label="-1", time="-")).upload().endswith("--seed 1 --label=-1 --time=-")
 
 
 @pytest.mark.parametrize(
     ("variables", "options"),
     [
-        (["DATA=it's mine.csv", "TEXT=a b", "ON_CONFLICT=drop"], r"--data 'it'\''s mine.csv' --text 'a b' --on-conflict 'drop'"),
-        (["DATA=x.csv", "ENCODING=cp1250", "HEADER=no"], "--data 'x.csv' --encoding 'cp1250' --header 'no'"),
+        (["DATA=it's mine.csv", "TEXT=a b", "ON_CONFLICT=drop"], r"--data='it'\''s mine.csv' --text='a b' --on-conflict='drop'"),
+        (["DATA=x.csv", "ENCODING=cp1250", "HEADER=no"], "--data='x.csv' --encoding='cp1250' --header='no'"),
         (["TEXT=only with data"], ""),
-        (["DATA=x.csv", 'LABEL=a"b'], "--data 'x.csv' --label 'a\"b'"),
+        (["DATA=x.csv", 'LABEL=a"b'], "--data='x.csv' --label='a\"b'"),
+        (["DATA=my$old.csv", "LABEL=US$(shell echo no)", "GROUP=-1"], "--data='my$old.csv' --label='US$(shell echo no)' --group='-1'"),
     ],
 )
 def test_make_hands_the_file_and_its_reading_on(variables: list[str], options: str) -> None:
