@@ -28,10 +28,14 @@ from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv
 
 from contracts.review_promise import EVERYTHING, Promise
+from model_code.calibration import CONFIDENCE_DIGITS
 from model_code.scoring import Floats, Labels, effective_texts
 
 FIRST_SHARE, STEP = 0.2, 0.025
 """With the first candidate, the model answers ``FIRST_SHARE`` of the texts alone. Each further candidate adds ``STEP``."""
+HIGHEST: float = 1 - 0.5 / 10**CONFIDENCE_DIGITS
+"""The highest threshold with which a model answers anything alone. A confidence that is served as 1 reaches it, and no other does. 1 itself
+is :data:`EVERYTHING`, and easy texts have that confidence often."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def certify(
     order = np.argsort(-confidence, kind="stable")
     best = None
     for count in _candidates(len(confidence), promise):
-        found = texts.certificate(float(confidence[order[count - 1]]), promise)
+        found = texts.certificate(min(HIGHEST, float(confidence[order[count - 1]])), promise)
         if found is None:
             break
         best = found
@@ -92,6 +96,8 @@ def certify(
 
 def threshold_for_share(confidence: Floats, share: float, weights: Floats | None = None) -> float:
     """The threshold that sends ``share`` of these texts to people. It promises nothing about errors.
+
+    Texts of one confidence are on one side of it. So it sends fewer where many texts have the confidence at which the share is reached.
 
     Args:
         confidence: (texts,), as the model serves it.
@@ -104,7 +110,7 @@ def threshold_for_share(confidence: Floats, share: float, weights: Floats | None
     each = np.ones(len(confidence)) if weights is None else weights[order]
     middle = np.cumsum(each) - each / 2
     place = middle[0] + share * (middle[-1] - middle[0])
-    return float(np.interp(place, middle, confidence[order]))
+    return min(HIGHEST, float(np.interp(place, middle, confidence[order])))
 
 
 def said(certificate: Certificate) -> str:
@@ -114,7 +120,7 @@ def said(certificate: Certificate) -> str:
     if not certificate.kept:
         return f"review promise not kept: no threshold certifies that {promised}, on {basis}; every text goes to people"
     return (
-        f"review promise certified at {certificate.threshold:.4f}: {promised}; {certificate.share:.1%} are answered alone, "
+        f"review promise certified at {certificate.threshold:.7g}: {promised}; {certificate.share:.1%} are answered alone, "
         f"{certificate.error:.1%} of them wrong, at most {certificate.error_bound:.1%}, on {basis}"
     )
 

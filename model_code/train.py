@@ -188,13 +188,13 @@ def documents(settings: Hyperparameters, start: Start, metrics: dict[str, Any], 
 
 def review_rule(settings: Hyperparameters, probabilities: Floats, validation: Validation) -> dict[str, Any]:
     """The review threshold and where it comes from: a share of the texts, mixed as in training, or a promise with its certificate."""
-    confidence = probabilities.max(axis=1)
+    # The model serves its confidence with six digits, and the threshold is compared with that.
+    confidence = probabilities.max(axis=1).round(CONFIDENCE_DIGITS)
     rule = {"review_share": settings.review_share, "review_promise": None}
     if settings.promise is None:
         return {"review_threshold": threshold_for_share(confidence, settings.review_share, validation.weights), **rule}
     wrong = probabilities.argmax(axis=1) != validation.truth
-    # The model serves its confidence with six digits, and the threshold is compared with that.
-    found = certify(confidence.round(CONFIDENCE_DIGITS), wrong, validation.groups, settings.promise, validation.weights)
+    found = certify(confidence, wrong, validation.groups, settings.promise, validation.weights)
     print(said(found), flush=True)
     return {"review_threshold": found.threshold, **rule, "review_promise": found.as_json()}
 

@@ -132,7 +132,7 @@ class ReviewError:
 
     def metadata(self) -> dict[str, str]:
         """The same as properties of a model package: letters, digits and points, since the API takes neither per cent nor brackets."""
-        found = {"review_threshold": f"{self.threshold:.6f}"}
+        found = {"review_threshold": f"{self.threshold:.7f}"}
         if self.error:
             found |= {f"review_error{end}": f"{getattr(self.error, name):.4f}" for end, name in _ENDS}
         for name, value in (self.promise or {}).items():

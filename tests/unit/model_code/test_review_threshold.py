@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from contracts.review_promise import EVERYTHING, Promise
-from model_code.review_threshold import certify, said, tail
+from model_code.review_threshold import certify, said, tail, threshold_for_share
 from model_code.scoring import Floats, Labels
 
 TEN_PERCENT = Promise(0.1, 0.95)
@@ -83,3 +83,13 @@ def test_the_promise_holds_on_other_texts_in_at_least_95_of_100_cases(alike: flo
         found = certify(*drawn(150, seed, alike=alike), TEN_PERCENT)
         held += not found.kept or bool(errors[others >= found.threshold].mean() <= 0.1)
     assert held >= 95
+
+
+def test_texts_that_are_served_as_certain_can_be_answered_alone() -> None:
+    """Seven of ten have a confidence of 1 with its six digits; half of the others are wrong."""
+    confidence, number = np.repeat([1.0, 0.6], [420, 180]), np.arange(600)
+    found = certify(confidence, (confidence < 1) & (number % 2 == 0), number, TEN_PERCENT)
+    assert (found.kept, found.share) == (True, 0.7)
+    assert 1 - 1e-6 < found.threshold < EVERYTHING
+    assert 1 - 1e-6 < threshold_for_share(confidence, 0.9) < EVERYTHING
+    assert threshold_for_share(confidence, 1.0) == EVERYTHING
