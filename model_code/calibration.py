@@ -20,14 +20,15 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
 
 
-def negative_log_likelihood(probabilities: Floats, truth: NDArray[np.int64]) -> float:
-    return float(-np.log(np.clip(probabilities[np.arange(len(truth)), truth], 1e-12, 1)).mean())
+def negative_log_likelihood(probabilities: Floats, truth: NDArray[np.int64], weights: Floats | None = None) -> float:
+    """Mean over the texts (n,); ``weights`` (n,) count a text more or less than once."""
+    return float(np.average(-np.log(np.clip(probabilities[np.arange(len(truth)), truth], 1e-12, 1)), weights=weights))
 
 
-def fit_temperature(logits: Floats, truth: NDArray[np.int64]) -> float:
-    """The temperature in [0.25, 4] with the least negative log-likelihood on (n, labels) logits and (n,) labels."""
+def fit_temperature(logits: Floats, truth: NDArray[np.int64], weights: Floats | None = None) -> float:
+    """The temperature in [0.25, 4] with the least negative log-likelihood on (n, labels) logits and (n,) labels, as they are weighted."""
     grid = np.exp(np.linspace(np.log(0.25), np.log(4), 161))
-    return float(min(grid, key=lambda temperature: negative_log_likelihood(softmax(logits, float(temperature)), truth)))
+    return float(min(grid, key=lambda temperature: negative_log_likelihood(softmax(logits, float(temperature)), truth, weights)))
 
 
 def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int = 15) -> float:

@@ -169,7 +169,7 @@ class Validation:
 def documents(settings: Hyperparameters, start: Start, metrics: dict[str, Any], logits: Logits, validation: Validation) -> dict[str, Any]:
     """The artifact's JSON files by name, for the epoch with these metrics and validation logits (texts, labels)."""
     wide = logits.astype(np.float64)
-    temperature = fit_temperature(wide, validation.truth)
+    temperature = fit_temperature(wide, validation.truth, validation.weights)
     return {
         "label_map": {label: index for index, label in enumerate(start.labels)},
         "label_names": dict(start.label_names),

@@ -100,6 +100,15 @@ def test_temperature_scaling_lowers_the_likelihood_loss_of_an_overconfident_mode
     assert negative_log_likelihood(softmax(logits, temperature), truth) < negative_log_likelihood(softmax(logits), truth)
 
 
+def test_a_weight_counts_a_text_as_often_in_the_temperature() -> None:
+    """The model is sure of all texts, and right on the old ones; one in three of the new ones is wrong."""
+    truth, new = RNG.integers(0, 3, 600), np.arange(600) < 60
+    logits = np.eye(3)[np.where(new & (np.arange(600) % 3 == 0), (truth + 1) % 3, truth)] * 6.0
+    weights = np.where(new, 9.0, 1.0)
+    copies = np.repeat(np.arange(600), weights.astype(int))
+    assert fit_temperature(logits, truth, weights) == fit_temperature(logits[copies], truth[copies]) > 1.5 * fit_temperature(logits, truth)
+
+
 def test_threshold_routes_the_wanted_share() -> None:
     confidence = RNG.random(1_000)
     assert float((confidence < threshold_for_share(confidence, 0.2)).mean()) == pytest.approx(0.2, abs=0.01)
