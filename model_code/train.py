@@ -51,6 +51,10 @@ def fit(trainer: Trainer, validation: HeldOut, checkpoint: Path, *, keep_last: b
         print(f"resuming at epoch {progress['next']} from the checkpoint", flush=True)
     last_printed = None
     for epoch in range(progress["next"], settings.epochs + 1):
+        # Asked here, so that a job that was stopped after its last epoch does not train another one when it resumes.
+        if not keep_last and progress["kept"] is not None and epoch - 1 - progress["kept"]["epoch"] >= settings.patience:
+            print(f"stopping early: no better macro-F1 since epoch {progress['kept']['epoch']}", flush=True)
+            break
         metrics = {"epoch": epoch, "loss": trainer.epoch(epoch)}
         logits = trainer.predict(validation)
         require_finite(logits, epoch, trainer.settings.learning_rate)
@@ -63,9 +67,6 @@ def fit(trainer: Trainer, validation: HeldOut, checkpoint: Path, *, keep_last: b
             progress |= {"kept": metrics, "logits": logits, "weights": trainer.weights()}
             yield _with_history(progress), logits
         checkpoints.save({"trainer": trainer.state(), "progress": progress}, checkpoint)
-        if not keep_last and epoch - progress["kept"]["epoch"] >= settings.patience:
-            print(f"stopping early: no better macro-F1 since epoch {progress['kept']['epoch']}", flush=True)
-            break
     if last_printed != progress["kept"]["epoch"]:
         trainer.load_weights(progress["weights"])
         print(METRIC_LINE.format(**progress["kept"]), flush=True)

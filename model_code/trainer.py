@@ -171,12 +171,23 @@ class Trainer:
         self.model.load_state_dict(weights, strict=False)
 
     def state(self) -> dict[str, Any]:
-        return {"weights": self.weights(), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+        """All that the next epoch depends on, the generators that dropout draws from among it."""
+        return {
+            "weights": self.weights(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generators": (torch.get_rng_state(), torch.cuda.get_rng_state_all()),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Go on as the run whose :meth:`state` this is would have."""
         self.load_weights(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        own, of_gpus = state["generators"]
+        torch.set_rng_state(own)
+        if len(of_gpus) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(of_gpus)
 
 
 def _shuffled_batches(tokens: Tokens, size: int, rng: np.random.Generator) -> list[list[int]]:
