@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from contracts.bounds import MAX_LENGTH
 from contracts.labels import name_of
 from contracts.shared_words import RECENT_UNSURE
 from lambdas.tuning.check_gates.class_recall import recall_gates
@@ -16,6 +17,8 @@ MOST_REASONS, LONGEST_REASON = 10, 400
 """Reasons of one candidate, and characters of one, in a state machine's payload."""
 EIGHTY_PERCENT = ((1.960 + 0.842) / 1.960) ** 2
 """How many times the groups that show a difference in half of all samples show it in 80 % of them (normal approximation)."""
+MUCH_CUT = 0.05
+"""Share of cut test texts from which on they may be why TF-IDF, which reads every text whole, is better."""
 MOST_WRONG = 3
 """Key examples that a reason names."""
 LEAST_GROUPS_TO_JUDGE, LEAST_GROUPS_TO_COMPARE = 20, 30
@@ -94,14 +97,15 @@ def check_gates(evaluation: Evaluation, policy: GatePolicy) -> list[GateResult]:
 
 
 def tfidf_gate(evaluation: Evaluation, limit: float) -> GateResult:
-    """TF-IDF reads every text to its end. If the candidate does not, the reason says so: that is the likely cause, and it has a cure."""
+    """TF-IDF reads every text to its end. If the candidate cuts many, the reason says so: that is the likely cause, and it has a cure."""
     own, simple, cut = evaluation.overall.macro_f1.value, evaluation.tfidf.macro_f1.value, evaluation.truncated
     why = ""
-    if cut.texts > 0:
+    if cut.texts >= MUCH_CUT:
         pieces = "" if cut.pieces is None else f" ({100 * cut.pieces:.0f} % of the word pieces are not read)"
         why = (
             f"macro_f1 gain over TF-IDF is {own - simple:+.3f} ({own:.3f} against {simple:.3f}), below the limit {limit:.3f}; the model "
-            f"cut {100 * cut.texts:.0f} % of the test texts{pieces}, and TF-IDF reads them whole: set a larger tuning.max_length"
+            f"cut {100 * cut.texts:.0f} % of the test texts{pieces}, and TF-IDF reads them whole: "
+            f"set a larger tuning.max_length (at most {MAX_LENGTH.high:g})"
         )
     return GateResult("macro_f1 gain over TF-IDF", own - simple, limit, why)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_DIGITS = 9
+
 
 @dataclass(frozen=True)
 class GateResult:
@@ -25,7 +27,8 @@ class GateResult:
     def passed(self) -> bool:
         if self.unjudged:
             return True
-        return self.waived if self.value is None else self.value >= self.limit
+        # A difference of two figures of four digits may be a little below the limit that it is equal to.
+        return self.waived if self.value is None else round(self.value, _DIGITS) >= self.limit
 
     @property
     def reason(self) -> str:
@@ -33,5 +36,7 @@ class GateResult:
             return self.unjudged or self.refused_since
         if self.refused_since and not self.passed:
             return self.refused_since
-        relation = "at least" if self.passed else "below"
-        return f"{self.gate} is {self.value:.3f}, {relation} the limit {self.limit:.3f}"
+        relation, value, limit = "at least" if self.passed else "below", f"{self.value:.3f}", f"{self.limit:.3f}"
+        if value == limit and not self.passed:
+            value, limit = f"{self.value:.4f}", f"{self.limit:.4f}"
+        return f"{self.gate} is {value}, {relation} the limit {limit}"

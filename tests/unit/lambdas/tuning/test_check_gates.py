@@ -146,6 +146,12 @@ def test_against_the_champion_a_reason_says_whether_more_texts_would_help() -> N
     assert reason_of(on(230, -0.04, 0.02)) == ("lower end of the macro_f1 difference to the champion is -0.040, at least the limit -0.060")
 
 
+def test_a_figure_that_is_equal_to_its_limit_passes_and_one_just_below_says_so() -> None:
+    assert 0.7222 - 0.6222 < 0.1
+    assert GateResult("macro_f1 gain", 0.7222 - 0.6222, 0.1).passed
+    assert GateResult("macro_f1", 0.5996, 0.6).reason == "macro_f1 is 0.5996, below the limit 0.6000"
+
+
 @given(st.floats(-0.05, 0.2), st.floats(0.02, 0.3), st.integers(5, 500))
 def test_as_many_groups_as_a_reason_asks_for_would_pass(value: float, width: float, groups: int) -> None:
     below = on(groups, value - width, value + width)
@@ -295,9 +301,14 @@ def test_a_candidate_that_loses_to_tfidf_on_cut_texts_is_told_why(pieces: float 
     (gate,) = (gate for gate in check_gates(Evaluation.parse(raw), POLICY) if not gate.passed)
     assert gate.reason == (
         "macro_f1 gain over TF-IDF is -0.050 (0.750 against 0.800), below the limit 0.000; the model cut 44 % of the test texts"
-        f"{words}, and TF-IDF reads them whole: set a larger tuning.max_length"
+        f"{words}, and TF-IDF reads them whole: set a larger tuning.max_length (at most 512)"
     )
-    (gate,) = (gate for gate in check_gates(Evaluation.parse(report(references=worse)), POLICY) if not gate.passed)
+
+
+@pytest.mark.parametrize("cut", [0, 0.012])
+def test_a_candidate_that_reads_nearly_all_is_not_told_that_its_cuts_are_why(cut: float) -> None:
+    raw = report(references=report()["references"] | {"tfidf": score(0.8)}, truncated={"texts": cut, "pieces": cut / 3})
+    (gate,) = (gate for gate in check_gates(Evaluation.parse(raw), POLICY) if not gate.passed)
     assert gate.reason == "macro_f1 gain over TF-IDF is -0.050, below the limit 0.000"
 
 
