@@ -96,16 +96,21 @@ def model_fn(model_dir: str, context: Any = None) -> LoadedModel:  # noqa: ARG00
     )
 
 
-def input_fn(data: str | bytes, content_type: str) -> list[str]:
+def input_fn(data: str | bytes | bytearray, content_type: str | None) -> list[str]:
     """``{"inputs": "text"}`` or ``{"inputs": ["a", "b"]}`` -> texts, in Unicode's normal form C as the model learnt them.
+
+    Args:
+        data: text where the content type is ``application/json``. With ``; charset=utf-8`` behind it, the toolkit decodes nothing, and this
+            is the model server's ``bytearray``. Source: aws/sagemaker-huggingface-inference-toolkit, ``handler_service.py`` (``handle``).
+        content_type: None where the request has none.
 
     Raises:
         ValueError: another content type or form, or a text that may not enter; it names the field and what is allowed.
     """
-    if content_type.split(";", maxsplit=1)[0].strip().lower() != "application/json":
+    if (content_type or "").split(";", maxsplit=1)[0].strip().lower() != "application/json":
         raise ValueError(f"content type {content_type!r}: allowed is application/json")
     try:
-        body = parse_json(data)
+        body = parse_json(data if isinstance(data, str) else bytes(data))
     except InvalidJson as error:
         raise ValueError(f"the body {error}") from None
     if not isinstance(body, dict) or "inputs" not in body:

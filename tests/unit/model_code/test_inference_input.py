@@ -43,3 +43,17 @@ def test_another_content_type_is_refused() -> None:
 
     with pytest.raises(ValueError, match="content type 'text/csv': allowed is application/json"):
         input_fn(b"a,b", "text/csv")
+
+
+def test_a_body_that_the_toolkit_did_not_decode_is_read_too() -> None:
+    """It decodes ``application/json`` alone; of any other content type it gives the model server's buffer."""
+    from model_code.inference import input_fn
+
+    assert input_fn(bytearray(b'{"inputs": "caf\xc3\xa9"}'), "application/json; charset=utf-8") == ["café"]
+
+
+def test_a_request_without_a_content_type_is_refused_by_name() -> None:
+    from model_code.inference import input_fn
+
+    with pytest.raises(ValueError, match="content type None: allowed is application/json"):
+        input_fn(b"{}", None)
