@@ -1,7 +1,10 @@
 """Scores with intervals that respect groups: texts of one review are resampled together.
 
-Cluster bootstrap, percentile interval: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993. The share of a class, which may
-have a handful of texts, has Wilson's interval with the effective number of its texts.
+Cluster bootstrap, percentile interval: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993. Resamples of groups that are all
+alike are alike, too, and would give an interval without width. So no interval ends nearer to its value than that of as many groups
+without a miss (:func:`contracts.intervals.unseen_share`).
+
+The share of a class, which may have a handful of texts, has Wilson's interval with the effective number of its texts.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.intervals import critical_value, wilson
+from contracts.intervals import critical_value, unseen_share, wilson
 
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -113,14 +116,17 @@ MEASURES: dict[str, Measure] = {"accuracy": tallied_accuracy, "macro_f1": tallie
 def scores(truth: Labels, predicted: Labels, resamples: Resamples) -> dict[str, Any]:
     """``{"accuracy": {"value","low","high"}, "macro_f1": ...}``."""
     whole, drawn = _tallies(truth, predicted, resamples)
-    return {name: _interval(measure(whole), measure(drawn)) for name, measure in MEASURES.items()}
+    groups = resamples.sizes["groups"]
+    return {name: _interval(measure(whole), measure(drawn), groups, lowest=0.0) for name, measure in MEASURES.items()}
 
 
 def paired_difference(truth: Labels, first: Labels, second: Labels, resamples: Resamples) -> dict[str, Any]:
     """``first`` minus ``second`` on the same resamples, so what both share cancels out."""
     (whole, drawn), (other_whole, other_drawn) = (_tallies(truth, predicted, resamples) for predicted in (first, second))
+    groups = resamples.sizes["groups"]
     return {
-        name: _interval(measure(whole) - measure(other_whole), measure(drawn) - measure(other_drawn)) for name, measure in MEASURES.items()
+        name: _interval(measure(whole) - measure(other_whole), measure(drawn) - measure(other_drawn), groups, lowest=-1.0)
+        for name, measure in MEASURES.items()
     }
 
 
@@ -158,6 +164,8 @@ def effective_texts(hit: NDArray[np.bool_], groups: NDArray[np.str_] | Labels, w
     return min(most, max(fewest, value * (1 - value) / variance)) if variance > 0 else fewest
 
 
-def _interval(value: Floats, drawn: Floats) -> dict[str, float]:
-    low, high = np.quantile(drawn, _LEVELS)
-    return {"value": round(float(value[0]), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+def _interval(whole: Floats, drawn: Floats, groups: int, *, lowest: float) -> dict[str, float]:
+    """The value of all texts, (1,), with the interval of its resamples. It lies within ``lowest`` and 1."""
+    value, (low, high), least = float(whole[0]), np.quantile(drawn, _LEVELS), unseen_share(groups)
+    low, high = max(lowest, min(float(low), value - least)), min(1.0, max(float(high), value + least))
+    return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4)}

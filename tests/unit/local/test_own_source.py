@@ -163,6 +163,15 @@ def test_the_settings_fit_any_size(train: int, labels: int, base: object) -> Non
     budget.apply(DEV)
 
 
+def test_a_loss_that_few_test_groups_cannot_show_is_allowed() -> None:
+    test = rows(300)
+    alone, together = (
+        {field: value for _, field, value in own(rows(400), part).budget(FULL).overrides}["max_loss_to_champion"]
+        for part in (test, [replace(row, group=f"g{number % 20}") for number, row in enumerate(test)])
+    )
+    assert (alone, together) == (0.1, pytest.approx(2 * (1 - 0.025 ** (1 / 20)), abs=0.005))
+
+
 def test_a_base_model_that_cannot_be_used_is_named_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(InvalidTexts, match=r"--base-model: base model folder .* has no config.json"):
         OwnTexts(Path("x.csv"), PreparedTexts({"train": rows(9)}, ("l0", "l1"), {}, ReadingReport((), {})), seed=1, base_model=tmp_path)

@@ -86,10 +86,20 @@ def test_a_weight_counts_a_text_as_often() -> None:
         assert measure(truth, predicted, times.astype(float)) == pytest.approx(measure(truth[repeated], predicted[repeated]))
 
 
-def test_paired_difference_of_equal_answers_is_exactly_zero() -> None:
-    truth, predicted = RNG.integers(0, 3, 60), RNG.integers(0, 3, 60)
-    difference = paired_difference(truth, predicted, predicted, Resamples.draw([str(i) for i in range(60)], count=50, seed=0))
-    assert difference["accuracy"] == {"value": 0, "low": 0, "high": 0}
+@pytest.mark.parametrize(("groups", "least"), [(1, 0.975), (10, 0.3085), (60, 0.0596), (900, 0.0041)])
+def test_equal_answers_to_few_groups_do_not_show_that_two_models_are_equal(groups: int, least: float) -> None:
+    """A difference of ``least`` is not seen in so many groups with a probability of 2.5 %."""
+    truth, predicted = RNG.integers(0, 3, 2 * groups), RNG.integers(0, 3, 2 * groups)
+    resamples = Resamples.draw([str(i // 2) for i in range(2 * groups)], count=50, seed=0)
+    difference = paired_difference(truth, predicted, predicted, resamples)["accuracy"]
+    assert (1 - least) ** groups == pytest.approx(0.025, rel=0.01)
+    assert difference == {"value": 0, "low": -least, "high": least}
+
+
+def test_a_few_texts_without_an_error_do_not_show_that_there_is_none() -> None:
+    truth = np.zeros(3, dtype=np.int64)
+    found = scores(truth, truth, Resamples.draw(["a", "b", "c"], count=50, seed=0))["accuracy"]
+    assert found == {"value": 1, "low": 0.2924, "high": 1}  # Clopper and Pearson's, 3 of 3
 
 
 def test_temperature_scaling_lowers_the_likelihood_loss_of_an_overconfident_model() -> None:
