@@ -49,7 +49,8 @@ def frozen_layers(model: LoadedModel, trained_layers: str, train: Sequence[Row],
 def _pooled(model: LoadedModel, texts: Sequence[str], layers: int) -> Floats:
     """Means (texts, hidden) of the hidden states after the first ``layers``."""
     family: Any = model.model.family
-    tokens, device = Tokens(model.tokenizer, texts, model.max_length), next(model.model.parameters()).device
+    tokens = Tokens(model.tokenizer, texts, model.max_length, model.truncation)
+    device = next(model.model.parameters()).device
     found = np.zeros((len(tokens), model.model.head.in_features))
     for indices in tokens.by_length(_BATCH):
         ids, mask = (part.to(device) for part in tokens.batch(indices))

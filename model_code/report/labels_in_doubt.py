@@ -37,9 +37,11 @@ def labels_in_doubt(rows: Sequence[Row], truth: Labels, labels: int, *, seed: in
     thresholds = np.array([confidence[own == label, label].mean() if (own == label).any() else 2.0 for label in range(labels)])
     others = confidence.copy()
     others[each, own] = -1.0
-    suggested = others.argmax(axis=1)
+    sure = others >= thresholds
+    # A frequent label may be the likelier one although the model is as sure of a rare one only.
+    suggested = np.where(sure.any(axis=1), np.where(sure, others, -1.0).argmax(axis=1), others.argmax(axis=1))
     margin = others[each, suggested] - confidence[each, own]
-    doubtful = ((others >= thresholds).any(axis=1)) & (margin > 0)
+    doubtful = sure.any(axis=1) & (margin > 0)
     ranked = np.argsort(-margin, kind="stable")[: min(MOST_SHOWN, int((margin > 0).sum()))]
     return {
         "method": METHOD,

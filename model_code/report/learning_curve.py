@@ -35,33 +35,38 @@ def learning_curve(
         {"rows": size, "value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
         for size, value, (low, high) in zip(sizes, right.mean(axis=0), np.quantile(drawn, (0.025, 0.975), axis=0).T, strict=True)
     ]
-    return {"method": METHOD, "of_rows": len(train), "points": points, "next_point": next_point(sizes, right.mean(axis=0), drawn)}
+    more = next_point(sizes, right.mean(axis=0), drawn, len(train))
+    return {"method": METHOD, "of_rows": len(train), "points": points, "next_point": more}
 
 
-def next_point(sizes: Sequence[int], accuracy: Floats, drawn: Floats) -> dict[str, Any] | None:
+def next_point(sizes: Sequence[int], accuracy: Floats, drawn: Floats, of_rows: int) -> dict[str, Any] | None:
     """How many more rows the next point of accuracy needs: ``{"rows","low","high"}``, or None where no gain from more rows is seen.
 
     ``high`` is None where the interval goes so far that no number can be said.
 
     Args:
         accuracy: at each size, (sizes,). drawn: the same in resamples, (resamples, sizes).
+        of_rows: the training rows that are there. The largest size may be a sample of them.
     """
-    value = _more_rows(sizes, accuracy[np.newaxis])[0]
+    value = _more_rows(sizes, accuracy[np.newaxis], of_rows)[0]
     if not np.isfinite(value):
         return None
-    low, high = np.quantile(_more_rows(sizes, drawn), (0.025, 0.975), method="inverted_cdf")
+    low, high = np.quantile(_more_rows(sizes, drawn, of_rows), (0.025, 0.975), method="inverted_cdf")
     return {"rows": _rounded(value), "low": _rounded(low), "high": _rounded(high) if np.isfinite(high) else None}
 
 
-def _more_rows(sizes: Sequence[int], accuracy: Floats) -> Floats:
-    """(n,) of accuracies (n, sizes), by the power law ``error = a * rows ** -b`` fitted in logarithms; infinite where b is not above 0."""
+def _more_rows(sizes: Sequence[int], accuracy: Floats, of_rows: int) -> Floats:
+    """(n,) of accuracies (n, sizes), by the power law ``error = a * rows ** -b`` fitted in logarithms; infinite where b is not above 0.
+
+    They are counted from ``of_rows`` on, with the error that the law gives there.
+    """
     x, errors = np.log(np.asarray(sizes, dtype=np.float64)), np.maximum(1 - accuracy, 1e-6)
     centred = x - x.mean()
     slope = -(np.log(errors) @ centred) / (centred @ centred)
-    wanted = 1 - POINT / errors[:, -1]
+    wanted = 1 - POINT / (errors[:, -1] * (of_rows / sizes[-1]) ** -slope)
     usable = (slope > 1e-3) & (wanted > 0)
     exponent = np.where(usable, -np.log(np.where(usable, wanted, 1.0)) / np.where(usable, slope, 1.0), np.inf)
-    return np.asarray(np.where(exponent < 10, sizes[-1] * np.expm1(np.minimum(exponent, 10)), np.inf))
+    return np.asarray(np.where(exponent < 10, of_rows * np.expm1(np.minimum(exponent, 10)), np.inf))
 
 
 def _rounded(rows: float) -> int:

@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_training import LABELS, toy_rows
+from toy_training import LABELS, toy_rows, train
 
 from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
 from contracts.report.page import margin, page
 from model_code.evaluate import evaluate
 from model_code.evaluate import main as evaluate_main
+from model_code.inference import model_fn
 from model_code.references import label_indices
 from model_code.report.content import Evaluated, report_content
 from model_code.report.errors import by_rule, confusions
-from model_code.report.frozen_layers import FrozenLayers
+from model_code.report.frozen_layers import FrozenLayers, frozen_layers
 from model_code.report.labels_in_doubt import labels_in_doubt
 from model_code.report.learning_curve import next_point
 from model_code.report.reliability import reliability
@@ -89,6 +90,17 @@ def test_labels_that_were_turned_are_in_doubt_with_the_right_suggestion() -> Non
     assert (found["rows"], found["of_rows"]) == (240, 240)
 
 
+def test_the_suggested_label_is_the_one_that_puts_a_label_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is 90 % sure of texts about sport and 30 % of those about food: 50 % for sport is little, 40 % for food is much."""
+    confidence = {"sport": (0.9, 0.05, 0.05), "food": (0.35, 0.3, 0.35), "money": (0.1, 0.1, 0.8)}
+    many = [row(number, label, TOPICS[label]) for number, label in enumerate(("sport", "food", "money") * 10)]
+    by_row = {one.id: confidence[one.label] for one in many} | {many[2].id: (0.5, 0.4, 0.1)}
+    monkeypatch.setattr("model_code.report.labels_in_doubt._out_of_fold", lambda chosen, *_: np.array([by_row[one.id] for one in chosen]))
+    found = labels_in_doubt(many, label_indices(many, ["sport", "food", "money"]), 3, seed=1)
+    (doubt,) = (one for one in found["texts"] if one["row"] == 2)
+    assert (doubt["suggested"], doubt["confidence"], doubt["own_confidence"]) == (1, 0.4, 0.1)
+
+
 def test_a_model_is_never_asked_about_a_group_that_it_was_trained_on() -> None:
     # The words of a group are its own: a model that had been trained on one of its texts would be sure of the others.
     own = [replace(one, text=f"unique{number // 4} words{number // 4}", group=f"g{number // 4}") for number, one in enumerate(rows(60))]
@@ -107,15 +119,24 @@ def test_only_a_stated_number_of_rows_is_looked_at(monkeypatch: pytest.MonkeyPat
 def test_the_power_law_says_how_many_rows_the_next_point_needs() -> None:
     sizes = [500, 1_000, 2_000]
     accuracy = 1 - 2.0 * np.array(sizes, dtype=float) ** -0.3
-    needed = next_point(sizes, accuracy, np.tile(accuracy, (50, 1)))
+    needed = next_point(sizes, accuracy, np.tile(accuracy, (50, 1)), 2_000)
     error = 2.0 * 2_000**-0.3
     exact = 2_000 * ((1 - 0.01 / error) ** (-1 / 0.3) - 1)
     assert needed is not None
     assert needed["rows"] == needed["low"] == needed["high"] == pytest.approx(exact, rel=0.06)
     flat = np.array([0.8, 0.8, 0.79])
-    assert next_point(sizes, flat, np.tile(flat, (50, 1))) is None
+    assert next_point(sizes, flat, np.tile(flat, (50, 1)), 2_000) is None
     unsure = np.vstack([np.tile(accuracy, (40, 1)), np.tile(flat, (10, 1))])
-    assert next_point(sizes, accuracy, unsure) == {**needed, "high": None}
+    assert next_point(sizes, accuracy, unsure, 2_000) == {**needed, "high": None}
+
+
+def test_the_next_point_is_counted_from_all_training_rows_where_a_sample_was_trained_on() -> None:
+    sizes = [500, 1_000, 2_000]
+    accuracy = 1 - 2.0 * np.array(sizes, dtype=float) ** -0.3
+    needed = next_point(sizes, accuracy, np.tile(accuracy, (50, 1)), 32_000)
+    exact = 32_000 * ((1 - 0.01 / (2.0 * 32_000**-0.3)) ** (-1 / 0.3) - 1)
+    assert needed is not None
+    assert needed["rows"] == pytest.approx(exact, rel=0.06)
 
 
 def test_errors_are_counted_by_rules_that_divide_the_texts() -> None:
@@ -178,6 +199,19 @@ def read_page(content: dict[str, Any]) -> Reader:
     reader.feed(page(content))
     assert reader.open == []
     return reader
+
+
+def test_the_frozen_layers_read_of_a_long_text_what_the_model_reads(base: Path, channels: Path, tmp_path: Path) -> None:
+    """The texts differ in their last word alone, which ``head+tail`` reads."""
+    model = model_fn(str(train(base, channels, tmp_path, "--trained_layers", "1", "--epochs", "1", "--max_length", "8")))
+    ends = {"positive": "good", "negative": "bad"}
+    long = [
+        Row(f"r{number}", f"{'the ' * 20}{ends[label]}", label, {}, f"g{number}", "toy", "test")
+        for number, label in enumerate([*ends] * 30)
+    ]
+    found = frozen_layers(model, "1", long, long[:2], seed=0)
+    assert found is not None
+    assert found.answers == ["positive", "negative"]
 
 
 def test_the_page_shows_names_in_any_script_and_escapes_everything() -> None:
