@@ -37,7 +37,8 @@ def take_source(session: Session, source: Source, *, labels_shuffled: bool) -> N
     session.source, manifest = source, source.manifest
     session.summary.dataset = {"version": manifest.version, "rows": dict(manifest.rows), "labels": list(manifest.labels)}
     session.summary.source = {"name": source.name, "later": source.later.name, "drifts": source.later.drifts, "people": source.people}
-    session.summary.source |= {"asked": session.settings.review.workers_per_task, "read": dict(source.origin)}
+    asked = {"person": source.person, "asked": session.settings.review.workers_per_task}
+    session.summary.source |= {**asked, "read": dict(source.origin)}
     for line in source.said:
         session.say(line)
     if labels_shuffled:

@@ -17,7 +17,7 @@ from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
 from contracts.intervals import unseen_share
 from local.demo.budget import Budget
-from local.demo.source import Later, Source
+from local.demo.source import HELD_BACK_LABEL, Later, Source
 from local.texts.options import ReadingOptions
 from local.texts.own_texts import PreparedTexts
 from local.texts.vader import shuffle_labels
@@ -101,7 +101,7 @@ class OwnTexts:
             ),
             answers=answers,
             people=self.people,
-            person="replayed rater" if self.workers else "held-back label",
+            person="replayed rater" if self.workers else HELD_BACK_LABEL,
             said=list(self._said(manifest.version)),
             upload=self.upload(),
             origin={**prepared.report.as_json(), "unknown_pieces": round(self.unknown, 4)},

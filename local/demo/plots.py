@@ -69,7 +69,7 @@ def scores(items: dict[str, Score], measure: str) -> str:
 
 
 def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
-    """Rows are the recorded majority of raters, columns the champion's answer; cells are shares of the row."""
+    """Rows are the labels of the texts, columns the champion's answer; cells are shares of the row."""
     shares = [[cell / max(1, sum(row)) for cell in row] for row in matrix]
     with _figure(7.2, max(3.2, 0.45 * len(labels) + 0.8)) as (axes, canvas):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -90,7 +90,7 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
             axes.set_xticks(range(len(labels)), labels)
         axes.set_yticks(range(len(labels)), labels)
         axes.set_xlabel("model says")
-        axes.set_ylabel("people said")
+        axes.set_ylabel("label of the text")
         axes.grid(visible=False)
     return canvas.svg
 

@@ -14,6 +14,7 @@ from contracts.labels import name_of
 from contracts.report.page import said_of
 from local.demo import plots
 from local.demo.retraining import what_became_of
+from local.demo.source import HELD_BACK_LABEL
 from local.demo.summary import Score, Summary
 
 MOST_LABELS_DRAWN = 10
@@ -80,10 +81,6 @@ def _later(summary: Summary) -> str:
     return str(summary.source.get("later", "later texts"))
 
 
-def _people(summary: Summary) -> str:
-    return _sentence(str(summary.source.get("people", "people")))
-
-
 def _section(title: str, text: str, *drawings: str) -> str:
     return f"<section><h2>{escape(title)}</h2><p>{escape(text)}</p>{''.join(drawings)}</section>"
 
@@ -106,9 +103,10 @@ def _scores(summary: Summary) -> str:
     labels = [name_of(label, names) for label in matrix["labels"]]
     confusion = [plots.confusion(labels, matrix["matrix"])] if len(labels) <= MOST_LABELS_DRAWN else []
     compared = [compared_with(summary.scores, name, words) for name, words in (("tfidf", "TF-IDF"), ("human_1", "one person"))]
+    people = " People are compared with what the other people say." if "human_1" in summary.scores else ""
     return _section(
         f"The champion is {' and '.join(words for words in compared if words)}",
-        "Frozen test set; intervals resample whole groups of texts, such as reviews. People are compared with what the other people say.",
+        f"Frozen test set; intervals resample whole groups of texts, such as reviews.{people}",
         plots.scores(summary.scores, "accuracy"),
         *confusion,
     )
@@ -139,15 +137,13 @@ def _reviews(summary: Summary) -> str:
     if not summary.confidences:
         return ""
     several = int(summary.source.get("asked", 3)) > 1
-    agreement = (
-        ""
-        if summary.reviewer_agreement is None or not several
-        else f" {_people(summary)} agree {100 * summary.reviewer_agreement:.0f} % of the time."
-    )
+    said = f" The people are {summary.source['people']}." if "people" in summary.source else ""
+    if summary.reviewer_agreement is not None and several:
+        said += f" They agree {100 * summary.reviewer_agreement:.0f} % of the time."
     return _section(
         f"{100 * (summary.review_rate or 0):.0f} % of the texts were sent to people",
         "Left of the line the champion is unsure; the challenger has a line of its own, and a small random sample of all answers is "
-        "reviewed too." + agreement + _errors_alone(summary.evaluation.get("review", {})),
+        "reviewed too." + said + _errors_alone(summary.evaluation.get("review", {})),
         plots.confidence_histogram(summary.confidences, summary.review_threshold),
     )
 
@@ -191,10 +187,11 @@ def _before_after(summary: Summary) -> str:
     pairs = {domain: {which: entry[which] for which in ("before", "after")} for domain, entry in summary.before_after.items()}
     kind, later = next(iter(summary.before_after)), _later(summary)
     gain = summary.before_after[kind]["gain"]
+    whose = "held-back" if summary.source.get("person") == HELD_BACK_LABEL else "people's"
     sent = f", and these {later} were never sent either" if kind == later else ""
     labels = f" {what_became_of(summary.retraining['labels'])}." if "labels" in summary.retraining else ""
     return _section(
-        f"Retraining on people's labels changed accuracy on {kind} by {100 * gain.value:+.1f} points",
+        f"Retraining on {whose} labels changed accuracy on {kind} by {100 * gain.value:+.1f} points",
         f"The same held-out texts for both models; none was ever trained on{sent}. The change lies "
         f"within {100 * gain.low:+.1f} and {100 * gain.high:+.1f} points (95 %).{labels}",
         plots.before_after(pairs),

@@ -12,6 +12,9 @@ from contracts.dataset_files import read_rows
 from local.demo.budget import Budget
 from local.texts import corpus
 
+HELD_BACK_LABEL = "held-back label"
+"""Who answers the reviews where a file has labels and no votes."""
+
 
 @dataclass(frozen=True)
 class Later:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,26 @@ def test_the_alarm_after_the_retraining_is_told_as_it_is(tmp_path: Path, alarm: 
     page = (tmp_path / "report.html").read_text()
     assert "Tweets score 0.42" in page
     assert words in page
+
+
+@pytest.mark.parametrize(
+    ("person", "people", "labels"),
+    [
+        ("replayed rater", "replayed raters", "people's"),
+        ("held-back label", "held-back labels (the file's label answers as one person would)", "held-back"),
+    ],
+)
+def test_who_answers_is_called_what_it_is(tmp_path: Path, person: str, people: str, labels: str) -> None:
+    one = Interval(0.7, 0.6, 0.8)
+    summary = Summary(scores={"champion": score(0.9)}, confidences={"requested": [0.4]}, review_rate=0.2)
+    summary.evaluation = {"confusion": {"labels": ["a", "b"], "matrix": [[3, 1], [1, 3]]}}
+    summary.before_after = {"tweets": {"before": one, "after": one, "gain": Interval(0.0, -0.1, 0.1)}}
+    summary.source = {"name": "amazon", "later": "tweets", "people": people, "person": person, "asked": 1}
+    write_report(summary, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert f"The people are {html.escape(people)}." in page
+    assert html.escape(f"Retraining on {labels} labels changed accuracy on tweets") in page
+    assert "People are compared" not in page
 
 
 @pytest.mark.parametrize(("labels", "drawn"), [(3, True), (77, False)])
