@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
@@ -70,14 +71,14 @@ def longest(config: Any) -> int:
 
 
 def load_encoder(folder: Path) -> Any:
-    """The encoder with its trained weights.
+    """The encoder with its trained weights, in float32 whatever the file has: half precision loses most of what a step changes.
 
     Raises:
         InvalidBaseModel: the folder does not fit (:func:`check_folder`), or its weights are damaged or not all there.
     """
     check_folder(folder)
     try:
-        encoder, info = AutoModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        encoder, info = AutoModel.from_pretrained(folder, local_files_only=True, output_loading_info=True, dtype=torch.float32)
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         first = str(error).strip().partition("\n")[0]
         raise InvalidBaseModel(

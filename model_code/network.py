@@ -91,7 +91,7 @@ class TextClassifier(nn.Module):
         """
         auto: Any = AutoModel
         check_family(read_document(folder, CONFIG.removesuffix(".json")))
-        encoder = auto.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+        encoder = auto.from_config(AutoConfig.from_pretrained(folder, local_files_only=True), dtype=torch.float32)
         encoder.pooler = None
         model = cls(encoder, len(read_document(folder, "label_map")), trained=trained)
         try:

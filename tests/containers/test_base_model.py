@@ -136,6 +136,22 @@ def test_another_architecture_is_refused_by_name(config: Any, folder: Path) -> N
         TextClassifier.from_base(folder, 3, layers=2, trained=None)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_base_model_in_half_precision_is_trained_in_single(folder: Path, dtype: torch.dtype) -> None:
+    half: Any = BertModel.from_pretrained(folder)
+    half.to(dtype).save_pretrained(folder)
+    assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["dtype"] in str(dtype)
+    model = TextClassifier.from_base(folder, 3, layers=2, trained=1)
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
+
+
+def test_an_artifact_whose_base_model_had_half_precision_is_computed_in_single(parent: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(parent / "model", tmp_path / "model"))
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    (model / "config.json").write_text(json.dumps(config | {"dtype": "float16"}), encoding="utf-8")
+    assert {value.dtype for value in TextClassifier.load(model).parameters()} == {torch.float32}
+
+
 def test_an_artifact_of_another_architecture_is_refused_too(parent: Path, tmp_path: Path) -> None:
     model = Path(shutil.copytree(parent / "model", tmp_path / "model"))
     config = read(model, "config")
