@@ -209,7 +209,7 @@ def _adaptive(pool: Pool, answers: Sequence[Sequence[HumanAnswer]]) -> Indices:
 def consolidation(pool: Pool, asked: Asked, *, reviewed: Indices) -> dict[str, Any]:
     """Right labels of the ``reviewed`` texts, three votes each: plurality, and Dawid and Skene's model on histories of several lengths.
 
-    The model's history is other answers: those to the first texts of the pool. It never sees what is right.
+    The model's history is the answers to the first texts of the pool, some of which are reviewed texts. It never sees what is right.
     """
     answers = [given(pool, asked, text) for text in range(len(pool.truth))]
     pairs = [[(answer.worker_id, answer.label or "") for answer in each] for each in answers]
