@@ -135,6 +135,19 @@ def choose_text(columns: Sequence[str], sample: Sequence[Mapping[str, Any]], sai
     return (_text_by_content(stats, {group} if group else set(), None),), group
 
 
+def known(columns: Sequence[str], said: Mapping[str, str]) -> dict[str, str]:
+    """What the user said, as far as a file has these columns."""
+
+    def is_known(role: str, name: str) -> bool:
+        parts = [name] if name in columns or role not in ("text", "votes") else name.split("+" if role == "text" else ",")
+        try:
+            return name == NO_COLUMN or all(_find(role, part.strip(), columns) for part in parts)
+        except UnreadableFile:
+            return False
+
+    return {role: name for role, name in said.items() if is_known(role, name)}
+
+
 def _check_twins(chosen: Mapping[str, Sequence[str]], columns: Sequence[str], said: Mapping[str, str]) -> None:
     """A column that is there twice is refused, unless the user has said its number."""
     for role, names in chosen.items():

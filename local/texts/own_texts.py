@@ -20,7 +20,7 @@ from local.texts.judging import warnings_of
 from local.texts.near_duplicates import alike, joined
 from local.texts.options import NO_COLUMN, ReadingOptions
 from local.texts.problems import InvalidTexts, Problems, counted, shown
-from local.texts.records import Reader, Text
+from local.texts.records import Example, Reader, Text
 from local.texts.report import ReadingReport
 from local.texts.splitting import TEST, VALIDATION, sample, shares_without, stratified
 
@@ -80,7 +80,7 @@ def prepare(
     examples: list[Text] = []
     keys = Reader(options, longest, problems, progress)
     if options.key_examples is not None:
-        examples = keys.read(options.key_examples, place=f"{options.key_examples.name} ")
+        examples = keys.read(options.key_examples, place=f"{options.key_examples.name} ", other=True)
     ids = _ids(texts, labels, problems, str(path))
     _check_labels([*texts, *examples], ids, labels, problems)
     texts = _each_once(texts, ids, options.on_conflict, problems, reader.left_out)
@@ -140,7 +140,13 @@ def _read_all(path: Path, reader: Reader, problems: Problems, warnings: list[str
         return []
     if others := [file.name for file in found if file not in dict(parts)]:
         warnings.append(f"files in the folder that were not read: {', '.join(others[:10])}")
-    return [text for file, split in parts for text in reader.read(file, split=split, place=f"{file.name} ")]
+    texts: list[Text] = []
+    like = None
+    for file, split in sorted(parts, key=lambda part: part[1] != "train"):
+        texts += reader.read(file, split=split, place=f"{file.name} ", like=like)
+        if like is None and reader.columns:
+            like = Example(file.name, reader.columns[0], {text.label for text in texts})
+    return texts
 
 
 def _split_of(file: Path) -> str | None:

@@ -8,8 +8,8 @@ import os
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from contracts.groups import group_of, text_digest
 from contracts.labels import LONGEST_NAME
 from contracts.text import InvalidJson, InvalidText, TextTooLong, character_problem, checked_text, is_blank, parse_json
 from local.texts.column_names import SPLIT_WORDS, TEST, TRAIN, VALIDATION, key_of
-from local.texts.columns import Columns, choose
+from local.texts.columns import Columns, choose, known
 from local.texts.files import SAMPLE_RECORDS, Opened, RepeatedNames, UnreadableRecord, open_records
 from local.texts.moments import ALLOWED, moment
 from local.texts.options import NO_COLUMN, ReadingOptions
@@ -83,12 +83,16 @@ class Reader:
     columns: list[Columns] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
-    def read(self, path: Path, *, split: str | None = None, place: str = "") -> list[Text]:
+    def read(
+        self, path: Path, *, split: str | None = None, place: str = "", like: Example | None = None, other: bool = False
+    ) -> list[Text]:
         """All usable texts of one file.
 
         Args:
             split: where the whole file belongs; None leaves it to a column, or to a draw.
             place: what stands before ``line 7`` in a problem.
+            like: a file of the same kind that was read before: its columns of text and label are these of this file, too.
+            other: a file of another kind: a column that the user named and that it does not have is guessed.
         """
         texts: list[Text] = []
         count, file_name = 0, shown_name(path)
@@ -96,7 +100,12 @@ class Reader:
             opened = self._opened(path)
             columns = Columns(("text",), "label")
             if opened.sample:
-                columns = choose(opened.columns, opened.sample, self.options.columns, lambda: spread(self._opened(path).records))
+                said = known(opened.columns, self.options.columns) if other else self.options.columns
+                same = {} if like is None else like.columns_of(opened, said)
+                columns = choose(opened.columns, opened.sample, said | same, lambda: spread(self._opened(path).records))
+                columns = replace(columns, guessed=(*columns.guessed, *same))
+                if like is not None:
+                    columns = like.compared(columns, opened, file_name)
             for line, record in opened.records:
                 count += 1
                 if count % _EVERY == 0:
@@ -201,6 +210,50 @@ class Reader:
             self.problems.add("texts are too long", where, f"{text.problem}: {shown(text.value)}", cure, ("long", "cut"))
         elif counts:
             self.left_out[f"texts longer than {self.longest:,} characters (--long drop)"] += 1
+
+
+@dataclass(frozen=True)
+class Example:
+    """A file that was read before others of its kind: the first training file of a folder.
+
+    Attributes:
+        labels: as they stand in it.
+    """
+
+    name: str
+    columns: Columns
+    labels: Set[str]
+
+    def columns_of(self, opened: Opened, said: Mapping[str, str]) -> dict[str, str]:
+        """Role -> column of text and label, where the other file has it, too, and the user said none."""
+        found = {}
+        for role, names in (("text", self.columns.text), ("label", (self.columns.label,))):
+            same = [name for name in opened.columns if name in names] or [
+                name for name in opened.columns if key_of(name) in map(key_of, names) and key_of(name)
+            ]
+            if role not in said and len(same) == 1:
+                found[role] = same[0]
+        return found
+
+    def compared(self, columns: Columns, opened: Opened, name: str) -> Columns:
+        """The other file's columns, with a note of those that are called otherwise.
+
+        Raises:
+            UnreadableFile: its label is another column, whose values are other ones: a file of test texts may have no labels.
+        """
+        notes = list(columns.notes)
+        if key_of(columns.label) != key_of(self.columns.label):
+            values = {" ".join(str(record.get(columns.label)).split()) for record in opened.sample}
+            if 2 * len(values & self.labels) < len(values):
+                raise UnreadableFile(
+                    f"has no column {self.columns.label!r}, which is the label of {self.name}, and the values of {columns.label!r} are "
+                    f"others, such as {shown(min(values))}: name the label's column as there, or take the file out of the folder"
+                )
+            notes.append(f"{name}: the label is column {columns.label!r}, and {self.columns.label!r} in {self.name}")
+        if list(map(key_of, columns.text)) != list(map(key_of, self.columns.text)):
+            here, there = (" + ".join(map(repr, names)) for names in (columns.text, self.columns.text))
+            notes.append(f"{name}: the text is column {here}, and {there} in {self.name}")
+        return replace(columns, notes=tuple(notes))
 
 
 class _Cut(str):

@@ -217,3 +217,32 @@ def test_a_file_that_cannot_even_be_looked_at_is_named(tmp_path: Path) -> None:
         prepared(tmp_path / f"{'x' * 300}.csv")
     with pytest.raises(InvalidTexts, match=r"x\.csv cannot be read: File name too long"):
         prepared(table(tmp_path / "t.csv", records()), ReadingOptions(key_examples=tmp_path / f"{'x' * 300}.csv"))
+
+
+def test_a_file_of_a_folder_has_the_columns_of_its_training_file(tmp_path: Path) -> None:
+    """Test texts of a competition have no labels: another column with few values is not taken for them."""
+    mood, source = (lambda n: ["calm", "angry"][n % 2]), (lambda n: "ab"[n % 3 == 0])
+    learnt = [{"text": one["text"], "mood": mood(n), "source": source(n)} for n, one in enumerate(records(60))]
+    asked = [{"source": source(n), "text": f"asked {one['text']}"} for n, one in enumerate(records(30))]
+    table(tmp_path / "train.csv", learnt)
+    table(tmp_path / "test.csv", asked)
+    options = ReadingOptions(label="mood")
+    with pytest.raises(InvalidTexts, match=r"test.csv has no column 'mood'"):
+        prepared(tmp_path, options)
+    table(tmp_path / "train.csv", [{"text": one["text"], "label": one["mood"], "source": one["source"]} for one in learnt])
+    with pytest.raises(InvalidTexts, match=r"test.csv has no column 'label', which is the label of train.csv, and the values of 'source'"):
+        prepared(tmp_path)
+    table(tmp_path / "test.csv", [{"Title": "about", **one, "Label": mood(n), "category": source(n)} for n, one in enumerate(asked)])
+    assert rows_of(prepared(tmp_path)) == 90
+    table(tmp_path / "test.csv", [{"type": mood(n), "sentence": one["text"], "source": one["source"]} for n, one in enumerate(asked)])
+    made = prepared(tmp_path)
+    assert made.labels == ("angry", "calm")
+    assert "test.csv: the label is column 'type', and 'label' in train.csv" in made.report.warnings
+    assert "test.csv: the text is column 'sentence', and 'text' in train.csv" in made.report.warnings
+
+
+def test_key_examples_may_have_other_columns_than_the_texts(tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "t.jsonl", [{"Satz": one["text"], "Ressort": one["label"], "Kunde": n} for n, one in enumerate(records())])
+    keys = table(tmp_path / "keys.csv", [{"text": "never wrong", "label": "good"}, {"text": "always wrong", "label": "bad"}])
+    made = prepared(path, ReadingOptions(text="Satz", label="Ressort", group="Kunde", key_examples=keys))
+    assert [(row.text, row.label) for row in made.key_examples] == [("never wrong", "good"), ("always wrong", "bad")]
