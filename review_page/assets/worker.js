@@ -108,16 +108,24 @@ function show(next) {
 }
 
 function showCounts() {
-  const total = state.answered + state.waiting;
-  const more = state.more ? " or more" : "";
-  at("counts").textContent = `${state.answered} answered, ${state.waiting}${more} to go${state.skipped ? `, ${state.skipped} skipped` : ""}`;
+  const { answered, waiting, skipped, more } = state;
+  const total = answered + waiting;
+  at("counts").textContent = `${answered} answered, ${waiting}${more ? " or more" : ""} to go${skipped ? `, ${skipped} skipped` : ""}`;
   at("pace").textContent = state.seconds_per_answer === null ? "" : `${shortTime(state.seconds_per_answer)} per answer`;
-  at("position").textContent = `Task ${state.answered + 1} of ${total}${more}`;
-  at("done-count").textContent = state.answered ? `You have answered ${state.answered} today. Thank you.` : "";
-  at("progress").setAttribute("aria-valuemax", String(total));
-  at("progress").setAttribute("aria-valuenow", String(state.answered));
-  at("progress").setAttribute("aria-valuetext", at("counts").textContent);
-  at("progress-fill").style.transform = `scaleX(${total ? state.answered / total : 0})`;
+  at("position").textContent = more ? `Task ${answered + 1}` : `Task ${answered + 1} of ${total}`;
+  at("done-count").textContent = answered ? `You have answered ${answered} today. Thank you.` : "";
+  showProgress(answered, more ? null : total);
+}
+
+// Of a queue that is not counted to its end nobody knows how much is done. The words say what is known, and there is no bar.
+function showProgress(answered, total) {
+  const bar = at("progress");
+  bar.hidden = total === null;
+  if (bar.hidden) return;
+  bar.setAttribute("aria-valuemax", String(total));
+  bar.setAttribute("aria-valuenow", String(answered));
+  bar.setAttribute("aria-valuetext", at("counts").textContent);
+  at("progress-fill").style.transform = `scaleX(${total ? answered / total : 0})`;
 }
 
 const shortTime = (seconds) => (seconds < 90 ? `${Math.max(Math.round(seconds), 1)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`);

@@ -72,6 +72,25 @@ def test_a_task_goes_its_whole_way(table: Any) -> None:
     assert len(service.sent) == 1
 
 
+def test_who_is_far_ahead_goes_on_where_they_are_and_finds_what_comes_back(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lambdas.review.hosted_tasks.table._PAGE", 2)
+    service = Service(table, TERMS)
+    ids = []
+    for _ in range(10):
+        ids.append(service.ask())
+        service.wait(1)
+    assert service.next("bob") == service.next("eve") == ids[0]
+    assert [service.answer("ann") for _ in range(6)] == ids[1:7]
+    passed = service.tasks.desk("ann").passed[TEAM]
+    assert passed.has(f"{service.read(ids[5]).created_at:015d}#{ids[5]}")
+    assert service.store.summary(person("ann"), [TEAM], 0).workload.waiting == 3
+    service.store.give_back(person("eve"))
+    assert sorted(service.answer("ann") for _ in range(4)) == sorted([ids[0], *ids[7:]])
+    assert service.next("ann") is None
+    service.store.give_back(person("bob"))
+    assert service.next("bob") == ids[0]
+
+
 def test_many_people_at_once_get_no_place_twice(table: Any) -> None:
     tasks = Service(table, TERMS)
     ids = [tasks.ask() for _ in range(10)]

@@ -297,3 +297,22 @@ def test_a_lead_sees_the_queue_releases_settles_and_disputes(browser: Browser, s
     expect(page.locator("#flags")).to_contain_text("There is no open flag.")
     assert (held.holder, held.flags) == ("", [])
     context.close()
+
+
+def test_a_queue_that_is_not_counted_to_its_end_has_no_bar_of_what_is_done(page: Page, served: PageServer) -> None:
+    store = served.hold(classify("first"), classify("second"), classify("third"))
+    page.goto("/worker")
+    expect(page.locator("#position")).to_have_text("Task 1 of 3")
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuemax", "3")
+    store.more = True
+    press(page, "1")
+    press(page, "Enter")
+    expect(page.locator("#counts")).to_have_text("1 answered, 2 or more to go")
+    expect(page.locator("#position")).to_have_text("Task 2")
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    assert violations(page) == []
+    store.more = False
+    press(page, "1")
+    press(page, "Enter")
+    expect(page.locator("#position")).to_have_text("Task 3 of 3")
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "2")

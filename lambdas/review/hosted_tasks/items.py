@@ -10,14 +10,13 @@ from typing import Any
 from lambdas.common.answers_wanted import AnswerRule, ModelPrior
 from lambdas.review.hosted_tasks.desk import Desk, Given, Pace
 from lambdas.review.hosted_tasks.people import COUNTED
+from lambdas.review.hosted_tasks.queue import Passed, place_of, sortable
 from lambdas.review.hosted_tasks.task import Assignment, State, Task
 from lambdas.review.port import ReviewStatus
 from review_page.tasks import Person, Remark
 
 DUE = "due"
 """Partition of the index ``due-tasks``."""
-_AFTER_REVIEWS = "9"
-"""Begins the place of a bulk labelling's task in ``open-tasks``. Times have 15 digits, and begin with 0 until the year 5138."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,6 @@ class Content:
     worker_id: str
     identity: Mapping[str, str]
     content: Mapping[str, Any]
-
-
-def sortable(time: int) -> str:
-    """Texts of times are in the order of the times."""
-    return f"{time:015d}"
 
 
 def remark_of(item: Mapping[str, Any]) -> Remark:
@@ -94,9 +88,7 @@ def task_item(task: Task, *, state: State | None = None) -> dict[str, Any]:
     if task.prior is not None:
         item["prior"] = json.dumps(asdict(task.prior), ensure_ascii=False, allow_nan=False)
     if task.free:
-        # Reviews have a deadline, so they go before the texts of a bulk labelling.
-        place = f"{_AFTER_REVIEWS if task.job is not None else ''}{sortable(task.created_at)}"
-        item |= {"queue": task.team, "waiting_since": f"{place}#{task.task_id}"}
+        item |= {"queue": task.team, "waiting_since": place_of(task)}
     if task.due_at is not None and state is not State.ENDED:
         item |= {"due": DUE, "due_at": sortable(task.due_at)}
     ended = {"ended_at": task.ended_at, "status": task.status and task.status.value, "failure": task.failure}
@@ -170,6 +162,7 @@ def desk_item(desk: Desk) -> dict[str, Any]:
         "recent": [{"task_id": one.task_id, "submitted_at": one.submitted_at, "took": one.took} for one in desk.recent],
         "pace": {str(number): [one.answered, one.took] for number, one in desk.pace.items()},
         "version": desk.version + 1,
+        **({"passed": {team: asdict(one) for team, one in desk.passed.items()}} if desk.passed else {}),
         **{name: value for name, value in held.items() if value is not None},
     }
 
@@ -181,8 +174,13 @@ def desk_of(item: Mapping[str, Any]) -> Desk:
         ahead=item.get("ahead"),
         recent=tuple(Given(one["task_id"], int(one["submitted_at"]), int(one["took"])) for one in item["recent"]),
         pace={int(number): Pace(int(answered), int(took)) for number, (answered, took) in item["pace"].items()},
+        passed={team: _passed(one) for team, one in item.get("passed", {}).items()},
         version=int(item["version"]),
     )
+
+
+def _passed(item: Mapping[str, Any]) -> Passed:
+    return Passed(item["reviews"], item["bulk"], item["again"], int(item["skipped"]), int(item["counted"]))
 
 
 def content_item(one: Content) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from lambdas.common.worker_answer import chosen_label
@@ -16,6 +17,7 @@ from lambdas.review.hosted_tasks import desk as desks
 from lambdas.review.hosted_tasks import task as tasks
 from lambdas.review.hosted_tasks.desk import Desk
 from lambdas.review.hosted_tasks.items import Content
+from lambdas.review.hosted_tasks.queue import Look, Passed
 from lambdas.review.hosted_tasks.suggestions import suggestion_for
 from lambdas.review.hosted_tasks.sweeping import move_on
 from lambdas.review.hosted_tasks.table import TaskTable
@@ -190,8 +192,9 @@ class HostedTasks:
                 again = tasks.undo(task, worker.worker_id, self._clock())
             except NotPossible:
                 raise TaskRefused(ENDED) from None
-            behind = desks.taken_back(desk, given)
-            if self._table.commit(again, behind, *self._reordered(desk, worker)):
+            reordered = self._reordered(desk, worker)
+            behind = desks.taken_back(desk, given, [one for one in reordered if one.task_id == desk.ahead])
+            if self._table.commit(again, behind, *reordered):
                 self._written(behind)
                 lease = self._lease(replace(again, version=again.version + 1), content, worker)
                 if lease is not None:
@@ -233,11 +236,19 @@ class HostedTasks:
                 self._give_back(task_id, worker)
 
     def summary(self, worker: Worker, teams: Collection[str], since: float) -> WorkSummary:
-        """Counts the :data:`MOST_COUNTED` oldest open tasks of each team only. To count all, it would have to read all."""
+        """Counts the :data:`MOST_COUNTED` oldest open tasks of each team only, of those that the person has not passed. To count all, it
+        would have to read all.
+        """
         desk = next(self._desks(worker))
-        counts = [self._table.counted(team, worker.worker_id, MOST_COUNTED) for team in teams]
+        passed = {team: desk.passed.get(team, Passed()) for team in teams}
+        counts = [
+            self._table.counted(team, worker.worker_id, MOST_COUNTED, since, until)
+            for team, one in passed.items()
+            for since, until in one.beyond
+        ]
         held = sum(task_id is not None for task_id in (desk.in_work, desk.ahead))
-        waiting, skipped = sum(one for one, _, _ in counts) + held, sum(one for _, one, _ in counts)
+        waiting = sum(one for one, _, _ in counts) + held
+        skipped = sum(one for _, one, _ in counts) + sum(one.skipped for one in passed.values())
         workload = Workload(waiting, skipped, any(more for _, _, more in counts))
         pace = desk.answered_since(int(since * 1_000))
         progress = Progress(pace.answered, pace.took / 1_000 / pace.answered if pace.answered else None)
@@ -277,7 +288,7 @@ class HostedTasks:
         found, now = self._shown_next(task_id, desk, to_begin=to_begin), self._clock()
         if found is not None and found[0].team in teams and found[0].lease_of(desk.worker_id, now) is not None:
             return found
-        left = desks.without(desk, task_id)
+        left = desks.without(desk, task_id) if found is None else desks.given_back(desk, found[0])
         try:
             self._table.commit(left, *([] if found is None else [tasks.give_back(found[0], desk.worker_id)]))
         except NotPossible:
@@ -306,31 +317,36 @@ class HostedTasks:
             Busy: others were quicker at each look, so more may wait.
             _DeskChanged: the person's desk must be read again.
         """
+        kept = desk
         for team in sorted(teams):
-            for look in range(_LOOKS):
-                candidates = self._candidates(team, worker, with_skipped=with_skipped, oldest_first=look == 0)
+            for number in range(_LOOKS):
+                read = partial(self._table.open_tasks, team, worker.worker_id, self._clock())
+                look = Look(read, desk.passed.get(team), with_skipped=with_skipped)
                 try:
-                    taken = self._first_free(candidates, worker, desk, ahead=ahead)
+                    taken = self._first_free(self._candidates(look, oldest_first=number == 0), look, worker, kept, ahead=ahead)
                 except _TakenByOthers:
                     continue
                 if taken is not None:
                     return taken
+                kept = desks.passing(kept, team, look.passed)
                 break
             else:
                 raise Busy
+        if kept != desk and self._table.commit(kept):  # a long look back goes on at the next request
+            self._written(kept)
         return None
 
-    def _candidates(self, team: str, worker: Worker, *, with_skipped: bool, oldest_first: bool) -> Iterator[str]:
+    def _candidates(self, look: Look, *, oldest_first: bool) -> Iterator[str]:
         """Ids of tasks, page by page. In a page reviews come before bulk labelling, and each of the two kinds is in a random order:
         all who are too late for one task would otherwise try the same next one. With ``oldest_first`` the page's first one stays first.
         """
-        for page in self._table.open_tasks(team, worker.worker_id, self._clock(), with_skipped=with_skipped):
+        for page in look.pages():
             fixed = page[:1] if oldest_first else []
             others = page[len(fixed) :]
             drawn = sorted(self._chance.sample(others, len(others)), key=lambda one: one.bulk)
             yield from (one.task_id for one in (*fixed, *drawn))
 
-    def _first_free(self, candidates: Iterable[str], worker: Worker, desk: Desk, *, ahead: bool) -> _Held | None:
+    def _first_free(self, candidates: Iterable[str], look: Look, worker: Worker, desk: Desk, *, ahead: bool) -> _Held | None:
         """Lease one of them; None: none of them is free, and there are no more. Raises _TakenByOthers and _DeskChanged."""
         losses = 0
         for read, task_id in enumerate(candidates):
@@ -343,7 +359,7 @@ class HostedTasks:
                 taken = tasks.take(found[0], worker.worker_id, worker.name, self._clock(), ahead=ahead)
             except NotPossible:
                 continue
-            behind = replace(desk, ahead=task_id) if ahead else replace(desk, in_work=task_id)
+            behind = desks.took(desk, found[0], look.passed, ahead=ahead)
             outdated = self._table.outdated(taken, behind)
             if not outdated:
                 self._written(behind)
@@ -366,7 +382,7 @@ class HostedTasks:
                 back = tasks.skip(task, worker.worker_id, reason.value) if reason else tasks.give_back(task, worker.worker_id)
             except NotPossible:
                 return
-            behind = desks.without(desk, task_id)
+            behind = desks.skipped(desk, task) if reason else desks.given_back(desk, task)
             if self._table.commit(back, behind):
                 self._written(behind)
                 return

@@ -27,7 +27,7 @@ def move_on(table: TaskTable, task_id: str, change: Callable[[Task], Task], fini
             after = task
         if after is not task:
             gone = task.leases.keys() - after.assignments.keys()
-            freed = [desks.without(table.desk(worker), task_id) for worker in sorted(gone)]
+            freed = [desks.given_back(table.desk(worker), after) for worker in sorted(gone)]
             if not table.commit(after, *freed):
                 continue
             after = replace(after, version=after.version + 1)

@@ -43,11 +43,11 @@ from lambdas.review.hosted_tasks.items import (
     desk_of,
     person_of,
     remark_of,
-    sortable,
     task_item,
     task_of,
 )
 from lambdas.review.hosted_tasks.people import COUNTED, Tally, tallies
+from lambdas.review.hosted_tasks.queue import Page, Waiting, sortable
 from lambdas.review.hosted_tasks.task import State, Task
 from review_page.answers import Worker
 from review_page.tasks import Person, Remark
@@ -65,14 +65,6 @@ class Announced:
 
     at: int
     version: int
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """An open task as the index names it. ``bulk``: a bulk labelling asks for it, so reviews go before it."""
-
-    task_id: str
-    bulk: bool
 
 
 class TaskTable:
@@ -256,36 +248,37 @@ class TaskTable:
         version = 0 if last is None else last.version
         return self._transact([self._put({"pk": f"notice#{team}", "sk": "sent", "sent_at": now, "version": version + 1}, version)])
 
-    def open_tasks(self, team: str, worker_id: str, now: int, *, with_skipped: bool) -> Iterator[list[Waiting]]:
-        """Pages of tasks that the person may take: reviews before bulk labelling, and the oldest first. No page is empty.
+    def open_tasks(self, team: str, worker_id: str, now: int, since: str = "", until: str | None = None) -> Page:
+        """Tasks that the person may take, also those that they have skipped, among the next :data:`_PAGE` open ones, in one query.
 
-        That is the order of the index, which may be a moment behind the tasks themselves. A query returns the ids only, as decoding whole
-        tasks would take most of a request's time. A task whose time is over only waits for the sweep, so it is not among them.
+        They are in the order of the index: reviews before bulk labelling, and the oldest first. The index may be a moment behind the tasks
+        themselves. The query returns their places only, as decoding whole tasks would take most of a request's time. A task whose time is
+        over only waits for the sweep, so it is not among them.
+
+        Args:
+            since: the place at which it begins; "" for the first one.
+            until: the last place; None for the end of the index.
         """
-        may_take = Attr("gone_at").gt(now) & ~Attr("taken_by").contains(worker_id)
-        if not with_skipped:
-            may_take &= ~Attr("skipped_by").contains(worker_id)
-        pages = self._pages(
+        page = self._table.query(
             IndexName=OPEN_TASKS,
-            KeyConditionExpression=Key("queue").eq(team),
-            FilterExpression=may_take,
-            ProjectionExpression="pk, job",
+            KeyConditionExpression=_between(team, since, until),
+            FilterExpression=Attr("gone_at").gt(now) & ~Attr("taken_by").contains(worker_id),
+            ProjectionExpression="waiting_since, skipped_by",
             Limit=_PAGE,
         )
-        for items in pages:
-            if items:
-                yield [Waiting(item["pk"], "job" in item) for item in items]
+        waiting = [Waiting(item["waiting_since"], worker_id in item.get("skipped_by", ())) for item in page["Items"]]
+        return Page(waiting, page["LastEvaluatedKey"]["waiting_since"] if "LastEvaluatedKey" in page else None)
 
-    def counted(self, team: str, worker_id: str, most: int) -> tuple[int, int, bool]:
-        """Of the ``most`` oldest open tasks: those that the person may take, those among the rest that they have skipped, and whether
-        there are more open tasks.
+    def counted(self, team: str, worker_id: str, most: int, since: str = "", until: str | None = None) -> tuple[int, int, bool]:
+        """Of the ``most`` oldest open tasks between two places: those that the person may take, those among the rest that they have
+        skipped, and whether there are more open tasks.
 
         Only who took and who skipped a task is returned: the page asks after each answer, and decoding whole tasks would take most of
         that request's time.
         """
         page = self._table.query(
             IndexName=OPEN_TASKS,
-            KeyConditionExpression=Key("queue").eq(team),
+            KeyConditionExpression=_between(team, since, until),
             ProjectionExpression="taken_by, skipped_by",
             Limit=most,
         )
@@ -382,3 +375,11 @@ class TaskTable:
                 return set(range(len(writes)))
             raise
         return set()
+
+
+def _between(team: str, since: str, until: str | None) -> Any:
+    """Condition of a query on ``open-tasks``."""
+    key = Key("queue").eq(team)
+    if until is not None:
+        return key & Key("waiting_since").between(since or "0", until)
+    return key & Key("waiting_since").gte(since) if since else key

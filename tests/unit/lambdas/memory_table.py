@@ -26,6 +26,8 @@ class _Cancelled(ClientError):
 class MemoryTable:
     """``name`` is the table's; ``before_write`` and ``after_write`` are called around each write, and may raise.
 
+    While the index stands still (:meth:`index_stands_still`), it answers as it was then, as a global index may be behind its table.
+
     ``requests`` names every call so far, and ``read`` every key of a BatchGetItem.
     """
 
@@ -34,12 +36,25 @@ class MemoryTable:
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], Item] = {}
         self._partitions: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
+        self._before: MemoryTable | None = None
         self.queries: list[Mapping[str, Any]] = []
         self.requests: list[str] = []
         self.read: list[tuple[str, str]] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
         self.meta = type("Meta", (), {"client": self})
+
+    def index_stands_still(self) -> None:
+        self._before = MemoryTable()
+        for item in self.items.values():
+            self._before._store(item)
+
+    def index_comes_up(self) -> None:
+        self._before = None
+
+    @property
+    def behind(self) -> bool:
+        return self._before is not None
 
     def get_item(self, *, Key: Mapping[str, str], ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
         self.requests.append("get_item")
@@ -72,6 +87,8 @@ class MemoryTable:
         """Pages of ``Limit`` items, counted before the filter, as DynamoDB does it."""
         self.requests.append("query")
         self.queries.append(arguments)
+        if self._before is not None and "IndexName" in arguments:
+            return self._before.query(**arguments)
         partition, sort = TASK_INDEXES[arguments["IndexName"]] if "IndexName" in arguments else ("pk", "sk")
         condition = arguments["KeyConditionExpression"]
         keys = self._partitions.get((partition, _partition_of(condition)), {})
@@ -177,6 +194,7 @@ def _holds(condition: Any, item: Item) -> bool:
     holds: dict[str, Callable[[Any, Any], bool]] = {
         "=": lambda one, other: one == other,
         "<=": lambda one, other: one <= other,
+        ">=": lambda one, other: one >= other,
         ">": lambda one, other: one > other,
         "begins_with": lambda one, start: one.startswith(start),
         "contains": lambda members, one: one in members,

@@ -64,10 +64,13 @@ def task(text: str, **changes: Any) -> StoredTask:
 
 
 class MemoryStore:
-    """``TaskStore``, without time limits: a task takes one answer, which can be undone until the test says that the task has ended."""
+    """``TaskStore``, without time limits: a task takes one answer, which can be undone until the test says that the task has ended.
+
+    ``more``: it says of its tasks that more wait, as of a queue that is not counted to its end.
+    """
 
     def __init__(self, *tasks: StoredTask) -> None:
-        self.tasks = {one.task_id: one for one in tasks}
+        self.tasks, self.more = {one.task_id: one for one in tasks}, False
 
     def _open(self, worker: Worker, teams: Collection[str]) -> list[StoredTask]:
         free = ("", worker.worker_id)
@@ -153,7 +156,7 @@ class MemoryStore:
         skipped = sum(worker.worker_id in one.skipped_by for one in found)
         count = sum(one.answered_at >= since for one in self._answered(worker))
         progress = Progress(count, 4.0 if count else None)
-        return WorkSummary(Workload(len(found) - skipped, skipped), progress, self._recent(worker, teams))
+        return WorkSummary(Workload(len(found) - skipped, skipped, self.more), progress, self._recent(worker, teams))
 
 
 @dataclass

@@ -14,8 +14,8 @@ from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.review import ReviewReason
 from lambdas.review.hosted_tasks.desk import Desk
 from lambdas.review.hosted_tasks.items import Content
+from lambdas.review.hosted_tasks.queue import Page
 from lambdas.review.hosted_tasks.store import Busy
-from lambdas.review.hosted_tasks.table import Waiting
 from lambdas.review.hosted_tasks.task import State, Task, take
 from lambdas.review.port import ReviewStatus
 from review_page.tasks import ENDED, NO_LONGER_YOURS, NOT_ANSWERED, SkipReason, TaskRefused
@@ -42,7 +42,7 @@ def test_the_oldest_task_comes_first_and_one_query_finds_it(service: Service) ->
     service.table.queries.clear()
     assert service.next("ann") == ids[0]
     [query] = service.table.queries
-    assert (query["IndexName"], query["Limit"], query["ProjectionExpression"]) == ("open-tasks", 100, "pk, job")
+    assert (query["IndexName"], query["Limit"], query["ProjectionExpression"]) == ("open-tasks", 100, "waiting_since, skipped_by")
     assert service.next("ann") == ids[0], "who has a task in work keeps it"
     assert service.next("bob") == ids[0]
     assert service.next("eve") == ids[1], "two people are enough until they differ"
@@ -94,15 +94,15 @@ def test_a_second_task_is_held_ahead_and_its_time_begins_later(service: Service)
     assert (lease.task.task_id, lease.seconds_left) == (ahead.task.task_id, 3_600)
 
 
-def seen_by(service: Service, name: str) -> list[list[Waiting]]:
-    return list(service.tasks.open_tasks(TEAM, name, service.now, with_skipped=False))
+def seen_by(service: Service, name: str) -> Page:
+    return service.tasks.open_tasks(TEAM, name, service.now)
 
 
 def test_an_index_that_is_behind_gives_nobody_a_taken_task(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     only = service.ask()
     stale = seen_by(service, "eve")
     service.next("ann"), service.next("bob")
-    monkeypatch.setattr(service.tasks, "open_tasks", lambda *_, **__: iter(stale))
+    monkeypatch.setattr(service.tasks, "open_tasks", lambda *_: stale)
     assert service.next("eve") is None
     assert service.read(only).assignments.keys() == {"ann", "bob"}
 
@@ -114,15 +114,15 @@ def test_who_reads_taken_tasks_only_looks_at_the_index_again(service: Service, m
     stale, look = seen_by(service, "eve"), service.tasks.open_tasks
     for number in range(11):
         service.next(f"p{number}")
-    [[free]] = seen_by(service, "eve")
+    [free] = seen_by(service, "eve").waiting
     looks = iter([stale])
-    monkeypatch.setattr(service.tasks, "open_tasks", lambda *given, **named: next(looks, None) or look(*given, **named))
+    monkeypatch.setattr(service.tasks, "open_tasks", lambda *given: next(looks, None) or look(*given))
     assert service.next("eve") == free.task_id
 
 
 def test_who_loses_a_race_takes_another_task(service: Service) -> None:
     ids = {service.ask() for _ in range(4)}
-    oldest = seen_by(service, "eve")[0][0].task_id
+    oldest = seen_by(service, "eve").waiting[0].task_id
 
     def others_are_quicker() -> None:
         service.table.before_write = lambda: None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from hosted_service import TEAM, TERMS, Service, choice, person
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -13,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from memory_table import MemoryTable
 
 from lambdas.common.answers_wanted import AnswerRule
-from lambdas.review.hosted_tasks.task import State
+from lambdas.review.hosted_tasks.store import Busy
+from lambdas.review.hosted_tasks.task import State, Task
 from lambdas.review.port import ReviewEnded, ReviewStatus
 from review_page.tasks import SkipReason, TaskRefused
 
@@ -28,13 +31,23 @@ class Killed(BaseException):
 class HostedTasks(RuleBasedStateMachine):
     """``given``: task -> person -> label, for every answer that the service has confirmed and nobody took back."""
 
-    @initialize(undo=st.sampled_from([0, 60]), rule=st.sampled_from([AnswerRule.FIXED, AnswerRule.TWO_THEN_THIRD]), most=st.integers(1, 3))
-    def begin(self, undo: int, rule: AnswerRule, most: int) -> None:
+    @initialize(
+        undo=st.sampled_from([0, 60]),
+        rule=st.sampled_from([AnswerRule.FIXED, AnswerRule.TWO_THEN_THIRD]),
+        most=st.integers(1, 3),
+        page=st.sampled_from([3, 100]),
+        drained=st.booleans(),
+    )
+    def begin(self, undo: int, rule: AnswerRule, most: int, page: int, drained: bool) -> None:
+        """A page of the index has so few tasks that people pass some pages, but not more than are looked at again at once."""
+        self.drained = drained
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr("lambdas.review.hosted_tasks.table._PAGE", page)
         self.table = MemoryTable()
         self.service = Service(self.table, type(TERMS)(**{**vars(TERMS), "undo_seconds": undo, "rule": rule, "most": most}))
         self.asked: dict[str, str] = {}
         self.given: dict[str, dict[str, str]] = {}
-        self.unsure: set[tuple[str, str]] = set()
+        self.in_bulk: set[str] = set()
         self.effects_left: int | None = None
         for name in ("write", "send"):
             setattr(self.service, name, self._mortal(getattr(self.service, name)))
@@ -60,11 +73,11 @@ class HostedTasks(RuleBasedStateMachine):
                 raise Killed
 
     def _run(self, work: Callable[[], Any], die_after: int | None) -> tuple[bool, Any]:
-        """Whether the caller got an answer, and which; a killed function gives none."""
+        """Whether the caller got an answer, and which; a killed function gives none, and others may be quicker than an index says."""
         self.effects_left = die_after
         try:
             return True, work()
-        except Killed:
+        except (Killed, Busy):
             return False, None
         finally:
             self.effects_left = None
@@ -78,9 +91,50 @@ class HostedTasks(RuleBasedStateMachine):
         if done:
             self.asked[task_id] = f"p{number}-1"
 
+    @rule(number=st.integers(1, 4))
+    def start_text_of_a_bulk_labelling(self, number: int) -> None:
+        """Of another age than its place in the queue says, as many are written at once."""
+        alike = Service(MemoryTable(), self.service.terms, self.service.now - 700 * (number % 3))
+        like = alike.ask("text", f"b{number}")
+        task = replace(alike.read(like), job="job", version=0)
+        if self.service.tasks.add(task, alike.tasks.input(like)):
+            self.in_bulk.add(like)
+
+    @rule()
+    def index_stays_behind(self) -> None:
+        self.table.index_stands_still()
+
+    @rule()
+    def index_comes_up(self) -> None:
+        self.table.index_comes_up()
+
     @rule(name=PEOPLE, skipped=st.booleans(), die_after=deaths)
     def take(self, name: str, skipped: bool, die_after: int | None) -> None:
-        self._run(lambda: self.service.next(name, with_skipped=skipped), die_after)
+        done, task_id = self._run(lambda: self.service.next(name, with_skipped=skipped), die_after)
+        if done and task_id is None:
+            self._nothing_is_there_for(name, with_skipped=skipped)
+
+    def _nothing_is_there_for(self, name: str, *, with_skipped: bool) -> None:
+        """A task that nobody finds is lost, as nobody is asked."""
+        if self.table.behind:
+            return
+        for task in self._tasks():
+            for_them = task.free and name not in task.assignments and self.service.now < task.gone_at
+            assert not (for_them and (with_skipped or name not in task.skipped_by)), f"{name} was told that nothing waits"
+
+    def _tasks(self) -> list[Task]:
+        return [self.service.read(pk) for pk, sk in self.table.items if sk == "task"]
+
+    @rule(name=PEOPLE, label=LABELS)
+    def answer_all_that_is_left(self, name: str, label: str) -> None:
+        for _ in range(50):
+            done, task_id = self._run(lambda: self.service.next(name), None)
+            if done and task_id is None:
+                self._nothing_is_there_for(name, with_skipped=False)
+            if task_id is None:
+                return
+            self.answer(name, label, None, twice=False)
+        raise AssertionError("there is no end")
 
     @rule(name=PEOPLE, die_after=deaths)
     def take_ahead(self, name: str, die_after: int | None) -> None:
@@ -88,7 +142,9 @@ class HostedTasks(RuleBasedStateMachine):
 
     @rule(name=PEOPLE, label=LABELS, die_after=deaths, twice=st.booleans())
     def answer(self, name: str, label: str, die_after: int | None, twice: bool) -> None:
-        task_id = self.service.next(name)
+        done, task_id = self._run(lambda: self.service.next(name), None)
+        if done and task_id is None:
+            self._nothing_is_there_for(name, with_skipped=False)
         if task_id is None:
             return
         try:
@@ -147,7 +203,7 @@ class HostedTasks(RuleBasedStateMachine):
     def everybody_holds_what_their_desk_says(self) -> None:
         if not hasattr(self, "service"):
             return
-        tasks = [self.service.read(pk) for pk, sk in self.table.items if sk == "task"]
+        tasks = self._tasks()
         for name in ("ann", "bob", "eve"):
             desk = self.service.tasks.desk(name)
             held = [one for one in (desk.in_work, desk.ahead) if one is not None]
@@ -160,6 +216,9 @@ class HostedTasks(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "service"):
             return
+        self.table.index_comes_up()
+        for name in ("ann", "bob", "eve") if self.drained else ():
+            self.answer_all_that_is_left(name, "Good")
         self.service.wait(90_000)
         for _ in range(3):
             self.service.sweep()
@@ -170,6 +229,8 @@ class HostedTasks(RuleBasedStateMachine):
             sent = {message for message in self.service.sent if message.review_id == review_id}
             assert len(sent) == 1, "however often it came, it always said the same"
             self._agrees(next(iter(sent)), task_id, review_id)
+        assert all(self.service.read(task_id).state is State.ENDED for task_id in self.in_bulk)
+        self.patch.undo()
 
     def _agrees(self, ended: ReviewEnded, task_id: str, review_id: str) -> None:
         given = self.given.get(task_id, {})
