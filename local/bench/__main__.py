@@ -222,7 +222,7 @@ def run_queue(chosen: argparse.Namespace, output: Path, console: Console) -> int
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("tasks are opened", total=chosen.tasks + chosen.takes + chosen.reviewers)
+        task = bar.add_task("tasks are opened", total=queue.steps(chosen.tasks, chosen.takes, chosen.reviewers))
         step = partial(bar.update, task)
         try:
             content = queue.measure(chosen.tasks, chosen.takes, chosen.reviewers, lambda said, more: step(description=said, advance=more))
@@ -231,6 +231,9 @@ def run_queue(chosen: argparse.Namespace, output: Path, console: Console) -> int
             return 2
     console.print(queue.table(content), highlight=False)
     console.print(", ".join(f"{name}: {content[name]}" for name in ("queries_per_take", "taken_twice", "got_none")), highlight=False)
+    first, ahead = content["ahead_first_queries"], content["ahead_queries"]["max"]
+    of_whom = f"queries of a person {content['ahead']:,} tasks ahead"
+    console.print(f"{of_whom}: {first} at the first take, then at most {ahead:.0f}", highlight=False)
     one_by_one, at_once = ("reached" if content[name] else "not reached" for name in ("goal_reached", "at_once_goal_reached"))
     goal = f"99 of 100 below {content['goal_ms']:.0f} ms, without the table's time"
     console.print(f"{goal}: one by one {one_by_one}, at once {at_once}", highlight=False)

@@ -120,13 +120,21 @@ class OrderedTable:
         """A page of ``Limit`` items, counted before the filter."""
         names, values = arguments["ExpressionAttributeNames"], arguments["ExpressionAttributeValues"]
         partition, sort = TASK_INDEXES[arguments["IndexName"]]
-        [(name, value)] = re.findall(r"^(#\w+) = (:\w+)$", arguments["KeyConditionExpression"])
+        condition = arguments["KeyConditionExpression"]
+        [(name, value)] = re.findall(r"(#\w+) = (:\w+)", condition)
         if names[name] != partition:
             raise ValueError(f"not the index's key: {names[name]}")
         entries = self._indexes[arguments["IndexName"]].get(values[value]["S"], [])
+        first, end = 0, len(entries)
+        for name, least in re.findall(r"(#\w+) (?:>=|BETWEEN) (:\w+)", condition):
+            if names[name] != sort:
+                raise ValueError(f"not the index's sort key: {names[name]}")
+            first = bisect_left(entries, (values[least]["S"],))
+        for most in re.findall(r"BETWEEN :\w+ AND (:\w+)", condition):
+            end = bisect_left(entries, (values[most]["S"] + "\0",))
         start = arguments.get("ExclusiveStartKey")
-        first = 0 if start is None else bisect_right(entries, (start[sort]["S"], _key(start)))
-        page = [self._items[key] for _, key in entries[first : first + arguments["Limit"]]]
+        first = first if start is None else bisect_right(entries, (start[sort]["S"], _key(start)))
+        page = [self._items[key] for _, key in entries[first : min(end, first + arguments["Limit"])]]
         wanted = arguments.get("FilterExpression", "")
         without = [(names[name], values[value]["S"]) for name, value in re.findall(r"NOT contains\((#\w+), (:\w+)\)", wanted)]
         above = [(names[name], int(values[value]["N"])) for name, value in re.findall(r"(#\w+) > (:\w+)", wanted)]

@@ -21,15 +21,19 @@ from rich.table import Table
 
 from embedded_aws.tools.launcher import ROOT
 from lambdas.common.answers_wanted import AnswerRule
+from lambdas.review.hosted_tasks import desk as desks
 from lambdas.review.hosted_tasks.store import HostedTasks
 from lambdas.review.hosted_tasks.table import TaskTable
-from lambdas.review.hosted_tasks.task import Task, task_id_of
+from lambdas.review.hosted_tasks.task import Task, answer, take, task_id_of
 from local.bench.ordered_table import NAME, OrderedTable
 from review_page.answers import Worker
 from stacks.names import REVIEWERS
 
 GOAL_MS = 50.0
 """The 99th percentile that taking a task must stay below."""
+AHEAD = 1_000
+"""Tasks that one reviewer has answered and nobody else has."""
+_TAKES_AHEAD = 200
 _WARM_UP = 5
 _EMPTY_TEAM = "nobody"
 _TEXT = "The room was clean, and the people at the desk were friendly. But we waited an hour for the key. "
@@ -74,6 +78,7 @@ def measure(tasks: int, takes: int, reviewers: int, on_step: Callable[[str, int]
     shared = table.resource()
     one_by_one = [_take(table, shared, f"one-{number}", on_step) for number in range(takes + _WARM_UP)][_WARM_UP:]
     together = _together(table, reviewers, on_step)
+    first_ahead, *ahead = _ahead(AHEAD, _TAKES_AHEAD, on_step)
     taken = [one.task_id for one in (*one_by_one, *together) if one.task_id is not None]
     times, at_once = (spread([one.cpu * 1_000 for one in group]) for group in (one_by_one, together))
     return {
@@ -90,9 +95,37 @@ def measure(tasks: int, takes: int, reviewers: int, on_step: Callable[[str, int]
         "at_once_requests": max(sum(one.requests.values()) for one in together),
         "at_once_queries": spread([one.requests["Query"] for one in together]),
         "at_once_lost_writes": spread([one.lost for one in together]),
+        "ahead": AHEAD,
+        "ahead_first_queries": first_ahead,
+        "ahead_queries": spread(ahead),
         "taken_twice": sum(count - 1 for count in Counter(taken).values()),
         "got_none": takes + reviewers - len(taken),
     }
+
+
+def steps(tasks: int, takes: int, reviewers: int) -> int:
+    """How many :func:`measure` tells of."""
+    return tasks + takes + _WARM_UP + reviewers + AHEAD + 2 * _TAKES_AHEAD
+
+
+def _ahead(answered: int, takes: int, on_step: Callable[[str, int], None]) -> list[int]:
+    """Queries of each take of somebody who has answered so many tasks that all wait for a second answer.
+
+    The desk knows nothing of these at the first take.
+    """
+    made, name = OrderedTable(), "ahead"
+    resource = made.resource()
+    _fill(made, answered + takes, on_step, answers=2, answered_by=[name] * answered)
+    tasks, queries = TaskTable(resource, 30), list[int]()
+    for _ in range(takes):
+        taken = _take(made, resource, name, on_step)
+        queries.append(taken.requests["Query"])
+        if taken.task_id is None:
+            raise RuntimeError("nothing waits for somebody who is ahead")
+        task, now = tasks.task(taken.task_id), int(time.time() * 1_000)
+        if task is not None:
+            tasks.commit(answer(task, name, "Good", now), desks.answered(tasks.desk(name), task.task_id, 0, now))
+    return queries
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -112,13 +145,18 @@ def table(content: Mapping[str, Any]) -> Table:
     return made
 
 
-def _fill(table: OrderedTable, tasks: int, on_step: Callable[[str, int], None]) -> None:
+def _fill(
+    table: OrderedTable, tasks: int, on_step: Callable[[str, int], None], *, answers: int = 1, answered_by: Sequence[str] = ()
+) -> None:
+    """``answered_by``: whoever has answered the first task, the second one, and so on."""
     now, store = int(time.time() * 1_000), TaskTable(_Filled(table), 30)
     for number in range(tasks):
         task = Task(
             task_id_of(f"bench-{number}"), f"bench-{number}", REVIEWERS, "Choose", "Read it.", now + number, now + 86_400_000, 3_600_000,
-            60_000, AnswerRule.FIXED, 1,
+            60_000, AnswerRule.FIXED, answers,
         )  # fmt: skip
+        for worker in answered_by[number : number + 1]:
+            task = answer(take(task, worker, worker, now), worker, "Good", now)
         store.add(task, {"text": f"{number}: {_TEXT * 5}", "labels": ["Good", "Bad"]})
         on_step("tasks are opened", 1)
 

@@ -133,13 +133,16 @@ def test_the_spread_of_a_queue_has_its_tail() -> None:
     assert queue.spread([4.0]) == {"p50": 4.0, "p99": 4.0, "max": 4.0}
 
 
-def test_the_last_tasks_of_a_queue_go_to_one_person_each_by_one_query() -> None:
+def test_the_last_tasks_of_a_queue_go_to_one_person_each_by_one_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "AHEAD", 150)
+    monkeypatch.setattr(queue, "_TAKES_AHEAD", 3)
     steps: list[int] = []
     content = queue.measure(8, 1, 2, lambda said, more: steps.append(more))
     figures = {name: content[name] for name in ("taken_twice", "got_none", "queries_per_take", "requests_per_take")}
     assert figures == {"taken_twice": 0, "got_none": 0, "queries_per_take": 1, "requests_per_take": 4}
     assert content["at_once_lost_writes"]["max"] <= 1
-    assert sum(steps) == 8 + 8
+    assert (content["ahead_first_queries"], content["ahead_queries"]["max"]) == (2, 2)
+    assert sum(steps) == queue.steps(8, 1, 2)
 
 
 @pytest.mark.parametrize(("wrong", "code"), [({}, 0), ({"taken_twice": 1}, 1), ({"got_none": 1}, 1)])
@@ -152,7 +155,8 @@ def test_the_bench_of_the_queue_fails_when_a_task_is_taken_twice_or_somebody_get
         assert (tasks, takes, reviewers) == (10, 3, 2)
         counts = {"open_tasks": tasks, "takes": takes, "at_once": reviewers, "taken_twice": 0, "got_none": 0, **wrong}
         requests = {"queries_per_take": 1, "requests_per_take": 4, "at_once_requests": 9, "at_once_lost_writes": figures}
-        goals = {"goal_ms": 50.0, "goal_reached": True, "at_once_goal_reached": False}
+        requests |= {"ahead": 7, "ahead_first_queries": 1}
+        goals = {"ahead_queries": figures, "goal_ms": 50.0, "goal_reached": True, "at_once_goal_reached": False}
         return {**counts, **requests, **goals, "own_ms": figures, "at_once_own_ms": figures}
 
     monkeypatch.setattr(queue, "measure", measured)
