@@ -31,6 +31,8 @@ MOST_CHARACTERS = 4 * 1024 * 1024
 MOST_ITEMS = 100_000
 """Most items of a list or a range that a filter accepts."""
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+", re.DOTALL)
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+"""A surrogate. In Python's texts two halves of a pair that belong together are one character."""
 _REFUSED_TAGS = ("include", "render")
 """There is nothing to include from. ``extends`` and ``block`` are no tags of standard Liquid."""
 _FAILURES = (LiquidError, RecursionError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
@@ -122,12 +124,20 @@ def _kept_text(value: Any) -> Any:
 
 
 def _kept(value: Any) -> Any:
-    """A task's input. The carriage returns of its texts reach the browser where they are escaped."""
+    """A task's input as a page can show it.
+
+    The carriage returns of its texts reach the browser where they are escaped. Half a surrogate pair has no bytes, so U+FFFD stands for it,
+    which is as long for a browser. The page marks it.
+    """
     if isinstance(value, list):
         return [_kept(one) for one in value]
     if isinstance(value, Mapping):
-        return {name: _kept(one) for name, one in value.items()}
-    return _kept_text(value)
+        return {_whole(name): _kept(one) for name, one in value.items()}
+    return _kept_text(_whole(value))
+
+
+def _whole(value: Any) -> Any:
+    return _HALF_A_PAIR.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _rounded(number: float, digits: Any = 0) -> float:

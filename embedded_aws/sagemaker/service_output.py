@@ -38,9 +38,10 @@ class RoleOutput:
         self._kms_key_id = kms_key_id
 
     def write(self, uri: str, body: str) -> None:
-        """Raises OutputRefused."""
+        """``body`` is JSON. Half a surrogate pair has no bytes, so it is written as JSON's escape. Raises OutputRefused."""
         bucket, key = split_s3_uri(uri)
-        arguments: dict[str, Any] = {"Bucket": bucket, "Key": key, "Body": body.encode(), "ContentType": "application/json"}
+        content = body.encode(errors="backslashreplace")
+        arguments: dict[str, Any] = {"Bucket": bucket, "Key": key, "Body": content, "ContentType": "application/json"}
         try:
             if self._kms_key_id:
                 # ministack's S3 does not ask KMS whether the caller may use the key.

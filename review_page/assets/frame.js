@@ -31,8 +31,9 @@ const newId = (word) => `${word}-${(ids.last += 1)}`;
 
 // -- characters that nobody sees ---------------------------------------------------------------------
 
-// Controls, also of direction, characters without width, fillers, tags, soft hyphens: they hide or reorder what a text says.
-const UNSEEN = /[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb]|[\u{16fe4}\u{1bca0}-\u{1bca3}\u{1d159}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+// Controls, also of direction, characters without width, fillers, tags, soft hyphens: they hide or reorder what a text says. And what
+// stands for a character that no page can show.
+const UNSEEN = /[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffd]|[\u{16fe4}\u{1bca0}-\u{1bca3}\u{1d159}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 // Those, and what changes only the look of a character before it.
 const UNREADABLE = new RegExp(`${UNSEEN.source}|\\p{Default_Ignorable_Code_Point}`, "gu");
 // Joiners have their place in emoji and in the scripts of Arabic and of India. A look-behind, because Chromium (156) finds no match for a range
@@ -46,6 +47,7 @@ const UNSEEN_NAMES = {
   "202C": "end of embedding", "202D": "left-to-right override", "202E": "right-to-left override", "2060": "word joiner",
   "2066": "left-to-right isolate", "2067": "right-to-left isolate", "2068": "first strong isolate", "2069": "end of isolate", FEFF: "byte order mark",
   "115F": "Hangul choseong filler", "1160": "Hangul jungseong filler", "2800": "Braille blank", "3164": "Hangul filler", FFA0: "halfwidth Hangul filler",
+  FFFD: "stands for a character that cannot be shown",
 };
 
 const unseenIn = (text) =>

@@ -45,6 +45,13 @@ def test_a_text_of_characters_that_look_blank_is_called_blank(page: Page, served
     assert blank == [True] * len(BLANK), [f"{ord(one[0]):04X}" for one, said in zip(BLANK, blank, strict=True) if not said]
 
 
+def test_what_stands_for_a_character_that_no_page_can_show_is_marked(page: Page, served: PageServer) -> None:
+    served.hold(classify("half \ufffd of a pair"))
+    page.goto("/worker")
+    mark = text_of(page).locator(".unseen")
+    expect(mark).to_have_attribute("aria-label", "U+FFFD stands for a character that cannot be shown")
+
+
 def test_fillers_are_marked_and_the_space_of_braille_is_not(page: Page, served: PageServer) -> None:
     served.hold(classify("a\u2800b \u3164 \u115f \u2813\u2811\u2800\u2800\u283a \U0001d173 \u0085"), classify("\u2800 \u2800"))
     page.goto("/worker")

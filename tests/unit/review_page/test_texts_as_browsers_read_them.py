@@ -30,6 +30,15 @@ def test_a_value_keeps_its_line_breaks_as_the_browser_reads_it(expression: str) 
         assert questions(html).fields == (FixedText("t", text), Entities("e", ("x",), len(text)))
 
 
+def test_half_a_surrogate_pair_is_shown_as_the_character_that_stands_for_what_has_no_bytes() -> None:
+    """Wherever a template takes it from. The task would fail otherwise, and nobody would be asked."""
+    template = HIDDEN.format("{{ task.input.text }}") + MARKED.format("{{ task.input.parts[0] }}") + "<i>{{ task.input | to_json }}</i>"
+    [html] = each_rendered([(template, {"text": "half \ud83d, whole \U0001f600", "parts": ["\udfff\ud800"], "\ud800": 1})])
+    assert questions(html).fields == (FixedText("t", "half \ufffd, whole \U0001f600"), Entities("e", ("x",), 2))
+    assert "\ufffd" in html.partition("<i>")[2]
+    html.encode()
+
+
 def test_what_the_template_itself_has_is_read_as_the_browser_reads_it() -> None:
     [html] = each_rendered([("<b>\r\n</b>" + HIDDEN.format("{{ task.input.text | skip_autoescape }}"), {"text": "one\r\ntwo\rthree"})])
     assert questions(html).fields == (FixedText("t", "one\ntwo\nthree"),)
