@@ -11,8 +11,21 @@ const buildAlert = (element) => {
   element.setAttribute("role", element.getAttribute("type") === "error" ? "alert" : "note");
   if (!element.hasAttribute("dismissible")) return;
   const dismiss = make("button", { type: "button", class: "dismiss" }, "Dismiss");
-  dismiss.addEventListener("click", () => element.remove());
+  dismiss.addEventListener("click", () => {
+    const next = element.contains(document.activeElement) ? focusedBeside(element) : null;
+    element.remove();
+    next?.focus();
+  });
   element.append(dismiss);
+};
+
+// What Tab would reach after the element, or else before it: whoever closes the element goes on there.
+const focusedBeside = (element) => {
+  const reached = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")].filter(
+    (one) => one.tabIndex >= 0 && !one.disabled && one.getClientRects().length && !element.contains(one),
+  );
+  const follows = (one) => element.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING;
+  return reached.find(follows) ?? reached.at(-1);
 };
 
 const buildTabs = (element) => {

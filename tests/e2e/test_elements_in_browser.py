@@ -194,3 +194,35 @@ def test_passages_are_marked_with_the_keyboard_alone(page: Page, served: PageSer
 
     expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
     assert answers(served) == [{"entities": {"entities": [{"startOffset": 4, "endOffset": 11, "label": "place"}]}}]
+
+
+DISMISSIBLE = "<crowd-alert dismissible>{}</crowd-alert>"
+
+
+def test_who_dismisses_an_alert_goes_on_at_what_follows_it(page: Page, served: PageServer) -> None:
+    alerts = DISMISSIBLE.format('One <a href="#x">link</a>') + DISMISSIBLE.format("Two")
+    served.hold(asked(f'{alerts}<p hidden><input name="unseen"></p><crowd-input name="word" label="Word"></crowd-input>'))
+    page.goto("/worker")
+    frame = frame_of(page)
+    dismiss = frame.get_by_role("button", name="Dismiss")
+    expect(dismiss).to_have_count(2)
+    dismiss.first.focus()
+    page.keyboard.press("Enter")
+    expect(dismiss).to_have_count(1)
+    expect(dismiss).to_be_focused()
+    page.keyboard.press("Space")
+    expect(frame.get_by_label("Word")).to_be_focused()
+
+
+def test_who_dismisses_the_last_thing_of_a_task_goes_on_before_it(page: Page, served: PageServer) -> None:
+    served.hold(asked('<crowd-input name="word" label="Word"></crowd-input>'))
+    page.goto("/worker")
+    frame = frame_of(page)
+    expect(frame.get_by_label("Word")).to_be_visible()
+    frame.locator("body").evaluate(
+        """(body) => { const one = document.createElement("crowd-alert"); one.setAttribute("dismissible", ""); body.append(one);
+        buildAlert(one); one.querySelector("button").focus(); }"""
+    )
+    page.keyboard.press("Enter")
+    expect(frame.locator("crowd-alert")).to_have_count(0)
+    assert frame.locator("body").evaluate("() => document.activeElement !== document.body")
