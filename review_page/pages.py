@@ -120,7 +120,7 @@ class ReviewPage:
         session = self._sign_in.session_of(request)
         if session is None:
             if (request.method, path) == ("GET", "/worker"):
-                return self._sign_in.ask()
+                return self._sign_in.ask(request)
             raise PageError(401, "Your session is over. Please sign in again.")
         if path == "/worker/lead" or path.startswith("/worker/lead/"):
             return self._lead_route(request, session, path)

@@ -39,7 +39,7 @@ class SignIn(Protocol):
     def session_of(self, request: PageRequest) -> Session | None:
         """The live session behind the request, of somebody who still is a worker. Asked at every request."""
 
-    def ask(self) -> PageResponse:
+    def ask(self, request: PageRequest) -> PageResponse:
         """What somebody who is not signed in gets at the page's address: a form, or a redirect to one."""
 
     def end(self, request: PageRequest) -> PageResponse:

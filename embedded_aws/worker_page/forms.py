@@ -44,7 +44,7 @@ class PasswordSignIn:
         QUEUE.give_back(session.worker)
         return None
 
-    def ask(self) -> PageResponse:
+    def ask(self, _: PageRequest) -> PageResponse:
         return _sign_in_form()
 
     def end(self, request: PageRequest) -> PageResponse:

@@ -20,6 +20,9 @@ SESSION = "__Host-session"
 BEGUN = "__Host-sign-in"
 LEAVE = "/worker/leave"
 _BEGUN_SECONDS = 600
+_MOST_BEGUN = 4
+"""Sign-ins that one browser may have begun at a time: each of its tabs begins one."""
+_ONE_BEGUN = re.compile(r"([\w-]{32})\.([\w-]{64})\.(\d{1,12})", re.ASCII)
 _LEAVING = f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={LEAVE}"><title>Signed out</title></head>
@@ -35,6 +38,15 @@ class Groups:
 
     members: str
     leads: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A sign-in that a browser has begun: the state that comes back, PKCE's verifier, and when (epoch seconds)."""
+
+    state: str
+    verifier: str
+    at: int
 
 
 class HostedSignIn:
@@ -85,10 +97,18 @@ class HostedSignIn:
         self._sessions.checked(session)
         return session
 
-    def ask(self) -> PageResponse:
-        state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
-        begun = _cookie(BEGUN, f"{state}.{verifier}", _BEGUN_SECONDS)
-        return redirect(authorize_url(self._address, state, verifier), extra={"Set-Cookie": begun})
+    def ask(self, request: PageRequest) -> PageResponse:
+        """The newest sign-ins that the browser's other tabs have begun stay possible."""
+        one = Begun(secrets.token_urlsafe(24), secrets.token_urlsafe(48), int(self._clock()))
+        cookie = "~".join(f"{each.state}.{each.verifier}.{each.at}" for each in (one, *self._begun(request)[: _MOST_BEGUN - 1]))
+        return redirect(authorize_url(self._address, one.state, one.verifier), extra={"Set-Cookie": _cookie(BEGUN, cookie, _BEGUN_SECONDS)})
+
+    def _begun(self, request: PageRequest) -> list[Begun]:
+        """Sign-ins that this browser has begun in the last ten minutes, the newest first. What has another form is none."""
+        now = int(self._clock())
+        found = [_ONE_BEGUN.fullmatch(one) for one in (request.cookie(BEGUN) or "").split("~")[:_MOST_BEGUN]]
+        begun = [Begun(one[1], one[2], int(one[3])) for one in found if one is not None]
+        return [one for one in begun if 0 <= now - one.at < _BEGUN_SECONDS]
 
     def end(self, request: PageRequest) -> PageResponse:
         self._sessions.end(request.cookie(SESSION) or "")
@@ -96,14 +116,14 @@ class HostedSignIn:
 
     def _come_back(self, request: PageRequest) -> PageResponse:
         """Raises PageError: another browser began, the user pool refuses, or the person is in neither group."""
-        state, _, verifier = (request.cookie(BEGUN) or "").partition(".")
+        begun = [one for one in self._begun(request) if is_secret(request.query.get("state"), one.state)]
         code = request.query.get("code", "")
-        if not state or not is_secret(request.query.get("state"), state):
+        if not begun:
             raise PageError(403, "The sign-in took too long, or was begun in another browser. Please open the page again.")
         if not re.fullmatch(r"[\x21-\x7e]{1,2000}", code):
             raise PageError(403, "The sign-in was not finished. Please open the page again.")
         try:
-            person = self._redeem(code, verifier)
+            person = self._redeem(code, begun[0].verifier)
         except SignInRefused as error:
             logger.warning("sign-in refused", extra={"reason": str(error)})
             raise PageError(403, "The sign-in could not be finished. Please open the page again.") from None

@@ -237,7 +237,7 @@ class HeaderSignIn:
     def session_of(self, request: PageRequest) -> MemorySession | None:
         return self.sessions.get(request.headers.get("user") or request.cookie("user") or "")
 
-    def ask(self) -> PageResponse:
+    def ask(self, _: PageRequest) -> PageResponse:
         return html_response("Sign in, please")
 
     def end(self, request: PageRequest) -> PageResponse:

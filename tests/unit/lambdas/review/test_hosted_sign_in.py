@@ -93,8 +93,9 @@ def cookie(response: PageResponse) -> tuple[str, str]:
     return name, value
 
 
-def begin(pool: Pool) -> tuple[str, dict[str, list[str]]]:
-    response = pool.sign_in.ask()
+def begin(pool: Pool, before: str = "") -> tuple[str, dict[str, list[str]]]:
+    """The browser's cookie, which was ``before`` until now, and what the user pool is asked."""
+    response = pool.sign_in.ask(request(cookies={BEGUN: before} if before else {}))
     name, value = cookie(response)
     assert name == BEGUN
     target = urlsplit(response.headers["Location"])
@@ -118,7 +119,8 @@ def signed_in(pool: Pool) -> str:
 def test_the_code_is_redeemed_with_the_verifier_of_the_browser_that_began() -> None:
     pool = Pool()
     begun, query = begin(pool)
-    state, verifier = begun.split(".")
+    state, verifier, at = begun.split(".")
+    assert int(at) == pool.now
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     assert query["code_challenge"] == [challenge]
     assert query["code_challenge_method"] == ["S256"]
@@ -128,14 +130,43 @@ def test_the_code_is_redeemed_with_the_verifier_of_the_browser_that_began() -> N
     assert pool.redeemed == [("right", verifier)]
 
 
+STATE, VERIFIER = "s" * 32, "v" * 64
+HERE = f"{STATE}.{VERIFIER}.1000"
+
+
 @pytest.mark.parametrize(
-    ("begun", "state", "code"), [("", "", "right"), ("s.v", "other", "right"), ("s.v", "s", "wrong"), ("s.v", "s", "")]
-)
+    ("begun", "state", "code"),
+    [
+        ("", "", "right"), (HERE, "other", "right"), (HERE, STATE, "wrong"), (HERE, STATE, ""), (f"{STATE}.{VERIFIER}.400", STATE, "right"),
+        (f"{STATE}.{VERIFIER}.1001", STATE, "right"), (f"{STATE}.{VERIFIER}", STATE, "right"), ("..1000", "", "right"),
+        (f"{STATE}..1000", STATE, "right"), (f"x{HERE}", STATE, "right"), ("~~~~" + HERE, STATE, "right"),
+    ],
+)  # fmt: skip
 def test_a_sign_in_that_was_not_begun_here_is_refused(begun: str, state: str, code: str) -> None:
     pool = Pool()
     with pytest.raises(PageError) as refused:
         come_back(pool, begun, state, code)
     assert (refused.value.status, pool.table.items) == (403, {})
+
+
+def test_each_of_some_tabs_that_begin_at_once_may_come_back() -> None:
+    pool = Pool()
+    begun, states = "", []
+    for _ in range(6):
+        begun, query = begin(pool, begun)
+        states.append(query["state"][0])
+        pool.now += 10
+    assert len(begun) < 500
+    for state in states[:2]:
+        with pytest.raises(PageError, match="begun in another browser"):
+            come_back(pool, begun, state)
+    assert [come_back(pool, begun, state).status for state in states[2:]] == [303] * 4
+    assert len(set(pool.redeemed)) == 4, "each with the verifier of its own"
+    pool.now += 600 - 30
+    with pytest.raises(PageError, match="took too long"):
+        come_back(pool, begun, states[2])
+    assert come_back(pool, begun, states[-1]).status == 303
+    assert begin(pool, begun)[0].count("~") == 2, "those that took too long are gone"
 
 
 @pytest.mark.parametrize("standing", [Standing(True, ()), Standing(True, ("others",)), Standing(False, ("reviewers",))])
