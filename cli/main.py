@@ -10,7 +10,7 @@ from cli.label.command import FileFirst, label
 from cli.label.redriving import redrive
 from cli.labels.command import correct, export, forget, report
 from cli.packages import reregister
-from cli.people.command import add, invite, list_people, remove
+from cli.people.command import add, invite, list_people, remove, reset_authenticator
 from cli.release import command as rollouts
 from cli.smoke.command import smoke
 from cli.tune import command as tunings
@@ -59,7 +59,13 @@ for tuning in (tunings.start, tunings.retrain, tunings.watch, tunings.history, t
     tune.command()(tuning)
 app.add_typer(tune, name="tune")
 people = typer.Typer(help="Who may answer: the accounts of the stage's user pool.", no_args_is_help=True)
-for name, verb in (("list", list_people), ("add", add), ("invite", invite), ("remove", remove)):
+for name, verb in (
+    ("list", list_people),
+    ("add", add),
+    ("invite", invite),
+    ("reset-authenticator", reset_authenticator),
+    ("remove", remove),
+):
     people.command(name)(verb)
 review = typer.Typer(help="The people who review.", no_args_is_help=True)
 review.add_typer(people, name="people")

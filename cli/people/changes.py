@@ -73,7 +73,7 @@ def invite(pool: UserPool, name: str) -> list[str]:
     if person.status != NEVER_SIGNED_IN:
         raise NotDone(
             f"{person.name} has a password already ({person.status}), so nothing was sent. For a forgotten password the sign-in page has "
-            "a link. For a lost authenticator app see docs/operations.md: an account that is removed and added again is another person"
+            "a link. For a lost authenticator app there is `review people reset-authenticator`"
         )
     if not person.enabled:
         raise NotDone(f"{person.name} is disabled, so nothing was sent: `review people add` enables the account")
@@ -81,6 +81,19 @@ def invite(pool: UserPool, name: str) -> list[str]:
         raise NotDone(f"{person.name} has no mail address, so nothing was sent: remove the account and add it again")
     pool.send_again(person.name)
     return [f"Cognito mails a new temporary password to {person.email}"]
+
+
+def reset_authenticator(pool: UserPool, name: str) -> list[str]:
+    """Somebody who has lost the authenticator app sets up another one at the next sign-in, and stays the same person.
+
+    Raises:
+        NotDone: nobody has this name, or the account has no authenticator app.
+    """
+    person = known(pool, name)
+    if not person.mfa:
+        raise NotDone(f"{person.name} has no authenticator app, so nothing was changed: the next sign-in shows the code for one")
+    pool.forget_authenticator(person.name)
+    return ["deleted the authenticator app; whoever signs in next with the password sets up another one"]
 
 
 def remove(pool: UserPool, person: Person, *, keep: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""The commands ``review people list``, ``add``, ``invite`` and ``remove``."""
+"""The commands ``review people list``, ``add``, ``invite``, ``reset-authenticator`` and ``remove``."""
 
 from __future__ import annotations
 
@@ -75,6 +75,19 @@ def invite(name: Name, stage: Stage = "dev", profile: Profile = None, as_json: A
         pool = _pool(Account(settings, profile))
         done = changes.invite(pool, name)
         _tell(known(pool, name), done, pool, as_json=as_json)
+
+
+def reset_authenticator(name: Name, stage: Stage = "dev", profile: Profile = None, as_json: AsJson = False) -> None:
+    """Let somebody who has lost the authenticator app set up another one at the next sign-in. They stay the same person."""
+    settings = _with_people(stage, name)
+    with errors_as_sentences():
+        pool = _pool(Account(settings, profile))
+        done = changes.reset_authenticator(pool, name)
+        person = known(pool, name)
+    if as_json:
+        print_json({**_document(person), "changes": done})
+        return
+    _echo(person.name, done)
 
 
 def remove(  # noqa: PLR0917  (typer passes every option by its name)

@@ -97,6 +97,10 @@ class UserPool:
         """Everywhere: Cognito takes none of the person's tokens any more."""
         self._cognito.admin_user_global_sign_out(UserPoolId=self.id, Username=name)
 
+    def forget_authenticator(self, name: str) -> None:
+        """The account has no authenticator app any more. As the pool requires one, the next sign-in sets one up."""
+        self._cognito.admin_delete_software_token(UserPoolId=self.id, Username=name)
+
     def delete(self, name: str) -> None:
         self._cognito.admin_delete_user(UserPoolId=self.id, Username=name)
 

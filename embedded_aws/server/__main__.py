@@ -41,6 +41,7 @@ MODULES = (
     "embedded_aws.application_autoscaling.scaling",
     "embedded_aws.sagemaker",
     "embedded_aws.cognito.passwords",
+    "embedded_aws.cognito.software_tokens",
     "embedded_aws.cognito.managed_login",
     "embedded_aws.worker_page",
     "embedded_aws.service_quotas.quotas",

@@ -106,6 +106,23 @@ def test_each_further_sign_in_asks_for_a_code_that_counts_once(person: Person) -
     assert other.submit(again, code=used.code()).status == 302
 
 
+def test_who_has_lost_the_app_sets_up_another_one_and_stays_the_same_user(person: Person) -> None:
+    sub = claims(person.tokens(person.enrol())["id_token"])["sub"]
+    lost = person.authenticator
+    assert person.cognito.admin_get_user(**person.who)["UserMFASettingList"] == ["SOFTWARE_TOKEN_MFA"]
+    person.cognito.admin_delete_software_token(**person.who)
+    person.cognito.admin_delete_software_token(**person.who)
+    assert not person.cognito.admin_get_user(**person.who).get("UserMFASettingList")
+    person.visitor = Visitor(person.site)
+    set_up = person.give_password()
+    assert key_of(set_up) != lost.secret
+    back = person.visitor.submit(set_up, code=Authenticator(key_of(set_up)).code())
+    assert claims(person.tokens(back)["id_token"])["sub"] == sub
+    for who, code in (({"Username": "nobody"}, "UserNotFound"), ({"UserPoolId": "us-east-1_nothing00"}, "ResourceNotFound")):
+        with pytest.raises(ClientError, match=f"{code}Exception"):
+            person.cognito.admin_delete_software_token(**{**person.who, **who})
+
+
 def test_a_pool_without_mfa_asks_for_no_code(person: Person) -> None:
     setting = person.cognito.get_user_pool_mfa_config(**person.pool)
     person.cognito.set_user_pool_mfa_config(**person.pool, MfaConfiguration="OFF")

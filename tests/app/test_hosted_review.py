@@ -276,6 +276,12 @@ def test_people_come_and_go_by_commands(hosted: Hosted, wait_until: Callable[...
     assert code == FAILED
     assert "zoe has a password already (CONFIRMED), so nothing was sent" in said
     assert (hosted.listed()["zoe"]["mfa"], hosted.mails(address)) == (True, 2)
+    code, said = hosted.people("reset-authenticator", "zoe", "--json")
+    assert (code, json.loads(said)["mfa"], hosted.listed()["zoe"]["mfa"]) == (0, False, False), said
+    assert hosted.people("reset-authenticator", "zoe")[0] == FAILED
+    zoe = Reviewer(Visitor(hosted.emulator.port), hosted.page_url)
+    zoe.sign_in("zoe", PASSWORD)
+    assert hosted.listed()["zoe"]["mfa"], "another one is set up"
 
     hosted.ask("c" * 32, "a text in somebody's hands")
     task = state_of(zoe, wait_until)["task"]["id"]

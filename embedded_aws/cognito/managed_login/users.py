@@ -78,6 +78,13 @@ class User:
         if "SOFTWARE_TOKEN_MFA" not in enabled:
             enabled.append("SOFTWARE_TOKEN_MFA")
 
+    def delete_authenticator(self) -> None:
+        for name in ("_totp_secret", _USED):
+            self.record.pop(name, None)
+        self.record["_mfa_enabled"] = [factor for factor in self.record.get("_mfa_enabled", []) if factor != "SOFTWARE_TOKEN_MFA"]
+        if self.record.get("_preferred_mfa") == "SOFTWARE_TOKEN_MFA":
+            self.record["_preferred_mfa"] = ""
+
     def require_authenticator_apps(self) -> None:
         """Raises SignInRefused where the pool asks for a second factor that managed login does not offer here."""
         if not (self.pool.get("SoftwareTokenMfaConfiguration") or {}).get("Enabled"):

@@ -108,6 +108,17 @@ def test_only_somebody_who_never_signed_in_is_invited_again() -> None:
     assert pool.calls == ["send_again"]
 
 
+def test_a_lost_authenticator_is_reset_and_the_account_stays_the_same_person() -> None:
+    pool = pool_of(replace(ADA, status="CONFIRMED", mfa=True), replace(ADA, name="bob"))
+    assert changes.reset_authenticator(pool, "ada")[0].startswith("deleted the authenticator app")
+    assert (pool.calls, pool.persons["ada"].sub) == (["forget_authenticator"], ADA.sub)
+    for name, reason in {"bob": "bob has no authenticator app", "eve": "no account eve"}.items():
+        with pytest.raises(NotDone, match=reason):
+            changes.reset_authenticator(pool, name)
+    with pytest.raises(NotDone, match="reset-authenticator"):
+        changes.invite(pool, "ada")
+
+
 def test_who_is_removed_cannot_sign_in_again_after_the_sign_out() -> None:
     pool = pool_of()
     assert changes.remove(pool, ADA, keep=True)[-1] == "disabled the account"
