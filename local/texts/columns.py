@@ -108,6 +108,10 @@ def choose(
         stats = _stats(columns, whole()) if whole else stats
         label = _label_by_content(stats, taken | set(text), known=bool(text))
     taken.add(label)
+    if "label" not in said and stats[label].numbers:
+        notes += [
+            f"column {name!r} has a name for each value of {label!r}: with --label, people see these" for name in _names_of(label, sample)
+        ]
     if not text:
         named = next((name for name in columns if key_of(name) == TEXT[0]), None)
         text = (_text_by_content(stats, taken, named),)
@@ -291,6 +295,19 @@ def _label_by_content(stats: Mapping[str, _Stats], taken: set[str], *, known: bo
     raise UnreadableFile(
         f"has no column that is called label, class, category or the like, and none with a few values (columns: {names}): --label NAME"
     )
+
+
+def _names_of(label: str, sample: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Columns that are called as a label may be, and name each number in the column of the labels."""
+    found = []
+    for name in sample[0]:
+        values = (
+            {(str(record.get(label)), str(record.get(name))) for record in sample} if name != label and key_of(name) in LABEL else set()
+        )
+        numbers, names = ({value[side] for value in values} for side in (0, 1))
+        if 1 < len(values) == len(numbers) == len(names) and not any(map(_is_number, names)):
+            found.append(name)
+    return found
 
 
 def _text_by_content(stats: Mapping[str, _Stats], taken: set[str], named: str | None) -> str:

@@ -18,7 +18,7 @@ from local.texts.encodings import Encoding
 from local.texts.moments import moment
 from local.texts.problems import UnreadableFile
 
-TABLES, JSON_LINES, PARQUET = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson"), (".parquet",)
+TABLES, JSON_LINES, PARQUET = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson", ".json"), (".parquet",)
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 KINDS = "read are .csv, .tsv, .jsonl (also with .gz) and .parquet"
 MOST_MALFORMED = 100
@@ -29,7 +29,6 @@ _HEAD_RECORDS = 200
 _LONG_FIELD = 60
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _CURES = {
-    ".json": "is one JSON document: write one object per line and name it .jsonl",
     ".xlsx": f"is a spreadsheet: {encodings.UTF8_CURE}",
     ".xls": f"is a spreadsheet: {encodings.UTF8_CURE}",
     ".zip": "is an archive: unpack it",
@@ -103,6 +102,8 @@ def open_records(
         return _parquet(path)
     found = encodings.encoding_of(path, encoding)
     if suffix in JSON_LINES:
+        if suffix == ".json" and not _has_objects_on_lines(path, found):
+            raise UnreadableFile(f"is one JSON document: write one object per line and name it .jsonl; {KINDS}")
         sample, records = _sampled(_json_records(path, found))
         columns = dict.fromkeys(name for record in sample for name in record)
         return Opened(found.words, "", None, tuple(columns), sample, records)
@@ -127,6 +128,15 @@ def _json_records(path: Path, encoding: Encoding) -> Iterator[tuple[int, Record]
             yield number, UnreadableRecord(str(error))
             continue
         yield number, content if isinstance(content, dict) else UnreadableRecord(f"is not a JSON object but {kind(content)}")
+
+
+def _has_objects_on_lines(path: Path, encoding: Encoding) -> bool:
+    """Whether the first two lines are a JSON object each, as in many a file that is called .json."""
+    first = list(islice((line for line in encodings.lines(path, encoding) if line.strip()), 2))
+    try:
+        return len(first) > 1 and all(isinstance(parse_json(line), dict) for line in first)
+    except InvalidJson:
+        return False
 
 
 def _parquet(path: Path) -> Opened:

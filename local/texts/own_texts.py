@@ -25,6 +25,10 @@ from local.texts.report import ReadingReport
 from local.texts.splitting import TEST, VALIDATION, sample, shares_without, stratified
 
 __all__ = ["InvalidTexts", "PreparedTexts", "prepare"]
+SUBJECT = "subject:"
+"""What a group begins with that the file names (contracts/groups.py)."""
+MOST_OF_ONE_GROUP = 0.2
+"""Share of the texts that one group may have unsaid."""
 MOST_RATERS = 100
 """Single votes that are made of one text's counts."""
 _DROP = ("on_bad", "drop")
@@ -108,7 +112,11 @@ def prepare(
     if sum(all(any(row.label == label for row in part) for part in rows.values()) for label in order) < FEWEST_LABELS:
         counts = Counter(row.label for part in rows.values() for row in part)
         told = ", ".join(f"{names.get(label, label)!r} {counts[label]}" for label in order[:10])
-        raise InvalidTexts(f"{path} has too few texts: two labels at least must have 3 separate texts, one for each split (texts: {told})")
+        raise InvalidTexts(
+            f"{path} has too few texts: two labels at least must have 3 separate texts, one for each split (texts: {told})"
+            + _said_of_groups(rows)
+        )
+    warnings += _large_group(rows)
     warnings += _label_warnings([names.get(label, label) for label in order]) + warnings_of(rows, order, names, drawn=drawn)
     report = ReadingReport(
         files=(*reader.files, *keys.files),
@@ -285,7 +293,7 @@ def _split(
     warnings += _across(groups, places, pairs)
     if near_duplicates == "join":
         for text, unit in zip(texts, units, strict=True):
-            if not text.has_group and not unit.startswith("subject:"):
+            if not text.has_group and not unit.startswith(SUBJECT):
                 text.group = unit
     return {split: [text for text, place in zip(texts, places, strict=True) if place == split] for split in SPLITS}
 
@@ -323,6 +331,23 @@ def _across(groups: Sequence[str], places: Sequence[str], pairs: Sequence[tuple[
         first = shown(split_apart[0].partition(":")[2])
         said.append(f"{counted(len(split_apart), 'group')} in more than one given split, for example {first}: {better}")
     return said
+
+
+def _said_of_groups(splits: Mapping[str, Sequence[Row]]) -> str:
+    groups = {row.group for part in splits.values() for row in part if row.group.startswith(SUBJECT)}
+    return f"; no group is split apart, and there are {len(groups)} (--group {NO_COLUMN} reads none)" if groups else ""
+
+
+def _large_group(splits: Mapping[str, Sequence[Row]]) -> list[str]:
+    """A warning of a group with many texts: one value may stand for all texts whose group is not known."""
+    counts = Counter(row.group for part in splits.values() for row in part if row.group.startswith(SUBJECT))
+    total = sum(map(len, splits.values()))
+    return [
+        f"the group {shown(group.removeprefix(SUBJECT))} has {count / total:.0%} of the texts, which are all in one split "
+        f"(--group {NO_COLUMN} reads no groups; empty is a group of its own)"
+        for group, count in counts.most_common(1)
+        if count > MOST_OF_ONE_GROUP * total
+    ]
 
 
 def _names(ids: Mapping[str, str], texts: Iterable[Text]) -> dict[str, str]:

@@ -97,12 +97,12 @@ class Reader:
         texts: list[Text] = []
         count, file_name = 0, shown_name(path)
         try:
-            opened = self._opened(path)
+            opened = self._opened(path, strict=other)
             columns = Columns(("text",), "label")
             if opened.sample:
                 said = known(opened.columns, self.options.columns) if other else self.options.columns
                 same = {} if like is None else like.columns_of(opened, said)
-                columns = choose(opened.columns, opened.sample, said | same, lambda: spread(self._opened(path).records))
+                columns = choose(opened.columns, opened.sample, said | same, lambda: spread(self._opened(path, strict=other).records))
                 columns = replace(columns, guessed=(*columns.guessed, *same))
                 if like is not None:
                     columns = like.compared(columns, opened, file_name)
@@ -129,9 +129,10 @@ class Reader:
             self.problems.add_file(str(path), f"cannot be read: {error.strerror}")
         return texts
 
-    def _opened(self, path: Path) -> Opened:
+    def _opened(self, path: Path, *, strict: bool = False) -> Opened:
+        """``strict``: a first line is names only if it has a known one, since in a short file no label may come again."""
         named = tuple(name for name in self.options.columns.values() if name != NO_COLUMN)
-        return open_records(path, header=self.options.header, named=named, encoding=self.options.encoding)
+        return open_records(path, header=self.options.header, named=named, alone=strict, encoding=self.options.encoding)
 
     def _usable(self, where: str, record: dict[str, Any] | UnreadableRecord, columns: Columns, source: str) -> Text | None:
         problems = []

@@ -246,3 +246,36 @@ def test_key_examples_may_have_other_columns_than_the_texts(tmp_path: Path) -> N
     keys = table(tmp_path / "keys.csv", [{"text": "never wrong", "label": "good"}, {"text": "always wrong", "label": "bad"}])
     made = prepared(path, ReadingOptions(text="Satz", label="Ressort", group="Kunde", key_examples=keys))
     assert [(row.text, row.label) for row in made.key_examples] == [("never wrong", "good"), ("always wrong", "bad")]
+
+
+def test_a_short_file_of_key_examples_loses_none_to_a_header(tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "t.jsonl", records())
+    (tmp_path / "keys.csv").write_text("never wrong,good\nalways wrong,bad\n")
+    made = prepared(path, ReadingOptions(key_examples=tmp_path / "keys.csv"))
+    assert [(row.text, row.label) for row in made.key_examples] == [("never wrong", "good"), ("always wrong", "bad")]
+
+
+def test_groups_that_leave_nothing_to_split_are_named(tmp_path: Path) -> None:
+    """A column called group may say in which half of a test a user was, and nan may stand for no group."""
+    path = json_lines(tmp_path / "t.jsonl", records(group=lambda n: "AB"[n % 3 == 0]))
+    with pytest.raises(InvalidTexts, match=r"too few texts.*no group is split apart, and there are 2 \(--group - reads none\)"):
+        prepared(path)
+    assert rows_of(prepared(path, ReadingOptions(group="-"))) == 60
+    made = prepared(json_lines(path, records(group=lambda n: "nan" if n % 3 else n)))
+    assert any(warning.startswith("the group 'nan' has 67% of the texts, which are all in one split") for warning in made.report.warnings)
+
+
+def test_a_column_that_names_the_numbers_of_the_labels_is_told(tmp_path: Path) -> None:
+    rows = [{"text": one["text"], "label": LABELS.index(one["label"]), "label_text": one["label"]} for one in records()]
+    said = "column 'label_text' has a name for each value of 'label': with --label, people see these"
+    assert said in prepared(json_lines(tmp_path / "t.jsonl", rows)).report.warnings
+    rows[0]["label_text"] = "good"
+    assert said not in prepared(json_lines(tmp_path / "t.jsonl", rows)).report.warnings
+
+
+def test_json_lines_may_be_called_json(tmp_path: Path) -> None:
+    assert len(read(json_lines(tmp_path / "t.json", records()))) == 60
+    for document in ('{"data": [{"text": "a", "label": "b"}]}', '[\n{"text": "a", "label": "b"}\n]', '{\n"text": "a"\n}'):
+        (tmp_path / "t.json").write_text(document)
+        with pytest.raises(InvalidTexts, match="is one JSON document: write one object per line"):
+            prepared(tmp_path / "t.json")
