@@ -16,7 +16,8 @@ def write_artifact(folder: Path, model: TextClassifier, tokenizer: Any, document
     """Write or replace the artifact; ``documents`` are JSON files by name.
 
     A stopped job's model folder is uploaded as it is, so files are built in a folder of their own inside it and moved into place whole:
-    a kill leaves the artifact of before. Inside, since ``/opt/ml/model`` may be a mount, and no move is atomic across two.
+    a kill leaves the artifact of before, unless it falls between two of the moves, which take milliseconds together. Inside, since
+    ``/opt/ml/model`` may be a mount, and no move is atomic across two.
     """
     partial = folder / PARTIAL
     shutil.rmtree(partial, ignore_errors=True)

@@ -69,7 +69,7 @@ def answer_all(
         model = model_fn(str(folder))
         answers = model.predict([row.text for row in rows])
         lengths = {
-            name: Tokens(model.tokenizer, [row.text for row in part[:MOST_COUNTED]], model.max_length).pieces
+            name: Tokens(model.tokenizer, [row.text for row in evenly(part, MOST_COUNTED)], model.max_length).pieces
             for name, part in (counted or {}).items()
         }
         frozen = None
@@ -78,6 +78,11 @@ def answer_all(
             frozen = frozen_layers(model, trained, counted["train"], counted["test"], seed=frozen_seed)
         promise = read_document(folder, "calibration").get("review_promise")
         return Answered(answers, model.oov_basis, model.max_length, promise, lengths, frozen)
+
+
+def evenly(rows: Sequence[Row], most: int) -> list[Row]:
+    """At most so many rows from all parts of a split. Its rows stand in the order of their ids, so those of one origin stand together."""
+    return [rows[int(index)] for index in np.linspace(0, len(rows) - 1, min(len(rows), most))]
 
 
 class Part:

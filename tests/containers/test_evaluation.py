@@ -13,7 +13,7 @@ import pytest
 from contracts.dataset import Row
 from lambdas.tuning.evaluation import Evaluation
 from model_code.baseline import BOTH
-from model_code.evaluate import evaluate, key_example_result
+from model_code.evaluate import evaluate, evenly, key_example_result
 from model_code.references import label_indices, people, tfidf
 
 LABELS = ("negative", "neutral", "positive")
@@ -115,6 +115,15 @@ def test_what_the_model_has_not_read_is_told_in_texts_and_in_pieces() -> None:
     assert report(OLD)["truncated"] == {"texts": 0, "pieces": None}
     cut = [{**one, "truncated": number < 15, "pieces": 80, "unread_pieces": 20 * (number < 15)} for number, one in enumerate(answers(OLD))]
     assert evaluate(cut, None, OLD, OLD, LABELS, seed=1)["truncated"] == {"texts": 0.25, "pieces": 0.0625}
+
+
+def test_lengths_are_counted_in_all_parts_of_a_split() -> None:
+    """A new version's rows of reviewed predictions stand before those of the first upload."""
+    rows = [*AUDITED, *OLD]
+    chosen = evenly(rows, 10)
+    assert (len(chosen), chosen[0], chosen[-1]) == (10, rows[0], rows[-1])
+    assert sum(one in OLD for one in chosen) == 8
+    assert evenly(rows, 500) == rows
 
 
 def test_a_champion_of_other_labels_is_wrong_where_it_answers_one_that_is_gone() -> None:
