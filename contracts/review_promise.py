@@ -10,14 +10,16 @@ ever reaches ``1 / (1 - confidence)`` with a probability of at most ``1 - confid
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from contracts.betting import BETS, log_mean, pays
 from contracts.bounds import PROMISED_CONFIDENCE, PROMISED_ERROR
 
 EVERYTHING = 1.0
 """The threshold that sends every text to people, whatever its confidence."""
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,35 +38,76 @@ class Promise:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the labels say against a promise.
+    """What the labels say against a promise, and where a bet stands: :func:`evidence` goes on from here.
 
     Attributes:
         labels, wrong: how many were read, and for how many the model was wrong.
-        strength: the largest evidence so far, divided by what refutes the promise. From 1 on the promise is refuted.
+        log_strength: natural logarithm of :attr:`strength`, which may be too large for a float.
         refuted_after: the number of labels at which it was first refuted, or None.
     """
 
     labels: int
     wrong: int
-    strength: float
+    log_strength: float
     refuted_after: int | None
 
+    @property
+    def strength(self) -> float:
+        """The largest evidence so far, divided by what refutes the promise. From 1 on the promise is refuted."""
+        return math.exp(min(self.log_strength, 700.0))
 
-def evidence(wrong: Iterable[bool], promise: Promise) -> Evidence:
+    @classmethod
+    def read(cls, fields: Any, promise: Promise) -> Evidence:
+        """From an object with exactly these four fields.
+
+        Raises:
+            ValueError: no labels against this promise can have led here. The text names the field.
+        """
+        names = ("labels", "wrong", "log_strength", "refuted_after")
+        if not isinstance(fields, Mapping) or set(fields) != set(names):
+            raise ValueError(f"evidence {fields!r} must be an object of {', '.join(names)}")
+        labels, wrong, log_strength, refuted_after = (fields[name] for name in names)
+        if type(labels) is not int or labels < 0:
+            raise ValueError(f"labels {labels!r} must be a whole number from 0")
+        if type(wrong) is not int or not 0 <= wrong <= labels:
+            raise ValueError(f"wrong {wrong!r} must be a whole number from 0 to labels, {labels}")
+        odds = _Odds(promise)
+        low = max(odds.log_strength(0, 0), odds.log_strength(labels, wrong))
+        high = odds.log_strength(wrong, wrong)  # had all wrong ones come first
+        if type(log_strength) is not float or not low - _ROUNDING <= log_strength <= high + _ROUNDING:
+            raise ValueError(f"log_strength {log_strength!r} must be a number from {low} to {high}")
+        if (refuted_after is None) != (log_strength < 0):
+            raise ValueError(f"refuted_after {refuted_after!r} and log_strength {log_strength!r} contradict each other")
+        if refuted_after is not None and (type(refuted_after) is not int or not 1 <= refuted_after <= labels):
+            raise ValueError(f"refuted_after {refuted_after!r} must be a whole number from 1 to labels, {labels}")
+        return cls(labels, wrong, log_strength, refuted_after)
+
+
+def evidence(wrong: Iterable[bool], promise: Promise, start: Evidence | None = None) -> Evidence:
     """Read audit labels in the order in which they came.
 
     Args:
         wrong: whether people's label differs from the model's, one for each audited answer.
+        start: what the labels before these said. The result is exactly that of one call with all labels. None: these are the first.
     """
-    needed = -math.log1p(-promise.confidence)
-    right_pays, wrong_pays = ([pays(value, promise.max_error, bet) for bet in BETS] for value in (0.0, 1.0))
-    capital = [0.0] * len(BETS)
-    read, errors, highest, refuted = 0, 0, 0.0, None
+    odds = _Odds(promise)
+    found = Evidence(0, 0, odds.log_strength(0, 0), None) if start is None else start
+    read, errors, highest, refuted = found.labels, found.wrong, found.log_strength, found.refuted_after
     for is_wrong in wrong:
         read, errors = read + 1, errors + bool(is_wrong)
-        capital = [own + gain for own, gain in zip(capital, wrong_pays if is_wrong else right_pays, strict=True)]
-        mean = log_mean(capital)
-        highest = max(highest, mean)
-        if refuted is None and mean >= needed:
+        now = odds.log_strength(read, errors)
+        highest = max(highest, now)
+        if refuted is None and now >= 0:
             refuted = read
-    return Evidence(read, errors, math.exp(min(highest - needed, 700.0)), refuted)
+    return Evidence(read, errors, highest, refuted)
+
+
+class _Odds:
+    def __init__(self, promise: Promise) -> None:
+        self._paid = [(pays(0.0, promise.max_error, bet), pays(1.0, promise.max_error, bet)) for bet in BETS]
+        self._needed = -math.log1p(-promise.confidence)
+
+    def log_strength(self, labels: int, wrong: int) -> float:
+        """Logarithm of the evidence after so many labels, divided by what refutes the promise. The order of the labels does not matter."""
+        right = labels - wrong
+        return log_mean([right * for_right + wrong * for_wrong for for_right, for_wrong in self._paid]) - self._needed

@@ -13,6 +13,9 @@ NO_RELEASE = "none"
 NO_EXPERIMENT = "none"
 """What the experiment's parameter holds while no experiment runs."""
 
+NO_BETS = "none"
+"""What the parameter of the bets against the review promise holds before its first record."""
+
 PAIR_CALL = "pair-"
 """How the inference id of a call begins that only compares two models; the prediction id follows. No caller is answered by it, so what
 reads captured traffic leaves it out."""

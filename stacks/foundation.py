@@ -18,7 +18,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from contracts.shared_words import NO_EXPERIMENT, NO_RELEASE
+from contracts.shared_words import NO_BETS, NO_EXPERIMENT, NO_RELEASE
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
@@ -223,7 +223,9 @@ class FoundationStack(Stack):
             folder="custom_resources/seed_parameter",
             description="Creates a parameter that the running system owns, once",
         )
+        bets = ("promise-bets", "String", NO_BETS, "The bets against the review promise, by model version")
         for name, kind, value, description in (
+            *([] if self.settings.review.promise is None else [bets]),
             ("release", "StringList", f"{NO_RELEASE},{NO_RELEASE}", "Model packages that serve as champion and challenger"),
             ("rollout-control", "String", "none", "What people told the running rollout: to pause, or that they approve"),
             ("dataset", "String", self.settings.dataset.uri or "none", "S3 prefix of the current dataset version"),

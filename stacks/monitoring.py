@@ -27,7 +27,7 @@ RESEND_AFTER_SECONDS = 2 * LONGEST_TRIES_SECONDS
 QUERY_LIMIT_BYTES = 10 * 1024**3
 _PROMISE_MINUTES = 60
 _MOST_PROMISE_DAYS = 180
-"""The number of days whose labels watch a champion that is older. Each run reads all of them."""
+"""Without a record of the bets, they begin at most that many days ago: the function reads one day after the other."""
 CAPTURE_COLUMNS = (
     (
         "capturedata",
@@ -238,6 +238,7 @@ class MonitoringStack(Stack):
         return function
 
     def _watch_promise(self, promise: PromiseSettings) -> PythonFunction:
+        bets = self.names.parameter("promise-bets")
         function = PythonFunction(
             self,
             "WatchPromise",
@@ -247,12 +248,14 @@ class MonitoringStack(Stack):
             timeout=120,
             environment={
                 "PREDICTIONS_TABLE": self.names.predictions_table,
+                "BETS_PARAMETER": bets,
                 "MAX_ERROR": str(promise.max_error),
                 "CONFIDENCE": str(promise.confidence),
                 "DAYS": str(min(self.settings.retention.prediction_days, _MOST_PROMISE_DAYS)),
             },
         )
         function.allow(["dynamodb:Query"], [self.names.arn("dynamodb", f"table/{self.names.predictions_table}/index/{LABELS_BY_DAY}")])
+        function.allow(["ssm:GetParameter", "ssm:PutParameter"], [self.names.arn("ssm", f"parameter{bets}")])
         function.allow(["kms:Decrypt"], [self.shared.key.key_arn])
         ScheduledFunction(self, "PromiseSchedule", shared=self.shared, function=function, name="watch-promise", minutes=_PROMISE_MINUTES)
         return function

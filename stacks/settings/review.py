@@ -54,7 +54,7 @@ class AnswersSettings(Section):
 
 
 class PromiseSettings(Section):
-    """What the answers that nobody reviews are held to."""
+    """What the answers that nobody reviews are held to. Where you change it, new bets against it begin."""
 
     max_error: float = Field(
         gt=bounds.PROMISED_ERROR.low, le=bounds.PROMISED_ERROR.high, description="Largest share of these answers that may be wrong."

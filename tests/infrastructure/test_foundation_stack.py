@@ -13,14 +13,16 @@ from deployed_definition import stage_names
 
 from stacks.foundation import FoundationStack
 from stacks.settings import load_settings
+from stacks.settings.review import PromiseSettings
 
 NAMES = stage_names("dev")
 SETTINGS = Path(__file__).resolve().parents[2] / "settings"
+DEV = load_settings(SETTINGS / "dev.yaml")
 
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return template_of(FoundationStack, load_settings(SETTINGS / "dev.yaml"))
+    return template_of(FoundationStack, DEV)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,21 @@ def test_what_the_running_system_writes_is_seeded_not_owned(template: Template) 
         NAMES.parameter("experiment"): "none",
         NAMES.parameter("rollout-control"): "none",
     }
+
+
+def test_the_bets_against_a_promise_are_seeded_where_there_is_one() -> None:
+    review = DEV.review.model_copy(update={"promise": PromiseSettings(max_error=0.1)})
+    template = template_of(FoundationStack, DEV.model_copy(update={"review": review}))
+    name = NAMES.parameter("promise-bets")
+    template.has_resource_properties("Custom::SeedParameter", {"Name": name, "Type": "String", "Value": "none"})
+    (granted,) = [
+        statement["Resource"]
+        for policy in template.find_resources("AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "ssm:PutParameter"
+    ]
+    assert len(granted) == 5
+    assert f"parameter{name}" in json.dumps(granted)
 
 
 def test_pairs_expire_as_predictions_do_and_are_read_in_order(template: Template) -> None:

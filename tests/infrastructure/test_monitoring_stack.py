@@ -361,11 +361,14 @@ def test_the_promise_is_watched_where_there_is_one(template: Template, promised:
     assert NAMES.alarm("watch-promise-errors") in alarms(promised)
     found = by_name(promised, "AWS::Lambda::Function", "FunctionName")[NAMES.function("watch-promise")]
     given = read_environment(watch_promise.Environment, resolve(promised.to_json(), found["Environment"]["Variables"]))
-    assert given == watch_promise.Environment(NAMES.predictions_table, 0.1, 0.9, 90)
+    assert given == watch_promise.Environment(NAMES.predictions_table, NAMES.parameter("promise-bets"), 0.1, 0.9, 90)
     queue = logical_id(promised, "AWS::SQS::Queue", "QueueName", NAMES.queue("watch-promise-dlq"))
     granted = own_grants(promised, "WatchPromiseRole", queue)
-    assert granted.keys() == {"dynamodb:Query", "kms:Decrypt", "kms:GenerateDataKey"}
-    assert granted["dynamodb:Query"] == {arn("dynamodb", f"table/{NAMES.predictions_table}/index/labels-by-day")}
+    assert granted == {
+        "dynamodb:Query": {arn("dynamodb", f"table/{NAMES.predictions_table}/index/labels-by-day")},
+        **each(["ssm:GetParameter", "ssm:PutParameter"], arn("ssm", f"parameter{NAMES.parameter('promise-bets')}")),
+        **{action: granted[action] for action in ("kms:Decrypt", "kms:GenerateDataKey")},
+    }
 
 
 def test_an_alarm_rings_before_reviews_expire(template: Template) -> None:

@@ -12,7 +12,7 @@ import pytest
 from deployed_definition import stage_names
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
-BY_CHOICE = {("monitoring", "WatchPromiseRole"): False, ("review", "MailAnnounceRole"): True}
+BY_CHOICE = {("monitoring", "WatchPromiseRole"): True, ("review", "MailAnnounceRole"): True}
 """Roles that no stage of the project has; test_monitoring_stack.py and test_hosted_backend.py make them."""
 READING = re.compile(r"^\w[\w-]*:(Get|List|Describe|Query|BatchGet|BatchCheck)")
 SHARED = re.compile(r"^(logs|xray|kms):|^cloudwatch:PutMetricData$")

@@ -1,4 +1,4 @@
-"""The audit labels of the champion, in the order in which they came: pure.
+"""The audit labels of one day, in the order in which they came: pure.
 
 An audit sample is drawn at random from the answers that nobody would have reviewed. What people say about these texts shows how often the
 model is wrong where nobody looks.
@@ -15,25 +15,25 @@ from lambdas.common.review import ReviewReason
 
 
 @dataclass(frozen=True)
-class Audits:
-    """``wrong``: for each audit label of the model, the oldest first, whether people gave another label than the model."""
+class Audit:
+    """One audit label.
+
+    Attributes:
+        wrong: whether people gave another label than the model.
+        as_champion: whether the model answered as champion.
+        answered_at: when the model answered, ISO 8601 UTC.
+    """
 
     model_version: str
-    wrong: tuple[bool, ...]
+    wrong: bool
+    as_champion: bool
+    answered_at: str
 
 
-def champions_audits(labels: Iterable[StoredPrediction]) -> Audits | None:
-    """Those of the model that gave the newest audited answer as champion. Its answers as challenger count too. None: there is none yet.
-
-    A review that ended without a label says nothing about the model, and is left out.
-
-    Args:
-        labels: records with people's labels, the oldest label first.
-    """
-    audited = [
-        (one.variant, one.model_version, one.label != one.human_label)
-        for one in labels
-        if one.review_reason == ReviewReason.AUDIT_SAMPLE and one.label is not None and one.human_label is not None
+def audits(labels: Iterable[StoredPrediction]) -> list[Audit]:
+    """Those among ``labels``, the oldest first. A review that ended without a label says nothing about the model, and is left out."""
+    return [
+        Audit(one.model_version, one.label != one.human_label, one.variant == CHAMPION, one.created_at)
+        for one in sorted(labels, key=lambda one: (one.reviewed_at or "", one.prediction_id))
+        if one.review_reason == ReviewReason.AUDIT_SAMPLE and one.model_version and one.label is not None and one.human_label is not None
     ]
-    champion = next((version for variant, version, _ in reversed(audited) if variant == CHAMPION), None)
-    return None if champion is None else Audits(champion, tuple(wrong for _, version, wrong in audited if version == champion))
