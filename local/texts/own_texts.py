@@ -87,11 +87,13 @@ def prepare(
         examples = keys.read(options.key_examples, place=f"{options.key_examples.name} ", other=True)
     ids = _ids(texts, labels, problems, str(path))
     _check_labels([*texts, *examples], ids, labels, problems)
+    some_left = bool(texts)
     texts = _each_once(texts, ids, options.on_conflict, problems, reader.left_out)
     examples = _each_once(examples, ids, "refuse", problems, keys.left_out)
     if not texts and not problems:
-        problems.add_file(str(path), "has no record with a text")
-    problems.raise_if_any(path)
+        why = ", ".join(f"{count:,} {reason}" for reason, count in reader.left_out.items() if count)
+        problems.add_file(str(path), "has no record that can be used" + (f" (left out: {why})" if why else ""))
+    problems.raise_if_any(path, some_left=some_left)
     held = {text.digest for text in examples}
     reader.left_out["texts that are key examples"] += sum(text.digest in held for text in texts)
     texts = [text for text in texts if text.digest not in held]

@@ -74,11 +74,17 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self._kinds or self._files)
 
-    def raise_if_any(self, path: object) -> None:
-        """Raises InvalidTexts with the whole report."""
+    def raise_if_any(self, path: object, *, some_left: bool = True) -> None:
+        """Raises InvalidTexts with the whole report.
+
+        Args:
+            some_left: some records can be used. Where none can, it does not help to leave out the others.
+        """
         if self:
             options = [kind.go_on for kind in self._kinds.values()]
             decided = {} if self._files or None in options else dict(option for option in options if option)
+            if not some_left and set(decided.values()) == {"drop"}:
+                decided = {}
             go_on = [f"To go on with the file as it is: {spelled(decided)}"] if decided else []
             raise InvalidTexts("\n".join([*self.lines(path), *go_on]), decided)
 

@@ -84,7 +84,7 @@ def shares_without(missing: Iterable[str]) -> dict[str, float]:
 
 
 def sample(ids: Sequence[str], labels: Sequence[str], most: int, *, seed: int, least: int = 20) -> set[int]:
-    """Positions of a sample with the labels' shares; of a rare label up to ``least`` rows stay.
+    """Positions of a sample with the labels' shares; of a rare label up to ``least`` rows stay, and all these fill half of it at most.
 
     Args:
         ids: of the rows. The sample depends on them and on the seed, not on the order of the rows.
@@ -94,6 +94,7 @@ def sample(ids: Sequence[str], labels: Sequence[str], most: int, *, seed: int, l
     of_label: dict[str, list[int]] = defaultdict(list)
     for position in sorted(range(len(ids)), key=lambda at: _draw(ids[at], seed)):
         of_label[labels[position]].append(position)
+    least = min(least, max(1, most // (2 * len(of_label))))
     floor = {label: min(len(rows), least) for label, rows in of_label.items()}
     spare = max(most - sum(floor.values()), 0)
     above = max(sum(len(rows) - floor[label] for label, rows in of_label.items()), 1)

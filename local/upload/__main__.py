@@ -141,7 +141,7 @@ def table_of(splits: Mapping[str, Sequence[Row]], manifest: Manifest) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0, or 2 when the input cannot be used."""
+    """Exit code 0, 2 when the input cannot be used, or 130 when the user interrupts."""
     chosen, console = parse(arguments), Console()
     try:
         settings = load_settings(ROOT / "settings" / f"{chosen.stage}.yaml")
@@ -156,6 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: --output {chosen.output} cannot be written: {error.strerror} ({error.filename}); name another", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return 130
     for line in prepared.said:
         console.print(line, highlight=False, markup=False)
     console.print(table_of(prepared.splits, prepared.manifest))

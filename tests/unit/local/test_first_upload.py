@@ -36,6 +36,23 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytes
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_an_interrupted_upload_says_so_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(folder: Path, *_: object, **__: object) -> None:
+        folder.mkdir(parents=True)
+        write(folder / "half", "written")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("local.upload.__main__.write_dataset", interrupted)
+    monkeypatch.setattr("local.upload.__main__.word_pieces", lambda *_: None)
+    monkeypatch.setattr("local.upload.__main__.lines", lambda *_: [])
+    path = many(tmp_path)
+    assert main(["--texts", str(path), "--output", str(tmp_path / "out" / "upload")]) == 130
+    assert capsys.readouterr().err == "interrupted: nothing was written\n"
+    assert [one.name for one in (tmp_path / "out").iterdir()] == []
+
+
 def test_own_texts_become_a_version_that_jobs_and_functions_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "upload"
     assert main(["--texts", str(many(tmp_path)), "--output", str(output)]) == 0

@@ -279,3 +279,20 @@ def test_json_lines_may_be_called_json(tmp_path: Path) -> None:
         (tmp_path / "t.json").write_text(document)
         with pytest.raises(InvalidTexts, match="is one JSON document: write one object per line"):
             prepared(tmp_path / "t.json")
+
+
+def test_an_option_is_offered_only_if_something_is_left_with_it(tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "t.jsonl", records(text=""))
+    with pytest.raises(InvalidTexts, match="60 x texts are empty") as caught:
+        prepared(path)
+    assert caught.value.go_on == {}
+    assert "To go on" not in str(caught.value)
+    with pytest.raises(InvalidTexts, match=r"has no record that can be used \(left out: 60 texts are empty\)"):
+        prepared(path, ReadingOptions(on_bad="drop"))
+
+
+def test_a_sample_of_many_labels_is_as_large_as_it_may_be(tmp_path: Path) -> None:
+    rows = [{"text": one["text"], "label": f"label {n % 50}"} for n, one in enumerate(records(1_000))]
+    made = prepared(json_lines(tmp_path / "t.jsonl", rows), ReadingOptions(most_rows=120))
+    assert rows_of(made) <= 200, "120 of 200 are for training"
+    assert len(made.labels) == 50
