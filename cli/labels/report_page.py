@@ -89,8 +89,15 @@ def _votes(one: Disputed) -> str:
 
 
 def _disputed(found: Report) -> str:
-    rows = (f"<li>{escape(_votes(one))}: {escape(one.text)} <code>{escape(one.id)}</code></li>" for one in found.to_settle)
-    return f"<ul>{''.join(rows)}</ul>" if found.to_settle else ""
+    if not found.to_settle:
+        return ""
+    rows = "".join(
+        f"<tr><td data-of=votes>{escape(_votes(one))}</td><td class=long data-of=text><bdi>{escape(one.text)}</bdi></td>"
+        f"<td class=long data-of=prediction>{escape(one.id)}</td></tr>"
+        for one in found.to_settle
+    )
+    head = "<th>votes</th><th>text</th><th>prediction</th>"
+    return f"<h2>Disputed texts</h2><table class=wide><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _agreement(found: Agreement) -> str:
@@ -123,8 +130,8 @@ def _conflicts(found: Report) -> str:
         for second, (identity, label, text) in enumerate(zip(one.ids, one.labels, one.texts, strict=True))
     )
     return (
-        f"<p>{found.conflicting} pairs{_first(found)}; each pair has two rows.</p><table class=wide><thead><tr><th>label</th><th>text</th>"
-        f"<th>prediction</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<p>{found.conflicting} pair{'' if found.conflicting == 1 else 's'}{_first(found)}; each pair has two rows.</p>"
+        f"<table class=wide><thead><tr><th>label</th><th>text</th><th>prediction</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 
 

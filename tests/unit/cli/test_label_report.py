@@ -131,7 +131,9 @@ def test_what_a_lead_has_to_decide_is_listed_with_its_votes() -> None:
     said = list(lines(found))
     assert said[0] == "0 texts with a label, 2 disputed; a lead decides them with labels correct"
     assert said[1] == "  1 bad, 1 good: so <so> (text-1)"
-    assert "<li>1 bad, 1 good: so &lt;so&gt; <code>text-1</code></li>" in page(found)
+    row = "<td data-of=votes>1 bad, 1 good</td><td class=long data-of=text><bdi>so &lt;so&gt;</bdi></td><td class=long data-of="
+    assert f"{row}prediction>text-1</td>" in page(found), "a text neither widens the page nor reorders what stands beside it"
+    assert "Disputed texts" not in page(report([]))
     assert found.document()["to_settle"][0] == {"id": "text-1", "text": "so <so>", "votes": {"good": 1, "bad": 1}}
     many = report([], [stored(f"t{number}", None) for number in range(51)])
     assert "51 disputed; a lead decides them with labels correct; the oldest 50" in next(iter(lines(many)))
