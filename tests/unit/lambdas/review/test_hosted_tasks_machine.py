@@ -35,14 +35,17 @@ class HostedTasks(RuleBasedStateMachine):
         undo=st.sampled_from([0, 60]),
         rule=st.sampled_from([AnswerRule.FIXED, AnswerRule.TWO_THEN_THIRD]),
         most=st.integers(1, 3),
-        page=st.sampled_from([3, 100]),
+        page=st.sampled_from([1, 2, 100]),
+        waiting=st.integers(2, 6),
         drained=st.booleans(),
+        ahead=st.booleans(),
     )
-    def begin(self, undo: int, rule: AnswerRule, most: int, page: int, drained: bool) -> None:
-        """A page of the index has so few tasks that people pass some pages, but not more than are looked at again at once."""
+    def begin(self, *, undo: int, rule: AnswerRule, most: int, page: int, waiting: int, drained: bool, ahead: bool) -> None:
+        """A page of the index has so few tasks that people pass some pages. One request looks at all of them again."""
         self.drained = drained
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr("lambdas.review.hosted_tasks.table._PAGE", page)
+        self.patch.setattr("lambdas.review.hosted_tasks.queue.MOST_BACK", 30)
         self.table = MemoryTable()
         self.service = Service(self.table, type(TERMS)(**{**vars(TERMS), "undo_seconds": undo, "rule": rule, "most": most}))
         self.asked: dict[str, str] = {}
@@ -54,8 +57,10 @@ class HostedTasks(RuleBasedStateMachine):
         self.service.ports = type(self.service.ports)(self.service.tasks, self.service.write, self.service.send)
         self.table.after_write = self._effect
         self.table.before_write = self._effect
-        for number in (1, 2):
+        for number in range(1, waiting + 1):
             self.start(number, None)
+        if ahead:
+            self.two_hold_what_the_third_passes(["ann", "bob", "eve"], "Good")
 
     def _mortal(self, effect: Callable[..., None]) -> Callable[..., None]:
         def run(*arguments: Any) -> None:
@@ -124,6 +129,15 @@ class HostedTasks(RuleBasedStateMachine):
 
     def _tasks(self) -> list[Task]:
         return [self.service.read(pk) for pk, sk in self.table.items if sk == "task"]
+
+    @rule(names=st.permutations(["ann", "bob", "eve"]), label=LABELS)
+    def two_hold_what_the_third_passes(self, names: list[str], label: str) -> None:
+        """And one of the two gives it back."""
+        for name in names[:2]:
+            self._run(lambda name=name: self.service.next(name), None)
+        self.answer_all_that_is_left(names[2], label)
+        self.sign_out(names[0], None)
+        self.take(names[2], skipped=False, die_after=None)
 
     @rule(name=PEOPLE, label=LABELS)
     def answer_all_that_is_left(self, name: str, label: str) -> None:
@@ -217,8 +231,11 @@ class HostedTasks(RuleBasedStateMachine):
         if not hasattr(self, "service"):
             return
         self.table.index_comes_up()
-        for name in ("ann", "bob", "eve") if self.drained else ():
-            self.answer_all_that_is_left(name, "Good")
+        try:
+            for name in ("ann", "bob", "eve") if self.drained else ():
+                self.answer_all_that_is_left(name, "Good")
+        finally:
+            self.patch.undo()
         self.service.wait(90_000)
         for _ in range(3):
             self.service.sweep()
@@ -230,7 +247,6 @@ class HostedTasks(RuleBasedStateMachine):
             assert len(sent) == 1, "however often it came, it always said the same"
             self._agrees(next(iter(sent)), task_id, review_id)
         assert all(self.service.read(task_id).state is State.ENDED for task_id in self.in_bulk)
-        self.patch.undo()
 
     def _agrees(self, ended: ReviewEnded, task_id: str, review_id: str) -> None:
         given = self.given.get(task_id, {})
