@@ -2,7 +2,7 @@
 
 1. **sample ratio**: callers are not answered by the variants in the shares that the weights say, so the variants are not compared.
 2. **alarms** of the challenger.
-3. **failures**: more of its calls fail than allowed, and more than of the champion's.
+3. **failures**: more of its calls fail than allowed, and more than of the champion's. Neither rate is known: both claims are refuted.
 4. **latency**: in most minutes its mean latency is a multiple of the champion's.
 5. **confidence**: where the labels differ, it is less sure than the champion by more than allowed.
 
@@ -14,10 +14,12 @@ divides its part by the number of steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from itertools import combinations
 from typing import Any
 
 from contracts import betting
@@ -33,6 +35,11 @@ _TOLERATED = 0.1
 _ALMOST_NOBODY = 0.01
 _ALMOST_NONE = 1e-6
 """Where no call may fail: a bet on something impossible would have no odds."""
+_GUESSES = tuple(combinations((0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.95), 2))
+"""(champion's, challenger's) failure rate, on which one gambler each bets."""
+_MISSED = 0.98
+"""One gambler more bets that this part of the calls meets the challenger, while the weights say another share within these bounds."""
+_SHARES = (0.05, 0.9)
 
 
 class Name(StrEnum):
@@ -58,6 +65,9 @@ class Calls:
         """From CloudWatch's sums, which may lack a metric: a failure that only ``InvocationModelErrors`` has seen was a call, too."""
         return cls(round(max(invocations, model_errors)), round(model_errors))
 
+    def __add__(self, other: Calls) -> Calls:
+        return Calls(self.invocations + other.invocations, self.failed + other.failed)
+
     @property
     def error_rate(self) -> float:
         return self.failed / self.invocations if self.invocations else 0.0
@@ -70,12 +80,14 @@ class Operation:
     Attributes:
         latencies: (champion's, challenger's) mean latency of each minute of the step in which both were called, in one unit.
         alarms: names of the judged variant's alarms that are in ALARM.
+        minutes: (champion's, challenger's) calls of each minute of the step. None: nobody counted by the minute.
     """
 
     champion: Calls = Calls()
     challenger: Calls = Calls()
     latencies: Sequence[tuple[float, float]] = ()
     alarms: tuple[str, ...] = ()
+    minutes: Sequence[tuple[Calls, Calls]] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +137,7 @@ def guardrails(watched: Watched, progress: Progress, limits: Limits) -> list[Gua
     return [
         _sample_ratio(watched.calls, progress, limits),
         Guardrail(Name.ALARMS, bool(operation.alarms), f"{', '.join(operation.alarms) or 'no alarm is'} in ALARM"),
-        _failures(operation.champion, operation.challenger, limits),
+        _failures(operation, progress.share, limits),
         _latency(operation.latencies, limits),
         _confidence(watched.doubts, limits),
     ]
@@ -166,13 +178,79 @@ def _settled(calls: Mapping[str, Mapping[str, int]], weights: Sequence[WeightCha
             yield live[-1], found
 
 
-def _failures(champion: Calls, challenger: Calls, limits: Limits) -> Guardrail:
-    allowed = max(limits.max_error_rate, champion.error_rate)
+def _failures(operation: Operation, share: float, limits: Limits) -> Guardrail:
+    """Two claims must be refuted: no more calls fail than may, and no more than of the champion's. If one is true, the bet against it
+    rings as seldom as promised, and so does the guardrail."""
+    champion, challenger = operation.champion, operation.challenger
     well = challenger.invocations - challenger.failed
-    log = betting.log_evidence(((1.0, challenger.failed), (0.0, well)), max(allowed, _ALMOST_NONE))
+    too_many = betting.log_evidence(((1.0, challenger.failed), (0.0, well)), max(limits.max_error_rate, _ALMOST_NONE))
     told = f"{challenger.failed} of {challenger.invocations} calls of the challenger failed ({percent(challenger.error_rate)})"
-    whose = "the champion fails as often" if allowed > limits.max_error_rate else f"{percent(allowed)} may fail"
-    return _test(Name.FAILURES, log, f"{told}, {whose}", limits)
+    beside = f"{champion.failed} of {champion.invocations} of the champion did ({percent(champion.error_rate)})"
+    reason = f"{told}, {percent(limits.max_error_rate)} may fail{f', and {beside}' if champion.invocations else ''}"
+    return _test(Name.FAILURES, min(too_many, _more_than_champion(operation, share)), reason, limits)
+
+
+def _more_than_champion(operation: Operation, share: float) -> float:
+    """Logarithm of the evidence against *the challenger's calls fail no more often than the champion's*, however often these fail.
+
+    Each gambler has a guess of both rates. For each call, he is paid what happened's probability by his guess, divided by its probability
+    if both variants fail equally often, which is the mean of his two rates over the calls of the minute. If the rates are equal, a minute
+    pays at most 1 on the average, whatever they are; so they may be others in each minute. If the challenger fails less often, it pays
+    less. The calls of a minute fail independently of each other.
+
+    While the champion has few calls or none, little can be compared. One gambler more bets that this is no chance (:func:`_missed`).
+    Where no caller shall meet both variants, the claim counts as refuted until the champion's first call.
+
+    Source: Turner, Ly and Grünwald, "Generic E-variables for exact sequential k-sample tests that allow for optional stopping", Journal of
+    Statistical Planning and Inference, 2024.
+    """
+    champion, challenger = operation.champion, operation.challenger
+    if not champion.invocations and not 0 < share < 1:
+        return math.inf
+    minutes = ((champion, challenger),) if operation.minutes is None else operation.minutes
+    capital = [0.0] * len(_GUESSES)
+    for one, other in _both_called(minutes):
+        well, well_too = one.invocations - one.failed, other.invocations - other.failed
+        for number, (failed, good, failed_too, good_too) in enumerate(_pays(one.invocations, other.invocations)):
+            capital[number] += one.failed * failed + well * good + other.failed * failed_too + well_too * good_too
+    return betting.log_mean([*capital, _missed(champion, challenger, share)])
+
+
+def _missed(champion: Calls, challenger: Calls, share: float) -> float:
+    """Logarithm of the capital of whoever bets that hardly a call meets the champion, although the weights send most callers there.
+
+    By the weights, a call meets the challenger with a probability of at most ``share``. A copy for the other variant comes after each
+    call, so both variants have as many: the gambler loses on each such pair.
+    """
+    least, most = _SHARES
+    if not 0 < share <= most:
+        return -math.inf
+    bound = max(share, least)
+    return challenger.invocations * _log(_MISSED, bound) + champion.invocations * _log(1 - _MISSED, 1 - bound)
+
+
+def _both_called(minutes: Iterable[tuple[Calls, Calls]]) -> Iterator[tuple[Calls, Calls]]:
+    """Minutes put together until both variants have been called, whatever failed; the last ones are left out when one was not."""
+    champion, challenger = Calls(), Calls()
+    for more_of_champion, more_of_challenger in minutes:
+        champion, challenger = champion + more_of_champion, challenger + more_of_challenger
+        if champion.invocations and challenger.invocations:
+            yield champion, challenger
+            champion, challenger = Calls(), Calls()
+
+
+@lru_cache(4_096)
+def _pays(champion: int, challenger: int) -> tuple[tuple[float, float, float, float], ...]:
+    """Of each gambler, in a minute with so many calls: logarithms for a failed and a good call of the champion, then of the challenger."""
+    pays = []
+    for one, other in _GUESSES:
+        mean = (champion * one + challenger * other) / (champion + challenger)
+        pays.append((_log(one, mean), _log(1 - one, 1 - mean), _log(other, mean), _log(1 - other, 1 - mean)))
+    return tuple(pays)
+
+
+def _log(probability: float, other: float) -> float:
+    return math.log(probability / other)
 
 
 def _latency(latencies: Sequence[tuple[float, float]], limits: Limits) -> Guardrail:

@@ -38,7 +38,9 @@ def compare(cloudwatch: Any, endpoint: str, since: str, now: datetime, alarms: S
     found = _values(cloudwatch, endpoint, (CHAMPION, CHALLENGER), datetime.fromisoformat(since), now)
     slow = [found[_Series(variant, "ModelLatency")] for variant in (CHAMPION, CHALLENGER)]
     latencies = [(slow[0][at], slow[1][at]) for at in sorted(set(slow[0]) & set(slow[1]))]
-    return Operation(_calls(found, CHAMPION), _calls(found, CHALLENGER), latencies, ringing(cloudwatch, alarms))
+    times = sorted({at for values in found.values() for at in values})
+    minutes = tuple((_calls(found, CHAMPION, at), _calls(found, CHALLENGER, at)) for at in times)
+    return Operation(_calls(found, CHAMPION), _calls(found, CHALLENGER), latencies, ringing(cloudwatch, alarms), minutes)
 
 
 def watch(cloudwatch: Any, endpoint: str, since: str, now: datetime, alarms: Sequence[str]) -> Operation:
@@ -56,8 +58,10 @@ def ringing(cloudwatch: Any, alarms: Sequence[str]) -> tuple[str, ...]:
 _Values = dict[_Series, dict[datetime, float]]
 
 
-def _calls(found: _Values, variant: str) -> Calls:
-    return Calls.counted(*(sum(found[_Series(variant, name)].values()) for name in ("Invocations", "InvocationModelErrors")))
+def _calls(found: _Values, variant: str, at: datetime | None = None) -> Calls:
+    """Of the whole step, or of the minute ``at``."""
+    series = (found[_Series(variant, name)] for name in ("Invocations", "InvocationModelErrors"))
+    return Calls.counted(*(sum(values.values()) if at is None else values.get(at, 0.0) for values in series))
 
 
 def _values(cloudwatch: Any, endpoint: str, variants: Sequence[str], since: datetime, now: datetime) -> _Values:

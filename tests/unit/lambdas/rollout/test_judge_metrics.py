@@ -51,8 +51,14 @@ def test_pages_are_put_together(cloudwatch: Stubber) -> None:
     assert (operation.champion, operation.challenger) == (Calls(90, 0), Calls(35, 3))
 
 
+def test_calls_and_failures_are_told_by_the_minute(cloudwatch: Stubber) -> None:
+    operation = found(cloudwatch, page(result(CHAMPION_CALLS, 90, 80), result(CALLS, 10, first=1), result(ERRORS, 2, 1, first=1)))
+    assert operation.minutes == ((Calls(90), Calls()), (Calls(80), Calls(10, 2)), (Calls(), Calls(1, 1)))
+    assert (operation.champion, operation.challenger) == (Calls(170), Calls(10, 3))
+
+
 def test_no_data_is_zero(cloudwatch: Stubber) -> None:
-    assert found(cloudwatch, page(result(CALLS), result(ERRORS))) == Operation(latencies=[])
+    assert found(cloudwatch, page(result(CALLS), result(ERRORS))) == Operation(latencies=[], minutes=())
 
 
 def test_latencies_are_compared_by_the_minutes_in_which_both_were_called(cloudwatch: Stubber) -> None:
