@@ -16,6 +16,8 @@ _FEW = 3
 """A label comes at least this many times on average, where its column is guessed by content."""
 _LONG = 20
 """Characters of a text on average, where its column is guessed by content."""
+_MOSTLY = 0.95
+"""Share of the values that are words for splits, in a column that is called so: to draw splits anew for a typing error would mix them."""
 _NAMED = 12
 """Columns that an error names."""
 
@@ -195,7 +197,7 @@ class _Stats:
             longest=max(lengths, default=0),
             objects=any(isinstance(value, dict) or text.lstrip().startswith("{") for value, text in zip(given, texts, strict=True)),
             numbers=bool(texts) and all(_is_number(text) for text in different),
-            splits=bool(texts) and all(key_of(text) in SPLIT_WORDS for text in different),
+            splits=bool(texts) and sum(key_of(text) in SPLIT_WORDS for text in texts) >= _MOSTLY * len(texts),
             times=bool(texts) and all(moment(value) is not None for value in given),
         )
 

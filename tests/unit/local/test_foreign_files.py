@@ -296,3 +296,12 @@ def test_a_sample_of_many_labels_is_as_large_as_it_may_be(tmp_path: Path) -> Non
     made = prepared(json_lines(tmp_path / "t.jsonl", rows), ReadingOptions(most_rows=120))
     assert rows_of(made) <= 200, "120 of 200 are for training"
     assert len(made.labels) == 50
+
+
+def test_splits_with_a_typing_error_are_not_drawn_anew(tmp_path: Path) -> None:
+    """Test texts of the file would be trained on, and nothing but a note would say so."""
+    path = json_lines(tmp_path / "t.jsonl", records(split=lambda n: "tset" if n == 7 else ("train", "validation", "test")[n // 20]))
+    with pytest.raises(InvalidTexts, match="line 8: split = 'tset': allowed are train, validation or test"):
+        prepared(path)
+    json_lines(path, records(split=lambda n: ("train", "test", "unlabelled")[n % 3]))
+    assert "column 'split' is not the split: it has 3 different values" in prepared(path).report.warnings
