@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ _LONG = 20
 """Characters of a text on average, where its column is guessed by content."""
 _MOSTLY = 0.95
 """Share of the values that are words for splits, in a column that is called so: to draw splits anew for a typing error would mix them."""
+_MOST_SPLITS = 30
+"""Different values of such a column, with spellings and typing errors."""
 _NAMED = 12
 """Columns that an error names."""
 
@@ -197,7 +200,7 @@ class _Stats:
             longest=max(lengths, default=0),
             objects=any(isinstance(value, dict) or text.lstrip().startswith("{") for value, text in zip(given, texts, strict=True)),
             numbers=bool(texts) and all(_is_number(text) for text in different),
-            splits=bool(texts) and sum(key_of(text) in SPLIT_WORDS for text in texts) >= _MOSTLY * len(texts),
+            splits=_are_splits(texts),
             times=bool(texts) and all(moment(value) is not None for value in given),
         )
 
@@ -224,6 +227,11 @@ class _Stats:
         if self.numbers and self.different > MOST_LABELS:
             return f"{counted(self.different, 'different number')}"
         return "numbers only" if self.numbers else f"{counted(self.different, 'different value')}"
+
+
+def _are_splits(texts: Sequence[str]) -> bool:
+    counts = Counter(texts)
+    return 0 < len(counts) <= _MOST_SPLITS and sum(counts[text] for text in counts if key_of(text) in SPLIT_WORDS) >= _MOSTLY * len(texts)
 
 
 def _stats(columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> dict[str, _Stats]:
