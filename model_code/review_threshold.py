@@ -11,7 +11,8 @@ wrong. The first candidate that fails the test ends the search. So no correction
 needs one wrong test, that of the first candidate that breaks the promise.
 
 Texts of one group are alike. So they count as the number of independent texts that carry the same information: Korn and Graubard,
-"Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data", 1998.
+"Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data", 1998. With few groups that
+number is itself uncertain, so it is smaller, by the ratio of two quantiles of Student's t distribution.
 
 The promise holds for texts like those of the validation set. With other texts it may be broken, and the audit labels show that
 (:mod:`contracts.review_promise`).
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, betaincinv
+from scipy.special import betainc, betaincinv, stdtrit
 
 from contracts.review_promise import EVERYTHING, Promise
 from model_code.calibration import CONFIDENCE_DIGITS
@@ -158,7 +159,7 @@ class _Texts:
         alone = self.confidence >= threshold
         inside = self.weights[alone]
         error = float(np.average(self.wrong[alone], weights=inside))
-        effective = effective_texts(self.wrong[alone], self.group_of[alone], inside)
+        effective = effective_texts(self.wrong[alone], self.group_of[alone], inside) * self._certainty(alone, promise)
         if tail(error, effective, promise) > 1 - promise.confidence:
             return None
         return Certificate(
@@ -173,3 +174,11 @@ class _Texts:
             error_bound=float(betaincinv(error * effective + 1, (1 - error) * effective, promise.confidence)),
             effective_texts=effective,
         )
+
+    def _certainty(self, alone: NDArray[np.bool_], promise: Promise) -> float:
+        """The part of the effective texts that counts (Korn and Graubard): 1 where each text is a group, less where groups are few."""
+        texts, groups = int(alone.sum()), len(np.unique(self.group_of[alone]))
+        if groups == texts:
+            return 1.0
+        each, together = (float(stdtrit(count - 1, promise.confidence)) for count in (texts, groups)) if groups > 1 else (0.0, 1.0)
+        return (each / together) ** 2
