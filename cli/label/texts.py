@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from contracts.groups import group_of, text_digest
 from contracts.text import InvalidText, checked_text
 from local.texts.columns import choose_text
 from local.texts.files import UnreadableRecord, open_records
 from local.texts.problems import UnreadableFile
+from local.texts.records import BadRecord, name_value, text_value
 
 _NO_HEADER = "no line names the columns (--header yes: the first one does)"
 
@@ -72,9 +72,9 @@ def read_texts(path: Path, columns: Mapping[str, str], *, header: str, longest: 
             refused.append(Refused(line, str(record)))
             continue
         try:
-            text = checked_text("text", _value(record, names), longest=longest)
-            subject = checked_text("group", str(record[group])) if group is not None and record.get(group) not in (None, "") else None
-        except InvalidText as error:
+            text = checked_text("text", text_value(record, names), longest=longest)
+            subject = name_value("group", record, group)
+        except (InvalidText, BadRecord) as error:
             refused.append(Refused(line, str(error)))
             continue
         key = text_digest(text)
@@ -90,9 +90,3 @@ def without(texts: Texts, forgotten: Collection[str]) -> Texts:
     gone = [Refused(one.line, FORGOTTEN) for one in texts.wanted if one.subject in forgotten]
     kept = tuple(one for one in texts.wanted if one.subject not in forgotten)
     return replace(texts, wanted=kept, refused=tuple(sorted((*texts.refused, *gone), key=lambda one: one.line)))
-
-
-def _value(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    if len(names) == 1:
-        return record.get(names[0])
-    return "\n".join(part for part in (str(record.get(name) or "").strip() for name in names) if part)

@@ -8,7 +8,7 @@ import os
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -177,15 +177,15 @@ class Reader:
 
         values = {"text": tried(lambda: self._text(record, columns)), "label": tried(lambda: label_of(record.get(columns.label)))}
         values["cut"] = isinstance(values["text"], _Cut)
-        values["subject"] = tried(lambda: _name("group", record, columns.group)) if columns.group else None
-        values["slice"] = (tried(lambda: _name("slice", record, columns.slice)) if columns.slice else None) or "all"
+        values["subject"] = tried(lambda: name_value("group", record, columns.group)) if columns.group else None
+        values["slice"] = (tried(lambda: name_value("slice", record, columns.slice)) if columns.slice else None) or "all"
         values["split"] = tried(lambda: _split(record, columns.split)) if columns.split else None
         values["time"] = tried(lambda: _time(record, columns.time))
         values["votes"] = tried(lambda: _votes(record, columns)) if columns.votes or columns.votes_by_label else {}
         return values
 
     def _text(self, record: Mapping[str, Any], columns: Columns) -> str | _TooLong:
-        value = record.get(columns.text[0]) if len(columns.text) == 1 else _joined(record, columns.text)
+        value = text_value(record, columns.text)
         try:
             try:
                 return checked_text("text", value, longest=self.longest)
@@ -289,8 +289,10 @@ def shown_name(path: Path) -> str:
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in name)
 
 
-def _joined(record: Mapping[str, Any], columns: Iterable[str]) -> str:
-    """Several columns as one text, each on a line of its own. Raises BadRecord."""
+def text_value(record: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """One column as it is, or several as one text, each on a line of its own. Raises BadRecord."""
+    if len(columns) == 1:
+        return record.get(columns[0])
     parts = []
     for name in columns:
         value = record.get(name)
@@ -330,7 +332,8 @@ def _label(value: str) -> str:
     return label
 
 
-def _name(role: str, record: Mapping[str, Any], column: str | None) -> str | None:
+def name_value(role: str, record: Mapping[str, Any], column: str | None) -> str | None:
+    """A group or a slice as the file has it; a whole number has no decimals. None without one. Raises BadRecord."""
     value = record.get(column) if column else None
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None

@@ -87,6 +87,18 @@ def test_a_file_needs_nothing_but_texts(tmp_path: Path) -> None:
     assert [(one.text, one.group) for one in joined.wanted] == [("One\ntwo", "subject:ann"), ("Three", "subject:bob")]
 
 
+def test_values_are_read_as_the_first_upload_reads_them(tmp_path: Path) -> None:
+    rows = (
+        {"title": 0, "body": "One", "case": 5.0},
+        {"title": "Two", "body": ["a", "b"], "case": 6},
+        {"title": "Six", "body": "b", "case": [7]},
+    )
+    read_rows = read(tmp_path, "\n".join(map(json.dumps, rows)) + "\n", "texts.jsonl", text="title+body", group="case")
+    assert [(one.text, one.group) for one in read_rows.wanted] == [("0\nOne", "subject:5")]
+    assert [one.line for one in read_rows.refused] == [2, 3]
+    assert "is no single value" in read_rows.refused[0].reason
+
+
 TEXTS = ("I love this phone", "Battery died", "Great value")
 
 
