@@ -21,17 +21,17 @@ from rich.table import Table
 
 from embedded_aws.tools import deployer, launcher
 from local import options
-from local.bench import containers, report, seeds, synthesis
+from local.bench import containers, packaged, report, seeds, synthesis
 from local.bench.measure import FEWEST_ROUNDS, Comparison, compare, measure
 from local.demo.build import GatesRefused
 from local.demo.session import DemoFailed
-from local.texts import corpus
+from local.texts import packages
 from stacks.synthesis import SynthesisFailed
 
 OUTPUT = launcher.ROOT / "out" / "bench"
 EXPECTED = (
-    DemoFailed, GatesRefused, SynthesisFailed, containers.NotReady, corpus.CorpusUnavailable, launcher.EmulatorError, deployer.DeployError,
-    subprocess.CalledProcessError, OSError, BotoCoreError, ClientError,
+    DemoFailed, GatesRefused, SynthesisFailed, containers.NotReady, packages.CorpusUnavailable, launcher.EmulatorError,
+    deployer.DeployError, subprocess.CalledProcessError, OSError, BotoCoreError, ClientError,
 )  # fmt: skip
 
 
@@ -100,10 +100,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, metavar="NAME", help=f"of {', '.join(COMPARISONS)} (default: all)")
     parser.add_argument("--rounds", type=_rounds, help=f"of every comparison, at least {FEWEST_ROUNDS} (default: each comparison's own)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="seeds, lengths, review, rollout, queue, predict")
+    commands = parser.add_subparsers(dest="command", metavar="seeds, texts, lengths, review, rollout, queue, predict")
     several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the table of docs/benchmarks.md")
     several.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
     several.add_argument("--quick", action="store_true", help="quick demos: other figures than those of docs/benchmarks.md")
+    texts = commands.add_parser("texts", help="run the demo on texts that packages ship, some minutes each (docs/own-texts.md)")
+    texts.add_argument("--data", nargs="+", choices=packaged.DATA, metavar="NAME", default=list(packaged.DATA),
+                       help=f"of {', '.join(packaged.DATA)} (default: all)")  # fmt: skip
+    texts.add_argument("--quick", action="store_true", help="quick demos: fewer texts, lower accuracy")
+    texts.add_argument("--seed", type=options.seed, default=1, help="(default: 1)")
     long = commands.add_parser("lengths", help="train once for each length of texts, and make the table of docs/benchmarks.md")
     long.add_argument("--rows", type=int, default=2_000, help="training rows (default: 2000)")
     long.add_argument("--lengths", nargs="+", type=int, default=[64, 128, 256, 512], help="word pieces (default: 64 128 256 512)")
@@ -158,15 +163,28 @@ def run_seeds(numbers: Sequence[int], output: Path, console: Console, *, quick: 
     runs = []
     for number in numbers:
         with console.status(f"seed {number}: the demo runs (log: {output / f'seed-{number}' / 'demo.log'})"):
-            runs.append(seeds.run_demo(number, output, quick=quick))
-        console.print(f"seed {number}: {runs[-1].summary.get('outcome', 'failed')}", highlight=False)
+            runs.append(seeds.run_seed(number, output, quick=quick))
+        console.print(f"seed {number}: {runs[-1].run.summary.get('outcome', 'failed')}", highlight=False)
     table = Table(*seeds.COLUMNS)
     for run in runs:
         table.add_row(*run.row())
     console.print(table, highlight=False)
     (output / "seeds.md").write_text(seeds.markdown(runs), encoding="utf-8")
     console.print(f"written: {output / 'seeds.md'}; each demo's log, summary and report are beside it", highlight=False)
-    return 0 if all(run.ended for run in runs) else 1
+    return 0 if all(one.run.ended for one in runs) else 1
+
+
+def run_texts(chosen: argparse.Namespace, output: Path, console: Console) -> int:
+    """Print the table and write ``texts.json``. Exit code 0 when every run came to its end, else 1."""
+    runs, table = [], Table(*packaged.COLUMNS)
+    for name in chosen.data:
+        with console.status(f"{name}: the demo runs (log: {output / 'texts' / name / 'demo.log'})"):
+            runs.append(packaged.run_on(name, output / "texts", quick=chosen.quick, seed=chosen.seed))
+        table.add_row(*runs[-1].row())
+        report.write(output / "texts.json", {"machine": report.machine(), "data": {one.name: one.as_json() for one in runs}})
+    console.print(table, highlight=False)
+    console.print(f"written: {output / 'texts.json'}; each demo's log, summary and reports are in {output / 'texts'}", highlight=False)
+    return 0 if all(one.run.ended for one in runs) else 1
 
 
 def run_lengths(rows: int, lengths: Sequence[int], console: Console) -> int:
@@ -261,7 +279,11 @@ def run_predict(chosen: argparse.Namespace, output: Path, console: Console) -> i
     return 0
 
 
-_OF_THE_APP: Mapping[str, Callable[[argparse.Namespace, Path, Console], int]] = {"queue": run_queue, "predict": run_predict}
+_OF_THE_APP: Mapping[str, Callable[[argparse.Namespace, Path, Console], int]] = {
+    "texts": run_texts,
+    "queue": run_queue,
+    "predict": run_predict,
+}
 
 
 def run(chosen: argparse.Namespace, output: Path, console: Console) -> int:

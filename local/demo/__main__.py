@@ -30,8 +30,8 @@ from local.demo.report import write_report
 from local.demo.session import DemoFailed, Session
 from local.demo.source import Source, reviews_and_tweets
 from local.demo.summary import Summary
-from local.texts import corpus
 from local.texts import options as reading_options
+from local.texts import packages
 from local.texts.own_texts import InvalidTexts, prepare
 from stacks.settings import SettingsError, load_settings
 
@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RUN_DIR = ROOT / ".run"
 EXPECTED = (
     DemoFailed,
-    corpus.CorpusUnavailable,
+    packages.CorpusUnavailable,
     launcher.EmulatorError,
     deployer.DeployError,
     deployer.InvalidAssembly,

@@ -63,7 +63,7 @@ def reviews_and_tweets(folder: Path, budget: Budget, *, seed: int, labels_shuffl
     """The corpus that comes with the project: the model learns Amazon reviews, then callers send tweets.
 
     Raises:
-        corpus.CorpusUnavailable: it cannot be had.
+        packages.CorpusUnavailable: it cannot be had.
     """
     manifest = corpus.first_dataset(folder, seed=seed, labels_shuffled=labels_shuffled, share=budget.data_share)
     tweets = corpus.rated_texts("tweets")

@@ -24,7 +24,7 @@ from contracts.dataset import Manifest, Row
 from contracts.dataset_files import read_rows, write_dataset
 from contracts.labels import name_of
 from local import options
-from local.texts import corpus
+from local.texts import corpus, packages
 from local.texts.options import ReadingOptions, add_reading, reading
 from local.texts.own_texts import InvalidTexts, prepare
 from local.texts.word_pieces import lines, word_pieces
@@ -80,7 +80,7 @@ def make(chosen: argparse.Namespace, settings: Settings, progress: Callable[[int
     """Write ``datasets/<version>/`` and ``base-model/`` below the output folder: both, or nothing.
 
     Raises:
-        InvalidTexts, CannotPrepare, corpus.CorpusUnavailable: with what to do.
+        InvalidTexts, CannotPrepare, packages.CorpusUnavailable: with what to do.
     """
     output: Path = chosen.output
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Progress(*progress, console=shown, transient=True, disable=not shown.is_terminal) as bar:
             task = bar.add_task("records read", total=None)
             prepared = make(chosen, settings, lambda more: bar.advance(task, more))
-    except (CannotPrepare, InvalidTexts, SettingsError, corpus.CorpusUnavailable) as error:
+    except (CannotPrepare, InvalidTexts, SettingsError, packages.CorpusUnavailable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:

