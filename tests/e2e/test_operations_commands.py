@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import operations_page
 import pytest
@@ -23,6 +24,7 @@ from working_copy import copy_to
 
 from embedded_aws.tools import launcher
 from embedded_aws.tools.clients import ACCOUNT, Clients
+from local.demo.people_page import Visitor, code
 from local.texts import corpus
 
 PAGE = operations_page.PAGE.read_text(encoding="utf-8")
@@ -36,6 +38,7 @@ INLINE_ONLY_ON_AWS = {
     "aws cloudformation delete-stack": "deletes a stack whose own check cannot run",
 }
 LONGEST_SECONDS = 900
+_OWN_PASSWORD = "Chosen-By-the-reviewer-1"
 P, STAGE, REGION = "reviewloop-dev", "dev", "us-east-1"
 SMALL = {
     "tuning": {
@@ -197,12 +200,34 @@ def _a_dead_letter_and_a_failed_execution(operator: Operator) -> None:
         time.sleep(0.2)
 
 
-BEFORE: dict[str, Callable[[Operator], None]] = {"QUEUES=": _a_dead_letter_and_a_failed_execution}
+def _an_authenticator_app(operator: Operator) -> None:
+    """The reviewer has signed in once, with a password of her own."""
+    cognito = operator.client("cognito-idp")
+    [pool] = (one["Id"] for one in cognito.list_user_pools(MaxResults=10)["UserPools"])
+    [client] = (one["ClientId"] for one in cognito.list_user_pool_clients(UserPoolId=pool, MaxResults=10)["UserPoolClients"])
+    found = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=client)["UserPoolClient"]
+    domain = cognito.describe_user_pool(UserPoolId=pool)["UserPool"]["Domain"]
+    cognito.admin_set_user_password(UserPoolId=pool, Username="ada", Password=_OWN_PASSWORD, Permanent=True)
+    asked = {"client_id": client, "response_type": "code", "redirect_uri": found["CallbackURLs"][0], "scope": "openid"}
+    person = Visitor(operator.port)
+    page = person.get(f"https://{domain}.auth.{REGION}.amazoncognito.com/oauth2/authorize?{urlencode(asked)}")
+    page = person.submit(page, username="ada", password=_OWN_PASSWORD)
+    key = re.search(r'<code id="secret">([A-Z2-7]+)</code>', page.text)
+    assert key is not None, page.text[:2_000]
+    person.submit(page, code=code(key[1], time.time()))
+    assert cognito.admin_get_user(UserPoolId=pool, Username="ada")["UserMFASettingList"] == ["SOFTWARE_TOKEN_MFA"]
+
+
+BEFORE: dict[str, Callable[[Operator], None]] = {
+    "QUEUES=": _a_dead_letter_and_a_failed_execution,
+    ".venv/bin/python -m cli review people reset-authenticator": _an_authenticator_app,
+}
 """What has to be there before the block that begins so."""
 EXPECTED = {
     ".venv/bin/python -m cli tune start": r"^tuned: arn:",
     ".venv/bin/python -m cli release start": r"released: .*InService",
     ".venv/bin/python -m cli release abort": r"withdrawn: ",
+    ".venv/bin/python -m cli review people reset-authenticator": r"deleted the authenticator app",
     "curl": r"\"label\": ?\"(negative|neutral|positive)\"",
     "import json, os": r"'label': '(negative|neutral|positive)'",
     "QUEUES=": r"I love it.*(COMPLETED|RUNNING)",
