@@ -208,6 +208,7 @@ def test_a_client_that_is_gone_before_its_program_starts_leaves_none_running(mak
 def test_a_request_without_all_streams_is_not_answered_and_leaves_none_open(make_shared: Callable[..., Shared]) -> None:
     shared = make_shared()
     descriptors = Path(f"/proc/{shared.server.pid}/fd")
+    assert shared.ask("-m", "json.tool", streams=()).recv(1) == b"", "whatever the start had open is closed now"
     before = len(list(descriptors.iterdir()))
     assert shared.ask("-m", "json.tool", streams=(0, 1)).recv(1) == b""
     assert shared.ask("-m", "json.tool", streams=()).recv(1) == b"", "the server answers in turn"
