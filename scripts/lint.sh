@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ruff, mypy --strict, synthesis of every stage and of the pipelines' roles (which runs the audit rules), and cfn-lint over the templates for every region
-# that the settings allow. mypy works beside the synthesis, and cfn-lint on two halves of the templates at once.
+# that the settings allow. A stage is synthesised again only after a change to what it is made of. mypy works beside the synthesis, and cfn-lint on two
+# halves of the templates at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 .venv/bin/ruff check .
@@ -10,8 +11,7 @@ types=$!
 trap 'kill "$types" 2>/dev/null || true' EXIT
 rm -rf .build/lint
 for settings in settings/*.yaml; do
-  stage=$(basename "$settings" .yaml)
-  .venv/bin/python app.py --stage "$stage" --output ".build/lint/$stage"
+  .venv/bin/python -m local.assemblies "$settings" ".build/lint/$(basename "$settings" .yaml)"
 done
 for settings in settings/pipeline/*.yaml; do
   .venv/bin/python app.py --pipeline "$settings" --output ".build/lint/pipeline-$(basename "$settings" .yaml)"

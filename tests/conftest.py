@@ -14,7 +14,7 @@ from synthesis import ROOT
 from xdist.scheduler import LoadFileScheduling
 
 from embedded_aws.testing.selection import pytest_ignore_collect, unread
-from local.demo.synthesis import assembly as kept_assembly
+from local.assemblies import assembly as kept_assembly
 from stacks.settings import load_settings
 
 __all__ = ["pytest_ignore_collect"]

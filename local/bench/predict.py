@@ -32,8 +32,8 @@ from contracts.shared_words import NO_EXPERIMENT, VARIANTS
 from embedded_aws.tools import deployer, launcher
 from embedded_aws.tools.clients import ACCOUNT, ROOT, Clients
 from lambdas.common.experiment import Experiment
+from local import assemblies
 from local.bench.queue import spread
-from local.demo import synthesis
 from local.demo.session import DemoFailed
 from stacks.constructs.function_archive import function_archive
 from stacks.images import inference_image
@@ -121,7 +121,7 @@ class App:
 @contextmanager
 def deployed(folder: Path, settings: Settings, on_step: Callable[[str, int], None]) -> Iterator[App]:
     """Raises: what synthesis, the embedded AWS and the deployment raise."""
-    synthesis.assembly(settings, folder / "cdk.out")
+    assemblies.assembly(settings, folder / "cdk.out")
     on_step("the stacks are deployed", 1)
     emulator = launcher.start(folder / "run", port=launcher.free_port(), time_scale=0.02, region=settings.region)
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.report.page import page as data_page
 from embedded_aws.tools import deployer
-from local.demo import synthesis
+from local import assemblies
 from local.demo.account import cost, next_steps
 from local.demo.session import DemoFailed, Session
 from local.demo.source import Source
@@ -64,7 +64,7 @@ def synthesise(session: Session, output: Path) -> None:
         same = f"the settings in {settings.name}"
     try:
         with session.progress("synthesising", None):
-            reused = synthesis.assembly(session.settings, output)
+            reused = assemblies.assembly(session.settings, output)
     except SynthesisFailed as error:
         raise DemoFailed(f"synthesis failed: {error}") from None
     how = "as synthesised before, since nothing has changed" if reused else "synthesised"

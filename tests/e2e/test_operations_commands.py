@@ -37,7 +37,7 @@ INLINE_ONLY_ON_AWS = {
     "aws cloudwatch describe-alarm-history": "has no history of actions in the embedded AWS",
     "aws cloudformation delete-stack": "deletes a stack whose own check cannot run",
 }
-LONGEST_SECONDS = 900
+LONGEST_SECONDS = 1_800
 _OWN_PASSWORD = "Chosen-By-the-reviewer-1"
 P, STAGE, REGION = "reviewloop-dev", "dev", "us-east-1"
 SMALL = {

@@ -20,7 +20,7 @@ from local.texts import corpus
 from stacks.names import Names
 from stacks.settings import load_settings
 
-pytestmark = [pytest.mark.demo, pytest.mark.timeout(900)]  # real training and a real endpoint on two cores
+pytestmark = [pytest.mark.demo, pytest.mark.timeout(1_800)]  # real training and a real endpoint on two cores
 
 REGION = "us-east-1"
 NAMES, NEW, PROD = (Names(load_settings(launcher.ROOT / "settings" / f"{stage}.yaml"), ACCOUNT) for stage in ("dev", "newacct", "prod"))

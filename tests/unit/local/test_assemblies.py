@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from local.demo import synthesis
+from local import assemblies
 from stacks.settings import Settings, load_settings
 
-DEV = load_settings(synthesis.ROOT / "settings" / "dev.yaml")
+DEV = load_settings(assemblies.ROOT / "settings" / "dev.yaml")
 OTHER = DEV.model_copy(update={"stage": "other"})
 
 
@@ -30,15 +30,15 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     (tmp_path / "stacks").mkdir()
     (tmp_path / "stacks" / "a.py").write_text("first")
     (tmp_path / "kept").mkdir()
-    monkeypatch.setattr(synthesis, "ROOT", tmp_path)
-    monkeypatch.setattr(synthesis, "KEPT", tmp_path / "kept")
-    monkeypatch.setattr(synthesis, "INPUTS", ("stacks",))
-    monkeypatch.setattr(synthesis, "_synthesise", synthesise)
+    monkeypatch.setattr(assemblies, "ROOT", tmp_path)
+    monkeypatch.setattr(assemblies, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(assemblies, "INPUTS", ("stacks",))
+    monkeypatch.setattr(assemblies, "_synthesise", synthesise)
     return calls
 
 
 def write(tmp_path: Path, name: str, settings: Settings = DEV) -> bool:
-    return synthesis.assembly(settings, tmp_path / name)
+    return assemblies.assembly(settings, tmp_path / name)
 
 
 def test_the_same_input_is_synthesised_once(tmp_path: Path, made: list[Path]) -> None:
@@ -62,12 +62,12 @@ def stages(count: int) -> list[Settings]:
 
 
 def test_those_that_were_used_last_are_kept(tmp_path: Path, made: list[Path]) -> None:
-    *full, one_more = stages(synthesis.MOST_KEPT + 1)
+    *full, one_more = stages(assemblies.MOST_KEPT + 1)
     for number, settings in enumerate(full):
         write(tmp_path, f"out-{number}", settings)
     assert write(tmp_path, "again", full[0])
     assert not write(tmp_path, "one-more", one_more)
-    assert len(kept(tmp_path)) == synthesis.MOST_KEPT
+    assert len(kept(tmp_path)) == assemblies.MOST_KEPT
     assert write(tmp_path, "first", full[0])
     assert not write(tmp_path, "second", full[1])
 
@@ -77,22 +77,22 @@ def kept(tmp_path: Path) -> list[Path]:
 
 
 def test_what_was_changed_while_it_was_read_is_not_kept(tmp_path: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    source, synthesise = tmp_path / "stacks" / "a.py", synthesis._synthesise
+    source, synthesise = tmp_path / "stacks" / "a.py", assemblies._synthesise
 
     def edited(document: str, output: Path) -> None:
         source.write_text("edited meanwhile")
         synthesise(document, output)
         source.write_text("edited again")
 
-    monkeypatch.setattr(synthesis, "_synthesise", edited)
+    monkeypatch.setattr(assemblies, "_synthesise", edited)
     assert not write(tmp_path, "one")
     source.write_text("first")
-    monkeypatch.setattr(synthesis, "_synthesise", synthesise)
+    monkeypatch.setattr(assemblies, "_synthesise", synthesise)
     assert not write(tmp_path, "two")
     assert (tmp_path / "two" / "asset").read_text() == "first"
 
 
-@pytest.mark.parametrize("name", synthesis.INSTALLED)
+@pytest.mark.parametrize("name", assemblies.INSTALLED)
 def test_what_is_installed_anew_is_synthesised_anew(tmp_path: Path, made: list[Path], name: str) -> None:
     write(tmp_path, "one")
     (tmp_path / name).parent.mkdir(parents=True)
@@ -108,7 +108,7 @@ def test_an_interruption_leaves_nothing_that_looks_whole(
     tmp_path: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """At a copy, and at the removal of an old one; each has one file of two."""
-    *full, one_more = stages(synthesis.MOST_KEPT + 1)
+    *full, one_more = stages(assemblies.MOST_KEPT + 1)
     for number, settings in enumerate(full):
         write(tmp_path, f"out-{number}", settings)
 
@@ -121,7 +121,7 @@ def test_an_interruption_leaves_nothing_that_looks_whole(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(synthesis.shutil, way, interrupted)
+        patch.setattr(assemblies.shutil, way, interrupted)
         with pytest.raises(KeyboardInterrupt):
             write(tmp_path, "interrupted", one_more if way == "rmtree" else full[0])
     assert (tmp_path / "interrupted").exists() == (way == "rmtree")
@@ -132,14 +132,30 @@ def test_an_interruption_leaves_nothing_that_looks_whole(
 
 
 def test_everything_that_synthesis_imports_is_an_input() -> None:
-    files = [path for path in synthesis.inputs() if path.suffix == ".py"]
-    packages = {path.name for path in synthesis.ROOT.iterdir() if (path / "__init__.py").exists()}
+    files = [path for path in assemblies.inputs() if path.suffix == ".py"]
+    packages = {path.name for path in assemblies.ROOT.iterdir() if (path / "__init__.py").exists()}
     modules = {name for path in files for node in ast.walk(ast.parse(path.read_bytes())) for name in imported(node)}
     ours = {name.replace(".", "/") for name in modules if name.partition(".")[0] in packages}
-    assert {name for name in ours if not name.startswith(synthesis.INPUTS)} == set()
+    assert {name for name in ours if not name.startswith(assemblies.INPUTS)} == set()
 
 
 def imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+
+
+def test_the_command_for_lint_names_a_refused_setting_and_an_output_that_is_there(
+    tmp_path: Path, made: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = tmp_path / "own.yaml"
+    refused.write_text("stage: dev\nregion: us-east-1\nstages: 2\n")
+    assert assemblies.main([str(refused), str(tmp_path / "one" / "cdk.out")]) == 2
+    assert "stages" in capsys.readouterr().err
+    whole = str(Path(__file__).resolve().parents[3] / "settings" / "dev.yaml")
+    assert assemblies.main([whole, str(tmp_path / "one" / "cdk.out")]) == 0
+    assert len(made) == 1
+    with pytest.raises(SystemExit) as ended:
+        assemblies.main([whole, str(tmp_path / "one" / "cdk.out")])
+    assert ended.value.code == 2
+    assert "is there already" in capsys.readouterr().err

@@ -1,22 +1,26 @@
 """The assembly of a run's settings. It is kept, and used again while everything that it is made of is the same: the same input gives
 the same bytes. Folders get their names last and lose them first, so one that has its name is whole, whoever was interrupted.
+
+``python -m local.assemblies SETTINGS OUTPUT`` is for `make lint`, whose assemblies the tests and the demo use again.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stacks.settings import Settings, settings_text
-from stacks.synthesis import synthesise
+from stacks.settings import Settings, SettingsError, load_settings, settings_text
+from stacks.synthesis import SynthesisFailed, synthesise
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / ".build" / "assemblies"
 MOST_KEPT = 10
 INPUTS = (
@@ -108,3 +112,27 @@ def _make_room() -> None:
     for path in KEPT.iterdir():
         if "." in path.name and path.is_dir():
             shutil.rmtree(path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 written, 1 synthesis or the audit rules found a fault, 2 the settings are refused."""
+    parser = argparse.ArgumentParser(prog="python -m local.assemblies", description="Write the assembly of a settings file to a new folder")
+    parser.add_argument("settings", type=Path, help="a file such as settings/dev.yaml")
+    parser.add_argument("output", type=Path, help="a folder that is not there yet")
+    chosen = parser.parse_args(arguments)
+    if chosen.output.exists():
+        parser.error(f"output {chosen.output} is there already: name a new folder, or remove it")
+    try:
+        chosen.output.parent.mkdir(parents=True, exist_ok=True)
+        assembly(load_settings(chosen.settings), chosen.output)
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except SynthesisFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
