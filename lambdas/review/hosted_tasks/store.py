@@ -150,7 +150,7 @@ class HostedTasks:
         raise Busy
 
     def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> ShownTask | None:
-        found, self._desk = self._table.shown_at(task_id, worker.worker_id)
+        found = self._table.shown(task_id)
         if found is None or found[0].lease_of(worker.worker_id, self._clock()) is None:
             return None
         self._task = found[0]

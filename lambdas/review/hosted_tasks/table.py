@@ -52,6 +52,10 @@ from lambdas.review.hosted_tasks.task import State, Task
 from review_page.answers import Worker
 from review_page.tasks import Person, Remark
 
+RecordKey = tuple[str, str]
+"""``pk`` and ``sk`` of a record."""
+Record = dict[str, Any]
+"""An item of the table."""
 _PAGE = 100
 """Number of open tasks that one query reads at most. People who ask in the same moment need many to choose from."""
 _DAY_MS = 86_400_000
@@ -67,11 +71,32 @@ class Announced:
     version: int
 
 
+def task_key(task_id: str) -> RecordKey:
+    return task_id, "task"
+
+
+def input_key(task_id: str) -> RecordKey:
+    return task_id, "input"
+
+
+def desk_key(worker_id: str) -> RecordKey:
+    return f"worker#{worker_id}", "desk"
+
+
 class TaskTable:
     """``table`` is a boto3 Table resource. An ended task's items stay for ``retention_days``, and so does a desk after its last answer."""
 
     def __init__(self, table: Any, retention_days: int) -> None:
         self._table, self._retention_ms = table, retention_days * _DAY_MS
+        self._read: dict[RecordKey, Record | None] = {}
+
+    def of_one_request(self) -> TaskTable:
+        """The same table; what :meth:`has_read` is given stays with it."""
+        return TaskTable(self._table, self._retention_ms // _DAY_MS)
+
+    def has_read(self, keys: Iterable[RecordKey], records: Iterable[Record]) -> None:
+        """The request has read these keys, and found these records. Each is used once: who asks again wants to know how it is by then."""
+        self._read = {**dict.fromkeys(keys), **{(one["pk"], one["sk"]): one for one in records}}
 
     def add(self, task: Task, task_input: Mapping[str, Any]) -> bool:
         """Open a task; False when it is or was there."""
@@ -122,12 +147,12 @@ class TaskTable:
         )
 
     def task(self, task_id: str) -> Task | None:
-        item = self._get(task_id, "task")
+        item = self._get(*task_key(task_id))
         return None if item is None else task_of(item)
 
     def input(self, task_id: str) -> dict[str, Any]:
         """Raises KeyError: there is no such task."""
-        item = self._get(task_id, "input")
+        item = self._get(*input_key(task_id))
         if item is None:
             raise KeyError(task_id)
         shown: dict[str, Any] = json.loads(item["input"])
@@ -139,22 +164,15 @@ class TaskTable:
 
     def shown_among(self, task_id: str, others: Collection[str]) -> tuple[tuple[Task, dict[str, Any]] | None, dict[str, Task]]:
         """A task and its input, and those of the other tasks that are there, in one request."""
-        keys = [(task_id, "input"), *((one, "task") for one in dict.fromkeys([task_id, *others]))]
-        items = {(item["pk"], item["sk"]): item for item in self._batch([{"pk": pk, "sk": sk} for pk, sk in keys])}
-        shown = items.pop((task_id, "input"), None)
+        keys = [input_key(task_id), *(task_key(one) for one in dict.fromkeys([task_id, *others]))]
+        items = {(item["pk"], item["sk"]): item for item in self._batch(keys)}
+        shown = items.pop(input_key(task_id), None)
         found = {pk: task_of(item) for (pk, _), item in items.items()}
         return None if shown is None or task_id not in found else (found[task_id], json.loads(shown["input"])), found
 
-    def shown_at(self, task_id: str, worker_id: str) -> tuple[tuple[Task, dict[str, Any]] | None, Desk]:
-        """A task, its input, and the desk of who answers it, in one request."""
-        keys = [*({"pk": task_id, "sk": name} for name in ("task", "input")), {"pk": f"worker#{worker_id}", "sk": "desk"}]
-        items = {item["sk"]: item for item in self._batch(keys)}
-        shown = (task_of(items["task"]), json.loads(items["input"]["input"])) if {"task", "input"} <= items.keys() else None
-        return shown, desk_of(items["desk"]) if "desk" in items else Desk(worker_id)
-
     def desk(self, worker_id: str) -> Desk:
         """An empty one for somebody who has not been here."""
-        item = self._get(f"worker#{worker_id}", "desk")
+        item = self._get(*desk_key(worker_id))
         return Desk(worker_id) if item is None else desk_of(item)
 
     def output(self, task_id: str) -> tuple[dict[str, Any], dict[str, Content]]:
@@ -178,7 +196,7 @@ class TaskTable:
 
     def tasks(self, task_ids: Sequence[str]) -> dict[str, Task]:
         """Those that are there, by id."""
-        return {item["pk"]: task_of(item) for item in self._batch([{"pk": task_id, "sk": "task"} for task_id in task_ids])}
+        return {item["pk"]: task_of(item) for item in self._batch(list(map(task_key, task_ids)))}
 
     def about(self, digest: str) -> list[str]:
         """Ids of the tasks about a subject. No index has it, so the whole table is read."""
@@ -291,12 +309,16 @@ class TaskTable:
         key = Key("due").eq(DUE) & Key("due_at").lte(sortable(now))
         yield from map(task_of, self._query(IndexName=DUE_TASKS, KeyConditionExpression=key))
 
-    def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
-        item: dict[str, Any] | None = self._table.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
+    def _get(self, pk: str, sk: str) -> Record | None:
+        if (pk, sk) in self._read:
+            return self._read.pop((pk, sk))
+        item: Record | None = self._table.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return item
 
-    def _batch(self, keys: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
-        return batch_get(self._table, keys)
+    def _batch(self, keys: Sequence[RecordKey]) -> Iterator[Record]:
+        unread = [{"pk": pk, "sk": sk} for pk, sk in keys if (pk, sk) not in self._read]
+        read = [self._read.pop(key) for key in keys if key in self._read]
+        return chain((one for one in read if one is not None), batch_get(self._table, unread))
 
     def _query(self, **arguments: Any) -> Iterator[dict[str, Any]]:
         return chain.from_iterable(self._pages(**arguments))

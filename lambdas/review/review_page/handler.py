@@ -98,7 +98,8 @@ def _page(address: cognito.PageAddress) -> ReviewPage:
     def end(task: Task) -> None:
         finish(task, edges, _now_ms())
 
-    store = HostedTasks(edges.table, _render, end, _now_ms, random.SystemRandom(), scripts=_scripts(), over=_over)
+    table = edges.table.of_one_request()
+    store = HostedTasks(table, _render, end, _now_ms, random.SystemRandom(), scripts=_scripts(), over=_over)
     sign_in = HostedSignIn(
         _sessions(),
         address,
@@ -106,6 +107,7 @@ def _page(address: cognito.PageAddress) -> ReviewPage:
         redeem=lambda code, verifier: cognito.redeem(address, code, verifier, time.time()),
         standing=lambda person: cognito.standing(client("cognito-idp"), address, person),
         give_back=store.give_back,
+        has_read=table.has_read,
         clock=time.time,
     )
     return ReviewPage(store, sign_in, brand=environment.brand, lead=HostedLead(edges.table, end, _now_ms))

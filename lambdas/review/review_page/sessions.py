@@ -1,27 +1,39 @@
 """Sessions of the page, kept in the table of review tasks: ``pk`` ``session#<SHA-256 of the id>``, ``sk`` ``session``.
 
-The browser alone has the id. Who reads the table cannot use a session.
+The browser alone has the id. Who reads the table cannot use a session. An id begins with the person's worker id, so that a request can
+read the person's records along with the session. Nothing else follows from that part: who somebody is stands in the session.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lambdas.common.batch_get import batch_get
+from lambdas.review.hosted_tasks.table import Record, RecordKey
 from review_page.answers import Worker
 
+SESSION = "session"
 HOURS = 12
 """After this time a person must sign in again, also if they were active."""
 CHECKED_SECONDS = 60
 """Seconds for which a person's groups and state are used before they are looked up again."""
+_TOKEN = re.compile(r"([0-9a-f]{16})\.[\w-]{43}", re.ASCII)
 
 
 def worker_id_of(sub: str) -> str:
     """The worker id of a person. Like SageMaker's worker ids, it does not show a name. ``sub`` is the user pool's id of the person."""
     return hashlib.sha256(sub.encode()).hexdigest()[:16]
+
+
+def claimed_worker_id(token: str) -> str | None:
+    """Whose session the id says it is of; None for an id of another form. Only a session that is there makes it true."""
+    found = _TOKEN.fullmatch(token)
+    return None if found is None else found[1]
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,9 @@ class Sessions:
         Args:
             groups: whether the person is a member, and whether they lead.
         """
-        session = Session(secrets.token_urlsafe(32), sub, username, issuer, *groups, now, now + HOURS * 3_600, self._team)
+        session = Session(
+            f"{worker_id_of(sub)}.{secrets.token_urlsafe(32)}", sub, username, issuer, *groups, now, now + HOURS * 3_600, self._team
+        )
         self._table.put_item(
             Item={
                 **_key(session.token),
@@ -81,11 +95,18 @@ class Sessions:
         )
         return session
 
-    def find(self, token: str, now: int) -> Session | None:
-        """TTL deletes late, so the time is looked at here."""
-        item = self._table.get_item(Key=_key(token), ConsistentRead=True).get("Item")
+    def find(self, token: str, now: int, along: Sequence[RecordKey] = ()) -> tuple[Session | None, list[Record]]:
+        """The session, and the records with these keys that are there, in one request. TTL deletes late, so the time is looked at here."""
+        if along:
+            found = list(batch_get(self._table, [_key(token), *({"pk": pk, "sk": sk} for pk, sk in along)]))
+            item = next((one for one in found if one["sk"] == SESSION), None)
+        else:
+            item, found = self._table.get_item(Key=_key(token), ConsistentRead=True).get("Item"), []
         if item is None or item["delete_after"] <= now:
-            return None
+            return None, []
+        return self._session(token, item), [one for one in found if one is not item]
+
+    def _session(self, token: str, item: Record) -> Session:
         return Session(
             token,
             item["sub"],
@@ -116,4 +137,4 @@ class Sessions:
 
 
 def _key(token: str) -> dict[str, str]:
-    return {"pk": f"session#{hashlib.sha256(token.encode()).hexdigest()}", "sk": "session"}
+    return {"pk": f"session#{hashlib.sha256(token.encode()).hexdigest()}", "sk": SESSION}

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lambdas.common.observability import logger
+from lambdas.review.hosted_tasks.table import Record, RecordKey
 from lambdas.review.review_page.cognito import CALL_BACK, PageAddress, Person, SignInRefused, Standing, authorize_url, sign_out_url
-from lambdas.review.review_page.sessions import CHECKED_SECONDS, HOURS, Session, Sessions
+from lambdas.review.review_page.first_read import first_read
+from lambdas.review.review_page.sessions import CHECKED_SECONDS, HOURS, Session, Sessions, claimed_worker_id
 from review_page.answers import Worker
 from review_page.http import PageError, PageRequest, PageResponse, html_response, is_secret, redirect
 
@@ -56,6 +58,7 @@ class HostedSignIn:
         redeem: code, verifier -> person. Raises SignInRefused.
         standing: what the user pool says of somebody now.
         give_back: what somebody holds goes back to the others.
+        has_read: is given what was read along with the session: keys, and the records that are there.
         clock: epoch seconds.
     """
 
@@ -68,10 +71,11 @@ class HostedSignIn:
         redeem: Callable[[str, str], Person],
         standing: Callable[[Person], Standing],
         give_back: Callable[[Worker], None],
+        has_read: Callable[[Sequence[RecordKey], Iterable[Record]], None],
         clock: Callable[[], float],
     ) -> None:
         self._sessions, self._address, self._groups = sessions, address, groups
-        self._redeem, self._standing, self._give_back, self._clock = redeem, standing, give_back, clock
+        self._redeem, self._standing, self._give_back, self._has_read, self._clock = redeem, standing, give_back, has_read, clock
 
     def open_route(self, request: PageRequest) -> PageResponse | None:
         path = request.path.rstrip("/")
@@ -83,8 +87,14 @@ class HostedSignIn:
 
     def session_of(self, request: PageRequest) -> Session | None:
         token, now = request.cookie(SESSION), int(self._clock())
-        session = self._sessions.find(token, now) if token else None
-        if session is None or now - session.checked_at < CHECKED_SECONDS:
+        if not token:
+            return None
+        along = first_read(request, claimed_worker_id(token))
+        session, records = self._sessions.find(token, now, along)
+        if session is None:
+            return None
+        if now - session.checked_at < CHECKED_SECONDS:
+            self._has_read(along, records)
             return session
         found = self._standing(Person(session.sub, session.username))
         member, lead = self._roles(found)

@@ -8,16 +8,19 @@ import io
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from lambdas.review.hosted_tasks.table import desk_key, input_key, task_key
 from lambdas.review.review_page import cognito
 from lambdas.review.review_page.cognito import PageAddress, Person, SignInRefused, Standing
 from lambdas.review.review_page.requests import MOST_BODY_BYTES, BodyTooLarge, api_response, page_request
-from lambdas.review.review_page.sessions import Sessions
+from lambdas.review.review_page.sessions import Sessions, worker_id_of
 from lambdas.review.review_page.sign_in import BEGUN, LEAVE, SESSION, Groups, HostedSignIn
 from review_page.answers import Worker
 from review_page.http import PageError, PageRequest, PageResponse
@@ -29,11 +32,14 @@ ANN = Person("0d5f", "ann")
 class SessionTable:
     """The calls of a boto3 Table that sessions make."""
 
+    name = "review-tasks"
+
     class exceptions:  # noqa: N801
         class ConditionalCheckFailedException(Exception): ...
 
     def __init__(self) -> None:
         self.items: dict[str, dict[str, Any]] = {}
+        self.asked: list[list[str]] = []
         self.meta = type("Meta", (), {"client": self})
 
     def put_item(self, *, Item: dict[str, Any]) -> None:  # noqa: N803
@@ -42,6 +48,12 @@ class SessionTable:
     def get_item(self, *, Key: dict[str, str], ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
         assert ConsistentRead
         return {"Item": self.items[Key["pk"]]} if Key["pk"] in self.items else {}
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
+        assert RequestItems[self.name]["ConsistentRead"]
+        keys = [one["pk"] for one in RequestItems[self.name]["Keys"]]
+        self.asked.append(keys)
+        return {"Responses": {self.name: [self.items[pk] for pk in keys if pk in self.items]}}
 
     def delete_item(self, *, Key: dict[str, str]) -> None:  # noqa: N803
         self.items.pop(Key["pk"], None)
@@ -62,11 +74,15 @@ class Pool:
         self.asked = 0
         self.redeemed: list[tuple[str, str]] = []
         self.gave_back: list[Worker] = []
+        self.read: dict[tuple[str, str], dict[str, Any] | None] = {}
         self.table = SessionTable()
         self.sign_in = HostedSignIn(
             Sessions(self.table, "reviewers"), ADDRESS, Groups("reviewers", "leads"), redeem=self.redeem, standing=self.ask,
-            give_back=self.gave_back.append, clock=lambda: self.now,
+            give_back=self.gave_back.append, has_read=self.has_read, clock=lambda: self.now,
         )  # fmt: skip
+
+    def has_read(self, keys: Sequence[tuple[str, str]], records: Iterable[dict[str, Any]]) -> None:
+        self.read = {**dict.fromkeys(keys), **{(one["pk"], one["sk"]): one for one in records}}
 
     def redeem(self, code: str, verifier: str) -> Person:
         if code != "right":
@@ -182,7 +198,8 @@ def test_who_is_in_no_team_gets_no_session(standing: Standing) -> None:
 def test_the_table_never_has_the_session_s_id() -> None:
     pool = Pool()
     token = signed_in(pool)
-    assert len(base64.urlsafe_b64decode(token + "=")) == 32
+    owner, _, secret = token.partition(".")
+    assert (owner, len(base64.urlsafe_b64decode(secret + "="))) == (worker_id_of(ANN.sub), 32)
     session = pool.sign_in.session_of(request(cookies={SESSION: token}))
     assert session is not None
     assert token not in json.dumps(pool.table.items) and session.csrf not in json.dumps(pool.table.items)
@@ -192,6 +209,56 @@ def test_the_table_never_has_the_session_s_id() -> None:
         "sub": "0d5f",
     }
     assert (session.teams(), session.leads()) == (("reviewers",), ())
+
+
+def test_a_request_reads_its_records_along_with_the_session() -> None:
+    pool = Pool()
+    token, me, task = signed_in(pool), worker_id_of(ANN.sub), "7" * 32
+    desk = pool.table.items[f"worker#{me}"] = {"pk": f"worker#{me}", "sk": "desk"}
+    for method, path, body, keys in (
+        ("GET", "/worker/next", b"", [desk_key(me)]),
+        ("GET", "/worker/ahead/", b"", [desk_key(me)]),
+        ("GET", f"/worker/tasks/{task}", b"", [task_key(task), input_key(task)]),
+        ("POST", "/worker/answers", json.dumps({"task": task}).encode(), [desk_key(me), task_key(task), input_key(task)]),
+        ("POST", "/worker/flags", json.dumps({"task": task}).encode(), [desk_key(me), task_key(task)]),
+        ("POST", "/worker/skips", b'{"task": "session"}', [desk_key(me)]),
+        ("POST", "/worker/undos", b"[", [desk_key(me)]),
+    ):
+        pool.table.asked.clear()
+        assert pool.sign_in.session_of(replace(request(path, {SESSION: token}), method=method, body=body)) is not None
+        assert [one[1:] for one in pool.table.asked] == [[pk for pk, _ in keys]]
+        assert pool.read == {**dict.fromkeys(keys), **({desk_key(me): desk} if desk_key(me) in keys else {})}
+    pool.table.asked.clear()
+    for method, path in (("GET", "/worker"), ("GET", "/worker/lead/overview"), ("POST", "/worker/next"), ("POST", "/worker/sign-out")):
+        assert pool.sign_in.session_of(replace(request(path, {SESSION: token}), method=method)) is not None
+    assert not pool.table.asked, "these need nothing but the session"
+
+
+def test_an_id_that_names_somebody_else_is_of_no_session() -> None:
+    pool = Pool()
+    secret = signed_in(pool).partition(".")[2]
+    for forged in (f"{worker_id_of('eve')}.{secret}", secret):
+        assert pool.sign_in.session_of(request("/worker/next", {SESSION: forged})) is None
+    assert pool.read == {}, "nobody has read anything"
+
+
+def test_a_session_from_before_its_id_named_the_person_goes_on() -> None:
+    pool = Pool()
+    item = pool.table.items.popitem()[1] if signed_in(pool) else {}
+    old = "o" * 43
+    pk = f"session#{hashlib.sha256(old.encode()).hexdigest()}"
+    pool.table.items[pk] = {**item, "pk": pk}
+    session = pool.sign_in.session_of(request("/worker/next", {SESSION: old}))
+    assert session is not None
+    assert (session.worker.worker_id, pool.table.asked) == (worker_id_of(ANN.sub), [])
+
+
+def test_what_was_read_before_the_person_was_looked_up_is_read_again() -> None:
+    pool = Pool()
+    token = signed_in(pool)
+    pool.now += 60
+    assert pool.sign_in.session_of(request("/worker/next", {SESSION: token})) is not None
+    assert (len(pool.table.asked), pool.read) == (1, {})
 
 
 def test_a_sign_in_ends_the_session_that_the_browser_had() -> None:
