@@ -49,7 +49,7 @@ lint: install ## Run ruff and mypy --strict, synthesise and audit every stage, a
 	@scripts/lint.sh
 
 test-unit: install ## Run the fast tests (under a minute)
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit
+	@$(BIN)/pytest -n 2 --dist loadfile --hypothesis-profile=quick -m "not slow" tests/unit
 
 browser:
 	@scripts/install.sh browser

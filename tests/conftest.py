@@ -20,8 +20,9 @@ from stacks.settings import load_settings
 __all__ = ["pytest_ignore_collect"]
 # Before anything imports torch. Two workers with two threads each would wait for one another: on a busy machine a job of 4 s took 40 s.
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")  # a timing is a benchmark, never a test
+settings.register_profile("untimed", deadline=None)  # a timing is a benchmark, never a test
+settings.register_profile("quick", deadline=None, max_examples=25)  # of `make test-unit`; `make test` tries hypothesis' hundred
+settings.load_profile("untimed")
 
 CDK_TESTS = "tests/infrastructure"
 """One worker runs this folder, so that each template is made once and only one Node.js process makes them."""
