@@ -58,6 +58,26 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Read:
+    """A page, and the places from which to which it was asked for; ``until`` None: to the index's end."""
+
+    since: str
+    until: str | None
+    page: Page
+
+    def beyond(self, since: str, until: str | None) -> Page | None:
+        """What it says of the entries between two places; None when a query of its own would say much more."""
+        if self.since > since or self.until not in (None, until):
+            return None
+        last = self.page.last
+        if last is not None and until is not None and last >= until:
+            last = None
+        waiting = [one for one in self.page.waiting if one.place >= since and (until is None or one.place < until)]
+        much = last is None or 2 * len(waiting) >= len(self.page.waiting)
+        return Page(waiting, last) if much and (last is None or last >= since) else None
+
+
+@dataclass(frozen=True)
 class Passed:
     """Entries of the index that held nothing for the person: reviews before ``reviews``, and texts of bulk labelling before ``bulk``.
 

@@ -17,7 +17,7 @@ from lambdas.review.hosted_tasks import desk as desks
 from lambdas.review.hosted_tasks import task as tasks
 from lambdas.review.hosted_tasks.desk import Desk
 from lambdas.review.hosted_tasks.items import Content
-from lambdas.review.hosted_tasks.queue import Look, Passed
+from lambdas.review.hosted_tasks.queue import Look, Page, Passed, Read
 from lambdas.review.hosted_tasks.suggestions import suggestion_for
 from lambdas.review.hosted_tasks.sweeping import move_on
 from lambdas.review.hosted_tasks.table import TaskTable
@@ -47,8 +47,6 @@ _LOSSES = 2
 """The number of tasks that others take first, after which it looks again: most of what it saw is probably taken."""
 _READS = 3
 """The number of tasks that one look reads at most. If none of them is free, the index is behind."""
-MOST_COUNTED = 200
-"""The longest queue that is counted. Of a longer one the page says "N or more": N of these tasks are for the person."""
 _MOST_KEPT = 10_000
 """Ended tasks that a function's process knows by team and title."""
 _KEPT_MS = 60_000
@@ -109,6 +107,8 @@ class HostedTasks:
         """The desk and the task as this request has read or written them last, as far as they may be still so."""
         self._answered: dict[str, Task] = {}
         """Tasks of the last answers, as this request has read them along with the next task."""
+        self._pages: dict[str, list[Read]] = {}
+        """Of the index, as this request has read them, by team."""
 
     def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
         known = self._desk
@@ -236,23 +236,35 @@ class HostedTasks:
                 self._give_back(task_id, worker)
 
     def summary(self, worker: Worker, teams: Collection[str], since: float) -> WorkSummary:
-        """Counts the :data:`MOST_COUNTED` oldest open tasks of each team only, of those that the person has not passed. To count all, it
-        would have to read all.
+        """Counts one page of the index for each team, from where the person has passed everything. To count all, it would have to read all.
+
+        The look that has found the next task has mostly read that page.
         """
         desk = next(self._desks(worker))
         passed = {team: desk.passed.get(team, Passed()) for team in teams}
-        counts = [
-            self._table.counted(team, worker.worker_id, MOST_COUNTED, since, until)
-            for team, one in passed.items()
-            for since, until in one.beyond
-        ]
-        held = sum(task_id is not None for task_id in (desk.in_work, desk.ahead))
-        waiting = sum(one for one, _, _ in counts) + held
-        skipped = sum(one for _, one, _ in counts) + sum(one.skipped for one in passed.values())
-        workload = Workload(waiting, skipped, any(more for _, _, more in counts))
+        pages = [self._open_to(worker, team, since, until) for team, one in passed.items() for since, until in one.beyond]
+        held = {task_id for task_id in (desk.in_work, desk.ahead) if task_id is not None}
+        open_to = [one for page in pages for one in page.waiting if one.task_id not in held]
+        skipped = sum(one.skipped for one in open_to)
+        waiting = len(open_to) - skipped + len(held)
+        skipped += sum(one.skipped for one in passed.values())
+        workload = Workload(waiting, skipped, any(page.last is not None for page in pages))
         pace = desk.answered_since(int(since * 1_000))
         progress = Progress(pace.answered, pace.took / 1_000 / pace.answered if pace.answered else None)
         return WorkSummary(workload, progress, self._recent(desk, worker, teams))
+
+    def _open_to(self, worker: Worker, team: str, since: str, until: str | None) -> Page:
+        """Tasks that wait for the person, as this request has read them last."""
+        for one in reversed(self._pages.get(team, ())):
+            found = one.beyond(since, until)
+            if found is not None:
+                return found
+        return self._page(worker, team, since, until)
+
+    def _page(self, worker: Worker, team: str, since: str, until: str | None) -> Page:
+        page = self._table.open_tasks(team, worker.worker_id, self._clock(), since, until)
+        self._pages.setdefault(team, []).append(Read(since, until, page))
+        return page
 
     def _desks(self, worker: Worker) -> Iterator[Desk]:
         """The worker's desk: as this request knows it, and read anew at each further try."""
@@ -320,8 +332,7 @@ class HostedTasks:
         kept = desk
         for team in sorted(teams):
             for number in range(_LOOKS):
-                read = partial(self._table.open_tasks, team, worker.worker_id, self._clock())
-                look = Look(read, desk.passed.get(team), with_skipped=with_skipped)
+                look = Look(partial(self._page, worker, team), desk.passed.get(team), with_skipped=with_skipped)
                 try:
                     taken = self._first_free(self._candidates(look, oldest_first=number == 0), look, worker, kept, ahead=ahead)
                 except _TakenByOthers:

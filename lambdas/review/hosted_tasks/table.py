@@ -287,23 +287,6 @@ class TaskTable:
         waiting = [Waiting(item["waiting_since"], worker_id in item.get("skipped_by", ())) for item in page["Items"]]
         return Page(waiting, page["LastEvaluatedKey"]["waiting_since"] if "LastEvaluatedKey" in page else None)
 
-    def counted(self, team: str, worker_id: str, most: int, since: str = "", until: str | None = None) -> tuple[int, int, bool]:
-        """Of the ``most`` oldest open tasks between two places: those that the person may take, those among the rest that they have
-        skipped, and whether there are more open tasks.
-
-        Only who took and who skipped a task is returned: the page asks after each answer, and decoding whole tasks would take most of
-        that request's time.
-        """
-        page = self._table.query(
-            IndexName=OPEN_TASKS,
-            KeyConditionExpression=_between(team, since, until),
-            ProjectionExpression="taken_by, skipped_by",
-            Limit=most,
-        )
-        open_to = [item for item in page["Items"] if worker_id not in item.get("taken_by", ())]
-        skipped = sum(worker_id in item.get("skipped_by", ()) for item in open_to)
-        return len(open_to) - skipped, skipped, "LastEvaluatedKey" in page
-
     def due(self, now: int) -> Iterator[Task]:
         """Tasks to which something must happen by ``now``, the most urgent first, as the index has them."""
         key = Key("due").eq(DUE) & Key("due_at").lte(sortable(now))

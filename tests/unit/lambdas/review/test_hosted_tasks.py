@@ -291,7 +291,7 @@ def test_without_time_to_undo_the_last_answer_ends_the_task(service: Service) ->
 
 def test_of_a_long_queue_the_page_says_that_more_may_wait(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is ahead of the second reviewer has answered the oldest tasks of the queue, which are all that is counted."""
-    monkeypatch.setattr("lambdas.review.hosted_tasks.store.MOST_COUNTED", 5)
+    monkeypatch.setattr("lambdas.review.hosted_tasks.table._PAGE", 5)
     for _ in range(12):
         service.ask()
 
@@ -300,7 +300,7 @@ def test_of_a_long_queue_the_page_says_that_more_may_wait(service: Service, monk
         return found.waiting, found.more
 
     assert workload() == (5, True)
-    for _ in range(7):
+    for _ in range(5):
         service.answer("ann")
     assert workload() == (0, True), "not: nothing waits"
     assert service.store.summary(person("ann"), [], 0).workload.more is False
@@ -315,7 +315,7 @@ def test_what_stands_beside_a_task_takes_one_read_of_the_desk_and_one_small_quer
     found = service.store.summary(person("ann"), [TEAM], 0)
     assert (found.workload.waiting, found.progress.answered, len(found.recent)) == (2, 1, 1)
     assert service.table.requests == ["get_item", "query", "batch_get_item"]
-    assert [one["ProjectionExpression"] for one in service.table.queries] == ["taken_by, skipped_by"]
+    assert [one["ProjectionExpression"] for one in service.table.queries] == ["waiting_since, skipped_by"]
 
 
 def test_an_answer_can_be_taken_back_while_its_task_is_open(service: Service) -> None:
