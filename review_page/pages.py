@@ -180,7 +180,7 @@ class ReviewPage:
         task = self._store.held(task_id, session.worker, session.teams())
         try:
             if task is not None:
-                self._store.submit(task_id, session.worker, task.questions.check(body.get("answer")))
+                self._store.submit(task_id, session.worker, task.questions.check(body.get("answer")), session.teams())
             elif not self._is_stored(task_id, session, body.get("answer")):
                 raise PageError(409, NO_LONGER_YOURS)
         except TemplateError as error:

@@ -205,7 +205,7 @@ class TaskQueue:
             self._give_back(task, worker.worker_id)
             return None
 
-    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
+    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None) -> None:  # noqa: ARG002
         """Store the worker's answer, which fits the task's questions; the last one that is wanted ends the task.
 
         Raises:

@@ -69,6 +69,15 @@ class _DeskChanged(Exception):
 
 
 @dataclass(frozen=True)
+class _Answer:
+    """What one answer writes besides the desk of whoever gives it: its task, desks of others from which that goes, and its content."""
+
+    task: Task
+    others: tuple[Desk, ...]
+    content: Content
+
+
+@dataclass(frozen=True)
 class Over:
     """What is shown of an ended task in the list of last answers. Only a deletion changes it. ``read_at``: epoch milliseconds."""
 
@@ -107,10 +116,14 @@ class HostedTasks:
         """The desk and the task as this request has read or written them last, as far as they may be still so."""
         self._answered: dict[str, Task] = {}
         """Tasks of the last answers, as this request has read them along with the next task."""
+        self._next: tuple[Lease | None] | None = None
+        """What waits for who has just answered, if that was looked up along with the answer; ``(None,)``: nothing."""
         self._pages: dict[str, list[Read]] = {}
         """Of the index, as this request has read them, by team."""
 
     def next_for(self, worker: Worker, teams: Collection[str], *, with_skipped: bool = False) -> Lease | None:
+        if self._next is not None:
+            return self._next[0]
         known = self._desk
         for desk in self._desks(worker):
             if desk.in_work is not None:
@@ -159,7 +172,7 @@ class HostedTasks:
             return None
         return self._shown(*found)
 
-    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> None:
+    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None) -> None:
         for desk in self._desks(worker):
             task, now = self._read(task_id), self._clock()
             lease = None if task is None else task.lease_of(worker.worker_id, now)
@@ -168,12 +181,62 @@ class HostedTasks:
             given = tasks.advance(tasks.answer(task, worker.worker_id, chosen_label(content), now), now)
             behind = desks.answered(desk, task_id, now - lease.accepted_at, now)
             others = self._released(task, given, worker)
-            stored = Content(task_id, worker.worker_id, worker.identity, content)
-            if self._table.commit(given, behind, *others, content=stored):
-                self._written(behind)
+            answer = _Answer(given, tuple(others), Content(task_id, worker.worker_id, worker.identity, content))
+            self._answered[task_id] = replace(given, version=given.version + 1)
+            if (teams is not None and self._stored_with_next(answer, worker, behind, teams)) or self._stored(answer, behind):
                 self._end(given)
                 return
+            del self._answered[task_id]
         raise Busy
+
+    def _stored(self, answer: _Answer, desk: Desk, *begun: Task) -> bool:
+        """Write an answer, the desk of who gives it, and perhaps the task that they have in work then; False: it is as before."""
+        if not self._table.commit(answer.task, desk, *answer.others, *begun, content=answer.content):
+            return False
+        self._written(desk)
+        return True
+
+    def _stored_with_next(self, answer: _Answer, worker: Worker, desk: Desk, teams: Collection[str]) -> bool:
+        """Write an answer, and bring the next task into work, in one transaction.
+
+        False: nothing is written. Others have taken what this look at the queue has found, or the next task needs more than one step.
+        """
+        if desk.in_work is not None:
+            return False
+        if desk.ahead is not None:
+            return self._stored_with_ahead(answer, worker, desk, desk.ahead, teams)
+        for team in sorted(teams):
+            look = Look(partial(self._page, worker, team), desk.passed.get(team), with_skipped=False)
+            try:
+                held = self._first_free(self._candidates(look, oldest_first=True), look, worker, desk, ahead=False, answer=answer)
+            except (_TakenByOthers, _DeskChanged):
+                return False
+            if held is not None:
+                self._comes_next(held, worker)
+                return True
+            desk = desks.passing(desk, team, look.passed)
+        if not self._stored(answer, desk):
+            return False
+        self._next = (None,)
+        return True
+
+    def _stored_with_ahead(self, answer: _Answer, worker: Worker, desk: Desk, ahead: str, teams: Collection[str]) -> bool:
+        found = self._shown_next(ahead, desk, to_begin=True)
+        if found is None or found[0].team not in teams:
+            return False
+        try:
+            begun = tasks.begin(found[0], desk.worker_id, self._clock())
+        except NotPossible:
+            return False
+        if not self._stored(answer, replace(desk, in_work=ahead, ahead=None), begun):
+            return False
+        self._comes_next((replace(begun, version=begun.version + 1), found[1]), worker)
+        return True
+
+    def _comes_next(self, held: _Held, worker: Worker) -> None:
+        """A task that cannot be shown does not; then :meth:`next_for` looks for another one."""
+        lease = self._lease(*held, worker)
+        self._next = None if lease is None else (lease,)
 
     def skip(self, task_id: str, worker: Worker, reason: SkipReason, note: str = "") -> None:
         self._give_back(task_id, worker, reason)
@@ -290,7 +353,8 @@ class HostedTasks:
     def _shown_next(self, task_id: str, desk: Desk, *, to_begin: bool) -> _Held | None:
         """Read a task. With one that comes into work the page shows the last answers, so their tasks are read in the same request."""
         over = self._just_seen_over(desk)
-        others = [one.task_id for one in desk.recent if one.task_id not in over] if to_begin else ()
+        read = {*over, *self._answered}
+        others = [one.task_id for one in desk.recent if one.task_id not in read] if to_begin else ()
         found, answered = self._table.shown_among(task_id, others)
         self._answered.update(answered)
         return found
@@ -357,8 +421,14 @@ class HostedTasks:
             drawn = sorted(self._chance.sample(others, len(others)), key=lambda one: one.bulk)
             yield from (one.task_id for one in (*fixed, *drawn))
 
-    def _first_free(self, candidates: Iterable[str], look: Look, worker: Worker, desk: Desk, *, ahead: bool) -> _Held | None:
-        """Lease one of them; None: none of them is free, and there are no more. Raises _TakenByOthers and _DeskChanged."""
+    def _first_free(
+        self, candidates: Iterable[str], look: Look, worker: Worker, desk: Desk, *, ahead: bool, answer: _Answer | None = None
+    ) -> _Held | None:
+        """Lease one of them; None: none of them is free, and there are no more. Raises _TakenByOthers and _DeskChanged.
+
+        Args:
+            answer: what is stored along with the lease. If another request has changed what it changes, too, the desk counts as changed.
+        """
         losses = 0
         for read, task_id in enumerate(candidates):
             if read == _READS:
@@ -371,11 +441,12 @@ class HostedTasks:
             except NotPossible:
                 continue
             behind = desks.took(desk, found[0], look.passed, ahead=ahead)
-            outdated = self._table.outdated(taken, behind)
+            along: tuple[Task | Desk, ...] = () if answer is None else (answer.task, *answer.others)
+            outdated = self._table.outdated(taken, behind, *along, content=None if answer is None else answer.content)
             if not outdated:
                 self._written(behind)
                 return replace(taken, version=taken.version + 1), found[1]
-            if any(isinstance(one, Desk) for one in outdated):
+            if any(one is not taken for one in outdated):
                 raise _DeskChanged
             losses += 1
             if losses == _LOSSES:

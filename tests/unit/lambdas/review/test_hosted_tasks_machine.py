@@ -154,18 +154,20 @@ class HostedTasks(RuleBasedStateMachine):
     def take_ahead(self, name: str, die_after: int | None) -> None:
         self._run(lambda: self.service.store.ahead_for(person(name), [TEAM]), die_after)
 
-    @rule(name=PEOPLE, label=LABELS, die_after=deaths, twice=st.booleans())
-    def answer(self, name: str, label: str, die_after: int | None, twice: bool) -> None:
+    @rule(name=PEOPLE, label=LABELS, die_after=deaths, twice=st.booleans(), go_on=st.booleans())
+    def answer(self, name: str, label: str, die_after: int | None, twice: bool, go_on: bool = True) -> None:
         done, task_id = self._run(lambda: self.service.next(name), None)
         if done and task_id is None:
             self._nothing_is_there_for(name, with_skipped=False)
         if task_id is None:
             return
         try:
-            done, _ = self._run(lambda: self.service.store.submit(task_id, person(name), choice(label)), die_after)
+            done, following = self._run(lambda: self._submitted(task_id, name, label, go_on=go_on), die_after)
         except TaskRefused:
             return
         if done:
+            if go_on and following is None:
+                self._nothing_is_there_for(name, with_skipped=False)
             self.given.setdefault(task_id, {})[name] = label
             if twice:
                 try:
@@ -175,6 +177,14 @@ class HostedTasks(RuleBasedStateMachine):
                 raise AssertionError("an answer was taken twice")
         elif name in self.service.read(task_id).answers:  # stored, but the browser does not know
             self.given.setdefault(task_id, {})[name] = label
+
+    def _submitted(self, task_id: str, name: str, label: str, *, go_on: bool) -> str | None:
+        """``go_on``: the next task comes with the answer, as on the page."""
+        store = self.service.store
+        store.submit(task_id, person(name), choice(label), [TEAM] if go_on else None)
+        lease = store.next_for(person(name), [TEAM]) if go_on else None
+        assert lease is None or lease.task.task_id == self.service.tasks.desk(name).in_work
+        return None if lease is None else lease.task.task_id
 
     @rule(label=LABELS, die_after=deaths)
     def everybody_answers(self, label: str, die_after: int | None) -> None:

@@ -11,7 +11,11 @@ from hosted_service import TEAM, Service, changed, choice, html, person
 from memory_table import MemoryTable
 
 from lambdas.common.answers_wanted import AnswerRule
+from lambdas.review.hosted_tasks.desk import Desk
+from lambdas.review.hosted_tasks.items import Content
 from lambdas.review.hosted_tasks.store import HostedTasks
+from lambdas.review.hosted_tasks.table import TaskTable
+from lambdas.review.hosted_tasks.task import Task, take
 from lambdas.review.review_page.cognito import PageAddress
 from lambdas.review.review_page.sessions import Sessions
 from lambdas.review.review_page.sign_in import SESSION, Groups, HostedSignIn
@@ -59,19 +63,19 @@ class Browser:
         return self.ask("POST", "/worker/answers", {"task": task_id, "answer": choice("Good")})
 
 
-def test_an_answer_and_the_next_task_are_five_requests_to_the_table(service: Service) -> None:
-    """The session, the task and the desk; the answer; then as for any next task, but the desk is known.
+def test_an_answer_and_the_next_task_are_four_requests_to_the_table(service: Service) -> None:
+    """The session, the task and the desk; the query for the next task; that task with those of the last answers; one transaction.
 
-    The last answers are read along with the next task, and the query that finds it counts the open tasks.
+    The query counts the open tasks, too.
     """
     for _ in range(15):
         service.ask()
     ann = Browser(service, "ann")
     task = ann.ask("GET", "/worker/next")["task"]["id"]
-    stored, take = ["batch_get_item", "transact_write_items"], ["query", "batch_get_item", "transact_write_items"]
+    take = ["query", "batch_get_item", "transact_write_items"]
     for number in range(1, 13):
         state = ann.answer(task)
-        assert ann.asked == [*stored, *take]
+        assert ann.asked == ["batch_get_item", *take]
         assert (state["answered"], len(state["recent"]), state["waiting"]) == (number, min(number, 10), 15 - number)
         task = state["task"]["id"]
     ann.ask("GET", f"/worker/tasks/{task}")
@@ -79,7 +83,7 @@ def test_an_answer_and_the_next_task_are_five_requests_to_the_table(service: Ser
     ann.ask("GET", "/worker/ahead")
     assert ann.asked == ["batch_get_item", *take]
     ann.answer(task)
-    assert ann.asked == [*stored, "batch_get_item", "transact_write_items", "query"]
+    assert ann.asked == ["batch_get_item", "batch_get_item", "transact_write_items", "query"]
 
 
 def test_the_query_for_the_next_task_counts_what_a_query_of_its_own_would(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +103,59 @@ def test_the_query_for_the_next_task_counts_what_a_query_of_its_own_would(servic
     assert (state["task"], state["skipped"], state["waiting"], state["more"]) == (None, 9, 0, False)
     state = ann.ask("GET", "/worker/next?skipped=1")
     assert (state["skipped"], state["waiting"]) == (8, 1)
+
+
+def test_an_answer_after_which_nothing_waits_is_three_requests(service: Service) -> None:
+    """The session, the task and the desk; the query; the answer."""
+    service.ask()
+    ann = Browser(service, "ann")
+    state = ann.answer(ann.ask("GET", "/worker/next")["task"]["id"])
+    assert (state["task"], state["waiting"], state["answered"]) == (None, 0, 1)
+    assert ann.asked == ["batch_get_item", "query", "transact_write_items"]
+
+
+def test_an_answer_is_stored_although_others_take_the_next_task(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed(service, rule=AnswerRule.FIXED, most=1)
+    for _ in range(9):
+        service.ask()
+    ann = Browser(service, "ann")
+    first = ann.ask("GET", "/worker/next")["task"]["id"]
+    outdated, others = service.tasks.outdated, iter(range(5))
+
+    def write(table: TaskTable, *records: Task | Desk, content: Content | None = None) -> list[Task | Desk]:
+        for one in records:
+            free = isinstance(one, Task) and not service.read(one.task_id).assignments
+            if free and (number := next(others, None)) is not None:
+                assert not outdated(take(service.read(one.task_id), f"quick-{number}", "", service.now))
+        return plain(table, *records, content=content)
+
+    plain = TaskTable.outdated
+    monkeypatch.setattr(TaskTable, "outdated", write)
+    state, me = ann.answer(first), ann.session.worker.worker_id
+    assert service.read(first).answers.keys() == {me}
+    assert state["task"]["id"] != first
+    assert service.read(state["task"]["id"]).leases.keys() == {me}
+    assert next(others, None) is None, "five were taken before"
+
+
+def test_an_answer_that_another_window_was_quicker_with_takes_no_next_task(service: Service) -> None:
+    for _ in range(3):
+        service.ask()
+    first = service.next("ann")
+    assert first is not None
+    store = service.store
+    assert store.held(first, person("ann"), [TEAM]) is not None
+
+    def another_window() -> None:
+        service.table.before_write = lambda: None
+        service.store.submit(first, person("ann"), choice("Bad"))
+
+    service.table.before_write = another_window
+    with pytest.raises(TaskRefused, match=NO_LONGER_YOURS):
+        store.submit(first, person("ann"), choice("Good"), [TEAM])
+    assert service.tasks.desk("ann").in_work is None
+    assert service.store.answered(first, person("ann"), [TEAM]) == choice("Bad")
+    assert [one.fixed for one in store.summary(person("ann"), [TEAM], 0).recent] == [""]
 
 
 def about_to_end(service: Service, tasks: int) -> tuple[Browser, str]:
