@@ -75,6 +75,8 @@ class _Answer:
     task: Task
     others: tuple[Desk, ...]
     content: Content
+    at: int
+    took: int
 
 
 @dataclass(frozen=True)
@@ -174,32 +176,46 @@ class HostedTasks:
 
     def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None) -> None:
         for desk in self._desks(worker):
-            task, now = self._read(task_id), self._clock()
-            lease = None if task is None else task.lease_of(worker.worker_id, now)
-            if task is None or lease is None:
-                raise TaskRefused(NO_LONGER_YOURS)
-            given = tasks.advance(tasks.answer(task, worker.worker_id, chosen_label(content), now), now)
-            behind = desks.answered(desk, task_id, now - lease.accepted_at, now)
-            others = self._released(task, given, worker)
-            answer = _Answer(given, tuple(others), Content(task_id, worker.worker_id, worker.identity, content))
-            self._answered[task_id] = replace(given, version=given.version + 1)
-            if (teams is not None and self._stored_with_next(answer, worker, behind, teams)) or self._stored(answer, behind):
-                self._end(given)
+            answer = self._answering(task_id, worker, content)
+            behind = desks.answered(desk, task_id, answer.took, answer.at)
+            try:
+                if teams is not None and self._stored_with_next(answer, worker, behind, teams):
+                    return
+            except _DeskChanged:
+                continue
+            if self._stored(self._answering(task_id, worker, content), behind):
                 return
-            del self._answered[task_id]
         raise Busy
+
+    def _answering(self, task_id: str, worker: Worker, content: Mapping[str, Any]) -> _Answer:
+        """What the answer makes of its task, as this request has read that last. Raises TaskRefused."""
+        task, now = self._read(task_id), self._clock()
+        lease = None if task is None else task.lease_of(worker.worker_id, now)
+        if task is None or lease is None:
+            raise TaskRefused(NO_LONGER_YOURS)
+        given = tasks.advance(tasks.answer(task, worker.worker_id, chosen_label(content), now), now)
+        stored = Content(task_id, worker.worker_id, worker.identity, content)
+        return _Answer(given, tuple(self._released(task, given, worker)), stored, now, now - lease.accepted_at)
 
     def _stored(self, answer: _Answer, desk: Desk, *begun: Task) -> bool:
         """Write an answer, the desk of who gives it, and perhaps the task that they have in work then; False: it is as before."""
         if not self._table.commit(answer.task, desk, *answer.others, *begun, content=answer.content):
             return False
-        self._written(desk)
+        self._gave(answer, desk)
         return True
+
+    def _gave(self, answer: _Answer, desk: Desk) -> None:
+        self._written(desk)
+        self._answered[answer.task.task_id] = replace(answer.task, version=answer.task.version + 1)
+        self._end(answer.task)
 
     def _stored_with_next(self, answer: _Answer, worker: Worker, desk: Desk, teams: Collection[str]) -> bool:
         """Write an answer, and bring the next task into work, in one transaction.
 
         False: nothing is written. Others have taken what this look at the queue has found, or the next task needs more than one step.
+
+        Raises:
+            _DeskChanged: the desk or the answered task must be read again.
         """
         if desk.in_work is not None:
             return False
@@ -209,27 +225,28 @@ class HostedTasks:
             look = Look(partial(self._page, worker, team), desk.passed.get(team), with_skipped=False)
             try:
                 held = self._first_free(self._candidates(look, oldest_first=True), look, worker, desk, ahead=False, answer=answer)
-            except (_TakenByOthers, _DeskChanged):
+            except _TakenByOthers:
                 return False
             if held is not None:
                 self._comes_next(held, worker)
                 return True
             desk = desks.passing(desk, team, look.passed)
-        if not self._stored(answer, desk):
-            return False
+        if not self._stored(self._answering(answer.task.task_id, worker, answer.content.content), desk):
+            raise _DeskChanged
         self._next = (None,)
         return True
 
     def _stored_with_ahead(self, answer: _Answer, worker: Worker, desk: Desk, ahead: str, teams: Collection[str]) -> bool:
-        found = self._shown_next(ahead, desk, to_begin=True)
+        found = self._shown_next(ahead, desk, to_begin=True, given=answer)
         if found is None or found[0].team not in teams:
             return False
         try:
             begun = tasks.begin(found[0], desk.worker_id, self._clock())
         except NotPossible:
             return False
+        answer = self._answering(answer.task.task_id, worker, answer.content.content)
         if not self._stored(answer, replace(desk, in_work=ahead, ahead=None), begun):
-            return False
+            raise _DeskChanged
         self._comes_next((replace(begun, version=begun.version + 1), found[1]), worker)
         return True
 
@@ -350,13 +367,19 @@ class HostedTasks:
         now, known = self._clock(), {one.task_id: self._over.get(one.task_id) for one in desk.recent}
         return {name: over for name, over in known.items() if over is not None and now - over.read_at < _KEPT_MS}
 
-    def _shown_next(self, task_id: str, desk: Desk, *, to_begin: bool) -> _Held | None:
-        """Read a task. With one that comes into work the page shows the last answers, so their tasks are read in the same request."""
-        over = self._just_seen_over(desk)
-        read = {*over, *self._answered}
-        others = [one.task_id for one in desk.recent if one.task_id not in read] if to_begin else ()
-        found, answered = self._table.shown_among(task_id, others)
-        self._answered.update(answered)
+    def _shown_next(self, task_id: str, desk: Desk, *, to_begin: bool, given: _Answer | None = None) -> _Held | None:
+        """Read a task. With one that comes into work the page shows the last answers, so their tasks are read in the same request.
+
+        Args:
+            given: an answer that is not written yet. Its task is read, too: others may have changed it since the request began.
+        """
+        answered = None if given is None else given.task.task_id
+        known = {*self._just_seen_over(desk), *self._answered} - {answered}
+        others = [one.task_id for one in desk.recent if one.task_id not in known] if to_begin else []
+        found, read = self._table.shown_among(task_id, others)
+        if answered is not None:
+            self._task = read.pop(answered, None)
+        self._answered.update(read)
         return found
 
     def _mine(self, desk: Desk, task_id: str, teams: Collection[str], *, to_begin: bool) -> _Held | None:
@@ -433,7 +456,7 @@ class HostedTasks:
         for read, task_id in enumerate(candidates):
             if read == _READS:
                 raise _TakenByOthers
-            found = self._shown_next(task_id, desk, to_begin=not ahead)
+            found = self._shown_next(task_id, desk, to_begin=not ahead, given=answer)
             if found is None:
                 continue
             try:
@@ -441,10 +464,12 @@ class HostedTasks:
             except NotPossible:
                 continue
             behind = desks.took(desk, found[0], look.passed, ahead=ahead)
+            if answer is not None:
+                answer = self._answering(answer.task.task_id, worker, answer.content.content)
             along: tuple[Task | Desk, ...] = () if answer is None else (answer.task, *answer.others)
             outdated = self._table.outdated(taken, behind, *along, content=None if answer is None else answer.content)
             if not outdated:
-                self._written(behind)
+                self._written(behind) if answer is None else self._gave(answer, behind)
                 return replace(taken, version=taken.version + 1), found[1]
             if any(one is not taken for one in outdated):
                 raise _DeskChanged

@@ -138,6 +138,27 @@ def test_an_answer_is_stored_although_others_take_the_next_task(service: Service
     assert next(others, None) is None, "five were taken before"
 
 
+def test_others_who_answer_the_same_task_meanwhile_cost_no_second_try(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task is read once more along with the next one, right before the transaction."""
+    changed(service, rule=AnswerRule.FIXED, most=3)
+    for number in range(3):
+        service.ask(f"text {number}")
+        service.wait(1)
+    ann = Browser(service, "ann")
+    first, query = ann.ask("GET", "/worker/next")["task"]["id"], service.table.query
+    assert service.next("bob") == first
+
+    def meanwhile(**arguments: Any) -> dict[str, Any]:
+        monkeypatch.setattr(service.table, "query", query)
+        service.store.submit(first, person("bob"), choice("Bad"))
+        return query(**arguments)
+
+    monkeypatch.setattr(service.table, "query", meanwhile)
+    assert ann.answer(first)["task"] is not None
+    assert service.read(first).answers.keys() == {"bob", ann.session.worker.worker_id}
+    assert ann.asked.count("transact_write_items") == 2, "one of each"
+
+
 def test_an_answer_that_another_window_was_quicker_with_takes_no_next_task(service: Service) -> None:
     for _ in range(3):
         service.ask()
@@ -170,7 +191,7 @@ def about_to_end(service: Service, tasks: int) -> tuple[Browser, str]:
 def test_last_answers_to_tasks_that_have_ended_are_not_read_again(service: Service) -> None:
     ann, task = about_to_end(service, 3)
     state = ann.answer(task)
-    assert (task, "task") not in service.table.read[-3:], "its end was seen by the process that ended it"
+    assert ann.asked[-1] == "transact_write_items", "its end was seen by the process that ended it, and nothing is read afterwards"
     assert [(one["id"], one["title"], one["fixed"]) for one in state["recent"]] == [(task, service.read(task).known_as, ENDED)]
     service.table.read.clear()
     assert ann.ask("GET", "/worker/next")["recent"] == state["recent"]
