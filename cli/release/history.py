@@ -12,6 +12,7 @@ from typing import Any
 
 from cli.execution_history import ENDS, document_of, message_of, time_of
 from cli.exit_codes import OF_OUTCOME, ExitCode
+from cli.release import states
 from cli.release.evidence import Evidence, number
 from lambdas.rollout.progress import WeightChange
 
@@ -19,34 +20,6 @@ LOOKS = ("Judge", "Ask", "Watch")
 """The states whose every end is a look."""
 REFUSALS = ("InvalidRollout", "AnotherRolloutRuns")
 """Errors of the first step: nothing was begun."""
-_DOING = {
-    "Plan": "checking the request",
-    "OpenCanary": "giving the challenger its first share",
-    "Challenge": "the challenger's fleet comes up",
-    "ShiftWeights": "changing the weights",
-    "WaitStep": "collecting evidence",
-    "Judge": "collecting evidence",
-    "WaitApproval": "waiting for approval",
-    "Ask": "waiting for approval",
-    "WaitWatch": "watching the new champion",
-    "Watch": "watching the new champion",
-    "CloseExperiment": "ending the comparison",
-    "Promote": "putting the challenger in the champion's place",
-    "TakeOver": "giving the new champion its instances",
-    "GiveAll": "giving the new champion all callers",
-    "First": "the endpoint comes up",
-    "CloseStopped": "ending what a stopped rollout left",
-    "Replace": "replacing the champion",
-    "GrowReplacement": "giving the new champion its instances",
-    "GiveReplacement": "giving the new champion all callers",
-    "SettleReplacement": "taking the challenger's instances back",
-    "TakeAll": "giving the champion all callers",
-    "Withdraw": "taking the challenger back",
-    "Settle": "taking the challenger's instances back",
-    "Clear": "deleting the failed endpoint",
-    "UndoFirst": "taking the first release back",
-}
-_OF_A_PHASE = ("Apply", "Wait", "Check", "Status")
 
 
 @dataclass(frozen=True)
@@ -168,8 +141,7 @@ class Rollout:
     @property
     def doing(self) -> str:
         """What the state machine is at, in words."""
-        name = next((self.state[: -len(part)] for part in _OF_A_PHASE if self.state.endswith(part)), self.state)
-        return _DOING.get(self.state) or _DOING.get(name) or self.state
+        return states.doing(self.state)
 
     @property
     def outcome(self) -> str:
