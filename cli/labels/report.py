@@ -130,7 +130,7 @@ def report(labelled: Iterable[StoredPrediction], disputed: Iterable[StoredPredic
     found = conflicts(records)
     shown = tuple(found[:MOST_CONFLICTS])
     every = records + open_ones
-    waiting = tuple(Disputed(one.prediction_id, one.text[:_SHOWN], dict(one.votes or {})) for one in open_ones[:MOST_DISPUTED])
+    waiting = tuple(Disputed(one.prediction_id, _short(one.text), dict(one.votes or {})) for one in open_ones[:MOST_DISPUTED])
     return Report(len(records), len(open_ones), agreement(every), anchoring(every), len(found), shown, confusions(every), waiting)
 
 

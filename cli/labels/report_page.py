@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from cli.labels.report import FEWEST_COMPARED, Agreement, Anchoring, Disputed, Report
+from cli.labels.unseen import marked
+from contracts.report.words import words
 from lambdas.common.agreement import Alpha
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -22,6 +24,10 @@ td.long { overflow-wrap: anywhere }
 td p { margin: 0 0 .4rem }
 .number { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums }
 .pair td { border-bottom: 0 }
+.unseen { border: 1px solid; border-radius: .2rem; padding: 0 .2rem; font: .8em ui-monospace, monospace }
+dt { font-weight: 600 }
+dd { margin: 0 0 .5rem }
+summary { cursor: pointer; font-weight: 600; margin-top: 2rem }
 .narrow { display: flex; flex-wrap: wrap; align-items: start; gap: 1.5rem 3rem }
 @media (max-width: 40rem) {
   table.wide, .wide tbody, .wide tr, .wide td { display: block }
@@ -32,12 +38,13 @@ td p { margin: 0 0 .4rem }
   .wide td::before { content: attr(data-of) ": "; font-weight: 600 }
   .wide td p { margin-top: .3rem }
 }</style>"""
+_WORDS = ("label", "disputed review", "lead", "Krippendorff's alpha", "suggestion", "guidelines")
 _WHAT_ALPHA_IS = "Krippendorff's alpha: 1 is agreement, 0 is chance"
 
 
 def lines(found: Report) -> Iterator[str]:
     yield f"{found.texts} texts with a label, {found.disputed} disputed{_to_settle(found)}"
-    yield from (f"  {_votes(one)}: {one.text} ({one.id})" for one in found.to_settle)
+    yield from (f"  {_votes(one)}: {marked(one.text)} ({one.id})" for one in found.to_settle)
     yield f"how far people agree ({_WHAT_ALPHA_IS}): {_figure(found.agreement.overall)} in {_texts(found.agreement.overall)}"
     yield from (f"  {label}: {_figure(one)} ({_texts(one)})" for label, one in found.agreement.by_class.items())
     yield from (f"  week of {monday}: {_figure(one)} ({_texts(one)})" for monday, one in found.agreement.by_week.items())
@@ -45,13 +52,13 @@ def lines(found: Report) -> Iterator[str]:
     yield f"nearly equal texts with different labels: {found.conflicting}{_first(found)}"
     for one in found.conflicts:
         for identity, label, text in zip(one.ids, one.labels, one.texts, strict=True):
-            yield f"  {label}: {text} ({identity})"
+            yield f"  {label}: {marked(text)} ({identity})"
         yield ""
     yield f"labels that people confuse: {len(found.confusions) or 'none'}"
     for each in found.confusions:
         yield f"  {each.labels[0]} and {each.labels[1]}: {each.both} of {each.either} texts"
         yield f"    missing in the guidelines? {each.hint}"
-        yield from (f"    e.g. {text}" for text in each.examples)
+        yield from (f"    e.g. {marked(text)}" for text in each.examples)
 
 
 def said(one: Anchoring) -> str:
@@ -68,13 +75,18 @@ def said(one: Anchoring) -> str:
 def page(found: Report) -> str:
     """HTML; every text is escaped."""
     return (
-        f"{_HEAD}<h1>Labels: agreement and consistency</h1>"
+        f"{_HEAD}<main><h1>Labels: agreement and consistency</h1>"
         f"<p>{found.texts} texts with a label, {found.disputed} disputed{_to_settle(found)}.</p>{_disputed(found)}"
         f"<h2>Agreement</h2>{_agreement(found.agreement)}"
         f"<h2>Suggestions</h2><p>{escape(said(found.anchoring).capitalize())}.</p>"
         f"<h2>Nearly equal texts with different labels</h2>{_conflicts(found)}"
-        f"<h2>Labels that people confuse</h2>{_confusions(found)}\n"
+        f"<h2>Labels that people confuse</h2>{_confusions(found)}{words(*_WORDS)}</main>\n"
     )
+
+
+def _text(text: str) -> str:
+    """Somebody's words: for themselves, so that they turn the direction of nothing beside them."""
+    return f"<bdi>{marked(text, '<span class=unseen>{}</span>'.format, escape)}</bdi>"
 
 
 def _to_settle(found: Report) -> str:
@@ -92,7 +104,7 @@ def _disputed(found: Report) -> str:
     if not found.to_settle:
         return ""
     rows = "".join(
-        f"<tr><td data-of=votes>{escape(_votes(one))}</td><td class=long data-of=text><bdi>{escape(one.text)}</bdi></td>"
+        f"<tr><td data-of=votes>{escape(_votes(one))}</td><td class=long data-of=text>{_text(one.text)}</td>"
         f"<td class=long data-of=prediction>{escape(one.id)}</td></tr>"
         for one in found.to_settle
     )
@@ -125,7 +137,7 @@ def _conflicts(found: Report) -> str:
         return "<p>None.</p>"
     rows = "".join(
         f"<tr{'' if second else ' class=pair'}><td data-of=label>{escape(label)}</td>"
-        f"<td class=long data-of=text><bdi>{escape(text)}</bdi></td><td class=long data-of=prediction>{escape(identity)}</td></tr>"
+        f"<td class=long data-of=text>{_text(text)}</td><td class=long data-of=prediction>{escape(identity)}</td></tr>"
         for one in found.conflicts
         for second, (identity, label, text) in enumerate(zip(one.ids, one.labels, one.texts, strict=True))
     )
@@ -145,7 +157,7 @@ def _confusions(found: Report) -> str:
     rows = "".join(
         f"<tr><td data-of=labels>{escape(one.labels[0])}, {escape(one.labels[1])}</td>"
         f'<td data-of="texts with both">{one.both} of {one.either}</td><td data-of="missing in the guidelines?">{escape(one.hint)}</td>'
-        f"<td class=long data-of=examples>{''.join(f'<p><bdi>{escape(text)}</bdi></p>' for text in one.examples)}</td></tr>"
+        f"<td class=long data-of=examples>{''.join(f'<p>{_text(text)}</p>' for text in one.examples)}</td></tr>"
         for one in found.confusions
     )
     return (

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cli.plot_style import CHALLENGER, CHAMPION, HUMAN, INK, MUTED, WARNING, figure
+from cli.plot_style import CHALLENGER, CHAMPION, HUMAN, INK, MUTED, WARNING, WIDTH, figure, legend_above
 from cli.release.history import Decision, Rollout, moment
 
-WIDTH = 7.6
+_FOR_IT = {"color": CHALLENGER, "marker": "o", "ls": "-"}
+_AGAINST_IT = {"color": CHAMPION, "marker": "s", "ls": "--"}
+_DIFFER = {"color": MUTED, "marker": "s", "ls": "--"}
+_ANSWERED = {"color": HUMAN, "marker": "o", "ls": "-"}
+"""Lines of one figure differ in colour, marker and dashes."""
 _UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 
 
@@ -43,11 +47,12 @@ def weights(rollout: Rollout, until: datetime) -> str:
     share = [0.0, *(100 * change.challenger for change in rollout.weights)]
     share.append(share[-1])
     with figure(WIDTH, 2.3) as (axes, canvas):
-        axes.fill_between(at, share, 100, step="post", color=CHAMPION, alpha=0.75, label="champion", lw=0)
-        axes.fill_between(at, 0, share, step="post", color=CHALLENGER, alpha=0.85, label="challenger", lw=0)
+        axes.fill_between(at, share, 100, step="post", color=CHAMPION, label="champion", lw=0)
+        axes.fill_between(at, 0, share, step="post", facecolor=CHALLENGER, edgecolor="white", hatch="//", label="challenger", lw=0)
         axes.set_ylim(0, 100)
-        axes.set_ylabel("traffic, %")
-        _over_time(axes, time, "upper left")
+        axes.set_ylabel("share of traffic, %")
+        _over_time(axes, time)
+        legend_above(axes)
     return canvas.svg
 
 
@@ -60,18 +65,15 @@ def e_values(rollout: Rollout, until: datetime) -> str:
     with figure(WIDTH, 3.0) as (axes, canvas):
         axes.set_yscale("log")
         axes.axhline(1, color=MUTED, lw=0.8)
-        _line(axes, time, looks, lambda one: one.evidence.e_promote, label="for it: refutes a loss of the margin", colour=HUMAN)
-        _line(axes, time, looks, lambda one: one.evidence.e_roll_back, label='against it: refutes "not worse"', colour=WARNING)
-        for value, words, colour in ((thresholds.promote, "promote", HUMAN), (thresholds.roll_back, "roll back", WARNING)):
-            if value is not None:
-                same = thresholds.promote == thresholds.roll_back
-                axes.axhline(value, color=INK if same else colour, lw=1, ls="--")
-                axes.annotate(
-                    f"{'decides' if same else words} from {value:,.0f}", (0, value), textcoords="offset points", xytext=(2, 3),
-                    color=INK if same else colour, fontsize=8,
-                )  # fmt: skip
+        _line(axes, time, looks, lambda one: one.evidence.e_promote, label="for it: refutes a loss of the margin", kind=_FOR_IT)
+        _line(axes, time, looks, lambda one: one.evidence.e_roll_back, label='against it: refutes "not worse"', kind=_AGAINST_IT)
+        for value, words, dashes in _decisive(thresholds.promote, thresholds.roll_back):
+            axes.axhline(value, color=INK, lw=1.2, ls=dashes, label=f"{words} from {value:,.0f}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}" if 1e-4 < value < 1e5 else f"{value:.0e}")
+        axes.margins(y=0.08)
         axes.set_ylabel("e-value")
-        _over_time(axes, time, "lower left")
+        _over_time(axes, time)
+        legend_above(axes)
     return canvas.svg
 
 
@@ -91,11 +93,10 @@ def interval(rollout: Rollout, until: datetime) -> str:
         axes.axhline(0, color=INK, lw=1)
         margin = looks[-1].margin
         if margin is not None:
-            axes.axhline(-100 * margin, color=WARNING, lw=1, ls="--")
-            axes.annotate("the loss that must be refuted", (0, -100 * margin), textcoords="offset points", xytext=(2, -10), fontsize=8,
-                          color=WARNING)  # fmt: skip
+            axes.axhline(-100 * margin, color=WARNING, lw=1.2, ls="--", label=f"the loss that must be refuted: {100 * margin:g} points")
+            legend_above(axes)
         axes.set_ylabel("challenger minus\nchampion, points")
-        _over_time(axes, time, None)
+        _over_time(axes, time)
     return canvas.svg
 
 
@@ -106,24 +107,37 @@ def pairs(rollout: Rollout, until: datetime) -> str:
         return ""
     time = _Time.of(rollout, until)
     with figure(WIDTH, 2.6) as (axes, canvas):
-        _line(axes, time, looks, lambda one: one.evidence.differ, label="people are asked: the labels differ", colour=CHAMPION)
-        _line(axes, time, looks, lambda one: one.evidence.labelled, label="people have answered", colour=HUMAN)
-        axes.set_ylim(bottom=0)
+        _line(axes, time, looks, lambda one: one.evidence.differ, label="the labels differ", kind=_DIFFER)
+        _line(axes, time, looks, lambda one: one.evidence.labelled, label="people have answered", kind=_ANSWERED)
+        most = max(one.evidence.differ or 0 for one in looks)
+        axes.set_ylim(-0.05 * max(1, most), 1.08 * max(1, most))
+        axes.locator_params(axis="y", integer=True)
         axes.set_ylabel("pairs")
-        _over_time(axes, time, "upper left")
+        _over_time(axes, time)
+        legend_above(axes)
     return canvas.svg
 
 
-def _line(axes: Any, time: _Time, looks: Sequence[Decision], value: Callable[[Decision], float | None], *, label: str, colour: str) -> None:
+def _decisive(promote: float | None, roll_back: float | None) -> Iterator[tuple[float, str, str]]:
+    """The e-values from which a rollout is decided, in words, and their dashes; one where both are the same."""
+    if promote is not None and promote == roll_back:
+        yield promote, "decides", "--"
+        return
+    for value, words, dashes in ((promote, "promotes", "--"), (roll_back, "rolls back", ":")):
+        if value is not None:
+            yield value, words, dashes
+
+
+def _line(
+    axes: Any, time: _Time, looks: Sequence[Decision], value: Callable[[Decision], float | None], *, label: str, kind: Mapping[str, Any]
+) -> None:
     points = [(time.at(one.at), value(one)) for one in looks]
     known = [(at, found) for at, found in points if found is not None]
     if known:
         at, found = zip(*known, strict=True)
-        axes.plot(at, found, color=colour, lw=1.6, marker="o", ms=3.5, label=label)
+        axes.plot(at, found, lw=1.6, ms=4.5, label=label, **kind)
 
 
-def _over_time(axes: Any, time: _Time, legend: str | None) -> None:
+def _over_time(axes: Any, time: _Time) -> None:
     axes.set_xlim(0, time.end)
     axes.set_xlabel(f"{time.unit} since the rollout began")
-    if legend is not None:
-        axes.legend(frameon=False, loc=legend, fontsize=9)

@@ -11,17 +11,28 @@ from typing import Any
 from cli.plot_style import PAGE_STYLE
 from cli.release import figures, view
 from cli.release.history import Decision, Rollout
+from contracts.report.words import words
 from lambdas.rollout.progress import RolloutPolicy
 
+_WORDS = (
+    "rollout", "champion", "challenger", "judge", "look", "pair", "margin", "evidence (e-value)", "guardrail",
+)  # fmt: skip
+_COLUMNS = {"name": "guardrail", "rings": "ends it", "e": "evidence"}
+"""Columns of the guardrails whose names in the verdict are too short to be read."""
+_NUMBERS = ("evidence", "threshold")
 STYLE = (
     PAGE_STYLE
     + """
-main{max-width:1040px}section>svg{display:block;width:100%}
+main{max-width:900px}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;width:100%}td,th{padding:5px 8px;border-bottom:1px solid #e4e7eb;
 text-align:left;vertical-align:top}th{color:#52606d;font-weight:600;white-space:nowrap}td.n{text-align:right;white-space:nowrap}
 th.n{text-align:right}tr.figures td{border-bottom:0;padding-bottom:0}tr.figures+tr td{padding-top:2px}
 .reason{min-width:13em;overflow-wrap:anywhere}.asked{overflow-wrap:anywhere}
 .promote,.promoted,.released{color:#047857}.roll_back,.rolled_back,.failed{color:#b91c1c}
+@media(max-width:600px){thead{display:none}table,tbody,tr,td{display:block}
+td,td.n{border:0;padding:1px 0;text-align:start;white-space:normal}
+td[data-of]::before{content:attr(data-of) ": ";font-weight:600}tr{border-bottom:1px solid #e4e7eb;padding:6px 0}
+tr.figures{border:0;padding-bottom:0}tr.figures+tr{padding-top:0}}
 """
 )
 
@@ -41,7 +52,7 @@ def page(rollout: Rollout, now: datetime | None = None) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
         f'<p class="asked">{escape(said)}</p><p class="asked">{escape(sentence(view.asked_of(rollout)))}</p>'
-        f"{_facts(rollout, until)}{''.join(sections(rollout, until))}</main></body></html>\n"
+        f"{_facts(rollout, until)}{''.join(sections(rollout, until))}{words(*_WORDS)}</main></body></html>\n"
     )
 
 
@@ -116,9 +127,13 @@ def _guardrails(looks: Sequence[Decision]) -> str:
         return ""
     rows = list(_guardrail_rows(found.evidence.guardrails))
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = f"Checked before the evidence of people, each with its own share of the error. As of {view.clock(found.at)} UTC."
-    cells = [f"<tr>{''.join(_cell(row.get(key)) for key in columns)}</tr>" for row in rows]
-    return f"<section><h2>Guardrails</h2><p>{escape(text)}</p>{_table(columns, cells, ('e', 'threshold'))}</section>"
+    text = (
+        "A guardrail ends the rollout whatever people answer, each with its own share of the error: once its evidence reaches its "
+        f"threshold, or at once where it has none. As of {view.clock(found.at)} UTC."
+    )
+    names = [_COLUMNS.get(key, key) for key in columns]
+    cells = [f"<tr>{''.join(_cell(name, row.get(key)) for key, name in zip(columns, names, strict=True))}</tr>" for row in rows]
+    return f"<section><h2>Guardrails</h2><p>{escape(text)}</p>{_table(names, cells, _NUMBERS)}</section>"
 
 
 def _guardrail_rows(guardrails: Any) -> Iterator[dict[str, Any]]:
@@ -138,18 +153,18 @@ def _decisions(decisions: Sequence[Decision]) -> str:
     rows = []
     for one in decisions:
         row = [
-            f'<td class="n">{view.clock(one.at)}</td>', f'<td class="n">{one.look or "-"}</td>',
-            f'<td class="n">{view.percent(one.share, 0)}</td>',
-            f'<td class="{escape(one.decision)}">{escape(view.words(one.decision))}</td>',
+            _number("time (UTC)", view.clock(one.at)), _number("look", str(one.look or "-")), _number("share", view.percent(one.share, 0)),
+            f'<td class="{escape(one.decision)}" data-of="decision">{escape(view.words(one.decision))}</td>',
         ]  # fmt: skip
         if with_pairs:
             evidence = one.evidence
             numbers = (_known(evidence.pairs), _known(evidence.labelled), view.e_of(evidence.e_promote, None),
                        view.e_of(evidence.e_roll_back, None), view.interval_of(evidence))  # fmt: skip
-            row += [f'<td class="n">{escape(value if evidence.has_pairs else "-")}</td>' for value in numbers]
+            row += [_number(name, value if evidence.has_pairs else "-") for name, value in zip(columns[4:], numbers, strict=True)]
         rows.append(f'<tr class="figures">{"".join(row)}</tr>')
         rows.append(f'<tr><td class="reason" colspan="{len(columns)}">{escape(sentence(one.reason))}</td></tr>')
-    text = "A look is a judgement of the evidence. A decision without a number was made by an error or by a person."
+    text = "A decision without the number of a look was made by an error or by a person. The share is the challenger's, of the traffic."
+    text += " Evidence stands for the challenger and against it." if with_pairs else ""
     return f"<section><h2>Every decision, with its reason</h2><p>{text}</p>{_table(columns, rows, {*columns} - {'decision'})}</section>"
 
 
@@ -159,14 +174,18 @@ def _table(columns: Sequence[str], rows: Sequence[str], numbers: Collection[str]
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _cell(value: Any) -> str:
+def _number(name: str, value: str) -> str:
+    return f'<td class="n" data-of="{escape(name)}">{escape(value)}</td>'
+
+
+def _cell(name: str, value: Any) -> str:
     if value is None:
-        return "<td>-</td>"
+        return _number(name, "-") if name in _NUMBERS else f'<td data-of="{escape(name)}">-</td>'
     if isinstance(value, bool):
-        return f"<td>{'yes' if value else 'no'}</td>"
+        return f'<td data-of="{escape(name)}">{"yes" if value else "no"}</td>'
     if isinstance(value, int | float):
-        return f'<td class="n">{value:,.4g}</td>' if isinstance(value, float) else f'<td class="n">{value:,}</td>'
-    return f'<td class="reason">{escape(view.words(value) if isinstance(value, str) else str(value))}</td>'
+        return _number(name, f"{value:,.4g}" if isinstance(value, float) else f"{value:,}")
+    return f'<td class="reason" data-of="{escape(name)}">{escape(view.words(value) if isinstance(value, str) else str(value))}</td>'
 
 
 def _evidence(value: float | None, threshold: float | None) -> str:

@@ -16,7 +16,8 @@ from cli.tune.candidates import Bill, Candidate, candidates_of, whole
 from cli.tune.history import Tuning
 from cli.tune.jobs import evaluations_of, trials_of
 from contracts.report.page import SCHEMA_VERSION, page
-from contracts.text import InvalidJson
+from contracts.report.serving import PREDICTIONS, at_fixed_threshold
+from contracts.text import InvalidJson, parse_json
 from lambdas.common.s3_uri import read_json, split_uri
 
 MOST_LOOKED_AT = 20
@@ -144,6 +145,8 @@ def _made(account: Account, evaluated: Evaluated, bill: Bill, candidate: Candida
         version = read.get("schema_version") if isinstance(read, dict) else None
         if version != SCHEMA_VERSION:
             return Made(candidate, None, "", _of_another_version(f"schema_version {version!r}, and this command reads {SCHEMA_VERSION}"))
+        if account.settings.review.threshold != "model":
+            read["serving_review"] = _serving(account, candidate, account.settings.review.threshold, files)
         content = whole(account.settings, evaluated.tuning, candidate, read, bill)
         return Made(candidate, content, page(content))
     except InvalidJson as error:
@@ -151,6 +154,15 @@ def _made(account: Account, evaluated: Evaluated, bill: Bill, candidate: Candida
     except (AttributeError, LookupError, TypeError, ValueError) as error:  # such as null where a number belongs
         what = f"no {error.args[0]!r}" if isinstance(error, KeyError) else f"a field of another form ({error})"
         return Made(candidate, None, "", _of_another_version(what))
+
+
+def _serving(account: Account, candidate: Candidate, threshold: float, files: frozenset[str]) -> dict[str, Any]:
+    """What the settings' threshold does with the test texts; the threshold alone where the evaluation kept no answers."""
+    if PREDICTIONS not in files:
+        return {"threshold": threshold}
+    bucket, key = split_uri(f"{candidate.folder}/{PREDICTIONS}")
+    body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+    return at_fixed_threshold(threshold, map(parse_json, body.read().splitlines()))
 
 
 def _of_another_version(what: str) -> str:

@@ -8,6 +8,8 @@ from html import escape
 from typing import Any
 
 ROWS_SHOWN = 30
+_DARKEST = (30, 90, 150)
+"""Of the confusion matrix: the cell of a label that is always answered right."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def ranged(interval: Mapping[str, Any] | None) -> str:
     return f"{percent(interval['value'])} ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})"
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: Sequence[int] = (), stacked: bool = False) -> Html:
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: Sequence[int] = (), stacked: bool = True) -> Html:
     """A table; rows beyond the first thirty are folded away.
 
     Args:
@@ -71,7 +73,7 @@ def interval_bar(interval: Mapping[str, Any] | None) -> Html:
     low, value, high = (120 * interval[name] for name in ("low", "value", "high"))
     return Html(
         f'<svg class="bar" viewBox="0 0 120 12" role="img" aria-label="{escape(ranged(interval))}"><rect width="120" height="12"/>'
-        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="6" y2="6"/><circle cx="{value:.1f}" cy="6" r="3.5"/></svg>'
+        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="6" y2="6"/><circle cx="{value:.1f}" cy="6" r="2.5"/></svg>'
     )
 
 
@@ -81,7 +83,7 @@ def curve(points: Sequence[tuple[float, Mapping[str, float]]]) -> Html:
     span, width = max(most - least, 1e-6), max(x for x, _ in points)
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return 60 + 420 * x / width, 190 - 160 * (y - least) / span
+        return 70 + 410 * x / width, 190 - 150 * (y - least) / span
 
     dots, ends = [], []
     for x, one in points:
@@ -89,11 +91,12 @@ def curve(points: Sequence[tuple[float, Mapping[str, float]]]) -> Html:
         ends.append(f"{left:.1f},{middle:.1f}")
         dots.append(
             f'<line x1="{left:.1f}" x2="{left:.1f}" y1="{place(x, one["low"])[1]:.1f}" y2="{place(x, one["high"])[1]:.1f}"/>'
-            f'<circle cx="{left:.1f}" cy="{middle:.1f}" r="4"/><text x="{left:.1f}" y="215" text-anchor="middle">{x:,.0f}</text>'
+            f'<circle cx="{left:.1f}" cy="{middle:.1f}" r="4"/><text x="{left:.1f}" y="211" text-anchor="middle">{x:,.0f}</text>'
         )
-    marks = "".join(f'<text x="52" y="{place(0, y)[1] + 4:.1f}" text-anchor="end">{percent(y)}</text>' for y in (least, most))
+    marks = '<text x="8" y="16">accuracy, 95 % interval</text><text x="500" y="234" text-anchor="end">training texts</text>'
+    marks += "".join(f'<text x="60" y="{place(0, y)[1] + 4:.1f}" text-anchor="end">{percent(y)}</text>' for y in (least, most))
     return Html(
-        f'<svg class="curve" viewBox="0 0 520 225" role="img" aria-label="learning curve">{marks}'
+        f'<svg class="curve" viewBox="0 0 520 240" role="img" aria-label="learning curve">{marks}'
         f'<polyline points="{" ".join(ends)}"/>{"".join(dots)}</svg>'
     )
 
@@ -101,5 +104,25 @@ def curve(points: Sequence[tuple[float, Mapping[str, float]]]) -> Html:
 def heat(value: int, row_total: int) -> Html:
     """A cell of a confusion matrix, darker the larger its share of the row."""
     share = value / row_total if row_total else 0.0
-    light = "#fff" if share > 0.55 else "#1f2933"
-    return Html(f'<span class="heat" style="background:rgba(30,90,150,{share:.2f});color:{light}">{value:,}</span>')
+    red, green, blue = (round(255 + share * (dark - 255)) for dark in _DARKEST)
+    ink = readable_on((red / 255, green / 255, blue / 255))
+    return Html(f'<span class="heat" style="background:rgb({red},{green},{blue});color:{ink}">{value:,}</span>')
+
+
+def readable_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever has more contrast with this colour of red, green and blue, 0..1 each: 4.5 at least with any colour.
+
+    Source: WCAG 2.2, contrast ratio.
+    """
+    return "#000000" if contrast(colour, (0.0, 0.0, 0.0)) >= contrast(colour, (1.0, 1.0, 1.0)) else "#ffffff"
+
+
+def contrast(one: Sequence[float], other: Sequence[float]) -> float:
+    """1 to 21. WCAG asks for 4.5 of text, and for 3 of large text and of what a figure shows."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: Sequence[float]) -> float:
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=False))

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from contracts.intervals import unseen_share
 from contracts.labels import name_of
 from contracts.report.drawing import Cell, Html, curve, heat, interval_bar, percent, ranged, table
+from contracts.report.serving import said_of_fixed, shares_of
+from contracts.report.style import STYLE
+from contracts.report.words import words
 
-_STYLE = """
-:root{color-scheme:light}*{box-sizing:border-box}
-body{font:16px/1.5 system-ui,"Noto Sans",sans-serif;color:#1f2933;background:#f5f7fa;margin:0;overflow-wrap:anywhere}
-main{max-width:1080px;margin:0 auto;padding:24px 14px 60px}h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:0 0 4px}
-section{background:#fff;border:1px solid #e4e7eb;border-radius:8px;padding:16px 18px;margin:16px 0}p{color:#52606d;margin:4px 0 12px}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;width:100%;margin:0 0 12px}
-th,td{padding:4px 8px;border-bottom:1px solid #e4e7eb;text-align:right;vertical-align:top;white-space:nowrap}
-th{color:#52606d;font-weight:600}.t{text-align:start;white-space:normal;overflow-wrap:anywhere;max-width:30em}
-td.t{min-width:7em}@media(min-width:601px){td.t:first-child{min-width:13em}}
-.facts{display:flex;flex-wrap:wrap;gap:10px;margin:14px 0}
-.facts div{background:#fff;border:1px solid #e4e7eb;border-radius:8px;padding:8px 14px}
-.facts b{display:block;font-size:20px}summary{cursor:pointer;color:#1e5a96}pre{white-space:pre-wrap;background:#f0f4f8;padding:10px}
-svg text{font:12px system-ui,sans-serif;fill:#52606d}.bar{width:120px;height:12px}.bar rect{fill:#e4e7eb}
-.bar line{stroke:#7b9cc0;stroke-width:6}
-circle{fill:#1e5a96}.curve{width:100%;max-width:560px}.curve line{stroke:#7b9cc0;stroke-width:3}
-polyline{fill:none;stroke:#1e5a96;stroke-width:2}.heat{display:block;padding:2px 6px;border-radius:4px}
-@media(max-width:600px){.bar,.stack thead,.stack td:empty{display:none}.stack td:first-child{font-weight:600}
-.stack td{display:block;border:0;text-align:start;padding:1px 0}
-.stack tr{display:block;border-bottom:1px solid #e4e7eb;padding:6px 0}.stack td[data-name]::before{content:attr(data-name) ": "}}
-@media print{body{background:#fff}section{border:0;padding:0;break-inside:avoid-page}details::details-content{content-visibility:visible}}
-"""
 SCHEMA_VERSION = 1
 """Of the ``report.json`` that this page shows."""
 SEED_NOISE = 0.015
 """Standard deviation of the validation macro-F1 when only the seed differs, measured on the demo's reviews (docs/benchmarks.md)."""
+SCALE = "0 to 100 %"
+"""Over a column of :func:`interval_bar`."""
 _REFERENCES = {
     "champion": "the champion",
     "human_3": "three people against the others",
@@ -49,13 +34,14 @@ def page(content: Mapping[str, Any]) -> str:
     Who runs a tuning may have added: ``trials``, ``[{"name","objective","hyperparameters","seconds"}]`` and optionally ``status``, with
     the noise of a seed as ``seed_noise`` (standard deviation of the objective, by default :data:`SEED_NOISE`); ``cost``,
     ``[{"what","amount","basis"}]`` and optionally ``dollars``, null where the price is not known; ``next_steps``,
-    ``[{"what","command"}]``; ``candidate``, ``{"execution","training_job","rank","passed"}``.
+    ``[{"what","command"}]``; ``candidate``, ``{"execution","training_job","rank","passed"}``; ``serving_review``, where the settings fix
+    the review threshold: what :func:`contracts.report.serving.at_fixed_threshold` says, or ``threshold`` alone.
     """
     page_of = _Page(content)
     title = f"Report on dataset {content['dataset_version']}"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
         f"{page_of.candidate()}{page_of.facts()}{''.join(page_of.sections())}</main></body></html>\n"
     )
 
@@ -73,22 +59,27 @@ class _Page:
         """Which model of which tuning the page is about."""
         found = self._content.get("candidate")
         if not found:
-            return ""
+            return f"<p>{escape('About the model ' + self._content['model_version'])}.</p>"
         place = "The best" if found["rank"] == 1 else f"Number {found['rank']}"
         gates = {True: "It passed the gates.", False: "The gates refused it.", None: "The gates have not judged it."}[found["passed"]]
         words = f"{place} of the candidates of {found['execution']} on validation: training job {found['training_job']}. {gates}"
         return f"<p>{escape(words)}</p>"
 
     def facts(self) -> str:
-        content = self._content
-        rows = sum(split["rows"] for split in content["splits"])
+        """Name, figure, and of how many, or its 95 % interval."""
+        content, overall = self._content, self._content["overall"]
+        accuracy, macro_f1 = overall["accuracy"], overall["macro_f1"]
         facts = [
-            ("texts", f"{rows:,}"),
-            ("labels", f"{len(content['classes']):,}"),
-            ("test accuracy", percent(content["overall"]["accuracy"]["value"])),
-            ("macro-F1", f"{content['overall']['macro_f1']['value']:.3f}"),
+            ("texts", f"{sum(split['rows'] for split in content['splits']):,}", f"in {len(content['splits'])} splits"),
+            ("labels", f"{len(content['classes']):,}", ""),
+            ("test accuracy", percent(accuracy["value"]), f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}"),
+            ("macro-F1", f"{macro_f1['value']:.3f}", f"{macro_f1['low']:.3f} to {macro_f1['high']:.3f}"),
         ]
-        return '<div class="facts">' + "".join(f"<div>{escape(name)}<b>{escape(value)}</b></div>" for name, value in facts) + "</div>"
+        shown = (
+            f"<div>{escape(name)}<b>{escape(value)}</b>{f'<small>{escape(more)}</small>' if more else ''}</div>"
+            for name, value, more in facts
+        )
+        return f'<div class="facts">{"".join(shown)}</div>'
 
     def sections(self) -> Iterator[str]:
         yield self._references()
@@ -104,6 +95,9 @@ class _Page:
         yield self._trials()
         yield self._cost()
         yield self._next_steps()
+        known = ("label", "group", "macro-F1", "precision (of a label)", "recall (of a label)", "baseline (of an evaluation)")
+        found = ("confidence", "threshold (of review)", "promise (of review)", "word piece", "slice", "calibration error", "gate")
+        yield words(*known, *found, *(("hyper-parameter", "objective") if self._content.get("trials") else ()))
 
     def _name(self, label: str) -> str:
         return name_of(label, self._names)
@@ -116,28 +110,49 @@ class _Page:
         if frozen:
             scores.insert(-1, (f"the {frozen['layers']} layers that were not trained, with logistic regression", frozen))
             if frozen["rows"] < frozen["of_rows"]:
-                sample = f" For the layers that were not trained, it learnt from {frozen['rows']:,} of {frozen['of_rows']:,} texts."
+                sample = (
+                    f" The logistic regression on the {frozen['layers']} layers that were not trained learnt from {frozen['rows']:,} of "
+                    f"{frozen['of_rows']:,} training texts."
+                )
         own, simple = content["overall"]["macro_f1"]["value"], content["references"]["tfidf"]["macro_f1"]["value"]
         better = f"{'above' if own > simple else 'not above'} TF-IDF"
-        rows = [(*_scored(name, score["accuracy"]), f"{score['macro_f1']['value']:.3f}") for name, score in scores]
+        rows = [(*_scored(name, score["accuracy"]), _plain(score["macro_f1"])) for name, score in scores]
+        accuracies = [score["accuracy"] for _, score in scores]
+        test = next(one for one in content["splits"] if one["split"] == "test")
         return section(
             f"The model's macro-F1 is {own:.3f}, {better} ({simple:.3f})",
-            "On the frozen test set, with 95 % intervals that resample whole groups. People are compared with the votes of the other "
-            f"people. TF-IDF counts {content['references']['tfidf']['features']}.{sample}",
-            table(("", "accuracy", "", "macro-F1"), rows),
+            f"On the test set of {test['rows']:,} texts in {test['groups']:,} groups. {said_of_intervals(test['groups'], accuracies)} "
+            f"{_said_of_people(scores)}TF-IDF counts {content['references']['tfidf']['features']}.{sample}",
+            table(("who answers", "accuracy", SCALE, "macro-F1"), rows),
         )
 
     def _review(self) -> str:
         review = self._content.get("review")
         if not review:
             return ""
+        serving = self._content.get("serving_review")
+        if serving:
+            return self._fixed_review(serving, review)
         error, promise = review.get("auto_error"), review.get("promise")
-        alone = 1 - review["share"]
-        title = f"{percent(alone)} of the test texts are answered without people"
+        title = f"{percent(1 - review['share'])} of the test texts are answered without people"
         if error:
             title += f", {percent(error['value'])} of them wrong"
-        rows = [] if error is None else [_scored("wrong among them", error)]
-        return section(title, said_of(promise), *([table(("", "share", ""), rows)] if rows else []))
+        rows = [] if error is None else [_scored("wrong", error)]
+        text = f"With the model's own review threshold, {review['threshold']:.3f}. {said_of(promise)}"
+        return section(title, text, *([table(("answers without people", "share", SCALE), rows)] if rows else []))
+
+    def _fixed_review(self, serving: Mapping[str, Any], review: Mapping[str, Any]) -> str:
+        """The figures of the threshold that serves, and beside them those of the one that does not."""
+        error = review.get("auto_error")
+        own = f"{percent(1 - review['share'])} of the test texts are answered without people"
+        own += f", {ranged(error)} of them wrong" if error else ""
+        title = f"The settings fix the review threshold at {serving['threshold']:g}"
+        if "alone" in serving:
+            alone, wrong = shares_of(serving)
+            title = f"{percent(alone)} of the test texts are answered without people"
+            title += "" if wrong is None else f", {percent(wrong)} of them wrong"
+        text = f"{said_of_fixed(serving)} The model's own threshold, {review['threshold']:.3f}, does not serve: with it, {own}."
+        return section(title, text)
 
     def _key_examples(self) -> str:
         found = self._content["key_examples"]
@@ -178,7 +193,7 @@ class _Page:
             for one in content["classes"]
         ]
         splits: list[Sequence[Cell]] = [(one["split"], one["rows"], one["groups"], one["labels"]) for one in content["splits"]]
-        columns = ("label", *(split["split"] for split in content["splits"]), "recall", "", "precision")
+        columns = ("label", *(split["split"] for split in content["splits"]), "recall", SCALE, "precision")
         return section("Labels and splits", words, table(columns, rows), table(("split", "texts", "groups", "labels that occur"), splits))
 
     def _lengths(self) -> str:
@@ -201,7 +216,7 @@ class _Page:
             rows: list[Sequence[Cell]] = [
                 (label, *(heat(value, sum(row)) for value in row)) for label, row in zip(labels, found["matrix"], strict=True)
             ]
-            parts.append(table(("label \\ answer", *labels), rows))
+            parts.append(table(("label \\ answer", *labels), rows, stacked=False))
         pairs: list[Sequence[Cell]] = [
             (self._name(one["truth"]), self._name(one["answer"]), one["texts"], percent(one["share"])) for one in found["pairs"]
         ]
@@ -210,7 +225,9 @@ class _Page:
             (" / ".join(self._name(label) for label in one["labels"]), one["texts"], percent(one["share"])) for one in found["confusable"]
         ]
         parts.append(table(("labels that are mixed up", "texts", "of the texts of both"), both))
-        return section("What is mixed up", "The most frequent first. Labels that are often mixed up may mean the same.", *parts)
+        text = "Test texts; the darker a cell, the larger its share of the row. " if found["matrix"] else ""
+        text += "The most frequent first. Labels that are often mixed up may mean the same."
+        return section("What is mixed up", text, *parts)
 
     def _errors(self) -> str:
         content = self._content
@@ -220,8 +237,8 @@ class _Page:
             "Where the model errs",
             "Accuracy by slice and by simple rules. The list of negations is English. Below are the errors that the model was surest "
             "of. Some of them may be labels that are wrong.",
-            *([table(("slice", "texts", "accuracy", ""), slices)] if len(slices) > 1 else []),  # one alone is the whole test set
-            table(("rule", "texts", "accuracy", ""), rules),
+            *([table(("slice", "texts", "accuracy", SCALE), slices)] if len(slices) > 1 else []),  # one alone is the whole test set
+            table(("rule", "texts", "accuracy", SCALE), rules),
             self._texts(content["surest_errors"], "answer", "confidence"),
         )
 
@@ -251,15 +268,16 @@ class _Page:
 
     def _calibration(self) -> str:
         found = self._content["calibration"]
-        ece, perfect = found["ece"], found["ece_if_perfect"]
+        points = {name: f"{100 * value:.1f}" for name, value in found["ece"].items()}
+        perfect = {name: f"{100 * value:.1f}" for name, value in found["ece_if_perfect"].items()}
         rows: list[Sequence[Cell]] = [
             (f"{percent(one['low'], 0)} to {percent(one['high'], 0)}", one["texts"], percent(one["confidence"]), percent(one["accuracy"]))
             for one in found["bins"]
         ]
         return section(
-            f"The confidence is wrong by {percent(ece['value'])} on average",
-            f"Expected calibration error with its 95 % interval: {ece['low']:.3f} to {ece['high']:.3f}. On as many texts, a perfectly "
-            f"calibrated model has {perfect['mean']:.3f} on average, and up to {perfect['high']:.3f} in 95 of 100 cases.",
+            f"Confidence and accuracy are {points['value']} points apart on average",
+            f"This is the calibration error. Its 95 % interval is {points['low']} to {points['high']} points. On as many texts, a "
+            f"perfectly calibrated model has {perfect['mean']} points on average, and up to {perfect['high']} in 95 of 100 cases.",
             table(("confidence", "texts", "mean confidence", "accuracy"), rows),
         )
 
@@ -277,7 +295,7 @@ class _Page:
             )
             for one in ranked
         ]
-        shown = table(("", "objective", "hyper-parameters", "time"), rows, texts=(2,), stacked=True)
+        shown = table(("trial", "macro-F1 on validation", "hyper-parameters", "time"), rows, texts=(2,))
         return section(f"{len(trials)} trials", margin(ranked, self._content.get("seed_noise", SEED_NOISE)), shown)
 
     def _cost(self) -> str:
@@ -287,10 +305,10 @@ class _Page:
         text = "The prices of an hour and of an answer differ by region and change: docs/operations.md, What it costs."
         if not any("dollars" in one for one in cost):
             plain: list[Sequence[Cell]] = [(one["what"], one["amount"], one["basis"]) for one in cost]
-            return section("What is billed on AWS", text, table(("", "amount", "basis"), plain, texts=(0, 1, 2), stacked=True))
+            return section("What is billed on AWS", text, table(("what", "amount", "basis"), plain, texts=(0, 1, 2)))
         rows: list[Sequence[Cell]] = [(one["what"], one["amount"], _dollars(one), one["basis"]) for one in cost]
         text += " Discounts and taxes are not in these sums."
-        return section("What is billed on AWS", text, table(("", "amount", "US dollars", "basis"), rows, texts=(0, 1, 3), stacked=True))
+        return section("What is billed on AWS", text, table(("what", "amount", "US dollars", "basis"), rows, texts=(0, 1, 3)))
 
     def _next_steps(self) -> str:
         steps = self._content.get("next_steps")
@@ -298,6 +316,17 @@ class _Page:
             return ""
         parts = [Html(f"<p>{escape(one['what'])}</p><pre>{escape(one['command'])}</pre>") for one in steps]
         return section("Next steps", "", *parts)
+
+
+def said_of_intervals(groups: int, intervals: Iterable[Mapping[str, Any]]) -> str:
+    """What the intervals of scores are, in words (``model_code/scoring.py`` makes them)."""
+    least = unseen_share(groups)
+    rounded = least - 0.0002
+    widened = all(one["value"] - one["low"] > rounded or one["low"] <= 0 for one in intervals)
+    said = "Intervals are of 95 % and resample whole groups."
+    if widened:
+        said += f" With {groups:,} groups, they reach {100 * least:.1f} points to either side at least, within 0 and 100 %."
+    return said
 
 
 def said_of(promise: Mapping[str, Any] | None) -> str:
@@ -324,6 +353,16 @@ def _dollars(row: Mapping[str, Any]) -> str:
     if "dollars" not in row:
         return ""
     return "not known" if row["dollars"] is None else f"{row['dollars']:,.2f}"
+
+
+def _said_of_people(scores: Sequence[tuple[str, Any]]) -> str:
+    people = {_REFERENCES[name] for name in ("human_1", "human_3")}
+    return "People are compared with the votes of the other people. " if people & {name for name, _ in scores} else ""
+
+
+def _plain(interval: Mapping[str, Any]) -> str:
+    """``0.750 (0.700 to 0.791)``"""
+    return f"{interval['value']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})"
 
 
 def _scored(name: str, accuracy: Mapping[str, Any], *sizes: int) -> Sequence[Cell]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.report.page import page as data_page
+from contracts.report.serving import PREDICTIONS, at_fixed_threshold
 from embedded_aws.tools import deployer
 from local import assemblies
 from local.demo.account import cost, next_steps
@@ -195,6 +196,7 @@ def _take_data_report(session: Session, package_arn: str) -> bool:
         "trials": trials,
         "cost": list(cost(session.settings, session.summary.trials, review_share=session.summary.evaluation["review"]["share"])),
         "next_steps": next_steps(session.settings, session.source.upload),
+        **({"serving_review": session.summary.serving_review} if session.summary.serving_review else {}),
     }
     (session.output / DATA_REPORT).write_text(data_page(shown), encoding="utf-8")
     return True
@@ -205,6 +207,13 @@ def evaluation_of(session: Session, package_arn: str) -> dict[str, Any]:
     bucket, key = _evaluation_place(session, package_arn)
     report: dict[str, Any] = json.loads(session.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
     return report
+
+
+def _at_fixed_threshold(session: Session, package_arn: str, threshold: float) -> dict[str, Any]:
+    """What the settings' threshold does with the test texts, by the champion's answers to them."""
+    bucket, key = _evaluation_place(session, package_arn)
+    body = session.client("s3").get_object(Bucket=bucket, Key=f"{key.rpartition('/')[0]}/{PREDICTIONS}")["Body"]
+    return at_fixed_threshold(threshold, map(json.loads, body.iter_lines()))
 
 
 def read_scores(session: Session, packages: list[dict[str, Any]]) -> None:
@@ -218,6 +227,9 @@ def read_scores(session: Session, packages: list[dict[str, Any]]) -> None:
             scores[name] = Score.of(champion["references"][name])
     session.summary.scores, session.summary.evaluation = scores, champion
     session.summary.review_threshold = champion["review"]["threshold"]
+    if session.settings.review.threshold != "model":
+        session.summary.review_threshold = session.settings.review.threshold
+        session.summary.serving_review = _at_fixed_threshold(session, packages[0]["model_package_arn"], session.settings.review.threshold)
     for name in ("champion", "tfidf", "human_1"):
         if name in scores:
             session.say(f"{name:>9}: accuracy {scores[name].accuracy.percent()}, macro-F1 {scores[name].macro_f1.value:.3f}")

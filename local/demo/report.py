@@ -6,17 +6,24 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from cli.release import page as rollout_page
 from cli.release.history import Rollout
 from contracts.labels import name_of
-from contracts.report.page import said_of
+from contracts.report.drawing import ranged
+from contracts.report.page import SEED_NOISE, margin, said_of, said_of_intervals
+from contracts.report.serving import said_of_fixed
+from contracts.report.words import words
 from local.demo import plots
 from local.demo.retraining import what_became_of
 from local.demo.source import HELD_BACK_LABEL
 from local.demo.summary import Score, Summary
 
+_WORDS = (
+    "model", "champion", "challenger", "macro-F1", "baseline (of an evaluation)", "group", "confidence", "threshold (of review)",
+    "promise (of review)", "audit sample", "rater", "drift score", "baseline (of drift)", "quiet window", "rollout", "judge", "look",
+    "pair", "margin", "evidence (e-value)", "guardrail",
+)  # fmt: skip
 MOST_LABELS_DRAWN = 10
 """Labels whose confusions can be read as a picture; with more, the page about the data names the most frequent ones."""
 
@@ -43,8 +50,9 @@ def write_report(summary: Summary, path: Path, rollout: Rollout | None = None) -
     title = f"reviewloop: {escape(summary.outcome)}"
     reason = f"<p>{escape(_sentence(summary.reason))}</p>" if summary.reason else ""
     page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{rollout_page.STYLE}</style>'
-        f"<main><h1>{title}</h1>{reason}{_verdict(summary)}{_facts(summary)}{''.join(parts)}</main></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{title}</title><style>{rollout_page.STYLE}</style></head><body>"
+        f"<main><h1>{title}</h1>{reason}{_verdict(summary)}{_facts(summary)}{''.join(parts)}{words(*_WORDS)}</main></body></html>\n"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
@@ -58,23 +66,41 @@ def _verdict(summary: Summary) -> str:
 
 
 def _facts(summary: Summary) -> str:
-    facts: list[tuple[str, str]] = [("trials", str(len(summary.trials)))]
+    """Name, figure, and of how many, or its 95 % interval."""
+    facts = [("trials", str(len(summary.trials)), "")]
     if "champion" in summary.scores:
-        facts.append(("test accuracy", f"{100 * summary.scores['champion'].accuracy.value:.1f} %"))
+        score = summary.scores["champion"].accuracy
+        facts.append(("test accuracy", f"{100 * score.value:.1f} %", f"{100 * score.low:.1f} to {100 * score.high:.1f}{_on(summary)}"))
     if summary.review_rate is not None:
-        facts.append(("sent to people", f"{100 * summary.review_rate:.0f} %"))
+        asked, answered = (sum(map(len, values)) for values in (_asked(summary), summary.confidences.values()))
+        facts.append(("sent to people", f"{100 * summary.review_rate:.0f} %", f"{asked:,} of {answered:,} texts" if answered else ""))
     if summary.predictions:
-        facts.append(("unaccounted", str(summary.predictions["unaccounted"])))
+        of = f"of {summary.predictions['accepted']:,}" if "accepted" in summary.predictions else ""
+        facts.append(("answers unaccounted for", f"{summary.predictions['unaccounted']:,}", of))
     if summary.drift_detected_after is not None:
-        facts.append((f"{_later(summary)} until drift was found", str(summary.drift_detected_after)))
+        facts.append((f"{_later(summary)} until drift was found", str(summary.drift_detected_after), ""))
     if summary.before_after:
         kind = next(iter(summary.before_after))
-        facts.append((f"accuracy on {kind}", f"{100 * summary.before_after[kind]['gain'].value:+.1f} points"))
+        gain = summary.before_after[kind]["gain"]
+        facts.append((f"accuracy on {kind}", f"{100 * gain.value:+.1f} points", f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"))
     if summary.rollout:
-        facts.append(("new model", str(summary.rollout["outcome"]).replace("_", " ")))
+        facts.append(("new model", str(summary.rollout["outcome"]).replace("_", " "), ""))
     if summary.iam:
-        facts.append(("calls denied by IAM", str(summary.iam["denied"])))
-    return '<div class="facts">' + "".join(f"<div>{escape(name)}<b>{escape(value)}</b></div>" for name, value in facts) + "</div>"
+        facts.append(("calls denied by IAM", str(summary.iam["denied"]), f"of {summary.iam['calls']:,}" if "calls" in summary.iam else ""))
+    shown = (
+        f"<div>{escape(name)}<b>{escape(value)}</b>{f'<small>{escape(more)}</small>' if more else ''}</div>" for name, value, more in facts
+    )
+    return f'<div class="facts">{"".join(shown)}</div>'
+
+
+def _on(summary: Summary) -> str:
+    """``, 871 texts``"""
+    rows = summary.evaluation.get("rows")
+    return "" if rows is None else f", {rows:,} texts"
+
+
+def _asked(summary: Summary) -> list[list[float]]:
+    return [values for status, values in summary.confidences.items() if status == "requested"]
 
 
 def _later(summary: Summary) -> str:
@@ -89,9 +115,10 @@ def _trials(summary: Summary) -> str:
     if not any(trial.objective is not None for trial in summary.trials):
         return ""
     best = max(trial.objective or 0.0 for trial in summary.trials)
+    ranked = sorted(({"objective": trial.objective} for trial in summary.trials), key=lambda one: -(one["objective"] or 0.0))
     return _section(
         f"The best of {len(summary.trials)} trials reached macro-F1 {best:.3f} on validation",
-        "Every dot is a real training job.",
+        f"Every dot is a training job. {margin(ranked, SEED_NOISE)}",
         plots.trials(summary.trials),
     )
 
@@ -106,21 +133,29 @@ def _scores(summary: Summary) -> str:
     people = " People are compared with what the other people say." if "human_1" in summary.scores else ""
     return _section(
         f"The champion is {' and '.join(words for words in compared if words)}",
-        f"Frozen test set; intervals resample whole groups of texts, such as reviews.{people}",
+        f"{_test_set(summary)}{people}",
         plots.scores(summary.scores, "accuracy"),
         *confusion,
     )
 
 
-def _errors_alone(review: Mapping[str, Any]) -> str:
-    """Shows how often answers without a review are wrong, and what the threshold promises. ``review`` is that of ``evaluation.json``."""
+def _test_set(summary: Summary) -> str:
+    rows, groups = (summary.evaluation.get(name) for name in ("rows", "groups"))
+    if rows is None or groups is None:
+        return "On the test set."
+    accuracies = [vars(score.accuracy) for score in summary.scores.values()]
+    return f"On the test set of {rows:,} texts in {groups:,} groups. {said_of_intervals(groups, accuracies)}"
+
+
+def _errors_alone(summary: Summary) -> str:
+    """How often answers without a review are wrong, and what the threshold that serves promises."""
+    review, serving = summary.evaluation.get("review", {}), summary.serving_review
+    if serving:
+        return f" {said_of_fixed(serving)}"
     error = review.get("auto_error")
     if not error:
         return ""
-    shares = tuple(100 * error[name] for name in ("value", "low", "high"))
-    return " Of the champion's answers to the test set without people, {:.1f} % are wrong ({:.1f} to {:.1f} %). ".format(*shares) + said_of(
-        review["promise"]
-    )
+    return f" Of the champion's answers to the test set without people, {ranged(error)} are wrong. {said_of(review['promise'])}"
 
 
 def compared_with(scores: Mapping[str, Score], name: str, words: str) -> str:
@@ -136,14 +171,16 @@ def compared_with(scores: Mapping[str, Score], name: str, words: str) -> str:
 def _reviews(summary: Summary) -> str:
     if not summary.confidences:
         return ""
+    own = "and " if summary.serving_review else "the challenger has a line of its own, and "
     several = int(summary.source.get("asked", 3)) > 1
     said = f" The people are {summary.source['people']}." if "people" in summary.source else ""
     if summary.reviewer_agreement is not None and several:
         said += f" They agree {100 * summary.reviewer_agreement:.0f} % of the time."
     return _section(
         f"{100 * (summary.review_rate or 0):.0f} % of the texts were sent to people",
-        "Left of the line the champion is unsure; the challenger has a line of its own, and a small random sample of all answers is "
-        "reviewed too." + said + _errors_alone(summary.evaluation.get("review", {})),
+        f"Left of the line the champion is unsure; {own}a small random sample of all answers is reviewed too."
+        + said
+        + _errors_alone(summary),
         plots.confidence_histogram(summary.confidences, summary.review_threshold),
     )
 
@@ -192,10 +229,16 @@ def _before_after(summary: Summary) -> str:
     labels = f" {what_became_of(summary.retraining['labels'])}." if "labels" in summary.retraining else ""
     return _section(
         f"Retraining on {whose} labels changed accuracy on {kind} by {100 * gain.value:+.1f} points",
-        f"The same held-out texts for both models; none was ever trained on{sent}. The change lies "
-        f"within {100 * gain.low:+.1f} and {100 * gain.high:+.1f} points (95 %).{labels}",
+        f"The same held-out texts for both models{_compared(summary)}; none was ever trained on{sent}. The change is between "
+        f"{100 * gain.low:+.1f} and {100 * gain.high:+.1f} points (95 % interval).{labels}",
         plots.before_after(pairs),
     )
+
+
+def _compared(summary: Summary) -> str:
+    """`` (600 of tweets, 892 of amazon)``"""
+    counts = ", ".join(f"{count:,} of {kind}" for kind, count in summary.compared_texts.items())
+    return f" ({counts})" if counts else ""
 
 
 def _steps(summary: Summary) -> str:

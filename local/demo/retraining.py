@@ -191,6 +191,7 @@ def read_comparison(session: Session, comparison: Comparison) -> None:
         for done, (domain, job) in enumerate(comparison.jobs.items(), 1):
             reports[domain] = _report_of(session, job)
             update(done)
+    session.summary.compared_texts = dict(comparison.texts)
     for domain, report in reports.items():
         pair = {"before": Interval.of(report["references"]["champion"]["accuracy"]), "after": Interval.of(report["overall"]["accuracy"])}
         gain = Interval.of(report["difference_to_champion"]["accuracy"])

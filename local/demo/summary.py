@@ -81,6 +81,9 @@ class Summary:
     predictions: dict[str, int] = field(default_factory=dict)
     review_rate: float | None = None
     review_threshold: float | None = None
+    """The one that serves: the champion's own, or that of the settings for all models."""
+    serving_review: dict[str, Any] = field(default_factory=dict)
+    """What a threshold that the settings fix does with the test texts (``contracts/report/serving.py``); empty where none is fixed."""
     confidences: dict[str, list[float]] = field(default_factory=dict)
     """By the review status of the answers."""
     reviewer_agreement: float | None = None
@@ -92,6 +95,8 @@ class Summary:
     retraining: dict[str, Any] = field(default_factory=dict)
     retraining_trials: list[Trial] = field(default_factory=list)
     before_after: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    compared_texts: dict[str, int] = field(default_factory=dict)
+    """Held-out texts behind each of ``before_after``."""
     rollout: dict[str, Any] = field(default_factory=dict)
     iam: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from toy_training import LABELS, toy_rows, train
 
 from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
-from contracts.report.page import margin, page
+from contracts.report.page import margin, page, said_of_intervals
 from model_code.evaluate import evaluate
 from model_code.evaluate import main as evaluate_main
 from model_code.inference import model_fn
@@ -223,7 +223,7 @@ def test_the_page_shows_names_in_any_script_and_escapes_everything() -> None:
     shown = read_page(content)
     assert "体育 & <игра>" in shown.text
     assert "the 2 layers that were not trained, with logistic regression" in shown.text
-    assert "it learnt from 50 of 60 texts" in shown.text
+    assert "The logistic regression on the 2 layers that were not trained learnt from 50 of 60 training texts." in shown.text
     assert "कीमत" in shown.text
     assert attack in shown.text
     assert "script" not in shown.tags
@@ -243,6 +243,27 @@ def test_what_the_one_who_runs_it_knows_is_shown_where_it_is_given() -> None:
     shown = read_page({**content, **given, "next_steps": [{"what": "Deploy", "command": "cdk deploy --all"}]})
     for words in ("2 trials", "less than the noise of a seed", "$0.10", "cdk deploy --all"):
         assert words in shown.text
+
+
+def test_a_figure_has_its_interval_its_unit_and_its_scale() -> None:
+    content = report_content(made(rows(60), rows(24), {}), full=True)
+    shown = read_page(content).text
+    macro_f1, ece = content["overall"]["macro_f1"], content["calibration"]["ece"]
+    assert f"{macro_f1['value']:.3f} ({macro_f1['low']:.3f} to {macro_f1['high']:.3f})" in shown
+    assert f"Confidence and accuracy are {100 * ece['value']:.1f} points apart on average" in shown
+    assert f"interval is {100 * ece['low']:.1f} to {100 * ece['high']:.1f} points" in shown
+    assert "On the test set of 24 texts in 24 groups." in shown
+    assert "People are compared" not in shown, "there were no votes"
+    assert page(content).count(">0 to 100 %</th>") == 3, "over the bars of models, errors without people, and labels"
+    for axis in ("accuracy, 95 % interval", "training texts"):
+        assert axis in shown
+    assert "About the model m-1." in shown
+
+
+def test_the_least_width_of_an_interval_is_said_where_it_holds() -> None:
+    wide, narrow = {"value": 0.8, "low": 0.752, "high": 0.848}, {"value": 0.8, "low": 0.79, "high": 0.81}
+    assert "With 75 groups, they reach 4.8 points to either side at least" in said_of_intervals(75, [wide])
+    assert "at least" not in said_of_intervals(75, [wide, narrow]), "a report of an earlier version of the app"
 
 
 def test_one_slice_alone_has_no_table() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.labels.report import FEWEST_COMPARED, Report, anchoring, report
 from cli.labels.report_page import lines, page
+from cli.labels.unseen import UNSEEN
 from lambdas.common.predictions import StoredPrediction
 
 _NUMBERS = itertools.count(1)
@@ -123,6 +126,41 @@ def test_the_report_is_read_on_a_terminal_in_a_browser_and_by_programs() -> None
     assert "<script" not in page(found).casefold() and "&lt;script&gt;" in page(found)
     assert json.loads(json.dumps(found.document()))["anchoring"]["shown"] == 100
     assert list(lines(report([]))) and isinstance(report([]), Report)
+
+
+def test_what_nobody_sees_in_a_text_is_named_on_a_terminal_and_on_the_page() -> None:
+    family, persian = "\U0001f468\u200d\U0001f469", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    text = f"pay \u202e05$ now\u200b! \x1b[2J <b> {family} {persian} a\u200db"
+    plain = f"pay [U+202E]05$ now[U+200B]! [U+001B][2J <b> {family} {persian} a[U+200D]b"
+    pair = [stored(text, "good"), stored(text.replace("!", "?"), "bad")]
+    mixed = [stored(f"{text} {number}", "good", ["good", "bad", "good"]) for number in range(3)]
+    found = report([*pair, *mixed], [stored(text, None, ["good", "bad"], votes={"good": 1, "bad": 1})])
+
+    said = list(lines(found))
+    assert [one for one in said if any(character in one for character in "\u202e\u200b\x1b")] == []
+    for begin in ("  1 bad, 1 good: ", "  good: ", "    e.g. "):
+        assert any(one.startswith(begin + plain[:40]) for one in said), begin
+    assert plain in "\n".join(said)
+    shown = page(found)
+    assert not set("\u202e\u200b\x1b") & set(shown)
+    assert (
+        "pay <span class=unseen>U+202E</span>05$ now<span class=unseen>U+200B</span>! <span class=unseen>U+001B</span>[2J &lt;b&gt;"
+        in shown
+    )
+
+
+def test_what_nobody_sees_is_the_same_here_and_on_the_worker_page() -> None:
+    source = (Path(__file__).resolve().parents[3] / "review_page/assets/frame.js").read_text(encoding="utf-8")
+    script = source.partition("const UNSEEN = /")[2].partition("/gu;")[0]
+    pages = re.compile(re.sub(r"\\u\{(\w+)\}", lambda code: f"\\U{int(code[1], 16):08x}", script))
+    both = [(pages.match(chr(code)) is not None, UNSEEN.match(chr(code)) is not None) for code in range(0x110000)]
+    assert [hex(code) for code, (one, other) in enumerate(both) if one != other] == []
+
+
+def test_a_text_is_one_line_of_the_list() -> None:
+    found = report([], [stored("first\nsecond " + "long " * 60, None)])
+    assert found.to_settle[0].text.startswith("first second long")
+    assert found.to_settle[0].text.endswith("...")
 
 
 def test_what_a_lead_has_to_decide_is_listed_with_its_votes() -> None:

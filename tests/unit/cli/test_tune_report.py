@@ -235,6 +235,37 @@ def test_a_page_has_the_trials_what_was_billed_and_what_to_type_next(aws: Aws, r
             assert words in written
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_figures_are_those_of_the_threshold_that_serves(
+    aws: Aws, report: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    fixed = DEV.model_copy(update={"review": DEV.review.model_copy(update={"threshold": 0.8})})
+    monkeypatch.setattr("cli.tune.command.settings_of", lambda _: fixed)
+    aws.executions(listed("t-1"))
+    aws.events(succeeded(judged(BEST)))
+    aws.files(BEST, "evaluation.json", "report.json", *(["predictions.jsonl"] if kept else []))
+    aws.jobs(BEST)
+    aws.report(BEST, REPORT)
+    if kept:
+        answers = [(0.8, "positive"), (0.9, "negative"), (0.95, "positive"), (0.79, "negative")]
+        lines = [json.dumps({"id": "a", "truth": "positive", "label": label, "confidence": sure}) for sure, label in answers]
+        body = {"Body": io.BytesIO("\n".join(lines).encode())}
+        aws.answers("s3", "get_object", body, {"Bucket": MODELS, "Key": f"{folder(BEST)}/predictions.jsonl"})
+    done = report("--json")
+    assert done.exit_code == ExitCode.DONE, done.output
+    aws.all_asked()
+    [one] = json.loads(done.stdout)["reports"]
+    written = Path(one["page"]).read_text(encoding="utf-8")
+    assert "The settings fix the review threshold at 0.8 for all models (review.threshold)." in written
+    assert "The model&#x27;s own threshold, 0.568, does not serve" in written
+    if kept:
+        assert one["report"]["serving_review"] == {"threshold": 0.8, "texts": 4, "alone": 3, "wrong": 1}
+        assert "<h2>75.0 % of the test texts are answered without people, 33.3 % of them wrong</h2>" in written
+    else:
+        assert "<h2>The settings fix the review threshold at 0.8</h2>" in written
+        assert "<h2>80.0 % of the test texts are answered" not in written
+
+
 def test_the_newest_execution_without_an_evaluation_is_passed_over(aws: Aws, report: Callable[..., Result]) -> None:
     aws.executions(listed("smoke"), listed("early", "FAILED"), listed("refused", "FAILED"))
     aws.events(succeeded(judged("gone")))

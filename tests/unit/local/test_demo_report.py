@@ -101,6 +101,37 @@ def test_confusions_are_drawn_while_they_can_be_read(tmp_path: Path, labels: int
     assert seen == ([["l0", "Schön & gut", "l2"]] if drawn else [])
 
 
+def test_the_threshold_that_the_settings_fix_is_the_one_that_is_spoken_of(tmp_path: Path) -> None:
+    summary = Summary(confidences={"requested": [0.4], "not_required": [0.9]}, review_rate=0.5, review_threshold=0.8)
+    summary.evaluation = {"review": {"auto_error": {"value": 0.14, "low": 0.1, "high": 0.2}, "promise": None}}
+    write_report(summary, tmp_path / "report.html")
+    assert "14.0 % (10.0 to 20.0) are wrong" in (tmp_path / "report.html").read_text()
+    summary.serving_review = {"threshold": 0.8, "texts": 871, "alone": 480, "wrong": 38}
+    write_report(summary, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "The settings fix the review threshold at 0.8 for all models" in page
+    assert "480 of 871 test texts are answered without people, and 38 of these answers are wrong" in page
+    assert "14.0 %" not in page
+
+
+def test_a_figure_says_of_how_many_or_how_sure(tmp_path: Path) -> None:
+    summary = Summary(scores={"champion": score(0.786)}, confidences={"requested": [0.4], "not_required": [0.9] * 2}, review_rate=0.3333)
+    summary.evaluation = {"confusion": {"labels": ["a"], "matrix": [[1]]}, "rows": 1_871, "groups": 75}
+    summary.predictions, summary.iam = {"accepted": 1_362, "unaccounted": 0}, {"calls": 31_919, "denied": 0}
+    one = Interval(0.7, 0.6, 0.8)
+    summary.before_after = {"tweets": {"before": one, "after": one, "gain": Interval(0.103, 0.07, 0.137)}}
+    summary.compared_texts = {"tweets": 600}
+    write_report(summary, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    for said in (
+        "test accuracy<b>78.6 %</b><small>76.6 to 80.6, 1,871 texts</small>", "sent to people<b>33 %</b><small>1 of 3 texts</small>",
+        "answers unaccounted for<b>0</b><small>of 1,362</small>", "calls denied by IAM<b>0</b><small>of 31,919</small>",
+        "accuracy on tweets<b>+10.3 points</b><small>+7.0 to +13.7</small>", "On the test set of 1,871 texts in 75 groups.",
+        "both models (600 of tweets); none",
+    ):  # fmt: skip
+        assert said in page, said
+
+
 def test_low_confidences_and_accuracies_are_drawn_too() -> None:
     assert confidence_bins([0.9, 0.02])[0] <= 0.02
     assert confidence_bins([0.9])[-1] == 1
