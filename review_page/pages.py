@@ -6,7 +6,8 @@ POST ``/worker/sign-out``              form; what the worker holds goes back to 
 GET  ``/worker/next``                  JSON: the state (below); ``?skipped=1`` offers skipped tasks
 GET  ``/worker/ahead``                 JSON ``{"task"}``: the task after the one in work, leased too; null without one
 GET  ``/worker/tasks/<id>``            the task's rendered template, for a sandboxed frame
-POST ``/worker/answers``               JSON ``{"task", "answer"}``; the same again is accepted again, another answer is refused
+POST ``/worker/answers``               JSON ``{"task", "answer"}``; the same again is accepted again, another answer is refused;
+                                       with ``?ahead=1`` the state has ``"ahead"``, too: what ``/worker/ahead`` would give then
 POST ``/worker/skips``                 JSON ``{"task", "reason", "note"?}``; the reasons are those of :class:`SkipReason`
 POST ``/worker/undos``                 JSON ``{"task"}``: takes one of the last ten answers back
 POST ``/worker/flags``                 JSON ``{"task", "note"}``: shows the task to the lead
@@ -155,9 +156,10 @@ class ReviewPage:
     def _next_task(self, request: PageRequest, session: Session) -> PageResponse:
         return self._state(request, session, with_skipped=request.query.get("skipped") == "1")
 
-    def _state(self, request: PageRequest, session: Session, *, with_skipped: bool = False) -> PageResponse:
+    def _state(self, request: PageRequest, session: Session, *, with_skipped: bool = False, with_ahead: bool = False) -> PageResponse:
         worker, teams = session.worker, session.teams()
         lease = self._store.next_for(worker, teams, with_skipped=with_skipped)
+        ahead = {"ahead": _shown(self._store.ahead_for(worker, teams))} if with_ahead else {}
         summary = self._store.summary(worker, teams, _since(request))
         left, progress, recent = summary.workload, summary.progress, summary.recent
         return json_response(
@@ -169,6 +171,7 @@ class ReviewPage:
                 "answered": progress.answered,
                 "seconds_per_answer": progress.seconds_per_answer,
                 "recent": [{"id": one.task_id, "title": one.title, "submitted_at": one.submitted_at, "fixed": one.fixed} for one in recent],
+                **ahead,
             }
         )
 
@@ -177,10 +180,11 @@ class ReviewPage:
 
     def _answer(self, request: PageRequest, session: Session) -> PageResponse:
         task_id, body = _posted_task(request, session)
-        task = self._store.held(task_id, session.worker, session.teams())
+        task, ahead = self._store.held(task_id, session.worker, session.teams()), request.query.get("ahead") == "1"
         try:
             if task is not None:
-                self._store.submit(task_id, session.worker, task.questions.check(body.get("answer")), session.teams())
+                answer = task.questions.check(body.get("answer"))
+                self._store.submit(task_id, session.worker, answer, session.teams(), ahead=ahead)
             elif not self._is_stored(task_id, session, body.get("answer")):
                 raise PageError(409, NO_LONGER_YOURS)
         except TemplateError as error:
@@ -189,7 +193,7 @@ class ReviewPage:
             # The same request may have come twice at once.
             if not self._is_stored(task_id, session, body.get("answer")):
                 raise PageError(409, str(error)) from None
-        return self._state(request, session)
+        return self._state(request, session, with_ahead=ahead)
 
     def _is_stored(self, task_id: str, session: Session, content: Any) -> bool:
         """Whether this is the worker's answer to the task already: the browser repeats what it has heard nothing of."""

@@ -136,10 +136,13 @@ class TaskStore(Protocol):
     def held(self, task_id: str, worker: Worker, teams: Collection[str]) -> Task | None:
         """The task if the worker holds it (in work or ahead), for one of the teams. Who is not in its team any more gives it back."""
 
-    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None) -> None:
+    def submit(
+        self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None, *, ahead: bool = False
+    ) -> None:
         """Store the worker's answer, which fits the task's questions, and end the lease.
 
-        Whoever names the worker's teams asks for :meth:`next_for` next, so the store may lease the next task in the same step.
+        Whoever names the worker's teams asks for :meth:`next_for` next, and with ``ahead`` for :meth:`ahead_for` after it. So the store
+        may lease these tasks in the same step.
 
         Once. When the answer got lost on its way back, the browser sends the task and its answer again. The page then finds it by
         :meth:`answered`, and accepts it without calling this method; another answer is refused.

@@ -65,14 +65,17 @@ class TaskFrame {
 }
 
 async function loadAhead() {
-  if (!current || ahead) return;
+  if (!current || ahead || state.ahead === null) return;
   try {
-    const { task } = await request("/worker/ahead");
-    if (!task || ahead || task.id === current?.task.id) return;
-    ahead = new TaskFrame(task);
-    ahead.element.hidden = true;
-    at("frame").append(ahead.element);
+    holdAhead((await request("/worker/ahead")).task);
   } catch { /* It is loaded when its turn comes. */ }
+}
+
+function holdAhead(task) {
+  if (!task || ahead || !current || task.id === current.task.id) return;
+  ahead = new TaskFrame(task);
+  ahead.element.hidden = true;
+  at("frame").append(ahead.element);
 }
 
 function show(next) {
@@ -104,6 +107,7 @@ function show(next) {
   ahead = null;
   current.element.hidden = false;
   if (!current.element.isConnected) at("frame").append(current.element);
+  holdAhead(state.ahead);
   if (current.ready) current.start();
 }
 
@@ -219,7 +223,7 @@ async function send() {
   if (!sending || busy) return;
   busy = true;
   try {
-    const answered = await request(from("/worker/answers"), sending);
+    const answered = await request(from("/worker/answers", "&ahead=1"), sending);
     pending.set(null);
     if (draft.get()?.task === sending.task) draft.set(null);
     notice("");

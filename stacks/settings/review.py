@@ -75,7 +75,7 @@ class PageSettings(Section):
         ge=1,
         le=10_000,
         description=(
-            "Requests per second of all reviewers together. More requests get HTTP status 429. A reviewer makes about four requests per "
+            "Requests per second of all reviewers together. More requests get HTTP status 429. A reviewer makes about two requests per "
             "answer."
         ),
     )

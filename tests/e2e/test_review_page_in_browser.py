@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -223,6 +224,23 @@ def test_an_answer_without_a_network_is_kept_locked_and_sent_by_itself(page: Pag
     expect(text_of(page)).to_have_text("second")
     expect(page.locator("#notice")).to_be_hidden()
     assert answers(served) == [label("positive"), None]
+
+
+def test_one_answer_is_one_request_and_one_frame_that_is_loaded_ahead(page: Page, served: PageServer) -> None:
+    served.hold(*(classify(name) for name in ("first", "second", "third", "fourth")))
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(re.sub("[0-9a-f]{32}", "ID", request.url.partition("/worker/")[2].partition("?")[0])))
+    ahead = page.frame_locator("iframe[hidden]").locator("classification-target")
+    page.goto("/worker")
+    for name, following in (("first", "second"), ("second", "third")):
+        expect(text_of(page)).to_have_text(name)
+        expect(ahead).to_have_text(following)
+        before = len(sent)
+        press(page, "1")
+        press(page, "Enter")
+    expect(text_of(page)).to_have_text("third")
+    expect(ahead).to_have_text("fourth")
+    assert [one for one in sent[before:] if not one.startswith("assets/")] == ["answers", "tasks/ID"]
 
 
 UNSENT = "Your last answer is not sent yet. It is sent by itself; then you can go on."

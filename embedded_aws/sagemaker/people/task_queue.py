@@ -205,7 +205,15 @@ class TaskQueue:
             self._give_back(task, worker.worker_id)
             return None
 
-    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None) -> None:  # noqa: ARG002
+    def submit(
+        self,
+        task_id: str,
+        worker: Worker,
+        content: Mapping[str, Any],
+        teams: Collection[str] | None = None,  # noqa: ARG002  (the next tasks are leased when they are asked for)
+        *,
+        ahead: bool = False,  # noqa: ARG002  (as above)
+    ) -> None:
         """Store the worker's answer, which fits the task's questions; the last one that is wanted ends the task.
 
         Raises:

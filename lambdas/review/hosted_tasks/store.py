@@ -119,6 +119,7 @@ class HostedTasks:
         self._answered: dict[str, Task] = {}
         """Tasks of the last answers, as this request has read them along with the next task."""
         self._next: tuple[Lease | None] | None = None
+        self._ahead: tuple[Lease | None] | None = None
         """What waits for who has just answered, if that was looked up along with the answer; ``(None,)``: nothing."""
         self._pages: dict[str, list[Read]] = {}
         """Of the index, as this request has read them, by team."""
@@ -147,6 +148,8 @@ class HostedTasks:
         raise Busy
 
     def ahead_for(self, worker: Worker, teams: Collection[str]) -> Lease | None:
+        if self._ahead is not None:
+            return self._ahead[0]
         for desk in self._desks(worker):
             if desk.in_work is None:
                 return None
@@ -174,12 +177,14 @@ class HostedTasks:
             return None
         return self._shown(*found)
 
-    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None) -> None:
+    def submit(
+        self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None, *, ahead: bool = False
+    ) -> None:
         for desk in self._desks(worker):
             answer = self._answering(task_id, worker, content)
             behind = desks.answered(desk, task_id, answer.took, answer.at)
             try:
-                if teams is not None and self._stored_with_next(answer, worker, behind, teams):
+                if teams is not None and self._stored_with_next(answer, worker, behind, teams, ahead=ahead):
                     return
             except _DeskChanged:
                 continue
@@ -209,8 +214,8 @@ class HostedTasks:
         self._answered[answer.task.task_id] = replace(answer.task, version=answer.task.version + 1)
         self._end(answer.task)
 
-    def _stored_with_next(self, answer: _Answer, worker: Worker, desk: Desk, teams: Collection[str]) -> bool:
-        """Write an answer, and bring the next task into work, in one transaction.
+    def _stored_with_next(self, answer: _Answer, worker: Worker, desk: Desk, teams: Collection[str], *, ahead: bool) -> bool:
+        """Write an answer, and bring the next task into work, in one transaction; ``ahead``: if that was ahead, with the one after it.
 
         False: nothing is written. Others have taken what this look at the queue has found, or the next task needs more than one step.
 
@@ -220,7 +225,7 @@ class HostedTasks:
         if desk.in_work is not None:
             return False
         if desk.ahead is not None:
-            return self._stored_with_ahead(answer, worker, desk, desk.ahead, teams)
+            return self._stored_with_ahead(answer, worker, desk, desk.ahead, teams, further=ahead)
         for team in sorted(teams):
             look = Look(partial(self._page, worker, team), desk.passed.get(team), with_skipped=False)
             try:
@@ -236,18 +241,51 @@ class HostedTasks:
         self._next = (None,)
         return True
 
-    def _stored_with_ahead(self, answer: _Answer, worker: Worker, desk: Desk, ahead: str, teams: Collection[str]) -> bool:
-        found = self._shown_next(ahead, desk, to_begin=True, given=answer)
-        if found is None or found[0].team not in teams:
+    def _stored_with_ahead(self, answer: _Answer, worker: Worker, desk: Desk, ahead: str, teams: Collection[str], *, further: bool) -> bool:
+        """As :meth:`_stored_with_next`, for a person with a task ahead; ``further``: lease the one after it, too."""
+        look, after = self._looked_ahead(worker, desk, teams) if further else (None, "")
+        found = self._shown_with(ahead, desk, to_begin=True, given=answer, also=after)
+        if ahead not in found or found[ahead][0].team not in teams:
             return False
         try:
-            begun = tasks.begin(found[0], desk.worker_id, self._clock())
+            begun = tasks.begin(found[ahead][0], desk.worker_id, self._clock())
         except NotPossible:
             return False
-        answer = self._answering(answer.task.task_id, worker, answer.content.content)
-        if not self._stored(answer, replace(desk, in_work=ahead, ahead=None), begun):
+        answer, behind = self._answering(answer.task.task_id, worker, answer.content.content), replace(desk, in_work=ahead, ahead=None)
+        if (
+            look is None
+            or after not in found
+            or not self._stored_with_further(answer, worker, behind, begun, look=look, further=found[after])
+        ):
+            if not self._stored(answer, behind, begun):
+                raise _DeskChanged
+            self._ahead = (None,) if further and look is None else None
+        self._comes_next((replace(begun, version=begun.version + 1), found[ahead][1]), worker)
+        return True
+
+    def _looked_ahead(self, worker: Worker, desk: Desk, teams: Collection[str]) -> tuple[Look | None, str]:
+        """The look at the queue that has found a task for the person, and the task's id."""
+        for team in sorted(teams):
+            look = Look(partial(self._page, worker, team), desk.passed.get(team), with_skipped=False)
+            found = next(self._candidates(look, oldest_first=True), None)
+            if found is not None:
+                return look, found
+        return None, ""
+
+    def _stored_with_further(self, answer: _Answer, worker: Worker, desk: Desk, begun: Task, *, look: Look, further: _Held) -> bool:
+        """False: others are quicker with the further task, and nothing is written. Raises _DeskChanged."""
+        try:
+            taken = tasks.take(further[0], worker.worker_id, worker.name, self._clock(), ahead=True)
+        except NotPossible:
+            return False
+        behind = desks.took(desk, further[0], look.passed, ahead=True)
+        outdated = self._table.outdated(begun, taken, behind, answer.task, *answer.others, content=answer.content)
+        if any(one is not taken for one in outdated):
             raise _DeskChanged
-        self._comes_next((replace(begun, version=begun.version + 1), found[1]), worker)
+        if outdated:
+            return False
+        self._gave(answer, behind)
+        self._ahead = (self._lease(replace(taken, version=taken.version + 1), further[1], worker),)
         return True
 
     def _comes_next(self, held: _Held, worker: Worker) -> None:
@@ -373,10 +411,14 @@ class HostedTasks:
         Args:
             given: an answer that is not written yet. Its task is read, too: others may have changed it since the request began.
         """
+        return self._shown_with(task_id, desk, to_begin=to_begin, given=given).get(task_id)
+
+    def _shown_with(self, task_id: str, desk: Desk, *, to_begin: bool, given: _Answer | None = None, also: str = "") -> Mapping[str, _Held]:
+        """As :meth:`_shown_next`, by id; ``also``: one more task that is shown."""
         answered = None if given is None else given.task.task_id
         known = {*self._just_seen_over(desk), *self._answered} - {answered}
         others = [one.task_id for one in desk.recent if one.task_id not in known] if to_begin else []
-        found, read = self._table.shown_among(task_id, others)
+        found, read = self._table.shown_among([task_id, *([also] if also not in ("", task_id) else [])], others)
         if answered is not None:
             self._task = read.pop(answered, None)
         self._answered.update(read)

@@ -56,6 +56,8 @@ RecordKey = tuple[str, str]
 """``pk`` and ``sk`` of a record."""
 Record = dict[str, Any]
 """An item of the table."""
+Shown = tuple[Task, dict[str, Any]]
+"""A task and its input."""
 _PAGE = 100
 """Number of open tasks that one query reads at most. People who ask in the same moment need many to choose from."""
 _DAY_MS = 86_400_000
@@ -158,17 +160,17 @@ class TaskTable:
         shown: dict[str, Any] = json.loads(item["input"])
         return shown
 
-    def shown(self, task_id: str) -> tuple[Task, dict[str, Any]] | None:
+    def shown(self, task_id: str) -> Shown | None:
         """A task and its input, in one request."""
-        return self.shown_among(task_id, ())[0]
+        return self.shown_among([task_id], ())[0].get(task_id)
 
-    def shown_among(self, task_id: str, others: Collection[str]) -> tuple[tuple[Task, dict[str, Any]] | None, dict[str, Task]]:
-        """A task and its input, and those of the other tasks that are there, in one request."""
-        keys = [input_key(task_id), *(task_key(one) for one in dict.fromkeys([task_id, *others]))]
+    def shown_among(self, task_ids: Sequence[str], others: Collection[str]) -> tuple[dict[str, Shown], dict[str, Task]]:
+        """Tasks and their inputs by id, and all of these and the other tasks that are there, in one request."""
+        keys = [*map(input_key, task_ids), *map(task_key, dict.fromkeys([*task_ids, *others]))]
         items = {(item["pk"], item["sk"]): item for item in self._batch(keys)}
-        shown = items.pop(input_key(task_id), None)
-        found = {pk: task_of(item) for (pk, _), item in items.items()}
-        return None if shown is None or task_id not in found else (found[task_id], json.loads(shown["input"])), found
+        inputs = {name: json.loads(items[input_key(name)]["input"]) for name in task_ids if input_key(name) in items}
+        found = {pk: task_of(item) for (pk, sk), item in items.items() if sk == "task"}
+        return {name: (found[name], shown) for name, shown in inputs.items() if name in found}, found
 
     def desk(self, worker_id: str) -> Desk:
         """An empty one for somebody who has not been here."""

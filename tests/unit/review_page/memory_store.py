@@ -103,7 +103,9 @@ class MemoryStore:
             found.holder = ""
         return found if found is not None and found.holder == worker.worker_id else None
 
-    def submit(self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None) -> None:
+    def submit(
+        self, task_id: str, worker: Worker, content: Mapping[str, Any], teams: Collection[str] | None = None, *, ahead: bool = False
+    ) -> None:
         found = self.tasks.get(task_id)
         if found is None or found.holder != worker.worker_id:
             raise TaskRefused(NO_LONGER_YOURS)

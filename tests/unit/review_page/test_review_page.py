@@ -32,8 +32,8 @@ class Browser:
     def next(self, **query: str) -> Any:
         return json.loads(self.send("GET", "/worker/next", query=query).body)
 
-    def post(self, path: str, body: dict[str, Any], csrf: str = "secret") -> tuple[int, Any]:
-        response = self.send("POST", path, json.dumps(body).encode(), x_csrf_token=csrf)
+    def post(self, path: str, body: dict[str, Any], csrf: str = "secret", **query: str) -> tuple[int, Any]:
+        response = self.send("POST", path, json.dumps(body).encode(), query=query, x_csrf_token=csrf)
         return response.status, json.loads(response.body)
 
     def ahead(self) -> str | None:
@@ -156,6 +156,16 @@ def test_one_task_is_held_ahead_of_the_one_in_work() -> None:
     assert bob.take() not in (first, second)
     assert ann.send("GET", f"/worker/tasks/{second}").status == 200
     assert ann.post("/worker/answers", {"task": first, "answer": POSITIVE})[1]["task"]["id"] == second
+
+
+def test_an_answer_brings_the_task_ahead_with_it_where_the_browser_asks() -> None:
+    ann = Browser(page(MemoryStore(task("first"), task("second"), task("third"))))
+    first = ann.take()
+    assert "ahead" not in ann.next()
+    _, state = ann.post("/worker/answers", {"task": first, "answer": POSITIVE}, ahead="1")
+    assert state["ahead"]["id"] == ann.ahead() != state["task"]["id"]
+    _, state = ann.post("/worker/answers", {"task": state["task"]["id"], "answer": POSITIVE}, ahead="1")
+    assert (state["task"] is None, state["ahead"]) == (False, None)
 
 
 def test_the_last_answers_can_be_undone_until_their_tasks_have_ended() -> None:

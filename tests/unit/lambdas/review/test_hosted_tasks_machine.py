@@ -154,8 +154,8 @@ class HostedTasks(RuleBasedStateMachine):
     def take_ahead(self, name: str, die_after: int | None) -> None:
         self._run(lambda: self.service.store.ahead_for(person(name), [TEAM]), die_after)
 
-    @rule(name=PEOPLE, label=LABELS, die_after=deaths, twice=st.booleans(), go_on=st.booleans())
-    def answer(self, name: str, label: str, die_after: int | None, twice: bool, go_on: bool = True) -> None:
+    @rule(name=PEOPLE, label=LABELS, die_after=deaths, twice=st.booleans(), go_on=st.sampled_from(["", "next", "ahead"]))
+    def answer(self, name: str, label: str, die_after: int | None, twice: bool, go_on: str = "next") -> None:
         done, task_id = self._run(lambda: self.service.next(name), None)
         if done and task_id is None:
             self._nothing_is_there_for(name, with_skipped=False)
@@ -178,12 +178,14 @@ class HostedTasks(RuleBasedStateMachine):
         elif name in self.service.read(task_id).answers:  # stored, but the browser does not know
             self.given.setdefault(task_id, {})[name] = label
 
-    def _submitted(self, task_id: str, name: str, label: str, *, go_on: bool) -> str | None:
-        """``go_on``: the next task comes with the answer, as on the page."""
+    def _submitted(self, task_id: str, name: str, label: str, *, go_on: str) -> str | None:
+        """``go_on``: the next task comes with the answer, and perhaps the one ahead, as on the page."""
         store = self.service.store
-        store.submit(task_id, person(name), choice(label), [TEAM] if go_on else None)
+        store.submit(task_id, person(name), choice(label), [TEAM] if go_on else None, ahead=go_on == "ahead")
         lease = store.next_for(person(name), [TEAM]) if go_on else None
+        ahead = store.ahead_for(person(name), [TEAM]) if go_on == "ahead" and lease is not None else None
         assert lease is None or lease.task.task_id == self.service.tasks.desk(name).in_work
+        assert ahead is None or ahead.task.task_id == self.service.tasks.desk(name).ahead
         return None if lease is None else lease.task.task_id
 
     @rule(label=LABELS, die_after=deaths)

@@ -49,7 +49,7 @@ class Browser:
         headers = {"cookie": f"{SESSION}={self.session.token}", "x-csrf-token": self.session.csrf}
         service.table.requests.clear()
         path, _, query = path.partition("?")
-        given = {"skipped": "1"} if query == "skipped=1" else {}
+        given = {query.removesuffix("=1"): "1"} if query else {}
         request = PageRequest(method, path, headers, json.dumps(body).encode() if body else b"", given, address.url)
         answer = ReviewPage(store, sign_in, brand="Reviews").handle(request)
         self.asked = list(service.table.requests)
@@ -59,8 +59,8 @@ class Browser:
     def skip(self, task_id: str) -> Any:
         return self.ask("POST", "/worker/skips", {"task": task_id, "reason": "other"})
 
-    def answer(self, task_id: str) -> Any:
-        return self.ask("POST", "/worker/answers", {"task": task_id, "answer": choice("Good")})
+    def answer(self, task_id: str, *, ahead: bool = False) -> Any:
+        return self.ask("POST", f"/worker/answers{'?ahead=1' if ahead else ''}", {"task": task_id, "answer": choice("Good")})
 
 
 def test_an_answer_and_the_next_task_are_four_requests_to_the_table(service: Service) -> None:
@@ -103,6 +103,47 @@ def test_the_query_for_the_next_task_counts_what_a_query_of_its_own_would(servic
     assert (state["task"], state["skipped"], state["waiting"], state["more"]) == (None, 9, 0, False)
     state = ann.ask("GET", "/worker/next?skipped=1")
     assert (state["skipped"], state["waiting"]) == (8, 1)
+
+
+def test_an_answer_with_the_next_task_and_the_one_after_it_are_four_requests(service: Service) -> None:
+    """As on the page in a browser, where one task is in work and one is loaded ahead."""
+    for number in range(14):
+        service.ask(f"text {number}")
+        service.wait(1)
+    ann = Browser(service, "ann")
+    task = ann.ask("GET", "/worker/next")["task"]["id"]
+    ahead = ann.ask("GET", "/worker/ahead")["task"]["id"]
+    for number in range(1, 13):
+        state = ann.answer(task, ahead=True)
+        assert ann.asked == ["batch_get_item", "query", "batch_get_item", "transact_write_items"]
+        assert (state["task"]["id"], state["answered"], state["waiting"]) == (ahead, number, 14 - number)
+        desk = service.tasks.desk(ann.session.worker.worker_id)
+        assert (desk.in_work, desk.ahead) == (ahead, state["ahead"]["id"])
+        assert ann.ask("GET", "/worker/ahead")["task"] == state["ahead"]
+        task, ahead = ahead, state["ahead"]["id"]
+    state = ann.answer(task, ahead=True)
+    assert (state["task"]["id"], state["ahead"], len(ann.asked)) == (ahead, None, 4)
+    state = ann.answer(ahead, ahead=True)
+    assert (state["task"], state["ahead"], state["waiting"]) == (None, None, 0)
+
+
+def test_an_answer_is_stored_although_others_take_the_task_after_the_next_one(service: Service) -> None:
+    changed(service, rule=AnswerRule.FIXED, most=1)
+    ids = []
+    for number in range(4):
+        ids.append(service.ask(f"text {number}"))
+        service.wait(1)
+    ann = Browser(service, "ann")
+    assert ann.ask("GET", "/worker/next")["task"]["id"] == ids[0]
+    assert ann.ask("GET", "/worker/ahead")["task"]["id"] == ids[1]
+
+    def quicker() -> None:
+        service.table.before_write = lambda: None
+        assert service.next("bob") == ids[2]
+
+    service.table.before_write = quicker
+    state = ann.answer(ids[0], ahead=True)
+    assert (state["task"]["id"], state["ahead"]["id"], state["answered"]) == (ids[1], ids[3], 1)
 
 
 def test_an_answer_after_which_nothing_waits_is_three_requests(service: Service) -> None:
