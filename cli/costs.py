@@ -78,7 +78,7 @@ def people(settings: Settings, review_share: float) -> list[Row]:
         {
             "what": "people, for 1,000 predictions",
             "amount": f"{most}{1_000 * share * review.workers_per_task:.0f} answers",
-            "basis": f"{share:.0%} of the texts are reviewed by {most}{review.workers_per_task}: the unsure ones "
-            f"({review_share:.0%} of the test texts), and {review.audit_share:.0%} of the others at random",
+            "basis": f"{100 * share:.0f} % of the texts are reviewed by {most}{review.workers_per_task}: the unsure ones "
+            f"({100 * review_share:.0f} % of the test texts), and {100 * review.audit_share:.0f} % of the others at random",
         }
     ]

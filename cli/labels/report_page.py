@@ -65,9 +65,9 @@ def said(one: Anchoring) -> str:
     """What the suggestions did, in one sentence."""
     if one.difference is None or one.low is None or one.high is None:
         return f"too few answers to compare: {one.shown} with a suggestion, {one.hidden} without; {FEWEST_COMPARED} of each are needed"
-    with_one, without = one.shown_agreed / one.shown, one.hidden_agreed / one.hidden
+    with_one, without = (f"{100 * agreed / of:.1f} %" for agreed, of in ((one.shown_agreed, one.shown), (one.hidden_agreed, one.hidden)))
     return (
-        f"people chose the model's label in {with_one:.1%} of {one.shown} answers with the suggestion and in {without:.1%} of {one.hidden} "
+        f"people chose the model's label in {with_one} of {one.shown} answers with the suggestion and in {without} of {one.hidden} "
         f"without: {100 * one.difference:+.1f} points (95 % interval {100 * one.low:+.1f} to {100 * one.high:+.1f})"
     )
 

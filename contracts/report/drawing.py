@@ -67,10 +67,10 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequen
 
 
 def interval_bar(interval: Mapping[str, Any] | None) -> Html:
-    """A share from 0 to 1 with its interval."""
+    """A share from 0 to 1 with its interval; the dot of 0 or 1 is whole."""
     if interval is None:
         return Html("")
-    low, value, high = (120 * interval[name] for name in ("low", "value", "high"))
+    low, value, high = (3 + 114 * interval[name] for name in ("low", "value", "high"))
     return Html(
         f'<svg class="bar" viewBox="0 0 120 12" role="img" aria-label="{escape(ranged(interval))}"><rect width="120" height="12"/>'
         f'<line x1="{low:.1f}" x2="{high:.1f}" y1="6" y2="6"/><circle cx="{value:.1f}" cy="6" r="2.5"/></svg>'

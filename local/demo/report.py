@@ -226,11 +226,12 @@ def _before_after(summary: Summary) -> str:
     gain = summary.before_after[kind]["gain"]
     whose = "held-back" if summary.source.get("person") == HELD_BACK_LABEL else "people's"
     sent = f", and these {later} were never sent either" if kind == later else ""
+    unsure = ", so these texts do not show whether there is any" if gain.low <= 0 <= gain.high else ""
     labels = f" {what_became_of(summary.retraining['labels'])}." if "labels" in summary.retraining else ""
     return _section(
         f"Retraining on {whose} labels changed accuracy on {kind} by {100 * gain.value:+.1f} points",
         f"The same held-out texts for both models{_compared(summary)}; none was ever trained on{sent}. The change is between "
-        f"{100 * gain.low:+.1f} and {100 * gain.high:+.1f} points (95 % interval).{labels}",
+        f"{100 * gain.low:+.1f} and {100 * gain.high:+.1f} points (95 % interval){unsure}.{labels}",
         plots.before_after(pairs),
     )
 

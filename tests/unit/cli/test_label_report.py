@@ -122,7 +122,7 @@ def test_the_report_is_read_on_a_terminal_in_a_browser_and_by_programs() -> None
     evil = "<script>go()</script> was here, and the room was clean"
     found = report([stored(evil, "good"), stored(evil.upper(), "bad"), *answered(90, 100, 60, 100)])
 
-    assert "people chose the model's label in 90.0% of 100 answers with the suggestion" in "\n".join(lines(found))
+    assert "people chose the model's label in 90.0 % of 100 answers with the suggestion" in "\n".join(lines(found))
     assert "<script" not in page(found).casefold() and "&lt;script&gt;" in page(found)
     assert json.loads(json.dumps(found.document()))["anchoring"]["shown"] == 100
     assert list(lines(report([]))) and isinstance(report([]), Report)

@@ -132,6 +132,14 @@ def test_a_figure_says_of_how_many_or_how_sure(tmp_path: Path) -> None:
         assert said in page, said
 
 
+@pytest.mark.parametrize(("low", "said"), [(-0.005, True), (0.005, False)])
+def test_a_change_that_may_be_none_is_not_told_as_one(tmp_path: Path, low: float, said: bool) -> None:
+    one = Interval(0.7, 0.6, 0.8)
+    summary = Summary(before_after={"tweets": {"before": one, "after": one, "gain": Interval(0.055, low, 0.115)}})
+    write_report(summary, tmp_path / "report.html")
+    assert ("do not show whether there is any" in (tmp_path / "report.html").read_text()) == said
+
+
 def test_low_confidences_and_accuracies_are_drawn_too() -> None:
     assert confidence_bins([0.9, 0.02])[0] <= 0.02
     assert confidence_bins([0.9])[-1] == 1

@@ -16,7 +16,7 @@ from cli import plot_style
 from cli.release import figures
 from cli.release.evidence import Evidence
 from cli.release.history import Decision, Rollout
-from contracts.report.drawing import contrast, heat
+from contracts.report.drawing import contrast, heat, interval_bar
 from lambdas.rollout.progress import WeightChange
 from local.demo import plots
 from local.demo.summary import DriftPoint, Interval, Score, Trial
@@ -170,6 +170,13 @@ def test_figures_on_a_coloured_cell_have_contrast(share: float) -> None:
     red, green, blue = (int(part) / 255 for part in cell.partition("rgb(")[2].partition(")")[0].split(","))
     ink = cell.partition("color:#")[2].partition('"')[0]
     assert contrast((red, green, blue), [int(ink[start : start + 2], 16) / 255 for start in (0, 2, 4)]) >= 4.5
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_dot_of_a_bar_is_whole(share: float) -> None:
+    drawn = interval_bar({"value": share, "low": share, "high": share}).code
+    place, radius = (float(drawn.partition(f'{name}="')[2].partition('"')[0]) for name in ("cx", " r"))
+    assert radius <= place <= 120 - radius
 
 
 def test_the_colours_of_words_and_of_markers_have_contrast_on_the_page() -> None:
