@@ -17,7 +17,7 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.services import athena
 
-from embedded_aws.iam import encryption, requests, signatures
+from embedded_aws.iam import decided_once, encryption, requests, signatures
 from embedded_aws.iam.audit_log import audit
 from embedded_aws.iam.requests import Call, Check, Context
 from embedded_aws.sqs import message_moves
@@ -135,14 +135,15 @@ def _checking_everything(stock: Any) -> Any:
         ours = call is not None and iam_action.endswith(f":{call.operation}") and service == call.service
         keys = {**(service_context or {}), **(requests.context(call) if ours and call else {})}
         asked = Check(iam_action, resource_arn, keys)
-        denied = _decide(stock, access_key_id, service, region, asked)
-        if denied is not None or _is_root(access_key_id):
-            return denied
-        for check in _further(call if ours and call else Call(service, "", {}, region, responses.get_account_id()), asked):
-            denied = _decide(stock, access_key_id, check.action.split(":", 1)[0], region, check)
-            if denied is not None:
-                _refused.set(check)
+        with decided_once.one_request():
+            denied = _decide(stock, access_key_id, service, region, asked)
+            if denied is not None or _is_root(access_key_id):
                 return denied
+            for check in _further(call if ours and call else Call(service, "", {}, region, responses.get_account_id()), asked):
+                denied = _decide(stock, access_key_id, check.action.split(":", 1)[0], region, check)
+                if denied is not None:
+                    _refused.set(check)
+                    return denied
         return None
 
     return enforce

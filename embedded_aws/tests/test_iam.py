@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from embedded_aws.iam.requests import Call, Check, context, passed_roles, resources, runtime_action
+from embedded_aws.tests.test_hooks import in_emulator
 from embedded_aws.tools import launcher
 from embedded_aws.tools.iam_report import Decision, Grant, decisions, denied, report, role_report, totals
 
@@ -227,6 +228,41 @@ def test_a_transaction_is_decided_on_once_for_each_table_and_by_the_policies_of_
     actor.may(allow("dynamodb:PutItem", f"{DYNAMODB}table/{theirs}"))
     put(theirs, theirs)
     assert "dynamodb:PutItem" in refusal(lambda: put(theirs, ours))
+
+
+LOOKED_UP = """
+from ministack.core import iam_evaluator
+
+asked, parsed = [], []
+stock = iam_evaluator.parse_policy_document
+for name in ("resolve_principal", "resolve_credential"):
+    setattr(iam_evaluator, name, lambda *given, name=name: asked.append((name, *given)) or (name, *given))
+iam_evaluator.parse_policy_document = lambda doc: parsed.append(doc) or stock(doc)
+
+from embedded_aws.iam import decided_once
+
+decided_once.install()
+resolve, look_up, parse = iam_evaluator.resolve_principal, iam_evaluator.resolve_credential, iam_evaluator.parse_policy_document
+for _ in range(2):
+    with decided_once.one_request():
+        first = resolve("key", "account", "checked")
+        assert resolve("key", "account") is first and resolve("another", "account") is not first
+        assert look_up("key", "account") is look_up("key", "account") is not look_up("key", "account", "token")
+assert len(asked) == 2 * 4, asked
+assert resolve("key", "account") is not resolve("key", "account") and len(asked) == 10
+
+def policy(action):
+    return {"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*", "Principal": {"AWS": "*"}}]}
+
+one, again, other = parse(policy("kms:Decrypt")), parse(policy("kms:Decrypt")), parse(policy("kms:Encrypt"))
+assert one == again != other and one is not again and len(parsed) == 2, parsed
+assert parse({"Statement": ({"Effect": "Allow", "Action": object()},)}) is not None and len(parsed) == 3
+"""
+
+
+def test_a_request_looks_its_caller_up_once_and_a_policy_is_parsed_once() -> None:
+    done = in_emulator(LOOKED_UP)
+    assert done.returncode == 0, done.stderr
 
 
 def test_metrics_may_be_limited_to_a_namespace(actor: Actor) -> None:
