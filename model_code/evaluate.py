@@ -86,20 +86,30 @@ def evenly(rows: Sequence[Row], most: int) -> list[Row]:
 
 
 class Part:
-    """Some of the test texts, resampled by themselves."""
+    """Some texts, resampled by themselves. ``groups`` and ``truth`` are of all texts, ``inside`` has the indices of some."""
 
-    def __init__(self, test: Sequence[Row], truth: Labels, inside: Labels, seed: int) -> None:
+    def __init__(self, groups: Sequence[str], truth: Labels, inside: Labels, seed: int) -> None:
         self._truth, self._inside = truth[inside], inside
-        self._resamples = Resamples.draw([test[int(index)].group for index in inside], count=RESAMPLES, seed=seed)
+        self._resamples = Resamples.draw([groups[int(index)] for index in inside], count=RESAMPLES, seed=seed)
         self.sizes = self._resamples.sizes
 
     def scores(self, predicted: Labels) -> dict[str, Any]:
-        """The scores of ``predicted``: answers to all test texts, (texts,)."""
+        """The scores of ``predicted``: answers to all texts, (texts,)."""
         return scores(self._truth, predicted[self._inside], self._resamples)
 
     def difference(self, first: Labels, second: Labels) -> dict[str, Any]:
-        """``first`` minus ``second``, paired, and on how many texts; both answer all test texts."""
+        """``first`` minus ``second``, paired, and on how many texts; both answer all texts."""
         return {**self.sizes, **paired_difference(self._truth, first[self._inside], second[self._inside], self._resamples)}
+
+
+def ordinary(test: Sequence[Row]) -> NDArray[np.bool_]:
+    """Which test texts the figures are of, (texts,): all but those that people saw because a model was unsure of them.
+
+    Such texts are hard, and every retraining adds some. With them, an equally good model would get lower figures from retraining to
+    retraining. Where there are no other texts, the figures are of them.
+    """
+    found = np.array([row.slice != RECENT_UNSURE for row in test])
+    return found if found.any() else ~found
 
 
 def evaluate(
@@ -110,49 +120,83 @@ def evaluate(
     labels: Sequence[str],
     *,
     seed: int,
+    best: Sequence[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The contract's ``evaluation.json`` but for what belongs to the dataset version, the key examples and the drift baseline.
 
     Args:
-        candidate, champion: one inference answer per test row, in order.
+        candidate, champion, best: one inference answer per test row, in order. ``best`` is the best champion so far; None where that is
+            the champion itself, or where there is none.
     """
-    truth, predicted = label_indices(test, labels), _predicted(candidate, labels)
-    other = None if champion is None else _predicted(champion, labels)
-    slices = np.array([row.slice for row in test])
+    truth = label_indices(test, labels)
+    answers = {"candidate": candidate, "champion": champion, "best": best}
+    said = {name: _predicted(found, labels) for name, found in answers.items() if found is not None}
+    slices, groups, inside = np.array([row.slice for row in test]), [row.group for row in test], ordinary(test)
 
-    def part(inside: NDArray[np.bool_]) -> Part:
-        return Part(test, truth, np.flatnonzero(inside), seed)
+    def part(chosen: NDArray[np.bool_]) -> Part:
+        return Part(groups, truth, np.flatnonzero(chosen), seed)
 
-    whole, by_slice = part(np.full(len(test), fill_value=True)), {name: part(slices == name) for name in sorted(set(slices.tolist()))}
-    simple, features = tfidf(train, test, labels)
-    references: dict[str, Any] = {
-        "majority": whole.scores(majority(train, test, labels)),
-        "tfidf": {**whole.scores(simple), "features": features},
-        "champion": None if other is None else whole.scores(other),
-    }
-    for raters in (1, 3):
-        answers, others = people(test, labels, raters=raters, seed=seed)
-        asked = Part(test, others, np.flatnonzero(answers >= 0), seed) if (answers >= 0).any() else None
-        references[f"human_{raters}"] = None if asked is None else {**asked.sizes, **asked.scores(answers)}
-    confidence = np.array([answer["confidence"] for answer in candidate])
-    correct = predicted == truth
-    threshold = float(candidate[0]["review_threshold"])
-    alone = (confidence >= threshold) & (threshold < EVERYTHING)
-    groups = np.array([row.group for row in test])
-    comparable = slices != RECENT_UNSURE
+    by_slice = {name: part(slices == name) for name in sorted(set(slices.tolist()))}
+    figures = _figures(
+        [one for one, counts in zip(candidate, inside, strict=True) if counts],
+        {name: predicted[inside] for name, predicted in said.items()},
+        train,
+        [row for row, counts in zip(test, inside, strict=True) if counts],
+        labels,
+        seed=seed,
+    )
+    compared = "champion" if best is None else "best"
     return {
         "schema_version": SCHEMA_VERSION,
         "model_version": candidate[0]["model_version"],
         "champion_version": None if champion is None else champion[0]["model_version"],
-        **whole.sizes,
-        "overall": {**whole.scores(predicted), "ece": round(expected_calibration_error(confidence, correct), 4)},
+        "best_version": None if (found := answers[compared]) is None else found[0]["model_version"],
+        "rows": len(test),
+        "groups": len(set(groups)),
+        **figures,
+        "by_slice": {name: {**one.sizes, **one.scores(said["candidate"])} for name, one in by_slice.items()},
+        "difference_by_slice": None
+        if champion is None
+        else {name: one.difference(said["candidate"], said["champion"]) for name, one in by_slice.items()},
+    }
+
+
+def _figures(
+    answers: Sequence[dict[str, Any]],
+    said: Mapping[str, Labels],
+    train: Sequence[Row],
+    test: Sequence[Row],
+    labels: Sequence[str],
+    *,
+    seed: int,
+) -> dict[str, Any]:
+    """All that :func:`evaluate` says of the ordinary test texts. ``answers``: the candidate's. ``said``: of each model, (texts,)."""
+    truth, predicted, groups = label_indices(test, labels), said["candidate"], np.array([row.group for row in test])
+    whole = Part(groups.tolist(), truth, np.arange(len(test)), seed)
+    simple, features = tfidf(train, test, labels)
+    references: dict[str, Any] = {
+        "majority": whole.scores(majority(train, test, labels)),
+        "tfidf": {**whole.scores(simple), "features": features},
+        **{name: whole.scores(said[name]) if name in said else None for name in ("champion", "best")},
+    }
+    for raters in (1, 3):
+        answered, others = people(test, labels, raters=raters, seed=seed)
+        asked = Part(groups.tolist(), others, np.flatnonzero(answered >= 0), seed) if (answered >= 0).any() else None
+        references[f"human_{raters}"] = None if asked is None else {**asked.sizes, **asked.scores(answered)}
+    confidence = np.array([answer["confidence"] for answer in answers])
+    correct = predicted == truth
+    threshold = float(answers[0]["review_threshold"])
+    alone = (confidence >= threshold) & (threshold < EVERYTHING)
+    compares = "champion" in said and any(row.slice != RECENT_UNSURE for row in test)
+    return {
+        "overall": {**whole.sizes, **whole.scores(predicted), "ece": round(expected_calibration_error(confidence, correct), 4)},
         "by_class": _by_class(truth, predicted, labels, groups),
-        "by_slice": {name: {**one.sizes, **one.scores(predicted)} for name, one in by_slice.items()},
-        "truncated": _truncated(candidate),
+        "truncated": _truncated(answers),
         "confusion": {"labels": list(labels), "matrix": _confusion(truth, predicted, len(labels))},
         "references": references,
-        "difference_to_champion": part(comparable).difference(predicted, other) if other is not None and comparable.any() else None,
-        "difference_by_slice": None if other is None else {name: one.difference(predicted, other) for name, one in by_slice.items()},
+        "difference_to_tfidf": whole.difference(predicted, simple),
+        "difference_to_champion": whole.difference(predicted, said["champion"]) if compares else None,
+        "difference_to_best": whole.difference(predicted, said.get("best", said["champion"])) if compares else None,
         "review": {
             "threshold": threshold,
             "share": round(float((~alone).mean()), 4),
@@ -235,8 +279,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = {split: read_rows(dataset / split) for split in SPLITS}
     train, test, reference = rows["train"], rows["test"], read_reference(dataset, manifest)
     examples = read_rows(dataset / KEY_EXAMPLES) if file_name(KEY_EXAMPLES) in manifest.files else []
-    champion_archive = known.input_dir / "champion" / "model.tar.gz"
-    champion = answer_all(champion_archive, test).answers if champion_archive.exists() else None
+    champion, best = (
+        answer_all(path, test).answers if (path := known.input_dir / name / "model.tar.gz").exists() else None
+        for name in ("champion", "best")
+    )
     report = known.report or ("full" if champion is None else "short")
     archive = known.input_dir / "model" / "model.tar.gz"
     counted = {} if report == "none" else rows
@@ -249,17 +295,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"only the model knows the labels {listed(mine) or '(none)'}, only the dataset has {listed(others) or '(none)'}: "
             "train with the dataset version that is evaluated"
         )
-    result = evaluate(candidate, champion, train, test, labels, seed=known.seed)
+    result = evaluate(candidate, champion, train, test, labels, seed=known.seed, best=best)
     result["dataset_version"], result["label_names"] = manifest.version, dict(manifest.label_names)
     result["review"]["promise"] = answered.promise
     result["key_examples"] = key_example_result(examples, asked)
-    sample, said = (reference, served) if reference else (test, candidate)
+    inside = ordinary(test)
+    normal = [(row, answer) for row, answer, counts in zip(test, candidate, inside, strict=True) if counts]
+    sample: Sequence[Row | ReferenceText] = reference or [row for row, _ in normal]
+    said = served if reference else [answer for _, answer in normal]
     baseline = baseline_of(sample, said, labels, basis=answered.oov_basis, window=known.window, alpha=known.alpha, seed=known.seed)
     result["drift_baseline"] = {"source": "reference" if reference else "test", **baseline}
     known.output_dir.mkdir(parents=True, exist_ok=True)
     with (known.output_dir / "predictions.jsonl").open("w", encoding="utf-8") as stream:
-        for row, answer in zip(test, candidate, strict=True):
-            stream.write(json.dumps({"id": row.id, "truth": row.label, **answer}, ensure_ascii=False, allow_nan=False) + "\n")
+        for row, answer, counts in zip(test, candidate, inside.tolist(), strict=True):
+            line = {"id": row.id, "truth": row.label, "ordinary": counts, **answer}
+            stream.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
     _write_json(known.output_dir / "evaluation.json", result)
     if report != "none":
         made = Evaluated(
@@ -268,6 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             labels=labels,
             answers=candidate,
             predicted=_predicted(candidate, labels),
+            ordinary=inside,
             evaluation=result,
             lengths=answered.lengths,
             max_length=answered.max_length,
@@ -280,7 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for silent in unusable(baseline):
         print(f"drift of {silent}", flush=True)
     overall = result["overall"]
-    print(f"accuracy={overall['accuracy']['value']:.4f} macro_f1={overall['macro_f1']['value']:.4f} rows={result['rows']}", flush=True)
+    print(f"accuracy={overall['accuracy']['value']:.4f} macro_f1={overall['macro_f1']['value']:.4f} rows={overall['rows']}", flush=True)
 
 
 def _split(answers: list[dict[str, Any]], *sizes: int) -> list[list[dict[str, Any]]]:

@@ -138,6 +138,8 @@ class TuningStack(Stack):
 
     def _gates_function(self) -> PythonFunction:
         gates = self.settings.gates.model_dump(exclude={"approval"})
+        if gates["max_loss_to_best"] is None:
+            gates["max_loss_to_best"] = gates["max_loss_to_champion"]
         function = PythonFunction(
             self,
             "CheckGates",

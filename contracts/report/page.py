@@ -21,6 +21,7 @@ SCALE = "0 to 100 %"
 """Over a column of :func:`interval_bar`."""
 _REFERENCES = {
     "champion": "the champion",
+    "best": "the best champion so far",
     "human_3": "three people against the others",
     "human_1": "one person against the others",
     "tfidf": "TF-IDF with logistic regression",
@@ -115,15 +116,42 @@ class _Page:
                     f"{frozen['of_rows']:,} training texts."
                 )
         own, simple = content["overall"]["macro_f1"]["value"], content["references"]["tfidf"]["macro_f1"]["value"]
-        better = f"{'above' if own > simple else 'not above'} TF-IDF"
+        found = content.get("differences") or {}
+        earlier = "above" if own > simple else "not above"  # of a report of an earlier version
+        better = f"{verdict(found['tfidf']) if found.get('tfidf') else earlier} TF-IDF"
         rows = [(*_scored(name, score["accuracy"]), _plain(score["macro_f1"])) for name, score in scores]
         accuracies = [score["accuracy"] for _, score in scores]
         test = next(one for one in content["splits"] if one["split"] == "test")
+        groups = content["overall"].get("groups", test["groups"])
         return section(
             f"The model's macro-F1 is {own:.3f}, {better} ({simple:.3f})",
-            f"On the test set of {test['rows']:,} texts in {test['groups']:,} groups. {said_of_intervals(test['groups'], accuracies)} "
+            f"{self._texts_of_figures(test)} {said_of_intervals(groups, accuracies)} "
             f"{_said_of_people(scores)}TF-IDF counts {content['references']['tfidf']['features']}.{sample}",
             table(("who answers", "accuracy", SCALE, "macro-F1"), rows),
+            table(("macro-F1 on the same texts, paired", "this model is", "difference", "texts"), self._differences(found), texts=(1,)),
+        )
+
+    def _differences(self, found: Mapping[str, Any]) -> list[Sequence[Cell]]:
+        content, rows = self._content, list[Sequence[Cell]]()
+        for name in ("champion", "best", "tfidf"):
+            one = found.get(name)
+            if not one or (name == "best" and not content["references"].get("best")):  # the champion is the best itself
+                continue
+            score = one["macro_f1"]
+            said = f"{score['value']:+.3f} ({score['low']:+.3f} to {score['high']:+.3f})"
+            rows.append((f"compared with {_REFERENCES[name]}", verdict(one), said, one["rows"]))
+        return rows
+
+    def _texts_of_figures(self, test: Mapping[str, Any]) -> str:
+        """Which texts the figures are of, in words. ``test``: that split."""
+        content = self._content
+        if not content.get("left_out"):
+            return f"On the test set of {test['rows']:,} texts in {test['groups']:,} groups."
+        own = content["overall"]
+        return (
+            f"On {own['rows']:,} of the {test['rows']:,} texts of the test set, in {own['groups']:,} groups, as is all that this page says "
+            f"of the model's answers. The others are the slice {content['left_out']}: people saw them because a model was unsure of them, "
+            "and every retraining adds some."
         )
 
     def _review(self) -> str:
@@ -231,7 +259,11 @@ class _Page:
 
     def _errors(self) -> str:
         content = self._content
-        slices = [_scored(name, one["accuracy"], one["rows"]) for name, one in content["by_slice"].items()]
+        left_out = content.get("left_out")
+        slices = [
+            _scored(f"{name} (in no other figure)" if name == left_out else name, one["accuracy"], one["rows"])
+            for name, one in content["by_slice"].items()
+        ]
         rules = [_scored(f"{one['rule']}: {one['part']}", one["accuracy"], one["texts"]) for one in content["by_rule"]]
         return section(
             "Where the model errs",
@@ -327,6 +359,13 @@ def said_of_intervals(groups: int, intervals: Iterable[Mapping[str, Any]]) -> st
     if widened:
         said += f" With {groups:,} groups, they reach {100 * least:.1f} points to either side at least, within 0 and 100 %."
     return said
+
+
+def verdict(difference: Mapping[str, Any]) -> str:
+    """What the 95 % interval of a difference in macro-F1 shows, as words before the name of what the model is compared with."""
+    if difference["macro_f1"]["low"] > 0:
+        return "better than"
+    return "worse than" if difference["macro_f1"]["high"] < 0 else "not shown to be better or worse than"
 
 
 def said_of(promise: Mapping[str, Any] | None) -> str:

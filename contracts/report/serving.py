@@ -16,9 +16,10 @@ def at_fixed_threshold(threshold: float, predictions: Iterable[Mapping[str, Any]
 
     Args:
         threshold: ``review.threshold`` of the settings, 0..1.
-        predictions: the lines of an evaluation's ``predictions.jsonl``.
+        predictions: the lines of an evaluation's ``predictions.jsonl``. Those of ordinary texts count, as in all its figures; lines of an
+            earlier version do not say which these are.
     """
-    rows = list(predictions)
+    rows = [one for one in predictions if one.get("ordinary", True)]
     alone = [one for one in rows if one["confidence"] >= threshold and threshold < EVERYTHING]
     wrong = sum(one["label"] != one["truth"] for one in alone)
     return {"threshold": threshold, "texts": len(rows), "alone": len(alone), "wrong": wrong}

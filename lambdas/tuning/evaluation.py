@@ -149,7 +149,8 @@ class Evaluation:
     """What decisions rest on. ``champion`` and the differences (candidate minus champion, paired) are None or empty without one.
 
     ``class_recall`` of a class without test texts is None: undefined, which is not 0. ``difference_to_champion`` is None too when no test
-    text can compare the two. ``key_examples`` is None where the dataset has none.
+    text can compare the two. ``key_examples`` is None where the dataset has none. ``difference_to_best`` is to the best champion so far,
+    which ``champion_is_best`` says to be the champion itself; it is None in a report of an earlier version.
     """
 
     model_version: str
@@ -166,6 +167,8 @@ class Evaluation:
     key_examples: KeyExamples | None
     label_names: Mapping[str, str]
     review: ReviewError | None = None
+    difference_to_best: SliceScore | None = None
+    champion_is_best: bool = True
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Evaluation:
@@ -173,7 +176,7 @@ class Evaluation:
         if raw.get("schema_version") != SCHEMA_VERSION:
             raise InvalidEvaluation(f"evaluation schema_version {raw.get('schema_version')!r}: this code reads {SCHEMA_VERSION}")
         try:
-            references, difference = raw["references"], raw["difference_to_champion"]
+            references, difference, to_best = raw["references"], raw["difference_to_champion"], raw.get("difference_to_best")
             return cls(
                 model_version=raw["model_version"],
                 dataset_version=raw["dataset_version"],
@@ -189,6 +192,8 @@ class Evaluation:
                 key_examples=KeyExamples.parse(raw["key_examples"]) if raw["key_examples"] else None,
                 label_names=raw["label_names"],
                 review=ReviewError.parse(raw["review"]) if "auto_error" in raw.get("review", {}) else None,
+                difference_to_best=SliceScore.parse(to_best) if to_best else None,
+                champion_is_best=references.get("best") is None,
             )
         except KeyError as error:
             raise InvalidEvaluation(f"evaluation has no field {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from contracts.dataset import Row
 from contracts.intervals import critical_value
 from contracts.report.page import SCHEMA_VERSION
+from contracts.shared_words import RECENT_UNSURE
 from model_code.report.errors import by_rule, confusions, surest_errors
 from model_code.report.frozen_layers import FrozenLayers
 from model_code.report.labels_in_doubt import labels_in_doubt
@@ -30,7 +31,8 @@ LONGEST_TEXT = 400
 class Evaluated:
     """What a report is made of: the rows by split, the model's answers to the test texts, and ``evaluation.json``.
 
-    ``lengths``: word pieces of (some of) the texts of each split. ``truth`` holds indices of ``labels`` by split.
+    ``lengths``: word pieces of (some of) the texts of each split. ``truth`` holds indices of ``labels`` by split. ``ordinary``: the test
+    texts that the figures are of, (test texts,).
     """
 
     rows: Mapping[str, Sequence[Row]]
@@ -38,11 +40,27 @@ class Evaluated:
     labels: Sequence[str]
     answers: Sequence[Mapping[str, Any]]
     predicted: Labels
+    ordinary: NDArray[np.bool_]
     evaluation: Mapping[str, Any]
     lengths: Mapping[str, NDArray[np.int32]]
     max_length: int
     frozen: FrozenLayers | None
     seed: int
+
+    def narrowed(self) -> Evaluated:
+        """The same with the ordinary test texts alone."""
+        test, answers = self.rows["test"], self.answers
+        inside: list[int] = np.flatnonzero(self.ordinary).tolist()
+        frozen = None if self.frozen is None else replace(self.frozen, answers=[self.frozen.answers[index] for index in inside])
+        return replace(
+            self,
+            rows={**self.rows, "test": [test[index] for index in inside]},
+            truth={**self.truth, "test": self.truth["test"][inside]},
+            answers=[answers[index] for index in inside],
+            predicted=self.predicted[inside],
+            ordinary=self.ordinary[inside],
+            frozen=frozen,
+        )
 
 
 def report_content(made: Evaluated, *, full: bool) -> dict[str, Any]:
@@ -52,6 +70,12 @@ def report_content(made: Evaluated, *, full: bool) -> dict[str, Any]:
     ``trials``, ``cost`` and ``next_steps`` are None: whoever knows them adds them before the page is written (their form:
     ``contracts/report/page.py``).
     """
+    splits = [
+        {"split": name, "rows": len(rows), "groups": len({row.group for row in rows}), "labels": len(np.unique(made.truth[name]))}
+        for name, rows in made.rows.items()
+    ]
+    left_out = not made.ordinary.all()
+    made = made.narrowed()
     test, truth, said = made.rows["test"], made.truth["test"], made.evaluation
     confidence = np.array([answer["confidence"] for answer in made.answers])
     correct = made.predicted == truth
@@ -61,11 +85,10 @@ def report_content(made: Evaluated, *, full: bool) -> dict[str, Any]:
             name: said[name]
             for name in ("model_version", "champion_version", "dataset_version", "label_names", "overall", "references", "review")
         },
+        "differences": {name: said[f"difference_to_{name}"] for name in ("champion", "best", "tfidf")},
+        "left_out": RECENT_UNSURE if left_out else None,
         "frozen_layers": _frozen(made),
-        "splits": [
-            {"split": name, "rows": len(rows), "groups": len({row.group for row in rows}), "labels": len(np.unique(made.truth[name]))}
-            for name, rows in made.rows.items()
-        ],
+        "splits": splits,
         "classes": _classes(made),
         "lengths": _lengths(made),
         "confusions": _named(confusions(truth, made.predicted, len(made.labels)), made.labels),

@@ -24,6 +24,7 @@ from cli.main import app as command
 from embedded_aws.tools import deployer, launcher
 from embedded_aws.tools.clients import ACCOUNT
 from lambdas.tuning.plan_tuning.plan import job_name
+from lambdas.tuning.select_candidates.selection import evaluation_job_name
 from stacks.application import FEATURE_FLAGS
 from stacks.constructs import model_code_asset
 from stacks.foundation import FoundationStack
@@ -189,6 +190,38 @@ def test_a_repeated_start_waits_for_the_job_of_the_first(deployed: Deployed, fir
     output = deployed.output(execution)
     assert output["tuning_job"] == name
     assert output["packages"][0]["training_job"].startswith(name)
+
+
+def test_a_candidate_is_compared_with_the_best_champion_so_far_and_its_package_keeps_it(deployed: Deployed, first: dict[str, Any]) -> None:
+    """The released package says that an earlier one is better."""
+    sagemaker, ssm, names = deployed.client("sagemaker"), deployed.client("ssm"), deployed.names
+    best = first["packages"][0]["model_package_arn"]
+    described = sagemaker.describe_model_package(ModelPackageName=best)
+    champion = sagemaker.create_model_package(
+        ModelPackageGroupName=names.model_package_group,
+        InferenceSpecification=described["InferenceSpecification"],
+        ModelApprovalStatus="Approved",
+        CustomerMetadataProperties={"best_package": best, "difference_to_best": "-0.0100"},
+    )["ModelPackageArn"]
+    release = names.parameter("release")
+    before = ssm.get_parameter(Name=release)["Parameter"]["Value"]
+    ssm.put_parameter(Name=release, Value=f"{champion},{champion}", Overwrite=True)
+    try:
+        [package] = deployed.output(deployed.start("with-best"))["packages"]
+    finally:
+        ssm.put_parameter(Name=release, Value=before, Overwrite=True)
+    [job] = [
+        one["ProcessingJobName"]
+        for one in sagemaker.list_processing_jobs(MaxResults=50)["ProcessingJobSummaries"]
+        if one["ProcessingJobName"].startswith(evaluation_job_name(package["training_job"]))
+    ]
+    inputs = {
+        one["InputName"]: one["S3Input"]["S3Uri"] for one in sagemaker.describe_processing_job(ProcessingJobName=job)["ProcessingInputs"]
+    }
+    model = described["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+    assert (inputs["champion"], inputs["best"]) == (model, model)
+    kept = sagemaker.describe_model_package(ModelPackageName=package["model_package_arn"])["CustomerMetadataProperties"]
+    assert kept["best_package"] == best
 
 
 def test_its_report_is_written_with_the_grants_that_the_docs_name(deployed: Deployed, first: dict[str, Any], tmp_path: Path) -> None:

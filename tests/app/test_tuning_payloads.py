@@ -22,6 +22,7 @@ LONGEST_CAUSE = 32_768
 """Characters of a failed task's cause that Step Functions keeps (botocore's model, SensitiveCause)."""
 POLICY = {
     "MIN_MACRO_F1": "0.9", "MIN_GAIN_OVER_MAJORITY": "0.9", "MIN_GAIN_OVER_TFIDF": "0.9", "MAX_LOSS_TO_CHAMPION": "0.01",
+    "MAX_LOSS_TO_BEST": "0.01",
     "MIN_CLASS_RECALL": "0.9", "MIN_SLICE_ACCURACY": "0.9", "MIN_KEY_EXAMPLES": "0.9",
 }  # fmt: skip
 BUCKET = "tuning-payloads"

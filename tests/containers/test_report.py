@@ -16,8 +16,9 @@ from toy_training import LABELS, toy_rows, train
 
 from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
-from contracts.report.page import margin, page, said_of_intervals
-from model_code.evaluate import evaluate
+from contracts.report.page import margin, page, said_of_intervals, verdict
+from contracts.shared_words import RECENT_UNSURE
+from model_code.evaluate import evaluate, ordinary
 from model_code.evaluate import main as evaluate_main
 from model_code.inference import model_fn
 from model_code.references import label_indices
@@ -71,6 +72,7 @@ def made(train: list[Row], test: list[Row], names: dict[str, str]) -> Evaluated:
         labels=labels,
         answers=said,
         predicted=np.array([labels.index(one["label"]) for one in said]),
+        ordinary=ordinary(test),
         evaluation={**evaluation, **more},
         lengths={name: np.full(len(part), 8, dtype=np.int32) for name, part in splits.items()},
         max_length=64,
@@ -272,6 +274,42 @@ def test_one_slice_alone_has_no_table() -> None:
     assert ">slice</th>" not in page(report_content(made(train, test, {}), full=False))
     test[0] = replace(test[0], slice="letters")
     assert ">slice</th>" in page(report_content(made(train, test, {}), full=False))
+
+
+def test_texts_that_a_model_was_unsure_of_are_a_slice_and_in_no_other_figure() -> None:
+    train, test = rows(60), rows(36)
+    hard = [replace(one, id=f"h{number}", group=f"h{number}", slice=RECENT_UNSURE) for number, one in enumerate(rows(50))]
+    alone, both = (report_content(made(train, part, {}), full=True) for part in (test, [*test, *hard]))
+    of_all = {"splits", "by_slice", "left_out", "lengths"}
+    assert {name: value for name, value in both.items() if name not in of_all} == {
+        name: value for name, value in alone.items() if name not in of_all
+    }
+    assert [split["rows"] for split in both["splits"] if split["split"] == "test"] == [86]
+    assert both["by_slice"][RECENT_UNSURE]["rows"] == 50
+    shown = read_page(both).text
+    assert "On 36 of the 86 texts of the test set, in 36 groups" in shown
+    assert "recent-unsure (in no other figure)" in shown
+    assert "On the test set of 36 texts in 36 groups." in read_page(alone).text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(0.001, 0.1, "better than"), (-0.02, 0.1, "not shown to be better or worse than"), (-0.1, -0.001, "worse than")],
+)
+def test_what_a_comparison_shows_follows_from_its_interval(low: float, high: float, words: str) -> None:
+    interval = {"value": (low + high) / 2, "low": low, "high": high}
+    difference = {"rows": 36, "groups": 36, "accuracy": interval, "macro_f1": interval}
+    assert verdict(difference) == words
+    content = report_content(made(rows(60), rows(36), {}), full=False)
+    shown = read_page({**content, "differences": {"champion": None, "best": None, "tfidf": difference}}).text
+    assert f", {words} TF-IDF (" in shown
+    assert f"{interval['value']:+.3f} ({low:+.3f} to {high:+.3f})" in shown
+
+
+def test_a_report_of_a_version_without_intervals_is_shown_as_it_was() -> None:
+    content = report_content(made(rows(60), rows(36), {}), full=False)
+    earlier = {name: value for name, value in content.items() if name not in ("differences", "left_out")}
+    assert "above TF-IDF (" in read_page(earlier).text
 
 
 def test_a_margin_is_compared_with_the_noise_of_two_seeds() -> None:

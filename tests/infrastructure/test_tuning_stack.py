@@ -10,7 +10,7 @@ import pytest
 from apps import findings, new_app
 from aws_cdk.assertions import Match, Template
 from deployed_definition import definition, fill_in, problems, resolve, stage_names
-from tuning_choices import CHAMPION, DEV, EARLIER_JOB, HYPERBAND, PROD, VARIANTS, granted, planned, resources_of, tuning_template
+from tuning_choices import CHAMPION, DEV, EARLIER_JOB, HYPERBAND, PROD, VARIANTS, changed, granted, planned, resources_of, tuning_template
 
 from embedded_aws.step_functions.fields import refused
 from lambdas.tuning.plan_tuning.plan import job_name
@@ -87,6 +87,19 @@ def test_sagemaker_takes_the_model_package_request(template: Template) -> None:
         approval=variables["APPROVAL_STATUS"],
     )
     assert problems("CreateModelPackage", request) == []
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "0.06"), (0.1, "0.1")])
+def test_the_best_champion_so_far_is_compared_with_as_the_champion_is_unless_the_settings_say_otherwise(
+    given: float | None, expected: str
+) -> None:
+    template = tuning_template(changed(DEV, gates={"max_loss_to_best": given}))
+    (variables,) = (
+        item["Properties"]["Environment"]["Variables"]
+        for item in template.find_resources("AWS::Lambda::Function").values()
+        if item["Properties"]["FunctionName"] == NAMES.function("check-gates")
+    )
+    assert (variables["MAX_LOSS_TO_CHAMPION"], variables["MAX_LOSS_TO_BEST"]) == ("0.06", expected)
 
 
 @pytest.mark.parametrize(

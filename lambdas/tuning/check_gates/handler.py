@@ -12,6 +12,7 @@ from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.s3_uri import read_json, split_uri
+from lambdas.tuning.best_so_far import compared_with_best
 from lambdas.tuning.check_gates.gates import GatePolicy, check_gates, notes, refusal, refusals
 from lambdas.tuning.check_gates.result import GateResult
 from lambdas.tuning.evaluation import Evaluation
@@ -39,7 +40,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if "evaluation_error" in event:
         gates, figures = [refusal(failure_reason(event["evaluation_error"]))], dict[str, Any]()
     else:
-        gates, figures = _judge(f"{event['output_uri']}/evaluation.json")
+        gates, figures = _judge(f"{event['output_uri']}/evaluation.json", event.get("best_package"))
     passed, gates_uri = all(gate.passed for gate in gates), f"{event['output_uri']}/gates.json"
     listed = [asdict(gate) | {"passed": gate.passed, "reason": gate.reason} for gate in gates]
     _store(gates_uri, {"passed": passed, "notes": [gate.reason for gate in gates if gate.unjudged], "gates": listed})
@@ -48,14 +49,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return result
 
 
-def _judge(evaluation_uri: str) -> tuple[list[GateResult], dict[str, Any]]:
+def _judge(evaluation_uri: str, best_package: str | None) -> tuple[list[GateResult], dict[str, Any]]:
     evaluation = Evaluation.parse(read_json(client("s3"), evaluation_uri))
+    difference = evaluation.difference_to_best
     figures = {
         "evaluation_uri": evaluation_uri,
         "dataset_version": evaluation.dataset_version,
         "accuracy": evaluation.overall.accuracy.value,
         "macro_f1": evaluation.overall.macro_f1.value,
         "review": evaluation.review.metadata() if evaluation.review else {},
+        "best": compared_with_best(best_package, difference.macro_f1.value if difference else None),
     }
     return check_gates(evaluation, _environment()), figures
 

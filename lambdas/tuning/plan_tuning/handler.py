@@ -1,4 +1,4 @@
-"""First step of a tuning execution: check the input, find dataset, base model and champion, name the job."""
+"""First step of a tuning execution: check the input, find dataset, base model, champion and the best champion so far, name the job."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lambdas.common.clients import client
 from lambdas.common.environment import read_environment
 from lambdas.common.observability import logger, tracer
 from lambdas.common.release import Release
+from lambdas.tuning.plan_tuning.compared import Compared, compared
 from lambdas.tuning.plan_tuning.plan import channels, job_name, read_input
 from lambdas.tuning.plan_tuning.warm_start import Following, WarmStart, choose
 
@@ -39,14 +40,26 @@ def _parameter(name: str) -> str:
     return value
 
 
-def _champion_model() -> str | None:
-    """S3 URI of the champion's model.tar.gz, or None before the first release."""
-    release = Release.parse(_parameter(_environment().release_parameter))
-    if not release.exists:
-        return None
-    package = client("sagemaker").describe_model_package(ModelPackageName=release.champion)
-    uri: str = package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
-    return uri
+def _package(arn: str) -> dict[str, Any]:
+    package: dict[str, Any] = client("sagemaker").describe_model_package(ModelPackageName=arn)
+    return package
+
+
+def _earlier_package(arn: str) -> dict[str, Any] | None:
+    """None where the package is deleted, or is of another group: whoever registered the champion may have copied what it says."""
+    try:
+        return _package(arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _UNREADABLE:
+            return None
+        raise
+
+
+def _compared() -> Compared:
+    found = compared(Release.parse(_parameter(_environment().release_parameter)), _package, _earlier_package)
+    if found.lost:
+        logger.warning("the best champion so far is gone: the running one counts as the best", extra={"package": found.lost})
+    return found
 
 
 def _tuning_job(name: str) -> dict[str, Any] | str:
@@ -83,8 +96,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     tuning = read_input(
         event["input"], current_dataset=_parameter(environment.dataset_parameter), default_jobs=environment.default_max_jobs
     )
-    champion, name = _champion_model(), job_name(environment.prefix, event["execution_id"])
-    again = tuning.continue_from_champion and champion is not None
+    models, name = _compared(), job_name(environment.prefix, event["execution_id"])
+    again = tuning.continue_from_champion and models.champion is not None
     warm_start = _warm_start(tuning.warm_start_parents, event["following"], again=again, max_jobs=tuning.max_jobs)
     plan = {
         "tuning_job_name": name,
@@ -97,9 +110,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             tuning,
             code_uri=event["code_uri"],
             base_model_uri=_parameter(environment.base_model_parameter),
-            champion_model_uri=champion,
+            champion_model_uri=models.champion,
         ),
-        "champion_model_uri": champion,
+        "champion_model_uri": models.champion,
+        "best_model_uri": models.best,
+        "best_package": models.best_package,
         "continues_champion": again,
         "warm_start": warm_start.config,
         "warm_start_reason": warm_start.reason,

@@ -63,5 +63,6 @@ def package_request(candidate: Mapping[str, Any], *, group: str, image: str, tun
             "objective": f"{candidate['objective']:.6f}",
             "macro_f1": f"{candidate['macro_f1']:.6f}",
             **candidate.get("review", {}),
+            **candidate.get("best", {}),
         },
     }

@@ -81,11 +81,13 @@ def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
                 "model_uri": model_uri,
                 "evaluation_job_name": name,
                 "output_uri": f"{_environment().evaluations_uri}/{name}",
+                "best_package": event.get("best_package"),  # not in a plan that a version before this one made
                 "processing_inputs": processing_inputs(
                     code_uri=event["code_uri"],
                     dataset_uri=event["dataset_uri"],
                     model_uri=model_uri,
                     champion_uri=event.get("champion_model_uri"),
+                    best_uri=event.get("best_model_uri"),
                 ),
             }
         )

@@ -117,11 +117,11 @@ def best_with_model(candidates: Sequence[Candidate], model_of: Callable[[str], s
     return best
 
 
-def processing_inputs(*, code_uri: str, dataset_uri: str, model_uri: str, champion_uri: str | None) -> list[dict[str, Any]]:
-    """``ProcessingInputs`` of an evaluation; ``champion`` only when there is one to compare with."""
-    sources = {"code": code_uri, "dataset": f"{dataset_uri}/", "model": model_uri}
-    if champion_uri:
-        sources["champion"] = champion_uri
+def processing_inputs(
+    *, code_uri: str, dataset_uri: str, model_uri: str, champion_uri: str | None, best_uri: str | None = None
+) -> list[dict[str, Any]]:
+    """``ProcessingInputs`` of an evaluation; ``champion`` and ``best`` only where there is such a model to compare with."""
+    sources = {"code": code_uri, "dataset": f"{dataset_uri}/", "model": model_uri, "champion": champion_uri, "best": best_uri}
     return [
         {
             "InputName": name,
@@ -134,4 +134,5 @@ def processing_inputs(*, code_uri: str, dataset_uri: str, model_uri: str, champi
             },
         }
         for name, uri in sources.items()
+        if uri
     ]

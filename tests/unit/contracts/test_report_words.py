@@ -28,3 +28,8 @@ def test_a_fixed_threshold_answers_alone_what_reaches_it_and_nothing_at_1() -> N
     assert at_fixed_threshold(0.8, answers) == {"threshold": 0.8, "texts": 4, "alone": 3, "wrong": 1}
     assert shares_of(at_fixed_threshold(0.0, answers)) == (1.0, 0.25)
     assert shares_of(at_fixed_threshold(1.0, answers)) == (0.0, None)
+
+
+def test_a_fixed_threshold_is_counted_on_the_texts_of_the_other_figures() -> None:
+    answers = [{"confidence": 0.9, "label": "a", "truth": "a", "ordinary": number < 3} for number in range(5)]
+    assert at_fixed_threshold(0.8, answers) == {"threshold": 0.8, "texts": 3, "alone": 3, "wrong": 0}

@@ -22,6 +22,7 @@ POLICY = GatePolicy(
     min_gain_over_majority=0.1,
     min_gain_over_tfidf=0.0,
     max_loss_to_champion=0.06,
+    max_loss_to_best=0.07,
     min_class_recall=0.2,
     min_slice_accuracy=0.5,
     min_key_examples=1.0,
@@ -135,7 +136,7 @@ def reason_of(difference: dict[str, Any]) -> str:
 
 def test_against_the_champion_a_reason_says_whether_more_texts_would_help() -> None:
     assert reason_of(on(230, -0.15, -0.05)) == (
-        "macro_f1 is 0.100 below the champion's, and at most 0.060 may be lost: the difference is -0.100 (-0.150 to -0.050)"
+        "macro_f1 is 0.100 below that of the champion, and at most 0.060 may be lost: the difference is -0.100 (-0.150 to -0.050)"
     )
     # The interval must shrink from 0.08 below the value to 0.05: (8/5)^2 as many groups, and twice that for four tries of five.
     assert reason_of(on(100, -0.09, 0.07)) == (
@@ -161,6 +162,39 @@ def test_as_many_groups_as_a_reason_asks_for_would_pass(value: float, width: flo
         shrunk = width * (groups / needed) ** 0.5
         assert not_inferior(SliceScore.parse(on(needed, value - shrunk, value + shrunk)), 0.06 + 1e-9).passed
         assert needed > groups
+
+
+def with_best(difference: dict[str, Any]) -> dict[str, Any]:
+    """A report whose champion is not the best so far."""
+    return report(difference_to_best=difference, references=report()["references"] | {"best": score(0.79)})
+
+
+def test_a_candidate_that_loses_little_to_its_champion_may_have_lost_too_much_to_the_best_so_far() -> None:
+    assert refused(with_best(on(230, -0.0699, -0.01))) == []
+    (gate,) = (one for one in check_gates(Evaluation.parse(with_best(on(230, -0.13, -0.07))), POLICY) if not one.passed)
+    assert gate.gate == "lower end of the macro_f1 difference to the best champion so far"
+    assert gate.reason == (
+        "macro_f1 is 0.100 below that of the best champion so far, and at most 0.070 may be lost: "
+        "the difference is -0.100 (-0.130 to -0.070); several small losses add up to this one: give the retraining more labels, "
+        "or allow more with gates.max_loss_to_best; to forget that model, delete its package (best_package of the champion's package)"
+    )
+    (unsure,) = (one for one in check_gates(Evaluation.parse(with_best(on(100, -0.1, 0.06))), POLICY) if not one.passed)
+    assert "is not shown to lose less than 0.070 to the best champion so far" in unsure.reason
+
+
+def test_a_champion_that_is_the_best_itself_is_compared_with_once() -> None:
+    """The quick demo allows a larger loss to the champion than the other margin."""
+    of_the_champion = on(230, -0.13, -0.07)
+    assert refused(report(difference_to_champion=of_the_champion, difference_to_best=of_the_champion)) == [
+        "lower end of the macro_f1 difference to the champion"
+    ]
+    wide = replace(POLICY, max_loss_to_champion=0.15)
+    gates = check_gates(Evaluation.parse(report(difference_to_champion=of_the_champion, difference_to_best=of_the_champion)), wide)
+    assert all(gate.passed for gate in gates)
+
+
+def test_the_slice_of_texts_that_models_were_unsure_of_refuses_nothing() -> None:
+    assert refused(report(by_slice={"amazon": on(200, 0.77, 0.83), "recent-unsure": on(500, 0.3, 0.34)})) == []
 
 
 def test_without_a_champion_there_is_no_gate_against_it() -> None:

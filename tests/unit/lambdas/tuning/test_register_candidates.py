@@ -82,6 +82,13 @@ def test_the_review_threshold_and_its_promise_are_properties_of_the_package() ->
     assert review.items() <= made["CustomerMetadataProperties"].items()
 
 
+def test_a_package_keeps_which_best_champion_its_model_was_compared_with() -> None:
+    best = {"best_package": "arn:aws:sagemaker:us-east-1:111122223333:model-package/reviewloop-dev/3", "difference_to_best": "-0.0100"}
+    made = package_request({**candidate("a", 0.7), "best": best}, group="g", image="i", tuning_job="t", approval="Approved")
+    assert best.items() <= made["CustomerMetadataProperties"].items()
+    assert all(re.fullmatch(r"[\w.:/=+\-@ ]{1,256}", value) for value in best.values())
+
+
 def test_two_candidates_are_two_packages() -> None:
     tokens = {
         package_request(candidate(name, 0.7), group="g", image="i", tuning_job="t", approval="Approved")["ClientToken"]

@@ -131,12 +131,20 @@ def test_an_evaluation_is_named_after_its_training_job_and_fits(length: int) -> 
     assert len(name) <= 63
 
 
-@pytest.mark.parametrize("champion", [None, "s3://models/training/old/output/model.tar.gz"])
-def test_the_champion_is_an_input_only_when_there_is_one(champion: str | None) -> None:
+@pytest.mark.parametrize(
+    "others",
+    [{}, {"champion": "s3://models/training/old/output/model.tar.gz"}, {"champion": "s3://models/b", "best": "s3://models/c"}],
+)
+def test_champion_and_best_are_inputs_only_where_there_is_such_a_model(others: dict[str, str]) -> None:
     inputs = processing_inputs(
-        code_uri="s3://assets/c.gz", dataset_uri="s3://data/datasets/v", model_uri="s3://models/m", champion_uri=champion
+        code_uri="s3://assets/c.gz",
+        dataset_uri="s3://data/datasets/v",
+        model_uri="s3://models/m",
+        champion_uri=others.get("champion"),
+        best_uri=others.get("best"),
     )
     by_name = {item["InputName"]: item["S3Input"] for item in inputs}
-    assert set(by_name) == {"code", "dataset", "model"} | ({"champion"} if champion else set())
+    assert set(by_name) == {"code", "dataset", "model"} | set(others)
+    assert {name: by_name[name]["S3Uri"] for name in others} == others
     assert by_name["dataset"]["S3Uri"] == "s3://data/datasets/v/"
     assert all(source["LocalPath"] == f"/opt/ml/processing/input/{name}" for name, source in by_name.items())
