@@ -100,7 +100,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, metavar="NAME", help=f"of {', '.join(COMPARISONS)} (default: all)")
     parser.add_argument("--rounds", type=_rounds, help=f"of every comparison, at least {FEWEST_ROUNDS} (default: each comparison's own)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of bench.json or seeds.md (default: out/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="seeds, texts, lengths, review, rollout, queue, predict")
+    commands = parser.add_subparsers(dest="command", metavar="seeds, texts, lengths, review, rollout, gates, queue, predict")
     several = commands.add_parser("seeds", help="run the demo once a seed, some minutes each, and make the table of docs/benchmarks.md")
     several.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3, 4], help="(default: 1 2 3 4)")
     several.add_argument("--quick", action="store_true", help="quick demos: other figures than those of docs/benchmarks.md")
@@ -118,6 +118,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     rollout = commands.add_parser("rollout", help="what the judge decides in simulated rollouts, and after how many labels (some minutes)")
     rollout.add_argument("--rollouts", type=_count, default=2_000, help="of each cell (default: 2000)")
     rollout.add_argument("--seed", type=options.seed, default=1, help="(default: 1)")
+    gates = commands.add_parser("gates", help="what ten retrainings lose in spite of the gates, and what the gates refuse (some minutes)")
+    gates.add_argument("--apps", type=_count, default=400, help="of each cell (default: 400)")
+    gates.add_argument("--seed", type=options.seed, default=1, help="(default: 1)")
     queue = commands.add_parser("queue", help="how long the next of many open review tasks takes, and whether anybody gets one twice")
     queue.add_argument("--tasks", type=_count, default=100_000, help="open tasks (default: 100000)")
     queue.add_argument("--takes", type=_count, default=500, help="people who take one, one after the other (default: 500)")
@@ -231,6 +234,21 @@ def run_rollout(rollouts: int, seed: int, output: Path, console: Console) -> int
     return 0
 
 
+def run_gates(chosen: argparse.Namespace, output: Path, console: Console) -> int:
+    """Print the table and write ``gates.json``. Exit code 0, whatever was measured."""
+    from local.bench import gates
+
+    columns = (TextColumn("apps"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("apps", total=gates.steps(chosen.apps))
+        content = gates.measure(chosen.apps, chosen.seed, processes=os.cpu_count() or 1, on_step=lambda: bar.advance(task))
+    for table in gates.tables(content):
+        console.print(table, highlight=False)
+    report.write(output / "gates.json", {"machine": report.machine(), **content})
+    console.print(f"written: {output / 'gates.json'}", highlight=False)
+    return 0
+
+
 def run_queue(chosen: argparse.Namespace, output: Path, console: Console) -> int:
     """Print the table and write ``queue.json``.
 
@@ -281,6 +299,7 @@ def run_predict(chosen: argparse.Namespace, output: Path, console: Console) -> i
 
 _OF_THE_APP: Mapping[str, Callable[[argparse.Namespace, Path, Console], int]] = {
     "texts": run_texts,
+    "gates": run_gates,
     "queue": run_queue,
     "predict": run_predict,
 }
