@@ -41,7 +41,9 @@ def unpacked(archive: Path) -> Iterator[Path]:
             ) from None
         for needed in (CONFIG, WEIGHTS, *(f"{document}.json" for document in DOCUMENTS)):
             if not (folder / needed).is_file():
-                raise InvalidArtifact(f"{archive} has no {needed}: it is not a model that this project's training wrote")
+                raise InvalidArtifact(
+                    f"{archive} has no {needed}: it is not a model that this project's training wrote, or its job was stopped meanwhile"
+                )
         yield folder
 
 

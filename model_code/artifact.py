@@ -10,14 +10,17 @@ from typing import Any
 from model_code.network import TextClassifier
 
 PARTIAL = ".partial"
+LAST = "calibration.json"
+"""The file that is removed before the others are replaced, and moved into place last. No artifact without it is read."""
 
 
 def write_artifact(folder: Path, model: TextClassifier, tokenizer: Any, documents: dict[str, Any]) -> None:
     """Write or replace the artifact; ``documents`` are JSON files by name.
 
     A stopped job's model folder is uploaded as it is, so files are built in a folder of their own inside it and moved into place whole:
-    a kill leaves the artifact of before, unless it falls between two of the moves, which take milliseconds together. Inside, since
-    ``/opt/ml/model`` may be a mount, and no move is atomic across two.
+    a kill leaves the artifact of before. Inside, since ``/opt/ml/model`` may be a mount, and no move is atomic across two. A kill between
+    two of the moves, which take milliseconds together, leaves an artifact without :data:`LAST`. It is refused by name, and never serves
+    the weights of one epoch with the calibration of another.
     """
     partial = folder / PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
@@ -30,7 +33,8 @@ def write_artifact(folder: Path, model: TextClassifier, tokenizer: Any, document
     for package in (source, source.parent / "contracts"):
         shutil.copytree(package, partial / "code" / package.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     shutil.copy(source / "entrypoints" / "inference.py", partial / "code" / "inference.py")
-    for path in [path for path in partial.rglob("*") if path.is_file()]:
+    (folder / LAST).unlink(missing_ok=True)
+    for path in sorted((path for path in partial.rglob("*") if path.is_file()), key=lambda path: path.name == LAST):
         target = folder / path.relative_to(partial)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)

@@ -25,11 +25,15 @@ def save(state: dict[str, Any], path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, Any] | None:
-    """The checkpoint that a stopped job left; None without one, or when it was cut while it was copied."""
+    """The checkpoint that a stopped job left; None without one, or when it was cut while it was copied.
+
+    Only tensors, numbers, texts and containers of them are read. Whoever may write into the folder of checkpoints could otherwise have the
+    job run code of theirs.
+    """
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=False)
+        state: dict[str, Any] = torch.load(path, weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         print(f"the checkpoint {path.name} cannot be read ({error}): training starts anew", flush=True)
         return None

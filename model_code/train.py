@@ -64,13 +64,14 @@ def fit(trainer: Trainer, validation: HeldOut, checkpoint: Path, *, keep_last: b
         progress["history"].append(metrics)
         progress["next"] = epoch + 1
         if keep_last or progress["kept"] is None or metrics["macro_f1"] > progress["kept"]["macro_f1"]:
-            progress |= {"kept": metrics, "logits": logits, "weights": trainer.weights()}
+            # As a tensor: a checkpoint holds no arrays.
+            progress |= {"kept": metrics, "logits": torch.from_numpy(logits), "weights": trainer.weights()}
             yield _with_history(progress), logits
         checkpoints.save({"trainer": trainer.state(), "progress": progress}, checkpoint)
     if last_printed != progress["kept"]["epoch"]:
         trainer.load_weights(progress["weights"])
         print(METRIC_LINE.format(**progress["kept"]), flush=True)
-        yield _with_history(progress), progress["logits"]
+        yield _with_history(progress), progress["logits"].numpy()
 
 
 def _with_history(progress: dict[str, Any]) -> dict[str, Any]:

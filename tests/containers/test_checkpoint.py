@@ -24,6 +24,17 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     assert (found["progress"], found["weights"].tolist()) == (STATE["progress"], [0, 1, 2, 3])
 
 
+def test_a_checkpoint_that_would_run_code_is_named_and_runs_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Planted:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (tmp_path.joinpath("ran").touch, ())
+
+    torch.save({"trainer": Planted()}, tmp_path / "job-1.pt")
+    assert checkpoint.load(tmp_path / "job-1.pt") is None
+    assert not (tmp_path / "ran").exists()
+    assert "the checkpoint job-1.pt cannot be read" in capsys.readouterr().out
+
+
 def test_no_temporary_file_lies_in_the_folder_that_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, write = tmp_path / "job-1.pt", torch.save
     path.write_bytes(b"the one before")

@@ -17,6 +17,7 @@ from toy_training import LABELS, WORDS, read, toy_rows, train, write_split
 
 from contracts.dataset import InvalidDataset, Manifest, Row
 from model_code.activations import FrozenActivations
+from model_code.archive import InvalidArtifact, unpacked
 from model_code.arguments import InvalidHyperparameter
 from model_code.base_model import load_tokenizer
 from model_code.inference import model_fn
@@ -168,6 +169,32 @@ def test_a_job_killed_while_it_writes_leaves_the_artifact_of_before(
     else:
         assert read(model, "metrics")["epoch"] == 1
         assert accuracy_of(model, channels) == read(model, "metrics")["accuracy"]
+
+
+@pytest.mark.parametrize("moves", [0, 1, 5])
+def test_a_job_killed_between_two_moves_leaves_no_artifact_that_mixes_two_epochs(
+    base: Path, channels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    flags = ("--trained_layers", "2", "--epochs", "1")
+    model = train(base, channels, tmp_path, *flags)
+    shutil.rmtree(tmp_path / "checkpoints")
+    move, done = Path.replace, 0
+
+    def killed(path: Path, target: Path) -> Path:
+        nonlocal done
+        if done == moves:
+            raise KeyboardInterrupt
+        done += 1
+        return move(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed)
+        train(base, channels, tmp_path, *flags)
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(model, arcname=".")
+    refused = pytest.raises(InvalidArtifact, match=r"has no calibration\.json: .* its job was stopped meanwhile")
+    with refused, unpacked(tmp_path / "model.tar.gz"):
+        pass
 
 
 def test_an_epoch_is_in_the_artifact_before_the_next_one_is_trained(
