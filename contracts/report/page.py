@@ -267,8 +267,9 @@ class _Page:
         rules = [_scored(f"{one['rule']}: {one['part']}", one["accuracy"], one["texts"]) for one in content["by_rule"]]
         return section(
             "Where the model errs",
-            "Accuracy by slice and by simple rules. The list of negations is English. Below are the errors that the model was surest "
-            "of. Some of them may be labels that are wrong.",
+            "Accuracy by slice and by simple rules. The list of negations is English. The intervals of rules, like those of recall, are "
+            "Wilson's with the effective number of texts, so they may be narrower than those of the whole test set. Below are the errors "
+            "that the model was surest of. Some of them may be labels that are wrong.",
             *([table(("slice", "texts", "accuracy", SCALE), slices)] if len(slices) > 1 else []),  # one alone is the whole test set
             table(("rule", "texts", "accuracy", SCALE), rules),
             self._texts(content["surest_errors"], "answer", "confidence"),

@@ -1,4 +1,4 @@
-"""The pages that people judge a run by, in a real browser: no wider than a phone, and their words large enough and with contrast."""
+"""The pages that people judge a run by, in a real browser: as wide as its screen, nothing behind a scroll box, no rule of axe broken."""
 
 from __future__ import annotations
 
