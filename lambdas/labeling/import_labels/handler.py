@@ -62,7 +62,7 @@ def _lines(event: dict[str, Any]) -> Iterable[bytes]:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """``{"job_name", "manifest_uri", "attribute", "completed"?: true, "service"?: "ground-truth"}`` ->
-    ``{"labels_stored", "undecided", "already_labeled", "failed", "unusable", "problems": [{"line", "reason"}]}``.
+    ``{"labels_stored", "undecided", "already_labeled", "failed", "unusable", "problems": [{"line", "reason"}]}``, the job's counts.
     """
     environment = _environment()
     importing = LabelImport(
@@ -73,8 +73,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         clock=lambda: datetime.now(UTC),
     )
     labels = current_labels(environment.dataset_parameter, environment.labels)
-    count = importing.run(read_rows(_lines(event), event["attribute"], labels))
-    metrics.add_metric("LabelsImported", MetricUnit.Count, count.labels_stored)
+    try:
+        count = importing.run(read_rows(_lines(event), event["attribute"], labels))
+    finally:  # a call that fails half-way is tried again, and counts the rest then
+        metrics.add_metric("LabelsImported", MetricUnit.Count, importing.written)
     metrics.add_metric("LabelRowsWithoutLabel", MetricUnit.Count, count.failed + count.unusable)
     for problem in count.problems:
         logger.warning("row gave no label", extra={"job_name": event["job_name"], **problem})

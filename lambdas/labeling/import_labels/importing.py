@@ -31,12 +31,16 @@ class Store(Protocol):
 
 @dataclass
 class Count:
-    """Rows by what became of them; ``problems`` names the first of those that gave no label, each with its line and reason."""
+    """Rows by what became of them; ``problems`` names the first of those that gave no label, each with its line and reason.
+
+    They are the job's, however often its import is called: what an earlier call has stored counts as stored.
+    """
 
     labels_stored: int = 0
     undecided: int = 0
     """People could not decide them. One that no prediction is behind waits for a lead, as a disputed review does."""
     already_labeled: int = 0
+    """By another job, by a review or a lead, or by an earlier row of the same text."""
     failed: int = 0
     """Ground Truth could not label them."""
     forgotten: int = 0
@@ -67,6 +71,14 @@ class LabelImport:
     retention: timedelta
     clock: Callable[[], datetime]
     _forgotten: dict[str, bool] = field(default_factory=dict)
+    _counted: set[str] = field(default_factory=set)
+    """Ids of the records that a row has been counted for."""
+    _written: set[str] = field(default_factory=set)
+
+    @property
+    def written(self) -> int:
+        """Labels that this call has stored, also when it failed half-way."""
+        return len(self._written)
 
     def run(self, rows: Iterable[LabeledRow | RowWithoutLabel]) -> Count:
         """Store every decided row, whatever the others are. A second run over the same manifest stores nothing more."""
@@ -104,12 +116,15 @@ class LabelImport:
             count.already_labeled += not stored
 
     def _store(self, row: LabeledRow) -> bool:
-        """A text that people could not decide is disputed, so that a lead decides it. A prediction keeps its own review for that."""
+        """Whether this job has given the row's record its label, now or in an earlier call.
+
+        A text that people could not decide is disputed, so that a lead decides it. A prediction keeps its own review for that.
+        """
         label = row.consolidated.label
         stored = self.store.get(row.prediction_id) if row.prediction_id else None
         now = self.clock()
         if stored is None or row.prediction_id is None:
-            return self.store.put_label(
+            written = self.store.put_label(
                 ImportedLabel(
                     prediction_id=row.content_id,
                     text=row.text,
@@ -121,8 +136,22 @@ class LabelImport:
                     subject=row.subject,
                 )
             )
-        if stored.review_state in (ReviewState.REVIEWED, ReviewState.FORGOTTEN) or label is None:
+            return self._counts(row.content_id, label, None if written else self.store.get(row.content_id))
+        if label is None:
             return False
+        if stored.review_state in (ReviewState.REVIEWED, ReviewState.FORGOTTEN):
+            return self._counts(row.prediction_id, label, stored)
         key = ground_truth_key(row.prediction_id, row.labelled_at)
         self.write_ground_truth(key, ground_truth_line(row.prediction_id, label))
-        return self.store.store_label(row.prediction_id, row.consolidated, row.answers, reviewed_at=now.isoformat(), source=self.source)
+        reviewed_at = now.isoformat()
+        written = self.store.store_label(row.prediction_id, row.consolidated, row.answers, reviewed_at=reviewed_at, source=self.source)
+        return self._counts(row.prediction_id, label, None if written else self.store.get(row.prediction_id))
+
+    def _counts(self, record: str, label: str | None, found: StoredPrediction | None) -> bool:
+        """Whether the record has this label from this job. ``found``: what was there already; None when it was written now."""
+        ours = found is None or (found.label_source, found.human_label) == (self.source, label)
+        first = record not in self._counted
+        self._counted.add(record)
+        if found is None and label is not None:
+            self._written.add(record)
+        return ours and first

@@ -12,6 +12,7 @@ from review_fakes import CHOICES, LABELS, NAMED, PREDICTION_ID, FakeStore, predi
 
 from lambdas.common.consolidation import Plurality
 from lambdas.common.ground_truth import ground_truth_key
+from lambdas.common.predictions import ImportedLabel
 from lambdas.common.review import ReviewState
 from lambdas.labeling.consolidate_annotations.annotations import UnusablePayload, consolidate_objects
 from lambdas.labeling.import_labels.importing import Count, LabelImport
@@ -230,11 +231,16 @@ class Import:
     def __init__(self, store: FakeStore | None = None) -> None:
         self.store = store or FakeStore()
         self.ground_truth: dict[str, bytes] = {}
+        self.written: list[int] = []
+        """Labels that each call has written."""
 
-    def run(self, *lines: bytes) -> Count:
+    def run(self, *lines: bytes, job: str = "first") -> Count:
         ticks = iter(NOW + timedelta(seconds=second) for second in range(1_000))
-        importing = LabelImport(self.store, self.ground_truth.__setitem__, "ground-truth:first", timedelta(days=90), lambda: next(ticks))
-        return importing.run(read_rows(lines, "label", CHOICES))
+        importing = LabelImport(self.store, self.ground_truth.__setitem__, f"ground-truth:{job}", timedelta(days=90), lambda: next(ticks))
+        try:
+            return importing.run(read_rows(lines, "label", CHOICES))
+        finally:
+            self.written.append(importing.written)
 
 
 def test_a_text_without_a_prediction_becomes_a_record_of_its_own() -> None:
@@ -268,8 +274,41 @@ def test_a_second_run_and_a_text_twice_store_nothing_more() -> None:
     )
     one = Import(FakeStore.holding(prediction()))
     assert one.run(*lines) == Count(labels_stored=2, already_labeled=1)
-    assert one.run(*lines) == Count(already_labeled=3)
+    assert one.run(*lines, job="second") == Count(already_labeled=3)
     assert one.store.writes == 2
+
+
+class _DiesOnce(FakeStore):
+    """Its third write of a label is throttled, once."""
+
+    died = False
+
+    def put_label(self, imported: ImportedLabel) -> bool:
+        if self.writes == 2 and not self.died:
+            self.died = True
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "PutItem")
+        return super().put_label(imported)
+
+
+def test_a_retry_after_a_call_that_failed_half_way_counts_what_the_job_has_stored() -> None:
+    """Step Functions calls the import again with the same manifest."""
+    store = _DiesOnce()
+    store.put(prediction(ReviewState.NOT_REQUIRED))
+    lines = (
+        line(own("positive", positive=1), text="one"),
+        line(own("positive", positive=1), text="one"),
+        line(own("neutral", neutral=1), **{"prediction-id": PREDICTION_ID}),
+        line(own("negative", negative=1), text="two"),
+        line(own(None, negative=1, positive=1), text="so so"),
+    )
+    one = Import(store)
+    with pytest.raises(ClientError):
+        one.run(*lines)
+    whole = Count(labels_stored=3, undecided=1, already_labeled=1)
+    assert one.run(*lines) == whole
+    assert one.run(*lines) == whole, "however often it is called"
+    assert one.written == [2, 1, 0], "the metric counts each label once"
+    assert store.writes == 4
 
 
 def test_an_undecided_row_leaves_an_open_review_open() -> None:
