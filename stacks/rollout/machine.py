@@ -30,6 +30,8 @@ MOST_POLLS = 480
 Record = Literal["target", "promoted", "withdrawn"]
 """The release records that ``plan_rollout`` lays out: with the challenger, with the challenger as champion, without it."""
 
+_AT_ONCE = {"take_back": "at_once"}
+"""In a verdict that no judge has given: nobody knows how good the challenger is."""
 NOT_IN_PLACE = "ReleaseNotInPlace"
 """The failed end: nothing is left that could be taken back."""
 
@@ -124,6 +126,8 @@ BRANCHES = (
     ),
     # An experiment is approved when the judge is done; blue/green has nothing to wait for, so it is approved before it begins.
     Branch("Approval", "$.progress.approval", {"manual": "WaitApproval"}, otherwise="CloseStopped"),
+    # What breaks something loses its callers at once. Where people or the clock decide, the champion's fleet grows before.
+    Branch("TakeBack", "$.verdict.take_back", {"instances_first": "GrowChampion"}, otherwise="TakeAll"),
     Branch("Watched", "$.plan.kind", {"blue_green": "WaitWatch"}, otherwise="SettleReplacement"),
     Branch(
         "Outcome",
@@ -141,19 +145,19 @@ LOOKS = (
 
 PHASES = (
     Phase("First", "target", success="Released", failure="KeepReason"),
-    Phase("Challenge", "target", success="ShiftWeights", failure="TakeAll"),
-    Phase("Promote", "promoted", success="TakeOver", failure="TakeAll"),
-    Phase("Replace", "target", success="GrowReplacement", failure="TakeAll"),
+    Phase("Challenge", "target", success="ShiftWeights", failure="EndComparison"),
+    Phase("Promote", "promoted", success="TakeOver", failure="EndComparison"),
+    Phase("Replace", "target", success="GrowReplacement", failure="EndComparison"),
     Phase("Clear", "withdrawn", success="FirstApply", failure=NOT_IN_PLACE),
     Phase("Withdraw", "withdrawn", success="Settle", failure=NOT_IN_PLACE),
 )
 
 SHIFTS = (
     # The first share comes before the new fleet, so that the fleet's canary serves traffic.
-    Shift("OpenCanary", "$.progress.share", success="ChallengeApply", failure="TakeAll", capacity="open"),
-    Shift("ShiftWeights", "$.progress.share", success="WaitStep", failure="TakeAll", experiment=True),
+    Shift("OpenCanary", "$.progress.share", success="ChallengeApply", failure="EndComparison", capacity="open"),
+    Shift("ShiftWeights", "$.progress.share", success="WaitStep", failure="EndComparison", experiment=True),
     # The weights stay; before the next release changes what the variants run, nobody takes them for the experiment's any more.
-    Shift("CloseExperiment", "$.progress.share", success="PromoteApply", failure="TakeAll"),
+    Shift("CloseExperiment", "$.progress.share", success="PromoteApply", failure="EndComparison"),
     # Both variants run the winner: the champion's fleet grows before it has all callers.
     Shift("TakeOver", "$.progress.share", success="GiveAll", failure="GiveAll", keeps_verdict=True, capacity="take_over"),
     Shift("GiveAll", 0.0, success="Settle"),
@@ -162,8 +166,11 @@ SHIFTS = (
     Shift("GrowReplacement", None, success="GiveReplacement", failure="GiveReplacement", keeps_verdict=True, capacity="take_over"),
     Shift("GiveReplacement", 0.0, success="Watched"),
     Shift("SettleReplacement", 0.0, success="Replaced", failure="Replaced", keeps_verdict=True, capacity="settle"),
-    # The champion alone at once, by weights; then by release, whether that worked or not.
-    Shift("TakeAll", 0.0, success="WithdrawApply", failure="WithdrawApply", keeps_verdict=True),
+    # The weights stay, and the champion's instances and share say what it needs for all callers.
+    Shift("EndComparison", None, success="TakeBack", failure="TakeBack", keeps_verdict=True),
+    Shift("GrowChampion", None, success="TakeAll", failure="TakeAll", keeps_verdict=True, capacity="take_over"),
+    # Whether that worked or not, the release follows. After a verdict that is in a hurry the instances come behind the weights here.
+    Shift("TakeAll", 0.0, success="WithdrawApply", failure="WithdrawApply", keeps_verdict=True, capacity="take_over"),
     # What went wrong here, autoscaling and the next rollout put right.
     Shift("Settle", 0.0, success="Outcome", failure="Outcome", keeps_verdict=True, capacity="settle"),
 )
@@ -235,8 +242,8 @@ class _States:
 
     def _asked(self) -> None:
         """Somebody wants the rollout withdrawn: a verdict like the judge's."""
-        verdict = {"decision": "withdraw", "reason.$": "$.plan.why"}
-        self._pass("Asked", {"plan.$": "$.plan", "progress.$": "$.progress", "verdict": verdict}, following="TakeAll")
+        verdict = {"decision": "withdraw", "reason.$": "$.plan.why", **_AT_ONCE}
+        self._pass("Asked", {"plan.$": "$.plan", "progress.$": "$.progress", "verdict": verdict}, following="EndComparison")
 
     # -- rows of the tables ------------------------------------------------------------------------
 
@@ -258,7 +265,7 @@ class _States:
             self._catch(checked, f"{phase.name}Refused")
         lost = f"{phase.name}Lost"
         self._branch(Branch(status, "$.check.status", {"in_place": phase.success, "updating": wait}, otherwise=lost))
-        reason = {"problem.$": "$.check.reason", "verdict": {"decision": "roll_back", "reason.$": "$.check.reason"}}
+        reason = {"problem.$": "$.check.reason", "verdict": {"decision": "roll_back", "reason.$": "$.check.reason", **_AT_ONCE}}
         self._pass(lost, {"plan.$": "$.plan", "progress.$": "$.progress", **reason}, following=phase.failure)
 
     def _shift(self, shift: Shift) -> None:
@@ -282,10 +289,10 @@ class _States:
         evidence = {"rollout": sfn.JsonPath.execution_name, "progress": sfn.JsonPath.object_at("$.progress")}
         judge = self._task(look.name, self._functions.judge, evidence, result_path="$.verdict", success=look.note)
         judge.add_retry(errors=["MetricsUnreadable"], interval=Duration.seconds(30), max_attempts=5, backoff_rate=1)
-        self._error_as_verdict(f"{look.name}Failed", of=judge, following="TakeAll")
+        self._error_as_verdict(f"{look.name}Failed", of=judge, following="EndComparison")
         self._pass(look.note, {"plan.$": "$.plan", "progress.$": "$.verdict.progress", "verdict.$": "$.verdict"}, following=look.branch)
         again = dict.fromkeys(("hold", "await_approval"), look.wait)
-        self._branch(Branch(look.branch, "$.verdict.decision", {**look.verdicts, **again}, otherwise="TakeAll"))
+        self._branch(Branch(look.branch, "$.verdict.decision", {**look.verdicts, **again}, otherwise="EndComparison"))
 
     def _ending(self, ending: Ending) -> None:
         content = {
@@ -342,7 +349,7 @@ class _States:
         self._catch(of, name)
         error = {
             "problem.$": "$.error.Cause",
-            "verdict": {"decision": "roll_back", "reason.$": "States.Format('{}: {}', $.error.Error, $.error.Cause)"},
+            "verdict": {"decision": "roll_back", "reason.$": "States.Format('{}: {}', $.error.Error, $.error.Cause)", **_AT_ONCE},
         }
         self._pass(name, {"plan.$": "$.plan", "progress.$": "$.progress", **error}, following=following)
 

@@ -122,6 +122,7 @@ class Judged:
         return {
             "decision": verdict.decision.value,
             "reason": verdict.reason,
+            "take_back": verdict.take_back.value,
             "evidence": evidence_as_json(evidence, verdict, progress, self.policy),
             "progress": after(verdict.decision, progress, self.policy).as_json(),
         }
@@ -150,7 +151,7 @@ def slow(gone: float) -> Operation:
 
 @dataclass(frozen=True)
 class Case:
-    """``told``: part of the reason. ``shares``: of the experiment's records."""
+    """``told``: part of the reason. ``shares``: of the experiment's records. ``passes``, ``avoids``: states that were entered or not."""
 
     name: str
     outcome: str
@@ -159,6 +160,8 @@ class Case:
     told: str = ""
     at_end: AtEnd = AtEnd.KEEP_CHAMPION
     shares: tuple[float, ...] | None = None
+    passes: tuple[str, ...] = ()
+    avoids: tuple[str, ...] = ()
 
 
 CASES = [
@@ -166,13 +169,14 @@ CASES = [
     Case("an equal challenger", "promoted", Story(better=0.5), told="a loss of 5.0 points is refuted"),
     Case("a worse challenger", "rolled_back", Story(differ=0.2, better=0.2), told="the challenger is worse"),
     Case("a much worse challenger gets no larger share", "rolled_back", Story(200, differ=0.2, better=0.1), shares=(0.2,)),
+    Case("the same, and people answer after most of the looks", "rolled_back", Story(200, differ=0.2, better=0.1, silent_until=20),
+         told="the challenger is worse", shares=(0.2,), passes=("GrowChampion",)),
+    Case("the same, and people answer nothing", "inconclusive", Story(200, differ=0.2, better=0.1, silent_until=99), shares=(0.2,)),
     Case("a better one in the shadow", "promoted", Story(better=0.8), SHADOW, shares=(0.0,)),
     Case("no traffic", "inconclusive", Story(pairs_an_hour=0, operation=failing(0, 0)), told="the time is up", shares=(0.2,)),
     Case("no traffic, blue/green", "promoted", Story(operation=failing(0, 0)), BLUE_GREEN, told="nobody compared"),
-    Case("the same, and people answer after most of the looks", "rolled_back", Story(200, differ=0.2, better=0.1, silent_until=20),
-         told="the challenger is worse", shares=(0.2,)),
-    Case("the same, and people answer nothing", "inconclusive", Story(200, differ=0.2, better=0.1, silent_until=99), shares=(0.2,)),
-    Case("only errors", "rolled_back", Story(operation=failing(60, 60)), told="60 of 60 calls of the challenger failed"),
+    Case("only errors", "rolled_back", Story(operation=failing(60, 60)), told="60 of 60 calls of the challenger failed",
+         avoids=("GrowChampion",)),
     Case("a container that hangs", "rolled_back", Story(operation=failing(0, 60)), told="60 of 60 calls of the challenger failed"),
     Case("a container that hangs, blue/green", "rolled_back", Story(operation=failing(0, 60)), BLUE_GREEN, told="60 of 60"),
     Case("the champion fails as often", "promoted", Story(operation=lambda gone: Operation(Calls(600, 120), Calls(60, 12)))),
@@ -214,7 +218,7 @@ CASES = [
 def test_a_rollout_ends_as_its_story_says(case: Case) -> None:
     world = World()
     policy = Policy(**{**asdict(POLICY), "at_end": case.at_end})
-    _, ended = walked(world, {**ROLLOUT, **case.content}, judge=Judged(world, case.story, policy))
+    walk, ended = walked(world, {**ROLLOUT, **case.content}, judge=Judged(world, case.story, policy))
     assert ended["status"] == "SUCCEEDED", ended
     output = ended["output"]
     assert output["outcome"] == case.outcome, output
@@ -222,3 +226,5 @@ def test_a_rollout_ends_as_its_story_says(case: Case) -> None:
     everything_in_its_place(world, NEW if case.outcome == "promoted" else OLD)
     if case.shares is not None:
         assert tuple(experiment.share for experiment in world.experiments) == case.shares
+    assert set(case.passes) <= set(walk.states)
+    assert not set(case.avoids) & set(walk.states)

@@ -47,7 +47,8 @@ def test_every_kind_of_plan_has_its_branch_and_every_outcome_its_end(template: T
         Kind.REPLACEMENT: "CloseStopped", Kind.WITHDRAWAL: "Asked",
         Kind.REBUILD: "ClearApply", Kind.UNCHANGED: "Unchanged",
     }  # fmt: skip
-    assert states["Asked"]["Next"] == "TakeAll", "the challenger loses its callers first"
+    assert states["Asked"]["Next"] == "EndComparison"
+    assert states["TakeBack"]["Default"] == "TakeAll", "a person's withdrawal takes the callers first"
     told = {state["Parameters"]["outcome"] for state in states.values() if "outcome" in state.get("Parameters", {})}
     assert told == set(Outcome)
     (patience,) = (retry for retry in states["Plan"]["Retry"] if "EndpointUpdating" in retry["ErrorEquals"])

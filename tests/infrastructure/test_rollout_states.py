@@ -21,21 +21,22 @@ CANARY = ("advance", "promote")
 
 
 class Judge:
-    """Gives the verdicts in their order; ``hold`` when there are no more."""
+    """Gives the verdicts in their order; ``hold`` when there are no more. ``roll_back now``: a guardrail rings."""
 
     def __init__(self, verdicts: tuple[str, ...]) -> None:
         self.verdicts, self.looks = list(verdicts), 0
 
     def __call__(self, event: dict[str, Any]) -> dict[str, Any]:
         self.looks += 1
-        decision = self.verdicts.pop(0) if self.verdicts else "hold"
+        decision, _, now = (self.verdicts.pop(0) if self.verdicts else "hold").partition(" ")
         if decision.startswith("!"):
             raise {"!MetricsUnreadable": MetricsUnreadable}.get(decision, RuntimeError)(decision)
         progress = Progress.parse(event["progress"])
         if decision == "advance":
             progress = replace(progress, step=progress.step + 1, share=STEPS[progress.step + 1])
         evidence = {"looks": self.looks, "rollout": event["rollout"]}
-        return {"decision": decision, "reason": f"the judge said {decision}", "evidence": evidence, "progress": progress.as_json()}
+        verdict = {"decision": decision, "reason": f"the judge said {decision}", "take_back": "at_once" if now else "instances_first"}
+        return {**verdict, "evidence": evidence, "progress": progress.as_json()}
 
 
 class MetricsUnreadable(RuntimeError):
@@ -121,7 +122,14 @@ CASES = [
     Case("canary, promoted after its last step", shares=(0.2, 0.5), passes=("CloseExperiment",)),
     Case("canary, promoted at its first step", verdicts=("promote",), shares=(0.2,)),
     Case("canary, held for long", verdicts=("hold",) * 200 + CANARY, shares=(0.2, 0.5)),
-    Case("canary, rolled back by the judge", verdicts=("advance", "roll_back"), shares=(0.2, 0.5), **ROLLED_BACK),
+    Case("canary, rolled back by the judge", verdicts=("advance", "roll_back"), shares=(0.2, 0.5), passes=("GrowChampion", "TakeAll"),
+         **ROLLED_BACK),
+    Case("canary, rolled back by a guardrail", verdicts=("advance", "roll_back now"), passes=("TakeAll",), avoids=("GrowChampion",),
+         **ROLLED_BACK),
+    Case("canary, rolled back, and the champion's instances are refused", verdicts=("roll_back",),
+         at={"GrowChampion": throttled("describe_endpoint", 4)}, passes=("TakeAll",), **ROLLED_BACK),
+    Case("canary, rolled back, and nobody can read the endpoint at first", verdicts=("roll_back",),
+         at={"EndComparison": throttled("describe_endpoint", 4)}, passes=("TakeAll",), **ROLLED_BACK),
     Case("canary, inconclusive", "inconclusive", OLD, ("hold", "inconclusive")),
     Case("canary, a word that nobody knows", verdicts=("perhaps",), **ROLLED_BACK),
     Case("canary, approved by a person", verdicts=("advance", "await_approval", "await_approval", "promote"), content=MANUAL),
@@ -422,16 +430,40 @@ def test_autoscaling_may_give_instances_to_a_challenger_only_while_it_is_compare
     assert world.challenger_bounds == (2, 2)
 
 
-def test_a_loser_gives_its_instances_back_and_the_champion_keeps_its_own() -> None:
+@pytest.mark.parametrize(("verdict", "at_the_shift"), [("roll_back", 6), ("inconclusive", 6), ("roll_back now", 3)])
+def test_a_loser_gives_its_instances_back_and_the_champion_has_those_for_all_callers(verdict: str, at_the_shift: int) -> None:
+    """Before the callers come, or right after them where the challenger breaks something."""
     world = World()
+    asked: list[tuple[float, dict[str, int]]] = []
 
     def scaled_out(world: World) -> None:
         assert world.endpoint
         world.endpoint.counts = {"champion": 3, "challenger": 4}
 
-    walked(world, ROLLOUT, judge=Judge(("roll_back",)), at={"WaitStep": scaled_out})
+    def noted(world: World) -> None:
+        assert world.endpoint
+        asked.append((world.endpoint.weights["challenger"], dict(world.endpoint.counts)))
+
+    at = {"EndComparison": scaled_out, "TakeAll": noted, "WithdrawApply": noted}
+    _, ended = walked(world, ROLLOUT, judge=Judge(("advance", verdict)), at=at)
+    assert ended["output"]["outcome"] == ("inconclusive" if verdict == "inconclusive" else "rolled_back")
+    assert asked == [(0.5, {"champion": at_the_shift, "challenger": 4}), (0.0, {"champion": 6, "challenger": 4})], "3 served half of them"
     assert world.endpoint
-    assert world.endpoint.counts == {"champion": 3, "challenger": 2}
+    assert world.endpoint.counts == {"champion": 6, "challenger": 2}
+    everything_in_its_place(world, OLD)
+
+
+def test_a_champion_that_serves_nearly_all_callers_waits_for_no_instances() -> None:
+    world = World()
+
+    def scaled_out(world: World) -> None:
+        assert world.endpoint
+        world.endpoint.counts = {"champion": 6, "challenger": 4}
+
+    _, ended = walked(world, ROLLOUT, judge=Judge(("roll_back",)), at={"WaitStep": scaled_out})
+    assert ended["output"]["outcome"] == "rolled_back"
+    assert world.endpoint
+    assert world.endpoint.counts == {"champion": 6, "challenger": 2}, "a variant may have no more"
 
 
 def test_instances_that_nobody_gives_do_not_keep_the_winner_from_its_callers() -> None:

@@ -73,13 +73,17 @@ def _store() -> PairStore:
 @tracer.capture_lambda_handler
 @published_metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"rollout", "progress"}`` -> ``{"decision", "reason", "evidence", "progress"}``. ``rollout`` is the execution's name."""
+    """``{"rollout", "progress"}`` -> ``{"decision", "reason", "take_back", "evidence", "progress"}``.
+
+    ``rollout`` is the execution's name.
+    """
     progress, policy, now = Progress.parse(event["progress"]), _environment().policy, datetime.now(UTC)
     evidence = _evidence(str(event["rollout"]), progress, now)
     verdict = JUDGE(evidence, progress, policy, now)
     result: dict[str, Any] = {
         "decision": verdict.decision.value,
         "reason": verdict.reason,
+        "take_back": verdict.take_back.value,
         "evidence": evidence_as_json(evidence, verdict, progress, policy),
         "progress": after(verdict.decision, progress, policy).as_json(),
     }

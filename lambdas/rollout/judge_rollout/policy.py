@@ -35,6 +35,16 @@ class Decision(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+class TakeBack(StrEnum):
+    """How the champion gets its callers back where the challenger loses them. The state machine branches on it.
+
+    ``AT_ONCE``: its instances follow. ``INSTANCES_FIRST``: it first gets the instances for all callers.
+    """
+
+    AT_ONCE = "at_once"
+    INSTANCES_FIRST = "instances_first"
+
+
 class AtEnd(StrEnum):
     """What follows when time is up without a decision."""
 
@@ -80,9 +90,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
+    """``take_back``: a challenger that breaks something loses its callers at once; where people or the clock decide, minutes matter less
+    than a champion with too few instances.
+    """
+
     decision: Decision
     reason: str
     guardrails: tuple[Guardrail, ...] = ()
+    take_back: TakeBack = TakeBack.INSTANCES_FIRST
 
 
 class Judge(Protocol):
@@ -94,8 +109,10 @@ class Judge(Protocol):
 def judge(evidence: Evidence, progress: Progress, policy: Policy, now: datetime) -> Verdict:
     watched = Watched(evidence.operation, evidence.pairs.doubts, evidence.pairs.calls)
     rails = tuple(guardrails(watched, progress, policy.limits(progress)))
-    decision, reason = _Look(evidence, progress, policy, now).decide(rails)
-    return Verdict(decision, reason, rails)
+    look = _Look(evidence, progress, policy, now)
+    if guarded := look.guarded(rails):
+        return Verdict(*guarded, rails, TakeBack.AT_ONCE)
+    return Verdict(*look.decided(), rails)
 
 
 def evidence_as_json(evidence: Evidence, verdict: Verdict, progress: Progress, policy: Policy) -> dict[str, Any]:
@@ -122,10 +139,11 @@ class _Look:
         self._lost, self._held = evidence.pairs.for_a_loss(), evidence.pairs.against_a_loss(policy.margin)
         self._loss_is_sure, self._loss_is_refuted = self._lost.against_no_loss(), self._held.against_loss(policy.margin)
 
-    def decide(self, rails: tuple[Guardrail, ...]) -> _Decided:
-        return self._guarded(rails) or self._decided() or self._ended() or self._going_on()
+    def decided(self) -> _Decided:
+        """What follows where no guardrail rings."""
+        return self._judged() or self._ended() or self._going_on()
 
-    def _guarded(self, rails: tuple[Guardrail, ...]) -> _Decided | None:
+    def guarded(self, rails: tuple[Guardrail, ...]) -> _Decided | None:
         for guardrail in rails:
             if not guardrail.rings or (self._evidence.paused and guardrail.name not in _ALWAYS):
                 continue
@@ -137,7 +155,7 @@ class _Look:
             return Decision.ROLL_BACK, guardrail.reason
         return None
 
-    def _decided(self) -> _Decided | None:
+    def _judged(self) -> _Decided | None:
         """By what people said, or by blue/green's watch."""
         if self._evidence.paused:
             return None

@@ -116,6 +116,11 @@ def test_the_alarms_of_the_variant_that_runs_the_new_model_end_it(judged: Any, p
     assert judged(replace(CANARY, policy=policy), ringing=(ringing,))["decision"] == decision
 
 
+def test_the_state_machine_hears_how_the_callers_are_taken_back(judged: Any) -> None:
+    assert judged(CANARY, ringing=("challenger-errors",))["take_back"] == "at_once"
+    assert judged(CANARY)["take_back"] == "instances_first"
+
+
 def test_before_a_switch_the_alarms_of_the_old_champion_do_not_count(judged: Any) -> None:
     before = replace(CANARY, policy=RolloutPolicy.BLUE_GREEN, approval=Approval.MANUAL, weights=())
     approved = RolloutControl("run-1", approved=True, by="ana").format()

@@ -10,7 +10,7 @@ import pytest
 
 from lambdas.rollout.judge_rollout.guardrails import Calls, Operation
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
-from lambdas.rollout.judge_rollout.policy import AtEnd, Decision, Evidence, Policy, evidence_as_json, judge
+from lambdas.rollout.judge_rollout.policy import AtEnd, Decision, Evidence, Policy, TakeBack, evidence_as_json, judge
 from lambdas.rollout.judge_rollout.progress import after
 from lambdas.rollout.progress import Approval, Progress, RolloutPolicy, WeightChange
 
@@ -366,6 +366,24 @@ def test_a_verdict_follows_from_what_is_known(known: dict[str, Any], progress: P
     verdict = judge(evidence, progress, policy, now)
     assert verdict.decision is decision, verdict.reason
     assert reason in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("known", "progress", "decision", "take_back"),
+    [
+        ({"operation": replace(WELL, alarms=("a",)), "pairs": BAD}, LAST, Decision.ROLL_BACK, TakeBack.AT_ONCE),
+        ({"operation": Operation(Calls(500), Calls(50, 50))}, FIRST, Decision.ROLL_BACK, TakeBack.AT_ONCE),
+        ({"operation": WELL, "pairs": BAD}, LAST, Decision.ROLL_BACK, TakeBack.INSTANCES_FIRST),
+        ({"operation": WELL, "now": DEADLINE}, LAST, Decision.INCONCLUSIVE, TakeBack.INSTANCES_FIRST),
+    ],
+    ids=["an alarm", "failures", "people's labels", "the deadline"],
+)
+def test_a_challenger_that_breaks_something_loses_its_callers_at_once(
+    known: dict[str, Any], progress: Progress, decision: Decision, take_back: TakeBack
+) -> None:
+    evidence = Evidence(**{name: value for name, value in known.items() if name != "now"})
+    verdict = judge(evidence, progress, POLICY, known.get("now", NOW))
+    assert (verdict.decision, verdict.take_back) == (decision, take_back)
 
 
 def test_the_guardrails_share_the_error_and_those_of_a_step_share_it_among_the_steps() -> None:
