@@ -29,6 +29,8 @@ Every = Annotated[float, typer.Option(min=0.1, max=600, help="Seconds between tw
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; for pipelines")]
 PAGES = ROOT / "out" / "rollout"
 """Where the pages of rollouts are written, ``<id>.html``."""
+_MOST_REFUSED = 10
+"""So far back `release promote` looks for a rollout that was stopped while it promoted the same package."""
 _NO_PAGE = "the page cannot be written"
 _LINES = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else there")]
 
@@ -81,9 +83,10 @@ def promote(  # noqa: PLR0917  (typer passes every option by its name)
         if wanted != challenger:
             requests.none_runs(running)
         requests.none_promotes(account, wanted, running)
-        content = requests.promote_input(account, wanted, reason or f"promoted by {account.caller}")
+        content = requests.promote_input(account, wanted, reason or f"promoted by {account.caller}", stopped=_newest_begun(machine))
         stopped = f"Rollout {running[0].name} is stopped. " if running else ""
-        confirm(f"{stopped}{wanted} answers all callers, without a comparison with {requests.current_release(account).champion}.", yes=yes)
+        before = content["champion"] if "challenger" in content else requests.current_release(account).champion
+        confirm(f"{stopped}{wanted} answers all callers, without a comparison with {before}.", yes=yes)
         for execution in running:
             machine.stop(execution, content["reason"])
         made = machine.start(content, requests.new_name(wanted))
@@ -272,6 +275,14 @@ def _read(machine: Machine, execution: Execution) -> Rollout:
 def _summary(machine: Machine, execution: Execution) -> Rollout:
     """A rollout without its history: what was asked and how it ended, from one call."""
     return Rollout.read(execution.name, machine.summary(execution))
+
+
+def _newest_begun(machine: Machine) -> Rollout | None:
+    """The newest rollout that ended and was not refused at its first step."""
+    for execution in machine.listed(most=_MOST_REFUSED):
+        if _summary(machine, execution).outcome not in ("running", "refused"):
+            return _read(machine, execution)
+    return None
 
 
 def _short_document(rollout: Rollout) -> dict[str, Any]:

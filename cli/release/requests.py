@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from cli.account import Account
 from cli.console import Refused
 from cli.executions import Execution, Machine
+from cli.release.history import Rollout
 from lambdas.common.release import EMPTY_RELEASE, InvalidRelease, Release
 from lambdas.rollout.plan_rollout.plan import APPROVED, InvalidRollout, plan
 from lambdas.rollout.progress import Approval, RolloutPolicy
@@ -142,21 +143,37 @@ def start_input(account: Account, package: str, champion: str | None, wish: Wish
     return {"champion": wanted.champion, "challenger": wanted.challenger, **wish.input(), "reason": reason}
 
 
-def promote_input(account: Account, package: str, reason: str) -> dict[str, Any]:
+def promote_input(account: Account, package: str, reason: str, *, stopped: Rollout | None = None) -> dict[str, Any]:
     """The input of a blue/green rollout, which nobody need approve any more.
 
     Where nothing serves yet, and where the champion's own package is deleted, the package replaces whatever serves.
+
+    Args:
+        stopped: the newest rollout that began anything. If it was stopped while it promoted this package, the record names the package
+            alone already. Then the rollout goes on, and it can be taken back to the champion that served before.
 
     Raises:
         Refused: the state machine would refuse it.
     """
     arn, current = package_arn(account, package), current_release(account)
-    if current.exists and current.champion != arn and _exists(account, current.champion):
-        _checked(account, Release(current.champion, arn), current, policy=RolloutPolicy.BLUE_GREEN)
+    champion = (_before(stopped, current) or arn) if current.champion == arn else current.champion
+    if current.exists and champion != arn and _exists(account, champion):
+        _checked(account, Release(champion, arn), current, policy=RolloutPolicy.BLUE_GREEN)
         wish = Wish(RolloutPolicy.BLUE_GREEN, Approval.AUTOMATIC)
-        return {"champion": current.champion, "challenger": arn, **wish.input(), "reason": reason}
+        return {"champion": champion, "challenger": arn, **wish.input(), "reason": reason}
     _checked(account, Release(arn, arn), current, replace=True)
     return {"champion": arn, "replace": True, "reason": reason}
+
+
+def _before(stopped: Rollout | None, current: Release) -> str | None:
+    """The champion before a promotion that was stopped; None where this is not known."""
+    if stopped is None or stopped.outcome not in ("stopped", "failed") or stopped.plan.get("promoted") != current.format():
+        return None
+    try:
+        before = Release.parse(str(stopped.plan.get("withdrawn", "")))
+    except InvalidRelease:
+        return None
+    return before.champion if before.exists else None
 
 
 def _exists(account: Account, arn: str) -> bool:

@@ -155,6 +155,12 @@ CASES = [
     Case("replacement, its instances are refused", "released", OTHER, content=REPLACED, told="is replaced",
          at={"GrowReplacement": throttled("describe_endpoint", 4)}),
     # -- the record says already what is wanted ------------------------------------------------------
+    Case("a promotion was stopped, and goes on under its watch", served=Release(NEW, NEW), verdicts=("promote",), content=BLUE_GREEN,
+         before=by_hand(0.5, 0.5), passes=("GrowReplacement", "Watch")),
+    Case("the same, and the watch takes it back", served=Release(NEW, NEW), verdicts=("hold", "roll_back now"), content=BLUE_GREEN,
+         before=by_hand(0.5, 0.5), passes=("Watch",), **ROLLED_BACK),
+    Case("the same, and without a champion to go back to", "FAILED", NEW, served=Release(NEW, NEW),
+         content={**BLUE_GREEN, "champion": OTHER}, before=lambda world: world.packages.pop(OTHER), told="does not exist"),
     Case("a promotion was stopped before its weights", "released", NEW, content={"champion": NEW, "replace": True},
          served=Release(NEW, NEW), before=by_hand(0.5, 0.5), told="is replaced", passes=("GrowReplacement",)),
     Case("a promotion was stopped and an alarm has taken it back", "released", NEW, content={"champion": NEW, "challenger": NEW},
@@ -311,19 +317,19 @@ def test_each_function_killed_once_ends_the_rollout_no_other_way(way: str, funct
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_rollout_that_is_stopped_in_any_state_can_be_promoted_after_it(way: str) -> None:
-    """As ``release promote`` does it: by the record, it replaces the champion or names it once more."""
+    """As ``release promote`` does it, which knows the champion before by the rollout that was stopped. It is watched, and can go back."""
     content, verdicts = WAYS[way]
     for state in states_of(content, verdicts):
-        world = World()
-        world.challenger_bounds = (2, 2)
-        with pytest.raises(Stopped):
-            walked(world, content, judge=Judge(verdicts), at={state: stop})
-        champion = Release.parse(world.record).champion
-        again = {"champion": NEW, "replace": True} if champion == NEW else ROLLOUT | BLUE_GREEN
-        _, ended = walked(world, again, judge=Judge(("promote",)), name="r-2")
-        assert ended["status"] == "SUCCEEDED", (state, ended)
-        assert ended["output"]["outcome"] == ("released" if champion == NEW else "promoted"), state
-        everything_in_its_place(world, NEW)
+        for watched, champion in (("promote", NEW), ("roll_back now", OLD)):
+            world = World()
+            world.challenger_bounds = (2, 2)
+            with pytest.raises(Stopped):
+                walked(world, content, judge=Judge(verdicts), at={state: stop})
+            walk, ended = walked(world, ROLLOUT | BLUE_GREEN, judge=Judge((watched,)), name="r-2")
+            assert ended["status"] == "SUCCEEDED", (state, ended)
+            assert ended["output"]["outcome"] == ("promoted" if champion == NEW else "rolled_back"), state
+            assert "Watch" in walk.states, state
+            everything_in_its_place(world, champion)
 
 
 def test_a_stopped_experiment_that_is_started_again_begins_anew() -> None:

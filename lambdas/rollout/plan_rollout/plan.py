@@ -154,6 +154,8 @@ def plan(
         return RolloutPlan(Kind.UNCHANGED, wanted, wanted, wanted)
     if replace:
         return RolloutPlan(Kind.REPLACEMENT, wanted, wanted, current.without_challenger())
+    if policy is RolloutPolicy.BLUE_GREEN and wanted.has_challenger and wanted.promoted() == current:
+        return RolloutPlan(Kind.BLUE_GREEN, current, current, wanted.without_challenger())  # a stopped promotion goes on, and is watched
     if wanted.champion != current.champion:
         raise InvalidRollout(
             f"input.champion {wanted.champion} is not the running champion {current.champion}: release a new model as challenger of the "

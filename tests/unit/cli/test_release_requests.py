@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from typer.testing import CliRunner
 
 from cli.console import NotDone, Refused
 from cli.executions import Execution, Machine
 from cli.exit_codes import OF_OUTCOME, ExitCode
 from cli.main import release
-from cli.release import control, requests
+from cli.release import command, control, requests
+from cli.release.history import Rollout
 from cli.release.requests import Wish
 from lambdas.common.rollout_control import RolloutControl
 from lambdas.rollout.plan_rollout.plan import RolloutInput
@@ -118,6 +121,90 @@ def test_a_promotion_is_blue_green_and_needs_no_other_approval() -> None:
     content = requests.promote_input(stage(1, 2), "2", "a test")
     assert content == {"champion": arn(1), "challenger": arn(2), "policy": "blue_green", "approval": "automatic", "reason": "a test"}
     RolloutInput.parse(content)
+
+
+def stopped(promoted: int, withdrawn: int | None, *, status: str = "ABORTED") -> Rollout:
+    """A rollout whose plan names these champions."""
+    plan = {"promoted": f"{arn(promoted)},{arn(promoted)}", "withdrawn": ",".join([arn(withdrawn) if withdrawn else "none"] * 2)}
+    return Rollout("7", status=status, plan=plan, output={"outcome": "promoted"})
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "FAILED", "TIMED_OUT"])
+def test_a_promotion_that_was_stopped_goes_on_as_one_that_is_watched(status: str) -> None:
+    content = requests.promote_input(stage(2), "2", "a test", stopped=stopped(2, 1, status=status))
+    assert content == {"champion": arn(1), "challenger": arn(2), "policy": "blue_green", "approval": "automatic", "reason": "a test"}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        None,
+        stopped(3, 1),
+        stopped(2, None),
+        stopped(2, 77),
+        stopped(2, 2),
+        stopped(2, 1, status="SUCCEEDED"),
+        Rollout("7", status="ABORTED"),
+    ],
+    ids=[
+        "none",
+        "of another package",
+        "a first release",
+        "the champion is deleted",
+        "a replacement",
+        "it ended well",
+        "nothing was planned",
+    ],
+)
+def test_a_champion_with_nothing_to_go_back_to_is_released_alone(before: Rollout | None) -> None:
+    assert requests.promote_input(stage(2), "2", "a test", stopped=before) == {"champion": arn(2), "replace": True, "reason": "a test"}
+
+
+class Rollouts:
+    """The executions of a state machine, the newest first: name -> events."""
+
+    def __init__(self, **histories: list[dict[str, Any]]) -> None:
+        self.histories, self.started = histories, list[dict[str, Any]]()
+
+    def running(self) -> list[Execution]:
+        return []
+
+    def listed(self, *, most: int) -> list[Execution]:
+        return [Execution(name, name, "ABORTED", AT) for name in self.histories][:most]
+
+    def summary(self, execution: Execution) -> list[dict[str, Any]]:
+        events = self.histories[execution.arn]
+        return [events[0], events[-1]]
+
+    def events(self, arn: str) -> list[dict[str, Any]]:
+        return self.histories[arn]
+
+    def start(self, content: dict[str, Any], name: str) -> Execution:
+        self.started.append(content)
+        return Execution(name, name, "RUNNING", AT)
+
+
+def history(end: dict[str, Any], **plan: str) -> list[dict[str, Any]]:
+    exited = {"name": "Plan", "output": json.dumps({"plan": plan})}
+    events = [
+        {"type": "ExecutionStarted", "executionStartedEventDetails": {"input": "{}"}},
+        {"type": "TaskStateExited", "stateExitedEventDetails": exited},
+        end,
+    ]
+    return [{"id": number, "timestamp": AT, **event} for number, event in enumerate(events, 1)]
+
+
+def test_release_promote_goes_on_with_the_rollout_that_was_stopped_before_others_were_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = stage(2)
+    account.caller = "ada"
+    refused = history({"type": "ExecutionFailed", "executionFailedEventDetails": {"error": "InvalidRollout", "cause": "no"}})
+    aborted = history({"type": "ExecutionAborted"}, promoted=f"{arn(2)},{arn(2)}", withdrawn=f"{arn(1)},{arn(1)}")
+    rollouts = Rollouts(second=refused, first=aborted)
+    monkeypatch.setattr(command, "_machine", lambda *_: (account, rollouts))
+    done = CliRunner().invoke(release, ["promote", "2", "--yes", "--no-watch"])
+    assert done.exit_code == 0, done.output
+    [content] = rollouts.started
+    assert (content["champion"], content["challenger"], content["policy"]) == (arn(1), arn(2), "blue_green")
 
 
 @pytest.mark.parametrize("account", [stage(None), stage(77), stage(2)], ids=["nothing serves", "the champion is deleted", "it serves"])

@@ -46,6 +46,17 @@ def test_blue_green_puts_the_challenger_in_the_champions_place_at_once(running: 
     assert planned.as_json() == {"kind": "blue_green", **records, "why": ""}
 
 
+def test_a_promotion_that_was_stopped_goes_on_and_can_still_go_back() -> None:
+    """Its record names the challenger alone already."""
+    planned = plan(Release(A, B), Release(B, B), APPROVED, policy=RolloutPolicy.BLUE_GREEN)
+    records = {"target": f"{B},{B}", "promoted": f"{B},{B}", "withdrawn": f"{A},{A}"}
+    assert planned.as_json() == {"kind": "blue_green", **records, "why": ""}
+    with pytest.raises(InvalidRollout, match=f"champion {A} is not the running champion {B}"):
+        plan(Release(A, B), Release(B, B), APPROVED)
+    with pytest.raises(InvalidRollout, match=f"champion {A} is not the running champion {B}"):
+        plan(Release(A, B), Release(B, C), APPROVED, policy=RolloutPolicy.BLUE_GREEN)
+
+
 def test_a_policy_that_needs_people_is_refused_where_nobody_is_asked() -> None:
     for policy in RolloutPolicy:
         judged(policy, asks_people=True)
