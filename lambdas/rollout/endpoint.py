@@ -15,6 +15,9 @@ from contracts.shared_words import CHALLENGER
 CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 """States that end by themselves, and in which every other change is refused; scaling by the autoscaler is ``Updating`` too."""
 
+DEAD = ("Failed", "OutOfService")
+"""It answers nobody, and a failed one takes no change but its deletion."""
+
 
 class EndpointUpdating(RuntimeError):
     """The endpoint takes no change at the moment, or has not finished the last one: the state machine asks again."""

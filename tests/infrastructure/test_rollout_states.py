@@ -108,6 +108,12 @@ def failed(world: World) -> None:
     world.endpoint.status = "Failed"
 
 
+def serves_a_mix(world: World) -> None:
+    """A rolling update of somebody failed, and its rollback too."""
+    assert world.endpoint
+    world.endpoint.status = "UpdateRollbackFailed"
+
+
 def forget_endpoint_config(world: World) -> None:
     world.fail_next("describe_endpoint_config", client_error("ValidationException", "Could not find the configuration"))
 
@@ -175,6 +181,10 @@ CASES = [
          told="is replaced"),
     Case("the endpoint has failed", "released", OLD, content={"challenger": OLD}, before=failed, told="nothing served before",
          passes=("ClearApply",)),
+    Case("the endpoint serves two configurations", "FAILED", content={"challenger": OLD}, before=serves_a_mix, serves=None,
+         told="is UpdateRollbackFailed: no capacity. It may still serve"),
+    Case("the same, and it shall be withdrawn", "FAILED", content={"withdraw": True}, before=serves_a_mix, serves=None,
+         told="bring it back to InService"),
     Case("there is no endpoint any more", "released", OLD, content={"challenger": OLD},
          before=lambda world: setattr(world, "endpoint", None), told="nothing served before", avoids=("ClearApply",)),
     Case("withdrawal of nothing", "withdrawn", OLD, content={"withdraw": True}, told=f"{OLD} goes on alone"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lambdas.rollout.endpoint import CHANGING
+from lambdas.rollout.endpoint import CHANGING, DEAD
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE")
@@ -54,7 +54,7 @@ def to_be_skipped(stack: str, events: Iterable[Mapping[str, Any]], endpoint: Map
         events: DescribeStackEvents, newest first.
         endpoint: DescribeEndpoint, None when there is none.
     """
-    if endpoint is None or endpoint["EndpointStatus"] not in ("Failed", "OutOfService"):
+    if endpoint is None or endpoint["EndpointStatus"] not in DEAD:
         return []
     latest: dict[str, str] = {}
     for event in events:

@@ -10,6 +10,7 @@ in service    the champion in both variants, no callers to one       nothing to 
 in service    anything else                                          the champion replaces it
 changing      not settled                                            ask again
 failed        nothing, and it takes no update                        the champion in a new endpoint
+other         not known                                              refused
 none          nothing                                                a first release
 ============  =====================================================  =======================================
 """
@@ -21,9 +22,9 @@ from typing import Any
 
 from contracts.shared_words import VARIANTS
 from lambdas.common.release import EMPTY_RELEASE, Release
-from lambdas.rollout.endpoint import CHANGING, EndpointUpdating, live_share
+from lambdas.rollout.endpoint import CHANGING, DEAD, EndpointUpdating, live_share
 from lambdas.rollout.plan_rollout.plan import Kind, RolloutPlan
-from lambdas.rollout.plan_rollout.withdrawal import serving
+from lambdas.rollout.plan_rollout.withdrawal import serving, unusable
 
 
 def completed(recorded: Release, endpoint: Mapping[str, Any] | None, packages: Mapping[str, str]) -> RolloutPlan:
@@ -36,15 +37,17 @@ def completed(recorded: Release, endpoint: Mapping[str, Any] | None, packages: M
 
     Raises:
         EndpointUpdating: the endpoint changes: the state machine asks again.
+        InvalidRollout: the endpoint is in a state that a person must end.
     """
     if endpoint is None:
         return RolloutPlan(Kind.FIRST, recorded, recorded, EMPTY_RELEASE)
     name, status = endpoint["EndpointName"], endpoint["EndpointStatus"]
     if status in (*CHANGING, "Deleting"):
         raise EndpointUpdating(f"endpoint {name} is {status}")
-    if status in ("Failed", "OutOfService"):
+    if status in DEAD:
         return RolloutPlan(Kind.REBUILD, recorded, recorded, EMPTY_RELEASE)
-    alone = status == "InService" and live_share(endpoint) == 0
-    if alone and all(packages.get(variant) == recorded.champion for variant in VARIANTS):
+    if status != "InService":
+        raise unusable(endpoint)
+    if live_share(endpoint) == 0 and all(packages.get(variant) == recorded.champion for variant in VARIANTS):
         return RolloutPlan(Kind.UNCHANGED, recorded, recorded, recorded)
     return RolloutPlan(Kind.REPLACEMENT, recorded, recorded, serving(packages, recorded))

@@ -9,6 +9,7 @@ release record                    endpoint        plan
 champion alone or with any other  in service      what the variant ``champion`` runs goes on alone
 any                               changing        ask again: it takes no change, and what runs is not settled
 any                               failed          the same champion, in a new endpoint: this one takes no update
+any                               anything else   refused: it may serve, so nobody deletes it unasked
 a first release                   none            nothing is released
 none                              none            nothing to do
 ================================  ==============  =========================================================
@@ -23,8 +24,8 @@ from typing import Any
 
 from contracts.shared_words import CHALLENGER, CHAMPION
 from lambdas.common.release import EMPTY_RELEASE, InvalidRelease, Release
-from lambdas.rollout.endpoint import CHANGING, EndpointUpdating
-from lambdas.rollout.plan_rollout.plan import Kind, RolloutPlan
+from lambdas.rollout.endpoint import CHANGING, DEAD, EndpointUpdating
+from lambdas.rollout.plan_rollout.plan import InvalidRollout, Kind, RolloutPlan
 
 
 def withdrawal(current: Release, endpoint: Mapping[str, Any] | None, packages: Mapping[str, str]) -> RolloutPlan:
@@ -37,6 +38,7 @@ def withdrawal(current: Release, endpoint: Mapping[str, Any] | None, packages: M
 
     Raises:
         EndpointUpdating: the endpoint changes: the state machine asks again.
+        InvalidRollout: the endpoint is in a state that a person must end.
     """
     if endpoint is None:
         why = "nothing serves: the release that was begun is taken back" if current.exists else "nothing is released, nothing serves"
@@ -49,10 +51,24 @@ def withdrawal(current: Release, endpoint: Mapping[str, Any] | None, packages: M
         taken = sorted({package for package in (current.challenger, packages.get(CHALLENGER)) if package} - {champion.champion, "none"})
         back = f", {' and '.join(taken)} taken back" if taken else ""
         return _alone(Kind.WITHDRAWAL, champion, champion, f"{champion.champion} goes on alone{back}")
+    if status not in DEAD:
+        raise unusable(endpoint)
     why = f"endpoint {name} is {status}: {endpoint.get('FailureReason', 'no reason given')}"
     if not champion.exists:
         return _alone(Kind.WITHDRAWAL, EMPTY_RELEASE, EMPTY_RELEASE, f"{why}; nothing was released")
     return _alone(Kind.REBUILD, champion, EMPTY_RELEASE, f"{why}; it is made anew with {champion.champion} alone")
+
+
+def unusable(endpoint: Mapping[str, Any]) -> InvalidRollout:
+    """The refusal for a state that is neither in service, nor on its way there, nor dead, such as ``UpdateRollbackFailed``.
+
+    Such an endpoint serves a mix of two configurations (SageMaker API reference, DescribeEndpoint), so it is not deleted.
+    """
+    name, status, why = endpoint["EndpointName"], endpoint["EndpointStatus"], endpoint.get("FailureReason", "no reason given")
+    return InvalidRollout(
+        f"endpoint {name} is {status}: {why}. It may still serve, so it is neither changed nor deleted: bring it back to "
+        "InService (SageMaker developer guide, rolling deployments), or delete it, and start again"
+    )
 
 
 def _alone(kind: Kind, target: Release, withdrawn: Release, why: str) -> RolloutPlan:

@@ -9,7 +9,7 @@ import pytest
 from lambdas.common.release import EMPTY_RELEASE, Release
 from lambdas.rollout.endpoint import EndpointUpdating
 from lambdas.rollout.plan_rollout.in_place import completed
-from lambdas.rollout.plan_rollout.plan import Kind
+from lambdas.rollout.plan_rollout.plan import InvalidRollout, Kind
 
 A, B, C = (f"arn:aws:sagemaker:us-east-1:123456789012:model-package/reviewloop-dev/{number}" for number in (1, 2, 3))
 RECORD = Release(B, B)
@@ -44,7 +44,12 @@ def test_there_is_nothing_to_do_only_if_the_endpoint_runs_the_record(
 
 def test_what_cannot_be_read_is_replaced() -> None:
     assert completed(RECORD, endpoint("InService"), {}).kind is Kind.REPLACEMENT
-    assert completed(RECORD, endpoint("UpdateRollbackFailed"), {"champion": B, "challenger": B}).kind is Kind.REPLACEMENT
+
+
+@pytest.mark.parametrize("status", ["UpdateRollbackFailed", "SomethingNew"])
+def test_an_endpoint_that_may_still_serve_is_neither_changed_nor_made_anew(status: str) -> None:
+    with pytest.raises(InvalidRollout, match=f"endpoint e is {status}: no reason given. It may still serve"):
+        completed(RECORD, endpoint(status), {"champion": B, "challenger": B})
 
 
 @pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"])

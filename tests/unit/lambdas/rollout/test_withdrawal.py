@@ -72,6 +72,13 @@ def test_an_endpoint_that_changes_is_asked_again(status: str) -> None:
         withdrawal(EXPERIMENT, endpoint(status), RUNS_BOTH)
 
 
+@pytest.mark.parametrize("status", ["UpdateRollbackFailed", "SomethingNew"])
+@pytest.mark.parametrize("runs", [RUNS_BOTH, {}])
+def test_an_endpoint_that_may_still_serve_is_not_made_anew(status: str, runs: dict[str, str]) -> None:
+    with pytest.raises(InvalidRollout, match=f"reviewloop-dev is {status}: no capacity. It may still serve, .* InService .* start again"):
+        withdrawal(EXPERIMENT, endpoint(status), runs)
+
+
 def test_what_is_taken_back_is_named() -> None:
     assert withdrawal(EXPERIMENT, endpoint("InService"), RUNS_BOTH).why == f"{A} goes on alone, {B} taken back"
     assert withdrawal(ALONE, endpoint("InService"), RUNS_OLD).why == f"{A} goes on alone"
