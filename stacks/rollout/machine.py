@@ -77,7 +77,7 @@ class Shift:
     """The state that follows an error; None: the execution fails."""
     keeps_verdict: bool = False
     """An error does not become the verdict: what follows is right all the same."""
-    capacity: Literal["as_is", "open", "take_over", "settle"] = "as_is"
+    capacity: Literal["as_is", "open", "take_over", "take_back", "settle"] = "as_is"
     """What becomes of the instances, and of the bounds of the challenger's autoscaling (``lambdas/rollout/shift_weights/capacity.py``)."""
     experiment: bool = False
     """Both models are in place: the experiment's record follows the share. It is ``none`` otherwise."""
@@ -168,9 +168,9 @@ SHIFTS = (
     Shift("SettleReplacement", 0.0, success="Replaced", failure="Replaced", keeps_verdict=True, capacity="settle"),
     # The weights stay, and the champion's instances and share say what it needs for all callers.
     Shift("EndComparison", None, success="TakeBack", failure="TakeBack", keeps_verdict=True),
-    Shift("GrowChampion", None, success="TakeAll", failure="TakeAll", keeps_verdict=True, capacity="take_over"),
+    Shift("GrowChampion", None, success="TakeAll", failure="TakeAll", keeps_verdict=True, capacity="take_back"),
     # Whether that worked or not, the release follows. After a verdict that is in a hurry the instances come behind the weights here.
-    Shift("TakeAll", 0.0, success="WithdrawApply", failure="WithdrawApply", keeps_verdict=True, capacity="take_over"),
+    Shift("TakeAll", 0.0, success="WithdrawApply", failure="WithdrawApply", keeps_verdict=True, capacity="take_back"),
     # What went wrong here, autoscaling and the next rollout put right.
     Shift("Settle", 0.0, success="Outcome", failure="Outcome", keeps_verdict=True, capacity="settle"),
 )

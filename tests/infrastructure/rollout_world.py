@@ -64,6 +64,8 @@ class World:
         """Every record of an experiment, in order."""
         self.writes: list[str] = []
         """Every call that changes something: the operation, or ``parameter=value``."""
+        self.asked: list[str] = []
+        """Every change of weights or instances, in order, such as ``challenger 0.5`` and ``champion 6 instances``."""
         self.challenger_bounds = (2, 6)
         """Fewest and most instances that autoscaling may give to the challenger."""
         self._pending: list[tuple[datetime, Callable[[], None]]] = []
@@ -175,6 +177,9 @@ class World:
         if endpoint.status != "InService":
             raise client_error("ValidationException", f'Cannot update in-progress endpoint "{EndpointName}".')
         self.writes.append("update_endpoint_weights_and_capacities")
+        last = DesiredWeightsAndCapacities[-1]
+        count = last.get("DesiredInstanceCount")
+        self.asked.append(f"{last['VariantName']} {last['DesiredWeight'] if count is None else f'{count} instances'}")
         endpoint.status = "Updating"
 
         def live() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from rollout_walk import FUNCTIONS, STEPS, Happening, everything_in_its_place, walked
-from rollout_world import ALONE, NEW, OLD, OTHER, World, client_error
+from rollout_world import ALONE, NEW, OLD, OTHER, SHIFT_SECONDS, World, client_error
 from state_walk import Stopped
 
 from lambdas.common.release import Release
@@ -446,27 +446,34 @@ def test_autoscaling_may_give_instances_to_a_challenger_only_while_it_is_compare
     assert world.challenger_bounds == (2, 2)
 
 
-@pytest.mark.parametrize(("verdict", "at_the_shift"), [("roll_back", 6), ("inconclusive", 6), ("roll_back now", 3)])
-def test_a_loser_gives_its_instances_back_and_the_champion_has_those_for_all_callers(verdict: str, at_the_shift: int) -> None:
+@pytest.mark.parametrize("verdict", ["roll_back", "inconclusive", "roll_back now"])
+def test_a_loser_gives_its_instances_back_and_the_champion_has_those_for_all_callers(verdict: str) -> None:
     """Before the callers come, or right after them where the challenger breaks something."""
     world = World()
-    asked: list[tuple[float, dict[str, int]]] = []
 
     def scaled_out(world: World) -> None:
         assert world.endpoint
         world.endpoint.counts = {"champion": 3, "challenger": 4}
 
-    def noted(world: World) -> None:
-        assert world.endpoint
-        asked.append((world.endpoint.weights["challenger"], dict(world.endpoint.counts)))
-
-    at = {"EndComparison": scaled_out, "TakeAll": noted, "WithdrawApply": noted}
+    at = {"EndComparison": scaled_out}
     _, ended = walked(world, ROLLOUT, judge=Judge(("advance", verdict)), at=at)
     assert ended["output"]["outcome"] == ("inconclusive" if verdict == "inconclusive" else "rolled_back")
-    assert asked == [(0.5, {"champion": at_the_shift, "challenger": 4}), (0.0, {"champion": 6, "challenger": 4})], "3 served half of them"
+    back = ["champion 6 instances", "challenger 0"]  # 3 served half of them
+    assert world.asked == ["challenger 0.2", "challenger 0.5", *(back[::-1] if "now" in verdict else back), "challenger 2 instances"]
     assert world.endpoint
     assert world.endpoint.counts == {"champion": 6, "challenger": 2}
     everything_in_its_place(world, OLD)
+
+
+def test_an_autoscaler_that_takes_the_champions_instances_back_keeps_no_bad_challenger_before_the_callers() -> None:
+    world = World()
+
+    def scaled_in(world: World) -> None:
+        world.later(SHIFT_SECONDS, lambda: world.autoscaler("champion", 2, seconds=20))
+
+    _, ended = walked(world, ROLLOUT, judge=Judge(("roll_back",)), at={"TakeAll": scaled_in})
+    assert ended["output"]["outcome"] == "rolled_back"
+    assert world.asked == ["challenger 0.2", "champion 3 instances", "challenger 0", "champion 3 instances"]
 
 
 def test_a_champion_that_serves_nearly_all_callers_waits_for_no_instances() -> None:

@@ -17,13 +17,15 @@ from contracts.shared_words import CHALLENGER, CHAMPION
 
 class Capacity(StrEnum):
     """``AS_IS``: autoscaling's business. ``OPEN``: a challenger comes, and may have as many instances as the
-    champion. ``TAKE_OVER``: the champion gets what it needs for all callers (:func:`needed`). ``SETTLE``:
-    the challenger has no callers any more, gets its fewest, and may have no more.
+    champion. ``TAKE_OVER``: the champion gets what it needs for all callers (:func:`needed`). ``TAKE_BACK``: the same, asked for
+    once. The next change of the endpoint waits for it anyway, and an autoscaler that takes an instance back again keeps no bad challenger
+    before the callers. ``SETTLE``: the challenger has no callers any more, gets its fewest, and may have no more.
     """
 
     AS_IS = "as_is"
     OPEN = "open"
     TAKE_OVER = "take_over"
+    TAKE_BACK = "take_back"
     SETTLE = "settle"
 
 
@@ -54,7 +56,7 @@ def more_or_fewer(endpoint: Mapping[str, Any], capacity: Capacity, bounds: tuple
     if bounds is None or capacity in (Capacity.AS_IS, Capacity.OPEN):
         return None
     (fewest, most), now = bounds, instances(endpoint)
-    if capacity is Capacity.TAKE_OVER:
+    if capacity in (Capacity.TAKE_OVER, Capacity.TAKE_BACK):
         wanted = min(alone, most)
         return (CHAMPION, wanted) if now[CHAMPION] < wanted else None
     return (CHALLENGER, fewest) if now[CHALLENGER] > fewest else None

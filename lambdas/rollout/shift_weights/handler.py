@@ -1,6 +1,6 @@
 """Give the challenger its share of the traffic, with the instances for it, and write down whether an experiment runs.
 
-It succeeds once weights and instances are there, so it may be called again and again.
+It succeeds once weights and instances are there, or with ``take_back`` asked for, so it may be called again and again.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     variant = more_or_fewer(endpoint, capacity, bounds, progress.instances)
     if variant is not None:
         _ask_for([{"VariantName": variant[0], "DesiredInstanceCount": variant[1]}], share)
-        raise EndpointUpdating(f"variant {variant[0]} of endpoint {name} gets {variant[1]} instances")
+        if capacity is not Capacity.TAKE_BACK:
+            raise EndpointUpdating(f"variant {variant[0]} of endpoint {name} gets {variant[1]} instances")
     _bound_challenger(challenger_bounds(capacity, bounds))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     progress = replace(progress.shifted(share, now), instances=needed(endpoint, share))

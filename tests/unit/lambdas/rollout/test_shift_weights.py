@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -152,6 +152,23 @@ def test_without_an_experiment_the_record_is_cleared_before_the_weights_are_aske
         ssm.assert_no_pending_responses()
 
 
+@pytest.mark.parametrize(("capacity", "again"), [("take_over", True), ("take_back", False)])
+def test_instances_of_a_champion_that_takes_its_callers_back_are_asked_for_once(
+    monkeypatch: pytest.MonkeyPatch, capacity: str, again: bool
+) -> None:
+    """An autoscaler may take them away again at once, and the challenger is bad."""
+    with stubbed(monkeypatch) as (sagemaker, ssm):
+        ssm.add_response("get_parameter", {"Parameter": {"Value": "none"}}, {"Name": "/experiment"})
+        variants = [{**one, "CurrentInstanceCount": 2} for one in endpoint(0.5, 0.5)["ProductionVariants"]]
+        sagemaker.add_response("describe_endpoint", {**described("InService"), "ProductionVariants": variants})
+        ask = {"EndpointName": "e", "DesiredWeightsAndCapacities": [{"VariantName": "champion", "DesiredInstanceCount": 4}]}
+        sagemaker.add_response("update_endpoint_weights_and_capacities", {"EndpointArn": "arn:aws:sagemaker:r:1:endpoint/e"}, ask)
+        event = {"progress": replace(PLANNED, instances=4).as_json(), "capacity": capacity}
+        with pytest.raises(EndpointUpdating) if again else nullcontext():
+            assert Progress.parse(entry.handler(event, CONTEXT)).weights[-1].challenger == 0.5
+        sagemaker.assert_no_pending_responses()
+
+
 @pytest.mark.parametrize(
     ("capacity", "champion", "challenger", "alone", "wanted"),
     [
@@ -161,6 +178,8 @@ def test_without_an_experiment_the_record_is_cleared_before_the_weights_are_aske
         (Capacity.TAKE_OVER, 4, 4, 8, ("champion", 6)),
         (Capacity.TAKE_OVER, 6, 4, 8, None),
         (Capacity.TAKE_OVER, 2, 3, 0, None),
+        (Capacity.TAKE_BACK, 2, 3, 5, ("champion", 5)),
+        (Capacity.TAKE_BACK, 6, 4, 8, None),
         (Capacity.SETTLE, 6, 4, 10, ("challenger", 2)),
         (Capacity.SETTLE, 6, 2, 8, None),
     ],
@@ -188,7 +207,8 @@ def test_the_champion_needs_for_all_callers_what_its_share_of_them_has_shown(
 
 
 @pytest.mark.parametrize(
-    ("capacity", "wanted"), [(Capacity.AS_IS, None), (Capacity.OPEN, (2, 6)), (Capacity.TAKE_OVER, None), (Capacity.SETTLE, (2, 2))]
+    ("capacity", "wanted"),
+    [(Capacity.AS_IS, None), (Capacity.OPEN, (2, 6)), (Capacity.TAKE_OVER, None), (Capacity.TAKE_BACK, None), (Capacity.SETTLE, (2, 2))],
 )
 def test_the_challengers_bounds_are_the_champions_only_while_it_is_compared(capacity: Capacity, wanted: tuple[int, int] | None) -> None:
     assert challenger_bounds(capacity, (2, 6)) == wanted
