@@ -83,7 +83,9 @@ def test_who_is_far_ahead_goes_on_where_they_are_and_finds_what_comes_back(table
     assert [service.answer("ann") for _ in range(6)] == ids[1:7]
     passed = service.tasks.desk("ann").passed[TEAM]
     assert passed.has(f"{service.read(ids[5]).created_at:015d}#{ids[5]}")
-    assert service.store.summary(person("ann"), [TEAM], 0).workload.waiting == 3
+    with monkeypatch.context() as whole:
+        whole.setattr("lambdas.review.hosted_tasks.table._PAGE", 100)
+        assert service.store.summary(person("ann"), [TEAM], 0).workload.waiting == 3
     service.store.give_back(person("eve"))
     assert sorted(service.answer("ann") for _ in range(4)) == sorted([ids[0], *ids[7:]])
     assert service.next("ann") is None
