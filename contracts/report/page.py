@@ -128,7 +128,7 @@ class _Page:
             f"{self._texts_of_figures(test)} {said_of_intervals(groups, accuracies)} "
             f"{_said_of_people(scores)}TF-IDF counts {content['references']['tfidf']['features']}.{sample}",
             table(("who answers", "accuracy", SCALE, "macro-F1"), rows),
-            table(("macro-F1 on the same texts, paired", "this model is", "difference", "texts"), self._differences(found), texts=(1,)),
+            table(("this model is", "difference in macro-F1 (95 %, paired)", "texts"), self._differences(found)),
         )
 
     def _differences(self, found: Mapping[str, Any]) -> list[Sequence[Cell]]:
@@ -139,7 +139,7 @@ class _Page:
                 continue
             score = one["macro_f1"]
             said = f"{score['value']:+.3f} ({score['low']:+.3f} to {score['high']:+.3f})"
-            rows.append((f"compared with {_REFERENCES[name]}", verdict(one), said, one["rows"]))
+            rows.append((f"{verdict(one)} {_REFERENCES[name]}", said, one["rows"]))
         return rows
 
     def _texts_of_figures(self, test: Mapping[str, Any]) -> str:

@@ -358,3 +358,23 @@ def test_an_evaluation_writes_the_report_beside_its_figures(parent: Path, tmp_pa
         assert (report["frozen_layers"]["layers"], report["frozen_layers"]["rows"]) == (1, 90)
         assert report["frozen_layers"]["accuracy"]["value"] > 0.8
     assert "好评" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_evaluation_reads_champion_and_best_from_their_channels_and_marks_the_ordinary_texts(parent: Path, tmp_path: Path) -> None:
+    hard = [replace(one, slice=RECENT_UNSURE) for one in toy_rows("hard", 15)]
+    splits = {"train": toy_rows("train", 90), "validation": toy_rows("validation", 30), "test": [*toy_rows("test", 45), *hard]}
+    write_dataset(tmp_path / "in" / "dataset", splits, LABELS)
+    for name in ("model", "champion", "best"):
+        (tmp_path / "in" / name).mkdir()
+        with tarfile.open(tmp_path / "in" / name / "model.tar.gz", "w:gz") as tar:
+            tar.add(parent / "model", arcname=".")
+    evaluate_main(["--input-dir", str(tmp_path / "in"), "--output-dir", str(tmp_path / "out"), "--window", "30"])
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert found["best_version"] == found["champion_version"] == found["model_version"]
+    assert found["references"]["best"] == found["references"]["champion"]
+    assert [found[f"difference_to_{name}"]["macro_f1"]["value"] for name in ("champion", "best")] == [0, 0]
+    assert (found["rows"], found["overall"]["rows"], found["drift_baseline"]["texts"]) == (60, 45, 45)
+    lines = (tmp_path / "out" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sum(json.loads(line)["ordinary"] for line in lines) == 45
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert (report["left_out"], set(report["differences"])) == (RECENT_UNSURE, {"champion", "best", "tfidf"})
