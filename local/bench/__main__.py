@@ -118,8 +118,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     rollout = commands.add_parser("rollout", help="what the judge decides in simulated rollouts, and after how many labels (some minutes)")
     rollout.add_argument("--rollouts", type=_count, default=2_000, help="of each cell (default: 2000)")
     rollout.add_argument("--seed", type=options.seed, default=1, help="(default: 1)")
-    gates = commands.add_parser("gates", help="what ten retrainings lose in spite of the gates, and what the gates refuse (some minutes)")
+    gates = commands.add_parser("gates", help="what many retrainings lose in spite of the gates, and what the gates refuse (some minutes)")
     gates.add_argument("--apps", type=_count, default=400, help="of each cell (default: 400)")
+    gates.add_argument("--retrainings", type=_count, default=10, help="of each app (default: 10)")
     gates.add_argument("--seed", type=options.seed, default=1, help="(default: 1)")
     queue = commands.add_parser("queue", help="how long the next of many open review tasks takes, and whether anybody gets one twice")
     queue.add_argument("--tasks", type=_count, default=100_000, help="open tasks (default: 100000)")
@@ -241,7 +242,9 @@ def run_gates(chosen: argparse.Namespace, output: Path, console: Console) -> int
     columns = (TextColumn("apps"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("apps", total=gates.steps(chosen.apps))
-        content = gates.measure(chosen.apps, chosen.seed, processes=os.cpu_count() or 1, on_step=lambda: bar.advance(task))
+        content = gates.measure(
+            chosen.apps, chosen.retrainings, chosen.seed, processes=os.cpu_count() or 1, on_step=lambda: bar.advance(task)
+        )
     for table in gates.tables(content):
         console.print(table, highlight=False)
     report.write(output / "gates.json", {"machine": report.machine(), **content})

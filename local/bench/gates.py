@@ -1,7 +1,8 @@
 """What many retrainings lose in spite of the gates: ``python -m local.bench gates``.
 
-Each simulated app retrains ten times on one frozen test set. A candidate is a little worse than its champion, equal or better. What passes
-the gates becomes champion. The app's own bootstrap and gates judge, and its own rule says which champion is the best so far.
+Each simulated app retrains ten times, or as often as is asked for, on one frozen test set. A candidate is a little worse than its
+champion, equal or better. What passes the gates becomes champion. The app's own bootstrap and gates judge, and its own rule says which
+champion is the best so far.
 
 Whether a model is right on a text depends on how hard the text is and on chance, so any two models differ on about one text in eight.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import NormalDist
 from typing import Any
@@ -38,11 +39,14 @@ _LABELS = 3
 
 @dataclass(frozen=True)
 class Cell:
-    """``step``: the true accuracy of each candidate minus that of its champion. ``margin``: largest loss to champion and to best."""
+    """``step``: the true accuracy of each candidate minus that of its champion. ``margin``: largest loss to champion and to best.
+    ``rounds``: retrainings.
+    """
 
     texts: int
     margin: float
     step: float
+    rounds: int = ROUNDS
 
 
 CELLS = tuple(Cell(texts, margin, step) for texts, margin in ((900, 0.06), (3_000, 0.03)) for step in (-0.01, 0.0, 0.01))
@@ -104,11 +108,11 @@ def lives(cell: Cell, seed: int, batch: int, count: int) -> list[tuple[Life, Lif
 
 
 def life(cell: Cell, rng: np.random.Generator, *, both: bool) -> Life:
-    """Ten retrainings. ``both``: a candidate must not lose too much to the best champion so far, either."""
+    """All retrainings. ``both``: a candidate must not lose too much to the best champion so far, either."""
     test, refused = Frozen(cell.texts, rng), 0
     champion = Model("0", FIRST_ACCURACY, test.answers(FIRST_ACCURACY), {})
     known = {champion.name: champion}
-    for number in range(1, ROUNDS + 1):
+    for number in range(1, cell.rounds + 1):
         accuracy = champion.accuracy + cell.step
         candidate = Model(str(number), accuracy, test.answers(accuracy), {})
         best = known[best_so_far(champion.name, champion.properties)]
@@ -135,15 +139,16 @@ def steps(apps: int) -> int:
     return len(CELLS) * len(batches(apps))
 
 
-def measure(apps: int, seed: int, *, processes: int, on_step: Callable[[], None]) -> dict[str, Any]:
+def measure(apps: int, rounds: int, seed: int, *, processes: int, on_step: Callable[[], None]) -> dict[str, Any]:
     """All figures. ``apps``: of each cell. ``on_step`` is called :func:`steps` times."""
-    found: dict[Cell, list[tuple[Life, Life]]] = {cell: [] for cell in CELLS}
+    cells = [replace(cell, rounds=rounds) for cell in CELLS]
+    found: dict[Cell, list[tuple[Life, Life]]] = {cell: [] for cell in cells}
     with ProcessPoolExecutor(processes) as pool:
-        waiting = {pool.submit(lives, cell, seed, number, count): cell for cell in CELLS for number, count in enumerate(batches(apps))}
+        waiting = {pool.submit(lives, cell, seed, number, count): cell for cell in cells for number, count in enumerate(batches(apps))}
         for done in as_completed(waiting):
             found[waiting[done]] += done.result()
             on_step()
-    return {"apps": apps, "rounds": ROUNDS, "cells": [figures(cell, ended) for cell, ended in found.items()]}
+    return {"apps": apps, "rounds": rounds, "cells": [figures(cell, ended) for cell, ended in found.items()]}
 
 
 def figures(cell: Cell, ended: Sequence[tuple[Life, Life]]) -> dict[str, Any]:
@@ -154,7 +159,7 @@ def figures(cell: Cell, ended: Sequence[tuple[Life, Life]]) -> dict[str, Any]:
         result[name] = {
             "fall_points": round(float(np.mean(falls)), 2),
             "fall_points_95_of_100": round(float(np.quantile(falls, 0.95)), 2),
-            "refused": round(sum(life.refused for life in one) / (len(one) * ROUNDS), 4),
+            "refused": round(sum(life.refused for life in one) / (len(one) * cell.rounds), 4),
         }
     return result
 
