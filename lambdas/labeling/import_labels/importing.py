@@ -149,9 +149,11 @@ class LabelImport:
 
     def _counts(self, record: str, label: str | None, found: StoredPrediction | None) -> bool:
         """Whether the record has this label from this job. ``found``: what was there already; None when it was written now."""
+        if label is None:
+            return False
         ours = found is None or (found.label_source, found.human_label) == (self.source, label)
         first = record not in self._counted
         self._counted.add(record)
-        if found is None and label is not None:
+        if found is None:
             self._written.add(record)
         return ours and first

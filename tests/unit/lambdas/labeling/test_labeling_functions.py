@@ -300,15 +300,16 @@ def test_a_retry_after_a_call_that_failed_half_way_counts_what_the_job_has_store
         line(own("neutral", neutral=1), **{"prediction-id": PREDICTION_ID}),
         line(own("negative", negative=1), text="two"),
         line(own(None, negative=1, positive=1), text="so so"),
+        line(own("positive", positive=2), text="so so"),
     )
     one = Import(store)
     with pytest.raises(ClientError):
         one.run(*lines)
-    whole = Count(labels_stored=3, undecided=1, already_labeled=1)
+    whole = Count(labels_stored=4, undecided=1, already_labeled=1)
     assert one.run(*lines) == whole
     assert one.run(*lines) == whole, "however often it is called"
-    assert one.written == [2, 1, 0], "the metric counts each label once"
-    assert store.writes == 4
+    assert one.written == [2, 2, 0], "the metric counts each label once"
+    assert store.writes == 5
 
 
 def test_an_undecided_row_leaves_an_open_review_open() -> None:
