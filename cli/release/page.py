@@ -29,7 +29,7 @@ text-align:left;vertical-align:top}th{color:#52606d;font-weight:600;white-space:
 th.n{text-align:right}tr.figures td{border-bottom:0;padding-bottom:0}tr.figures+tr td{padding-top:2px}
 .reason{min-width:13em;overflow-wrap:anywhere}.asked{overflow-wrap:anywhere}
 .promote,.promoted,.released{color:#047857}.roll_back,.rolled_back,.failed{color:#b91c1c}
-@media(max-width:600px){thead{display:none}table,tbody,tr,td{display:block}
+@media(max-width:860px){thead{display:none}table,tbody,tr,td{display:block}
 td,td.n{border:0;padding:1px 0;text-align:start;white-space:normal}
 td[data-of]::before{content:attr(data-of) ": ";font-weight:600}tr{border-bottom:1px solid #e4e7eb;padding:6px 0}
 tr.figures{border:0;padding-bottom:0}tr.figures+tr{padding-top:0}}
@@ -149,7 +149,7 @@ def _decisions(decisions: Sequence[Decision]) -> str:
         return "<section><h2>No decision yet</h2></section>"
     columns = ["time (UTC)", "look", "share", "decision"]
     with_pairs = any(one.evidence.has_pairs for one in decisions)
-    columns += ["pairs", "labels", "for it", "against it", "difference"] if with_pairs else []
+    columns += ["pairs", "labels", "for it", "against it", "difference, points"] if with_pairs else []
     rows = []
     for one in decisions:
         row = [
@@ -159,7 +159,7 @@ def _decisions(decisions: Sequence[Decision]) -> str:
         if with_pairs:
             evidence = one.evidence
             numbers = (_known(evidence.pairs), _known(evidence.labelled), view.e_of(evidence.e_promote, None),
-                       view.e_of(evidence.e_roll_back, None), view.interval_of(evidence))  # fmt: skip
+                       view.e_of(evidence.e_roll_back, None), view.interval_of(evidence).removesuffix(" points"))  # fmt: skip
             row += [_number(name, value if evidence.has_pairs else "-") for name, value in zip(columns[4:], numbers, strict=True)]
         rows.append(f'<tr class="figures">{"".join(row)}</tr>')
         rows.append(f'<tr><td class="reason" colspan="{len(columns)}">{escape(sentence(one.reason))}</td></tr>')

@@ -97,7 +97,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 820, 1280])
 def test_a_page_of_a_run_fits_its_screen_and_breaks_no_rule_of_axe(browser: Browser, written: Path, width: int, scheme: Any) -> None:
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, is_mobile=width < 600, has_touch=width < 600
