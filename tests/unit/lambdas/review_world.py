@@ -18,7 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from botocore.exceptions import ClientError
-from hosted_service import LABELS, TERMS, Service, choice, person
+from hosted_service import LABELS, TEAM, TERMS, Service, choice, person
 from memory_table import MemoryTable
 from review_fakes import CONTEXT, FakeStore, prediction
 
@@ -231,7 +231,12 @@ class World:
                     task_id = self.service.next(name, with_skipped=with_skipped)
                     if task_id is None:
                         break
-                    self.service.store.submit(task_id, person(name), choice(label))
+                    self._submit(task_id, name, label)
+
+    def _submit(self, task_id: str, name: str, label: str) -> None:
+        """As the page does: an answer alone, with the next task, or with the one ahead, too."""
+        go_on = self.chance.choice(("", "next", "ahead"))
+        self.service.store.submit(task_id, person(name), choice(label), [TEAM] if go_on else None, ahead=go_on == "ahead")
 
     def people_hesitate(self, name: str, fault: Fault | None = None) -> None:
         """Somebody takes a task and skips it, or takes an answer back."""
