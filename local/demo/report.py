@@ -178,7 +178,7 @@ def _reviews(summary: Summary) -> str:
         said += f" They agree {100 * summary.reviewer_agreement:.0f} % of the time."
     return _section(
         f"{100 * (summary.review_rate or 0):.0f} % of the texts were sent to people",
-        f"Left of the line the champion is unsure; {own}a small random sample of all answers is reviewed too."
+        f"Left of the line the champion is unsure; {own}a small random sample of the confident answers is reviewed too."
         + said
         + _errors_alone(summary),
         plots.confidence_histogram(summary.confidences, summary.review_threshold),
