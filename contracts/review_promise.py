@@ -1,7 +1,7 @@
 """The review promise, and the evidence against it that audit labels collect: pure, standard library only.
 
-Training chooses a threshold that keeps the promise on its validation texts. Traffic may differ from them. An audit sample is a random
-share of the answers that nobody would have reviewed, so its labels test the promise while the model serves.
+Training chooses a threshold that keeps the promise on its validation texts. Traffic may differ from them. The confident answers of the
+audit sample are a random share of those that nobody would have reviewed, so their labels test the promise while the model serves.
 
 The test bets against the promise (:mod:`contracts.betting`), so it may be looked at after every label. If the promise holds, the evidence
 ever reaches ``1 / (1 - confidence)`` with a probability of at most ``1 - confidence``.

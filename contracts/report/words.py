@@ -26,8 +26,8 @@ WORDS = {
     "group": "The texts that must not be split between training and test: those of one subject, or those with the same text.",
     "label": "One of the classes of a dataset version. Its id is what files, tables and models have, such as `sci-tech`; its name is "
     "what people see, such as `Sci/Tech`.",
-    "audit sample": "Confident predictions that are drawn at random for review (`review.audit_share`). They show how good the confident "
-    "answers are. Their labels are called audit labels.",
+    "audit sample": "Predictions that are drawn at random for review (`review.audit_share`). The confident ones show how good the "
+    "confident answers are. Their labels are called audit labels.",
     "rater": "A person whose recorded votes came with the texts of the demo. Replayed raters give these recorded votes as answers.",
     "suggestion": "The model's label, which the hosted page shows beside the text to people drawn at random (`review.suggestion_share`).",
     "disputed review": "A review that ended without a label. A lead settles it.",

@@ -42,6 +42,10 @@ class ReviewState(StrEnum):
 class ReviewReason(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
     AUDIT_SAMPLE = "audit_sample"
+    """Drawn at random, although the model was sure."""
+    AUDIT_UNSURE = "audit_unsure"
+    """Drawn by the same rule, and the model was unsure, so people would be asked anyway. The two together are a random sample of all texts,
+    so they may compare models. People are therefore asked without any help of the model."""
     PAIR = "pair"
     """Champion and challenger gave it different labels (``lambdas/prediction/score_pair``). Such texts are no sample of the traffic:
     nothing but the comparison of these two models may be concluded from them."""

@@ -132,7 +132,7 @@ class HostedStarter:
         )
 
     def _suggestion(self, request: ReviewRequest) -> dict[str, Any]:
-        """Nobody sees the model's label of an audit sample or of a pair, because people's answers to them judge the model.
+        """Nobody sees the model's label of a drawn text or of a pair, because people's answers to them judge the model.
 
         A text of an experiment may become a pair while it is in review for another reason, so :meth:`start` asks for no suggestion there.
         """

@@ -151,7 +151,8 @@ class ReviewSettings(Section):
     )
     audit_share: Share = Field(
         default=0.02,
-        description="Share of the confident answers that people review at random. They watch `review.promise` while the model serves.",
+        description="Share of all answers that is drawn at random for people. Nobody else would review the confident ones: their labels "
+        "watch `review.promise` while the model serves. A retraining's test set gets a fair sample of the traffic from the drawn ones.",
     )
     least_alpha: float = Field(
         default=0.2,

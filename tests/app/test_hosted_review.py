@@ -420,7 +420,7 @@ def test_model_and_one_person_end_a_review_for_training_and_no_other(hosted: Hos
 
     training, audit, held_out = "1" * 32, "2" * 32, "3" * 32
     hosted.ask(training, "one text", subject_of("train"), confidence=0.7)
-    hosted.ask(audit, "another text", subject_of("train"), ReviewReason.AUDIT_SAMPLE, 0.7)
+    hosted.ask(audit, "another text", subject_of("train"), ReviewReason.AUDIT_UNSURE, 0.7)
     hosted.ask(held_out, "a third text", subject_of("test"), confidence=0.7)
     for prediction_id in (training, audit, held_out):
         wait_until(lambda prediction_id=prediction_id: hosted.record(prediction_id).get("review_state") == "in_review")

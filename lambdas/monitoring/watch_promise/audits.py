@@ -1,7 +1,7 @@
 """The audit labels of one day, in the order in which they came: pure.
 
-An audit sample is drawn at random from the answers that nobody would have reviewed. What people say about these texts shows how often the
-model is wrong where nobody looks.
+The audit sample is drawn at random. The confident answers in it are those that nobody would have reviewed. What people say about these
+texts shows how often the model is wrong where nobody looks. The unsure ones have another reason (``AUDIT_UNSURE``) and are not read here.
 """
 
 from __future__ import annotations

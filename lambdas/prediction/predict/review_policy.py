@@ -28,10 +28,11 @@ def review_reason(prediction_id: str, confidence: float, *, threshold: float, au
 
     Args:
         threshold: see :func:`review_threshold`. 1 sends everything to people, also what the model is entirely sure of.
-        audit_share: share of the confident answers that is drawn at random, so that labels also say how good these are.
+        audit_share: share of all answers that is drawn at random. The confident ones among them go to people only because of that, and
+            their labels say how good the confident answers are. All of them together are a sample of the traffic that no model chose.
             The draw is a hash of the id alone, so it can be checked afterwards.
     """
+    drawn = int.from_bytes(hashlib.sha256(prediction_id.encode()).digest()[:4], "big") < audit_share * _DRAWS
     if confidence < threshold or threshold >= EVERYTHING:
-        return ReviewReason.LOW_CONFIDENCE
-    draw = int.from_bytes(hashlib.sha256(prediction_id.encode()).digest()[:4], "big")
-    return ReviewReason.AUDIT_SAMPLE if draw < audit_share * _DRAWS else None
+        return ReviewReason.AUDIT_UNSURE if drawn else ReviewReason.LOW_CONFIDENCE
+    return ReviewReason.AUDIT_SAMPLE if drawn else None

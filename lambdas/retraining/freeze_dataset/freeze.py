@@ -31,7 +31,8 @@ from lambdas.retraining.freeze_dataset.worker_share import Capped, capped
 from lambdas.retraining.new_labels import is_imported
 
 _CHOSEN_BY_MODELS = (ReviewReason.LOW_CONFIDENCE, ReviewReason.PAIR)
-"""People saw these texts because a model was unsure, or because two models differed."""
+"""People saw these texts because a model was unsure, or because two models differed. Those that were drawn at random are not among them, so
+``recent`` is a sample of the traffic that favours no model."""
 MOST_NAMED_LABELS = 5
 _OWN_TEXT = "text:"
 """What the group of a text begins with that nobody is named for."""

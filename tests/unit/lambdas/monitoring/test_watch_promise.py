@@ -50,8 +50,7 @@ def test_only_audit_labels_count_the_oldest_first() -> None:
         label("bad", variant="challenger", model_version="m2", reviewed_at="2026-11-24T12:00:00+00:00"),
         label(reviewed_at="2026-11-24T11:00:00+00:00"),
         label(None),
-        label("bad", review_reason=ReviewReason.LOW_CONFIDENCE.value),
-        label("bad", review_reason=ReviewReason.PAIR.value),
+        *(label("bad", review_reason=reason.value) for reason in ReviewReason if reason is not ReviewReason.AUDIT_SAMPLE),
         label("bad", model=None),
         label("bad", model_version=None),
     ]

@@ -15,6 +15,7 @@ from lambdas.prediction.predict.review_policy import review_reason, review_thres
 
 IDS = st.uuids(version=4).map(lambda value: value.hex)
 SHARES = st.floats(0, 1)
+AUDITED = (ReviewReason.AUDIT_SAMPLE, ReviewReason.AUDIT_UNSURE)
 
 
 def reason(prediction_id: str = "0" * 32, confidence: float = 0.9, **changes: Any) -> ReviewReason | None:
@@ -42,9 +43,19 @@ def test_below_the_threshold_people_are_asked(confidence: float, model: float, f
 
 @given(IDS, SHARES, SHARES)
 def test_the_draw_depends_on_the_id_and_the_share_alone(prediction_id: str, share: float, confidence: float) -> None:
-    drawn = reason(prediction_id, 0.9, audit_share=share) is ReviewReason.AUDIT_SAMPLE
-    again = reason(prediction_id, confidence, threshold=0.0, audit_share=share) is ReviewReason.AUDIT_SAMPLE
-    assert drawn == again
+    """So the drawn texts, sure and unsure, are a sample of all texts. Drawn from the sure ones alone, they would be the easy ones."""
+    drawn = reason(prediction_id, 1.0, audit_share=share) in AUDITED
+    assert (reason(prediction_id, confidence, audit_share=share) in AUDITED) == drawn
+
+
+@pytest.mark.parametrize(
+    ("confidence", "threshold", "found"),
+    [(0.59, 0.6, "audit_unsure"), (0.6, 0.6, "audit_sample"), (0.0, 0.0, "audit_sample"), (1.0, 1.0, "audit_unsure")],
+)
+def test_a_drawn_text_of_which_the_model_is_unsure_says_nothing_about_the_sure_answers(
+    confidence: float, threshold: float, found: str
+) -> None:
+    assert reason(confidence=confidence, threshold=threshold, audit_share=1.0) == found
 
 
 @given(IDS, SHARES, SHARES)

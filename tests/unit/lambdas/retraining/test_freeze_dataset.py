@@ -19,6 +19,7 @@ from contracts.groups import group_of
 from contracts.shared_words import RECENT, RECENT_UNSURE
 from contracts.text import normal_text
 from lambdas.common.predictions import StoredPrediction
+from lambdas.common.review import ReviewReason
 from lambdas.common.split_side import side_of
 from lambdas.retraining.freeze_dataset import freeze as freezing
 from lambdas.retraining.freeze_dataset.freeze import LEAST_REFERENCE, FreezePolicy, LabelCounts, ServedText, Skipped
@@ -229,11 +230,14 @@ def test_nothing_is_frozen_when_no_new_label_may_be_trained_on(holdout: float) -
 
 
 def test_what_models_chose_is_a_slice_of_its_own_which_compares_no_model_with_another() -> None:
-    reasons = ["low_confidence", "audit_sample", None, "pair"]
-    items = [label(n, **({"review_reason": reasons[n % 4]} if reasons[n % 4] else {})) for n in range(60)]
+    chosen = {"low_confidence": True, "pair": True, "audit_sample": False, "audit_unsure": False, None: False}
+    assert {*chosen} == {*ReviewReason, None}
+    reasons = list(chosen)
+    items = [label(n, **({"review_reason": reason} if (reason := reasons[n % 5]) else {})) for n in range(60)]
     slices = {item.id: item.slice for rows in splits_of(run(items)).values() for item in rows}
     for number in range(60):
-        assert slices[f"prediction:p{number:04d}"] == (RECENT, RECENT_UNSURE)[number % 4 in (0, 3)], reasons[number % 4]
+        reason = reasons[number % 5]
+        assert slices[f"prediction:p{number:04d}"] == (RECENT_UNSURE if chosen[reason] else RECENT), reason
 
 
 def test_a_text_that_gets_a_label_with_another_subject_stays_in_the_group_it_was_trained_in() -> None:

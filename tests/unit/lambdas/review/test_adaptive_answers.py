@@ -75,8 +75,7 @@ def test_nobody_sees_a_models_label_beside_a_text_of_an_experiment() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"reason": ReviewReason.AUDIT_SAMPLE},
-        {"reason": ReviewReason.PAIR},
+        *({"reason": reason} for reason in ReviewReason if reason is not ReviewReason.LOW_CONFIDENCE),
         {"in_experiment": True},
         {"origin": replace(ORIGIN, subject=subject_of("test"))},
         {"origin": replace(ORIGIN, subject=subject_of("validation"))},

@@ -468,7 +468,11 @@ def test_a_person_sees_the_same_each_time_and_another_person_may_see_something_e
 
 @pytest.mark.parametrize(
     ("share", "asked"),
-    [(1.0, {"reason": ReviewReason.AUDIT_SAMPLE}), (1.0, {"reason": ReviewReason.PAIR}), (1.0, {"said": "gone"}), (0.0, {})],
+    [
+        *((1.0, {"reason": reason}) for reason in ReviewReason if reason is not ReviewReason.LOW_CONFIDENCE),
+        (1.0, {"said": "gone"}),
+        (0.0, {}),
+    ],
 )
 def test_audits_and_pairs_never_show_the_models_label(service: Service, share: float, asked: Any) -> None:
     changed(service, suggestion_share=share, rule=AnswerRule.FIXED, most=1, undo_seconds=0)
