@@ -21,7 +21,7 @@ endif
 .PHONY: help install layer lock docs demo up aws down bench pictures pipeline-dry-run test test-unit test-slow test-demo test-operations test-commands lint synth clean check-tools browser
 
 help: ## Show these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 check-tools:
 	@scripts/install.sh tools
@@ -97,8 +97,11 @@ docs: install ## Write the generated pages: docs/settings.md and embedded_aws/CO
 	@$(BIN)/python -m stacks.settings
 	@.venv-emulator/bin/python -m embedded_aws.tools.coverage
 
-bench: install ## Compare the times of ways of doing one thing (five minutes; ARGS=seeds: what a retraining gains; ARGS=--help)
+bench: install ## Compare the times of ways of doing one thing (five minutes; ARGS=--help)
 	@$(BIN)/python -m local.bench $(ARGS)
+
+bench-%: install ## A longer one: bench-seeds, -texts, -lengths, -review, -rollout, -gates, -queue, -predict (ARGS=--help)
+	@$(BIN)/python -m local.bench $* $(ARGS)
 
 pictures: install browser ## Take the pictures of the hosted review page in docs/images from the deployed page (two minutes)
 	@$(BIN)/python -m local.demo.pictures $(ARGS)

@@ -112,7 +112,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     long = commands.add_parser("lengths", help="train once for each length of texts, and make the table of docs/benchmarks.md")
     long.add_argument("--rows", type=int, default=2_000, help="training rows (default: 2000)")
     long.add_argument("--lengths", nargs="+", type=int, default=[64, 128, 256, 512], help="word pieces (default: 64 128 256 512)")
-    people = commands.add_parser("review", help="what the review promise, fewer answers and consolidation gain (about five minutes)")
+    people = commands.add_parser("review", help="what the review promise, fewer answers and consolidation gain (two minutes)")
     people.add_argument("--seeds", nargs="+", type=options.seed, default=[1, 2, 3], help="one training each (default: 1 2 3)")
     people.add_argument("--again", action="store_true", help="train again, also where a seed's answers were kept")
     rollout = commands.add_parser("rollout", help="what the judge decides in simulated rollouts, and after how many labels (some minutes)")

@@ -25,7 +25,7 @@ class AdaptiveSettings(Section):
         ge=0.5,
         le=0.99,
         description=(
-            "Probability of the label at which nobody else is asked. On the texts of `make bench ARGS=review`, 0.85 saves 39 % of the "
+            "Probability of the label at which nobody else is asked. On the texts of `make bench-review`, 0.85 saves 39 % of the "
             "answers at equal accuracy. Less saves more and costs accuracy."
         ),
     )
