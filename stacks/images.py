@@ -5,7 +5,14 @@ Training and evaluation use the Hugging Face training image, which AWS builds fo
 
 from __future__ import annotations
 
+import json
 import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from stacks.settings.instance_types import processor
 
 TRANSFORMERS_TRAINING = ("5.3.0", "pytorch2.9.0")
 TRANSFORMERS_INFERENCE = ("5.5.3", "pytorch2.6.0")
@@ -48,20 +55,28 @@ def volume_key(instance_type: str, key_arn: str) -> dict[str, str]:
 
 
 def _retrieve(region: str, instance_type: str, scope: str, versions: tuple[str, str]) -> str:
-    # Here, because the SDK's package takes four seconds to import, and few commands ask for an image.
-    from sagemaker.core import image_uris
-
-    try:
-        uri: str = image_uris.retrieve(
-            "huggingface",
-            region,
-            version=versions[0],
-            base_framework_version=versions[1],
-            instance_type=instance_type,
-            image_scope=scope,
-            py_version=PYTHON,
-        )
-    except ValueError as error:
+    images = _images()[scope]
+    transformers, framework = versions
+    image = images["versions"][transformers][framework]
+    kind, region_known = processor(instance_type), region in image["registries"]
+    if kind not in images["processors"] or not region_known or PYTHON not in image["py_versions"]:
         allowed = "a GPU type such as ml.g4dn.xlarge or ml.g5.xlarge" if scope == "training" else "a CPU or GPU type such as ml.m5.large"
-        raise NoImage(f"instance type {instance_type}: AWS builds no Hugging Face {scope} image for it; use {allowed} ({error})") from None
-    return uri
+        reason = f"it has them for {' and '.join(images['processors'])}" if region_known else f"none in {region}"
+        raise NoImage(f"instance type {instance_type}: AWS builds no Hugging Face {scope} image for it; use {allowed} ({reason})")
+    tag = f"{framework.removeprefix('pytorch')}-transformers{transformers}-{kind}-{PYTHON}-{image['container_version'][kind]}"
+    return f"{image['registries'][region]}.dkr.ecr.{region}.amazonaws.com/{image['repository']}:{tag}"
+
+
+@cache
+def _images() -> dict[str, Any]:
+    """The SageMaker SDK's own list of these images.
+
+    It is read as a file: importing the package takes four seconds of a core, in each synthesis and each command. A test holds what is
+    made of it to what the SDK's function answers.
+    """
+    package = find_spec("sagemaker")  # of a package on the top, this imports nothing
+    if package is None or not package.submodule_search_locations:
+        raise ModuleNotFoundError("the SageMaker SDK is not installed: run make install")
+    (folder, *_) = package.submodule_search_locations
+    images: dict[str, Any] = json.loads((Path(folder) / "core" / "image_uri_config" / "huggingface.json").read_text(encoding="utf-8"))
+    return images

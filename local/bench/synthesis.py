@@ -24,7 +24,6 @@ def synth(folder: Path) -> Comparison:
         (
             Way("app.py, all stacks", lambda: run("app.py", "--stage", "dev", "--output", str(folder))),
             Way("import aws_cdk", lambda: run("-c", "import aws_cdk")),
-            Way("import sagemaker's image_uris", lambda: run("-c", "from sagemaker.core import image_uris")),
             Way("import stacks.application", lambda: run("-c", "import stacks.application")),
         ),
         rounds=3,

@@ -48,6 +48,13 @@ def checked(use: str, instance_type: str) -> str:
     return instance_type
 
 
+def processor(instance_type: str) -> str | None:
+    """What computes: ``cpu``, ``gpu``, or nothing that AWS builds these images for."""
+    if _ARM.match(instance_type) or _OTHER_ACCELERATOR.match(instance_type):
+        return None
+    return "gpu" if _GPU.match(instance_type) else "cpu"
+
+
 def by_family(types: list[str]) -> dict[str, str]:
     """``["ml.m5.large", "ml.m5.xlarge"]`` -> ``{"m5": "large xlarge"}``."""
     families: dict[str, list[str]] = defaultdict(list)
