@@ -23,7 +23,7 @@ _MOST_PEOPLE = 1_000
 
 
 def set_gold(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file with the columns text and label")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A table (or .jsonl, .parquet) with the columns text and label")],
     stage: Stage = "dev",
     profile: Profile = None,
     as_json: AsJson = False,

@@ -1,8 +1,7 @@
-"""A file of gold texts: a CSV with the columns ``text`` and ``label``."""
+"""A file of gold texts: a table or JSON lines with the columns ``text`` and ``label``."""
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -11,10 +10,15 @@ from contracts.text import InvalidText, checked_text
 from lambdas.common.labels import Labels
 from lambdas.review.hosted import MOST_INPUT_BYTES
 from lambdas.review.hosted_tasks.gold import GoldText
+from local.texts.column_names import key_of
+from local.texts.files import Opened, open_records
+from local.texts.problems import UnreadableFile
+from local.texts.quoting import UnreadableRecord
+from local.texts.records import BadRecord, label_of
 
 FEWEST_TEXTS = 10
 """With fewer, people soon know them by heart."""
-_COLUMNS = {"text", "label"}
+_COLUMNS = ("text", "label")
 _SHOWN = 10
 
 
@@ -31,31 +35,38 @@ def read_gold(path: Path, labels: Labels, *, longest: int) -> list[GoldText]:
     Raises:
         BadGold: a single bad line is enough, because people are judged by these labels.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            missing = _COLUMNS - set(reader.fieldnames or ())
-            if missing:
-                raise BadGold(f"{path}: the first line must name the columns text and label; missing: {', '.join(sorted(missing))}")
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadGold(f"{path} is no CSV file in UTF-8 that can be read: {error}") from None
     found: dict[str, GoldText] = {}
     faults: list[str] = []
-    for line, row in rows:
-        try:
-            text, label = checked_text("text", row["text"], longest=longest), labels.id_of((row["label"] or "").strip())
-        except InvalidText as error:
-            faults.append(f"line {line}: {error}")
-            continue
-        if label not in labels.ids:
-            faults.append(f"line {line}: label {row['label']!r} is none of {listed(labels.shown)}")
-        elif text in found and found[text].label != label:
-            faults.append(f"line {line}: the same text has another label further up")
-        else:
-            found.setdefault(text, GoldText(text, label))
+    try:
+        opened = open_records(path, header="yes")
+        texts, names = _columns(path, opened)
+        for line, record in opened.records:
+            try:
+                if isinstance(record, UnreadableRecord):
+                    raise record
+                text, shown = checked_text("text", record[texts], longest=longest), label_of(record[names])
+            except (InvalidText, BadRecord, UnreadableRecord) as error:
+                faults.append(f"line {line}: {error}")
+                continue
+            label = labels.id_of(shown)
+            if label not in labels.ids:
+                faults.append(f"line {line}: label {shown!r} is none of {listed(labels.shown)}")
+            elif text in found and found[text].label != label:
+                faults.append(f"line {line}: the same text has another label further up")
+            else:
+                found.setdefault(text, GoldText(text, label))
+    except UnreadableFile as error:
+        raise BadGold(f"{path} {error}") from None
     _check(path, list(found.values()), faults)
     return list(found.values())
+
+
+def _columns(path: Path, opened: Opened) -> list[str]:
+    """The columns of the text and of the label, in any spelling."""
+    found = {key_of(name): name for name in reversed(opened.columns)}
+    if missing := [name for name in _COLUMNS if name not in found]:
+        raise BadGold(f"{path}: the first line must name the columns text and label; missing: {' and '.join(missing)}")
+    return [found[name] for name in _COLUMNS]
 
 
 def _check(path: Path, texts: list[GoldText], faults: list[str]) -> None:

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from typer.core import TyperGroup
 
 from cli.account import Account, NoAccount
-from cli.console import FAILED, NO_ACCOUNT, ROOT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop, stop_refused
+from cli.console import FAILED, NO_ACCOUNT, ROOT, WRONG_OPTIONS, AsJson, Profile, Stage, agreed, print_json, settings_of, stop, stop_refused
 from cli.executions import passes
 from cli.label.ground_truth import GroundTruthJob
 from cli.label.hosted import HostedJob
@@ -230,7 +230,7 @@ def _confirm(settings: Settings, texts: Texts, job: GroundTruthJob | HostedJob, 
     most = (len(texts.wanted) + gold) * settings.labeling.workers_per_object
     about = counted(len(texts.wanted), "text") + (f" and {counted(gold, 'gold task')}" if gold else "")
     question = f"Ask people about {about}, with at most {counted(most, 'answer')}, as the job {job.name}?"
-    if not yes and not typer.confirm(question, default=False, err=True):
+    if not yes and not agreed(question):
         stop("nobody was asked: answer y, or give --yes", WRONG_OPTIONS)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from contracts.groups import group_of, text_digest
 from contracts.text import InvalidText, checked_text
 from local.texts.columns import choose_text
-from local.texts.files import UnreadableRecord, open_records
+from local.texts.files import open_records
 from local.texts.problems import UnreadableFile
+from local.texts.quoting import UnreadableRecord
 from local.texts.records import BadRecord, name_value, text_value
 
 _NO_HEADER = "no line names the columns (--header yes: the first one does)"

@@ -15,7 +15,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.account import Account, NoAccount
-from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, stop, stop_refused
+from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, agreed, print_json, settings_of, stop, stop_refused
 from cli.label.stage import stage_labels
 from cli.labels import report as consistency
 from cli.labels import report_page, stores
@@ -145,7 +145,7 @@ def forget(
         digest = stores.digest_of(subject)
         rows = sum(digest in map(group_digest, one.row.groups) for one in found.dataset_rows())
         typer.echo(f"{len(records)} predictions, and {rows} rows of the current dataset version, are about {subject}", err=as_json)
-        if not yes and not typer.confirm("Delete them? This cannot be taken back.", default=False, err=True):
+        if not yes and not agreed("Delete them? This cannot be taken back."):
             stop("nothing was deleted: answer y, or give --yes", WRONG_OPTIONS)
         # First the amendment, so that rows go even if this command is interrupted. Then look again: somebody may have taken long to agree.
         change = Amendment(FORGET, _now(), _pseudonym(account), digest)

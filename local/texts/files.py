@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,25 @@ from local.texts import encodings
 from local.texts.column_names import ALIASES, key_of
 from local.texts.encodings import Encoding
 from local.texts.moments import moment
-from local.texts.problems import UnreadableFile
+from local.texts.problems import UnreadableFile, counted
+from local.texts.quoting import LINE_END, QUOTING_CURE, Dialect, Fields, UnreadableRecord, split, split_lines
 
 TABLES, JSON_LINES, PARQUET = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson", ".json"), (".parquet",)
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 KINDS = "read are .csv, .tsv, .jsonl (also with .gz) and .parquet"
-MOST_MALFORMED = 100
-"""Records with malformed quoting: beyond them the quotation marks of the file mean something else."""
 SAMPLE_RECORDS = 5_000
 _HEAD_CHARACTERS = 1 << 16
 _HEAD_RECORDS = 200
 _LONG_FIELD = 60
-_LINE_END = re.compile(r"\r\n|\n|\r")
+_MOSTLY = 0.9
+_NAMES_BETWEEN_BLANKS = re.compile(r'"[^"\r\n]*"(?: "[^"\r\n]*")+(?:\r|\n)')
+"""The first line of R's `write.table`. Texts have blanks, so nothing else is read as a table with blanks between its fields."""
 _CURES = {
     ".xlsx": f"is a spreadsheet: {encodings.UTF8_CURE}",
     ".xls": f"is a spreadsheet: {encodings.UTF8_CURE}",
     ".zip": "is an archive: unpack it",
     ".txt": "may be anything: name it .tsv or .csv if it is a table",
 }
-
-
-class UnreadableRecord(ValueError):
-    """One record cannot be read; the text says why."""
 
 
 class RepeatedNames(UnreadableRecord):
@@ -47,7 +44,6 @@ class RepeatedNames(UnreadableRecord):
         super().__init__("has the names of the columns again")
 
 
-Fields = list[str] | UnreadableRecord
 Record = dict[str, Any] | UnreadableRecord
 
 
@@ -170,34 +166,66 @@ def _parquet(path: Path) -> Opened:
 
 def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: Sequence[str], alone: bool) -> Opened:
     head, whole = _head(path, encoding)
-    separator, delimiter, quote = _form(head, whole=whole, prefer=prefer)
-    by_line = delimiter == "\t" and _lines_are_records(path, encoding)
+    comments = 0 if header == "no" else _comments(head, prefer=prefer, named=named, alone=alone)
+    separator, dialect = _form(_after_lines(head, comments), whole=whole, prefer=prefer)
+    skipped = comments + separator
+
+    def text() -> Iterator[str]:
+        return _without_lines(encodings.blocks(path, encoding), skipped)
+
+    dialect = replace(dialect, escapes=_marks_have_backslashes(text, dialect))
+    by_line = dialect.delimiter == "\t" and _lines_are_records(text, dialect)
 
     def all_fields() -> Iterator[tuple[int, Fields]]:
-        text = encodings.blocks(path, encoding)
-        found = split_lines(text) if by_line else split(text, delimiter, quote)
-        return islice(found, 1, None) if separator else found
+        found = split_lines(text()) if by_line else split(text(), dialect)
+        return ((line + skipped, fields) for line, fields in found)
 
     first = [fields for _, fields in islice(all_fields(), SAMPLE_RECORDS) if isinstance(fields, list)]
     if not first:
-        raise UnreadableFile("has no record that can be read" if any(True for _ in all_fields()) else "is empty")
+        raise UnreadableFile(f"has no record that can be read: {QUOTING_CURE}" if any(True for _ in all_fields()) else "is empty")
     has_header = header == "yes" or (header == "auto" and _is_header(first, named, alone=alone))
-    width = len(first[0]) if has_header else Counter(map(len, first)).most_common(1)[0][0]
-    names = _column_names(first[0] if has_header else [""] * width)
+    row_names = has_header and _have_row_names(first)
+    width = len(first[0]) + row_names if has_header else Counter(map(len, first)).most_common(1)[0][0]
+    names = _column_names([*[""] * row_names, *first[0]] if has_header else [""] * width)
     if len(names) == 1 and not alone:
         raise UnreadableFile(
             f"has one column only ({shown_header(first[0])}): a text and its label are needed, separated by "
             "commas, semicolons, tabs or bars; a text with such a character stands in quotation marks"
         )
-    counted = "the header" if has_header else "most records"
+    counted_in = "the header" if has_header else "most records"
 
     def records() -> Iterator[tuple[int, Record]]:
         for line, fields in _after_header(all_fields()) if has_header else all_fields():
-            yield line, RepeatedNames() if has_header and fields == first[0] else _named(fields, names, counted, encoding)
+            yield line, RepeatedNames() if has_header and fields == first[0] else _named(fields, names, counted_in, encoding)
 
     sample, ready = _sampled(records())
-    words = DELIMITERS[delimiter] + (", quoted by '" if quote == "'" else "")
-    return Opened(encoding.words, words, has_header, names, sample, ready)
+    words = [
+        DELIMITERS[dialect.delimiter],
+        "quoted by '" if dialect.quote == "'" else "",
+        "backslashes before quotation marks" if dialect.escapes and not by_line else "",
+        "row names before the first column" if row_names else "",
+        f"{counted(comments, 'comment line')} before the names left out" if comments else "",
+    ]
+    return Opened(encoding.words, ", ".join(filter(None, words)), has_header, names, sample, ready)
+
+
+def _have_row_names(records: Sequence[Sequence[str]]) -> bool:
+    """Whether each record begins with the number of a row, which the header has no name for, as R's `write.table` leaves it.
+
+    Raises:
+        UnreadableFile: the records have one field more than the header has names, and nothing says which of them is too much.
+    """
+    names, rest = records[0], records[1:]
+    longer = [fields for fields in rest if len(fields) == len(names) + 1 and fields[-1]]
+    if len(longer) < max(2, _MOSTLY * len(rest)) or any(len(fields) == len(names) for fields in rest):
+        return False
+    numbers = [fields[0] for fields in longer]
+    if all(map(str.isdecimal, numbers)) and len(set(numbers)) == len(numbers):
+        return True
+    raise UnreadableFile(
+        f"has {counted(len(names), 'name')} in its first line ({shown_header(names)}) and {len(names) + 1} fields in each record: name the "
+        "first column, too (in R: write.csv(data, file, row.names = FALSE)), or put each text with the delimiter in quotation marks"
+    )
 
 
 def _after_header(records: Iterator[tuple[int, Fields]]) -> Iterator[tuple[int, Fields]]:
@@ -209,7 +237,7 @@ def _after_header(records: Iterator[tuple[int, Fields]]) -> Iterator[tuple[int, 
         yield line, fields
 
 
-def _named(fields: Fields, names: Sequence[str], counted: str, encoding: Encoding) -> Record:
+def _named(fields: Fields, names: Sequence[str], counted_in: str, encoding: Encoding) -> Record:
     if isinstance(fields, UnreadableRecord):
         return fields
     if encoding.damaged and (problem := encodings.damage("\t".join(fields), encoding)):
@@ -219,7 +247,10 @@ def _named(fields: Fields, names: Sequence[str], counted: str, encoding: Encodin
     if len(fields) > len(names) and not any(fields[len(names) :]):
         return dict(zip(names, fields[: len(names)], strict=True))
     cure = "put a text with the delimiter in quotation marks" if len(fields) > len(names) else "give every column, if need be empty"
-    return UnreadableRecord(f"has {len(fields)} fields where {counted} has {len(names)}: {cure}".replace("records has", "records have"))
+    if fields[0].lstrip().startswith("#"):
+        cure += "; if it is a comment, remove it"
+    has = counted(len(fields), "field")
+    return UnreadableRecord(f"has {has} where {counted_in} has {len(names)}: {cure}".replace("records has", "records have"))
 
 
 def shown_header(fields: Sequence[str]) -> str:
@@ -245,29 +276,71 @@ def _head(path: Path, encoding: Encoding) -> tuple[str, bool]:
     return text, True
 
 
-def _form(head: str, *, whole: bool, prefer: str) -> tuple[bool, str, str]:
-    """Whether the first line names the delimiter (``sep=;``), the delimiter, and the quotation mark."""
+def _comments(head: str, *, prefer: str, named: Sequence[str], alone: bool) -> int:
+    """How many lines before the names of the columns are comments: those with a ``#``, if the line after them names columns.
+
+    Anywhere else a ``#`` begins a text, such as a hashtag.
+    """
+    comments = 0
+    for line in (lines := LINE_END.split(head)):
+        if not line.lstrip().startswith("#"):
+            break
+        comments += 1
+    if comments in (0, len(lines)):
+        return 0
+    rest = _after_lines(head, comments)
+    _, dialect = _form(rest, whole=True, prefer=prefer)
+    with suppress(UnreadableFile):
+        first = [fields for _, fields in islice(split([rest], dialect), _HEAD_RECORDS) if isinstance(fields, list)]
+        known = {key_of(name) for name in first[0]} & (ALIASES | {key_of(name) for name in named}) if first else set()
+        if known - {""} and _is_header(first, named, alone=alone):
+            return comments
+    return 0
+
+
+def _after_lines(text: str, number: int) -> str:
+    """What follows the first lines."""
+    for found in islice(LINE_END.finditer(text), number - 1, number) if number else ():
+        return text[found.end() :]
+    return "" if number else text
+
+
+def _without_lines(blocks: Iterator[str], number: int) -> Iterator[str]:
+    """The text without its first lines."""
+    head = ""
+    for block in blocks if number else ():
+        head += block
+        if len(LINE_END.findall(head)) > number:  # the last one may go on in the next block
+            break
+    if head:
+        yield _after_lines(head, number)
+    yield from blocks
+
+
+def _form(head: str, *, whole: bool, prefer: str) -> tuple[int, Dialect]:
+    """How many lines name the delimiter (``sep=;``), and how fields stand apart: the form that fits best."""
     said = re.match(r"sep=([,;\t|])\r?\n", head, re.IGNORECASE)
-    order = sorted(DELIMITERS, key=lambda sign: sign != prefer)
     if said:
-        return True, said[1], '"'
+        return 1, Dialect(said[1])
+    delimiters = sorted((sign for sign in DELIMITERS if sign != " " or _NAMES_BETWEEN_BLANKS.match(head)), key=lambda sign: sign != prefer)
     best: tuple[float, float] = (0, 0)
-    form = (prefer, '"')
-    for delimiter in order:
+    form = Dialect(prefer)
+    for delimiter in delimiters:
         for quote in ('"', "'"):
             if quote == "'" and not re.search(rf"(?:^|[{re.escape(delimiter)}\n])'", head):
                 continue
-            found = _fit(head, delimiter, quote, whole=whole)
-            if found > best:
-                best, form = found, (delimiter, quote)
-    return False, *form
+            for escapes in (False, True) if f"\\{quote}" in head else (False,):
+                found = _fit(head, dialect := Dialect(delimiter, quote, escapes), whole=whole)
+                if found > best:
+                    best, form = found, dialect
+    return 0, form
 
 
-def _fit(head: str, delimiter: str, quote: str, *, whole: bool) -> tuple[float, float]:
+def _fit(head: str, dialect: Dialect, *, whole: bool) -> tuple[float, float]:
     """How well a table fits its head: names that are known in the first record, and the share of records of one width."""
     records: list[Fields] = []
     with suppress(UnreadableFile):
-        records = [fields for _, fields in islice(split([head], delimiter, quote), _HEAD_RECORDS + 1)]
+        records = [fields for _, fields in islice(split([head], dialect), _HEAD_RECORDS + 1)]
     if not whole and len(records) > 1:
         records.pop()
     widths = Counter(len(fields) for fields in records if isinstance(fields, list))
@@ -310,150 +383,43 @@ def _is_measure(value: str) -> bool:
     return moment(value) is not None
 
 
-def _lines_are_records(path: Path, encoding: Encoding) -> bool:
-    """Whether a file with tabs is read line by line, its quotation marks being characters: when that leaves fewer odd records."""
+def _lines_are_records(text: Callable[[], Iterator[str]], dialect: Dialect) -> bool:
+    """Whether a file with tabs is read line by line, its quotation marks being characters: when that leaves fewer odd records.
 
-    def odd(records: Iterable[tuple[int, Fields]]) -> int:
-        widths = Counter(len(fields) if isinstance(fields, list) else -1 for _, fields in records)
-        usual = max((width for width in widths if width > 0), key=lambda width: widths[width], default=0)
-        return sum(widths.values()) - widths[usual]
-
+    Where both leave as many, a mark after a backslash says that marks are more than characters.
+    """
     with suppress(UnreadableFile):
-        return odd(split_lines(encodings.blocks(path, encoding))) <= odd(split(encodings.blocks(path, encoding), "\t", '"'))
+        by_line, quoted = _odd(split_lines(text())), _odd(split(text(), dialect))
+        return by_line < quoted or (by_line == quoted and not dialect.escapes)
     return True
 
 
-def split_lines(blocks: Iterable[str]) -> Iterator[tuple[int, Fields]]:
-    """(line, fields) of every line with tabs that is not blank. A field is unquoted only if all of it is well quoted."""
-    number, rest = 0, ""
-    for block in chain(blocks, [None]):
-        if block is None:
-            found, rest = ([rest] if rest else []), ""
-        else:
-            found = _LINE_END.split(rest + block)
-            rest = found.pop()
-            if block.endswith("\r"):  # the line feed may stand in the next block
-                rest = f"{found.pop()}\r" if found else rest
-        for line in found:
-            number += 1
-            fields = [_unquoted(field) for field in line.split("\t")]
-            if any(fields):
-                yield number, fields
+def _odd(records: Iterable[tuple[int, Fields]]) -> int:
+    """Records that are malformed, or not as wide as most are."""
+    widths = Counter(map(_width, records))
+    return widths.total() - max((count for width, count in widths.items() if width > 0), default=0)
 
 
-def _unquoted(field: str) -> str:
-    if len(field) > 1 and field[0] == field[-1] == '"' and '"' not in (inner := field[1:-1]).replace('""', ""):
-        return inner.replace('""', '"')
-    return field
+def _width(record: tuple[int, Fields]) -> int:
+    """Fields of a record; -1: it is malformed."""
+    fields = record[1]
+    return len(fields) if isinstance(fields, list) else -1
 
 
-def split(blocks: Iterable[str], delimiter: str = ",", quote: str = '"') -> Iterator[tuple[int, Fields]]:
-    """(line on which it begins, fields) of every record that is not blank, read a block at a time.
+def _marks_have_backslashes(text: Callable[[], Iterator[str]], dialect: Dialect) -> bool:
+    r"""Whether a mark inside quotation marks is ``\"``, as many databases write it, and not ``""``: when that makes more good records.
 
-    A record with malformed quoting is an UnreadableRecord, and the next one begins on the next line.
-    Source: RFC 4180. csv.reader reads on where a quotation mark is misplaced, and names the line where a record ends.
-
-    Raises:
-        UnreadableFile: more than :data:`MOST_MALFORMED` records are malformed.
+    A well quoted file may have texts that end with a backslash, so a file without malformed records is read as it stands.
     """
-    q, d = re.escape(quote), re.escape(delimiter)
-    field = re.compile(rf"(?:{q}((?:[^{q}]++|{q}{q})*+){q}|([^{q}{d}\r\n]*+))({d}|\r\n|\n|\r|\Z)")
-    source, start, line, malformed = _Source(blocks), 0, 1, 0
-    while True:
-        if start == len(source.text):
-            start = 0
-            if not source.more(keep=None):
-                return
-        if (end_of_line := source.plain_line(start, quote)) is not None:
-            fields = source.text[start:end_of_line].rstrip("\r").split(delimiter)
-            if any(fields):
-                yield line, fields
-            start, line = end_of_line + 1, line + 1
-            continue
-        begin, position, fields, end = line, start, list[str](), delimiter
-        while end == delimiter:
-            found = field.match(source.text, position)
-            if _is_unfinished(source.text, position, quote, found) and source.more(keep=start):
-                position, start = position - start, 0
-            elif found is None:
-                break
-            else:
-                quoted, plain, end = found.groups()
-                fields.append(plain if quoted is None else quoted.replace(quote * 2, quote))
-                line += len(_LINE_END.findall(quoted or "")) + (end not in (delimiter, ""))
-                position = found.end()
-        else:
-            start = position
-            if any(fields):
-                yield begin, fields
-            continue
-        malformed += 1
-        if malformed > MOST_MALFORMED:
-            raise UnreadableFile(f"has malformed quotation marks in more than {MOST_MALFORMED} records, to line {begin}: {_QUOTING_CURE}")
-        yield begin, UnreadableRecord(_quoting(source.text, position, quote))
-        line = begin + 1
-        start = source.next_line(start)
-
-
-class _Source:
-    """A text that is read block by block; what has been used is forgotten."""
-
-    def __init__(self, blocks: Iterable[str]) -> None:
-        self.text = ""
-        self._blocks = iter(blocks)
-
-    def more(self, keep: int | None = None) -> bool:
-        """Read on, at least as much as is kept; False at the end of the file."""
-        kept = "" if keep is None else self.text[keep:]
-        parts, size = [kept], 0
-        for block in self._blocks:
-            parts.append(block)
-            size += len(block)
-            if size >= len(kept):
-                break
-        if not size:
-            return False
-        self.text = "".join(parts)
-        return True
-
-    def plain_line(self, start: int, quote: str) -> int | None:
-        """Where the line ends that begins at ``start``, if it is one record without quotation marks; the usual case, and a fast one."""
-        end = self.text.find("\n", start)
-        if end == -1 or self.text.find(quote, start, end) != -1 or self.text.find("\r", start, end - 1) != -1:
-            return None
-        return end
-
-    def next_line(self, start: int) -> int:
-        """Where the line after ``start`` begins."""
-        while True:
-            found = _LINE_END.search(self.text, start)
-            if found is not None and (found[0] != "\r" or found.end() < len(self.text)):
-                return found.end()
-            if not self.more(keep=start):
-                return len(self.text)
-            start = 0
-
-
-_QUOTING_CURE = 'a text with a quotation mark stands in quotation marks, and each inside is doubled, as in "a 5"" screen"'
-
-
-def _is_unfinished(text: str, position: int, quote: str, found: re.Match[str] | None) -> bool:
-    """Whether the field at ``position`` may go on in what was not read yet."""
-    if found is not None:
-        return found.end() == len(text) and found[3] in ("", "\r")
-    return text.startswith(quote, position) and _closed(text, position, quote) is None
-
-
-def _closed(text: str, position: int, quote: str) -> re.Match[str] | None:
-    q = re.escape(quote)
-    return re.compile(rf"{q}(?:[^{q}]++|{q}{q})*+{q}").match(text, position)
-
-
-def _quoting(text: str, position: int, quote: str) -> str:
-    """Why no field begins at ``position``."""
-    if text[position : position + 1] != quote:
-        return f"a quotation mark stands inside a field that does not begin with one; {_QUOTING_CURE}"
-    closed = _closed(text, position, quote)
-    if closed is None:
-        return f"its quotation mark is never closed; {_QUOTING_CURE}"
-    return f"{text[closed.end() : closed.end() + 20]!r} follows a closing quotation mark, where only the delimiter may; {_QUOTING_CURE}"
+    last, found = "", False
+    for block in text():
+        found = found or f"\\{dialect.quote}" in last + block
+        last = block[-1:]
+    if not found:
+        return False
+    doubled, escaped = Counter[int](), Counter[int]()
+    for escapes, widths in ((False, doubled), (True, escaped)):
+        with suppress(UnreadableFile):  # what was counted until then stays
+            widths.update(map(_width, split(text(), replace(dialect, escapes=escapes))))
+    usual = max((width for width in escaped if width > 0), key=lambda width: escaped[width], default=0)
+    return doubled[-1] > 0 and escaped[usual] > doubled[usual]

@@ -20,10 +20,11 @@ from contracts.labels import LONGEST_NAME
 from contracts.text import InvalidJson, InvalidText, TextTooLong, character_problem, checked_text, is_blank, parse_json
 from local.texts.column_names import SPLIT_WORDS, TEST, TRAIN, VALIDATION, key_of
 from local.texts.columns import Columns, choose, known
-from local.texts.files import SAMPLE_RECORDS, Opened, RepeatedNames, UnreadableRecord, open_records
+from local.texts.files import SAMPLE_RECORDS, Opened, RepeatedNames, open_records
 from local.texts.moments import ALLOWED, moment
 from local.texts.options import NO_COLUMN, ReadingOptions
 from local.texts.problems import Problems, UnreadableFile, shown
+from local.texts.quoting import UnreadableRecord
 from local.texts.report import FileRead
 
 BAD = "correct them, or leave them out: --on-bad drop"

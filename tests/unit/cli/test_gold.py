@@ -29,6 +29,15 @@ def test_labels_are_given_by_id_or_name_and_each_text_counts_once(tmp_path: Path
     assert (len(found), found[0], found[1]) == (FEWEST_TEXTS, GoldText("text 0", "negative"), GoldText("text 1", "positive"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_a_spreadsheet_is_read_as_every_other_file_of_texts(tmp_path: Path, encoding: str) -> None:
+    """A person in Germany gets semicolons and another encoding; R and databases write other quotation marks."""
+    path = tmp_path / "gold.csv"
+    rows = [f'"Schön \\"{number}\\" €";Good' for number in range(FEWEST_TEXTS)]
+    path.write_text("\r\n".join([" Text ;Label", *rows]) + "\r\n", encoding=encoding, newline="")
+    assert read_gold(path, LABELS, longest=100)[0] == GoldText('Schön "0" €', "positive")
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -37,7 +46,11 @@ def test_labels_are_given_by_id_or_name_and_each_text_counts_once(tmp_path: Path
         (["text,label", *ROWS, "x,Great"], "line 12: label 'Great' is none of Bad, Good"),
         (["text,label", *ROWS, "text 0,Good"], "line 12: the same text has another label further up"),
         (["text,label", *ROWS, f"{'x' * 101},Good"], "line 12: text"),
-        (["text,label", *ROWS, "x"], "line 12: label"),
+        (["text,label", *ROWS, "x"], "line 12: has 1 field where the header has 2"),
+        (["text,label", *ROWS, "x,"], "line 12: label = ''"),
+        (["text,label", *ROWS, '"two', 'lines",Great'], "line 12: label 'Great'"),
+        (["texts alone", *ROWS], "has 1 name in its first line"),
+        ([*ROWS], "missing: text and label"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(lines: list[str], said: str, tmp_path: Path) -> None:

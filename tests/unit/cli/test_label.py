@@ -467,3 +467,17 @@ def test_whoever_waits_for_answers_goes_on_when_aws_is_busy_or_away() -> None:
 
     with pytest.raises(ClientError, match="AccessDenied"):
         _looked(denied, wait=True, every=0.0)
+
+
+@pytest.mark.parametrize("answer", ["", "n\n"])
+def test_a_question_that_nobody_can_answer_is_answered_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    """A pipeline has no keyboard: it gets the sentence that names --yes, and the exit code of a refusal."""
+    file = tmp_path / "texts.csv"
+    file.write_text("text\nfine\n", encoding="utf-8")
+    monkeypatch.setattr("cli.label.command.Account", lambda settings, _: SimpleNamespace(settings=settings))
+    monkeypatch.setattr("cli.label.command.stage_labels", lambda _: None)
+    monkeypatch.setattr("cli.label.command.task_table", lambda _: TaskTable(MemoryTable(), 1))
+    arguments = ["label", str(file), "--labels", "Good,Bad", "--stage", "newacct", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, arguments, input=answer)
+    assert done.exit_code == 2
+    assert "nobody was asked: answer y, or give --yes" in done.stderr
