@@ -16,10 +16,12 @@ from xdist.scheduler import LoadFileScheduling
 from embedded_aws.testing.selection import pytest_ignore_collect, unread
 from local.assemblies import assembly as kept_assembly
 from stacks.settings import load_settings
+from stacks.synthesis import QUICKLY
 
 __all__ = ["pytest_ignore_collect"]
 # Before anything imports torch. Two workers with two threads each would wait for one another: on a busy machine a job of 4 s took 40 s.
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+os.environ |= QUICKLY  # before a stack's test starts the CDK, whose warnings no test reads
 settings.register_profile("untimed", deadline=None)  # a timing is a benchmark, never a test
 settings.register_profile("quick", deadline=None, max_examples=25)  # of `make test-unit`; `make test` tries hypothesis' hundred
 settings.load_profile("untimed")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stacks import home
+from stacks.synthesis import QUICKLY
 
 ROOT = Path(__file__).resolve().parents[1]
 home.ensure()
@@ -24,6 +25,7 @@ def synth(stage: str, output: Path) -> None:
 def run_app(arguments: Sequence[str], output: Path) -> None:
     """``app.py`` in a fresh process without credentials or AWS variables; audit findings make it fail."""
     environment = {
+        **QUICKLY,
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(output.parent),
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",

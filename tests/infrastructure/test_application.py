@@ -15,7 +15,7 @@ import pytest
 from synthesis import synth
 
 from embedded_aws.tools import processes
-from stacks.synthesis import SynthesisFailed, synthesise
+from stacks.synthesis import QUICKLY, SynthesisFailed, synthesise
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = sorted(path.stem for path in (ROOT / "settings").glob("*.yaml"))
@@ -69,6 +69,24 @@ def test_a_refused_settings_file_fails_with_its_message_and_writes_nothing(tmp_p
     with pytest.raises(SynthesisFailed, match="stages"):
         synthesise(tmp_path / "cdk.out", settings=tmp_path / "own.yaml")
     assert not (tmp_path / "cdk.out").exists()
+
+
+def test_a_finding_of_the_audit_fails_a_synthesis_without_the_cdks_own_validator(tmp_path: Path) -> None:
+    work = f"""
+from pathlib import Path
+from aws_cdk import Stack, aws_s3
+from stacks.application import new_app
+
+app = new_app(Path({str(tmp_path / "out")!r}))
+aws_s3.Bucket(Stack(app, "one"), "Bucket")
+app.synth()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", work], cwd=ROOT, env={**os.environ, **QUICKLY}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "AwsSolutions-S10" in done.stderr
+    assert "CloudFormation Validate" not in done.stderr
 
 
 def test_an_interrupted_synthesis_leaves_no_process_and_no_file(tmp_path: Path) -> None:
