@@ -26,6 +26,7 @@ from embedded_aws.tools import launcher
 from embedded_aws.tools.clients import ACCOUNT, Clients
 from local.demo.people_page import Visitor, code
 from local.texts import corpus
+from stacks.synthesis import QUICKLY
 
 PAGE = operations_page.PAGE.read_text(encoding="utf-8")
 BLOCKS = operations_page.read(PAGE)
@@ -155,7 +156,7 @@ class Operator:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         variables = {
             **kept, "EMBEDDED": "1", "EMBEDDED_AWS_PORT": str(self.port), "CDK_REQUIRE_APPROVAL": "never", "CDK_FORCE": "true",
-            "CI": "true", "CDK_DISABLE_VERSION_CHECK": "1", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
+            **QUICKLY, "CI": "true", "CDK_DISABLE_VERSION_CHECK": "1", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
         }  # fmt: skip
         self.bash = Bash(folder, variables)
 

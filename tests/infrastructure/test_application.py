@@ -38,6 +38,7 @@ def templates(stage: str, synthesised: Callable[[str], Path]) -> Path:
 
 @pytest.mark.parametrize("one", ["dev", *(pytest.param(name, marks=pytest.mark.slow) for name in STAGES if name != "dev")])
 def test_same_input_gives_the_same_bytes(one: str, synthesised: Callable[[str], Path], tmp_path: Path) -> None:
+    """Once with the CDK's own validator, as ``cdk deploy`` has it, and once without."""
     synth(one, tmp_path / "cdk.out")
     assert contents(tmp_path / "cdk.out") == contents(synthesised(one)) != {}
 
