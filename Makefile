@@ -55,10 +55,10 @@ browser:
 	@scripts/install.sh browser
 
 test: install browser ## Run the tests, except those of the three commands below (under ten minutes)
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo and not operations and not slow"
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not demo and not operations and not slow"
 
 test-slow: install ## Run the tests of a whole deployed app: API, rollouts, capture, alarms, tuning, doctor, killed functions, the CDK CLI (a quarter of an hour)
-	@$(BIN)/pytest -n 2 --dist loadfile -m slow
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m slow
 
 test-demo: install ## Run quick demos to their end, also on an own file, with shuffled and with flipped labels (ten minutes)
 	@$(BIN)/pytest -n 2 --dist loadfile -m demo

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from synthesis import ROOT
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 from embedded_aws.testing.selection import pytest_ignore_collect, unread
 from local.assemblies import assembly as kept_assembly
@@ -35,13 +36,48 @@ MODEL_TESTS = (
 """One worker runs these, so that only one imports torch and scipy. Each worker collects every test, so the files import neither."""
 
 
+DEMO_RUNS = "tests/e2e/test_demo_variants.py"
+"""Its tests share nothing: each is a whole run, and any worker may take the next one."""
+LONGEST = (
+    CDK_TESTS,
+    "tests/e2e/test_operations_commands.py",  # of `make test-commands`: this and its runs, so that two go on at once until its end
+    "tests/e2e/test_demo.py",
+    f"{DEMO_RUNS}::test_a_challenger_of_flipped_labels",
+    "tests/e2e/test_demo_own_file.py",
+    "tests/e2e/test_smoke.py",
+    DEMO_RUNS,
+    "tests/unit/lambdas/review/test_review_functions_machine.py",  # of `make test-slow`, with the ones below
+    "tests/app/test_release_commands.py",
+    "tests/app/test_killed_rollout.py",
+    "tests/app/test_rollout.py",
+    "tests/e2e/test_cdk_cli.py",
+    "tests/e2e/test_deployed_review_page.py",
+    "tests/app/test_hosted_review.py",
+    "tests/app/test_app_capture.py",
+    "tests/app/test_review_loop.py",
+    "tests/app/test_tuning_machine.py",
+    "tests/app/test_load_follows_scaling.py",
+    "tests/app/test_container.py",  # of `make test`
+)
+"""The units of work that take minutes, in the order in which they begin; all others come after them."""
+
+
 class _Files(LoadFileScheduling):
-    """A file is a worker's unit of work, and so are the CDK's tests, the unit tests of the model, and each whole run of the demo."""
+    """A file is a worker's unit of work, and so are the CDK's tests, the unit tests of the model, and each further run of the demo."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(DEMO_RUNS):
+            return nodeid
         if nodeid.startswith(CDK_TESTS):
             return CDK_TESTS
         return MODEL_TESTS[0] if nodeid.startswith(MODEL_TESTS) else str(super()._split_scope(nodeid))
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """A worker gets its next unit with the last test of its own, which it does not begin before. Two tests ahead, as xdist has it,
+        minutes of work waited for one worker while another had nothing to do.
+        """
+        if not self.workqueue or self._pending_of(self.assigned_work[node]) <= 1:
+            super()._reschedule(node)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -51,10 +87,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The largest unit of work comes first, so that no worker has it alone in the end."""
+    """The longest units of work come first, so that no worker has one alone in the end."""
     if found := unread(items):
         raise pytest.UsageError(f"write the mark in the test's own file, where pytest_ignore_collect looks for it: {', '.join(found)}")
-    items.sort(key=lambda item: not item.nodeid.startswith(CDK_TESTS))
+    items.sort(key=lambda item: next((place for place, unit in enumerate(LONGEST) if item.nodeid.startswith(unit)), len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
-"""What ``pytest -m`` need not import: a file is left out only if none of its tests can be selected."""
+"""What ``pytest -m`` need not import: a file is left out only if none of its tests can be selected. And the order of the files."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from embedded_aws.testing.selection import may_select, unread
 
+ROOT = Path(__file__).resolve().parents[2]
 FAST = "def test_a() -> None: ...\n"
 SOME = f"{FAST}@pytest.mark.slow\ndef test_b() -> None: ...\n"
 ALL = f"pytestmark = pytest.mark.slow\n{FAST}"
@@ -48,3 +51,9 @@ def test_a_mark_that_the_file_does_not_name_is_found(tmp_path: Any) -> None:
         for name in ("test_named.py", "test_unnamed.py")
     ]
     assert unread(items) == ["test_unnamed.py"]
+
+
+def test_every_file_whose_place_in_the_order_is_written_down_is_there() -> None:
+    named = re.findall(r'"(tests/[^":{}]+)', (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    assert [path for path in named if not list(ROOT.glob(f"{path}*"))] == []
