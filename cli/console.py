@@ -22,7 +22,10 @@ from stacks.settings import Settings, SettingsError, load_settings
 ROOT = Path(__file__).resolve().parent.parent
 FAILED, WRONG_OPTIONS, NO_ACCOUNT = ExitCode.FAILED, ExitCode.REFUSED, ExitCode.NO_ACCOUNT
 
-Stage = Annotated[str, typer.Option(help="settings/<stage>.yaml")]
+Stage = Annotated[
+    str,
+    typer.Option(envvar="REVIEWLOOP_STAGE", help="The stage of settings/<stage>.yaml, or another settings file: out/demo/settings.yaml"),
+]
 Profile = Annotated[str | None, typer.Option(help="A profile of the AWS configuration (default: the ordinary AWS variables)")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else there")]
 
@@ -38,6 +41,16 @@ class NotDone(Exception):
     """Nothing, or nothing more, was changed; the text says why, and what to do."""
 
 
+def deploy_first(stage: str) -> str:
+    """What to do where a part of a stage is missing."""
+    return f"deploy the stage (`REVIEWLOOP_STAGE={stage} npx cdk deploy --all`), or name another --stage or --profile"
+
+
+def not_deployed(stack: str, stage: str) -> str:
+    """A stack is missing, or was not made to its end."""
+    return f"the stack {stack} is not deployed, or not to its end: {deploy_first(stage)}"
+
+
 def stop(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     raise typer.Exit(code)
@@ -48,6 +61,7 @@ def agreed(question: str) -> bool:
     try:
         return typer.confirm(question, default=False, err=True)
     except typer.Abort:
+        print(file=sys.stderr)  # the question has no line end yet
         return False
 
 
@@ -108,9 +122,14 @@ def following(name: str, command: str) -> Iterator[None]:
 def settings_of(stage: str) -> Settings:
     """The settings of a stage. Settings that cannot be used end the command with exit code 2."""
     try:
-        return load_settings(ROOT / "settings" / f"{stage}.yaml")
+        return load_settings(settings_file(stage) or ROOT / "settings" / f"{stage}.yaml")
     except SettingsError as error:
         stop(str(error), WRONG_OPTIONS)
+
+
+def settings_file(stage: str) -> Path | None:
+    """The file, where ``--stage`` names one; None where it names a stage. A run of the demo has its own file beside its report."""
+    return Path(stage) if stage.endswith(".yaml") else None
 
 
 def print_json(document: Any) -> None:

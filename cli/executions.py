@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
 from cli.account import Account
-from cli.console import Refused
+from cli.console import Refused, deploy_first
 from cli.execution_history import ENDS
 
 Event = Mapping[str, Any]
@@ -66,7 +66,7 @@ class Machine:
         if stack is None:
             raise Refused(
                 f"the stack {names.stack(self.part)} is not deployed in account {self.account.id}, {self.account.settings.region}: "
-                "run `npx cdk deploy --all` first, or name another --stage or --profile"
+                + deploy_first(self.account.settings.stage)
             )
 
     def listed(self, *, status: str | None = None, most: int = _MOST_LISTED) -> Iterator[Execution]:

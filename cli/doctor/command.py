@@ -11,7 +11,20 @@ from rich.console import Console
 
 from cli.account import Account, NoAccount
 from cli.assembly import read_templates
-from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, print_json, settings_of, show, stop, summary
+from cli.console import (
+    FAILED,
+    NO_ACCOUNT,
+    WRONG_OPTIONS,
+    AsJson,
+    Profile,
+    Stage,
+    print_json,
+    settings_file,
+    settings_of,
+    show,
+    stop,
+    summary,
+)
 from cli.doctor.checks import CHECKS
 from cli.doctor.examination import Check, Examination, run_checks
 from cli.findings import Finding, has_failure, report
@@ -45,7 +58,7 @@ def doctor(  # noqa: PLR0917  (typer passes every option by its name)
             if assembly is None:
                 status.update("synthesising the stacks")
                 assembly = Path(scratch) / "cdk.out"
-                synthesise(assembly, stage=stage)
+                synthesise(assembly, stage=stage, settings=settings_file(stage))
             templates = read_templates(assembly, _pseudo(account))
         except NoAccount as error:
             stop(str(error), NO_ACCOUNT)
@@ -57,7 +70,7 @@ def doctor(  # noqa: PLR0917  (typer passes every option by its name)
 
         findings: list[Finding] = list(run_checks(Examination(account, settings, templates), wanted, began))
     if as_json:
-        print_json(report(findings, stage=stage, account=identity["Account"], region=settings.region))
+        print_json(report(findings, stage=settings.stage, account=identity["Account"], region=settings.region))
     else:
         show(findings, console, everything=everything)
         console.print(f"\n{summary(findings)}", highlight=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -55,35 +55,38 @@ def _imported_team(sagemaker: Any, arn: str) -> Finding:
 
 
 def closed_services(examination: Examination) -> Iterator[Finding]:
-    """A2I, Ground Truth and data capture are closed to new customers. No call says whether an account is one, so its past use decides."""
+    """A2I, Ground Truth and data capture are closed to new customers. No call says whether an account is one, so its past use decides.
+
+    Nothing is asked about a service that the settings do not use: a closed service may refuse to answer, and its answer changes nothing.
+    """
     settings, sagemaker = examination.settings, examination.account.client("sagemaker")
     yield _closed(
         "Amazon A2I",
         settings.review.backend == "a2i",
-        len(sagemaker.list_flow_definitions(MaxResults=10)["FlowDefinitionSummaries"]),
+        lambda: sagemaker.list_flow_definitions(MaxResults=10)["FlowDefinitionSummaries"],
         "flow definitions",
         "review: {backend: hosted}",
     )
     yield _closed(
         "Ground Truth",
         settings.labeling.enabled and settings.labeling.backend == "ground_truth",
-        len(sagemaker.list_labeling_jobs(MaxResults=10)["LabelingJobSummaryList"]),
+        lambda: sagemaker.list_labeling_jobs(MaxResults=10)["LabelingJobSummaryList"],
         "labelling jobs",
         "labeling: {backend: hosted}",
     )
     yield _closed(
         "Endpoint data capture (on the notice of Model Monitor's closing)",
         settings.hosting.capture == "endpoint",
-        len(sagemaker.list_monitoring_schedules(MaxResults=10)["MonitoringScheduleSummaries"]),
+        lambda: sagemaker.list_monitoring_schedules(MaxResults=10)["MonitoringScheduleSummaries"],
         "monitoring schedules",
         "hosting: {capture: app}",
     )
 
 
-def _closed(service: str, wanted: bool, used: int, what: str, setting: str) -> Finding:
+def _closed(service: str, wanted: bool, uses: Callable[[], Sized], what: str, setting: str) -> Finding:
     if not wanted:
         return Finding("closed-services", Level.OK, f"{service} is closed to new customers, and the settings do not use it")
-    if used:
+    if used := len(uses()):
         return Finding("closed-services", Level.OK, f"{service} is in use in this account ({used} {what})")
     message = f"{service} is closed to new customers, and this account shows no use of it (no {what}): the deploy may be refused"
     return Finding("closed-services", Level.UNKNOWN, message, "If this account is new to the service, switch it off.", setting)

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cli.account import Account
+from cli.console import not_deployed
 from cli.label.ground_truth import output_key
 from cli.label.job import LABEL_ATTRIBUTE
 from contracts.dataset import Manifest
@@ -99,7 +100,7 @@ def import_labels(account: Account, name: str, manifest: Path) -> dict[str, Any]
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         stack = account.names.stack("labeling")
-        raise NoStage(f"the stack {stack} is not deployed: deploy it, then run the same command again") from None
+        raise NoStage(f"{not_deployed(stack, account.settings.stage)}. Then run the same command again") from None
     found: dict[str, Any] = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
         raise NoStage(f"{function} has failed: {found.get('errorMessage', found)}")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,6 +27,7 @@ from contracts.text import InvalidText, checked_text
 from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.predictions import InvalidPrediction
 from lambdas.common.review import is_prediction_id
+from local.texts.problems import counted
 
 
 def export(
@@ -49,11 +50,9 @@ def export(
                 sys.stdout.reconfigure(encoding="utf-8", newline="")
             count = write(records, form, sys.stdout)
         else:
-            unfinished = out.with_name(f".{out.name}.unfinished")
-            with unfinished.open("w", encoding="utf-8", newline="") as stream:
+            with _whole(out) as stream:
                 count = write(records, form, stream)
-            unfinished.replace(out)
-    typer.echo(f"{count} labels{'' if out is None else f' in {out}'}", err=True)
+    typer.echo(f"{counted(count, 'label')}{'' if out is None else f' in {out}'}", err=True)
 
 
 def report(
@@ -69,7 +68,8 @@ def report(
         found = stores.Stage(Account(settings, profile))
         made = consistency.report(found.labelled(after), found.disputed(after))
         if html is not None:
-            html.write_text(report_page.page(made), encoding="utf-8")
+            with _whole(html) as stream:
+                stream.write(report_page.page(made))
     if as_json:
         print_json(made.document())
         return
@@ -105,7 +105,11 @@ def correct(  # noqa: PLR0917  (typer passes every option by its name)
         rows = [one for one in found.dataset_rows() if one.row.id == target]
         splits = sorted({one.split for one in rows})
         if not splits and (stored is None or stored.reviewed_at is None):
-            stop(f"ID {row!r}: no row of the current dataset version and no reviewed prediction has it", WRONG_OPTIONS)
+            stop(
+                f"ID {row!r}: no row of the current dataset version and no reviewed prediction has it. `labels export` names the ids "
+                "of labels, and `labels report` those of disputed reviews",
+                WRONG_OPTIONS,
+            )
         at = _after([one.row.label_basis for one in rows] + ([] if stored is None else [stored.label_basis]))
         change = Amendment(CORRECT, at, _pseudonym(account), target, right, why)
         found.amend(change)
@@ -144,7 +148,10 @@ def forget(
         found.tasks_about(subject)  # whoever may not read the tasks learns it before anything is deleted
         digest = stores.digest_of(subject)
         rows = sum(digest in map(group_digest, one.row.groups) for one in found.dataset_rows())
-        typer.echo(f"{len(records)} predictions, and {rows} rows of the current dataset version, are about {subject}", err=as_json)
+        typer.echo(
+            f"about {subject}: {counted(len(records), 'prediction')}, and {counted(rows, 'row')} of the current dataset version",
+            err=as_json,
+        )
         if not yes and not agreed("Delete them? This cannot be taken back."):
             stop("nothing was deleted: answer y, or give --yes", WRONG_OPTIONS)
         # First the amendment, so that rows go even if this command is interrupted. Then look again: somebody may have taken long to agree.
@@ -158,8 +165,30 @@ def forget(
         print_json({"predictions": len(records), "tasks": tasks, "rows": rows, "by": change.by, "at": change.at, "record": change.key})
         return
     waits = f"; a retraining makes it once {settings.retraining.min_new_labels} new labels are there" if rows else ""
-    typer.echo(f"deleted {len(records)} predictions and {tasks} review tasks; the next dataset version leaves {rows} rows out{waits}")
+    typer.echo(
+        f"deleted {counted(len(records), 'prediction')} and {counted(tasks, 'review task')}; the next dataset version leaves "
+        f"{counted(rows, 'row')} out{waits}"
+    )
     typer.echo(f"recorded as {change.key}, without the name. Captured data and older versions: docs/operations.md, Forgetting a person")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """A file that is there as a whole or not at all; its folder is made.
+
+    Raises:
+        OSError: it cannot be written; the error has its name.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        unfinished.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _moment(said: str) -> str:

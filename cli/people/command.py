@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.account import Account
-from cli.console import WRONG_OPTIONS, AsJson, Profile, Stage, agreed, errors_as_sentences, print_json, settings_of, stop
+from cli.console import WRONG_OPTIONS, AsJson, Profile, Stage, agreed, errors_as_sentences, not_deployed, print_json, settings_of, stop
 from cli.people import changes
 from cli.people.changes import email_fault, known, name_fault
 from cli.people.pool import Person, UserPool
@@ -143,7 +143,7 @@ def _pool(account: Account) -> UserPool:
     stack = account.stack(name)
     outputs = {one["OutputKey"]: one["OutputValue"] for one in (stack or {}).get("Outputs", ())}
     if "UserPoolId" not in outputs:
-        stop(f"the stack {name} is not deployed, or not to its end: run `npx cdk deploy --all` first", WRONG_OPTIONS)
+        stop(not_deployed(name, account.settings.stage), WRONG_OPTIONS)
     return UserPool(account, outputs["UserPoolId"], outputs.get("ReviewPageUrl"))
 
 
@@ -160,7 +160,7 @@ def _tasks_in_hand(account: Account, person: Person) -> list[str]:
 
 
 def _holding(settings: Settings, person: Person, tasks: Sequence[str]) -> Iterator[str]:
-    groups = f"in the groups {', '.join(person.groups)}" if person.groups else "in no group"
+    groups = f"in the group{'s' if len(person.groups) > 1 else ''} {' and '.join(person.groups)}" if person.groups else "in no group"
     yield f"{person.name} ({person.email or 'no mail address'}, {person.status}) is {groups}."
     returns = f"others get them at the latest when their time is up ({settings.review.task_time_limit_seconds} s)"
     if tasks:

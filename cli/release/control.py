@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cli.account import Account
-from cli.console import NotDone, Refused
+from cli.console import NotDone, Refused, deploy_first
 from cli.executions import Execution
 from lambdas.common.rollout_control import RolloutControl
 
@@ -58,7 +58,7 @@ def _newest(account: Account, rollout: Execution) -> tuple[int, RolloutControl]:
     try:
         found = ssm.get_parameter(Name=name)["Parameter"]
     except ssm.exceptions.ParameterNotFound:
-        raise Refused(f"the parameter {name} does not exist: run `npx cdk deploy --all` first") from None
+        raise Refused(f"the parameter {name} does not exist: {deploy_first(account.settings.stage)}") from None
     return int(found["Version"]), RolloutControl.of(rollout.name, found["Value"])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli.account import Account
-from cli.console import Refused
+from cli.console import Refused, deploy_first
 from cli.executions import Execution, Machine
 from cli.release.history import Rollout
 from lambdas.common.release import EMPTY_RELEASE, InvalidRelease, Release
@@ -58,7 +58,7 @@ def current_release(account: Account) -> Release:
     name = account.names.parameter("release")
     record = account.parameter("release")
     if record is None:
-        raise Refused(f"the parameter {name} does not exist: run `npx cdk deploy --all` first")
+        raise Refused(f"the parameter {name} does not exist: {deploy_first(account.settings.stage)}")
     try:
         return Release.parse(record)
     except InvalidRelease as error:

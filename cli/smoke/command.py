@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.account import Account, NoAccount
-from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, agreed, print_json, settings_of, stop
+from cli.console import FAILED, NO_ACCOUNT, WRONG_OPTIONS, AsJson, Profile, Stage, agreed, not_deployed, print_json, settings_of, stop
 from cli.costs import list_price
 from cli.smoke.assumptions import proven
 from cli.smoke.capture_leg import capture
@@ -58,7 +58,7 @@ def smoke(  # noqa: PLR0917  (typer passes every option by its name)
         stop(str(error), NO_ACCOUNT)
     missing = [part for part in ("foundation", "tuning", "endpoint", "monitoring") if not account.stack(account.names.stack(part))]
     if missing:
-        stop(f"the stack {account.names.stack(missing[0])} is not deployed: run `npx cdk deploy --all` first", WRONG_OPTIONS)
+        stop(not_deployed(account.names.stack(missing[0]), settings.stage), WRONG_OPTIONS)
     console.print(f"smoke of {account.names.prefix} in account {identity['Account']}, {settings.region}", highlight=False)
     price = list_price(account.session, settings.region)
     costs = [item.sentence() for item in estimate(settings, minutes, price, {leg.name for leg in legs})]

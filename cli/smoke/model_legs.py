@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cli.console import deploy_first
 from cli.smoke.run import LegFailed, LegSkipped, Run
 from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
@@ -23,7 +24,7 @@ def tuning(run: Run) -> str:
     """Run the deployed tuning machine with one training job. The gates may refuse the model, because the texts are made up."""
     account = run.account
     if not account.parameter("base-model"):
-        raise LegFailed("the parameter base-model does not exist: deploy the stacks first (`npx cdk deploy --all`)")
+        raise LegFailed(f"the parameter base-model does not exist: {deploy_first(account.settings.stage)}")
     uri = _upload_dataset(run)
     arn = account.names.arn("states", f"stateMachine:{account.names.state_machine('tuning')}")
     states = account.client("stepfunctions")

@@ -87,7 +87,10 @@ def parse() -> argparse.Namespace:
         "--capture", choices=("endpoint", "app"), default="endpoint", help="who captures answers for the drift check (hosting.capture)"
     )
     parser.add_argument(
-        "--backend", choices=("a2i", "hosted"), default="a2i", help="who asks people (review.backend): Amazon A2I, or the app's own page"
+        "--backend",
+        choices=("a2i", "hosted"),
+        default="a2i",
+        help="who asks people (review.backend): Amazon A2I, or the app's own page, for accounts that A2I is closed to",
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running and print the URLs; stop it with `make down`")
     account_options.add_port(parser)
@@ -302,8 +305,8 @@ def _start(arguments: argparse.Namespace, own: OwnTexts | None, summary: Summary
     if arguments.capture != "endpoint":
         budget = replace(budget, overrides=(*budget.overrides, ("hosting", "capture", arguments.capture)))
     if arguments.backend == "hosted":
-        # Bulk labelling needs A2I's work team. The recorded raters take nothing back, so a task ends with its last answer.
-        hosted = (("review", "backend", "hosted"), ("review", "undo_seconds", 0), ("labeling", "enabled", False))
+        # The recorded raters take nothing back, so a task ends with its last answer.
+        hosted = (("review", "backend", "hosted"), ("review", "undo_seconds", 0), ("labeling", "backend", "hosted"))
         budget = replace(budget, overrides=(*budget.overrides, *hosted))
     settings = budget.apply(load_settings(ROOT / "settings" / "dev.yaml"))
     run_dir, output = arguments.run_dir.resolve(), arguments.output.resolve()

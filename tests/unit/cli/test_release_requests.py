@@ -224,7 +224,7 @@ def test_a_promotion_without_a_champion_to_replace_releases_the_package_alone(ac
         (stage(), "2", "3", f"`release promote {arn(3)}`"),
         (stage(1, 2), "1", None, "`release abort` takes it back"),
         (stage(77), "2", None, "although it is the champion: release another one in its place, `release promote PACKAGE`"),
-        (Stage(None), "2", None, "the parameter /reviewloop/dev/release does not exist: run `npx cdk deploy --all`"),
+        (Stage(None), "2", None, "release does not exist: deploy the stage (`REVIEWLOOP_STAGE=dev npx cdk deploy --all`)"),
         (Stage("what?"), "2", None, "cannot be read"),
     ],
 )
@@ -235,7 +235,9 @@ def test_a_refusal_says_what_to_do(account: Any, package: str, champion: str | N
 
 
 def test_a_stage_that_is_not_deployed_is_refused() -> None:
-    with pytest.raises(Refused, match=r"the stack reviewloop-dev-rollout is not deployed in account 111122223333.*cdk deploy --all"):
+    with pytest.raises(
+        Refused, match=r"reviewloop-dev-rollout is not deployed in account 111122223333.*`REVIEWLOOP_STAGE=dev npx cdk deploy --all`"
+    ):
         requests.machine_of(stage(stack=False))
 
 
@@ -260,7 +262,7 @@ class Told:
     """An account whose control record a test reads, with its versions as SSM counts them. ``meanwhile``: what others do, each between a
     read or write and the next write."""
 
-    names = NAMES
+    names, settings = NAMES, SimpleNamespace(stage="dev")
     exceptions = SimpleNamespace(ParameterNotFound=NoParameter)
 
     def __init__(self, record: str | None, *, kept: int = 100) -> None:
@@ -364,7 +366,7 @@ def test_the_names_of_a_record_that_has_one_name_are_kept() -> None:
 
 def test_without_a_control_record_the_stage_is_deployed_first() -> None:
     account: Any = Told(None)
-    with pytest.raises(Refused, match="/reviewloop/dev/rollout-control does not exist: run `npx cdk deploy --all`"):
+    with pytest.raises(Refused, match="/reviewloop/dev/rollout-control does not exist: deploy the stage"):
         control.tell(account, RUNNING, by="ada", paused=True)
 
 
