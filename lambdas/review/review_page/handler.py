@@ -20,7 +20,9 @@ from lambdas.common.observability import logger, metrics
 from lambdas.review.hosted_tasks.edges import TaskEnvironment, ports
 from lambdas.review.hosted_tasks.ending import finish
 from lambdas.review.hosted_tasks.lead import HostedLead
-from lambdas.review.hosted_tasks.store import Busy, HostedTasks, Over
+from lambdas.review.hosted_tasks.reads import Over
+from lambdas.review.hosted_tasks.store import HostedTasks
+from lambdas.review.hosted_tasks.taking import Busy
 from lambdas.review.hosted_tasks.task import Task
 from lambdas.review.review_page import cognito
 from lambdas.review.review_page.requests import MOST_BODY_BYTES, BodyTooLarge, api_response, page_request

@@ -30,7 +30,7 @@ from lambdas.review.a2i_ended import handler as a2i_ended
 from lambdas.review.collect_review import handler as collect_review
 from lambdas.review.hosted import Adaptive, HostedStarter
 from lambdas.review.hosted_tasks.items import task_of
-from lambdas.review.hosted_tasks.store import Busy
+from lambdas.review.hosted_tasks.taking import Busy
 from lambdas.review.hosted_tasks.task import State, Task
 from lambdas.review.port import ReviewStarter, ReviewStatus
 from lambdas.review.reconcile import handler as reconcile

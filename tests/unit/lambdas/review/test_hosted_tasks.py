@@ -15,7 +15,7 @@ from lambdas.common.review import ReviewReason
 from lambdas.review.hosted_tasks.desk import Desk
 from lambdas.review.hosted_tasks.items import Content
 from lambdas.review.hosted_tasks.queue import Page
-from lambdas.review.hosted_tasks.store import Busy
+from lambdas.review.hosted_tasks.taking import Busy
 from lambdas.review.hosted_tasks.task import State, Task, take
 from lambdas.review.port import ReviewStatus
 from review_page.tasks import ENDED, NO_LONGER_YOURS, NOT_ANSWERED, SkipReason, TaskRefused

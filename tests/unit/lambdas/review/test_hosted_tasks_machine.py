@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from memory_table import MemoryTable
 
 from lambdas.common.answers_wanted import AnswerRule
-from lambdas.review.hosted_tasks.store import Busy
+from lambdas.review.hosted_tasks.taking import Busy
 from lambdas.review.hosted_tasks.task import State, Task
 from lambdas.review.port import ReviewEnded, ReviewStatus
 from review_page.tasks import SkipReason, TaskRefused

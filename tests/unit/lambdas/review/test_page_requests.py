@@ -201,12 +201,7 @@ def test_others_who_answer_the_same_task_meanwhile_cost_no_second_try(service: S
 
 
 def test_an_answer_that_another_window_was_quicker_with_takes_no_next_task(service: Service) -> None:
-    for _ in range(3):
-        service.ask()
-    first = service.next("ann")
-    assert first is not None
-    store = service.store
-    assert store.held(first, person("ann"), [TEAM]) is not None
+    first, store = about_to_answer(service)
 
     def another_window() -> None:
         service.table.before_write = lambda: None
@@ -218,6 +213,16 @@ def test_an_answer_that_another_window_was_quicker_with_takes_no_next_task(servi
     assert service.tasks.desk("ann").in_work is None
     assert service.store.answered(first, person("ann"), [TEAM]) == choice("Bad")
     assert [one.fixed for one in store.summary(person("ann"), [TEAM], 0).recent] == [""]
+
+
+def about_to_answer(service: Service) -> tuple[str, HostedTasks]:
+    """The first of three tasks, which ann holds, and the store of a request of hers that has read it."""
+    for _ in range(3):
+        service.ask()
+    first, store = service.next("ann"), service.store
+    assert first is not None
+    assert store.held(first, person("ann"), [TEAM]) is not None
+    return first, store
 
 
 def about_to_end(service: Service, tasks: int) -> tuple[Browser, str]:
@@ -275,12 +280,7 @@ def test_a_task_that_was_deleted_goes_from_the_last_answers_after_a_minute(servi
 
 
 def test_what_another_window_has_done_meanwhile_is_seen_although_the_request_has_read_before(service: Service) -> None:
-    for _ in range(3):
-        service.ask()
-    first = service.next("ann")
-    assert first is not None
-    store = service.store
-    assert store.held(first, person("ann"), [TEAM]) is not None
+    first, store = about_to_answer(service)
     service.store.submit(first, person("ann"), choice("Bad"))
     second = service.next("ann")
     with pytest.raises(TaskRefused, match=NO_LONGER_YOURS):
