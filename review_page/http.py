@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -54,12 +53,13 @@ class PageRequest:
         return {key: values[0] for key, values in fields.items()}
 
     def cookie(self, name: str) -> str | None:
-        jar: SimpleCookie = SimpleCookie()
-        try:
-            jar.load(self.headers.get("cookie", ""))
-        except CookieError:
-            return None
-        return jar[name].value if name in jar else None
+        """The value as it was set, and None for two of one name: a browser sends two only if somebody else has set one of them.
+
+        Other applications of the domain may have set cookies in any form, which must not hide the page's own (RFC 6265, 5.4).
+        """
+        pairs = (one.partition("=") for one in self.headers.get("cookie", "").split(";"))
+        found = [value.strip(" \t") for key, is_pair, value in pairs if is_pair and key.strip(" \t") == name]
+        return found[0] if len(found) == 1 else None
 
 
 def note_of(body: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from cli.console import NotDone
 from cli.people.pool import NEVER_SIGNED_IN, Person, UserPool
@@ -83,8 +83,14 @@ def invite(pool: UserPool, name: str) -> list[str]:
     return [f"Cognito mails a new temporary password to {person.email}"]
 
 
-def reset_authenticator(pool: UserPool, name: str) -> list[str]:
-    """Somebody who has lost the authenticator app sets up another one at the next sign-in, and stays the same person.
+def reset_authenticator(pool: UserPool, name: str, end_sessions: Callable[[Person], None]) -> list[str]:
+    """Somebody who has lost the authenticator app is signed out, sets up another app at the next sign-in, and stays the same person.
+
+    The sessions end before the app goes, because without an app the command does nothing and could not be repeated; and after it, because
+    whoever has the app may sign in until then.
+
+    Args:
+        end_sessions: ends those of the review page.
 
     Raises:
         NotDone: nobody has this name, or the account has no authenticator app.
@@ -92,12 +98,15 @@ def reset_authenticator(pool: UserPool, name: str) -> list[str]:
     person = known(pool, name)
     if not person.mfa:
         raise NotDone(f"{person.name} has no authenticator app, so nothing was changed: the next sign-in shows the code for one")
+    end_sessions(person)
+    pool.sign_out(person.name)
     pool.forget_authenticator(person.name)
-    return ["deleted the authenticator app; whoever signs in next with the password sets up another one"]
+    end_sessions(person)
+    return ["signed out everywhere", "deleted the authenticator app; whoever signs in next with the password sets up another one"]
 
 
-def remove(pool: UserPool, person: Person, *, keep: bool) -> list[str]:
-    """Somebody is in no group, signed out, and disabled (``keep``) or deleted.
+def remove(pool: UserPool, person: Person, end_sessions: Callable[[Person], None], *, keep: bool) -> list[str]:
+    """Somebody is in no group, signed out, and disabled (``keep``) or deleted. Who is added again later signs in again.
 
     The account is closed before the sign-out, so nobody signs in again between the two.
     """
@@ -107,6 +116,7 @@ def remove(pool: UserPool, person: Person, *, keep: bool) -> list[str]:
         done.append(f"removed from the group {group}")
     if person.enabled:
         pool.disable(person.name)
+    end_sessions(person)
     pool.sign_out(person.name)
     done.append("signed out everywhere")
     if not keep:

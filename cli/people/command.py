@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ from cli.people import changes
 from cli.people.changes import email_fault, known, name_fault
 from cli.people.pool import Person, UserPool
 from lambdas.review.hosted_tasks.table import TaskTable
-from lambdas.review.review_page.sessions import worker_id_of
+from lambdas.review.review_page.sessions import Sessions, worker_id_of
 from stacks.names import LEADS, REVIEWERS
 from stacks.settings import Settings
 
@@ -78,11 +79,12 @@ def invite(name: Name, stage: Stage = "dev", profile: Profile = None, as_json: A
 
 
 def reset_authenticator(name: Name, stage: Stage = "dev", profile: Profile = None, as_json: AsJson = False) -> None:
-    """Let somebody who has lost the authenticator app set up another one at the next sign-in. They stay the same person."""
+    """Sign somebody out who has lost the authenticator app, and let them set up another one. They stay the same person."""
     settings = _with_people(stage, name)
     with errors_as_sentences():
-        pool = _pool(Account(settings, profile))
-        done = changes.reset_authenticator(pool, name)
+        account = Account(settings, profile)
+        pool = _pool(account)
+        done = changes.reset_authenticator(pool, name, partial(_end_sessions, account))
         person = known(pool, name)
     if as_json:
         print_json({**_document(person), "changes": done})
@@ -113,7 +115,7 @@ def remove(  # noqa: PLR0917  (typer passes every option by its name)
             typer.echo(sentence, err=as_json)
         if not yes and not agreed(f"{'Disable' if disable else 'Delete'} {person.name}?"):
             stop("nothing was changed: answer y, or give --yes", WRONG_OPTIONS)
-        done = changes.remove(pool, person, keep=disable)
+        done = changes.remove(pool, person, partial(_end_sessions, account), keep=disable)
     if as_json:
         print_json({"name": person.name, "held": {"groups": list(person.groups), "tasks": tasks}, "changes": done})
         return
@@ -147,13 +149,22 @@ def _pool(account: Account) -> UserPool:
     return UserPool(account, outputs["UserPoolId"], outputs.get("ReviewPageUrl"))
 
 
+def _end_sessions(account: Account, person: Person) -> None:
+    """Those of the page, which has sessions of its own. A2I's portal has tokens of the user pool only."""
+    if account.settings.review.backend == "hosted":
+        Sessions(_review_tasks(account), REVIEWERS).end_all(person.sub)
+
+
+def _review_tasks(account: Account) -> Any:
+    return account.session.resource("dynamodb").Table(account.names.review_tasks_table)
+
+
 def _tasks_in_hand(account: Account, person: Person) -> list[str]:
     """Ids of the tasks that the person holds now. SageMaker tells nobody which of A2I's tasks somebody holds."""
     settings = account.settings
     if settings.review.backend != "hosted":
         return []
-    resource = account.session.resource("dynamodb").Table(account.names.review_tasks_table)
-    table, worker = TaskTable(resource, settings.retention.review_days), worker_id_of(person.sub)
+    table, worker = TaskTable(_review_tasks(account), settings.retention.review_days), worker_id_of(person.sub)
     desk, now = table.desk(worker), int(time.time() * 1_000)
     held = [table.task(task_id) for task_id in (desk.in_work, desk.ahead) if task_id is not None]
     return [task.task_id for task in held if task is not None and task.lease_of(worker, now) is not None]

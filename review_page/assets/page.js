@@ -1,7 +1,7 @@
 // What the reviewers' page and their lead's share: requests, and refusals that stay until they are dismissed.
 "use strict";
 
-const csrf = document.querySelector('meta[name="csrf-token"]').content;
+let csrf = document.querySelector('meta[name="csrf-token"]').content;
 const at = (id) => document.getElementById(id);
 
 const say = (text) => { at("status").textContent = text; };
@@ -44,15 +44,26 @@ class Refused extends Error {
   }
 }
 
+// Another tab may have signed in anew: then this browser has another session, and this tab goes on with its token. True: if it has changed.
+async function renewed() {
+  const page = new DOMParser().parseFromString(await (await fetch("/worker/")).text(), "text/html");
+  const [now, before] = [page, document].map((one) => one.querySelector('input[name="csrf"]'));
+  const name = (one) => one.querySelector('meta[name="user"]')?.content;
+  if (!now || now.value === csrf || name(page) !== name(document)) return false;
+  csrf = before.value = now.value;
+  return true;
+}
+
+function sent(path, body) {
+  const headers = { "Content-Type": "application/json", "X-CSRF-Token": csrf };
+  return fetch(path, body === undefined ? {} : { method: "POST", headers, body: JSON.stringify(body) });
+}
+
 async function request(path, body) {
-  const options = body === undefined ? {} : {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
-    body: JSON.stringify(body),
-  };
   let response, answer;
   try {
-    response = await fetch(path, options);
+    response = await sent(path, body);
+    if (response.status === 403 && body !== undefined && (await renewed().catch(() => false))) response = await sent(path, body);
     answer = await response.json();
   } catch {
     throw new Refused(response && response.status >= 400 ? response.status : 0, "There is no connection to the server. Please try again.");

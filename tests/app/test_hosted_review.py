@@ -279,6 +279,8 @@ def test_people_come_and_go_by_commands(hosted: Hosted, wait_until: Callable[...
     code, said = hosted.people("reset-authenticator", "zoe", "--json")
     assert (code, json.loads(said)["mfa"], hosted.listed()["zoe"]["mfa"]) == (0, False, False), said
     assert hosted.people("reset-authenticator", "zoe")[0] == FAILED
+    hosted.age_sessions()
+    assert zoe.visitor.json(f"{zoe.page_url}/next", zoe.csrf)[0] == 401, "who found the telephone is out"
     zoe = Reviewer(Visitor(hosted.emulator.port), hosted.page_url)
     zoe.sign_in("zoe", PASSWORD)
     assert hosted.listed()["zoe"]["mfa"], "another one is set up"
@@ -295,6 +297,8 @@ def test_people_come_and_go_by_commands(hosted: Hosted, wait_until: Callable[...
     with pytest.raises(Exception, match="disabled"):
         Reviewer(Visitor(hosted.emulator.port), hosted.page_url).sign_in("zoe", PASSWORD)
     assert "zoe: enabled the account" in hosted.people("add", "zoe", "--email", address)[1]
+    hosted.age_sessions()
+    assert zoe.visitor.json(f"{zoe.page_url}/next", zoe.csrf)[0] == 401, "a session of before does not come back with the account"
     assert "zoe: deleted the account" in hosted.people("remove", "zoe", "--yes")[1]
     assert "zoe" not in hosted.listed()
     assert hosted.people("remove", "zoe", "--yes")[0] == FAILED

@@ -358,6 +358,36 @@ def test_a_second_window_answers_nothing_twice(context: BrowserContext, page: Pa
     assert answers(served) == [label("negative"), None]
 
 
+def test_a_window_goes_on_after_another_one_has_signed_in_anew(page: Page, served: PageServer) -> None:
+    """Two windows that sign in at once get one session after the other, and the browser keeps the last one for both."""
+    served.hold(classify("first"), classify("second"), classify("third"))
+    page.goto("/worker")
+    press(page, "1")
+    served.sign_in.sessions["ann"].csrf = "of the later session"
+    press(page, "Enter")
+
+    expect(text_of(page)).to_have_text("second")
+    assert answers(served) == [label("negative"), None, None]
+    expect(page.locator("#problem")).to_be_hidden()
+    press(page, "u")
+    expect(text_of(page)).to_have_text("first")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/worker")
+    assert "ann" not in served.sign_in.sessions
+
+
+def test_a_window_does_not_go_on_as_somebody_else(page: Page, served: PageServer) -> None:
+    served.hold(classify("first"), classify("second"))
+    page.goto("/worker")
+    press(page, "1")
+    served.sign_in.sessions["bob"].csrf = "bob's"
+    page.context.add_cookies([{"name": "user", "value": "bob", "url": served.url}])
+    press(page, "Enter")
+
+    expect(page.get_by_role("alert")).to_contain_text("This page is out of date. Please load it again.")
+    assert answers(served) == [None, None]
+
+
 def test_the_next_task_is_loaded_meanwhile(page: Page, served: PageServer) -> None:
     served.hold(classify("first"), classify("second"))
     page.goto("/worker")

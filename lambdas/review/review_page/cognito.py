@@ -11,7 +11,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -46,10 +46,11 @@ class PageAddress:
 
 @dataclass(frozen=True)
 class Person:
-    """``sub`` never changes, whatever the user's name and mail address become."""
+    """``sub`` never changes, whatever the user's name and mail address become. ``signed_in_at``: epoch seconds, where it is known."""
 
     sub: str
     username: str
+    signed_in_at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ def _person(claims: Mapping[str, Any], address: PageAddress, now: float) -> Pers
         raise SignInRefused("the id token is over")
     if not isinstance(claims.get("sub"), str) or not isinstance(claims.get("cognito:username"), str):
         raise SignInRefused("the id token names nobody")
-    return Person(claims["sub"], claims["cognito:username"])
+    if not isinstance(claims.get("auth_time"), int | float):
+        raise SignInRefused("the id token does not say when the person signed in")
+    return Person(claims["sub"], claims["cognito:username"], int(claims["auth_time"]))
 
 
 def standing(client: Any, address: PageAddress, person: Person) -> Standing:
@@ -143,7 +146,9 @@ def standing(client: Any, address: PageAddress, person: Person) -> Standing:
         user = client.admin_get_user(UserPoolId=address.user_pool_id, Username=person.username)
         if not user["Enabled"] or {"Name": "sub", "Value": person.sub} not in user["UserAttributes"]:
             return Standing(False, ())
-        groups = client.admin_list_groups_for_user(UserPoolId=address.user_pool_id, Username=person.username)["Groups"]
+        # A user may be in more groups than one answer holds.
+        pages = client.get_paginator("admin_list_groups_for_user").paginate(UserPoolId=address.user_pool_id, Username=person.username)
+        groups = tuple(group["GroupName"] for page in pages for group in page["Groups"])
     except client.exceptions.UserNotFoundException:
         return Standing(False, ())
-    return Standing(True, tuple(group["GroupName"] for group in groups))
+    return Standing(True, groups)

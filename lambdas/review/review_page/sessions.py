@@ -2,6 +2,8 @@
 
 The browser alone has the id. Who reads the table cannot use a session. An id begins with the person's worker id, so that a request can
 read the person's records along with the session. Nothing else follows from that part: who somebody is stands in the session.
+
+``pk`` ``worker#<worker id>``, ``sk`` ``signed-out`` says before which time every sign-in of a person is void, on whatever machine it was.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import re
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from lambdas.common.batch_get import batch_get
@@ -22,6 +25,7 @@ HOURS = 12
 """After this time a person must sign in again, also if they were active."""
 CHECKED_SECONDS = 60
 """Seconds for which a person's groups and state are used before they are looked up again."""
+SIGNED_OUT = "signed-out"
 _TOKEN = re.compile(r"([0-9a-f]{16})\.[\w-]{43}", re.ASCII)
 
 
@@ -38,7 +42,7 @@ def claimed_worker_id(token: str) -> str | None:
 
 @dataclass(frozen=True)
 class Session:
-    """The page's ``Session``. ``team`` is the id that tasks have; times in epoch seconds."""
+    """The page's ``Session``. ``team`` is the id that tasks have; times in epoch seconds. ``signed_in_at``: to the user pool."""
 
     token: str
     sub: str
@@ -46,6 +50,7 @@ class Session:
     issuer: str
     member: bool
     lead: bool
+    signed_in_at: int
     checked_at: int
     ends_at: int
     team: str
@@ -72,15 +77,17 @@ class Sessions:
     def __init__(self, table: Any, team: str) -> None:
         self._table, self._team = table, team
 
-    def begin(self, sub: str, username: str, issuer: str, groups: tuple[bool, bool], now: int) -> Session:
+    def begin(
+        self, sub: str, username: str, issuer: str, groups: tuple[bool, bool], now: int, *, signed_in_at: int | None = None
+    ) -> Session:
         """A new session, always under a new id.
 
         Args:
             groups: whether the person is a member, and whether they lead.
+            signed_in_at: when they signed in to the user pool; None: now.
         """
-        session = Session(
-            f"{worker_id_of(sub)}.{secrets.token_urlsafe(32)}", sub, username, issuer, *groups, now, now + HOURS * 3_600, self._team
-        )
+        token, at = f"{worker_id_of(sub)}.{secrets.token_urlsafe(32)}", now if signed_in_at is None else signed_in_at
+        session = Session(token, sub, username, issuer, *groups, at, now, now + HOURS * 3_600, self._team)
         self._table.put_item(
             Item={
                 **_key(session.token),
@@ -89,6 +96,7 @@ class Sessions:
                 "issuer": issuer,
                 "member": session.member,
                 "lead": session.lead,
+                "signed_in_at": at,
                 "checked_at": now,
                 "delete_after": session.ends_at,
             }
@@ -114,6 +122,7 @@ class Sessions:
             item["issuer"],
             item["member"],
             item["lead"],
+            int(item.get("signed_in_at", item["delete_after"] - HOURS * 3_600)),
             int(item["checked_at"]),
             int(item["delete_after"]),
             self._team,
@@ -134,6 +143,25 @@ class Sessions:
 
     def end(self, token: str) -> None:
         self._table.delete_item(Key=_key(token))
+
+    def end_all(self, sub: str) -> None:
+        """Every sign-in of a person is void, on all machines: the page's sessions, and what a browser's user pool would give it again.
+
+        By the clock of AWS, because that of an operator's machine may be wrong.
+        """
+        answer = self._table.get_item(Key=_signed_out(sub), ConsistentRead=True)
+        now = int(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp())
+        # No session is older than the record then, and the user pool remembers a browser for an hour.
+        self._table.put_item(Item={**_signed_out(sub), "until": now, "delete_after": now + 2 * HOURS * 3_600})
+
+    def is_void(self, sub: str, signed_in_at: int) -> bool:
+        """Whether a sign-in at this time was ended by :meth:`end_all`."""
+        item = self._table.get_item(Key=_signed_out(sub), ConsistentRead=True).get("Item")
+        return item is not None and signed_in_at < item["until"]
+
+
+def _signed_out(sub: str) -> dict[str, str]:
+    return {"pk": f"worker#{worker_id_of(sub)}", "sk": SIGNED_OUT}
 
 
 def _key(token: str) -> dict[str, str]:

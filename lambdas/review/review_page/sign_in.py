@@ -100,7 +100,7 @@ class HostedSignIn:
         member, lead = self._roles(found)
         if not member:
             self._give_back(session.worker)
-        if not (member or lead):
+        if not (member or lead) or self._sessions.is_void(session.sub, session.signed_in_at):
             self._sessions.end(session.token)
             return None
         session = replace(session, member=member, lead=lead, checked_at=now)
@@ -126,10 +126,11 @@ class HostedSignIn:
 
     def _come_back(self, request: PageRequest) -> PageResponse:
         """Raises PageError: another browser began, the user pool refuses, or the person is in neither group."""
-        begun = [one for one in self._begun(request) if is_secret(request.query.get("state"), one.state)]
+        here = self._begun(request)
+        begun = [one for one in here if is_secret(request.query.get("state"), one.state)]
         code = request.query.get("code", "")
         if not begun:
-            raise PageError(403, "The sign-in took too long, or was begun in another browser. Please open the page again.")
+            return self._overtaken(request, here)
         if not re.fullmatch(r"[\x21-\x7e]{1,2000}", code):
             raise PageError(403, "The sign-in was not finished. Please open the page again.")
         try:
@@ -141,11 +142,27 @@ class HostedSignIn:
         if not (member or lead):
             ask = "Ask the person who invited you to add you to one, then open the page again."
             raise PageError(403, f"{person.username} is in no team yet. {ask}", also=(LEAVE, "Sign in with another account"))
+        if self._sessions.is_void(person.sub, person.signed_in_at):
+            return redirect(LEAVE)  # the user pool remembers this browser from before; after this it asks anew
         earlier = request.cookie(SESSION)
         if earlier:
             self._sessions.end(earlier)
-        session = self._sessions.begin(person.sub, person.username, self._address.issuer, (member, lead), int(self._clock()))
+        now, groups = int(self._clock()), (member, lead)
+        session = self._sessions.begin(person.sub, person.username, self._address.issuer, groups, now, signed_in_at=person.signed_in_at)
         return redirect("/worker", extra={"Set-Cookie": _cookie(SESSION, session.token, HOURS * 3_600)})
+
+    def _overtaken(self, request: PageRequest, here: Sequence[Begun]) -> PageResponse:
+        """A browser that opens several tabs at once keeps the sign-in that one of them has begun. The others go on with that one, or with
+        the session that it has given. What the request brings along counts for nothing.
+
+        Raises:
+            PageError: this browser has begun none.
+        """
+        if self.session_of(request) is not None:
+            return redirect("/worker")
+        if not here:
+            raise PageError(403, "The sign-in took too long, or was begun in another browser. Please open the page again.")
+        return redirect(authorize_url(self._address, here[0].state, here[0].verifier))
 
     def _roles(self, found: Standing) -> tuple[bool, bool]:
         return found.active and self._groups.members in found.groups, found.active and self._groups.leads in found.groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,10 @@ class Pool:
 
     def __getattr__(self, operation: str) -> Any:
         return lambda _, *more: self.calls.append(" ".join((operation, *more)))
+
+
+def ending(pool: Any) -> Callable[[Person], None]:
+    return lambda person: pool.calls.append(f"end sessions of {person.sub}")
 
 
 def pool_of(*persons: Person, **more: Any) -> Any:
@@ -110,21 +115,25 @@ def test_only_somebody_who_never_signed_in_is_invited_again() -> None:
 
 def test_a_lost_authenticator_is_reset_and_the_account_stays_the_same_person() -> None:
     pool = pool_of(replace(ADA, status="CONFIRMED", mfa=True), replace(ADA, name="bob"))
-    assert changes.reset_authenticator(pool, "ada")[0].startswith("deleted the authenticator app")
-    assert (pool.calls, pool.persons["ada"].sub) == (["forget_authenticator"], ADA.sub)
+    ended = ending(pool)
+    assert changes.reset_authenticator(pool, "ada", ended)[1].startswith("deleted the authenticator app")
+    calls = ["end sessions of sub-ada", "sign_out", "forget_authenticator", "end sessions of sub-ada"]
+    assert (pool.calls, pool.persons["ada"].sub) == (calls, ADA.sub), "what cannot be repeated without the app comes before it goes"
     for name, reason in {"bob": "bob has no authenticator app", "eve": "no account eve"}.items():
         with pytest.raises(NotDone, match=reason):
-            changes.reset_authenticator(pool, name)
+            changes.reset_authenticator(pool, name, ended)
     with pytest.raises(NotDone, match="reset-authenticator"):
         changes.invite(pool, "ada")
 
 
 def test_who_is_removed_cannot_sign_in_again_after_the_sign_out() -> None:
     pool = pool_of()
-    assert changes.remove(pool, ADA, keep=True)[-1] == "disabled the account"
-    assert pool.calls == ["leave reviewers", "disable", "sign_out"]
-    assert changes.remove(pool, replace(ADA, groups=(), enabled=False), keep=False) == ["signed out everywhere", "deleted the account"]
-    assert pool.calls[3:] == ["sign_out", "delete"]
+    ended = ending(pool)
+    assert changes.remove(pool, ADA, ended, keep=True)[-1] == "disabled the account"
+    assert pool.calls == ["leave reviewers", "disable", "end sessions of sub-ada", "sign_out"]
+    gone = replace(ADA, groups=(), enabled=False)
+    assert changes.remove(pool, gone, ended, keep=False) == ["signed out everywhere", "deleted the account"]
+    assert pool.calls[4:] == ["end sessions of sub-ada", "sign_out", "delete"]
 
 
 @pytest.mark.parametrize(
