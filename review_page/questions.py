@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from review_page.depth import MOST_DEPTH, is_too_deep
-from review_page.fields import Classifier, Field, TemplateError, shown
+from review_page.fields import Choice, Classifier, Field, NumberField, TemplateError, TextField, shown
 from review_page.template_fields import FieldReader, as_read
 
 CANNOT_TELL = "cannot-tell"
@@ -71,7 +71,8 @@ def questions(html: str) -> Questions:
     """The questions of a rendered template, in order.
 
     Raises:
-        TemplateError: the element has no name, its categories are no list of strings, two have one name, or nothing is asked.
+        TemplateError: the element has no name, its categories are no list of strings, two have one name, no answer fits it, or nothing
+            is asked.
     """
     parser = FieldReader()
     parser.feed(as_read(html))
@@ -83,7 +84,22 @@ def questions(html: str) -> Questions:
             raise TemplateError(f"{count} questions of the template have the name {shown(name)}")
     if not found:
         raise TemplateError("the template asks nothing: it has no element with an answer")
+    for one in found:
+        if _has_no_answer(one):
+            raise TemplateError(f"no answer fits {', '.join(map(shown, one.names))}: its bounds or options leave none")
     return Questions(tuple(found))
+
+
+def _has_no_answer(asked: Field) -> bool:
+    """Nobody could finish the task, so it would wait until it expires."""
+    match asked:
+        case TextField():
+            return asked.shortest > asked.longest or asked.lowest > asked.highest
+        case NumberField():
+            return asked.lowest > asked.highest
+        case Choice():
+            return not any(value or not asked.required for value in asked.values)
+    return False
 
 
 def _check_storable(value: Any) -> None:

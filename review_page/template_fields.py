@@ -215,7 +215,9 @@ def _text_field(name: str, kind: str, values: Mapping[str, str]) -> TextField:
 
 
 def _number(text: str | None, otherwise: float) -> float:
-    return float(text) if text is not None and NUMBER.fullmatch(text.strip()) else otherwise
+    """What has no such number, or one that no computer can hold (``1e999``), counts as not written, as in a browser."""
+    found = float(text) if text is not None and NUMBER.fullmatch(text.strip()) else otherwise
+    return found if math.isfinite(found) else otherwise
 
 
 def _exclusion(name: str, values: Mapping[str, str]) -> str | None:

@@ -10,13 +10,15 @@ from lambdas.common.answers_wanted import MOST_ANSWERS, AnswerRule
 from lambdas.review.hosted_tasks import task as tasks
 from lambdas.review.hosted_tasks.sweeping import move_on
 from lambdas.review.hosted_tasks.table import TaskTable
-from lambdas.review.hosted_tasks.task import NotPossible, State, Task
+from lambdas.review.hosted_tasks.task import State, Task
 from review_page.answers import Worker
 from review_page.tasks import MOST_LISTED, Overview, QueuedTask, SkipReason, TaskRefused
 
 NOT_THEIRS = "There is no such task among those of your teams."
 _OVER = "This task is over, or of another team."
 _CLOSED = "There is no such flag or dispute, or it is closed."
+_MANY = "Many people are working on this task at this moment. Please try again."
+_TRIES = 5
 
 
 class HostedLead:
@@ -55,19 +57,18 @@ class HostedLead:
         self._move(task_id, released)
 
     def dispute(self, task_id: str, teams: Collection[str], lead: Worker, note: str) -> None:
-        """An open task is also shown to one more person than have it, up to nine. The note stays until the dispute is closed."""
-        task = self._table.task(task_id)
-        if task is None or task.team not in teams:
-            raise TaskRefused(NOT_THEIRS)
+        """An open task is also shown to one more person than have it, up to nine. The note stays until the dispute is closed.
 
-        def one_more(read: Task) -> Task:
-            if read.state is not State.OPEN or len(read.assignments) >= MOST_ANSWERS:
-                raise NotPossible
-            return replace(read, rule=AnswerRule.FIXED, most=min(MOST_ANSWERS, max(read.wanted, len(read.assignments)) + 1))
-
-        if task.state is State.OPEN:
-            self._move(task_id, one_more)
-        self._table.dispute(task, lead, note, self._clock())
+        Who says it again changes the note alone: a browser repeats what it has heard nothing of.
+        """
+        for _ in range(_TRIES):
+            task = self._table.task(task_id)
+            if task is None or task.team not in teams:
+                raise TaskRefused(NOT_THEIRS)
+            asks = None if self._table.is_disputed(task, lead) else _one_more(task)
+            if self._table.dispute(task, lead, note, self._clock(), asks=asks):
+                return
+        raise TaskRefused(_MANY)
 
     def close(self, remark_id: str, teams: Collection[str]) -> None:
         if not self._table.close_remark(remark_id, teams):
@@ -75,7 +76,7 @@ class HostedLead:
 
     def _move(self, task_id: str, change: Callable[[Task], Task]) -> None:
         if not move_on(self._table, task_id, change, self._finish):
-            raise TaskRefused("Many people are working on this task at this moment. Please try again.")
+            raise TaskRefused(_MANY)
 
     def _waiting(self, teams: Collection[str]) -> Collection[Task]:
         """Those that somebody may take, by age, and those that are due soon: people hold these, or have answered them."""
@@ -84,6 +85,13 @@ class HostedLead:
             if task.team in teams and task.state is State.OPEN:
                 found.setdefault(task.task_id, task)
         return list(found.values())
+
+
+def _one_more(task: Task) -> Task | None:
+    """The task for one more person than have it; None: it has ended, or enough people have it."""
+    if task.state is not State.OPEN or len(task.assignments) >= MOST_ANSWERS:
+        return None
+    return replace(task, rule=AnswerRule.FIXED, most=min(MOST_ANSWERS, max(task.wanted, len(task.assignments)) + 1))
 
 
 def _queued(task: Task, now: int) -> QueuedTask:

@@ -216,9 +216,20 @@ class TaskTable:
         """Once for a task and a person; their second note replaces the first."""
         self._table.put_item(Item=self._remark_item(task, f"flag#{worker_id}", "flags", name, note, now))
 
-    def dispute(self, task: Task, lead: Worker, note: str, now: int) -> None:
-        """Once for a task and a lead; their second note replaces the first."""
-        self._table.put_item(Item=self._remark_item(task, f"dispute#{lead.worker_id}", "disputes", lead.name or lead.worker_id, note, now))
+    def dispute(self, task: Task, lead: Worker, note: str, now: int, *, asks: Task | None = None) -> bool:
+        """Once for a task and a lead; their second note replaces the first.
+
+        Args:
+            asks: the task as it is asked about from now on, written in the same transaction. False: it is no longer as it was read.
+        """
+        item = self._remark_item(task, f"dispute#{lead.worker_id}", "disputes", lead.name or lead.worker_id, note, now)
+        put = {"Put": {"TableName": self._table.name, "Item": item}}
+        return self._transact([put, *([] if asks is None else [self._put(task_item(asks), asks.version)])])
+
+    def is_disputed(self, task: Task, lead: Worker) -> bool:
+        """Whether the lead has a dispute about the task that is not closed."""
+        item = self._get(task.task_id, f"dispute#{lead.worker_id}")
+        return item is not None and "queue" in item
 
     def remarks(self, team: str, *, disputes: bool, most: int) -> list[Remark]:
         """Flags or disputes that are not closed, the newest first."""
@@ -227,13 +238,16 @@ class TaskTable:
         return list(map(remark_of, found))
 
     def close_remark(self, remark_id: str, teams: Collection[str]) -> bool:
-        """False: there is none, it is closed, or it is of another team."""
+        """False: there is none, it is closed, it is of another team, or somebody writes it anew in the same moment."""
         pk, _, sk = remark_id.partition(":")
         item = self._get(pk, sk) if pk and sk.startswith(("flag#", "dispute#")) else None
         if item is None or item.get("queue", "").partition("#")[2] not in teams:
             return False
-        self._table.put_item(Item={name: value for name, value in item.items() if name not in ("queue", "waiting_since")})
-        return True
+        closed = {name: value for name, value in item.items() if name not in ("queue", "waiting_since")}
+        if "version" not in item:  # of before remarks had one
+            self._table.put_item(Item=closed)
+            return True
+        return self._transact([self._put(closed, int(item["version"]))])
 
     def people(self, team: str, most: int) -> list[Person]:
         """What people have done for the team, in tasks that have ended."""
@@ -332,6 +346,7 @@ class TaskTable:
             "title": task.known_as,
             "by": by,
             "note": note,
+            "version": now,
             "delete_after": (now + self._retention_ms) // 1_000,
         }
 

@@ -136,6 +136,8 @@ class HostedSignIn:
         try:
             person = self._redeem(code, begun[0].verifier)
         except SignInRefused as error:
+            if self.session_of(request) is not None:
+                return redirect("/worker")  # the page of the code was loaded again: a code is taken once
             logger.warning("sign-in refused", extra={"reason": str(error)})
             raise PageError(403, "The sign-in could not be finished. Please open the page again.") from None
         member, lead = self._roles(self._standing(person))

@@ -33,6 +33,9 @@ class MemoryTable:
 
     name = "review-tasks"
 
+    class exceptions:  # noqa: N801
+        class ConditionalCheckFailedException(Exception): ...
+
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], Item] = {}
         self._partitions: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
@@ -82,6 +85,17 @@ class MemoryTable:
     def put_item(self, *, Item: Item) -> None:  # noqa: N803
         self.requests.append("put_item")
         self._write(lambda: self._store(Item))
+
+    def delete_item(self, *, Key: Mapping[str, str]) -> None:  # noqa: N803
+        self.requests.append("delete_item")
+        self._write(lambda: self._forget(Key["pk"], Key["sk"]))
+
+    def update_item(self, *, Key: Mapping[str, str], ConditionExpression: str, **update: Any) -> None:  # noqa: N803
+        self.requests.append("update_item")
+        assert ConditionExpression == "attribute_exists(pk)"
+        if (Key["pk"], Key["sk"]) not in self.items:
+            raise self.exceptions.ConditionalCheckFailedException
+        self._write(lambda: self._update(update, Key["pk"], Key["sk"]))
 
     def query(self, **arguments: Any) -> dict[str, Any]:
         """Pages of ``Limit`` items, counted before the filter, as DynamoDB does it."""
@@ -153,13 +167,17 @@ class MemoryTable:
     def _store(self, item: Item) -> None:
         assert all(value not in (set(), frozenset()) for value in item.values()), "DynamoDB has no empty sets"
         key = item["pk"], item["sk"]
-        before = self.items.get(key, {})
+        self._forget(*key)
         for name in _PARTITIONS:
-            if name in before:
-                del self._partitions[name, before[name]][key]
             if name in item:
                 self._partitions.setdefault((name, item[name]), {})[key] = None
         self.items[key] = _copied(item)
+
+    def _forget(self, pk: str, sk: str) -> None:
+        before = self.items.pop((pk, sk), {})
+        for name in _PARTITIONS:
+            if name in before:
+                del self._partitions[name, before[name]][pk, sk]
 
     def _write(self, write: Callable[[], None]) -> None:
         self.before_write()

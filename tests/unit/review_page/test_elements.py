@@ -275,9 +275,24 @@ def test_the_template_that_the_stacks_deploy_can_be_shown() -> None:
             "exclusion",
         ),
         ("<p>nothing</p>", "the template asks nothing"),
+        ("<crowd-input name=a min-length=9 max-length=3></crowd-input>", "no answer fits 'a'"),
+        ("<input name=a type=number min=5 max=1>", "no answer fits 'a'"),
+        ("<crowd-slider name=a min=5 max=1></crowd-slider>", "no answer fits 'a'"),
+        ("<select name=a required><option value=''>-</option></select>", "no answer fits 'a'"),
+        ("<select name=a></select>", "no answer fits 'a'"),
         ("<crowd-classifier name=a categories='" + "[" * 5_000 + "'></crowd-classifier>", "is not a JSON list"),
     ],
 )
 def test_a_task_that_cannot_be_answered_is_refused_when_it_is_rendered(html: str, said: str) -> None:
     with pytest.raises(TemplateError, match=said):
         questions(html)
+
+
+@pytest.mark.parametrize("bound", ["1e999", "-1e999", "9" * 400])
+@pytest.mark.parametrize("element", ["input", "textarea", "crowd-input", "crowd-slider"])
+def test_a_bound_that_no_number_is_bounds_nothing(element: str, bound: str) -> None:
+    """It comes from a template or a task's input, and would have been an error of the page for everybody who opens the task."""
+    names = ("min", "max") if element == "crowd-slider" else ("min-length", "max-length", "minlength", "maxlength", "min", "max")
+    attributes = " ".join(f'{name}="{bound}"' for name in names)
+    [field] = questions(f'<{element} name="a" type="number" {attributes}></{element}>').fields
+    field.check({"a": 7 if element == "crowd-slider" else "7"})

@@ -127,6 +127,55 @@ def test_a_disputed_task_gets_one_more_answer_while_it_is_open(service: Service)
     assert (service.read(task_id).state, len(seen(service).disputes)) == ("ended", 1)
 
 
+def test_a_dispute_that_is_said_twice_asks_one_more_person_once(service: Service) -> None:
+    task_id = service.ask()
+    for note in ("sure?", "are you sure?", "sure?"):
+        lead_of(service).dispute(task_id, [TEAM], LEA, note)
+    assert (service.read(task_id).wanted, [one.note for one in seen(service).disputes]) == (3, ["sure?"])
+    lead_of(service).close(seen(service).disputes[0].remark_id, [TEAM])
+    lead_of(service).dispute(task_id, [TEAM], LEA, "still not sure")
+    assert service.read(task_id).wanted == 4, "it is another dispute"
+
+
+def test_a_dispute_is_opened_whole_or_not_at_all_and_beside_an_answer(service: Service) -> None:
+    task_id = service.ask()
+    held(service, "ann")
+
+    def fails() -> None:
+        raise OSError("the function was stopped")
+
+    service.table.after_write = fails
+    with pytest.raises(OSError, match="stopped"):
+        lead_of(service).dispute(task_id, [TEAM], LEA, "sure?")
+    service.table.after_write = lambda: None
+    lead_of(service).dispute(task_id, [TEAM], LEA, "sure?")
+    assert service.read(task_id).wanted == 3, "its first try was whole"
+
+    def answered_meanwhile() -> None:
+        service.table.before_write = lambda: None
+        service.store.submit(task_id, person("ann"), choice("Good"))
+
+    service.table.before_write = answered_meanwhile
+    lead_of(service).dispute(task_id, [TEAM], person("lou"), "and you?")
+    assert (service.read(task_id).wanted, service.read(task_id).answers.keys()) == (4, {"ann"})
+
+
+def test_a_note_that_is_written_anew_while_the_lead_closes_it_is_not_lost(service: Service) -> None:
+    task_id = service.ask()
+    service.store.flag(held(service, "ann"), person("ann"), "two languages")
+    [flag] = seen(service).flags
+
+    def anew() -> None:
+        service.table.before_write = lambda: None
+        service.wait(1)
+        service.store.flag(task_id, person("ann"), "and it names a person")
+
+    service.table.before_write = anew
+    with pytest.raises(TaskRefused):
+        lead_of(service).close(flag.remark_id, [TEAM])
+    assert [one.note for one in seen(service).flags] == ["and it names a person"]
+
+
 @pytest.mark.parametrize("action", ["release", "dispute", "close"])
 def test_of_another_team_a_lead_learns_and_changes_nothing(service: Service, action: str) -> None:
     task_id = service.ask()

@@ -347,6 +347,16 @@ def test_a_session_from_before_it_knew_its_sign_in_is_ended_too() -> None:
     assert pool.sign_in.session_of(request(cookies={SESSION: token})) is None
 
 
+def test_the_address_of_a_code_that_is_loaded_again_leads_to_the_page() -> None:
+    pool = Pool()
+    begun, query = begin(pool)
+    _, token = cookie(come_back(pool, begun, query["state"][0]))
+    again = come_back(pool, begun, query["state"][0], "used", **{SESSION: token})
+    assert (again.headers["Location"], "Set-Cookie" in again.headers) == ("/worker", False)
+    with pytest.raises(PageError, match="could not be finished"):
+        come_back(pool, begun, query["state"][0], "used", **{SESSION: "x" * 43})
+
+
 COOKIE = "__Host-session=right"
 
 
