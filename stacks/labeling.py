@@ -12,7 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
-from stacks.constructs.dataset_labels import allow_labels, label_variables
+from stacks.constructs.dataset_labels import allow_labels, label_variables, offered_answers
 from stacks.constructs.flow_definition import TEMPLATE, guidelines
 from stacks.constructs.labeling_job_role import ANY_MANIFEST, JOB_INPUTS, MANIFESTS, OUTPUT, LabelingJobRole
 from stacks.constructs.python_function import PythonFunction
@@ -66,7 +66,7 @@ class LabelingStack(Stack):
                 "LABEL_ATTRIBUTE": LABEL_ATTRIBUTE,
                 "MAX_TEXT_CHARS": str(self.settings.dataset.max_text_chars),
                 "INPUTS_URI": f"s3://{self.names.bucket('data')}/{JOB_INPUTS}/",
-                **label_variables(self.shared),
+                **offered_answers(self.shared),
             },
         )
         function.allow(["s3:GetObject"], [self.names.bucket_arn("data", f"{MANIFESTS}/*")], because=ANY_MANIFEST)
@@ -81,7 +81,7 @@ class LabelingStack(Stack):
 
     def _job_functions(self) -> tuple[PythonFunction, PythonFunction]:
         """Ground Truth's managed policy only invokes functions that have SageMaker in their name."""
-        labels = label_variables(self.shared)
+        labels = offered_answers(self.shared)
         pre_annotation = PythonFunction(
             self,
             "PreAnnotation",

@@ -12,7 +12,7 @@ from constructs import Construct
 from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
 from stacks.constructs.a2i_backend import A2iBackend
 from stacks.constructs.alarm import BELOW, Alarm
-from stacks.constructs.dataset_labels import allow_labels, label_variables
+from stacks.constructs.dataset_labels import allow_labels, label_variables, offered_answers
 from stacks.constructs.flow_definition import guidelines
 from stacks.constructs.hosted_backend import HostedBackend
 from stacks.constructs.open_reviews import OpenReviews
@@ -85,7 +85,7 @@ class ReviewStack(Stack):
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,
                 "MAX_RECEIVES": str(MAX_RECEIVES),
-                **label_variables(self.shared),
+                **offered_answers(self.shared),
                 **self.backend.environment,
             },
         )

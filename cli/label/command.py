@@ -240,7 +240,8 @@ def _job(account: Account, name: str, texts: Texts, chosen: Chosen) -> GroundTru
         return GroundTruthJob(account, name, texts.wanted)
     table, terms = task_table(account), terms_of(account.settings)
     gold = table.gold(terms.team) if terms.gold_share and not chosen.own else []
-    return HostedJob(table, terms, chosen.labels, name, texts.wanted, time.time, gold)
+    labels = chosen.labels.offering(account.settings.review.cannot_tell)
+    return HostedJob(table, terms, labels, name, texts.wanted, time.time, gold)
 
 
 def _run(job: Job, texts: Texts, console: Console, *, wait: bool, every: float) -> Standing:

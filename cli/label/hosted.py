@@ -141,7 +141,8 @@ def _is_lost(task: Task) -> bool:
 
 
 def _answers(task: Task, labels: Labels) -> Iterator[HumanAnswer]:
-    """In the order in which they came."""
+    """In the order in which they came. The page has taken only what the task offered, so *cannot tell* was offered where it is there."""
+    offered = labels.offering(cannot_tell=True)
     given: Mapping[str, Any] = task.answers
     for worker, one in sorted(given.items(), key=lambda item: (item[1].submitted_at, item[0])):
-        yield HumanAnswer(worker, labels.id_of(one.label), (one.submitted_at - one.accepted_at) / 1_000)
+        yield HumanAnswer(worker, offered.id_of(one.label), (one.submitted_at - one.accepted_at) / 1_000)

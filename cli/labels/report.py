@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Any
 
+from contracts.labels import CANNOT_TELL
 from lambdas.common.agreement import COMPARED_ANSWERS, Alpha, alpha, alpha_by_class, alpha_over_time, compared_labels
 from lambdas.common.predictions import StoredPrediction
 from local.texts.near_duplicates import alike
@@ -205,10 +206,11 @@ def conflicts(records: Sequence[StoredPrediction]) -> list[Conflict]:
 
 
 def confusions(records: Sequence[StoredPrediction]) -> tuple[Confusion, ...]:
-    """Pairs of labels by the number of texts that got both, from the answers that were given without the model's label."""
+    """Pairs of labels by the number of texts that got both, from the answers that were given without the model's label. *Cannot tell* is no
+    label, so nobody confuses it with one."""
     chosen: list[tuple[StoredPrediction, frozenset[str]]] = []
     for stored in records:
-        labels = [one.label for one in stored.answers or () if one.label is not None and one.suggestion_shown is not True]
+        labels = [one.label for one in stored.answers or () if one.label not in (None, CANNOT_TELL) and one.suggestion_shown is not True]
         if len(labels) > 1:
             chosen.append((stored, frozenset(labels)))
     pairs: dict[tuple[str, str], list[StoredPrediction]] = defaultdict(list)

@@ -19,6 +19,11 @@ def label_variables(shared: SharedResources) -> dict[str, str]:
     return {"DATASET_PARAMETER": shared.names.parameter("dataset"), **pinned_labels(shared)}
 
 
+def offered_answers(shared: SharedResources) -> dict[str, str]:
+    """Those variables, and whether people may answer that they cannot tell: for a function that asks them or reads their answers."""
+    return {**label_variables(shared), "CANNOT_TELL": str(shared.settings.review.cannot_tell).lower()}
+
+
 def allow_labels(function: PythonFunction, shared: SharedResources) -> None:
     """Let the function read which version is current, and the manifest of that version: no row of any."""
     names, dataset = shared.names, shared.settings.dataset

@@ -192,6 +192,13 @@ class ReviewSettings(Section):
             "back. With A2I the last answer ends the task."
         ),
     )
+    cannot_tell: bool = Field(
+        default=True,
+        description=(
+            "Whether people may answer that they cannot tell which label is right. It is an answer without a label: where as many people "
+            "give it as choose the first label, the review ends undecided, and a lead decides. `false`: each answer is a label."
+        ),
+    )
     suggestion_share: Share = Field(
         default=0.0,
         description=(

@@ -259,3 +259,53 @@ def test_fifty_tasks_end_with_one_set_of_answers_each_whatever_happens(
     assert of_newcomer == at_work.said
     predictions = site.client.resource("dynamodb").Table(site.names.predictions_table)
     wait_until(lambda: [one["review_state"] for one in predictions.scan()["Items"]] == ["reviewed"] * TASKS)
+
+
+UNCLEAR, CLEAR = "a text that nobody understands", "a text that one person does not understand"
+
+
+def test_who_cannot_tell_presses_a_key_and_both_reviews_end_as_they_should(
+    context: BrowserContext, site: pictures.Page, wait_until: Callable[..., Any]
+) -> None:
+    """Two who cannot tell leave a review undecided. One who cannot tell is outvoted by two who can."""
+    before, sqs = len(tasks(site)), site.client("sqs")
+    queue = sqs.get_queue_url(QueueName=site.names.queue("review-requests"))["QueueUrl"]
+    origin = Origin("champion", "m1", 0.6, "2026-11-23T10:00:00+00:00", 1_900_000_000)
+    for prediction_id, text in (("a" * 32, UNCLEAR), ("b" * 32, CLEAR)):
+        request = ReviewRequest(prediction_id, text, "positive", 0.4, ReviewReason.LOW_CONFIDENCE, 1, origin)
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(asdict(request)))
+    wait_until(lambda: len(tasks(site)) == before + 2)
+
+    page = context.new_page()
+    enrol(page, site, f"unsure-{secrets.token_hex(3)}")
+    for is_last in (False, True):
+        text = text_of(page).inner_text()
+        press(page, "0")
+        expect(frame_of(page).get_by_role("radio", name="Cannot tell")).to_be_checked()
+        press(page, "Enter")
+        if is_last:
+            expect(page.locator("#nothing")).to_be_visible()
+        else:
+            expect(text_of(page)).not_to_have_text(text)
+    for name in ("gil", "hao"):
+        person = site.reviewer(name, REVIEWERS)
+        while (task := person.next()["task"]) is not None:
+            person.answer(task["id"], "cannot-tell" if person.text(task["id"]) == UNCLEAR else "Positive")
+    for item in tasks(site):
+        if item["state"] == "open":
+            table(site).put_item(Item={**item, "undo": 0, "due_at": "0" * 15})
+    sweep(site)
+
+    predictions = site.client.resource("dynamodb").Table(site.names.predictions_table)
+
+    def ended() -> list[dict[str, Any]]:
+        found = [predictions.get_item(Key={"prediction_id": one * 32}).get("Item", {}) for one in "ab"]
+        return [one for one in found if one.get("review_state") == "reviewed"]
+
+    wait_until(lambda: len(ended()) == 2)
+    unclear, clear = ended()
+    assert (unclear.get("human_label"), unclear["open_state"]) == (None, "disputed"), "a lead decides it"
+    assert (clear["human_label"], "open_state" in clear) == ("positive", False)
+    [document] = outputs(site)[UNCLEAR]
+    assert document["inputContent"]["labels"] == [*LABELS, "cannot-tell"]
+    assert [one["answerContent"] for one in document["humanAnswers"]] == [{"category": {"label": "cannot-tell"}}] * 2

@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apps import template_of
 from deployed_definition import resolve
+from synthesis import ROOT
 
 from lambdas.common.environment import InvalidEnvironment, read_environment
+from stacks.labeling import LabelingStack
+from stacks.review import ReviewStack
+from stacks.settings import load_settings
 
 OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 """Read by the library in the layer, for every function."""
@@ -49,6 +54,21 @@ def test_every_function_gets_the_variables_that_it_reads_and_no_other(stage: str
     found = list(functions(synthesised(stage)))
     assert len({handler for handler, _ in found}) == len(found) > 0
     assert {handler: told for handler, variables in found if (told := problem(handler, variables))} == {}
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_functions_that_ask_people_know_whether_they_may_say_that_they_cannot_tell(offered: bool) -> None:
+    settings = load_settings(ROOT / "settings" / "dev.yaml")
+    review = settings.review.model_copy(update={"cannot_tell": offered})
+    told = {}
+    for stack in (ReviewStack, LabelingStack):
+        template = template_of(stack, settings.model_copy(update={"review": review}))
+        for one in template.find_resources("AWS::Lambda::Function").values():
+            variables = one["Properties"].get("Environment", {}).get("Variables", {})
+            if "CANNOT_TELL" in variables:
+                told[one["Properties"]["Handler"].split(".")[2]] = variables["CANNOT_TELL"]
+    asking = ("start_review", "check_manifest", "pre_annotation", "consolidate_annotations")
+    assert told == dict.fromkeys(asking, str(offered).lower())
 
 
 HANDLER = "lambdas.retraining.plan_retraining.handler.handler"

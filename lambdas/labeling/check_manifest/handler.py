@@ -31,6 +31,8 @@ class Environment:
     dataset_parameter: str
     labels: tuple[str, ...] = ()
     """Set where ``dataset.labels`` pins them."""
+    cannot_tell: bool = False
+    """Whether people may answer that they cannot tell which label is right."""
 
 
 @cache
@@ -50,15 +52,16 @@ def _check(uri: str) -> int:
 
 
 def _labels() -> Labels:
+    environment = _environment()
     try:
-        return current_labels(_environment().dataset_parameter, _environment().labels)
+        return current_labels(environment.dataset_parameter, environment.labels).offering(environment.cannot_tell)
     except NoLabels as error:
         raise InvalidInput(f"people cannot be asked: {error}") from None
 
 
 def _lay_inputs(page: str, labels: Labels) -> dict[str, str]:
     """Write page and label category file; an equal pair is written over itself. The file holds what people see."""
-    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": name} for name in labels.shown]}, allow_nan=False)
+    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": name} for name in labels.categories]}, allow_nan=False)
     digest = hashlib.sha256(f"{page}\0{categories}".encode()).hexdigest()[:16]
     uris = {}
     for field, name, content in (("page_uri", "worker-template.liquid", page), ("categories_uri", "categories.json", categories)):

@@ -20,6 +20,8 @@ class Environment:
     dataset_parameter: str
     labels: tuple[str, ...] = ()
     """Set where ``dataset.labels`` pins them."""
+    cannot_tell: bool = False
+    """Whether people may answer that they cannot tell which label is right."""
 
 
 @cache
@@ -30,5 +32,6 @@ def _environment() -> Environment:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
     payload = read_json(client("s3"), event["payload"]["s3Uri"])
-    labels = current_labels(_environment().dataset_parameter, _environment().labels)
+    environment = _environment()
+    labels = current_labels(environment.dataset_parameter, environment.labels).offering(environment.cannot_tell)
     return consolidate_objects(payload, event["labelAttributeName"], labels, Plurality(labels.ids))

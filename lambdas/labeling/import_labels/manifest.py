@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from contracts.labels import listed
+from contracts.labels import CANNOT_TELL, listed
 from contracts.text import checked_text, json_lines, kind, parse_json
 from lambdas.common.labels import Labels
 from lambdas.common.review import PREDICTION_ID_FORM, Consolidated, HumanAnswer, is_prediction_id, shown
@@ -138,6 +138,8 @@ def _built_in(value: Any, metadata: Mapping[str, Any], labels: Labels) -> Consol
     if label is None and value is not None:
         text, ids = str(value), labels.ids
         label = ids[int(text)] if text.isascii() and text.isdigit() and len(text) < 4 and int(text) < len(ids) else value
+    if label == CANNOT_TELL:
+        return _undecided("the service's own consolidation says that people cannot tell")
     label = labels.id_of(label) if isinstance(label, str) else label
     if label not in labels.ids:
         return _undecided(f"label {str(label)[:80]!r} is not one of {listed(labels.ids)}")

@@ -17,6 +17,8 @@ class Environment:
     dataset_parameter: str
     labels: tuple[str, ...] = ()
     """Set where ``dataset.labels`` pins them."""
+    cannot_tell: bool = False
+    """Whether people may answer that they cannot tell which label is right."""
 
 
 @cache
@@ -26,4 +28,5 @@ def _environment() -> Environment:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return worker_task(event, current_labels(_environment().dataset_parameter, _environment().labels))
+    environment = _environment()
+    return worker_task(event, current_labels(environment.dataset_parameter, environment.labels).offering(environment.cannot_tell))

@@ -41,6 +41,8 @@ class Environment:
     dataset_parameter: str
     labels: tuple[str, ...] = ()
     """Set where ``dataset.labels`` pins them."""
+    cannot_tell: bool = False
+    """Whether people may answer that they cannot tell which label is right."""
 
 
 @cache
@@ -55,7 +57,7 @@ def _store() -> PredictionStore:
 def _starter() -> ReviewStarter:
     """Raises NoLabels: there are no labels yet, so nobody can be asked. The queue delivers the message again."""
     environment = _environment()
-    labels = current_labels(environment.dataset_parameter, environment.labels)
+    labels = current_labels(environment.dataset_parameter, environment.labels).offering(environment.cannot_tell)
     return STARTERS[environment.review_backend](environment.review_target, labels)
 
 

@@ -36,6 +36,7 @@ from cli.labels import stores
 from cli.main import app
 from contracts.dataset_files import read_manifest, read_rows
 from contracts.groups import text_digest
+from contracts.labels import CANNOT_TELL
 from lambdas.common.answers_wanted import AnswerRule
 from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.labels import Labels
@@ -123,6 +124,22 @@ def test_people_label_on_the_page_and_nobody_else_is_told(service: Service) -> N
     ]
     assert [answer.worker_id for answer in rows[1].answers] == ["ann", "bob", "cyd"]
     assert service.sent == [], "no prediction waits for these answers"
+
+
+def test_who_cannot_tell_says_so_in_a_job_whose_texts_end_undecided_then(service: Service) -> None:
+    job = job_of(service, "one", labels=LABELS.offering(cannot_tell=True))
+    job.ask(lambda _: None)
+    assert service.tasks.input(job._ids[job.wanted[0].key])["labels"] == ["Bad", "Good", CANNOT_TELL]
+    for name in ("ann", "bob"):
+        service.answer(name, CANNOT_TELL)
+    service.wait(61)
+    service.sweep()
+    job.labels = LABELS  # the setting was switched off meanwhile
+    [line] = job.look().lines.values()
+    [row] = read_output([json.dumps(line).encode()], "label", LABELS)
+    assert isinstance(row, LabeledRow)
+    assert (row.consolidated.label, [one.label for one in row.answers]) == (None, [CANNOT_TELL, CANNOT_TELL])
+    assert "2 of 2 people cannot tell" in row.consolidated.reason
 
 
 def test_the_group_of_a_text_is_carried_to_its_label_and_its_tasks(service: Service, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from cli.labels.report import FEWEST_COMPARED, Report, anchoring, report
 from cli.labels.report_page import lines, page
 from cli.labels.unseen import UNSEEN
+from contracts.labels import CANNOT_TELL
 from lambdas.common.predictions import StoredPrediction
 
 _NUMBERS = itertools.count(1)
@@ -61,6 +62,10 @@ def test_labels_that_people_choose_for_the_same_texts_are_confused() -> None:
         "Say what decides between bad and good: 'Choose bad if ..., and good if ...'. Most of these texts ended as good. "
         "They often have: but."
     )
+
+
+def test_nobody_confuses_a_label_with_the_answer_of_people_who_cannot_tell() -> None:
+    assert report([stored(f"t{number}", "good", ["good", CANNOT_TELL, "good"]) for number in range(5)]).confusions == ()
 
 
 def test_what_people_say_beside_the_models_label_is_no_confusion() -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.dataset import Manifest
-from contracts.labels import listed
+from contracts.labels import CANNOT_TELL, listed
 from lambdas.common import current_labels as current
 from lambdas.common.current_labels import NoLabels, current_labels
 from lambdas.common.labels import Labels
@@ -46,13 +46,34 @@ def test_a_name_that_is_another_labels_id_is_not_taken_for_it() -> None:
     assert labels.id_of("b (a)") == "a"
 
 
-few = st.sampled_from(["a", "b", "c", "a (b)", "b (a)", "c (a)", "Name"])
+def test_a_name_that_looks_like_the_answer_of_people_who_cannot_tell_is_told_apart_by_its_id() -> None:
+    labels = Labels.of(("cannot-tell-0a", "b"), {"cannot-tell-0a": CANNOT_TELL}).offering(cannot_tell=True)
+    assert labels.categories == ("cannot-tell (cannot-tell-0a)", "b", CANNOT_TELL)
+    assert [labels.id_of(one) for one in labels.categories] == ["cannot-tell-0a", "b", CANNOT_TELL]
 
 
-@given(st.lists(st.sampled_from(["a", "b", "c", "d"]), unique=True, min_size=1), st.dictionaries(st.sampled_from("abcd"), few))
-def test_every_answer_leads_back_to_its_label_however_the_names_collide(ids: list[str], names: dict[str, str]) -> None:
-    labels = Labels.of(ids, names)
-    assert [labels.id_of(shown) for shown in labels.shown] == ids
+def test_cannot_tell_is_an_answer_where_it_was_offered_and_nothing_where_it_was_not() -> None:
+    labels = Labels.of(MANIFEST.labels, NAMES)
+    offered = labels.offering(cannot_tell=True)
+    assert (labels.id_of(CANNOT_TELL), offered.id_of(CANNOT_TELL)) == (None, CANNOT_TELL)
+    assert offered.task_fields() == {
+        "labels": ["World & politics", "رياضة", "misc", CANNOT_TELL], "labelIds": ["world", "sport", "misc", CANNOT_TELL]
+    }  # fmt: skip
+    assert (offered.ids, offered.shown) == (labels.ids, labels.shown), "it is no label"
+    assert labels.task_fields() == {"labels": ["World & politics", "رياضة", "misc"], "labelIds": ["world", "sport", "misc"]}
+
+
+few = st.sampled_from(["a", "b", "c", "a (b)", "b (a)", "c (a)", "Name", CANNOT_TELL])
+
+
+some = st.lists(st.sampled_from(["a", "b", "c", "d"]), unique=True, min_size=1)
+
+
+@given(some, st.dictionaries(st.sampled_from("abcd"), few), st.booleans())
+def test_every_answer_leads_back_to_its_label_however_the_names_collide(ids: list[str], names: dict[str, str], unsure: bool) -> None:
+    labels = Labels.of(ids, names).offering(unsure)
+    assert len(set(labels.categories)) == len(ids) + unsure
+    assert [labels.id_of(shown) for shown in labels.categories] == [*ids, *([CANNOT_TELL] if unsure else [])]
     assert Labels.of_task(json.loads(json.dumps(labels.task_fields()))) == labels
 
 

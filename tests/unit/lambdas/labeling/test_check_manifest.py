@@ -179,9 +179,14 @@ def test_page_and_categories_lie_under_the_digest_of_their_content(s3: Stubber, 
     assert first["page_uri"].startswith("s3://data/labeling-inputs/")
 
 
-def test_the_categories_are_what_people_see(s3: Stubber) -> None:
+@pytest.mark.parametrize(("offered", "more"), [(False, []), (True, [{"label": "cannot-tell"}])])
+def test_the_categories_are_what_people_see(
+    s3: Stubber, monkeypatch: pytest.MonkeyPatch, offered: bool, more: list[dict[str, str]]
+) -> None:
+    environment = entry.Environment(PREFIX, "label", 100, "s3://data/labeling-inputs/", "/reviewloop/dev/dataset", cannot_tell=offered)
+    monkeypatch.setattr(entry, "_environment", lambda: environment)
     holds(s3, row())
-    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": "a"}, {"label": "B & b"}]})
+    categories = json.dumps({"document-version": "2018-11-28", "labels": [{"label": "a"}, {"label": "B & b"}, *more]})
     s3.add_response("put_object", {}, {"Bucket": "data", "Key": ANY, "Body": b"<p>"})
     s3.add_response("put_object", {}, {"Bucket": "data", "Key": ANY, "Body": categories.encode()})
     assert entry.handler(given(), CONTEXT)["texts"] == 1

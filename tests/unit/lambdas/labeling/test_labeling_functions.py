@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from review_fakes import CHOICES, LABELS, NAMED, PREDICTION_ID, FakeStore, prediction
 
+from contracts.labels import CANNOT_TELL
 from lambdas.common.consolidation import Plurality
 from lambdas.common.ground_truth import ground_truth_key
 from lambdas.common.predictions import ImportedLabel
@@ -46,6 +47,11 @@ def test_a_row_without_a_text_that_people_can_read_is_refused(row: Any) -> None:
         worker_task(pre_annotation_request(row), CHOICES)
 
 
+def test_the_last_category_of_a_job_is_cannot_tell_where_it_is_offered() -> None:
+    shown = worker_task(pre_annotation_request({"source": "x"}), NAMED.offering(cannot_tell=True))["taskInput"]
+    assert (shown["labels"], shown["labelIds"]) == (["悪い", "neutral", "Sehr gut!", CANNOT_TELL], [*LABELS, CANNOT_TELL])
+
+
 def test_people_see_an_accent_in_one_form() -> None:
     assert worker_task(pre_annotation_request({"source": "cafe\u0301"}), CHOICES)["taskInput"]["text"] == "café"
 
@@ -63,6 +69,23 @@ def annotated(object_id: str, *contents: str) -> dict[str, Any]:
 
 def choice(label: str) -> str:
     return json.dumps({"category": {"label": label}})
+
+
+@pytest.mark.parametrize(
+    ("offered", "said", "label", "reason", "answers"),
+    [
+        (True, ("positive", "positive", CANNOT_TELL), "positive", "plurality: 2 of 3 votes", ["positive", "positive", CANNOT_TELL]),
+        (True, ("positive", CANNOT_TELL), None, "undecided: 1 of 2 people cannot tell, 1 chose positive", ["positive", CANNOT_TELL]),
+        (False, ("positive", CANNOT_TELL), "positive", "plurality: 1 of 1 votes", ["positive", None]),
+    ],
+)
+def test_cannot_tell_counts_in_a_job_that_offered_it(
+    offered: bool, said: tuple[str, ...], label: str | None, reason: str, answers: list[str | None]
+) -> None:
+    payload = [annotated("0", *(choice(one) for one in said))]
+    [one] = consolidate_objects(payload, "label", CHOICES.offering(offered), Plurality(LABELS))
+    content = one["consolidatedAnnotation"]["content"]["label"]
+    assert (content["label"], content["reason"], [given["label"] for given in content["answers"]]) == (label, reason, answers)
 
 
 def test_each_object_gets_its_label_votes_and_reason_under_the_jobs_attribute() -> None:

@@ -12,6 +12,7 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from review_fakes import CONTEXT, LABELS, NAMED, PREDICTION_ID
 
+from contracts.labels import CANNOT_TELL
 from lambdas.common.observability import metrics
 from lambdas.common.review import HumanAnswer
 from lambdas.review.a2i_ended import handler as entry
@@ -156,6 +157,12 @@ def test_every_answer_is_read_and_an_unreadable_one_has_no_label() -> None:
 def test_what_people_saw_becomes_the_id_that_the_task_was_made_with(shown: str, label: str) -> None:
     [read] = answers({**output(shown), "inputContent": {"text": "x", **NAMED.task_fields()}})
     assert read.label == label
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_cannot_tell_is_an_answer_where_the_task_offered_it(offered: bool) -> None:
+    [read] = answers({**output(CANNOT_TELL), "inputContent": {"text": "x", **NAMED.offering(offered).task_fields()}})
+    assert read.label == (CANNOT_TELL if offered else None)
 
 
 @pytest.mark.parametrize(

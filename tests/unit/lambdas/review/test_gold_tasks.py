@@ -8,6 +8,7 @@ import pytest
 from hosted_service import LABELS, TEAM, TERMS, Service
 from memory_table import MemoryTable
 
+from contracts.labels import CANNOT_TELL
 from lambdas.custom_resources.open_reviews import handler as guard
 from lambdas.review.hosted_tasks.gold import GoldText, draw, gold_id
 from lambdas.review.hosted_tasks.lead import HostedLead
@@ -65,6 +66,18 @@ def test_gold_answers_are_counted_for_their_people_and_become_no_label(service: 
     people = {one.name: one for one in HostedLead(service.tasks, service.finish, lambda: service.now).overview([TEAM]).people}
     assert {name: (one.gold_right, one.gold_answered) for name, one in people.items()} == {"ann": (1, 1), "bob": (0, 1), "cyd": (1, 1)}
     assert (people["bob"].compared, people["bob"].answered) == (1, 2), "with others only the review is compared"
+
+
+def test_who_cannot_tell_in_a_gold_task_is_not_right_and_is_counted_as_such(service: Service) -> None:
+    service.ask(prediction_id="p")
+    gold = task_id_of(gold_id("p-1"))
+    for name in ("ann", "bob", "cyd"):
+        while (task := service.next(name)) is not None:
+            service.answer(name, CANNOT_TELL if task == gold else "Good")
+    service.wait(61)
+    service.sweep()
+    people = HostedLead(service.tasks, service.finish, lambda: service.now).overview([TEAM]).people
+    assert {(one.gold_right, one.gold_answered, one.cannot_tell) for one in people} == {(0, 1, 1)}
 
 
 def test_an_open_gold_task_keeps_no_stack(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
