@@ -79,6 +79,7 @@ def people(settings: Settings, review_share: float) -> list[Row]:
             "what": "people, for 1,000 predictions",
             "amount": f"{most}{1_000 * share * review.workers_per_task:.0f} answers",
             "basis": f"{100 * share:.0f} % of the texts are reviewed by {most}{review.workers_per_task}: the unsure ones "
-            f"({100 * review_share:.0f} % of the test texts), and {100 * review.audit_share:.0f} % of the others at random",
+            f"({100 * review_share:.0f} % of the test texts), and {100 * review.audit_share:.0f} % of the others at random"
+            + ("" if review.daily_budget is None else f"; of the unsure ones at most {review.daily_budget:,} a day"),
         }
     ]

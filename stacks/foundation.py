@@ -21,6 +21,7 @@ from constructs import Construct
 from contracts.shared_words import NO_BETS, NO_EXPERIMENT, NO_RELEASE
 from stacks.constructs.function_resource import FunctionResource
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.review_budget import SPENDING
 from stacks.constructs.shared import SharedResources
 from stacks.names import PAIR_KEYS, PREDICTION_INDEXES, TASK_INDEXES
 from stacks.settings import Settings
@@ -224,8 +225,10 @@ class FoundationStack(Stack):
             description="Creates a parameter that the running system owns, once",
         )
         bets = ("promise-bets", "String", NO_BETS, "The bets against the review promise, by model version")
+        spending = (SPENDING, "String", "none", "How many texts of today's review.daily_budget are chosen")
         for name, kind, value, description in (
             *([] if self.settings.review.promise is None else [bets]),
+            *([] if self.settings.review.daily_budget is None else [spending]),
             ("release", "StringList", f"{NO_RELEASE},{NO_RELEASE}", "Model packages that serve as champion and challenger"),
             ("rollout-control", "String", "none", "What people told the running rollout: to pause, or that they approve"),
             ("dataset", "String", self.settings.dataset.uri or "none", "S3 prefix of the current dataset version"),

@@ -14,6 +14,7 @@ from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS, VARIANTS
 from stacks.constructs.alarm import AT_LEAST, BELOW, Alarm
 from stacks.constructs.capture_writer import CaptureWriter
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.review_budget import allow_choosing, spending_variables
 from stacks.constructs.review_queue import LONGEST_TRIES_SECONDS
 from stacks.constructs.scheduled_function import ScheduledFunction
 from stacks.constructs.shared import SharedResources
@@ -229,10 +230,12 @@ class MonitoringStack(Stack):
                 "REVIEW_QUEUE_URL": names.queue_url("review-requests"),
                 "RESEND_AFTER_SECONDS": str(RESEND_AFTER_SECONDS),
                 "OVERDUE_AFTER_SECONDS": str(review.task_availability_seconds + review.task_time_limit_seconds),
+                **spending_variables(self.shared),
             },
         )
         function.allow(["dynamodb:Query"], [names.arn("dynamodb", f"table/{names.predictions_table}/index/{OPEN_REVIEWS}")])
         function.allow(["sqs:SendMessage"], [names.arn("sqs", names.queue("review-requests"))])
+        allow_choosing(function, self.shared)
         function.allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.shared.key.key_arn])
         ScheduledFunction(self, "ReconcileSchedule", shared=self.shared, function=function, name="reconcile", minutes=15)
         return function
@@ -410,7 +413,9 @@ class MonitoringStack(Stack):
     def _open_reviews(self) -> list[cloudwatch.IWidget]:
         if self.reconcile is None:
             return []
-        states = [self._metric(self.reconcile, f"Reviews{state}", 15) for state in ("Requested", "Open", "DeadLettered", "Overdue")]
+        of_the_budget = () if self.settings.review.daily_budget is None else ("Waiting", "Chosen", "NotChosen")
+        shown = ("Requested", "Open", "DeadLettered", "Overdue", *of_the_budget)
+        states = [self._metric(self.reconcile, f"Reviews{state}", 15) for state in shown]
         oldest = self._metric(self.reconcile, "OldestReviewSeconds", 15)
         return [cloudwatch.GraphWidget(title="Open reviews", left=states, right=[oldest], width=12)]
 

@@ -17,6 +17,7 @@ from stacks.constructs.flow_definition import guidelines
 from stacks.constructs.hosted_backend import HostedBackend
 from stacks.constructs.open_reviews import OpenReviews
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.review_budget import budget_variables
 from stacks.constructs.review_queue import CONSUMER_TIMEOUT, MAX_RECEIVES, ReviewQueue
 from stacks.constructs.reviewers import HostedReviewers
 from stacks.constructs.shared import SharedResources
@@ -85,6 +86,7 @@ class ReviewStack(Stack):
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,
                 "MAX_RECEIVES": str(MAX_RECEIVES),
+                **budget_variables(self.shared),
                 **offered_answers(self.shared),
                 **self.backend.environment,
             },

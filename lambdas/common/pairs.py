@@ -189,6 +189,8 @@ _STATES = {
     ReviewState.REQUESTED: PairState.WAITING,
     ReviewState.IN_REVIEW: PairState.WAITING,
     ReviewState.NOT_REQUIRED: PairState.WAITING,
+    ReviewState.WAITING: PairState.WAITING,
+    ReviewState.NOT_CHOSEN: PairState.EXPIRED,
     ReviewState.FORGOTTEN: PairState.EXPIRED,
 }
 

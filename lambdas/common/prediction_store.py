@@ -54,16 +54,17 @@ class PredictionStore:
         return {item["prediction_id"]: item.get("subject") for item in found if item.get("text")}
 
     def request_review(self, prediction_id: str, reason: ReviewReason) -> dict[str, Any]:
-        """The write not_required -> requested as a part of a transaction, which fails in any other state."""
+        """The write not_required | waiting -> requested as a part of a transaction, which fails in any other state."""
         return {
             "Update": {
                 "TableName": self._table.name,
                 "Key": {"prediction_id": prediction_id},
                 "UpdateExpression": "SET review_state = :requested, open_state = :requested, review_reason = :reason",
-                "ConditionExpression": "review_state = :not_required",
+                "ConditionExpression": "review_state IN (:not_required, :waiting)",
                 "ExpressionAttributeValues": {
                     ":requested": ReviewState.REQUESTED.value,
                     ":not_required": ReviewState.NOT_REQUIRED.value,
+                    ":waiting": ReviewState.WAITING.value,
                     ":reason": reason.value,
                 },
             }
@@ -72,9 +73,15 @@ class PredictionStore:
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:
         """Any open state -> in_review, for this or a newer attempt; False when a result (or a later attempt) was quicker.
 
-        ``not_required`` counts as open here: an operator may ask people about any prediction.
+        ``not_required`` and ``not_chosen`` count as open here: an operator may ask people about any prediction.
         """
-        waiting = [ReviewState.REQUESTED.value, ReviewState.DEAD_LETTERED.value, ReviewState.NOT_REQUIRED.value]
+        waiting = [
+            ReviewState.REQUESTED.value,
+            ReviewState.DEAD_LETTERED.value,
+            ReviewState.NOT_REQUIRED.value,
+            ReviewState.WAITING.value,
+            ReviewState.NOT_CHOSEN.value,
+        ]
         return self._update(
             prediction_id,
             {
@@ -87,6 +94,35 @@ class PredictionStore:
             condition=(Attr("review_state").is_in(waiting) & Attr("attempt").lte(attempt))
             | (Attr("review_state").eq(ReviewState.IN_REVIEW.value) & Attr("attempt").lt(attempt)),
             remove=("review_outcome",),
+        )
+
+    def mark_waiting(self, prediction_id: str) -> bool:
+        """requested -> waiting for a place in the daily budget; False when anything else has happened since."""
+        state = ReviewState.WAITING.value
+        return self._update(
+            prediction_id,
+            {"review_state": state, "open_state": state},
+            condition=Attr("review_state").eq(ReviewState.REQUESTED.value)
+            & Attr("review_reason").eq(ReviewReason.LOW_CONFIDENCE.value)
+            & Attr("chosen_at").not_exists(),
+        )
+
+    def mark_chosen(self, prediction_id: str, *, chosen_at: str) -> bool:
+        """waiting -> requested, once; False when it waits no more. ``chosen_at`` is ISO 8601 UTC."""
+        state = ReviewState.REQUESTED.value
+        return self._update(
+            prediction_id,
+            {"review_state": state, "open_state": state, "chosen_at": chosen_at},
+            condition=Attr("review_state").eq(ReviewState.WAITING.value),
+        )
+
+    def mark_not_chosen(self, prediction_id: str, reason: str) -> bool:
+        """waiting -> not_chosen, with the reason; False when it waits no more."""
+        return self._update(
+            prediction_id,
+            {"review_state": ReviewState.NOT_CHOSEN.value, "review_outcome": reason},
+            condition=Attr("review_state").eq(ReviewState.WAITING.value),
+            remove=("open_state",),
         )
 
     def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool:
@@ -181,9 +217,9 @@ class PredictionStore:
         found = batch_get(self._table, [{"prediction_id": key} for key in sorted(keys)], ProjectionExpression="prediction_id")
         return {subject for item in found for subject in keys[item["prediction_id"]]}
 
-    def open_reviews(self, state: ReviewState) -> Iterator[StoredPrediction]:
-        """Records whose review is ``requested``, ``in_review`` or ``dead_lettered``, oldest first."""
-        yield from self._query(OPEN_REVIEWS, Key("open_state").eq(state.value))
+    def open_reviews(self, state: ReviewState, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
+        """Records whose review is ``waiting``, ``requested``, ``in_review`` or ``dead_lettered``, the oldest prediction first."""
+        yield from self._query(OPEN_REVIEWS, Key("open_state").eq(state.value), newest_first=newest_first)
 
     def labels_of_day(self, day: str, *, after: str | None = None, newest_first: bool = False) -> Iterator[StoredPrediction]:
         """Records with a human label reviewed on ``day`` (yyyy-mm-dd), after the time stamp ``after``; the oldest of the day first."""

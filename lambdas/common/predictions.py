@@ -48,8 +48,8 @@ class Prediction:
         item["confidence"] = decimal(self.confidence)
         item["review_threshold"] = decimal(self.review_threshold)
         item["review_state"] = self.review_state.value
-        if self.review_state is ReviewState.REQUESTED:
-            item["open_state"] = ReviewState.REQUESTED.value
+        if self.review_state in (ReviewState.REQUESTED, ReviewState.WAITING):
+            item["open_state"] = self.review_state.value
         return item
 
     def review_request(self) -> ReviewRequest:
@@ -138,6 +138,7 @@ class StoredPrediction:
     experiment: str | None = None
     assigned_by: str | None = None
     review_reason: str | None = None
+    chosen_at: str | None = None
     review_id: str | None = None
     asked_at: str | None = None
     review_outcome: str | None = None

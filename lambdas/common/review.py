@@ -27,11 +27,16 @@ were asked (``review.answers.adaptive``). Such a label judges no model."""
 
 
 class ReviewState(StrEnum):
-    """The state of a prediction's review. ``REQUESTED`` and ``IN_REVIEW`` are open. The others are final, except
+    """The state of a prediction's review. ``WAITING``, ``REQUESTED`` and ``IN_REVIEW`` are open. The others are final, except
     ``DEAD_LETTERED``, which a redrive of the dead-letter queue reopens. ``FORGOTTEN``: `labels forget` has deleted the record, and what is
-    left says only that nothing may bring it back."""
+    left says only that nothing may bring it back.
+
+    Only with ``review.daily_budget``: a text that the model is unsure of is ``WAITING`` until `reconcile` chooses it. If others came first
+    for too long, it is ``NOT_CHOSEN``."""
 
     NOT_REQUIRED = "not_required"
+    WAITING = "waiting"
+    NOT_CHOSEN = "not_chosen"
     REQUESTED = "requested"
     IN_REVIEW = "in_review"
     REVIEWED = "reviewed"

@@ -263,7 +263,8 @@ def alarm_after_retraining(session: Session) -> None:
 def account(session: Session, answered: int) -> None:
     """Reconcile the answered predictions with the states in the table. Every prediction must be in one state."""
     states = count_states(session)
-    known = ("not_required", "requested", "in_review", "reviewed", "dead_lettered")
+    of_the_budget = () if session.settings.review.daily_budget is None else ("waiting", "not_chosen")
+    known = (*of_the_budget, "not_required", "requested", "in_review", "reviewed", "dead_lettered")
     predictions = {"accepted": answered, **{state: states.get(state, 0) for state in known}}
     predictions["unaccounted"] = answered - sum(predictions[state] for state in known)
     session.summary.predictions = predictions

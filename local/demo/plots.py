@@ -20,6 +20,7 @@ _LABELS = {
 _STATUSES = {
     "requested": ("people are asked", CHALLENGER, ""),
     "not_required": ("the model alone", CHAMPION, ""),
+    "waiting": ("wait for a place in the budget", BASELINE, ".."),
     "unavailable": ("people could not be asked", WARNING, "//"),
 }
 _COLOURS = {"champion": CHAMPION, "challenger": CHALLENGER, "human_1": HUMAN, "human_3": HUMAN}

@@ -12,6 +12,7 @@ from constructs import Construct, IConstruct
 
 from stacks.constructs.alarm import Alarm
 from stacks.constructs.python_function import PythonFunction, log_retention
+from stacks.constructs.review_budget import budget_variables
 from stacks.constructs.shared import SharedResources
 from stacks.settings.limits import API_TIMEOUT_SECONDS
 
@@ -33,6 +34,7 @@ class PredictionApi(Construct):
             "REVIEW_QUEUE_URL": queue_url,
             "EXPERIMENT_PARAMETER": experiment,
             "EXPERIMENT_SECONDS": str(settings.rollout.notice_seconds),
+            **budget_variables(self._shared),
         }
         function = PythonFunction(
             self,

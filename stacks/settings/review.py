@@ -154,6 +154,16 @@ class ReviewSettings(Section):
         description="Share of all answers that is drawn at random for people. Nobody else would review the confident ones: their labels "
         "watch `review.promise` while the model serves. A retraining's test set gets a fair sample of the traffic from the drawn ones.",
     )
+    daily_budget: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description=(
+            "Most texts a day that people are asked about because the model is unsure. The others wait, and the most urgent come first: "
+            "unsure ones, those with a rare label, and old ones. A text that waits longer than `task_availability_seconds` is given up. "
+            "Audit samples and pairs come on top. `null`: people are asked about all of them at once."
+        ),
+    )
     least_alpha: float = Field(
         default=0.2,
         ge=-1.0,
@@ -318,6 +328,11 @@ class ReviewSettings(Section):
     def _nobody_is_asked(self) -> ReviewSettings:
         if self.backend != "none":
             return self
+        if self.daily_budget is not None:
+            raise ValueError(
+                f"review.daily_budget {self.daily_budget} says how much people are asked, and review.backend 'none' asks nobody: leave "
+                "daily_budget out, or use review.backend 'a2i' or 'hosted'"
+            )
         for field in ("threshold", "audit_share"):
             value = getattr(self, field)
             if value != 0:

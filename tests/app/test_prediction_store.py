@@ -48,7 +48,9 @@ def store(emulator: Any) -> Iterator[PredictionStore]:
 def put(store: PredictionStore, state: ReviewState = ReviewState.REQUESTED, attempt: int = 1) -> str:
     """A prediction of its own in the wanted state; returns its id."""
     prediction_id = f"{next(NUMBERS):032x}"
-    first = state if state in (ReviewState.NOT_REQUIRED, ReviewState.REQUESTED) else ReviewState.REQUESTED
+    first = {ReviewState.NOT_CHOSEN: ReviewState.WAITING}.get(state, state)
+    if first not in (ReviewState.NOT_REQUIRED, ReviewState.WAITING):
+        first = ReviewState.REQUESTED
     assert store.put(
         Prediction(
             prediction_id, "text", "neutral", 0.4, 0.6, "champion", "m1", f"2026-11-23T10:00:{int(prediction_id, 16):02d}", 1, first,
@@ -57,6 +59,8 @@ def put(store: PredictionStore, state: ReviewState = ReviewState.REQUESTED, atte
     )  # fmt: skip
     if state is ReviewState.IN_REVIEW:
         assert store.mark_in_review(prediction_id, "r", attempt, asked_at="2026-11-23T10:01:00")
+    elif state is ReviewState.NOT_CHOSEN:
+        assert store.mark_not_chosen(prediction_id, "why")
     elif state is ReviewState.DEAD_LETTERED:
         assert store.mark_dead_lettered(prediction_id, attempt, "why", next_attempt=attempt)
     elif state is ReviewState.REVIEWED:
@@ -97,6 +101,8 @@ def test_a_prediction_is_put_once(store: PredictionStore) -> None:
     [
         (ReviewState.REQUESTED, 1, 1, True),
         (ReviewState.NOT_REQUIRED, 1, 1, True),
+        (ReviewState.WAITING, 1, 1, True),
+        (ReviewState.NOT_CHOSEN, 1, 1, True),
         (ReviewState.DEAD_LETTERED, 2, 2, True),
         (ReviewState.DEAD_LETTERED, 2, 1, False),
         (ReviewState.IN_REVIEW, 1, 1, False),
@@ -124,6 +130,8 @@ def test_which_predictions_go_into_review(store: PredictionStore, state: ReviewS
         (ReviewState.DEAD_LETTERED, 1, 1, False),
         (ReviewState.REVIEWED, 1, 1, False),
         (ReviewState.NOT_REQUIRED, 1, 1, False),
+        (ReviewState.WAITING, 1, 1, False),
+        (ReviewState.NOT_CHOSEN, 1, 1, False),
         (ReviewState.FORGOTTEN, 1, 1, False),
     ],
 )
@@ -139,6 +147,29 @@ def test_which_predictions_are_dead_lettered(
         )  # fmt: skip
     else:
         assert now["review_state"] == state.value
+
+
+@pytest.mark.parametrize("state", list(ReviewState))
+def test_only_a_waiting_text_is_chosen_or_given_up_and_once(store: PredictionStore, state: ReviewState) -> None:
+    one, other, waits = put(store, state), put(store, state), state is ReviewState.WAITING
+    assert store.mark_chosen(one, chosen_at="2026-11-24T10:00:00+00:00") is waits
+    assert store.mark_chosen(one, chosen_at="2026-11-24T11:00:00+00:00") is False
+    assert store.mark_not_chosen(other, "others came first") is waits
+    if waits:
+        chosen, given_up = item(store, one), item(store, other)
+        assert (chosen["review_state"], chosen["open_state"], chosen["chosen_at"][:13]) == ("requested", "requested", "2026-11-24T10")
+        assert (given_up["review_state"], given_up["review_outcome"], "open_state" in given_up) == (
+            "not_chosen",
+            "others came first",
+            False,
+        )
+        assert store.mark_waiting(one) is False, "it has had its turn"
+
+
+def test_a_request_that_came_before_its_turn_waits_once(store: PredictionStore) -> None:
+    one = put(store)
+    assert [store.mark_waiting(one), store.mark_waiting(one)] == [True, False]
+    assert one in [found.prediction_id for found in store.open_reviews(ReviewState.WAITING, newest_first=True)]
 
 
 @pytest.mark.parametrize("state", [state for state in ReviewState if state not in (ReviewState.REVIEWED, ReviewState.FORGOTTEN)])

@@ -213,6 +213,19 @@ def test_the_dashboard_shows_drift_reviews_and_both_variants(template: Template)
         ]
 
 
+def test_with_a_daily_budget_the_dashboard_shows_what_became_of_the_waiting_texts(prod: Template, template: Template) -> None:
+    def shown(of: Template) -> set[str]:
+        (board,) = properties(of, "AWS::CloudWatch::Dashboard")
+        widgets = {one["properties"]["title"]: one["properties"]["metrics"] for one in json.loads(board["DashboardBody"])["widgets"]}
+        return {metric[1] for metric in widgets["Open reviews"]}
+
+    assert PROD.review.daily_budget is not None
+    assert DEV.review.daily_budget is None
+    assert shown(prod) - shown(template) == {"ReviewsWaiting", "ReviewsChosen", "ReviewsNotChosen"}
+    source = Path(reconcile.__file__).read_text(encoding="utf-8")
+    assert all(f'"{name}"' in source for name in shown(prod))
+
+
 def test_the_dashboard_shows_how_far_people_agree_and_about_which_label_they_do_not(template: Template) -> None:
     (board,) = properties(template, "AWS::CloudWatch::Dashboard")
     [widget] = [one for one in json.loads(board["DashboardBody"])["widgets"] if "Agreement" in one["properties"]["title"]]
@@ -289,6 +302,9 @@ def test_the_functions_get_every_setting_that_they_read(template: Template, prod
         review_queue_url=names.queue_url("review-requests"),
         resend_after_seconds=3_600,
         overdue_after_seconds=review.task_availability_seconds + review.task_time_limit_seconds,
+        daily_budget=review.daily_budget or 0,
+        budget_parameter="" if review.daily_budget is None else names.parameter("review-budget"),
+        longest_wait_seconds=0 if review.daily_budget is None else review.task_availability_seconds,
     )
 
 
@@ -350,6 +366,13 @@ def test_the_reconciler_reads_open_reviews_and_may_only_ask_again(template: Temp
         "sqs:SendMessage": {arn("sqs", NAMES.queue("review-requests"))},
         **each(["kms:Decrypt", "kms:GenerateDataKey"], key),
     }
+
+
+def test_with_a_daily_budget_the_reconciler_also_chooses_and_keeps_count(prod: Template) -> None:
+    names = STAGES["prod"]
+    granted = grants(prod, "ReconcileRole")
+    assert granted["dynamodb:UpdateItem"] == {arn("dynamodb", f"table/{names.predictions_table}")}
+    assert granted["ssm:GetParameter"] == granted["ssm:PutParameter"] == {arn("ssm", f"parameter{names.parameter('review-budget')}")}
 
 
 def test_the_promise_is_watched_where_there_is_one(template: Template, promised: Template) -> None:

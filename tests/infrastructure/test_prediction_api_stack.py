@@ -148,6 +148,7 @@ def test_predict_gets_every_setting_that_it_reads(templates: dict[str, Template]
         retention_days=settings.retention.prediction_days,
         model_deadline_seconds=settings.api.model_deadline_seconds,
         review_threshold=str(settings.review.threshold),
+        daily_budget=settings.review.daily_budget or 0,
     )
     assert read_environment(Environment, given) == wanted
     assert function["Timeout"] <= 29  # API Gateway waits no longer

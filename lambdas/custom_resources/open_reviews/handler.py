@@ -21,14 +21,15 @@ _MOST = 50
 
 
 def _found(properties: Mapping[str, Any]) -> list[str]:
-    """Reviews that were asked for or run. With the hosted review also tasks that no prediction is behind. A table that is gone has none."""
+    """Reviews that wait, were asked for or run, and with the hosted review the tasks that no prediction is behind. A table that is gone has
+    none."""
     tasks = properties.get("TasksTable")
     return list(dict.fromkeys([*_of_table(lambda: _reviews(properties["PredictionsTable"])), *_of_table(lambda: _tasks(tasks))]))
 
 
 def _reviews(table: str) -> list[str]:
     store = prediction_store(table)
-    states = (ReviewState.REQUESTED, ReviewState.IN_REVIEW)
+    states = (ReviewState.WAITING, ReviewState.REQUESTED, ReviewState.IN_REVIEW)
     return [one.review_id or one.prediction_id for state in states for one in islice(store.open_reviews(state), _MOST)]
 
 

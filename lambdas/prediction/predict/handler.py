@@ -26,7 +26,7 @@ from lambdas.prediction.model import client_config, invoke, read_timeouts, refus
 from lambdas.prediction.predict.assignment import assigned_variant
 from lambdas.prediction.predict.record import PredictionRecords
 from lambdas.prediction.predict.request import PredictRequest, RefusedRequest, read_request
-from lambdas.prediction.predict.review_policy import review_reason, review_threshold
+from lambdas.prediction.predict.review_policy import first_state, review_reason, review_threshold
 
 # The model's deadline and then two tries each of table and queue stay below what API Gateway waits
 # (tests/unit/lambdas/prediction/test_predict_model.py adds them up): a caller gets our answer with its reason, never the gateway's.
@@ -50,6 +50,8 @@ class Environment:
     """So late a process notices that an experiment has begun, has another share, or has ended."""
     review_queue_url: str = ""
     """Not set where nobody is asked: the threshold and the audit share are 0 then, so no prediction is sent anywhere."""
+    daily_budget: int = 0
+    """With a budget the unsure texts wait in the table until `reconcile` chooses them. 0: there is none, so people are asked at once."""
 
     @property
     def fixed_threshold(self) -> float | None:
@@ -140,7 +142,7 @@ def _record(prediction_id: str, request: PredictRequest, answer: ModelAnswer, va
         model_version=answer.model_version,
         created_at=now.isoformat(timespec="milliseconds"),
         expires_at=int((now + timedelta(days=environment.retention_days)).timestamp()),
-        review_state=ReviewState.NOT_REQUIRED if reason is None else ReviewState.REQUESTED,
+        review_state=first_state(reason, daily_budget=environment.daily_budget),
         review_reason=None if reason is None else reason.value,
         tokens=answer.tokens,
         oov_tokens=answer.oov_tokens,
@@ -175,6 +177,9 @@ def _hand_over(prediction: Prediction) -> dict[str, str]:
             metrics.add_metric("PredictionsNotStored", MetricUnit.Count, 1)
         return {"status": "not_required"}
     request = prediction.review_request()
+    if prediction.review_state is ReviewState.WAITING and stored:
+        metrics.add_metric("ReviewsAskedFor", MetricUnit.Count, 1)
+        return {"status": "waiting", "reason": request.reason.value}
     try:
         _sqs().send_message(QueueUrl=_environment().review_queue_url, MessageBody=request.to_json())
         queued = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from contracts.review_promise import EVERYTHING
-from lambdas.common.review import ReviewReason
+from lambdas.common.review import ReviewReason, ReviewState
 
 _DRAWS = 2**32
 
@@ -36,3 +36,14 @@ def review_reason(prediction_id: str, confidence: float, *, threshold: float, au
     if confidence < threshold or threshold >= EVERYTHING:
         return ReviewReason.AUDIT_UNSURE if drawn else ReviewReason.LOW_CONFIDENCE
     return ReviewReason.AUDIT_SAMPLE if drawn else None
+
+
+def first_state(reason: ReviewReason | None, *, daily_budget: int) -> ReviewState:
+    """The state in which a prediction's review begins.
+
+    Only what the model chose waits for a place in the daily budget (0: there is none). A drawn text never does, because a sample of which
+    some texts are left out by their confidence is no sample.
+    """
+    if reason is None:
+        return ReviewState.NOT_REQUIRED
+    return ReviewState.WAITING if daily_budget and reason is ReviewReason.LOW_CONFIDENCE else ReviewState.REQUESTED

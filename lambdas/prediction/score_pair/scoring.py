@@ -20,8 +20,10 @@ from lambdas.common.predictions import InvalidPrediction, StoredPrediction
 from lambdas.common.review import ReviewReason, ReviewRequest, ReviewState
 
 _DRAWS = 2**32
+_NOBODY_ASKED = (ReviewState.NOT_REQUIRED, ReviewState.WAITING)
+"""A text that waits for a place in the daily budget is asked about as a pair: the judge must not depend on whether it is chosen."""
 _MOST_CHANGES = 3
-"""A review leaves ``not_required`` once, so a second reading always decides."""
+"""A review leaves each of these states once, so another reading always decides."""
 
 
 class Outcome(StrEnum):
@@ -179,7 +181,7 @@ def _write(prediction: StoredPrediction, experiment_id: str, answers: dict[str, 
         return Outcome.AGREED if ports.table.write(pair) else Outcome.DUPLICATE
     for _ in range(_MOST_CHANGES):
         stored = ports.record(prediction.prediction_id)
-        ask = stored is not None and stored.review_state is ReviewState.NOT_REQUIRED
+        ask = stored is not None and stored.review_state in _NOBODY_ASKED
         try:
             if not ports.table.write(replace(pair, ask=ask)):
                 return Outcome.DUPLICATE

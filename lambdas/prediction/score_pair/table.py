@@ -46,7 +46,7 @@ class PairTable:
         """Write a pair with its counts; False when the prediction was dealt with before.
 
         Raises:
-            StateChanged: people were to be asked, and the prediction's review is no longer ``not_required``.
+            StateChanged: people were to be asked, and the prediction's review is no longer ``not_required`` or ``waiting``.
             ClientError: what may pass.
         """
         prediction, name = pair.prediction, pair.experiment_id

@@ -50,7 +50,7 @@ def reconcile(
     to_resend: list[ReviewRequest] = []
     unusable: list[str] = []
     for stored in waiting:
-        if stored.created_at < resend_before:
+        if (stored.chosen_at or stored.created_at) < resend_before:
             try:
                 to_resend.append(stored.prediction().review_request())
             except ValueError as error:
@@ -76,4 +76,4 @@ def waited_seconds(since: str | None, now: datetime) -> int:
 
 
 def _since(stored: StoredPrediction) -> str:
-    return stored.asked_at or stored.created_at
+    return stored.asked_at or stored.chosen_at or stored.created_at

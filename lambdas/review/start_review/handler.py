@@ -23,7 +23,12 @@ from lambdas.review import a2i, hosted
 from lambdas.review.port import ReviewStarter
 from lambdas.review.start_review.start import Outcome, give_up, start
 
-_METRIC = {Outcome.STARTED: "ReviewsStarted", Outcome.DROPPED: "ReviewRequestsDropped", Outcome.REFUSED: "ReviewsRefused"}
+_METRIC = {
+    Outcome.STARTED: "ReviewsStarted",
+    Outcome.DROPPED: "ReviewRequestsDropped",
+    Outcome.WAITS: "ReviewsParked",
+    Outcome.REFUSED: "ReviewsRefused",
+}
 
 STARTERS: Mapping[str, Callable[[str, Labels], ReviewStarter]] = {"a2i": a2i.starter, "hosted": hosted.starter}
 """Backend -> its starter, made of the target and of the labels that people choose from."""
@@ -39,6 +44,8 @@ class Environment:
     """What the backend is asked through; each backend has its own kind."""
     max_receives: int
     dataset_parameter: str
+    daily_budget: int = 0
+    """``review.daily_budget``; 0: there is none."""
     labels: tuple[str, ...] = ()
     """Set where ``dataset.labels`` pins them."""
     cannot_tell: bool = False
@@ -88,8 +95,14 @@ def _handle(record: SQSRecord) -> None:
         return
     details = {"prediction_id": request.prediction_id, "attempt": request.attempt}
     try:
-        now = datetime.now(UTC).isoformat()
-        outcome, reason = start(request, store=_store(), starter=_starter(), send_dead_letter=_send_dead_letter, now=now)
+        outcome, reason = start(
+            request,
+            store=_store(),
+            starter=_starter(),
+            send_dead_letter=_send_dead_letter,
+            now=datetime.now(UTC).isoformat(),
+            budgeted=bool(_environment().daily_budget),
+        )
     except Exception as error:
         logger.exception("review not started", extra=details)
         if int(record.attributes.approximate_receive_count or 1) >= _environment().max_receives:

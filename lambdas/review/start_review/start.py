@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from lambdas.common.predictions import Forgotten, Prediction, StoredPrediction
-from lambdas.common.review import ReviewRequest, ReviewState
+from lambdas.common.review import ReviewReason, ReviewRequest, ReviewState
 from lambdas.review.port import ReviewRefused, ReviewStarter
 
 
@@ -19,6 +19,8 @@ class Outcome(StrEnum):
     STARTED = "started"
     DROPPED = "dropped"
     """Already reviewed, already running, forgotten, or a newer attempt has been made."""
+    WAITS = "waits"
+    """For a place in the daily budget: `reconcile` sends the request again when it is chosen."""
     REFUSED = "refused"
     """The backend will never accept the request, so it is in the dead-letter queue."""
 
@@ -34,18 +36,26 @@ class Store(Protocol):
     def put(self, prediction: Prediction) -> bool: ...
     def forget(self, prediction_id: str, forgotten: Forgotten) -> None: ...
     def forgotten(self, subject: str) -> Forgotten | None: ...
+    def mark_waiting(self, prediction_id: str) -> bool: ...
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool: ...
     def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool: ...
 
 
 def start(
-    request: ReviewRequest, *, store: Store, starter: ReviewStarter, send_dead_letter: Callable[[ReviewRequest, str], None], now: str
+    request: ReviewRequest,
+    *,
+    store: Store,
+    starter: ReviewStarter,
+    send_dead_letter: Callable[[ReviewRequest, str], None],
+    now: str,
+    budgeted: bool = False,
 ) -> tuple[Outcome, str]:
     """Start the review that ``request`` asks for; returns what happened and why.
 
     Args:
         send_dead_letter: puts a request into the dead-letter queue, with the reason.
         now: ISO 8601 UTC; the backend's time limit counts from here.
+        budgeted: there is a daily budget.
 
     Raises:
         UnknownPrediction: keep the message; the record may still come.
@@ -55,6 +65,8 @@ def start(
     superseded = _superseded(request, stored) or _forgotten(stored, store)
     if superseded:
         return Outcome.DROPPED, superseded
+    if budgeted and _needs_a_place(request, stored) and _waits(stored, store):
+        return Outcome.WAITS, "for a place in the daily budget"
     try:
         starter.start(request, in_experiment=stored.experiment is not None)
     except ReviewRefused as refusal:
@@ -95,6 +107,18 @@ def _forgotten(stored: StoredPrediction, store: Store) -> str | None:
         return None
     store.forget(stored.prediction_id, forgotten)
     return "its subject was forgotten"
+
+
+def _needs_a_place(request: ReviewRequest, stored: StoredPrediction) -> bool:
+    """Whether the request has come before `reconcile` chose its text: `predict` queues what it could not write, and a budget may be new.
+    Later attempts had a place already."""
+    of_the_model = request.reason is ReviewReason.LOW_CONFIDENCE and stored.review_reason == ReviewReason.LOW_CONFIDENCE
+    nobody_asked = stored.review_state in (ReviewState.REQUESTED, ReviewState.WAITING)
+    return of_the_model and request.attempt == 1 and nobody_asked and stored.chosen_at is None
+
+
+def _waits(stored: StoredPrediction, store: Store) -> bool:
+    return stored.review_state is ReviewState.WAITING or store.mark_waiting(stored.prediction_id)
 
 
 def _superseded(request: ReviewRequest, stored: StoredPrediction) -> str | None:

@@ -52,8 +52,9 @@ class Database:
             return True
         if condition == "attribute_not_exists(outcome)":
             return "outcome" not in item
-        assert condition == "review_state = :not_required"
-        return item.get("review_state") == write["ExpressionAttributeValues"][":not_required"]
+        assert condition == "review_state IN (:not_required, :waiting)"
+        values = write["ExpressionAttributeValues"]
+        return item.get("review_state") in (values[":not_required"], values[":waiting"])
 
     def _apply(self, one: Mapping[str, Any]) -> None:
         table, key = self._found(one)

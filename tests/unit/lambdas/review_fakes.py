@@ -83,10 +83,32 @@ class FakeStore:
     def mark_in_review(self, prediction_id: str, review_id: str, attempt: int, *, asked_at: str) -> bool:
         item = self.items.get(prediction_id, {})
         state, recorded = item.get("review_state"), item.get("attempt", 0)
-        waiting = state in ("requested", "dead_lettered", "not_required") and recorded <= attempt
+        waiting = state in ("requested", "dead_lettered", "not_required", "waiting", "not_chosen") and recorded <= attempt
         if not (waiting or (state == "in_review" and recorded < attempt)):
             return False
         item.update(review_state="in_review", review_id=review_id, attempt=attempt, asked_at=asked_at)
+        return True
+
+    def mark_waiting(self, prediction_id: str) -> bool:
+        item = self.items.get(prediction_id, {})
+        if (item.get("review_state"), item.get("review_reason")) != ("requested", "low_confidence") or "chosen_at" in item:
+            return False
+        item.update(review_state="waiting", open_state="waiting")
+        return True
+
+    def mark_chosen(self, prediction_id: str, *, chosen_at: str) -> bool:
+        item = self.items.get(prediction_id, {})
+        if item.get("review_state") != "waiting":
+            return False
+        item.update(review_state="requested", open_state="requested", chosen_at=chosen_at)
+        return True
+
+    def mark_not_chosen(self, prediction_id: str, reason: str) -> bool:
+        item = self.items.get(prediction_id, {})
+        if item.get("review_state") != "waiting":
+            return False
+        item.update(review_state="not_chosen", review_outcome=reason)
+        item.pop("open_state", None)
         return True
 
     def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool:

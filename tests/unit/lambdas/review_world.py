@@ -10,9 +10,11 @@ import itertools
 import json
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -113,6 +115,14 @@ class Store(FakeStore):
         with self.effect():
             return super().mark_in_review(prediction_id, review_id, attempt, asked_at=asked_at)
 
+    def mark_waiting(self, prediction_id: str) -> bool:
+        with self.effect():
+            return super().mark_waiting(prediction_id)
+
+    def mark_chosen(self, prediction_id: str, *, chosen_at: str) -> bool:
+        with self.effect():
+            return super().mark_chosen(prediction_id, chosen_at=chosen_at)
+
     def mark_dead_lettered(self, prediction_id: str, attempt: int, reason: str, *, next_attempt: int) -> bool:
         with self.effect():
             return super().mark_dead_lettered(prediction_id, attempt, reason, next_attempt=next_attempt)
@@ -125,9 +135,9 @@ class Store(FakeStore):
         with self.effect():
             super().forget(prediction_id, forgotten)
 
-    def open_reviews(self, state: ReviewState) -> Iterator[StoredPrediction]:
+    def open_reviews(self, state: ReviewState, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
         found = [item for item in self.items.values() if item["review_state"] == state.value]
-        yield from map(StoredPrediction.parse, found)
+        yield from map(StoredPrediction.parse, reversed(found) if newest_first else found)
 
     def labels_of_day(self, day: str, *, newest_first: bool = False) -> Iterator[StoredPrediction]:
         yield from ()
@@ -137,10 +147,14 @@ class Store(FakeStore):
 
 
 class World:
-    """``backend``: one of :data:`BACKENDS`. ``down``: it answers nothing, neither to functions nor to people."""
+    """``backend``: one of :data:`BACKENDS`. ``down``: it answers nothing, neither to functions nor to people. ``budget``: texts a day; 0:
+    there is none."""
 
-    def __init__(self, backend: str, *, adaptive: bool = False, seed: int = 1) -> None:
-        self.backend, self.down = backend, False
+    def __init__(self, backend: str, *, adaptive: bool = False, seed: int = 1, budget: int = 0) -> None:
+        self.backend, self.down, self.budget = backend, False, budget
+        self.now = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
+        """By the reconciler's clock. The end of a day, so all of its budget can be given out."""
+        self.spent = "none"
         self.chance = random.Random(seed)  # noqa: S311  (a repeatable draw)
         self.queues = {name: Queue() for name in QUEUES}
         self.lines: dict[str, bytes] = {}
@@ -174,9 +188,10 @@ class World:
         number = next(self._numbers)
         named = {"prediction_id": f"p{number}", "text": f"text {number}", "subject": f"s{number}"}
         made = replace(prediction(), **named, confidence=0.7, created_at=_LONG_AGO)
+        waits = bool(self.budget and stored)
         if stored:
-            FakeStore.put(self.store, made)
-        if queued:
+            FakeStore.put(self.store, replace(made, review_state=ReviewState.WAITING) if waits else made)
+        if queued and not waits:
             self._put(REQUESTS, made.review_request().to_json())
         self.asked.add(made.prediction_id)
         return made.prediction_id
@@ -215,8 +230,11 @@ class World:
         self._put(name, body)
 
     def reconcile(self, fault: Fault | None = None) -> None:
-        with suppress(Killed, reconcile.NotSentAgain), self._hit_by(fault):
+        with suppress(Killed, ClientError, reconcile.NotSentAgain), self._hit_by(fault):
             reconcile.handler({}, CONTEXT)
+
+    def next_day(self) -> None:
+        self.now += timedelta(days=1)
 
     def people_answer(self, most: int, label: str, fault: Fault | None = None, *, with_skipped: bool = False) -> None:
         """As many answers of each person, or as many loops."""
@@ -268,6 +286,7 @@ class World:
         """Everything works again, an operator redrives what lies among the dead letters, and people answer all that they are asked."""
         self.down = False
         for _ in range(12):
+            self.next_day()
             self.reconcile()
             for queue in self.queues.values():
                 queue.redrive()
@@ -288,10 +307,22 @@ class World:
         lost = []
         for one in self.asked:
             state = self.store.items.get(one, {}).get("review_state")
-            kept = {None: one in named, "requested": True, "in_review": one in on_their_way, "dead_lettered": one in named}
+            kept = {
+                None: one in named,
+                "waiting": bool(self.budget),
+                "not_chosen": False,
+                "requested": True,
+                "in_review": one in on_their_way,
+                "dead_lettered": one in named,
+            }
             if not kept.get(state, True):
                 lost.append(f"{one}: {state}")
         return lost
+
+    def over_budget(self) -> dict[str, int]:
+        """Days on which more texts were chosen than there were places."""
+        days = Counter(item["chosen_at"][:10] for item in self.store.items.values() if "chosen_at" in item)
+        return {day: number for day, number in days.items() if number > self.budget}
 
     def wrong(self) -> list[str]:
         """Labels that are not what the people of one review said, and ground-truth lines that say something else."""
@@ -359,14 +390,14 @@ class World:
         also(metrics.provider, namespace="test", service="test", flush_metrics=lambda **_: metrics.provider.clear_metrics())
         logging.disable(logging.CRITICAL)
         self._patches.callback(logging.disable, logging.NOTSET)
-        requests = start_review.Environment("table", f"{REQUESTS}-dlq", self.backend, "target", MAX_RECEIVES, "/dataset")
+        requests = start_review.Environment("table", f"{REQUESTS}-dlq", self.backend, "target", MAX_RECEIVES, "/dataset", self.budget)
         results = collect_review.Environment("table", f"{REQUESTS}-dlq", "capture", "/dataset")
         also(start_review, _environment=lambda: requests, _store=lambda: self.store, _starter=self._starter, client=self._client)
         also(collect_review, _environment=lambda: results, client=self._client, current_labels=lambda *_: LABELS)
         also(collect_review, prediction_store=lambda *_, **__: self.store)
         also(a2i_ended, _environment=lambda: a2i_ended.Environment(RESULTS), client=self._client)
-        again = reconcile.Environment("table", REQUESTS, 0, 10**9)
-        also(reconcile, _environment=lambda: again, _store=lambda: self.store, client=self._client)
+        again = reconcile.Environment("table", REQUESTS, 0, 10**9, self.budget, "spent", 10**9)
+        also(reconcile, _environment=lambda: again, _store=lambda: self.store, client=self._client, _now=lambda: self.now)
 
     def _starter(self) -> ReviewStarter:
         if self.backend == "a2i":
@@ -378,6 +409,12 @@ class World:
             return SimpleNamespace(send_message=lambda *, QueueUrl, MessageBody, **_: self._send(QueueUrl, MessageBody))  # noqa: N803
         if service == "s3":
             return SimpleNamespace(put_object=self._put_object, get_object=self._get_object, exceptions=SimpleNamespace(NoSuchKey=KeyError))
+        if service == "ssm":
+            return SimpleNamespace(
+                get_parameter=lambda **_: {"Parameter": {"Value": self.spent}},
+                put_parameter=lambda *, Value, **_: self._do(lambda: setattr(self, "spent", Value)),  # noqa: N803
+                exceptions=SimpleNamespace(ParameterNotFound=KeyError),
+            )
         return SimpleNamespace(start_human_loop=self._start_loop, describe_human_loop=self._describe_loop)
 
     def _put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803

@@ -299,6 +299,10 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         ["review.audit_share 0.02", "review.backend 'none' asks nobody", "leave audit_share out"],
     ),
     (
+        {"review": {"backend": "none", "daily_budget": 10}, "labeling": {"enabled": False}},
+        ["review.daily_budget 10", "review.backend 'none' asks nobody", "leave daily_budget out"],
+    ),
+    (
         {"review": {"backend": "none", "workforce": {"mode": "import", "workteam_arn": WORKTEAM}}, "labeling": {"enabled": False}},
         ["review.workforce imports a work team", "leave review.workforce out"],
     ),

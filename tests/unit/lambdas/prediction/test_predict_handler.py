@@ -156,6 +156,23 @@ def test_an_unsure_answer_goes_to_people_with_all_that_its_record_holds(function
     assert function.counted == {"Requests": 1.0, "Predictions": 1.0, "ReviewsAskedFor": 1.0}
 
 
+def test_with_a_budget_an_unsure_answer_waits_in_the_table_alone(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = replace(entry._environment(), daily_budget=10)
+    monkeypatch.setattr(entry, "_environment", lambda: environment)
+    _, body, _ = function.model_answers(UNSURE).call()
+    (stored,) = function.store.stored
+    assert body["review"] == {"status": "waiting", "reason": "low_confidence"}
+    assert (stored.review_state.value, stored.item()["open_state"], function.queue.sent) == ("waiting", "waiting", [])
+
+
+def test_with_a_budget_an_answer_that_cannot_be_stored_is_queued(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = replace(entry._environment(), daily_budget=10)
+    monkeypatch.setattr(entry, "_environment", lambda: environment)
+    function.store.problem = refused("ThrottlingException", 400)
+    _, body, _ = function.model_answers(UNSURE).call()
+    assert (body["review"]["status"], len(function.queue.sent)) == ("requested", 1)
+
+
 @pytest.mark.parametrize(("setting", "stored"), [("model", 0.62), ("0.95", 0.95), ("0.1", 0.1)])
 def test_the_stored_threshold_is_the_one_that_was_applied(
     function: Function, monkeypatch: pytest.MonkeyPatch, setting: str, stored: float

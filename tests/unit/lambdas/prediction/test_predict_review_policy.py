@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.common.review import ReviewReason
-from lambdas.prediction.predict.review_policy import review_reason, review_threshold
+from lambdas.common.review import ReviewReason, ReviewState
+from lambdas.prediction.predict.review_policy import first_state, review_reason, review_threshold
 
 IDS = st.uuids(version=4).map(lambda value: value.hex)
 SHARES = st.floats(0, 1)
@@ -78,3 +78,10 @@ def test_the_drawn_share_is_the_wanted_one(share: float) -> None:
     ids = [uuid.UUID(int=(index * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128, version=4).hex for index in range(number)]
     drawn = sum(reason(one, audit_share=share) is not None for one in ids)
     assert abs(drawn - share * number) < 4 * math.sqrt(number * share * (1 - share))
+
+
+def test_a_budget_holds_back_what_the_model_chose_and_nothing_that_was_drawn() -> None:
+    waits = {reason for reason in ReviewReason if first_state(reason, daily_budget=1) is ReviewState.WAITING}
+    assert waits == {ReviewReason.LOW_CONFIDENCE}
+    assert {first_state(reason, daily_budget=0) for reason in ReviewReason} == {ReviewState.REQUESTED}
+    assert {first_state(None, daily_budget=budget) for budget in (0, 1)} == {ReviewState.NOT_REQUIRED}

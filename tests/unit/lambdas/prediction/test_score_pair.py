@@ -129,6 +129,15 @@ def test_a_difference_is_kept_and_people_are_asked_about_the_text(world: World) 
     assert world.read().asked == 1
 
 
+def test_a_text_that_waits_for_the_budget_is_asked_about_as_a_pair(world: World) -> None:
+    """Else the judge would learn only of the differences that are urgent for other reasons."""
+    prediction = world.predicted("differ", review_reason="low_confidence", review_state=ReviewState.WAITING)
+    assert world.score(prediction) is Outcome.DIFFER
+    stored = world.record(prediction)
+    assert (stored.review_state, stored.review_reason, world.read().asked) == (ReviewState.REQUESTED, "pair", 1)
+    assert [request.reason for request in world.sent] == [ReviewReason.PAIR]
+
+
 @pytest.mark.parametrize("state", [ReviewState.REQUESTED, ReviewState.IN_REVIEW, ReviewState.DEAD_LETTERED, ReviewState.REVIEWED])
 def test_a_text_that_is_in_review_anyway_is_used_and_not_asked_twice(world: World, state: ReviewState) -> None:
     prediction = world.predicted("differ", review_reason="low_confidence")

@@ -20,9 +20,9 @@ POISON = st.sampled_from(["{", "null", "[]", '{"prediction_id": "p1"}', '{"revie
 class ReviewFunctions(RuleBasedStateMachine):
     """Predictions go to people, and come back."""
 
-    @initialize(backend=st.sampled_from(BACKENDS), adaptive=st.booleans(), seed=st.integers(0, 99))
-    def begin(self, backend: str, adaptive: bool, seed: int) -> None:
-        self.world = World(backend, adaptive=adaptive, seed=seed)
+    @initialize(backend=st.sampled_from(BACKENDS), adaptive=st.booleans(), seed=st.integers(0, 99), budget=st.sampled_from([0, 5]))
+    def begin(self, backend: str, adaptive: bool, seed: int, budget: int) -> None:
+        self.world = World(backend, adaptive=adaptive, seed=seed, budget=budget)
         self.labels: dict[str, str | None] = {}
         self.world.predict()
 
@@ -78,6 +78,10 @@ class ReviewFunctions(RuleBasedStateMachine):
     def forget(self) -> None:
         self.world.forget()
 
+    @rule()
+    def next_day(self) -> None:
+        self.world.next_day()
+
     @rule(fault=FAULTS)
     def reconcile(self, fault: Fault | None) -> None:
         self.world.reconcile(fault)
@@ -92,6 +96,7 @@ class ReviewFunctions(RuleBasedStateMachine):
             return
         assert self.world.lost() == []
         assert self.world.wrong() == []
+        assert self.world.over_budget() == {}
         assert not self.world.reviewed() & self.world.forgotten
         for one in self.world.reviewed():
             label = self.world.store.items[one]["human_label"]

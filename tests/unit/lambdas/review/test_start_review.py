@@ -12,7 +12,7 @@ from review_fakes import CONTEXT, PREDICTION_ID, DeadLetters, FakeStarter, FakeS
 
 from lambdas.common.observability import metrics
 from lambdas.common.predictions import Forgotten
-from lambdas.common.review import ReviewRequest, ReviewState
+from lambdas.common.review import ReviewReason, ReviewRequest, ReviewState
 from lambdas.review.port import ReviewRefused
 from lambdas.review.start_review import handler as entry
 from lambdas.review.start_review.start import Outcome, UnknownPrediction, start
@@ -47,6 +47,8 @@ def test_a_request_starts_a_review_and_the_record_says_so() -> None:
         (ReviewState.DEAD_LETTERED, 2, 1, False),  # an old copy of the failed attempt
         (ReviewState.IN_REVIEW, 2, 1, False),
         (ReviewState.NOT_REQUIRED, 1, 1, True),  # an operator asks about a confident prediction
+        (ReviewState.WAITING, 1, 1, True),  # the daily budget has been given up since
+        (ReviewState.NOT_CHOSEN, 1, 1, True),  # an operator asks all the same
         (ReviewState.FORGOTTEN, 1, 1, False),
         (ReviewState.FORGOTTEN, 1, 2, False),  # redriven after its subject was forgotten
     ],
@@ -57,6 +59,38 @@ def test_only_a_question_that_is_still_open_is_asked(state: ReviewState, recorde
     assert bool(starter.started) is starts
     assert outcome is (Outcome.STARTED if starts else Outcome.DROPPED)
     assert store.items[PREDICTION_ID]["review_state"] == ("in_review" if starts else state.value)
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "attempt", "chosen", "waits"),
+    [
+        ("low_confidence", ReviewState.REQUESTED, 1, False, True),  # the record was written from the request, or the budget is new
+        ("low_confidence", ReviewState.WAITING, 1, False, True),  # the message came twice
+        ("low_confidence", ReviewState.REQUESTED, 1, True, False),  # its turn has come
+        ("low_confidence", ReviewState.DEAD_LETTERED, 2, True, False),  # redriven: it has had its place
+        ("low_confidence", ReviewState.NOT_REQUIRED, 1, False, False),  # an operator asks
+        ("low_confidence", ReviewState.NOT_CHOSEN, 1, False, False),
+        ("audit_sample", ReviewState.REQUESTED, 1, False, False),
+        ("audit_unsure", ReviewState.REQUESTED, 1, False, False),
+        ("pair", ReviewState.REQUESTED, 1, False, False),
+    ],
+)
+def test_with_a_budget_what_the_model_chose_waits_for_its_place(
+    reason: str, state: ReviewState, attempt: int, chosen: bool, waits: bool
+) -> None:
+    changes = {"review_state": state.value, "review_reason": reason, "attempt": attempt} | ({"chosen_at": NOW} if chosen else {})
+    store, starter = FakeStore.holding(prediction(), **changes), FakeStarter()
+    request = replace(REQUEST, reason=ReviewReason(reason), attempt=attempt)
+    outcome, _ = start(request, store=store, starter=starter, send_dead_letter=DeadLetters(), now=NOW, budgeted=True)
+    assert (outcome, starter.started) == ((Outcome.WAITS, []) if waits else (Outcome.STARTED, [request.review_id]))
+    assert store.items[PREDICTION_ID]["review_state"] == ("waiting" if waits else "in_review")
+
+
+def test_a_text_that_became_a_pair_meanwhile_does_not_wait() -> None:
+    """The first request is late, and the record says already that two models differ."""
+    store, starter = FakeStore.holding(prediction(), review_reason="pair"), FakeStarter()
+    outcome, _ = start(REQUEST, store=store, starter=starter, send_dead_letter=DeadLetters(), now=NOW, budgeted=True)
+    assert outcome is Outcome.STARTED
 
 
 def test_a_prediction_that_was_never_recorded_is_recorded_from_its_request() -> None:
