@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,12 +19,13 @@ from typer.core import TyperGroup
 from cli.account import Account, NoAccount
 from cli.console import FAILED, NO_ACCOUNT, ROOT, WRONG_OPTIONS, AsJson, Profile, Stage, agreed, print_json, settings_of, stop, stop_refused
 from cli.executions import passes
+from cli.exit_codes import ExitCode
 from cli.label.ground_truth import GroundTruthJob
 from cli.label.hosted import HostedJob
 from cli.label.job import Job, Standing, job_name_of, name_fault
-from cli.label.results import Counts, counts_of, write_manifest, write_refused, write_version
+from cli.label.results import REFUSED_ROWS, Counts, counts_of, write_manifest, write_refused, write_version
 from cli.label.stage import NoStage, forgotten_among, given_labels, import_labels, stage_labels, task_table, terms_of
-from cli.label.texts import FORGOTTEN, Texts, read_texts, without
+from cli.label.texts import FORGOTTEN, Refused, Texts, read_texts, without
 from contracts.dataset import InvalidDataset
 from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.labels import Labels
@@ -32,8 +33,11 @@ from local.texts.codec_names import UnknownEncoding, codec_of
 from local.texts.problems import InvalidTexts, UnreadableFile, counted
 from stacks.settings import Settings
 
-_NAMED = 10
-"""Rows that the message names; the file in the folder has all."""
+_NAMED = 3
+"""Rows of a kind that the message names; the file in the folder has all."""
+
+
+_GO_ON = "Run the same command again to go on: it asks nobody twice."
 
 
 class FileFirst(TyperGroup):
@@ -108,6 +112,8 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         print_json({**document, **counts, "dataset_version": ended.version, "imported": ended.imported, "problems": ended.problems})
     if ended.problems:
         raise typer.Exit(FAILED)
+    if standing.interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -197,13 +203,21 @@ def _keep(account: Account, folder: Path, texts: Texts, standing: Standing, aske
 def _tell_texts(file: Path, texts: Texts, folder: Path, console: Console) -> None:
     """What is in the file, and every row that cannot be used, before anybody is asked."""
     console.print(f"{file}: {texts.read_as}", highlight=False, markup=False, soft_wrap=True)
+    rows = len(texts.wanted) + texts.repeated + len(texts.refused)
     repeated = f"; {counted(texts.repeated, 'row')} repeat a text, which is asked once" if texts.repeated else ""
-    console.print(f"{counted(len(texts.wanted), 'text')} to label{repeated}", highlight=False)
-    if not texts.refused:
-        return
-    console.print(f"{counted(len(texts.refused), 'row')} cannot be used (all of them: {folder / 'refused.jsonl'}):", highlight=False)
-    for one in texts.refused[:_NAMED]:
-        console.print(f"  line {one.line}: {one.reason}", highlight=False, markup=False, soft_wrap=True)
+    refused = f"; {counted(len(texts.refused), 'row')} cannot be used" if texts.refused else ""
+    console.print(f"{counted(rows, 'row')}: {counted(len(texts.wanted), 'text')} to label{repeated}{refused}", highlight=False)
+    kinds: dict[str, list[Refused]] = {}
+    for one in texts.refused:
+        kinds.setdefault(one.kind, []).append(one)
+    for kind, found in kinds.items():
+        more = f"    and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+        first = [f"    line {one.line}: {one.reason}" for one in found[:_NAMED]]
+        for line in filter(None, (f"  {len(found):,} x {kind}", *first, more)):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if texts.refused:
+        where = f"  all of them: {folder / REFUSED_ROWS}. To ask about a row, correct it in the file and run the same command again"
+        console.print(where, highlight=False, markup=False, soft_wrap=True)
 
 
 def _labels(account: Account, said: str | None) -> Chosen:
@@ -245,11 +259,19 @@ def _job(account: Account, name: str, texts: Texts, chosen: Chosen) -> GroundTru
 
 
 def _run(job: Job, texts: Texts, console: Console, *, wait: bool, every: float) -> Standing:
-    """Ask, then look until everything is labelled. An interruption (Ctrl-C) ends the looking, not the job."""
+    """Ask, then look until everything is labelled. An interruption (Ctrl-C) ends the asking or the looking, not the job.
+
+    Raises:
+        typer.Exit: it came while people were asked.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[more]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         asking = bar.add_task("asked", total=len(texts.wanted), more="")
-        job.ask(lambda more: bar.advance(asking, more))
+        try:
+            new = job.ask(lambda more: bar.advance(asking, more))
+        except KeyboardInterrupt:
+            stop(f"interrupted while people were asked, and nothing is lost. {_GO_ON}", ExitCode.INTERRUPTED)
+        console.print(f"{counted(new, 'text')} asked about now, {len(texts.wanted) - new:,} before", highlight=False)
         labelling = bar.add_task("labelled", total=len(texts.wanted), more="")
 
         def show(standing: Standing) -> Standing:
@@ -273,7 +295,8 @@ def _looked(look: Callable[[], Standing], *, wait: bool, every: float) -> Standi
                     if not passes(error):
                         raise
     except KeyboardInterrupt:
-        return look()
+        standing = look()
+        return replace(standing, interrupted=standing.running)
     return standing
 
 
@@ -286,7 +309,7 @@ def _tell_end(folder: Path, ended: Ended, upload: Sequence[str], console: Consol
     if ended.imported is not None and counts.undecided:
         console.print("A lead decides the undecided texts: `labels report` lists them, `labels correct` decides.", highlight=False)
     if counts.open and not problems:
-        console.print("Run the same command again to go on.", highlight=False)
+        console.print(_GO_ON, highlight=False)
     if version is None:
         return
     for line in (f"output manifest: {folder / 'output.manifest'}", f"dataset version: {folder / 'datasets' / version}", *upload):

@@ -26,6 +26,7 @@ class Standing:
         answers: how many people have given; None where the service does not say.
         running: people are still asked.
         problem: why the service ended before everything was labelled.
+        interrupted: somebody pressed Ctrl-C while people were still asked.
     """
 
     lines: Mapping[str, Mapping[str, Any]]
@@ -33,6 +34,7 @@ class Standing:
     answers: int | None
     running: bool = False
     problem: str | None = None
+    interrupted: bool = False
 
 
 class Job(Protocol):

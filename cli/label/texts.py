@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.groups import group_of, text_digest
-from contracts.text import InvalidText, checked_text
+from contracts.text import InvalidText, TextTooLong, checked_text, is_blank
 from local.texts.columns import choose_text
-from local.texts.files import open_records
+from local.texts.files import RepeatedNames, open_records
 from local.texts.problems import UnreadableFile
 from local.texts.quoting import UnreadableRecord
 from local.texts.records import BadRecord, name_value, text_value
@@ -33,15 +33,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Refused:
-    """A row that nobody is asked about."""
+    """A row that nobody is asked about. ``kind``: what rows with the same reason have in common, in words that follow a number."""
 
     line: int
     reason: str
+    kind: str
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What a file holds. ``repeated``: rows whose text stands further up; ``read_as``: how the file was read, in words."""
+    """What a file holds: each row is in one of the first three. ``repeated``: rows whose text stands further up. ``read_as``: how the file
+    was read, in words."""
 
     wanted: tuple[Wanted, ...]
     refused: tuple[Refused, ...]
@@ -70,13 +72,23 @@ def read_texts(path: Path, columns: Mapping[str, str], *, header: str, longest: 
     repeated = 0
     for line, record in opened.records:
         if isinstance(record, UnreadableRecord):
-            refused.append(Refused(line, str(record)))
+            kind = "lines have the names of the columns again" if isinstance(record, RepeatedNames) else "records cannot be read"
+            refused.append(Refused(line, str(record), kind))
             continue
+        value = None
         try:
-            text = checked_text("text", text_value(record, names), longest=longest)
+            value = text_value(record, names)
+            text = checked_text("text", value, longest=longest)
             subject = name_value("group", record, group)
-        except (InvalidText, BadRecord) as error:
-            refused.append(Refused(line, str(error)))
+        except TextTooLong as error:
+            refused.append(Refused(line, f"{error}: shorten it, or raise dataset.max_text_chars", "texts are too long"))
+            continue
+        except InvalidText as error:
+            empty = value is None or (isinstance(value, str) and is_blank(value))
+            refused.append(Refused(line, str(error), "texts are empty" if empty else "texts cannot be stored"))
+            continue
+        except BadRecord as error:
+            refused.append(Refused(line, str(error), error.kind))
             continue
         key = text_digest(text)
         repeated += key in wanted
@@ -88,6 +100,6 @@ def read_texts(path: Path, columns: Mapping[str, str], *, header: str, longest: 
 
 def without(texts: Texts, forgotten: Collection[str]) -> Texts:
     """Nobody is asked about a subject that `labels forget` was told of."""
-    gone = [Refused(one.line, FORGOTTEN) for one in texts.wanted if one.subject in forgotten]
+    gone = [Refused(one.line, FORGOTTEN, "groups were forgotten") for one in texts.wanted if one.subject in forgotten]
     kept = tuple(one for one in texts.wanted if one.subject not in forgotten)
     return replace(texts, wanted=kept, refused=tuple(sorted((*texts.refused, *gone), key=lambda one: one.line)))

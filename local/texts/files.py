@@ -240,7 +240,7 @@ def _after_header(records: Iterator[tuple[int, Fields]]) -> Iterator[tuple[int, 
 def _named(fields: Fields, names: Sequence[str], counted_in: str, encoding: Encoding) -> Record:
     if isinstance(fields, UnreadableRecord):
         return fields
-    if encoding.damaged and (problem := encodings.damage("\t".join(fields), encoding)):
+    if encoding.damaged and (problem := next(filter(None, (encodings.damage(field, encoding) for field in fields)), None)):
         return UnreadableRecord(problem)
     if len(fields) == len(names):
         return dict(zip(names, fields, strict=True))
