@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from typing import Any
 
 import boto3
@@ -11,6 +12,8 @@ from botocore.credentials import Credentials
 
 ACCOUNT = "000000000000"
 ROOT = Credentials("test", "test")
+_making = threading.Lock()
+"""A session may not make two clients at once; clients themselves are thread-safe."""
 
 
 class Clients:
@@ -37,18 +40,33 @@ class Clients:
 
     def __call__(self, service: str, credentials: Credentials = ROOT) -> Any:
         if credentials is not ROOT:
-            return self._session(credentials).client(service, endpoint_url=self.url, config=self._config)
+            return self._made("client", service, credentials)
         with self._lock:
             if service not in self._shared:
-                self._shared[service] = self._session(ROOT).client(service, endpoint_url=self.url, config=self._config)
+                self._shared[service] = self._made("client", service, ROOT)
             return self._shared[service]
 
     def resource(self, service: str) -> Any:
         """A boto3 resource of root, such as ``dynamodb``. Resources are not thread-safe, so each thread has its own, made once."""
         made: dict[str, Any] = self._of_thread.__dict__.setdefault("resources", {})
         if service not in made:
-            made[service] = self._session(ROOT).resource(service, endpoint_url=self.url, config=self._config)
+            made[service] = self._made("resource", service, ROOT)
         return made[service]
 
-    def _session(self, credentials: Credentials) -> Any:
-        return boto3.Session(credentials.access_key, credentials.secret_key, credentials.token, region_name=self.region)
+    def _made(self, kind: str, service: str, credentials: Credentials) -> Any:
+        with _making:
+            return getattr(_session(), kind)(
+                service,
+                region_name=self.region,
+                endpoint_url=self.url,
+                config=self._config,
+                aws_access_key_id=credentials.access_key,
+                aws_secret_access_key=credentials.secret_key,
+                aws_session_token=credentials.token,
+            )
+
+
+@cache
+def _session() -> boto3.Session:
+    """The one of this process: service models and endpoint rules are read once, which costs more than making a client."""
+    return boto3.Session()

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from embedded_aws.tools.clients import Clients
 
 ACCOUNT = "000000000000"
 BOOTSTRAP_VERSION_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
@@ -212,11 +212,8 @@ class _Account:
 
     def __init__(self, url: str, region: str) -> None:
         self.region = region
-        session = boto3.Session("test", "test", region_name=region)
-        config = Config(retries={"mode": "standard"}, s3={"addressing_style": "path"}, read_timeout=900)
-        self.s3, self.ssm, self.iam, self.cloudformation = (
-            session.client(service, endpoint_url=url, config=config) for service in ("s3", "ssm", "iam", "cloudformation")
-        )
+        clients = Clients(url, region, attempts=3, read_timeout=900)
+        self.s3, self.ssm, self.iam, self.cloudformation = (clients(service) for service in ("s3", "ssm", "iam", "cloudformation"))
         self._buckets: set[str] = set()
 
     def bootstrap(self, artifact: StackArtifact) -> None:
