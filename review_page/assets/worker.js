@@ -3,6 +3,8 @@
 "use strict";
 
 const POLL_MS = 3000;
+// A frame that says nothing after this time is loaded again; sooner if the browser has ended its loading, as it does where there is no network.
+const SILENT_MS = 20_000;
 // Of a frame, in pixels; of what a frame has the page say, in characters.
 const MOST_HEIGHT = 100_000;
 const MOST_SAID = 2000;
@@ -43,7 +45,20 @@ class TaskFrame {
     this.element = document.createElement("iframe");
     this.element.title = `Task: ${task.title}`;
     this.element.setAttribute("sandbox", "allow-scripts");
-    this.element.src = `/worker/tasks/${task.id}`;
+    this.element.addEventListener("load", () => { this.silentFrom = Date.now() + POLL_MS; });
+    this.load();
+  }
+
+  load() {
+    this.silentFrom = Date.now() + SILENT_MS;
+    this.element.src = `/worker/tasks/${this.task.id}`;
+  }
+
+  // What the network has kept from loading would stay empty for good.
+  loadIfSilent() {
+    if (this.ready || Date.now() < this.silentFrom) return;
+    if (this === current) problem("The task could not be loaded. It is loaded again by itself.", true);
+    this.load();
   }
 
   post(message) {
@@ -272,8 +287,12 @@ function undo(one = state?.recent[0]) {
   });
 }
 
+// The task that a dialog is about: while it is open, the time of its task may be up, and another one takes its place.
+let asked = null;
+
 const openDialog = (id) => {
   if (!current || document.querySelector("dialog[open]")) return;
+  asked = current.task.id;
   at(id).returnValue = "";
   at(id).querySelector("form").reset();
   at(id).showModal();
@@ -288,14 +307,14 @@ at("skip-dialog").addEventListener("close", () => {
   if (at("skip-dialog").returnValue !== "send" || !current || unsent()) return;
   const reason = at("skip-dialog").querySelector("input:checked").value;
   problem("");
-  act(() => request(from("/worker/skips"), { task: current.task.id, reason, note: at("skip-note").value }));
+  act(() => request(from("/worker/skips"), { task: asked, reason, note: at("skip-note").value }));
 });
 
 at("flag-dialog").addEventListener("close", async () => {
   current?.element.focus();
   if (at("flag-dialog").returnValue !== "send" || !current) return;
   try {
-    await request("/worker/flags", { task: current.task.id, note: at("flag-note").value });
+    await request("/worker/flags", { task: asked, note: at("flag-note").value });
     say("The task is flagged for your lead.");
     notice("The task is flagged for your lead. You can still answer it.");
     reached();
@@ -370,7 +389,10 @@ window.addEventListener("message", (event) => {
   if (message.type === "height" && Number.isFinite(message.height)) frame.element.style.height = `${Math.min(Math.max(message.height, 0), MOST_HEIGHT)}px`;
   else if (message.type === "ready") {
     frame.ready = readyOf(message);
-    if (frame === current) frame.start();
+    if (frame === current) {
+      reached();
+      frame.start();
+    }
   } else if (frame !== current) return;
   else if (message.type === "say") say(String(message.text).slice(0, MOST_SAID));
   else if (message.type === "draft") draft.set({ task: frame.task.id, answer: message.answer });
@@ -400,6 +422,7 @@ window.addEventListener("online", send);
 window.addEventListener("resize", () => current?.post({ type: "room", height: innerHeight }));
 setInterval(() => {
   if (document.hidden) return;
+  for (const frame of [current, ahead]) frame?.loadIfSilent();
   if (pending.get()) send();
   else if (current === null) next();
   else showTime();

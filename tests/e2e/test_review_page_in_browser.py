@@ -358,6 +358,57 @@ def test_a_second_window_answers_nothing_twice(context: BrowserContext, page: Pa
     assert answers(served) == [label("negative"), None]
 
 
+def test_a_task_ahead_that_the_network_kept_from_loading_is_there_when_its_turn_comes(page: Page, served: PageServer) -> None:
+    store = served.hold(classify("first"), classify("second"))
+    path = f"**/worker/tasks/{list(store.tasks)[1]}"
+    page.route(path, lambda route: route.abort())
+    page.goto("/worker")
+    expect(text_of(page)).to_have_text("first")
+    expect(page.locator("iframe[hidden]")).to_have_count(1)
+    page.unroute(path)
+    press(page, "1")
+    press(page, "Enter")
+    expect(text_of(page)).to_have_text("second")
+    expect(page.locator("#problem")).to_be_hidden()
+    press(page, "3")
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Nothing left to review")).to_be_visible()
+    assert answers(served) == [label("negative"), label("positive")]
+
+
+@pytest.mark.parametrize("failing", ["tasks/*", "assets/crowd-elements.js"])
+def test_a_task_that_the_network_kept_from_loading_is_loaded_again_by_itself(page: Page, served: PageServer, failing: str) -> None:
+    served.hold(classify("first"))
+    page.route(f"**/worker/{failing}", lambda route: route.abort())
+    page.goto("/worker")
+    expect(page.get_by_role("alert")).to_contain_text("The task could not be loaded. It is loaded again by itself.")
+    page.unroute(f"**/worker/{failing}")
+    expect(text_of(page)).to_have_text("first")
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+@pytest.mark.parametrize("dialog", ["Skip", "Flag"])
+def test_a_dialog_is_about_the_task_for_which_it_was_opened(page: Page, served: PageServer, dialog: str) -> None:
+    """The task's time is up while the person writes, and the page shows the next one."""
+    store = served.hold(classify("first"), classify("second"))
+    page.goto("/worker")
+    expect(text_of(page)).to_have_text("first")
+    first, second = store.tasks.values()
+    page.get_by_role("button", name=dialog).first.click()
+    page.get_by_role("dialog").get_by_role("textbox").fill("about the first one")
+    first.holder, first.team = "", "others"
+    page.evaluate("deadline = 0")
+    expect(page.locator("#frame iframe:not([hidden])")).to_have_attribute("src", f"/worker/tasks/{second.task_id}")
+    page.get_by_role("dialog").locator("button[value=send]").click()
+
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    if dialog == "Flag":
+        expect(page.get_by_role("alert")).to_contain_text("no longer yours")
+    page.wait_for_timeout(500)
+    assert [(one.skips, one.flags) for one in (first, second)] == [([], []), ([], [])]
+    expect(text_of(page)).to_have_text("second")
+
+
 def test_a_window_goes_on_after_another_one_has_signed_in_anew(page: Page, served: PageServer) -> None:
     """Two windows that sign in at once get one session after the other, and the browser keeps the last one for both."""
     served.hold(classify("first"), classify("second"), classify("third"))
