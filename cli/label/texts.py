@@ -65,7 +65,8 @@ def read_texts(path: Path, columns: Mapping[str, str], *, header: str, longest: 
     """
     opened = open_records(path, header=header, named=tuple(columns.values()), alone=True, encoding=encoding)
     if not opened.sample:
-        raise UnreadableFile("has no record that can be read")
+        why = next((f": line {line} {record}" for line, record in opened.records if isinstance(record, UnreadableRecord)), "")
+        raise UnreadableFile(f"has no record that can be read{why}")
     names, group = choose_text(opened.columns, opened.sample, columns)
     wanted: dict[str, Wanted] = {}
     refused: list[Refused] = []

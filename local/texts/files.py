@@ -184,7 +184,9 @@ def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: S
     if not first:
         raise UnreadableFile(f"has no record that can be read: {QUOTING_CURE}" if any(True for _ in all_fields()) else "is empty")
     has_header = header == "yes" or (header == "auto" and _is_header(first, named, alone=alone))
-    row_names = has_header and _have_row_names(first)
+    if alone and has_header and len(first[0]) == 1 and not by_line and _lines_are_texts(text, first):
+        return _list_of_texts(text, encoding, first[0][0].strip(), skipped)
+    row_names = has_header and _have_row_names(first, _has_quoted_numbers(_after_lines(head, skipped), dialect))
     width = len(first[0]) + row_names if has_header else Counter(map(len, first)).most_common(1)[0][0]
     names = _column_names([*[""] * row_names, *first[0]] if has_header else [""] * width)
     if len(names) == 1 and not alone:
@@ -209,8 +211,37 @@ def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: S
     return Opened(encoding.words, ", ".join(filter(None, words)), has_header, names, sample, ready)
 
 
-def _have_row_names(records: Sequence[Sequence[str]]) -> bool:
+def _lines_are_texts(text: Callable[[], Iterator[str]], records: Sequence[Sequence[str]]) -> bool:
+    """Whether a file with one name in its first line is a list of texts, one on each line, with delimiters and without quotation marks.
+
+    Records that are all equally wide may be a table whose first line lacks a name.
+    """
+    if len({len(fields) for fields in records[1:]}) < 2:
+        return False
+    return all(not fields[0].startswith('"') for _, fields in split_lines(text(), None) if isinstance(fields, list))
+
+
+def _list_of_texts(text: Callable[[], Iterator[str]], encoding: Encoding, name: str, skipped: int) -> Opened:
+    """Each line after the first as a text."""
+
+    def records() -> Iterator[tuple[int, Record]]:
+        for line, fields in islice(split_lines(text(), None), 1, None):
+            yield line + skipped, _named(fields, [name], "the header", encoding)
+
+    sample, ready = _sampled(records())
+    return Opened(encoding.words, "each line is a text", True, (name,), sample, ready)
+
+
+def _has_quoted_numbers(head: str, dialect: Dialect) -> bool:
+    """Whether the line after the first begins with a number in quotation marks. R quotes the names of rows, and no other numbers."""
+    q, d = re.escape(dialect.quote), re.escape(dialect.delimiter)
+    return re.match(rf"[^\r\n]*(?:\r\n|\n|\r){q}[0-9]+{q}{d}", head) is not None or dialect.delimiter == "\t"
+
+
+def _have_row_names(records: Sequence[Sequence[str]], quoted: bool) -> bool:
     """Whether each record begins with the number of a row, which the header has no name for, as R's `write.table` leaves it.
+
+    Without quotation marks (``quoted``) a number is rather the first column, and a text has a delimiter. Only tabs are in no text.
 
     Raises:
         UnreadableFile: the records have one field more than the header has names, and nothing says which of them is too much.
@@ -220,7 +251,7 @@ def _have_row_names(records: Sequence[Sequence[str]]) -> bool:
     if len(longer) < max(2, _MOSTLY * len(rest)) or any(len(fields) == len(names) for fields in rest):
         return False
     numbers = [fields[0] for fields in longer]
-    if all(map(str.isdecimal, numbers)) and len(set(numbers)) == len(numbers):
+    if quoted and all(map(str.isdecimal, numbers)) and len(set(numbers)) == len(numbers):
         return True
     raise UnreadableFile(
         f"has {counted(len(names), 'name')} in its first line ({shown_header(names)}) and {len(names) + 1} fields in each record: name the "
@@ -323,7 +354,7 @@ def _form(head: str, *, whole: bool, prefer: str) -> tuple[int, Dialect]:
     if said:
         return 1, Dialect(said[1])
     delimiters = sorted((sign for sign in DELIMITERS if sign != " " or _NAMES_BETWEEN_BLANKS.match(head)), key=lambda sign: sign != prefer)
-    best: tuple[float, float] = (0, 0)
+    best: tuple[float, ...] = (0, 0, 0)
     form = Dialect(prefer)
     for delimiter in delimiters:
         for quote in ('"', "'"):
@@ -336,8 +367,9 @@ def _form(head: str, *, whole: bool, prefer: str) -> tuple[int, Dialect]:
     return 0, form
 
 
-def _fit(head: str, dialect: Dialect, *, whole: bool) -> tuple[float, float]:
-    """How well a table fits its head: names that are known in the first record, and the share of records of one width."""
+def _fit(head: str, dialect: Dialect, *, whole: bool) -> tuple[float, ...]:
+    """How well a table fits its head: names that are known in the first record, whether the others are as wide, and the share of records of
+    one width."""
     records: list[Fields] = []
     with suppress(UnreadableFile):
         records = [fields for _, fields in islice(split([head], dialect), _HEAD_RECORDS + 1)]
@@ -345,11 +377,11 @@ def _fit(head: str, dialect: Dialect, *, whole: bool) -> tuple[float, float]:
         records.pop()
     widths = Counter(len(fields) for fields in records if isinstance(fields, list))
     if not widths:
-        return 0, 0
+        return 0, 0, 0
     width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
     first = next(fields for fields in records if isinstance(fields, list))
     known = sum(key_of(name) in ALIASES for name in first) if len(first) > 1 else 0
-    return known, round(count / len(records), 1) if width > 1 else 0
+    return known, known > 0 and len(first) == width, round(count / len(records), 1) if width > 1 else 0
 
 
 def _is_header(records: Sequence[Sequence[str]], named: Sequence[str], *, alone: bool) -> bool:

@@ -22,8 +22,8 @@ class UnreadableRecord(ValueError):
 Fields = list[str] | UnreadableRecord
 
 
-def split_lines(blocks: Iterable[str]) -> Iterator[tuple[int, Fields]]:
-    """(line, fields) of every line with tabs that is not blank. A field is unquoted only if all of it is well quoted."""
+def split_lines(blocks: Iterable[str], delimiter: str | None = "\t") -> Iterator[tuple[int, Fields]]:
+    """(line, fields) of every line that is not blank; None: it is one field. A field is unquoted only if all of it is well quoted."""
     number, rest = 0, ""
     for block in chain(blocks, [None]):
         if block is None:
@@ -35,7 +35,7 @@ def split_lines(blocks: Iterable[str]) -> Iterator[tuple[int, Fields]]:
                 rest = f"{found.pop()}\r" if found else rest
         for line in found:
             number += 1
-            fields = [_unquoted(field) for field in line.split("\t")]
+            fields = [_unquoted(field) for field in ([line] if delimiter is None else line.split(delimiter))]
             if any(fields):
                 yield number, fields
 

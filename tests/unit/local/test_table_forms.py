@@ -82,7 +82,9 @@ def test_a_mark_in_a_table_of_r_has_a_backslash(tmp_path: Path) -> None:
     assert read(tmp_path, '"text" "label"\n"1" "a \\"b\\" c" "good"\n"2" "d" "bad"\n') == [["1", 'a "b" c', "good"], ["2", "d", "bad"]]
 
 
-@pytest.mark.parametrize("rows", [TEXTS, ("1", "1", "2")], ids=["words", "numbers that come again"])
+@pytest.mark.parametrize(
+    "rows", [TEXTS, ('"1"', '"1"', '"2"'), ("1", "2", "3")], ids=["words", "numbers that come again", "numbers without quotation marks"]
+)
 def test_one_field_too_many_everywhere_is_refused_with_both_ways_out(tmp_path: Path, rows: tuple[str, ...]) -> None:
     """The first field may be the name of a row, or the beginning of a text with a comma."""
     with pytest.raises(UnreadableFile) as refused:
@@ -149,3 +151,33 @@ def test_lines_before_the_table_are_left_out_wherever_a_block_ends(tmp_path: Pat
             (4, {"text": "fine", "label": "good"}),
             (5, {"text": "x", "label": "bad"}),
         ]
+
+
+def test_apostrophes_that_make_records_as_wide_as_the_first_line_are_quotation_marks(tmp_path: Path) -> None:
+    """Every text has a comma, so each record has as many fields too many, and begins with a number."""
+    found = opened(tmp_path, "id,text\n" + "".join(f"{number},'it, is {number}'\n" for number in range(1, 9)))
+    assert [record["text"] for record in found.sample] == [f"it, is {number}" for number in range(1, 9)]
+
+
+def test_a_list_of_texts_has_delimiters_in_its_texts(tmp_path: Path) -> None:
+    content = 'text\nI like it, really\na 5" screen; fine, so\nshort\n\nlast, one\n'
+    found = opened(tmp_path, content, alone=True)
+    assert [(line, record) for line, record in found.records] == [
+        (2, {"text": "I like it, really"}),
+        (3, {"text": 'a 5" screen; fine, so'}),
+        (4, {"text": "short"}),
+        (6, {"text": "last, one"}),
+    ]
+    assert found.delimiter == "each line is a text"
+
+
+@pytest.mark.parametrize("content", ['text\n"one, two"\n"three\nfour"\nfive\n', 'text\n"1","one"\n"2","two"\n'])
+def test_quotation_marks_are_read_in_a_list_of_texts(tmp_path: Path, content: str) -> None:
+    found = opened(tmp_path, content, alone=True)
+    assert found.delimiter != "each line is a text"
+    assert next(record["text"] for record in found.sample) in ("one, two", "one")
+
+
+def test_a_first_line_with_one_name_above_two_fields_everywhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="has 1 name in its first line"):
+        opened(tmp_path, "text\nfine, so\nnot fine, really\n", alone=True)
