@@ -13,11 +13,11 @@ from constructs import Construct
 
 from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
 from stacks.constructs.dataset_labels import allow_labels, label_variables, offered_answers
-from stacks.constructs.flow_definition import TEMPLATE, guidelines
 from stacks.constructs.labeling_job_role import ANY_MANIFEST, JOB_INPUTS, MANIFESTS, OUTPUT, LabelingJobRole
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.state_machine import StateMachine, invoke, sagemaker_job
+from stacks.constructs.worker_page import guidelines, worker_page
 from stacks.settings import Settings
 from stacks.template_names import template_names
 
@@ -127,7 +127,7 @@ class LabelingStack(Stack):
             environment={
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "CAPTURE_BUCKET": self.names.bucket("capture"),
-                "GUIDELINES": guidelines(),
+                "GUIDELINES": guidelines(self.settings.review.guidelines),
                 "RETENTION_DAYS": str(self.settings.retention.prediction_days),
                 **label_variables(self.shared),
             },
@@ -201,7 +201,7 @@ class LabelingStack(Stack):
                 {
                     "name": sfn.JsonPath.string_at("$.name"),
                     "manifest_uri": sfn.JsonPath.string_at("$.manifest_uri"),
-                    "page": TEMPLATE.read_text(encoding="utf-8"),
+                    "page": worker_page(self.settings.review.guidelines),
                 }
             ),
         )

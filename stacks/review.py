@@ -13,7 +13,6 @@ from contracts.shared_words import LABELS_BY_DAY, OPEN_REVIEWS
 from stacks.constructs.a2i_backend import A2iBackend
 from stacks.constructs.alarm import BELOW, Alarm
 from stacks.constructs.dataset_labels import allow_labels, label_variables, offered_answers
-from stacks.constructs.flow_definition import guidelines
 from stacks.constructs.hosted_backend import HostedBackend
 from stacks.constructs.open_reviews import OpenReviews
 from stacks.constructs.python_function import PythonFunction
@@ -21,6 +20,7 @@ from stacks.constructs.review_budget import budget_variables
 from stacks.constructs.review_queue import CONSUMER_TIMEOUT, MAX_RECEIVES, ReviewQueue
 from stacks.constructs.reviewers import HostedReviewers
 from stacks.constructs.shared import SharedResources
+from stacks.constructs.worker_page import guidelines
 from stacks.constructs.workforce import Workforce
 from stacks.settings import Settings
 from stacks.template_names import template_names
@@ -112,7 +112,7 @@ class ReviewStack(Stack):
                 "PREDICTIONS_TABLE": self.names.predictions_table,
                 "DEAD_LETTER_QUEUE_URL": self.requests.dead_letters.queue.queue_url,
                 "CAPTURE_BUCKET": self.names.bucket("capture"),
-                "GUIDELINES": guidelines(),
+                "GUIDELINES": guidelines(self.settings.review.guidelines),
                 **label_variables(self.shared),
             },
         )

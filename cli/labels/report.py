@@ -85,14 +85,20 @@ class Confusion:
     examples: tuple[str, ...]
 
     @property
+    def rule(self) -> str:
+        """The sentence that the guidelines lack, for a person to finish: a line of ``review.guidelines.rules``."""
+        one, other = self.labels
+        return f"Choose {one} if ..., and {other} if ...."
+
+    @property
     def hint(self) -> str:
-        """The sentence that the guidelines lack, for a person to finish."""
+        """What to write into the guidelines, in the form in which the settings file takes it."""
         one, other = self.labels
         settled = {label: count for label, count in self.ended.items() if label in self.labels}
         more = max(settled, key=lambda label: settled[label], default=None)
         usual = "" if more is None else f" Most of these texts ended as {more}."
         often = f" They often have: {', '.join(self.words)}." if self.words else ""
-        return f"Say what decides between {one} and {other}: 'Choose {one} if ..., and {other} if ...'.{usual}{often}"
+        return f'Say what decides between {one} and {other}. Finish this line of review.guidelines.rules: - "{self.rule}"{usual}{often}'
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ class Report:
     def document(self) -> dict[str, Any]:
         made = asdict(self)
         for row, one in zip(made["confusions"], self.confusions, strict=True):
-            row["hint"] = one.hint
+            row["hint"], row["rule"] = one.hint, one.rule
         return made
 
 

@@ -194,6 +194,7 @@ class OwnTexts:
         if self.unknown > LARGEST_UNKNOWN_SHARE:
             yield "tuning", "max_unknown_share", 1.0
         yield "review", "workers_per_task", min(3, self.workers) or 1
+        yield "review", "guidelines", {}  # those of the stage's file explain the labels of the demo's own texts
         yield "tuning", "epochs", (first_training.epochs,)
         yield "tuning", "max_jobs", min(most_jobs, 4 if first_training.pieces <= FEW_PIECES else 2)
         if first_training.max_length is not None:

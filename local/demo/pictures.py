@@ -1,8 +1,8 @@
 """The pictures of the hosted review page in docs/, taken from the deployed page: ``python -m local.demo.pictures``.
 
-Deploys the stacks foundation and review of the stage ``newacct`` into an embedded AWS of its own, lets people answer over the page's
-routes, and signs a lead in with a real browser. The texts are invented. Ages and times are those of the run; everything else is the same
-each time.
+Deploys the stacks foundation and review of the stage ``newacct``, with the guidelines of the stage ``dev``, into an embedded AWS of its
+own, lets people answer over the page's routes, and signs a lead in with a real browser. The texts are invented. Ages and times are those of
+the run; everything else is the same each time.
 """
 
 from __future__ import annotations
@@ -164,7 +164,10 @@ def people_answer(page: Page) -> None:
 @contextmanager
 def deployed(folder: Path) -> Iterator[Page]:
     chosen = load_settings(launcher.ROOT / "settings" / "newacct.yaml")
-    settings = chosen.model_copy(update={"review": chosen.review.model_copy(update={"undo_seconds": _UNDO_SECONDS})})
+    said = load_settings(launcher.ROOT / "settings" / "dev.yaml").review.guidelines
+    named = {key: one.model_copy(update={"name": LABELS.get(key)}) for key, one in said.labels.items()}
+    changes = {"undo_seconds": _UNDO_SECONDS, "guidelines": said.model_copy(update={"labels": named})}
+    settings = chosen.model_copy(update={"review": chosen.review.model_copy(update=changes)})
     app = App(outdir=str(folder / "cdk.out"), context=FEATURE_FLAGS, analytics_reporting=False)
     foundation = FoundationStack(app, settings)
     ReviewStack(app, settings).add_stack_dependency(foundation)

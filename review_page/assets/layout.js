@@ -67,13 +67,15 @@ const buildInstructions = (element) => {
 
 const LAYOUTS = { "crowd-card": buildCard, "crowd-alert": buildAlert, "crowd-tabs": buildTabs };
 
-// crowd-instructions has headings over its examples; beside a label they say themselves what they are of.
+// crowd-instructions has headings over its examples; beside a label they say themselves what they are of, where the template does not.
 const EXAMPLES = { "positive-example": "Fits: ", "negative-example": "Does not fit: " };
 
 // One pane of all full instructions; null without any.
 const guidelinesPane = () => {
   for (const [name, said] of Object.entries(EXAMPLES)) {
-    for (const example of document.querySelectorAll(`full-instructions ${name}`)) example.prepend(make("strong", {}, said));
+    for (const example of document.querySelectorAll(`full-instructions ${name}`)) {
+      if (!example.querySelector("strong")) example.prepend(make("strong", {}, said));
+    }
   }
   const sections = [];
   for (const element of document.querySelectorAll("full-instructions")) sections.push({ heading: element.getAttribute("header") ?? "Full instructions", parts: [element] });

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -14,16 +11,9 @@ from stacks.constructs.own_role import OwnRole
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.service_key_use import allow_key_use
 from stacks.constructs.shared import SharedResources
+from stacks.constructs.worker_page import worker_page
 
-TEMPLATE = Path(__file__).with_name("worker_template.liquid")
 OUTPUT_PREFIX = "a2i"
-
-
-def guidelines() -> str:
-    """Version of the worker page with its instructions: labels are stored with it."""
-    return hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()[:12]
-
-
 _HANDLER_TIMEOUT = 900
 
 
@@ -52,7 +42,7 @@ class FlowDefinition(OwnRole):
                 "BaseName": base_name,
                 "RoleArn": self.role.role_arn,
                 "WorkteamArn": workteam_arn,
-                "UiTemplate": TEMPLATE.read_text(encoding="utf-8"),
+                "UiTemplate": worker_page(review.guidelines),
                 "TaskTitle": TASK_TITLE,
                 "TaskDescription": TASK_DESCRIPTION,
                 "TaskKeywords": ["text", "classification"],

@@ -24,15 +24,16 @@ from contracts.shared_words import TASK_DESCRIPTION, TASK_TITLE
 from review_page.elements import check_elements
 from review_page.fields import TemplateError
 from stacks.constructs.alarm import Alarm
-from stacks.constructs.flow_definition import TEMPLATE
 from stacks.constructs.python_function import PythonFunction, log_retention, page_layer
 from stacks.constructs.review_queue import ReviewQueue
 from stacks.constructs.reviewers import HostedReviewers
 from stacks.constructs.scheduled_function import ScheduledFunction
 from stacks.constructs.shared import SharedResources
 from stacks.constructs.task_mail import TaskMail
+from stacks.constructs.worker_page import TEMPLATE, worker_page, worker_page_file
 from stacks.names import LEADS, REVIEWERS, TASK_INDEXES
 from stacks.settings.file import SettingsError
+from stacks.settings.guidelines import GuidelinesSettings
 
 OUTPUT_PREFIX = "hosted"
 """Prefix in the review bucket. ``lambdas/review/hosted_tasks/ending.py`` writes below it."""
@@ -60,10 +61,10 @@ _READS = ("dynamodb:GetItem", "dynamodb:Query")
 _WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem")
 
 
-def check_worker_template(*, scripts: bool) -> None:
+def check_worker_template(guidelines: GuidelinesSettings, *, scripts: bool) -> None:
     """Raises SettingsError: the page cannot show the app's worker template; the text names the element."""
     try:
-        check_elements(TEMPLATE.read_text(encoding="utf-8"), scripts=scripts)
+        check_elements(worker_page(guidelines), scripts=scripts)
     except TemplateError as error:
         raise SettingsError(f"{TEMPLATE.name} cannot be shown with review.page.template_scripts {str(scripts).lower()}: {error}") from None
 
@@ -142,8 +143,9 @@ class HostedBackend(Construct):
     def _page(self, environment: Mapping[str, str]) -> PythonFunction:
         names = self._shared.names
         parameter = names.parameter("review-page")
-        scripts = self._shared.settings.review.page.template_scripts
-        check_worker_template(scripts=scripts)
+        review = self._shared.settings.review
+        scripts = review.page.template_scripts
+        check_worker_template(review.guidelines, scripts=scripts)
         function = PythonFunction(
             self,
             "Page",
@@ -153,7 +155,7 @@ class HostedBackend(Construct):
             timeout=PAGE_SECONDS,
             memory=512,
             layer=page_layer(self),
-            beside=[TEMPLATE],
+            beside=[worker_page_file(review.guidelines)],
             environment={
                 **environment,
                 "PAGE_PARAMETER": parameter,

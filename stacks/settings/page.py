@@ -71,6 +71,12 @@ def _explained(section: Schema, schema: Schema, prefix: str, defaults: Schema, m
         yield f"### {prefix}{name}"
         values = defaults[name] or {field: content["default"] for field, content in inner["properties"].items() if "default" in content}
         yield from _explained(inner, schema, f"{prefix}{name}.", values, section["properties"][name].get("description", ""))
+    for name, content in section["properties"].items():
+        of_each = _section(content.get("additionalProperties") or {}, schema) if content.get("type") == "object" else None
+        if of_each is not None:
+            yield f"### {prefix}{name}.KEY"
+            given = {field: one["default"] for field, one in of_each["properties"].items() if "default" in one}
+            yield from _explained(of_each, schema, f"{prefix}{name}.KEY.", given)
 
 
 def _body(section: Schema, schema: Schema, prefix: str, defaults: Schema, more: str = "") -> Iterator[str]:
@@ -106,6 +112,8 @@ def allowed(content: Schema) -> str:
             text = " or ".join(allowed(option) for option in options)
         case {"type": "array", "items": item}:
             text = f"{content.get('minItems', 0)} to {content.get('maxItems', 'any number')}, each: {allowed(item)}"
+        case {"type": "object", "additionalProperties": {"$ref": _}}:
+            text = f"0 to {content.get('maxProperties', 'any number')}, each: a section (below)"
         case {"type": "object", "additionalProperties": item}:
             text = f"each: {allowed(item)}"
         case {"type": "object", "patternProperties": patterns}:
@@ -116,6 +124,8 @@ def allowed(content: Schema) -> str:
             text = str(value)
         case {"pattern": pattern}:
             text = f"`{_cell(pattern)}`"
+        case {"type": "string"}:
+            text = f"{content.get('minLength', 0)} to {content.get('maxLength', 'any number of')} characters"
         case {"type": "boolean"}:
             text = "true, false"
         case {"type": "null"}:

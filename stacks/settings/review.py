@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts import bounds
+from contracts.labels import CANNOT_TELL
 from stacks.settings.fields import Section, Share
+from stacks.settings.guidelines import GuidelinesSettings
 from stacks.settings.limits import TaskSeconds
 from stacks.settings.workforce import WorkforceSettings
 
@@ -202,6 +204,7 @@ class ReviewSettings(Section):
             "back. With A2I the last answer ends the task."
         ),
     )
+    guidelines: GuidelinesSettings = GuidelinesSettings()
     cannot_tell: bool = Field(
         default=True,
         description=(
@@ -279,6 +282,15 @@ class ReviewSettings(Section):
             raise ValueError(
                 f"review.answers.rule 'two_then_third' may ask a third person, and review.workers_per_task is {self.workers_per_task}: "
                 f"set review.workers_per_task to {FEWEST_TO_DIFFER}, or use review.answers.rule 'fixed'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_is_offered_is_explained(self) -> ReviewSettings:
+        if CANNOT_TELL in self.guidelines.labels and not self.cannot_tell:
+            raise ValueError(
+                f"review.guidelines.labels explains {CANNOT_TELL!r}, and review.cannot_tell false offers no such answer: leave one of "
+                "them out"
             )
         return self
 

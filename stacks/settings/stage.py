@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from contracts.labels import CANNOT_TELL, label_ids, listed
 from stacks.settings.api import ApiSettings
 from stacks.settings.dataset import DatasetSettings
 from stacks.settings.drift import DriftSettings
@@ -112,6 +113,20 @@ class Settings(Section):
                 "review.backend 'none' asks nobody: every rollout would end inconclusive; use rollout.policy 'blue_green', or "
                 "review.backend 'a2i' or 'hosted'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _guidelines_are_of_the_labels(self) -> Settings:
+        pinned = self.dataset.labels
+        if pinned is None:
+            return self  # they come with the dataset version
+        ids = label_ids(key for key in self.review.guidelines.labels if key != CANNOT_TELL)
+        for key, label in ids.items():
+            if label not in pinned:
+                raise ValueError(
+                    f"review.guidelines.labels has {key!r}, and dataset.labels has {listed(pinned)}: write the id of one of these, and in "
+                    "the field name what people see"
+                )
         return self
 
     @model_validator(mode="after")

@@ -20,9 +20,9 @@ new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))]
 SENTIMENT = ["negative", "neutral", "positive", "cannot-tell"]
 
 
-def classify(text: str, labels: list[str] | None = None, **changes: Any) -> Any:
+def classify(text: str, labels: list[str] | None = None, template: str = OWN, **changes: Any) -> Any:
     """A task of the template that the stacks deploy."""
-    shown = re.sub(r"\{\{ task.input.labels[^}]*\}\}", lambda _: html.escape(json.dumps(labels or SENTIMENT)), OWN)
+    shown = re.sub(r"\{\{ task.input.labels[^}]*\}\}", lambda _: html.escape(json.dumps(labels or SENTIMENT)), template)
     shown = shown.replace("{{ task.input.text }}", html.escape(text)).replace(shown.split("\n", maxsplit=1)[0], "")
     return asked(shown, **{"title": "Which label fits?", **changes})
 

@@ -9,6 +9,9 @@ from page_server import PageServer, asked, violations
 from playwright.sync_api import Browser, Page, expect
 from review_page_in_browser import classify, frame_of, press, signed_in, text_of
 
+from stacks.constructs.worker_page import worker_page
+from stacks.settings.guidelines import GuidelinesSettings
+
 pytestmark = pytest.mark.slow
 
 # -- what a text hides, what is shown beside it ----------------------------------------------------
@@ -112,6 +115,24 @@ def test_examples_of_a_label_say_whether_they_fit_it(page: Page, served: PageSer
 
     expect(pane.locator("positive-example")).to_have_text("Fits: We would come back.")
     expect(pane.locator("negative-example")).to_have_text("Does not fit: It has two beds.")
+    assert violations(page) == []
+
+
+def test_guidelines_of_the_settings_are_shown_as_text_with_one_word_before_each_example(page: Page, served: PageServer) -> None:
+    attack = "<b>{{ task.input.text }}</b></full-instructions>"
+    label = {"name": "negative", "means": attack, "fits": [attack], "does_not_fit": ["Not this."]}
+    own = worker_page(GuidelinesSettings.model_validate({"question": "Which one?", "rules": [attack], "labels": {"a": label}}))
+    served.hold(classify("text", template=own))
+    page.goto("/worker")
+    pane = frame_of(page).locator(".guidelines")
+
+    expect(frame_of(page).get_by_role("heading", name="Which one?")).to_be_visible()
+    expect(pane.locator("li")).to_have_text(attack)
+    expect(pane.locator("dt")).to_have_text("negative")
+    expect(pane.locator("dd > p")).to_have_text(attack)
+    expect(pane.locator("positive-example")).to_have_text(f"Fits: {attack}")
+    expect(pane.locator("negative-example")).to_have_text("Does not fit: Not this.")
+    assert pane.locator("b").count() == 0
     assert violations(page) == []
 
 

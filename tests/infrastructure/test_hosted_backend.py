@@ -15,10 +15,11 @@ from deployed_definition import grants, resolve, stage_names
 from lambdas.review.hosted import Adaptive, terms_of
 from lambdas.review.hosted_tasks.ending import OUTPUT_PREFIX
 from lambdas.review.start_review.handler import STARTERS
-from stacks.constructs import hosted_backend
+from stacks.constructs import hosted_backend, worker_page
 from stacks.review import ReviewStack
 from stacks.settings import load_settings
 from stacks.settings.file import SettingsError
+from stacks.settings.guidelines import GuidelinesSettings
 from stacks.settings.review import AdaptiveSettings, AnswersSettings, MailSettings, PageSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,12 +88,13 @@ def test_each_function_has_just_its_grants(template: Template, role: str, own: s
 def test_a_worker_template_with_a_script_needs_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "own.liquid"
     own.write_text("<input name=a>\n<script>go()</script>")
+    monkeypatch.setattr(worker_page, "TEMPLATE", own)
     monkeypatch.setattr(hosted_backend, "TEMPLATE", own)
-    hosted_backend.check_worker_template(scripts=True)
+    hosted_backend.check_worker_template(GuidelinesSettings(), scripts=True)
     with pytest.raises(
         SettingsError, match=r"own.liquid cannot be shown with review.page.template_scripts false: line 2: the element script"
     ):
-        hosted_backend.check_worker_template(scripts=False)
+        hosted_backend.check_worker_template(GuidelinesSettings(), scripts=False)
 
 
 def test_mails_gold_tasks_and_template_scripts_are_there_where_the_settings_say_so(template: Template) -> None:

@@ -17,8 +17,8 @@ from deployed_definition import each, fill_in, grants, properties, stage_names
 
 from lambdas.common.environment import read_environment
 from lambdas.labeling.check_manifest.handler import Environment
-from stacks import labeling
-from stacks.labeling import TEMPLATE, LabelingStack
+from stacks.constructs import worker_page
+from stacks.labeling import LabelingStack
 from stacks.settings import load_settings
 
 NAMES = stage_names("dev")
@@ -123,8 +123,8 @@ def test_a_deploy_with_another_page_leaves_running_jobs_what_they_read(
     template: Template, definition: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old definition goes on in running executions; its job reads page and categories under the new stack's role."""
-    (tmp_path / "page.liquid").write_text(labeling.TEMPLATE.read_text() + "<!-- another -->")
-    monkeypatch.setattr(labeling, "TEMPLATE", tmp_path / "page.liquid")
+    (tmp_path / "page.liquid").write_text(worker_page.TEMPLATE.read_text() + "<!-- another -->")
+    monkeypatch.setattr(worker_page, "TEMPLATE", tmp_path / "page.liquid")
     after = Template.from_stack(LabelingStack(new_app(), DEV))
     assert job_role(after) == job_role(template)
     for uri in (
@@ -135,7 +135,8 @@ def test_a_deploy_with_another_page_leaves_running_jobs_what_they_read(
         assert any(fnmatchcase(f"arn:aws:s3:::{path}", pattern) for pattern in job_role(after)["s3:GetObject"])
     assert "assets" not in json.dumps(definition["States"]["LabelTexts"])
     payload = definition["States"]["CheckManifest"]["Parameters"]
-    assert payload["page"] == TEMPLATE.read_text(encoding="utf-8")
+    monkeypatch.undo()
+    assert payload["page"] == worker_page.worker_page(DEV.review.guidelines)
 
 
 def test_the_check_reads_what_the_stack_gives_it(template: Template) -> None:

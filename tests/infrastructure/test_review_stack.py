@@ -13,7 +13,7 @@ from aws_cdk.assertions import Match, Template
 from deployed_definition import arn, resolve, stage_names
 
 from lambdas.review.start_review.handler import STARTERS
-from stacks.constructs.flow_definition import TEMPLATE
+from stacks.constructs.worker_page import TEMPLATE, guidelines, worker_page
 from stacks.review import ReviewStack
 from stacks.settings import load_settings
 from stacks.settings.workforce import WorkforceSettings
@@ -130,7 +130,13 @@ def test_an_imported_team_brings_its_own_workforce_and_sign_in(imported: Templat
 
 def test_the_flow_is_made_with_the_worker_page(template: Template) -> None:
     [flow] = resources(template, "Custom::FlowDefinition").values()
-    assert flow["UiTemplate"] == TEMPLATE.read_text(encoding="utf-8")
+    assert flow["UiTemplate"] == worker_page(DEV.review.guidelines) != TEMPLATE.read_text(encoding="utf-8")
+    [collect] = [
+        one["Environment"]["Variables"]
+        for one in resources(template, "AWS::Lambda::Function").values()
+        if one["FunctionName"] == NAMES.function("collect-review")
+    ]
+    assert collect["GUIDELINES"] == guidelines(DEV.review.guidelines), "labels are stored with the version of the whole page"
     template.resource_count_is("AWS::SageMaker::HumanTaskUi", 0)  # going back to a page that exists would fail the stack
 
 

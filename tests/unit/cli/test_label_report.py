@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cli.labels.report import FEWEST_COMPARED, Report, anchoring, report
 from cli.labels.report_page import lines, page
 from cli.labels.unseen import UNSEEN
 from contracts.labels import CANNOT_TELL
 from lambdas.common.predictions import StoredPrediction
+from stacks.settings import Settings
 
 _NUMBERS = itertools.count(1)
 
@@ -59,9 +61,14 @@ def test_labels_that_people_choose_for_the_same_texts_are_confused() -> None:
     assert (one.labels, one.both, one.either, one.ended) == (("bad", "good"), 3, 11, {"good": 2})
     assert one.words == ("but",)
     assert one.hint == (
-        "Say what decides between bad and good: 'Choose bad if ..., and good if ...'. Most of these texts ended as good. "
-        "They often have: but."
+        'Say what decides between bad and good. Finish this line of review.guidelines.rules: - "Choose bad if ..., and good if ...." '
+        "Most of these texts ended as good. They often have: but."
     )
+    [pasted] = yaml.safe_load(one.hint.partition("rules: ")[2].partition(" Most")[0])
+    review = {"guidelines": {"rules": [pasted.replace("...,", "the writer complains,").replace("....", "not.")]}}
+    read = Settings.model_validate({"stage": "any", "review": review})
+    assert read.review.guidelines.rules == ("Choose bad if the writer complains, and good if not.",)
+    assert report([*labelled, *sure, slip], [stored(texts[2], None, ["bad", "good"])]).document()["confusions"][0]["rule"] == pasted
 
 
 def test_nobody_confuses_a_label_with_the_answer_of_people_who_cannot_tell() -> None:

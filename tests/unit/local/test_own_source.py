@@ -21,6 +21,7 @@ from local.texts.options import ReadingOptions
 from local.texts.own_texts import InvalidTexts, PreparedTexts
 from local.texts.report import ReadingReport
 from stacks.settings import load_settings
+from stacks.settings.guidelines import GuidelinesSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 DEV = load_settings(ROOT / "settings" / "dev.yaml")
@@ -160,7 +161,7 @@ def test_a_slice_with_a_label_that_nothing_else_has_is_no_drift() -> None:
 def test_the_settings_fit_any_size(train: int, labels: int, base: object) -> None:
     assert isinstance(base, type(FULL))
     budget = own(rows(train, labels=labels), rows(max(20, train // 3), labels=labels)).budget(base)
-    budget.apply(DEV)
+    assert budget.apply(DEV).review.guidelines == GuidelinesSettings() != DEV.review.guidelines, "they explain other labels"
 
 
 def test_a_loss_that_few_test_groups_cannot_show_is_allowed() -> None:

@@ -42,6 +42,16 @@ def test_defaults_alone_satisfy_every_rule(tmp_path: Path) -> None:
     assert load_settings(write(tmp_path)).hosting.fleet_shift.type == "CANARY"
 
 
+def test_guidelines_name_pinned_labels_by_id_or_name_and_are_one_line_each(tmp_path: Path) -> None:
+    labels = {"Sci/Tech": {"means": "of a\n  laboratory"}, "world": {"means": "x", "name": "Welt"}, "cannot-tell": {"means": "too short"}}
+    read = load_settings(write(tmp_path, dataset={"labels": ["world", "sci-tech"]}, review={"guidelines": {"labels": labels}}))
+    found = read.review.guidelines.labels
+    assert {key: one.heading(key) for key, one in found.items()} == {
+        "Sci/Tech": "Sci/Tech", "world": "Welt", "cannot-tell": "Cannot tell"
+    }  # fmt: skip
+    assert found["Sci/Tech"].means == "of a laboratory"
+
+
 BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     # sections, field path, value, what is allowed
     ({"review": {"audit_share": 1.5}}, "review.audit_share", "1.5", "less than or equal to 1"),
@@ -77,6 +87,17 @@ BAD_FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"hosting": {"capture_percent": 0}}, "hosting.capture_percent", "0", "greater than or equal to 1"),
     ({"hosting": {"capture": "firehose"}}, "hosting.capture", "'firehose'", "'endpoint', 'app' or 'off'"),
     ({"drift": {"unassessed_hours": 169}}, "drift.unassessed_hours", "169", "less than or equal to 168"),
+    ({"review": {"guidelines": {"question": " "}}}, "review.guidelines.question", "' '", "at least 1 character"),
+    ({"review": {"guidelines": {"rules": ["x" * 301]}}}, "review.guidelines.rules.0", "x" * 90, "at most 300 characters"),
+    ({"review": {"guidelines": {"rules": ["a", "b\0c"]}}}, "review.guidelines.rules.1", "b\\x00c", "U+0000 cannot be shown: leave it out"),
+    ({"review": {"guidelines": {"rules": []}}}, "review.guidelines.rules", "[]", "at least 1 item"),
+    ({"review": {"guidelines": {"labels": {"a": {}}}}}, "review.guidelines.labels.a.means", "", "required"),
+    (
+        {"review": {"guidelines": {"labels": {"a": {"means": "b", "fits": list("abcdef")}}}}},
+        "review.guidelines.labels.a.fits", "", "at most 5",
+    ),
+    ({"review": {"guidelines": {"labels": {"a": {"means": "b", "not": ["c"]}}}}}, "review.guidelines.labels.a.not", "", "Extra inputs"),
+    ({"review": {"guidelines": {"labels": {"": {"means": "b"}}}}}, "review.guidelines.labels..[key]", "''", "at least 1 character"),
     ({"review": {"workers_per_task": 4}}, "review.workers_per_task", "4", "less than or equal to 3"),
     ({"review": {"promise": {"max_error": 0}}}, "review.promise.max_error", "0", "greater than 0"),
     ({"review": {"threshold": "always"}}, "review.threshold", "always", "'model'"),
@@ -145,6 +166,18 @@ BAD_TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"dataset": {"labels": [f"label-of-many-{number}" for number in range(200)]}},
         ["dataset:", "200 labels of 3489 characters", "3000 fit", "leave dataset.labels out"],
+    ),
+    (
+        {"dataset": {"labels": ["good", "bad"]}, "review": {"guidelines": {"labels": {"great": {"means": "x"}}}}},
+        ["review.guidelines.labels has 'great'", "dataset.labels has good, bad", "write the id of one of these"],
+    ),
+    (
+        {"review": {"guidelines": {"labels": {"Good": {"means": "x"}, "good": {"means": "y"}}}}},
+        ["review.guidelines:", "'Good' and 'good'", "keep one of them"],
+    ),
+    (
+        {"review": {"cannot_tell": False, "guidelines": {"labels": {"cannot-tell": {"means": "x"}}}}},
+        ["review:", "explains 'cannot-tell'", "review.cannot_tell false", "leave one of them out"],
     ),
     ({"network": {"mode": "vpc"}}, ["network:", "network.mode 'vpc'", "at least one subnet_ids"]),
     ({"network": {"mode": "vpc", "subnet_ids": ["subnet-1"]}}, ["network:", "at least one subnet_ids and one security_group_ids"]),
@@ -546,9 +579,10 @@ def test_a_value_that_aliases_blow_up_is_shown_in_part(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["dev", "prod", "newacct"])
 def test_words_in_quotation_marks_are_labels(tmp_path: Path, stage: str) -> None:
-    content = (SETTINGS / f"{stage}.yaml").read_text(encoding="utf-8") + '\ndataset: {labels: ["yes", "no", "on"]}\n'
+    given = yaml.safe_load((SETTINGS / f"{stage}.yaml").read_text(encoding="utf-8"))
+    given["review"].pop("guidelines", None)  # they explain other labels
     path = tmp_path / "x.yaml"
-    path.write_text(content, encoding="utf-8")
+    path.write_text(yaml.safe_dump(given) + '\ndataset: {labels: ["yes", "no", "on"]}\n', encoding="utf-8")
     assert load_settings(path).dataset.labels == ("yes", "no", "on")
 
 

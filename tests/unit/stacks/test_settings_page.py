@@ -56,9 +56,10 @@ def leaves(value: Any, prefix: str = "") -> Iterator[str]:
 
 def test_every_setting_has_its_row() -> None:
     """The fields are counted in an object, not in the schema that the page is made of. A section that may be left out must be there."""
-    review = {"backend": "hosted", "promise": {"max_error": 0.1}, "mail": {"addresses": ["ann@example.com"]}, "answers": {"adaptive": {}}}
+    review = {"backend": "hosted", "promise": {"max_error": 0.1}, "mail": {"addresses": ["ann@example.com"]}, "answers": {"adaptive": {}},
+              "guidelines": {"labels": {"KEY": {"means": "x"}}}}  # fmt: skip
     whole = Settings.model_validate({"stage": "any", "review": review, "labeling": {"backend": "hosted"}})
-    assert sorted(rows()) == sorted(leaves(whole.model_dump()))
+    assert sorted(rows()) == sorted([*leaves(whole.model_dump()), "review.guidelines.labels"])
 
 
 def test_every_field_of_the_pipelines_file_has_its_row() -> None:
@@ -74,6 +75,9 @@ def test_every_field_of_the_pipelines_file_has_its_row() -> None:
     [
         ("stage", "required", "`^[a-z][a-z0-9]{1,7}$`"),
         ("dataset.labels", "null", "2 to 200, each: `^[a-z][a-z0-9_-]{0,30}$` or null"),
+        ("review.guidelines.question", "null", "1 to 300 characters or null"),
+        ("review.guidelines.labels", "{}", "0 to 200, each: a section (below)"),
+        ("review.guidelines.labels.KEY.fits", "[]", "0 to 5, each: 1 to 500 characters"),
         ("tuning.strategy", "Bayesian", "Random, Bayesian, Hyperband"),
         ("tuning.layers", "[3, 4, 6]", "1 to 24, each: 1 to 24"),
         ("tuning.trained_layers", "[2, all]", r"1 to 10, each: `^([1-9]\|1[0-9]\|2[0-4]\|all)$`"),
