@@ -107,6 +107,7 @@ def split(blocks: Iterable[str], dialect: Dialect = COMMAS) -> Iterator[tuple[in
     Raises:
         UnreadableFile: more than :data:`MOST_MALFORMED` records are malformed, and more than :data:`MOST_MALFORMED_SHARE` of them.
     """
+    field, value, delimiter, quote, escapes = dialect.field, dialect.value, dialect.delimiter, dialect.quote, dialect.escapes
     source, start, line, malformed, records = _Source(blocks), 0, 1, 0, 0
     while True:
         records += 1
@@ -114,23 +115,23 @@ def split(blocks: Iterable[str], dialect: Dialect = COMMAS) -> Iterator[tuple[in
             start = 0
             if not source.more(keep=None):
                 return
-        if (end_of_line := source.plain_line(start, dialect.quote)) is not None:
-            fields = source.text[start:end_of_line].rstrip("\r").split(dialect.delimiter)
+        if (end_of_line := source.plain_line(start, quote)) is not None:
+            fields = source.text[start:end_of_line].rstrip("\r").split(delimiter)
             if any(fields):
                 yield line, fields
             start, line = end_of_line + 1, line + 1
             continue
-        begin, position, fields, end = line, start, list[str](), dialect.delimiter
-        while end == dialect.delimiter:
-            found = dialect.field.match(source.text, position)
+        begin, position, fields, end = line, start, list[str](), delimiter
+        while end == delimiter:
+            found = field.match(source.text, position)
             if _is_unfinished(source.text, position, dialect, found) and source.more(keep=start):
                 position, start = position - start, 0
             elif found is None:
                 break
             else:
                 quoted, plain, end = found.groups()
-                fields.append(dialect.value(quoted, plain))
-                line += len(LINE_END.findall(quoted or "")) + (end not in (dialect.delimiter, ""))
+                fields.append(plain if quoted is None and not escapes else value(quoted, plain))
+                line += len(LINE_END.findall(quoted or "")) + (end not in (delimiter, ""))
                 position = found.end()
         else:
             start = position
