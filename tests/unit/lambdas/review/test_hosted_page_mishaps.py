@@ -4,8 +4,11 @@ and nobody reads or changes what they must not."""
 from __future__ import annotations
 
 import json
+import random
+import threading
 import unicodedata
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +23,7 @@ from lambdas.review.hosted import HostedStarter
 from lambdas.review.hosted_tasks.gold import GoldText
 from lambdas.review.hosted_tasks.lead import HostedLead
 from lambdas.review.hosted_tasks.store import HostedTasks
+from lambdas.review.hosted_tasks.taking import Busy
 from lambdas.review.hosted_tasks.task import State, task_id_of
 from lambdas.review.review_page.cognito import PageAddress, Standing
 from lambdas.review.review_page.sessions import Session, Sessions, worker_id_of
@@ -170,6 +174,56 @@ def test_a_skip_that_is_sent_twice_skips_one_task(site: Site) -> None:
     states = [json.loads(site.send("ann", "POST", "/worker/skips", body).body) for _ in range(2)]
     assert [(one["task"]["id"], one["skipped"]) for one in states] == [(ids[1], 1)] * 2
     assert [site.service.read(one).skips for one in ids] == [{"other": 1}, {}, {}]
+
+
+class AtOnce(MemoryTable):
+    """A table that 200 threads may ask: one call at a time, and nobody writes before all have read."""
+
+    def __init__(self, people: int) -> None:
+        super().__init__()
+        self._one, self._start, self._begun = threading.RLock(), threading.Barrier(people), threading.local()
+
+    def query(self, **arguments: Any) -> dict[str, Any]:
+        with self._one:
+            return super().query(**arguments)
+
+    def get_item(self, **arguments: Any) -> dict[str, Any]:
+        with self._one:
+            return super().get_item(**arguments)
+
+    def batch_get_item(self, **arguments: Any) -> dict[str, Any]:
+        with self._one:
+            return super().batch_get_item(**arguments)
+
+    def transact_write_items(self, **arguments: Any) -> None:
+        if threading.current_thread() is not threading.main_thread() and not hasattr(self._begun, "first"):
+            self._begun.first = True
+            self._start.wait(60)
+        with self._one:
+            super().transact_write_items(**arguments)
+
+
+def test_two_hundred_people_who_ask_in_the_same_moment_get_no_task_twice() -> None:
+    """One answer is wanted of each task. All see the same queue, and all try to take its oldest task first."""
+    people, table = 200, AtOnce(200)
+    service = changed(Service(table), rule=AnswerRule.FIXED, most=1)
+    ids = {service.ask(f"text {number}") for number in range(people)}
+
+    def take(name: str) -> str:
+        store = HostedTasks(service.tasks, html, service.finish, lambda: service.now, random.Random(name))  # noqa: S311  (no secret)
+        for _ in range(20):  # as a browser does, which is told to try again
+            try:
+                lease = store.next_for(person(name), [TEAM])
+            except Busy:
+                continue
+            if lease is not None:
+                return lease.task.task_id
+        raise AssertionError(f"{name} got none of as many tasks as people")
+
+    with ThreadPoolExecutor(people) as pool:
+        taken = list(pool.map(take, [f"person-{number}" for number in range(people)]))
+    assert (len(taken), set(taken)) == (people, ids)
+    assert {name: [*service.read(name).leases] for name in taken} == {name: [f"person-{number}"] for number, name in enumerate(taken)}
 
 
 # -- time ---------------------------------------------------------------------------------------------
