@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 from review_page.fields import TemplateError
 from review_page.template_fields import ANSWERED
+from review_page.template_places import OpenElements
 from review_page.template_scripts import script_sources
 
 HOSTED_ELEMENTS = "https://assets.crowd.aws/crowd-html-elements.js"
@@ -80,6 +81,7 @@ class _Elements(HTMLParser):
         self.asks = False
         self._script, self._scripts = False, scripts
         self._names_once, self._lines = names_once, dict[str, int]()
+        self._places = OpenElements()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in reversed(attrs)}  # of two with one name a browser takes the first
@@ -93,12 +95,20 @@ class _Elements(HTMLParser):
             raise self._refusal(tag, f"of type {kind} is not supported")
         if tag == "select" and "multiple" in values:
             raise self._refusal(tag, "with the attribute multiple is not supported; use crowd-classifier-multi-select")
+        line = self.getpos()[0]
         if tag in ANSWERED:
+            if self._names_once:
+                self._places.check(tag, line)
             if tag.startswith("crowd-") and not values.get("name"):
                 raise TemplateError(f"line {self.getpos()[0]}: {tag} needs the attribute name")
             if tag in _ONE_OF_A_NAME and kind not in _SHARE_A_NAME and values.get("name") and "disabled" not in values:
                 self._check_name(tag, values["name"])
             self.asks = True
+        self._places.opened(tag, line, disabled="disabled" in values)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """The slash means nothing to a browser."""
+        self.handle_starttag(tag, attrs)
 
     def _check_name(self, tag: str, name: str) -> None:
         if self._names_once and name in self._lines:
@@ -123,6 +133,7 @@ class _Elements(HTMLParser):
             raise self._refusal("script", "with code of the template's own does not run")
 
     def handle_endtag(self, tag: str) -> None:
+        self._places.closed(tag)
         self._script = self._script and tag != "script"
 
     def _refusal(self, tag: str, why: str) -> TemplateError:

@@ -25,6 +25,7 @@ from review_page.fields import (
     TemplateError,
     TextField,
 )
+from review_page.template_places import OpenElements
 
 
 def as_read(html: str) -> str:
@@ -74,6 +75,7 @@ class FieldReader(HTMLParser):
         self._groups = 0
         self._in_group = False
         self._select: _Select | None = None
+        self._places = OpenElements()
 
     def found(self) -> list[Field]:
         boxes = [
@@ -96,9 +98,18 @@ class FieldReader(HTMLParser):
             self._select.valued = "value" in values
             self._select.values.append(values.get("value", ""))
         elif tag in ANSWERED and "disabled" not in values:
-            self._add(tag, _named(tag, values), values)
+            name = _named(tag, values)
+            if name is not None:
+                self._places.check(tag, self.getpos()[0])
+            self._add(tag, name, values)
+        self._places.opened(tag, self.getpos()[0], disabled="disabled" in values)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """The slash means nothing to a browser."""
+        self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
+        self._places.closed(tag)
         if tag == "crowd-radio-group":
             self._in_group = False
         elif tag == "select" and self._select is not None:

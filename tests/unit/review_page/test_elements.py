@@ -199,6 +199,14 @@ REFUSED = {
     "<crowd-form>nothing</crowd-form>": "the template asks nothing",
     "": "the template asks nothing",
     "{% if a %}<crowd-fab></crowd-fab>{% endif %}": "crowd-fab",
+    "<crowd-input name=a />\n<crowd-input name=b />": "line 2: the element crowd-input stands inside the element crowd-input of line 1",
+    "<crowd-slider name=a>\n<p><input name=b></p></crowd-slider>": "line 2: the element input stands inside the element crowd-slider",
+    "<crowd-text-area name=a><crowd-checkbox name=b>": "the element crowd-checkbox stands inside the element crowd-text-area",
+    "<select name=a><option>x<crowd-input name=b></crowd-input></select>": "the element crowd-input stands inside the element select",
+    "<noscript><input name=a></noscript>": "the element input stands inside the element noscript",
+    "<template><input name=a></template>": "the element input stands inside the element template",
+    "<fieldset disabled><input name=a></fieldset>": "the element input stands inside the element fieldset",
+    "<crowd-instructions><input name=a></crowd-instructions>": "the element input stands inside the element crowd-instructions",
     "{% for i in a %}<input name='a{{ i }}'>\n<select name='a{{  i }}'></select>{% endfor %}": "line 2: the element select has the name of",
     "{% for i in a %}\n<input name='{{ i }}' onclick='{{ i }}'>{% endfor %}": "line 2: the element input its attribute onclick",
 }
@@ -252,6 +260,21 @@ def test_liquid_is_no_element() -> None:
         <crowd-classifier name="{{ task.input.name }}" categories="{{ task.input.labels | to_json | escape }}">
         <classification-target>{{ task.input.text }}</classification-target></crowd-classifier></crowd-form>{% endif %}"""
     )
+
+
+def test_a_question_that_no_browser_would_show_is_refused_when_it_is_rendered_too() -> None:
+    """Which branch of a template's Liquid is shown is not known before."""
+    template = "{% if a %}<crowd-input name=a>{% else %}<crowd-input name=a required>{% endif %}</crowd-input>"
+    check_elements(template)
+    assert questions("<crowd-input name=a></crowd-input><crowd-input name=b></crowd-input>").fields
+    with pytest.raises(TemplateError, match="the element crowd-input stands inside the element crowd-input of line 1"):
+        questions("<crowd-input name=a><crowd-input name=b></crowd-input></crowd-input>")
+    with pytest.raises(TemplateError, match="the element input stands inside the element crowd-input"):
+        questions("<div><crowd-input name=a required /><input name=b></div>")
+    shown = "<div><crowd-input name=a /></div><p><input name=b><input name=c><svg><path d=x /></svg><textarea name=d></textarea>"
+    check_elements(shown)
+    assert [one.names for one in questions(shown).fields] == [("a",), ("b",), ("c",), ("d",)]
+    assert questions("<textarea name=a></textarea><button><input type=submit></button><noscript>no scripts</noscript>").fields
 
 
 def test_one_name_may_stand_twice_where_only_one_of_both_is_shown() -> None:
