@@ -24,7 +24,7 @@ from cli.label.ground_truth import GroundTruthJob
 from cli.label.hosted import HostedJob
 from cli.label.job import Job, Standing, job_name_of, name_fault
 from cli.label.results import REFUSED_ROWS, Counts, counts_of, write_manifest, write_refused, write_version
-from cli.label.stage import NoStage, forgotten_among, given_labels, import_labels, stage_labels, task_table, terms_of
+from cli.label.stage import NoLabels, NoStage, forgotten_among, given_labels, import_labels, stage_labels, task_table, terms_of
 from cli.label.texts import FORGOTTEN, Refused, Texts, read_texts, without
 from contracts.dataset import InvalidDataset
 from lambdas.common.batch_get import TableIsBusy
@@ -103,6 +103,8 @@ def label(  # noqa: PLR0917  (typer passes every option by its name)
         stop_refused(error)
     except OSError as error:
         stop(f"the results cannot be written ({error}): nobody's answer is lost. Run the same command again, with another --out", FAILED)
+    except NoLabels as error:
+        stop(str(error), WRONG_OPTIONS)
     except (NoStage, InvalidDataset) as error:
         stop(str(error), FAILED)
     _tell_end(folder, ended, upload or [], console)
@@ -206,7 +208,9 @@ def _tell_texts(file: Path, texts: Texts, folder: Path, console: Console) -> Non
     rows = len(texts.wanted) + texts.repeated + len(texts.refused)
     repeated = f"; {counted(texts.repeated, 'row')} repeat a text, which is asked once" if texts.repeated else ""
     refused = f"; {counted(len(texts.refused), 'row')} cannot be used" if texts.refused else ""
-    console.print(f"{counted(rows, 'row')}: {counted(len(texts.wanted), 'text')} to label{repeated}{refused}", highlight=False)
+    console.print(
+        f"{counted(rows, 'row')}: {counted(len(texts.wanted), 'text')} to label{repeated}{refused}", highlight=False, soft_wrap=True
+    )
     kinds: dict[str, list[Refused]] = {}
     for one in texts.refused:
         kinds.setdefault(one.kind, []).append(one)
@@ -221,18 +225,18 @@ def _tell_texts(file: Path, texts: Texts, folder: Path, console: Console) -> Non
 
 
 def _labels(account: Account, said: str | None) -> Chosen:
-    """Raises NoStage."""
+    """Raises NoLabels."""
     ours = stage_labels(account)
     if said is None:
         if ours is None:
-            raise NoStage('the stage has no labels yet: name them with --labels "Good,Bad", or upload a dataset version first')
+            raise NoLabels('the stage has no labels yet: name them with --labels "Good,Bad", or upload a dataset version first')
         return Chosen(ours, own=False)
     given = given_labels(said)
     if ours is not None and set(given.ids) == set(ours.ids):
         return Chosen(ours, own=False)
     if account.settings.labeling.backend == "ground_truth":
         has = "no labels yet" if ours is None else f"the labels {', '.join(ours.ids)}"
-        raise NoStage(
+        raise NoLabels(
             f"--labels {said!r}: Ground Truth shows the labels of the stage, which has {has}: leave --labels out, or pin them in "
             "dataset.labels and deploy"
         )

@@ -35,11 +35,18 @@ class NoStage(Exception):
     """The stage cannot do it; the text says what to do."""
 
 
+class NoLabels(NoStage):
+    """People cannot choose from these labels, so nobody was asked."""
+
+
 def given_labels(said: str) -> Labels:
-    """``--labels "Very good,Bad"``. Raises NoStage."""
+    """``--labels "Very good,Bad"``. Raises NoLabels."""
     names = list(dict.fromkeys(name.strip() for name in said.split(",") if name.strip()))
     if not FEWEST_LABELS <= len(names) <= MOST_LABELS:
-        raise NoStage(f"--labels {said!r}: {FEWEST_LABELS} to {MOST_LABELS} different labels, separated by commas, are needed")
+        raise NoLabels(
+            f"--labels {said!r}: {FEWEST_LABELS} to {MOST_LABELS} different labels, separated by commas, are needed, "
+            'such as --labels "Good,Bad"'
+        )
     ids = label_ids(names)
     return Labels.of(list(ids.values()), {ids[name]: name for name in names})
 

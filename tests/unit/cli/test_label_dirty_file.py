@@ -118,3 +118,16 @@ def test_an_interruption_while_people_answer_is_told_by_the_exit_code(monkeypatc
     assert _looked(lambda: Standing({}, 0, 0, running=True), wait=True, every=1.0).interrupted
     looks = iter([Standing({}, 0, 0, running=True), Standing({}, 1, 1)])
     assert not _looked(lambda: next(looks), wait=True, every=1.0).interrupted
+
+
+@pytest.mark.parametrize(("labels", "said"), [("Good", "--labels 'Good': 2 to 200"), (None, "the stage has no labels yet")])
+def test_labels_that_nobody_can_choose_from_are_refused_before_anybody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: str | None, said: str
+) -> None:
+    (tmp_path / "texts.csv").write_text("text\nfine\n", encoding="utf-8")
+    monkeypatch.setattr("cli.label.command.Account", lambda settings, _: SimpleNamespace(settings=settings))
+    monkeypatch.setattr("cli.label.command.stage_labels", lambda _: None)
+    options = [] if labels is None else ["--labels", labels]
+    arguments = ["label", str(tmp_path / "texts.csv"), "--yes", "--stage", "newacct", "--out", str(tmp_path / "out"), *options]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, said in done.stderr) == (ExitCode.REFUSED, True)
