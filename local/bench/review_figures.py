@@ -156,7 +156,7 @@ def system_accuracy(pool: Pool, asked: Asked) -> dict[str, Any]:
     """
     answers = [given(pool, asked, text) for text in range(len(pool.truth))]
     one = np.array([pool.labels.index(first[0].label or "") for first in answers])
-    three = _plurality(pool, [until_enough(each, AnswerPolicy(AnswerRule.TWO_THEN_THIRD)) for each in answers])
+    three = labels_of_people(pool, asked)
     adaptive = _adaptive(pool, answers)
     found: dict[str, Any] = {"one_person": _share(one == asked.right), "three_people": _share(three == asked.right)}
     for share in SHARES:
@@ -188,6 +188,12 @@ def answers_saved(pool: Pool, asked: Asked, share: float = 0.2) -> dict[str, Any
         asked_for = [_by_prior(pool, _prior(pool, text, certainty), each) for text, each in zip(seen, every, strict=True)]
         found[f"adaptive {certainty:g}"] = figures([used for used, _ in asked_for], np.array([label for _, label in asked_for]))
     return found
+
+
+def labels_of_people(pool: Pool, asked: Asked) -> Indices:
+    """What two people say of each text, and a third where they differ, (texts,); -1 where they come to no label."""
+    answers = (given(pool, asked, text) for text in range(len(pool.truth)))
+    return _plurality(pool, [until_enough(each, AnswerPolicy(AnswerRule.TWO_THEN_THIRD)) for each in answers])
 
 
 def _prior(pool: Pool, text: int, certainty: float) -> ModelPrior:
