@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv, stdtrit
 
+from contracts.phrases import counted
 from contracts.review_promise import EVERYTHING, Promise
 from model_code.calibration import CONFIDENCE_DIGITS
 from model_code.scoring import Floats, Labels, effective_texts
@@ -117,7 +118,7 @@ def threshold_for_share(confidence: Floats, share: float, weights: Floats | None
 def said(certificate: Certificate) -> str:
     """The certificate as one line for the job's log."""
     promised = f"at most {certificate.max_error:.1%} of the answers that nobody reviews are wrong, {certificate.confidence:.1%} sure"
-    basis = f"{certificate.texts} validation texts in {certificate.groups} groups"
+    basis = f"{counted(certificate.texts, 'validation text')} in {counted(certificate.groups, 'group')}"
     if not certificate.kept:
         return f"review promise not kept: no threshold certifies that {promised}, on {basis}; every text goes to people"
     return (

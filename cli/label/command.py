@@ -27,10 +27,11 @@ from cli.label.results import REFUSED_ROWS, Counts, counts_of, write_manifest, w
 from cli.label.stage import NoLabels, NoStage, forgotten_among, given_labels, import_labels, stage_labels, task_table, terms_of
 from cli.label.texts import FORGOTTEN, Refused, Texts, read_texts, without
 from contracts.dataset import InvalidDataset
+from contracts.phrases import counted
 from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.labels import Labels
 from local.texts.codec_names import UnknownEncoding, codec_of
-from local.texts.problems import InvalidTexts, UnreadableFile, counted
+from local.texts.problems import InvalidTexts, UnreadableFile
 from stacks.settings import Settings
 
 _NAMED = 3

@@ -23,11 +23,11 @@ from cli.labels.export import Format, write
 from contracts.amendments import CORRECT, CORRECTED, FORGET, Amendment, InvalidAmendment, group_digest, moment
 from contracts.dataset import InvalidDataset
 from contracts.labels import listed
+from contracts.phrases import counted
 from contracts.text import InvalidText, checked_text
 from lambdas.common.batch_get import TableIsBusy
 from lambdas.common.predictions import InvalidPrediction
 from lambdas.common.review import is_prediction_id
-from local.texts.problems import counted
 
 
 def export(

@@ -7,6 +7,7 @@ from html import escape
 
 from cli.labels.report import FEWEST_COMPARED, Agreement, Anchoring, Disputed, Report
 from cli.labels.unseen import marked
+from contracts.phrases import counted
 from contracts.report.words import words
 from lambdas.common.agreement import Alpha
 
@@ -43,7 +44,7 @@ _WHAT_ALPHA_IS = "Krippendorff's alpha: 1 is agreement, 0 is chance"
 
 
 def lines(found: Report) -> Iterator[str]:
-    yield f"{found.texts} texts with a label, {found.disputed} disputed{_to_settle(found)}"
+    yield f"{counted(found.texts, 'text')} with a label, {found.disputed} disputed{_to_settle(found)}"
     yield from (f"  {_votes(one)}: {marked(one.text)} ({one.id})" for one in found.to_settle)
     yield f"how far people agree ({_WHAT_ALPHA_IS}): {_figure(found.agreement.overall)} in {_texts(found.agreement.overall)}"
     yield from (f"  {label}: {_figure(one)} ({_texts(one)})" for label, one in found.agreement.by_class.items())
@@ -56,7 +57,7 @@ def lines(found: Report) -> Iterator[str]:
         yield ""
     yield f"labels that people confuse: {len(found.confusions) or 'none'}"
     for each in found.confusions:
-        yield f"  {each.labels[0]} and {each.labels[1]}: {each.both} of {each.either} texts"
+        yield f"  {each.labels[0]} and {each.labels[1]}: {each.both} of {counted(each.either, 'text')}"
         yield f"    missing in the guidelines? {each.hint}"
         yield from (f"    e.g. {marked(text)}" for text in each.examples)
 
@@ -76,7 +77,7 @@ def page(found: Report) -> str:
     """HTML; every text is escaped."""
     return (
         f"{_HEAD}<main><h1>Labels: agreement and consistency</h1>"
-        f"<p>{found.texts} texts with a label, {found.disputed} disputed{_to_settle(found)}.</p>{_disputed(found)}"
+        f"<p>{counted(found.texts, 'text')} with a label, {found.disputed} disputed{_to_settle(found)}.</p>{_disputed(found)}"
         f"<h2>Agreement</h2>{_agreement(found.agreement)}"
         f"<h2>Suggestions</h2><p>{escape(said(found.anchoring).capitalize())}.</p>"
         f"<h2>Nearly equal texts with different labels</h2>{_conflicts(found)}"
@@ -114,9 +115,9 @@ def _disputed(found: Report) -> str:
 
 def _agreement(found: Agreement) -> str:
     return (
-        f"<p>Alpha is {_figure(found.overall)}: it compares the first two answers to {found.overall.texts} texts that have two without the "
-        f"model's label beside them. ({_WHAT_ALPHA_IS}.) A label's alpha compares it with all other labels; its texts are those for which "
-        "somebody chose it. Alpha is undefined where all these answers are the same, and where there are none.</p><div class=narrow>"
+        f"<p>Alpha is {_figure(found.overall)}: it compares the first two answers to {counted(found.overall.texts, 'text')}, given without "
+        f"the model's label beside them. ({_WHAT_ALPHA_IS}.) A label's alpha compares it with all other labels; its texts are those for "
+        "which somebody chose it. Alpha is undefined where all these answers are the same, and where there are none.</p><div class=narrow>"
         f"{_alphas('label', found.by_class)}{_alphas('week of', found.by_week)}</div>"
     )
 
@@ -142,7 +143,7 @@ def _conflicts(found: Report) -> str:
         for second, (identity, label, text) in enumerate(zip(one.ids, one.labels, one.texts, strict=True))
     )
     return (
-        f"<p>{found.conflicting} pair{'' if found.conflicting == 1 else 's'}{_first(found)}; each pair has two rows.</p>"
+        f"<p>{counted(found.conflicting, 'pair')}{_first(found)}; each pair has two rows.</p>"
         f"<table class=wide><thead><tr><th>label</th><th>text</th><th>prediction</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 
@@ -171,4 +172,4 @@ def _figure(one: Alpha) -> str:
 
 
 def _texts(one: Alpha) -> str:
-    return f"{one.texts} text{'' if one.texts == 1 else 's'} with two answers"
+    return f"{counted(one.texts, 'text')} with two answers"

@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.intervals import unseen_share
 from contracts.labels import name_of
+from contracts.phrases import are, counted
 from contracts.report.drawing import Cell, Html, curve, heat, interval_bar, percent, ranged, table
 from contracts.report.serving import said_of_fixed, shares_of
 from contracts.report.style import STYLE
@@ -146,12 +147,12 @@ class _Page:
         """Which texts the figures are of, in words. ``test``: that split."""
         content = self._content
         if not content.get("left_out"):
-            return f"On the test set of {test['rows']:,} texts in {test['groups']:,} groups."
+            return f"On the test set of {counted(test['rows'], 'text')} in {counted(test['groups'], 'group')}."
         own = content["overall"]
         return (
-            f"On {own['rows']:,} of the {test['rows']:,} texts of the test set, in {own['groups']:,} groups, as is all that this page says "
-            f"of the model's answers. The others are the slice {content['left_out']}: people saw them because a model was unsure of them, "
-            "and every retraining adds some."
+            f"On {own['rows']:,} of the {test['rows']:,} texts of the test set, in {counted(own['groups'], 'group')}, as is all that this "
+            f"page says of the model's answers. The others are the slice {content['left_out']}: people saw them because a model was unsure "
+            "of them, and every retraining adds some."
         )
 
     def _review(self) -> str:
@@ -281,7 +282,7 @@ class _Page:
             return ""
         sample = f" Looked at: {found['rows']:,} of {found['of_rows']:,} texts." if found["rows"] < found["of_rows"] else ""
         return section(
-            f"{found['found']:,} labels of the training and validation texts are in doubt",
+            f"{counted(found['found'], 'label')} of the training and validation texts {are(found['found'])} in doubt",
             f"The most doubtful {len(found['texts'])}. {found['method']}{sample} A doubt is a reason to look, no proof.",
             self._texts(found["texts"], "suggested", "confidence", "own_confidence"),
         )
@@ -329,7 +330,7 @@ class _Page:
             for one in ranked
         ]
         shown = table(("trial", "macro-F1 on validation", "hyper-parameters", "time"), rows, texts=(2,))
-        return section(f"{len(trials)} trials", margin(ranked, self._content.get("seed_noise", SEED_NOISE)), shown)
+        return section(counted(len(trials), "trial"), margin(ranked, self._content.get("seed_noise", SEED_NOISE)), shown)
 
     def _cost(self) -> str:
         cost = self._content.get("cost")
@@ -374,7 +375,7 @@ def said_of(promise: Mapping[str, Any] | None) -> str:
     if promise is None:
         return "The threshold sends a chosen share of the texts to people. It promises nothing about the errors of the others."
     promised = f"At most {percent(promise['max_error'])} of the answers without people are wrong, {percent(promise['confidence'])} sure"
-    basis = f"{promise['texts']:,} validation texts in {promise['groups']:,} groups"
+    basis = f"{counted(promise['texts'], 'validation text')} in {counted(promise['groups'], 'group')}"
     if not promise["kept"]:
         return f"{promised}: no threshold can promise that on {basis}, so every text goes to people."
     return f"{promised}: that is certified on {basis}, for texts like those. There, the bound is {percent(promise['error_bound'])}."

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from contracts.phrases import counted
 from contracts.report.page import page as data_page
 from contracts.report.serving import PREDICTIONS, at_fixed_threshold
 from embedded_aws.tools import deployer
@@ -127,7 +128,9 @@ def tune(session: Session, payload: dict[str, Any]) -> dict[str, Any]:
     output = session.output_of(described)
     best = output["packages"][0]
     session.summary.best_trial = best["training_job"]
-    session.say(f"{len(session.summary.trials)} trials; best on validation: macro-F1 {best['objective']:.3f} ({best['training_job']})")
+    session.say(
+        f"{counted(len(session.summary.trials), 'trial')}; best on validation: macro-F1 {best['objective']:.3f} ({best['training_job']})"
+    )
     return output
 
 
@@ -275,7 +278,3 @@ def release(session: Session, packages: list[dict[str, Any]]) -> None:
         for variant in endpoint["ProductionVariants"]
     )
     session.say(f"endpoint {endpoint['EndpointStatus']}: {variants}")
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from contracts.labels import name_of
-from local.demo.build import counted
+from contracts.phrases import counted
 from local.demo.hosted_raters import HostedRaters
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import DriftPoint
@@ -94,7 +94,7 @@ def wait_for_reviews(session: Session) -> None:
     session.summary.reviewer_agreement = agreement
     session.say(
         f"{states.get('reviewed', 0)} reviewed by {people if review.answer_rule == 'fixed' else f'2 to {people}'} each, "
-        f"{states.get('labelled', 0)} labels, {waiting} still open, {states.get('dead_lettered', 0)} dead-lettered"
+        f"{counted(states.get('labelled', 0), 'label')}, {waiting} still open, {states.get('dead_lettered', 0)} dead-lettered"
         + ("" if agreement is None or asked == 1 else f"; they agree {100 * agreement:.0f} %")
     )
 

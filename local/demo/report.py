@@ -10,6 +10,7 @@ from pathlib import Path
 from cli.release import page as rollout_page
 from cli.release.history import Rollout
 from contracts.labels import name_of
+from contracts.phrases import counted
 from contracts.report.drawing import ranged
 from contracts.report.page import SEED_NOISE, margin, said_of, said_of_intervals
 from contracts.report.serving import said_of_fixed
@@ -117,7 +118,7 @@ def _trials(summary: Summary) -> str:
     best = max(trial.objective or 0.0 for trial in summary.trials)
     ranked = sorted(({"objective": trial.objective} for trial in summary.trials), key=lambda one: -(one["objective"] or 0.0))
     return _section(
-        f"The best of {len(summary.trials)} trials reached macro-F1 {best:.3f} on validation",
+        f"The best of {counted(len(summary.trials), 'trial')} reached macro-F1 {best:.3f} on validation",
         f"Every dot is a training job. {margin(ranked, SEED_NOISE)}",
         plots.trials(summary.trials),
     )
@@ -144,7 +145,7 @@ def _test_set(summary: Summary) -> str:
     if rows is None or groups is None:
         return "On the test set."
     accuracies = [vars(score.accuracy) for score in summary.scores.values()]
-    return f"On the test set of {rows:,} texts in {groups:,} groups. {said_of_intervals(groups, accuracies)}"
+    return f"On the test set of {counted(rows, 'text')} in {counted(groups, 'group')}. {said_of_intervals(groups, accuracies)}"
 
 
 def _errors_alone(summary: Summary) -> str:

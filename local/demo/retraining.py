@@ -11,7 +11,8 @@ from typing import Any
 
 from cli.release.history import Rollout
 from contracts.dataset_files import read_rows, write_dataset
-from local.demo.build import counted, refusal_of, trials_since
+from contracts.phrases import counted
+from local.demo.build import refusal_of, trials_since
 from local.demo.session import DemoFailed, Session
 from local.demo.summary import Interval
 from local.demo.traffic import BackgroundTraffic
@@ -98,7 +99,7 @@ def what_became_of(labels: Mapping[str, int]) -> str:
         parts.append(f"{labels['over_worker_share']} left out, one person had given too many")
     if labels["unusable"]:
         parts.append(f"{labels['unusable']} not usable")
-    return f"{labels['new']} new labels: {', '.join(parts)}"
+    return f"{counted(labels['new'], 'new label')}: {', '.join(parts)}"
 
 
 def _start(session: Session) -> tuple[str | None, str]:

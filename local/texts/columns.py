@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.labels import MOST_LABELS
+from contracts.phrases import counted
 from local.texts.column_names import GROUP, LABEL, SLICE, SPLIT, SPLIT_WORDS, TEXT, TIME, VOTES, VOTES_PREFIX, key_of
 from local.texts.moments import moment
 from local.texts.options import NO_COLUMN
-from local.texts.problems import UnreadableFile, counted
+from local.texts.problems import UnreadableFile
 
 _FEW = 3
 """A label comes at least this many times on average, where its column is guessed by content."""

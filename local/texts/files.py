@@ -11,12 +11,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from contracts.phrases import counted
 from contracts.text import InvalidJson, kind, parse_json
 from local.texts import encodings
 from local.texts.column_names import ALIASES, key_of
 from local.texts.encodings import Encoding
 from local.texts.moments import moment
-from local.texts.problems import UnreadableFile, counted
+from local.texts.problems import UnreadableFile
 from local.texts.quoting import LINE_END, QUOTING_CURE, Dialect, Fields, UnreadableRecord, split, split_lines
 
 TABLES, JSON_LINES, PARQUET = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson", ".json"), (".parquet",)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from contracts.dataset import SPLITS, Row
-from local.texts.problems import counted
+from contracts.phrases import counted
 from local.texts.splitting import TEST
 
 HALF_WIDTH = 0.10

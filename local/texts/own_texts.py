@@ -14,12 +14,13 @@ from pathlib import Path
 
 from contracts.dataset import SPLITS, Row, votes_problem
 from contracts.labels import FEWEST_LABELS, MOST_LABELS, label_ids
+from contracts.phrases import counted
 from local.texts.column_names import SPLIT_WORDS, key_of
 from local.texts.files import KINDS, is_read
 from local.texts.judging import warnings_of
 from local.texts.near_duplicates import alike, joined
 from local.texts.options import NO_COLUMN, ReadingOptions
-from local.texts.problems import InvalidTexts, Problems, counted, shown
+from local.texts.problems import InvalidTexts, Problems, shown
 from local.texts.records import Example, Reader, Text
 from local.texts.report import ReadingReport
 from local.texts.splitting import TEST, VALIDATION, sample, shares_without, stratified

@@ -32,11 +32,6 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """``1 record``, ``1,204 records``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 @dataclass
 class _Kind:
     cure: str

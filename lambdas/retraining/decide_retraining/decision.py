@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from contracts.labels import described, listed
+from contracts.phrases import counted
 
 MOST_FAILURES = 3
 """After this many failed executions over the same labels a person must look, because the next one would fail, too."""
@@ -40,8 +41,8 @@ def trigger_reason(event: Mapping[str, Any], new_labels: int) -> str:
     if event.get("detail-type") == ALARM_EVENT:
         detail = event.get("detail", {})
         why = detail.get("state", {}).get("reason", "no reason given")
-        return f"drift alarm {detail.get('alarmName', '')}: {why}; {new_labels} new labels"
-    return f"{new_labels} new labels"
+        return f"drift alarm {detail.get('alarmName', '')}: {why}; {counted(new_labels, 'new label')}"
+    return counted(new_labels, "new label")
 
 
 def changed_labels(settings: Sequence[str], dataset: Sequence[str], names: Mapping[str, str] | None = None) -> Decision | None:

@@ -23,6 +23,7 @@ from itertools import combinations
 from typing import Any
 
 from contracts import betting
+from contracts.phrases import compared, counted
 from contracts.shared_words import CHALLENGER, CHAMPION
 from lambdas.rollout.progress import Progress, WeightChange
 
@@ -164,7 +165,10 @@ def _sample_ratio(calls: Mapping[str, Mapping[str, int]], progress: Progress, li
                 capital[side] = [had + gain for had, gain in zip(capital[side], gains, strict=True)]
     total = met[CHAMPION] + met[CHALLENGER]
     log = betting.log_mean([betting.log_mean(own) for own in capital.values()]) if total else 0.0
-    reason = f"the challenger answered {met[CHALLENGER]} of {total} callers without a subject, its weights say {expected:.0f}"
+    reason = "no caller without a subject was answered yet while the weights were certain"
+    if total:
+        callers = counted(total, "caller")
+        reason = f"the challenger answered {met[CHALLENGER]} of {callers} without a subject; by its weights it should be {expected:.0f}"
     return _test(Name.SAMPLE_RATIO, log, reason, limits)
 
 
@@ -184,8 +188,11 @@ def _failures(operation: Operation, share: float, limits: Limits) -> Guardrail:
     champion, challenger = operation.champion, operation.challenger
     well = challenger.invocations - challenger.failed
     too_many = betting.log_evidence(((1.0, challenger.failed), (0.0, well)), max(limits.max_error_rate, _ALMOST_NONE))
-    told = f"{challenger.failed} of {challenger.invocations} calls of the challenger failed ({percent(challenger.error_rate)})"
-    beside = f"{champion.failed} of {champion.invocations} of the champion did ({percent(champion.error_rate)})"
+    told = "the challenger was not called yet"
+    if challenger.invocations:
+        calls = counted(challenger.invocations, "call")
+        told = f"{challenger.failed} of {calls} of the challenger failed ({percent(challenger.error_rate)})"
+    beside = f"{champion.failed} of {champion.invocations:,} of the champion did ({percent(champion.error_rate)})"
     reason = f"{told}, {percent(limits.max_error_rate)} may fail{f', and {beside}' if champion.invocations else ''}"
     return _test(Name.FAILURES, min(too_many, _more_than_champion(operation, share)), reason, limits)
 
@@ -256,7 +263,10 @@ def _log(probability: float, other: float) -> float:
 def _latency(latencies: Sequence[tuple[float, float]], limits: Limits) -> Guardrail:
     slow = sum(challenger > limits.max_latency_ratio * champion for champion, challenger in latencies)
     log = betting.log_evidence(((1.0, slow), (0.0, len(latencies) - slow)), 0.5)
-    reason = f"in {slow} of {len(latencies)} minutes the challenger took more than {limits.max_latency_ratio:g} times as long"
+    reason = "there is no minute yet in which both variants were called"
+    if latencies:
+        minutes = counted(len(latencies), "minute")
+        reason = f"in {slow} of {minutes} the challenger took more than {limits.max_latency_ratio:g} times as long"
     return _test(Name.LATENCY, log, reason, limits)
 
 
@@ -264,7 +274,10 @@ def _confidence(doubts: Sequence[float], limits: Limits) -> Guardrail:
     values = ((0.5 + doubt / 2, 1) for doubt in doubts)
     log = betting.log_evidence(values, (1 + limits.max_confidence_loss) / 2)
     mean = math.fsum(doubts) / len(doubts) if doubts else 0.0
-    reason = f"where the labels differ, the challenger is less sure by {mean:.2f}, and {limits.max_confidence_loss:.2f} is allowed"
+    reason = "no pair differs yet"
+    if doubts:
+        told = compared(mean, "less sure than the champion", "surer than the champion", "as sure as the champion")
+        reason = f"where the labels differ, the challenger is {told}; it may be less sure by {limits.max_confidence_loss:.2f}"
     return _test(Name.CONFIDENCE, log, reason, limits)
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from contracts import betting
+from contracts.phrases import are, counted
 from lambdas.rollout.judge_rollout.guardrails import Guardrail, Limits, Name, Operation, Watched, guardrails, percent
 from lambdas.rollout.judge_rollout.pairs_read import PairsRead, Tally
 from lambdas.rollout.progress import Approval, Progress, RolloutPolicy
@@ -161,7 +162,8 @@ class _Look:
             return None
         if self._progress.policy is RolloutPolicy.BLUE_GREEN:
             calls = self._evidence.operation.challenger
-            return self._promote(f"no alarm, and {calls.failed} of {calls.invocations} calls failed; nobody compared the answers")
+            failed = f"{calls.failed} of {counted(calls.invocations, 'call')} failed" if calls.invocations else "nobody called it"
+            return self._promote(f"no alarm, and {failed}; nobody compared the answers")
         if self._loss_is_sure >= self._needed:
             return Decision.ROLL_BACK, f"the challenger is worse: {self._people(self._lost, self._loss_is_sure)}"
         if self._loss_is_refuted >= self._needed:
@@ -202,7 +204,8 @@ class _Look:
             return Decision.HOLD, told
         calls, least = self._evidence.operation.challenger.invocations, self._policy.min_invocations
         if calls < least:
-            return Decision.HOLD, f"{calls} calls of the challenger at {percent(self._progress.share)}, {least} are needed; {told}"
+            had = counted(calls, "call")
+            return Decision.HOLD, f"{had} of the challenger at {percent(self._progress.share)}, {least:,} {are(least)} needed; {told}"
         # The share follows the evidence: a challenger that is worse stays at its first share until it is rolled back.
         step = self._needed * (self._progress.step + 1) / len(self._policy.weight_steps)
         if self._loss_is_refuted < step:
@@ -223,9 +226,9 @@ class _Look:
         )
         return (
             f"people agree with the challenger alone on {tally.better} and with the champion alone on {tally.worse} of "
-            f"{tally.read} texts, so the difference is {points(low, sign=True)} to {points(high, sign=True)} "
+            f"{counted(tally.read, 'text')}, so the difference is {points(low, sign=True)} to {points(high, sign=True)} "
             f"(evidence {betting.told(log):g}, {1 / self._policy.error:g} decides; "
-            f"{pairs.labelled} labels{', ' + silent if silent else ''})"
+            f"{counted(pairs.labelled, 'label')}{', ' + silent if silent else ''})"
         )
 
     def _so_far(self) -> str:
@@ -233,8 +236,8 @@ class _Look:
         against = betting.told(self._loss_is_sure), betting.told(self._loss_is_refuted)
         return (
             f"evidence {against[0]:g} of a loss, {against[1]:g} against one of {points(self._policy.margin)}, {1 / self._policy.error:g} "
-            f"decides; {self._pairs.labelled} labels, {self._pairs.waiting} waiting, "
-            + (f"about {more} more are needed" if more is not None else "more like these would not decide")
+            f"decides; {counted(self._pairs.labelled, 'label')}, {self._pairs.waiting} waiting, "
+            + (f"about {more:,} more {are(more)} needed" if more is not None else "more like these would not decide")
         )
 
 

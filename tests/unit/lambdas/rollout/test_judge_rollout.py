@@ -297,7 +297,14 @@ CASES = [
         "decides",
     ),
     ("slow in a few minutes only", {"operation": replace(WELL, latencies=slow(5, 5)), "pairs": LITTLE}, FIRST, Decision.ADVANCE, "decides"),
-    ("unsure", {**NOTHING, "pairs": replace(LITTLE, doubts=(0.5,) * 40)}, SHADOW, Decision.ROLL_BACK, "less sure by 0.50, and 0.20"),
+    (
+        "unsure",
+        {**NOTHING, "pairs": replace(LITTLE, doubts=(0.5,) * 40)},
+        SHADOW,
+        Decision.ROLL_BACK,
+        "by 0.50; it may be less sure by 0.20",
+    ),
+    ("one label", {**NOTHING, "pairs": replace(LITTLE, labelled=1)}, SHADOW, Decision.HOLD, "1 label, 0 waiting"),
     ("as sure", {**NOTHING, "pairs": replace(LITTLE, doubts=(0.1, -0.1) * 200)}, SHADOW, Decision.HOLD, "decides"),
     # -- sample ratio --
     (
@@ -305,9 +312,15 @@ CASES = [
         {**NOTHING, "pairs": replace(GOOD, calls=calls(20, 10, 10))},
         FIRST,
         Decision.INCONCLUSIVE,
-        "answered 200 of 400 callers without a subject, its weights say 40",
+        "answered 200 of 400 callers without a subject; by its weights it should be 40",
     ),
-    ("the challenger loses calls", {**NOTHING, "pairs": replace(GOOD, calls=calls(120, 20, 0))}, FIRST, Decision.INCONCLUSIVE, "0 of 2400"),
+    (
+        "the challenger loses calls",
+        {**NOTHING, "pairs": replace(GOOD, calls=calls(120, 20, 0))},
+        FIRST,
+        Decision.INCONCLUSIVE,
+        "0 of 2,400",
+    ),
     (
         "the challenger answers in the shadow",
         {**NOTHING, "pairs": replace(LITTLE, calls=calls(9, 9, 3))},
@@ -349,7 +362,7 @@ CASES = [
     ),
     # -- blue/green --
     ("blue/green, well", {"operation": Operation(challenger=Calls(80, 1))}, BLUE_GREEN, Decision.PROMOTE, "1 of 80 calls failed"),
-    ("blue/green without a call", {}, BLUE_GREEN, Decision.PROMOTE, "0 of 0 calls failed"),
+    ("blue/green without a call", {}, BLUE_GREEN, Decision.PROMOTE, "no alarm, and nobody called it"),
     ("an alarm in the bake", {"operation": Operation(alarms=("champion-errors",))}, BLUE_GREEN, Decision.ROLL_BACK, "champion-errors"),
     ("failures after the switch", {"operation": Operation(challenger=Calls(80, 40))}, BLUE_GREEN, Decision.ROLL_BACK, "40 of 80"),
     ("blue/green waits for approval", {}, BLUE_MANUAL, Decision.AWAIT_APPROVAL, "it waits for approval"),
@@ -384,6 +397,38 @@ def test_a_challenger_that_breaks_something_loses_its_callers_at_once(
     evidence = Evidence(**{name: value for name, value in known.items() if name != "now"})
     verdict = judge(evidence, progress, POLICY, known.get("now", NOW))
     assert (verdict.decision, verdict.take_back) == (decision, take_back)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "operation", "reasons"),
+    [
+        (
+            PairsRead(),
+            Operation(),
+            (
+                "no caller without a subject was answered yet while the weights were certain",
+                "no alarm is in ALARM",
+                "the challenger was not called yet, 5.0 % may fail",
+                "there is no minute yet in which both variants were called",
+                "no pair differs yet",
+            ),
+        ),
+        (
+            PairsRead(doubts=(-0.18,), calls=calls(1, 0, 1)),
+            Operation(Calls(1, 0), Calls(1, 0), ((1.0, 1.0),)),
+            (
+                "the challenger answered 1 of 1 caller without a subject; by its weights it should be 0",
+                "no alarm is in ALARM",
+                "0 of 1 call of the challenger failed (0.0 %), 5.0 % may fail, and 0 of 1 of the champion did (0.0 %)",
+                "in 0 of 1 minute the challenger took more than 2 times as long",
+                "where the labels differ, the challenger is surer than the champion by 0.18; it may be less sure by 0.20",
+            ),
+        ),
+    ],
+)
+def test_a_guardrail_says_what_it_knows_in_a_sentence(pairs: PairsRead, operation: Operation, reasons: tuple[str, ...]) -> None:
+    rails = judge(Evidence(pairs, operation), FIRST, POLICY, NOW).guardrails
+    assert tuple(one.reason for one in rails) == reasons
 
 
 def test_the_guardrails_share_the_error_and_those_of_a_step_share_it_among_the_steps() -> None:
