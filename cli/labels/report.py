@@ -151,8 +151,9 @@ def agreement(records: Iterable[StoredPrediction]) -> Agreement:
         if len(labels) >= COMPARED_ANSWERS and stored.reviewed_at is not None:
             weeks[_monday(stored.reviewed_at)].append(labels)
     texts = [labels for week in weeks.values() for labels in week]
-    classes = sorted(alpha_by_class(texts, known).items(), key=lambda one: (one[1].value is None, one[1].value, one[0]))
-    return Agreement(alpha(texts), dict(classes), dict(list(alpha_over_time(weeks).items())[-MOST_WEEKS:]))
+    classes = sorted(alpha_by_class(texts, known, interval=True).items(), key=lambda one: (one[1].value is None, one[1].value, one[0]))
+    newest = {week: weeks[week] for week in sorted(weeks)[-MOST_WEEKS:]}
+    return Agreement(alpha(texts, interval=True), dict(classes), alpha_over_time(newest, interval=True))
 
 
 def _monday(time: str) -> str:

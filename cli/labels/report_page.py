@@ -9,7 +9,7 @@ from cli.labels.report import FEWEST_COMPARED, Agreement, Anchoring, Disputed, R
 from cli.labels.unseen import marked
 from contracts.phrases import counted
 from contracts.report.words import words
-from lambdas.common.agreement import Alpha
+from lambdas.common.agreement import FEWEST_FOR_INTERVAL, Alpha
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Labels: agreement and consistency</title><style>
@@ -117,7 +117,8 @@ def _agreement(found: Agreement) -> str:
     return (
         f"<p>Alpha is {_figure(found.overall)}: it compares the first two answers to {counted(found.overall.texts, 'text')}, given without "
         f"the model's label beside them. ({_WHAT_ALPHA_IS}.) A label's alpha compares it with all other labels; its texts are those for "
-        "which somebody chose it. Alpha is undefined where all these answers are the same, and where there are none.</p><div class=narrow>"
+        f"which somebody chose it. The 95 % interval resamples the texts, of which it needs {FEWEST_FOR_INTERVAL}. Alpha is undefined "
+        "where all these answers are the same, and where there are none.</p><div class=narrow>"
         f"{_alphas('label', found.by_class)}{_alphas('week of', found.by_week)}</div>"
     )
 
@@ -129,7 +130,7 @@ def _alphas(title: str, part: Mapping[str, Alpha]) -> str:
         f"<tr><td>{escape(name)}</td><td class=number>{_figure(one)}</td><td class=number>{one.texts}</td></tr>"
         for name, one in part.items()
     )
-    head = f"<th>{title}</th><th class=number>alpha</th><th class=number>texts</th>"
+    head = f"<th>{title}</th><th class=number>alpha (95 %)</th><th class=number>texts</th>"
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
@@ -168,7 +169,9 @@ def _confusions(found: Report) -> str:
 
 
 def _figure(one: Alpha) -> str:
-    return "undefined" if one.value is None else f"{one.value:.2f}"
+    if one.value is None:
+        return "undefined"
+    return f"{one.value:.2f}" if one.low is None or one.high is None else f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
 
 
 def _texts(one: Alpha) -> str:

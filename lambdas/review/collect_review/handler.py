@@ -93,7 +93,14 @@ def _told(workers: Workers) -> None:
     if found.value is not None and found.texts >= FEWEST_TEXTS:
         metrics.add_metric("KrippendorffAlpha", MetricUnit.NoUnit, found.value)
         _tell_classes(workers.by_class)
-    details = {"texts": found.texts, "alpha": found.value, "alpha_by_class": by_class, "quality_known": workers.quality is not None}
+    details = {
+        "texts": found.texts,
+        "alpha": found.value,
+        "alpha_low": found.low,
+        "alpha_high": found.high,
+        "alpha_by_class": by_class,
+        "quality_known": workers.quality is not None,
+    }
     logger.info("workers read", extra=details)
 
 

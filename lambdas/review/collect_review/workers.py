@@ -58,7 +58,7 @@ def read_workers(store: Store, labels: Sequence[str], *, now: datetime) -> Worke
     pairs = [[(worker, label) for worker, label in answers if label is not None] for _, answers in usable]
     quality = estimate(pairs, labels) if len(pairs) >= FEWEST_TEXTS else None
     compared = [compared_labels(stored, labels) for stored, _ in usable]
-    return Workers(quality, alpha(compared), alpha_by_class(compared, labels))
+    return Workers(quality, alpha(compared, interval=True), alpha_by_class(compared, labels))
 
 
 def _usable(records: Iterable[StoredPrediction], labels: Sequence[str]) -> Iterator[tuple[StoredPrediction, list[tuple[str, str | None]]]]:

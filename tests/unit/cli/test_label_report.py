@@ -116,7 +116,21 @@ def test_agreement_is_said_in_all_about_each_label_and_for_each_week() -> None:
         assert f"  {line}" in said
     assert "  unseen: undefined (0 texts with two answers)" in said
     assert "<td>unseen</td><td class=number>undefined</td>" in page(found)
-    assert found.document()["agreement"]["by_class"]["unseen"] == {"value": None, "texts": 0}
+    assert found.document()["agreement"]["by_class"]["unseen"] == {"value": None, "texts": 0, "low": None, "high": None}
+
+
+def test_agreement_has_an_interval() -> None:
+    monday = {"reviewed_at": "2026-11-23T12:00:00+00:00"}
+    answers = [["good", "good"]] * 20 + [["bad", "bad"]] * 15 + [["good", "bad"]] * 5
+    found = report([stored(f"text {number}", said[0], said, **monday) for number, said in enumerate(answers)])
+
+    one = found.agreement.overall
+    assert one.value is not None and one.low is not None and one.high is not None
+    said = f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
+    assert f"is chance): {said} in 40 texts" in "\n".join(lines(found))
+    for part in (found.agreement.by_class, found.agreement.by_week):
+        for each in part.values():
+            assert f"{each.value:.2f} ({each.low:.2f} to {each.high:.2f})" in page(found)
 
 
 @pytest.mark.parametrize(("shown", "hidden"), [(FEWEST_COMPARED - 1, 100), (100, FEWEST_COMPARED - 1), (0, 0)])

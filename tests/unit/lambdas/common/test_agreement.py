@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.common.agreement import Alpha, alpha, alpha_by_class, alpha_over_time, compared_labels
+from lambdas.common.agreement import MOST_DRAWN, Alpha, alpha, alpha_by_class, alpha_over_time, compared_labels
 from lambdas.common.predictions import StoredPrediction
 
 # "Computing Krippendorff's Alpha-Reliability", example C: four observers, twelve units, values missing (.); nominal alpha is .743.
@@ -28,6 +29,36 @@ def test_the_paper_s_example_of_two_observers_and_two_values() -> None:
 @pytest.mark.parametrize("texts", [[], [["a"], ["b"]], [["a", "a"], ["a", "a"]]])
 def test_without_two_answers_or_two_labels_it_is_undefined(texts: list[list[str]]) -> None:
     assert alpha(texts).value is None
+
+
+def answers_of(draw: random.Random, texts: int) -> list[list[str]]:
+    """Two people who are each right on 85 of 100 texts, three labels."""
+    truth = draw.choices("abc", (5, 3, 2), k=texts)
+    return [[label if draw.random() < 0.85 else draw.choice("abc") for _ in range(2)] for label in truth]
+
+
+def test_the_interval_holds_as_often_as_it_says() -> None:
+    draw = random.Random(2)  # noqa: S311  (reproducible answers, not a secret)
+    true = alpha(answers_of(draw, 100_000)).value
+    assert true is not None
+    found = [alpha(answers_of(draw, 60), interval=True) for _ in range(60)]
+    held = [one.low <= true <= one.high for one in found if one.low is not None and one.high is not None]
+    assert len(held) == 60 and sum(held) >= 0.9 * 60
+
+
+def test_the_interval_is_always_the_same_and_that_of_many_texts_is_as_narrow_as_it_should_be() -> None:
+    few = answers_of(random.Random(3), MOST_DRAWN)  # noqa: S311  (reproducible answers, not a secret)
+    one, again, many = (alpha(texts, interval=True) for texts in (few, few[::-1], few * 4))
+    assert one == again
+    widths = [each.high - each.low for each in (one, many) if each.low is not None and each.high is not None]
+    assert widths[1] == pytest.approx(widths[0] / 2, rel=0.15)
+
+
+def test_agreement_of_few_texts_may_be_chance_although_nobody_differs() -> None:
+    found = alpha([["a", "a"]] * 10 + [["b", "b"]] * 10, interval=True)
+    # In 20 texts 16.8 % may differ unseen, and half would by chance.
+    assert (found.value, found.low, found.high) == (1.0, pytest.approx(1 - 0.1684 / 0.5, abs=1e-3), 1.0)
+    assert alpha([["a", "a"], ["b", "b"]] * 4, interval=True) == Alpha(1.0, 8)
 
 
 def test_a_label_s_alpha_worked_out_by_hand() -> None:
