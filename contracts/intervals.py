@@ -25,9 +25,10 @@ def wilson(share: float, size: float, critical: float) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def unseen_share(tries: int) -> float:
-    """The share of misses at which none is seen in so many tries with a probability of 2.5 %. Source: Clopper and Pearson, "The Use of
-    Confidence or Fiducial Limits Illustrated in the Case of the Binomial", 1934.
+def unseen_share(tries: float) -> float:
+    """The share of misses at which none is seen in so many tries with a probability of 2.5 %. The tries need be no whole number.
+
+    Source: Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial", 1934.
     """
     return float(1 - ((1 - CONFIDENCE) / 2) ** (1 / tries))
 

@@ -18,6 +18,9 @@ DOCUMENTS = ("label_map", "calibration", "vocabulary", "model_version")
 LABEL_NAMES = "label_names"
 """The JSON file that serving reads where it is there."""
 
+TRAINED_TEXTS = "trained_texts"
+"""The JSON file with digests of all texts that the model was trained on, those of its parents too."""
+
 
 class InvalidArtifact(ValueError):
     """A model artifact cannot be used; the text names the file, what is wrong with it and what to do."""
@@ -54,6 +57,15 @@ def read_label_names(folder: Path) -> dict[str, str]:
         InvalidArtifact: the file is no JSON.
     """
     return dict(read_document(folder, LABEL_NAMES)) if (folder / f"{LABEL_NAMES}.json").exists() else {}
+
+
+def read_trained_texts(folder: Path) -> frozenset[str]:
+    """Digests of the texts that the model was trained on (:func:`contracts.groups.text_digest`); none of a model that does not say.
+
+    Raises:
+        InvalidArtifact: the file is no JSON.
+    """
+    return frozenset(read_document(folder, TRAINED_TEXTS)) if (folder / f"{TRAINED_TEXTS}.json").exists() else frozenset()
 
 
 def read_document(folder: Path, name: str) -> Any:

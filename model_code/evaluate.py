@@ -9,7 +9,7 @@ import argparse
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 
 from contracts.dataset import SPLITS, InvalidDataset, ReferenceText, Row
 from contracts.dataset_files import KEY_EXAMPLES, file_name, read_manifest, read_rows
+from contracts.groups import text_digest
 from contracts.labels import listed
+from contracts.phrases import counted
 from contracts.report.page import page
 from contracts.review_promise import EVERYTHING
 from contracts.shared_words import RECENT_UNSURE
-from model_code.archive import read_document, unpacked
+from model_code.archive import read_document, read_trained_texts, unpacked
 from model_code.calibration import expected_calibration_error
 from model_code.cores import cores
 from model_code.drift_baseline import baseline_of, read_reference, unusable
@@ -38,6 +40,8 @@ SCHEMA_VERSION = 3
 RESAMPLES = 4_000
 MOST_WRONG, LONGEST_TEXT = 50, 120
 """Key examples that are named, and characters of each."""
+MODELS = ("model", "champion", "best")
+"""Names of the inputs with a model."""
 MOST_COUNTED = 5_000
 """Texts of one split whose word pieces are counted for the report."""
 
@@ -83,6 +87,43 @@ def answer_all(
 def evenly(rows: Sequence[Row], most: int) -> list[Row]:
     """At most so many rows from all parts of a split. Its rows stand in the order of their ids, so those of one origin stand together."""
     return [rows[int(index)] for index in np.linspace(0, len(rows) - 1, min(len(rows), most))]
+
+
+def without_trained(rows: Mapping[str, Sequence[Row]], trained: Mapping[str, Set[str]]) -> tuple[list[Row], dict[str, Any] | None]:
+    """The test texts that no model was trained on, and ``{"rows","models"}`` of the others: how many, and which models knew them.
+
+    A dataset version that grew out of the champion's own has no such text. A new first version may have some, and a model would be judged
+    by texts that it knows by heart. What lies in the version's own training split is another matter: all its models know it.
+
+    Args:
+        trained: by model, digests of the texts that it was trained on.
+
+    Raises:
+        InvalidDataset: no test text is left.
+    """
+    own = {text_digest(row.text) for row in rows["train"]}
+    digests = [text_digest(row.text) for row in rows["test"]]
+    by = [[name for name, texts in trained.items() if digest in texts - own] for digest in digests]
+    kept = [row for row, models in zip(rows["test"], by, strict=True) if not models]
+    if len(kept) == len(digests):
+        return kept, None
+    left_out, models = len(digests) - len(kept), [name for name in trained if any(name in one for one in by)]
+    cure = "make a version whose test texts no model was trained on (docs/operations.md, Other labels)"
+    if not kept:
+        told = f"all {counted(left_out, 'test text')} were trained on by: {', '.join(models)}"
+        raise InvalidDataset(f"{told}. Nothing is left to test on: {cure}")
+    print(
+        f"{left_out} of {counted(len(digests), 'test text')} are left out of all figures, since they were trained on by: "
+        f"{', '.join(models)}. To judge by more texts, {cure}",
+        flush=True,
+    )
+    return kept, {"rows": left_out, "models": models}
+
+
+def trained_texts_of(archive: Path) -> frozenset[str]:
+    """See :func:`~model_code.archive.read_trained_texts`."""
+    with unpacked(archive) as folder:
+        return read_trained_texts(folder)
 
 
 class Part:
@@ -218,10 +259,11 @@ def _by_class(truth: Labels, predicted: Labels, labels: Sequence[str], groups: N
     result = {}
     for index, label in enumerate(labels):
         precision, _, f1 = class_scores(truth, predicted, index)
-        inside = truth == index
-        there, said = int(inside.sum()), int((predicted == index).sum())
+        inside, answered = truth == index, predicted == index
+        there, said = int(inside.sum()), int(answered.sum())
         result[label] = {
             "precision": round(precision, 4) if said else None,
+            "precision_interval": grouped_share(truth[answered] == index, groups[answered]) if said else None,
             "recall": grouped_share(predicted[inside] == index, groups[inside]) if there else None,
             "f1": round(f1, 4) if there else None,
             "support": there,
@@ -277,14 +319,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     dataset = known.input_dir / "dataset"
     manifest = read_manifest(dataset)
     rows = {split: read_rows(dataset / split) for split in SPLITS}
+    archives = {name: path for name in MODELS if (path := known.input_dir / name / "model.tar.gz").exists()}
+    rows["test"], trained_on = without_trained(rows, {name: trained_texts_of(path) for name, path in archives.items()})
     train, test, reference = rows["train"], rows["test"], read_reference(dataset, manifest)
     examples = read_rows(dataset / KEY_EXAMPLES) if file_name(KEY_EXAMPLES) in manifest.files else []
-    champion, best = (
-        answer_all(path, test).answers if (path := known.input_dir / name / "model.tar.gz").exists() else None
-        for name in ("champion", "best")
-    )
+    champion, best = (answer_all(archives[name], test).answers if name in archives else None for name in ("champion", "best"))
     report = known.report or ("full" if champion is None else "short")
-    archive = known.input_dir / "model" / "model.tar.gz"
+    archive = archives.get("model", known.input_dir / "model" / "model.tar.gz")
     counted = {} if report == "none" else rows
     answered = answer_all(archive, [*test, *reference, *examples], counted, frozen_seed=known.seed if report == "full" else None)
     candidate, served, asked = _split(answered.answers, len(test), len(reference))
@@ -297,6 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     result = evaluate(candidate, champion, train, test, labels, seed=known.seed, best=best)
     result["dataset_version"], result["label_names"] = manifest.version, dict(manifest.label_names)
+    result["trained_on"] = trained_on
     result["review"]["promise"] = answered.promise
     result["key_examples"] = key_example_result(examples, asked)
     inside = ordinary(test)

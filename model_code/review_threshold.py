@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, betaincinv, stdtrit
+from scipy.special import betainc, betaincinv
 
 from contracts.phrases import counted
 from contracts.review_promise import EVERYTHING, Promise
 from model_code.calibration import CONFIDENCE_DIGITS
-from model_code.scoring import Floats, Labels, effective_texts
+from model_code.scoring import Floats, Labels, certain_part, effective_texts
 
 FIRST_SHARE, STEP = 0.2, 0.025
 """With the first candidate, the model answers ``FIRST_SHARE`` of the texts alone. Each further candidate adds ``STEP``."""
@@ -160,7 +160,8 @@ class _Texts:
         alone = self.confidence >= threshold
         inside = self.weights[alone]
         error = float(np.average(self.wrong[alone], weights=inside))
-        effective = effective_texts(self.wrong[alone], self.group_of[alone], inside) * self._certainty(alone, promise)
+        effective = effective_texts(self.wrong[alone], self.group_of[alone], inside)
+        effective *= certain_part(int(alone.sum()), len(np.unique(self.group_of[alone])), promise.confidence)
         if tail(error, effective, promise) > 1 - promise.confidence:
             return None
         return Certificate(
@@ -175,11 +176,3 @@ class _Texts:
             error_bound=float(betaincinv(error * effective + 1, (1 - error) * effective, promise.confidence)),
             effective_texts=effective,
         )
-
-    def _certainty(self, alone: NDArray[np.bool_], promise: Promise) -> float:
-        """The part of the effective texts that counts (Korn and Graubard): 1 where each text is a group, less where groups are few."""
-        texts, groups = int(alone.sum()), len(np.unique(self.group_of[alone]))
-        if groups == texts:
-            return 1.0
-        each, together = (float(stdtrit(count - 1, promise.confidence)) for count in (texts, groups)) if groups > 1 else (0.0, 1.0)
-        return (each / together) ** 2

@@ -13,9 +13,10 @@ import torch
 
 from contracts.dataset import InvalidDataset, Manifest, Row
 from contracts.dataset_files import MANIFEST, read_rows
+from contracts.groups import text_digest
 from contracts.labels import listed
 from model_code import checkpoint as checkpoints
-from model_code.archive import read_document, read_label_names, unpacked
+from model_code.archive import TRAINED_TEXTS, read_document, read_label_names, read_trained_texts, unpacked
 from model_code.arguments import Folders, Hyperparameters, InvalidHyperparameter, read_arguments
 from model_code.artifact import write_artifact
 from model_code.base_model import check_readable, check_vocabulary, load_tokenizer, longest, unknown_share
@@ -94,6 +95,8 @@ class Start:
     label_names: Mapping[str, str] = field(default_factory=dict)
     max_length: int | None = None
     truncation: str = HEAD_AND_TAIL
+    trained_texts: frozenset[str] = frozenset()
+    """Digests of the texts that the parent was trained on."""
 
 
 def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]) -> Start:
@@ -121,6 +124,7 @@ def start_model(settings: Hyperparameters, folders: Folders, rows: Sequence[Row]
                 label_names(folders, labels, read_label_names(parent)),
                 version["max_length"],
                 version.get("truncation", HEAD),
+                read_trained_texts(parent),
             )
     positions = longest(start.model.encoder.config)
     if (settings.longest_text or 0) > positions:
@@ -168,7 +172,14 @@ class Validation:
     weights: Floats
 
 
-def documents(settings: Hyperparameters, start: Start, metrics: dict[str, Any], logits: Logits, validation: Validation) -> dict[str, Any]:
+def documents(  # noqa: PLR0917  (all of it is in the artifact)
+    settings: Hyperparameters,
+    start: Start,
+    trained_texts: Sequence[str],
+    metrics: dict[str, Any],
+    logits: Logits,
+    validation: Validation,
+) -> dict[str, Any]:
     """The artifact's JSON files by name, for the epoch with these metrics and validation logits (texts, labels)."""
     wide = logits.astype(np.float64)
     temperature = fit_temperature(wide, validation.truth, validation.weights)
@@ -177,6 +188,7 @@ def documents(settings: Hyperparameters, start: Start, metrics: dict[str, Any], 
         "label_names": dict(start.label_names),
         "calibration": {"temperature": temperature, **review_rule(settings, softmax(wide, temperature), validation)},
         "vocabulary": sorted(start.vocabulary),
+        TRAINED_TEXTS: trained_texts,
         "metrics": metrics,
         "model_version": {
             "model_version": _job_name(),
@@ -225,6 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     basis = start.basis or vocabulary_basis([row.text for row in rows], [row.text for row in held_out])
     start.vocabulary.update(unit for row in rows for unit in units(row.text, basis))
     chosen = replayed(rows, most=settings.replay_rows, seed=settings.seed) if again else rows
+    # Of all rows: those that are not replayed were trained on before.
+    trained_texts = sorted(start.trained_texts | {text_digest(row.text) for row in rows})
     weights = training_shares(chosen, held_out) if again else np.ones(len(held_out))
     counts: dict[str, Any] = {"training_rows": len(chosen), "effective_validation_rows": round(effective_size(weights), 1)}
     print(f"training on {len(chosen)} of {len(rows)} rows, validation counts as {counts['effective_validation_rows']} rows", flush=True)
@@ -241,7 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     checkpoint = folders.checkpoints / f"{_job_name()}.pt"
     for metrics, logits in fit(trainer, trainer.held_out(validation, truth, weights), checkpoint, keep_last=again):
         kept = Validation(truth, [row.group for row in held_out], weights)
-        write_artifact(folders.model, trainer.model, start.tokenizer, documents(settings, start, counts | metrics, logits, kept))
+        made = documents(settings, start, trained_texts, counts | metrics, logits, kept)
+        write_artifact(folders.model, trainer.model, start.tokenizer, made)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from contracts.intervals import unseen_share
 from contracts.labels import name_of
 from contracts.phrases import are, counted
 from contracts.report.drawing import Cell, Html, curve, heat, interval_bar, percent, ranged, table
@@ -18,6 +17,8 @@ SCHEMA_VERSION = 1
 """Of the ``report.json`` that this page shows."""
 SEED_NOISE = 0.015
 """Standard deviation of the validation macro-F1 when only the seed differs, measured on the demo's reviews (docs/benchmarks.md)."""
+FEW_GROUPS = 40
+"""With fewer, Student's t makes an interval clearly wider than the normal distribution would."""
 SCALE = "0 to 100 %"
 """Over a column of :func:`interval_bar`."""
 _REFERENCES = {
@@ -121,12 +122,11 @@ class _Page:
         earlier = "above" if own > simple else "not above"  # of a report of an earlier version
         better = f"{verdict(found['tfidf']) if found.get('tfidf') else earlier} TF-IDF"
         rows = [(*_scored(name, score["accuracy"]), _plain(score["macro_f1"])) for name, score in scores]
-        accuracies = [score["accuracy"] for _, score in scores]
         test = next(one for one in content["splits"] if one["split"] == "test")
         groups = content["overall"].get("groups", test["groups"])
         return section(
             f"The model's macro-F1 is {own:.3f}, {better} ({simple:.3f})",
-            f"{self._texts_of_figures(test)} {said_of_intervals(groups, accuracies)} "
+            f"{self._texts_of_figures(test)} {said_of_intervals(groups)} "
             f"{_said_of_people(scores)}TF-IDF counts {content['references']['tfidf']['features']}.{sample}",
             table(("who answers", "accuracy", SCALE, "macro-F1"), rows),
             table(("this model is", "difference in macro-F1 (95 %, paired)", "texts"), self._differences(found)),
@@ -146,13 +146,17 @@ class _Page:
     def _texts_of_figures(self, test: Mapping[str, Any]) -> str:
         """Which texts the figures are of, in words. ``test``: that split."""
         content = self._content
+        known = content.get("trained_on")
+        more = ""
+        if known:
+            more = f" {counted(known['rows'], 'more test text')} {are(known['rows'])} in no figure, because a model was trained on them."
         if not content.get("left_out"):
-            return f"On the test set of {counted(test['rows'], 'text')} in {counted(test['groups'], 'group')}."
+            return f"On the test set of {counted(test['rows'], 'text')} in {counted(test['groups'], 'group')}.{more}"
         own = content["overall"]
         return (
             f"On {own['rows']:,} of the {test['rows']:,} texts of the test set, in {counted(own['groups'], 'group')}, as is all that this "
             f"page says of the model's answers. The others are the slice {content['left_out']}: people saw them because a model was unsure "
-            "of them, and every retraining adds some."
+            f"of them, and every retraining adds some.{more}"
         )
 
     def _review(self) -> str:
@@ -217,7 +221,7 @@ class _Page:
                 *(one[split["split"]] for split in content["splits"]),
                 ranged(one["recall"]),
                 interval_bar(one["recall"]),
-                percent(one["precision"]),
+                ranged(one.get("precision_interval")) or percent(one["precision"]),
             )
             for one in content["classes"]
         ]
@@ -305,14 +309,14 @@ class _Page:
         points = {name: f"{100 * value:.1f}" for name, value in found["ece"].items()}
         perfect = {name: f"{100 * value:.1f}" for name, value in found["ece_if_perfect"].items()}
         rows: list[Sequence[Cell]] = [
-            (f"{percent(one['low'], 0)} to {percent(one['high'], 0)}", one["texts"], percent(one["confidence"]), percent(one["accuracy"]))
+            (f"{percent(one['low'], 0)} to {percent(one['high'], 0)}", one["texts"], percent(one["confidence"]), _accuracy(one))
             for one in found["bins"]
         ]
         return section(
             f"Confidence and accuracy are {points['value']} points apart on average",
             f"This is the calibration error. Its 95 % interval is {points['low']} to {points['high']} points. On as many texts, a "
             f"perfectly calibrated model has {perfect['mean']} points on average, and up to {perfect['high']} in 95 of 100 cases.",
-            table(("confidence", "texts", "mean confidence", "accuracy"), rows),
+            table(("confidence", "texts", "mean confidence", "accuracy (95 %)"), rows),
         )
 
     def _trials(self) -> str:
@@ -352,15 +356,10 @@ class _Page:
         return section("Next steps", "", *parts)
 
 
-def said_of_intervals(groups: int, intervals: Iterable[Mapping[str, Any]]) -> str:
+def said_of_intervals(groups: int) -> str:
     """What the intervals of scores are, in words (``model_code/scoring.py`` makes them)."""
-    least = unseen_share(groups)
-    rounded = least - 0.0002
-    widened = all(one["value"] - one["low"] > rounded or one["low"] <= 0 for one in intervals)
-    said = "Intervals are of 95 % and resample whole groups."
-    if widened:
-        said += f" With {groups:,} groups, they reach {100 * least:.1f} points to either side at least, within 0 and 100 %."
-    return said
+    few = f", and {counted(groups, 'group')} are few" if groups < FEW_GROUPS else ""
+    return f"Intervals are of 95 %. They take into account that the texts of a group are alike{few}."
 
 
 def verdict(difference: Mapping[str, Any]) -> str:
@@ -379,6 +378,13 @@ def said_of(promise: Mapping[str, Any] | None) -> str:
     if not promise["kept"]:
         return f"{promised}: no threshold can promise that on {basis}, so every text goes to people."
     return f"{promised}: that is certified on {basis}, for texts like those. There, the bound is {percent(promise['error_bound'])}."
+
+
+def _accuracy(one: Mapping[str, Any]) -> str:
+    """Of one bin of confidence; a report of an earlier version has no interval."""
+    if "accuracy_low" not in one:
+        return percent(one["accuracy"])
+    return ranged({"value": one["accuracy"], "low": one["accuracy_low"], "high": one["accuracy_high"]})
 
 
 def _short(value: str) -> str:

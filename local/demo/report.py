@@ -144,8 +144,7 @@ def _test_set(summary: Summary) -> str:
     rows, groups = (summary.evaluation.get(name) for name in ("rows", "groups"))
     if rows is None or groups is None:
         return "On the test set."
-    accuracies = [vars(score.accuracy) for score in summary.scores.values()]
-    return f"On the test set of {counted(rows, 'text')} in {counted(groups, 'group')}. {said_of_intervals(groups, accuracies)}"
+    return f"On the test set of {counted(rows, 'text')} in {counted(groups, 'group')}. {said_of_intervals(groups)}"
 
 
 def _errors_alone(summary: Summary) -> str:

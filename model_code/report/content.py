@@ -87,6 +87,7 @@ def report_content(made: Evaluated, *, full: bool) -> dict[str, Any]:
         },
         "differences": {name: said[f"difference_to_{name}"] for name in ("champion", "best", "tfidf")},
         "left_out": RECENT_UNSURE if left_out else None,
+        "trained_on": said.get("trained_on"),
         "frozen_layers": _frozen(made),
         "splits": splits,
         "classes": _classes(made),
@@ -126,7 +127,7 @@ def _classes(made: Evaluated) -> list[dict[str, Any]]:
             {
                 "label": label,
                 **{name: int(counts[name][index]) for name in counts},
-                **{name: entry[name] for name in ("precision", "recall", "f1")},
+                **{name: entry[name] for name in ("precision", "precision_interval", "recall", "f1")},
                 "needed": needed if texts < needed else None,
             }
         )

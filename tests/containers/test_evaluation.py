@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contracts.dataset import Row
+from contracts.dataset import InvalidDataset, Row
+from contracts.groups import text_digest
 from contracts.shared_words import RECENT_UNSURE
 from lambdas.tuning.check_gates.gates import GatePolicy, check_gates
 from lambdas.tuning.evaluation import Evaluation
 from model_code.baseline import BOTH
-from model_code.evaluate import evaluate, evenly, key_example_result
+from model_code.evaluate import evaluate, evenly, key_example_result, without_trained
 from model_code.references import label_indices, people, tfidf
 
 LABELS = ("negative", "neutral", "positive")
@@ -64,7 +65,7 @@ def test_every_size_is_told_in_texts_and_in_groups() -> None:
 
 def test_texts_that_were_chosen_since_the_champion_was_unsure_do_not_compare_with_it() -> None:
     found = report([*OLD, *AUDITED, *UNSURE], champion=lambda one: one.slice != "recent-unsure")
-    assert found["difference_to_champion"]["macro_f1"] == {"value": 0, "low": -0.0787, "high": 0.0787}  # of 45 groups
+    assert found["difference_to_champion"]["macro_f1"] == {"value": 0, "low": -0.0847, "high": 0.0847}  # of 45 groups of two sizes
     assert found["difference_by_slice"]["recent-unsure"]["macro_f1"] == {"value": 1, "low": 0.8843, "high": 1}  # of 30
     assert found["overall"]["accuracy"]["value"] == found["references"]["champion"]["accuracy"]["value"] == 1
 
@@ -134,6 +135,18 @@ def test_the_errors_of_the_answers_without_people_have_an_interval_and_reach_the
     assert (every["share"], every["auto_error"], every["auto_accuracy"]) == (1.0, None, None)
 
 
+def test_test_texts_that_a_model_was_trained_on_are_left_out_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {"train": OLD[:10], "test": [*OLD[5:10], *OLD[20:40]]}
+    known = {text_digest(row.text) for row in OLD[:25]}
+    kept, left_out = without_trained(rows, {"model": {text_digest(row.text) for row in OLD[:10]}, "champion": known, "best": set()})
+    assert [row.id for row in kept] == [row.id for row in [*OLD[5:10], *OLD[25:40]]], "what is in its own training split stays"
+    assert left_out == {"rows": 5, "models": ["champion"]}
+    assert "5 of 25 test texts are left out of all figures, since they were trained on by: champion" in capsys.readouterr().out
+    assert without_trained(rows, {"champion": frozenset()}) == (rows["test"], None), "an artifact of an earlier version does not say"
+    with pytest.raises(InvalidDataset, match="all 5 test texts were trained on by: champion, best"):
+        without_trained({"train": [], "test": OLD[:5]}, dict.fromkeys(("champion", "best"), known))
+
+
 def test_a_loss_in_one_slice_is_seen_there() -> None:
     worse = report([*OLD, *AUDITED], candidate=lambda one: one.slice != "recent", champion=always)
     assert worse["difference_by_slice"]["recent"]["accuracy"] == {"value": -1, "low": -1, "high": -0.782}
@@ -145,13 +158,17 @@ def test_a_loss_in_one_slice_is_seen_there() -> None:
 def test_a_class_without_test_texts_is_undefined() -> None:
     test = [one for one in OLD if one.label != "neutral"]
     found = report(test)["by_class"]
-    assert found["neutral"] == {"precision": None, "recall": None, "f1": None, "support": 0}
+    assert found["neutral"] == {**dict.fromkeys(("precision", "precision_interval", "recall", "f1")), "support": 0}
     assert found["negative"]["recall"] == {"value": 1, "low": 0.8389, "high": 1, "effective_texts": 20}
-    assert found["negative"] | {"recall": None} == {"precision": 1, "recall": None, "f1": 1, "support": 20}
+    assert found["negative"]["precision_interval"] == {"value": 1, "low": 0.8389, "high": 1, "effective_texts": 20}
+    undefined = {"recall": None, "precision_interval": None}
+    assert found["negative"] | undefined == {**undefined, "precision": 1, "f1": 1, "support": 20}
     wrong = report(test, candidate=lambda one: one.label != "negative")["by_class"]
-    assert wrong["neutral"] == {"precision": 0, "recall": None, "f1": None, "support": 0}  # negatives were called neutral
+    assert wrong["neutral"]["precision_interval"]["value"] == 0  # negatives were called neutral
+    assert wrong["neutral"] | undefined == {**undefined, "precision": 0, "f1": None, "support": 0}
     assert wrong["negative"]["recall"]["value"] == 0
-    assert wrong["negative"] | {"recall": None} == {"precision": None, "recall": None, "f1": 0, "support": 20}
+    assert wrong["negative"]["precision_interval"] is None
+    assert wrong["negative"] | undefined == {**undefined, "precision": None, "f1": 0, "support": 20}
     assert Evaluation.parse(report(test)).class_recall["neutral"] is None
 
 

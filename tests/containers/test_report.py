@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 import tarfile
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from toy_training import LABELS, toy_rows, train
 
 from contracts.dataset import Row
 from contracts.dataset_files import write_dataset
+from contracts.groups import text_digest
 from contracts.report.page import margin, page, said_of_intervals, verdict
 from contracts.shared_words import RECENT_UNSURE
 from model_code.evaluate import evaluate, ordinary
@@ -172,6 +174,17 @@ def test_a_model_that_is_calibrated_is_within_what_chance_allows_and_a_sure_one_
     assert [one["texts"] for one in sure["bins"]] == [600]
 
 
+def test_the_accuracy_of_a_bin_has_an_exact_interval() -> None:
+    """Of independent texts it is Clopper and Pearson's, here from their tables; texts of one group widen it."""
+    confidence, correct = np.full(20, 0.9), np.arange(20) < 18
+    (apart,) = reliability(confidence, correct, [str(number) for number in range(20)], seed=1)["bins"]
+    assert (apart["accuracy_low"], apart["accuracy_high"]) == pytest.approx((0.6830, 0.9877), abs=0.002)
+    (together,) = reliability(confidence, correct, [str(number // 4) for number in range(20)], seed=1)["bins"]
+    assert together["accuracy_low"] < 0.6 < together["accuracy"] < together["accuracy_high"]
+    (none,) = reliability(confidence, np.zeros(20, dtype=bool), [str(number) for number in range(20)], seed=1)["bins"]
+    assert (none["accuracy_low"], none["accuracy_high"]) == (0, pytest.approx(0.1684, abs=1e-4))
+
+
 class Reader(HTMLParser):
     """Counts tags and keeps the text; fails on a tag that is closed out of turn."""
 
@@ -262,10 +275,23 @@ def test_a_figure_has_its_interval_its_unit_and_its_scale() -> None:
     assert "About the model m-1." in shown
 
 
-def test_the_least_width_of_an_interval_is_said_where_it_holds() -> None:
-    wide, narrow = {"value": 0.8, "low": 0.752, "high": 0.848}, {"value": 0.8, "low": 0.79, "high": 0.81}
-    assert "With 75 groups, they reach 4.8 points to either side at least" in said_of_intervals(75, [wide])
-    assert "at least" not in said_of_intervals(75, [wide, narrow]), "a report of an earlier version of the app"
+def test_few_groups_are_said_to_be_few() -> None:
+    assert "and 24 groups are few" in said_of_intervals(24)
+    assert "few" not in said_of_intervals(75)
+
+
+def test_precision_and_the_bins_of_confidence_have_intervals() -> None:
+    content = report_content(made(rows(60), rows(24), {}), full=False)
+    precision, bins = content["classes"][0]["precision_interval"], content["calibration"]["bins"]
+    assert precision["low"] < precision["high"]
+    assert all(one["accuracy_low"] <= one["accuracy"] <= one["accuracy_high"] for one in bins)
+    shown = read_page(content).text
+    assert f"({100 * precision['low']:.1f} to {100 * precision['high']:.1f})" in shown
+    assert f"({100 * bins[0]['accuracy_low']:.1f} to {100 * bins[0]['accuracy_high']:.1f})" in shown
+    for one in bins:
+        del one["accuracy_low"], one["accuracy_high"]
+    del content["classes"][0]["precision_interval"]
+    assert read_page(content).text, "a report of an earlier version of the app"
 
 
 def test_one_slice_alone_has_no_table() -> None:
@@ -360,6 +386,11 @@ def test_an_evaluation_writes_the_report_beside_its_figures(parent: Path, tmp_pa
     assert "好评" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
+def of_an_earlier_version(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Without the texts that the model was trained on: nobody knows them then."""
+    return None if member.name.endswith("trained_texts.json") else member
+
+
 def test_an_evaluation_reads_champion_and_best_from_their_channels_and_marks_the_ordinary_texts(parent: Path, tmp_path: Path) -> None:
     hard = [replace(one, slice=RECENT_UNSURE) for one in toy_rows("hard", 15)]
     splits = {"train": toy_rows("train", 90), "validation": toy_rows("validation", 30), "test": [*toy_rows("test", 45), *hard]}
@@ -367,14 +398,33 @@ def test_an_evaluation_reads_champion_and_best_from_their_channels_and_marks_the
     for name in ("model", "champion", "best"):
         (tmp_path / "in" / name).mkdir()
         with tarfile.open(tmp_path / "in" / name / "model.tar.gz", "w:gz") as tar:
-            tar.add(parent / "model", arcname=".")
+            tar.add(parent / "model", arcname=".", filter=of_an_earlier_version)
     evaluate_main(["--input-dir", str(tmp_path / "in"), "--output-dir", str(tmp_path / "out"), "--window", "30"])
     found = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     assert found["best_version"] == found["champion_version"] == found["model_version"]
     assert found["references"]["best"] == found["references"]["champion"]
     assert [found[f"difference_to_{name}"]["macro_f1"]["value"] for name in ("champion", "best")] == [0, 0]
     assert (found["rows"], found["overall"]["rows"], found["drift_baseline"]["texts"]) == (60, 45, 45)
+    assert found["trained_on"] is None
     lines = (tmp_path / "out" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     assert sum(json.loads(line)["ordinary"] for line in lines) == 45
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert (report["left_out"], set(report["differences"])) == (RECENT_UNSURE, {"champion", "best", "tfidf"})
+
+
+def test_a_new_first_version_is_not_judged_by_texts_that_the_champion_learnt(parent: Path, tmp_path: Path) -> None:
+    splits = {"train": toy_rows("train", 90), "validation": toy_rows("validation", 30), "test": toy_rows("test", 45)}
+    write_dataset(tmp_path / "in" / "dataset", splits, LABELS)
+    learnt = [text_digest(one.text) for one in splits["test"][:10]]
+    for name in ("model", "champion"):
+        (tmp_path / "in" / name).mkdir()
+        folder = tmp_path / name
+        shutil.copytree(parent / "model", folder)
+        (folder / "trained_texts.json").write_text(json.dumps(learnt if name == "champion" else []), encoding="utf-8")
+        with tarfile.open(tmp_path / "in" / name / "model.tar.gz", "w:gz") as tar:
+            tar.add(folder, arcname=".")
+    evaluate_main(["--input-dir", str(tmp_path / "in"), "--output-dir", str(tmp_path / "out"), "--window", "30", "--report", "short"])
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert found["trained_on"] == {"rows": 45 - found["rows"], "models": ["champion"]}
+    assert 35 <= found["rows"] < 45, "toy texts may be in both splits"
+    assert "in no figure, because a model was trained on them" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

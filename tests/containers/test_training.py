@@ -259,6 +259,8 @@ def test_a_parent_is_continued_and_its_words_stay_known(base: Path, channels: Pa
     assert torch.equal(weights[0][names[0]], weights[1][names[0]])  # trained by the parent, frozen now
     assert not torch.equal(weights[0][names[1]], weights[1][names[1]])
     assert set(WORDS[2:]) <= set(json.loads((second / "vocabulary.json").read_text(encoding="utf-8")))
+    texts = [set(json.loads((folder / "trained_texts.json").read_text(encoding="utf-8"))) for folder in (first, second)]
+    assert texts[0] and texts[0] <= texts[1], "a model was trained on its parent's texts, too"
     # All layers are the parent's, however many the flag names for a model from the base.
     whole = train(base, channels, tmp_path / "third", "--layers", "1", "--trained_layers", "all", "--epochs", "1", "--parent", str(parent))
     assert not any(torch.equal(weights[0][name], load_file(whole / "model.safetensors")[name]) for name in names)

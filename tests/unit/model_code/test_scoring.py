@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from contracts.intervals import unseen_share
 from model_code.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, softmax
 from model_code.review_threshold import threshold_for_share
-from model_code.scoring import Resamples, accuracy, grouped_share, macro_f1, paired_difference, scores, tallied_accuracy, tallied_macro_f1
+from model_code.scoring import (
+    Labels,
+    Resamples,
+    accuracy,
+    grouped_share,
+    macro_f1,
+    paired_difference,
+    scores,
+    tallied_accuracy,
+    tallied_macro_f1,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -94,6 +105,42 @@ def test_equal_answers_to_few_groups_do_not_show_that_two_models_are_equal(group
     difference = paired_difference(truth, predicted, predicted, resamples)["accuracy"]
     assert (1 - least) ** groups == pytest.approx(0.025, rel=0.01)
     assert difference == {"value": 0, "low": -least, "high": least}
+
+
+def grouped(rng: np.random.Generator, groups: int) -> tuple[Labels, Labels, Labels, list[str]]:
+    """Labels, the answers of two models, and the group of each of four texts a group; hard texts come together."""
+    hard, noise = np.repeat(rng.normal(0, 0.3, groups), 4), rng.normal(0, 1, (2, 4 * groups))
+    truth = rng.choice(3, 4 * groups, p=[0.4, 0.2, 0.4])
+    first = np.where(hard + noise[0] < 0.8, truth, (truth + 1) % 3)
+    asked_again = rng.random(4 * groups) < 0.25
+    second = np.where(asked_again, np.where(hard + noise[1] < 0.7, truth, (truth + 1) % 3), first)
+    return truth, first, second, np.repeat(np.arange(groups), 4).astype(str).tolist()
+
+
+def test_intervals_of_75_groups_hold_and_are_no_wider_than_they_must_be() -> None:
+    rng = np.random.default_rng(3)
+    truth, first, second, _ = grouped(rng, 100_000)
+    true = accuracy(truth, first), macro_f1(truth, first), accuracy(truth, first) - accuracy(truth, second)
+    found = []
+    for number in range(200):
+        truth, first, second, groups = grouped(rng, 75)
+        resamples = Resamples.draw(groups, count=300, seed=number)
+        one, other = scores(truth, first, resamples), paired_difference(truth, first, second, resamples)["accuracy"]
+        found.append((one["accuracy"], one["macro_f1"], other))
+    for name, value, intervals in zip(("accuracy", "macro-F1", "difference"), true, zip(*found, strict=True), strict=True):
+        assert np.mean([one["low"] <= value <= one["high"] for one in intervals]) >= 0.9, name
+    width = np.mean([difference["high"] - difference["low"] for _, _, difference in found])
+    assert width < 2 * unseen_share(75) * 0.8, "as wide as if each group were one text"
+
+
+def test_a_difference_of_few_groups_has_the_interval_of_students_t() -> None:
+    truth, wins, losses = np.zeros(80, dtype=np.int64), [4, 2, 0, 3, 1, 0, 2, 4, 1, 3], [0, 3, 2, 1, 0, 4, 1, 0, 2, 0]
+    won, lost = (np.concatenate([np.arange(8) < count for count in counts]) for counts in (wins, losses[::-1]))
+    resamples = Resamples.draw([str(number // 8) for number in range(80)], count=4_000, seed=0)
+    found = paired_difference(truth, lost.astype(np.int64), won.astype(np.int64), resamples)["accuracy"]
+    means = (won.astype(float) - lost).reshape(10, 8).mean(axis=1)
+    half = 2.262 * means.std(ddof=1) / np.sqrt(10)  # with nine degrees of freedom
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(half, rel=0.05)
 
 
 def test_a_few_texts_without_an_error_do_not_show_that_there_is_none() -> None:
