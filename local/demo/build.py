@@ -247,7 +247,9 @@ def read_scores(session: Session, packages: list[dict[str, Any]]) -> None:
 def verdict(summary: Summary) -> str:
     """Whether the model is better than TF-IDF with logistic regression on the same texts, and if not, why it may not be."""
     model, simple = summary.scores["champion"].macro_f1.value, summary.scores["tfidf"].macro_f1.value
-    if model > simple:
+    difference = (summary.evaluation.get("difference_to_tfidf") or {}).get("macro_f1") or {"low": model - simple, "high": model - simple}
+    low, high = difference["low"], difference["high"]
+    if low > 0:
         return f"the model beats TF-IDF with logistic regression: macro-F1 {model:.3f} against {simple:.3f}"
     unknown = float(summary.source.get("read", {}).get("unknown_pieces", 0.0))
     rows, cut = summary.dataset["rows"]["train"], (summary.evaluation.get("truncated") or {}).get("texts") or 0.0
@@ -260,7 +262,13 @@ def verdict(summary: Summary) -> str:
     if unknown > MUCH_UNKNOWN:
         why = [f"the base model does not know {100 * unknown:.0f} % of their word pieces, and another is needed (docs/own-texts.md)"]
     reason = " and ".join(why) or "single words tell these labels apart, or the base model does not know this language (docs/own-texts.md)"
-    return f"the model does not beat TF-IDF with logistic regression: macro-F1 {model:.3f} against {simple:.3f}; {reason}"
+    told = f"macro-F1 {model:.3f} against {simple:.3f}"
+    if low <= 0 < high:
+        return (
+            f"the model is not shown to beat TF-IDF with logistic regression: {told}, and the difference is between {low:+.3f} and "
+            f"{high:+.3f} (95 % interval); more test texts would show it, or {reason}"
+        )
+    return f"the model does not beat TF-IDF with logistic regression: {told}; {reason}"
 
 
 def release(session: Session, packages: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
@@ -130,7 +131,8 @@ def _scores(summary: Summary) -> str:
     matrix, names = summary.evaluation["confusion"], summary.evaluation.get("label_names", {})
     labels = [name_of(label, names) for label in matrix["labels"]]
     confusion = [plots.confusion(labels, matrix["matrix"])] if len(labels) <= MOST_LABELS_DRAWN else []
-    compared = [compared_with(summary.scores, name, words) for name, words in (("tfidf", "TF-IDF"), ("human_1", "one person"))]
+    paired = (summary.evaluation.get("difference_to_tfidf") or {}).get("accuracy")
+    compared = [compared_with(summary.scores, "tfidf", "TF-IDF", paired), compared_with(summary.scores, "human_1", "one person")]
     people = " People are compared with what the other people say." if "human_1" in summary.scores else ""
     return _section(
         f"The champion is {' and '.join(words for words in compared if words)}",
@@ -158,14 +160,25 @@ def _errors_alone(summary: Summary) -> str:
     return f" Of the champion's answers to the test set without people, {ranged(error)} are wrong. {said_of(review['promise'])}"
 
 
-def compared_with(scores: Mapping[str, Score], name: str, words: str) -> str:
-    """How far the champion's accuracy is from another's, such as ``4 points below one person``; empty without the other."""
+def compared_with(scores: Mapping[str, Score], name: str, words: str, paired: Mapping[str, float] | None = None) -> str:
+    """What is shown of the champion's accuracy against another's, such as ``4 points below one person``; empty without the other.
+
+    Args:
+        paired: the 95 % interval of the difference on the same texts. Without it the two intervals are taken as independent.
+    """
     if name not in scores:
         return ""
-    points = round(100 * (scores["champion"].accuracy.value - scores[name].accuracy.value))
-    if points == 0:
-        return f"level with {words}"
-    return f"{abs(points)} {'point' if abs(points) == 1 else 'points'} {'above' if points > 0 else 'below'} {words}"
+    own, other = scores["champion"].accuracy, scores[name].accuracy
+    value = own.value - other.value if paired is None else paired["value"]
+    if paired is None:
+        low = value - math.hypot(own.value - own.low, other.high - other.value)
+        high = value + math.hypot(own.high - own.value, other.value - other.low)
+    else:
+        low, high = paired["low"], paired["high"]
+    if low <= 0 <= high:
+        return f"not shown to be above or below {words} ({100 * low:+.1f} to {100 * high:+.1f} points)"
+    points = counted(round(100 * abs(value)), "point") if round(100 * abs(value)) else "less than a point"
+    return f"{points} {'above' if value > 0 else 'below'} {words}"
 
 
 def _reviews(summary: Summary) -> str:

@@ -22,23 +22,32 @@ def score(accuracy: float) -> Score:
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "words"),
+    ("low", "high", "words"),
     [
-        (0.80, "5 points above TF-IDF"),
-        (0.76, "1 point above TF-IDF"),
-        (0.753, "level with TF-IDF"),
-        (0.74, "1 point below TF-IDF"),
-        (0.60, "15 points below TF-IDF"),
+        (0.03, 0.07, "5 points above TF-IDF"),
+        (0.001, 0.019, "1 point above TF-IDF"),
+        (0.0005, 0.0035, "less than a point above TF-IDF"),
+        (-0.004, 0.04, "not shown to be above or below TF-IDF (-0.4 to +4.0 points)"),
+        (0.0, 0.04, "not shown to be above or below TF-IDF (+0.0 to +4.0 points)"),
+        (-0.17, -0.13, "15 points below TF-IDF"),
     ],
 )
-def test_the_champion_is_compared_in_the_figures_words(accuracy: float, words: str) -> None:
-    assert compared_with({"champion": score(accuracy), "tfidf": score(0.75)}, "tfidf", "TF-IDF") == words
-    assert compared_with({"champion": score(accuracy)}, "tfidf", "TF-IDF") == ""
+def test_the_champion_is_compared_by_the_interval_of_the_same_texts(low: float, high: float, words: str) -> None:
+    scores = {"champion": score(0.8), "tfidf": score(0.75)}
+    assert compared_with(scores, "tfidf", "TF-IDF", {"value": (low + high) / 2, "low": low, "high": high}) == words
+    assert compared_with({"champion": score(0.8)}, "tfidf", "TF-IDF") == ""
+
+
+@pytest.mark.parametrize(("people", "words"), [(0.77, "3 points above one person"), (0.78, "not shown to be above or below one person")])
+def test_without_such_an_interval_the_two_intervals_decide(people: float, words: str) -> None:
+    """Each reaches two points to either side, and so 2.8 points for the difference."""
+    assert compared_with({"champion": score(0.8), "human_1": score(people)}, "human_1", "one person").startswith(words)
 
 
 def test_a_champion_that_is_better_than_people_is_not_said_to_be_below_them(tmp_path: Path) -> None:
     summary = Summary(scores={"champion": score(0.9), "tfidf": score(0.7), "human_1": score(0.85)})
-    summary.evaluation = {"confusion": {"labels": ["a", "b"], "matrix": [[3, 1], [1, 3]]}}
+    matrix = {"labels": ["a", "b"], "matrix": [[3, 1], [1, 3]]}
+    summary.evaluation = {"confusion": matrix, "difference_to_tfidf": {"accuracy": {"value": 0.2, "low": 0.18, "high": 0.22}}}
     write_report(summary, tmp_path / "report.html")
     assert "The champion is 20 points above TF-IDF and 5 points above one person" in (tmp_path / "report.html").read_text()
 
@@ -145,3 +154,11 @@ def test_low_confidences_and_accuracies_are_drawn_too() -> None:
     assert confidence_bins([0.9])[-1] == 1
     low, high = Interval(0.1, 0.05, 0.2), Interval(0.9, 0.85, 0.95)
     assert before_after({"x": {"before": low, "after": low}}) != before_after({"x": {"before": high, "after": high}})
+
+
+def test_a_lead_over_tfidf_that_may_be_chance_is_no_lead_in_the_heading(tmp_path: Path) -> None:
+    summary = Summary(scores={"champion": score(0.72), "tfidf": score(0.7)})
+    matrix = {"labels": ["a", "b"], "matrix": [[3, 1], [1, 3]]}
+    summary.evaluation = {"confusion": matrix, "difference_to_tfidf": {"accuracy": {"value": 0.02, "low": -0.01, "high": 0.05}}}
+    write_report(summary, tmp_path / "report.html")
+    assert "The champion is not shown to be above or below TF-IDF (-1.0 to +5.0 points)" in (tmp_path / "report.html").read_text()

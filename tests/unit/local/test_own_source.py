@@ -214,6 +214,18 @@ def test_a_model_that_is_not_better_than_tfidf_is_said_to_be_so(model: float, cu
     assert words in verdict(summary)
 
 
+def test_a_model_whose_lead_may_be_chance_is_not_said_to_beat_tfidf() -> None:
+    def score(value: float) -> Score:
+        return Score(Interval(value, value, value), Interval(value, value, value))
+
+    summary = Summary(scores={"champion": score(0.86), "tfidf": score(0.85)}, dataset={"rows": {"train": 5_000}, "labels": ["a", "b"]})
+    summary.evaluation = {"difference_to_tfidf": {"macro_f1": {"value": 0.01, "low": -0.02, "high": 0.04}}}
+    assert "is not shown to beat TF-IDF" in verdict(summary)
+    assert "between -0.020 and +0.040" in verdict(summary)
+    summary.evaluation = {"difference_to_tfidf": {"macro_f1": {"value": 0.01, "low": 0.001, "high": 0.02}}}
+    assert "the model beats TF-IDF" in verdict(summary)
+
+
 def test_the_command_for_an_account_reads_the_same_way() -> None:
     said = own(rows(40), rows(20), options=ReadingOptions(text="the text", encoding="cp1250", on_conflict="drop")).upload()
     assert "local.upload --texts 'my texts.csv' --seed 1 --text 'the text' --encoding cp1250 --on-conflict drop" in said
