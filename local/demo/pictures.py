@@ -69,7 +69,7 @@ class Picture:
 
 
 DOCS = (
-    Picture("worker-page", 1180, 770),
+    Picture("worker-page", 1180, 880),
     Picture("worker-page-phone", 390, 760, touch=True),
     Picture("lead-page", 1180, 960, lead=True),
 )

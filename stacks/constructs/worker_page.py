@@ -72,12 +72,13 @@ def _written(page: str, place: re.Pattern[str], write: Callable[[re.Match[str]],
 
 
 def _instructions(present: str, said: GuidelinesSettings) -> str:
-    lines = [present.rstrip()]
-    if said.rules is not None:
-        lines = ["", "      <ul>", *(f"        <li {_OWN}>{inert(one)}</li>" for one in said.rules), "      </ul>"]
+    """The labels come first: their examples are what people look for while they read."""
+    lines = [""]
     if said.labels:
         lines += ["      <dl>", *(line for key, one in said.labels.items() for line in _label(key, one)), "      </dl>"]
-    return "\n".join(lines)
+    if said.rules is None:
+        return "\n".join(lines) + present.rstrip()
+    return "\n".join([*lines, "      <ul>", *(f"        <li {_OWN}>{inert(one)}</li>" for one in said.rules), "      </ul>"])
 
 
 def _label(key: str, one: LabelGuidelines) -> Iterator[str]:

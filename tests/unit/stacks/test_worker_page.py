@@ -59,17 +59,17 @@ def test_without_guidelines_the_page_is_the_file() -> None:
     assert guidelines(NOTHING) == hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()[:12]
 
 
-def test_labels_stand_below_the_general_sentences_or_the_rules_of_the_settings() -> None:
+def test_labels_stand_above_the_general_sentences_or_the_rules_of_the_settings() -> None:
     labels = {"good": {"means": "It is praise.", "fits": ["Again!"], "does_not_fit": ["Two beds."]}, "cannot-tell": {"means": "Too short."}}
     own = "Judge only what the text says"
-    below = worker_page(said(labels=labels))
-    assert own in below
-    shown = _Read(below).words
+    above = worker_page(said(labels=labels))
+    assert above.index("Too short.") < above.index(own)
+    shown = _Read(above).words
     at = shown.index("good")
     assert shown[at : at + 8] == ["good", "It is praise.", "Fits:", "Again!", "Does not fit:", "Two beds.", "Cannot tell", "Too short."]
     instead = worker_page(said(labels=labels, rules=["First.", "Second."], question="Which?"))
     assert own not in instead
-    assert _Read(instead).words.index("First.") < _Read(instead).words.index("good")
+    assert _Read(instead).words.index("good") < _Read(instead).words.index("First.") < _Read(instead).words.index("Second.")
     assert _Read(instead).header == "Which?"
     assert "Answer on your own" in instead, "what the settings say nothing of stays"
 
