@@ -27,6 +27,8 @@ SAMPLE_RECORDS = 5_000
 _HEAD_CHARACTERS = 1 << 16
 _HEAD_RECORDS = 200
 _LONG_FIELD = 60
+_FIRST_RECORDS = 20
+"""Where the names of the columns stand, if a title stands before them."""
 _MOSTLY = 0.9
 _NAMES_BETWEEN_BLANKS = re.compile(r'"[^"\r\n]*"(?: "[^"\r\n]*")+(?:\r|\n)')
 """The first line of R's `write.table`. Texts have blanks, so nothing else is read as a table with blanks between its fields."""
@@ -185,6 +187,8 @@ def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: S
     if not first:
         raise UnreadableFile(f"has no record that can be read: {QUOTING_CURE}" if any(True for _ in all_fields()) else "is empty")
     has_header = header == "yes" or (header == "auto" and _is_header(first, named, alone=alone))
+    if header == "auto" and not set(map(key_of, first[0])) & (ALIASES | set(map(key_of, named))):
+        _refuse_later_names(islice(all_fields(), _FIRST_RECORDS))
     if alone and has_header and len(first[0]) == 1 and not by_line and _lines_are_texts(text, first):
         return _list_of_texts(text, encoding, first[0][0].strip(), skipped)
     row_names = has_header and _have_row_names(first, _has_quoted_numbers(_after_lines(head, skipped), dialect))
@@ -210,6 +214,20 @@ def _table(path: Path, encoding: Encoding, *, prefer: str, header: str, named: S
         f"{counted(comments, 'comment line')} before the names left out" if comments else "",
     ]
     return Opened(encoding.words, ", ".join(filter(None, words)), has_header, names, sample, ready)
+
+
+def _refuse_later_names(records: Iterable[tuple[int, Fields]]) -> None:
+    """Raises UnreadableFile: a title or the like stands before the names of the columns, which would be taken for a record."""
+    for line, fields in records:
+        if (
+            isinstance(fields, list)
+            and len({key_of(name) for name in fields} & ALIASES) > 1
+            and all(len(name) < _LONG_FIELD for name in fields)
+        ):
+            raise UnreadableFile(
+                f"names its columns on line {line} only ({shown_header(fields)}): remove the lines before it, or begin each with #. "
+                "If that line is a record: --header no"
+            )
 
 
 def _lines_are_texts(text: Callable[[], Iterator[str]], records: Sequence[Sequence[str]]) -> bool:

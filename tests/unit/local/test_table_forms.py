@@ -181,3 +181,13 @@ def test_quotation_marks_are_read_in_a_list_of_texts(tmp_path: Path, content: st
 def test_a_first_line_with_one_name_above_two_fields_everywhere_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match="has 1 name in its first line"):
         opened(tmp_path, "text\nfine, so\nnot fine, really\n", alone=True)
+
+
+def test_a_title_before_the_names_of_columns_is_refused_by_line(tmp_path: Path) -> None:
+    content = "Export of 2026\n\nId,Text,Label\n1,fine,good\n2,so,bad\n3,well,good\n"
+    with pytest.raises(
+        UnreadableFile, match=r"names its columns on line 3 only \('Id,Text,Label'\): remove the lines before it, or begin each with #"
+    ):
+        opened(tmp_path, content)
+    assert opened(tmp_path, "# " + content).sample[0] == {"Id": "1", "Text": "fine", "Label": "good"}
+    assert len(opened(tmp_path, content, header="no").sample) == 4
