@@ -35,7 +35,7 @@ def list_people(stage: Stage = "dev", profile: Profile = None, as_json: AsJson =
         print_json([_document(person) for person in people])
         return
     if not people:
-        typer.echo(f"nobody is in the user pool of stage {stage} yet: `review people add NAME --email ADDRESS`")
+        typer.echo(f"nobody is in the user pool of stage {settings.stage} yet: `review people add NAME --email ADDRESS`")
         return
     table = Table(box=None, pad_edge=False)
     for title in ("name", "e-mail", "groups", "status", "enabled", "MFA"):
