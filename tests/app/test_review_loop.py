@@ -26,7 +26,6 @@ from local.demo import keep
 from local.demo.session import Session
 from local.demo.summary import Summary
 from stacks.application import FEATURE_FLAGS
-from stacks.constructs import flow_definition
 from stacks.foundation import FoundationStack
 from stacks.labeling import LabelingStack
 from stacks.review import ReviewStack
@@ -298,8 +297,8 @@ def test_an_execution_that_failed_is_redriven_and_the_same_command_goes_on(
     assert steps.describe_execution(executionArn=arn)["redriveCount"] == 1
 
 
-def test_the_worker_page_changes_and_goes_back(
-    deployed: Deployed, wait_until: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_worker_page_changes_with_its_guidelines_and_goes_back(
+    deployed: Deployed, wait_until: Callable[..., Any], tmp_path: Path
 ) -> None:
     def pages() -> tuple[str, str]:
         ssm = deployed.client("ssm")
@@ -308,10 +307,10 @@ def test_the_worker_page_changes_and_goes_back(
         return page, flow
 
     first = pages()
-    (tmp_path / "page.liquid").write_text(flow_definition.TEMPLATE.read_text() + "<!-- another -->")
-    monkeypatch.setattr(flow_definition, "TEMPLATE", tmp_path / "page.liquid")
+    said = DEV.review.guidelines.model_copy(update={"question": "Read it twice. Which label fits it?"})
+    other = DEV.model_copy(update={"review": DEV.review.model_copy(update={"guidelines": said})})
     app = App(outdir=str(tmp_path / "cdk.out"), context=FEATURE_FLAGS, analytics_reporting=False)
-    ReviewStack(app, DEV)
+    ReviewStack(app, other)
     app.synth()
 
     deployer.deploy(tmp_path / "cdk.out", deployed.emulator.url)
