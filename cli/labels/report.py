@@ -103,11 +103,23 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Disputed:
-    """A text without a label: a lead reads it and decides with `labels correct`. ``id`` is what that command takes."""
+    """A text without a label: a lead reads it and decides with `labels correct`. ``id`` is what that command takes; ``cannot_tell`` is how
+    many people answered that."""
 
     id: str
     text: str
     votes: Mapping[str, int]
+    cannot_tell: int = 0
+
+
+@dataclass(frozen=True)
+class CannotTell:
+    """How many of the ``answers`` are that the person cannot tell which label is right, about how many ``texts``, and some of these."""
+
+    count: int
+    answers: int
+    texts: int
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,7 @@ class Report:
     conflicting: int
     conflicts: tuple[Conflict, ...]
     confusions: tuple[Confusion, ...]
+    cannot_tell: CannotTell
     to_settle: tuple[Disputed, ...] = ()
 
     def document(self) -> dict[str, Any]:
@@ -137,8 +150,31 @@ def report(labelled: Iterable[StoredPrediction], disputed: Iterable[StoredPredic
     found = conflicts(records)
     shown = tuple(found[:MOST_CONFLICTS])
     every = records + open_ones
-    waiting = tuple(Disputed(one.prediction_id, _short(one.text), dict(one.votes or {})) for one in open_ones[:MOST_DISPUTED])
-    return Report(len(records), len(open_ones), agreement(every), anchoring(every), len(found), shown, confusions(every), waiting)
+    waiting = tuple(
+        Disputed(one.prediction_id, _short(one.text), dict(one.votes or {}), _unclear(one)) for one in open_ones[:MOST_DISPUTED]
+    )
+    return Report(
+        texts=len(records),
+        disputed=len(open_ones),
+        agreement=agreement(every),
+        anchoring=anchoring(every),
+        conflicting=len(found),
+        conflicts=shown,
+        confusions=confusions(every),
+        cannot_tell=cannot_tell(every),
+        to_settle=waiting,
+    )
+
+
+def cannot_tell(records: Sequence[StoredPrediction]) -> CannotTell:
+    """How often people cannot tell. The texts with the most such answers come first."""
+    unclear = sorted((one for one in records if _unclear(one)), key=lambda one: (-_unclear(one), one.prediction_id))
+    answers = sum(answer.label is not None for one in records for answer in one.answers or ())
+    return CannotTell(sum(map(_unclear, unclear)), answers, len(unclear), tuple(_short(one.text) for one in unclear[:_EXAMPLES]))
+
+
+def _unclear(stored: StoredPrediction) -> int:
+    return sum(answer.label == CANNOT_TELL for answer in stored.answers or ())
 
 
 def agreement(records: Iterable[StoredPrediction]) -> Agreement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from cli.labels.report import FEWEST_COMPARED, Agreement, Anchoring, Disputed, Report
+from cli.labels.report import FEWEST_COMPARED, Agreement, Anchoring, CannotTell, Disputed, Report
 from cli.labels.unseen import marked
 from contracts.phrases import counted
 from contracts.report.words import words
@@ -49,6 +49,8 @@ def lines(found: Report) -> Iterator[str]:
     yield f"how far people agree ({_WHAT_ALPHA_IS}): {_figure(found.agreement.overall)} in {_texts(found.agreement.overall)}"
     yield from (f"  {label}: {_figure(one)} ({_texts(one)})" for label, one in found.agreement.by_class.items())
     yield from (f"  week of {monday}: {_figure(one)} ({_texts(one)})" for monday, one in found.agreement.by_week.items())
+    yield f"people cannot tell: {_unclear(found.cannot_tell)}"
+    yield from (f"  e.g. {marked(text)}" for text in found.cannot_tell.examples)
     yield f"suggestions: {said(found.anchoring)}"
     yield f"nearly equal texts with different labels: {found.conflicting}{_first(found)}"
     for one in found.conflicts:
@@ -79,6 +81,7 @@ def page(found: Report) -> str:
         f"{_HEAD}<main><h1>Labels: agreement and consistency</h1>"
         f"<p>{counted(found.texts, 'text')} with a label, {found.disputed} disputed{_to_settle(found)}.</p>{_disputed(found)}"
         f"<h2>Agreement</h2>{_agreement(found.agreement)}"
+        f"<h2>People cannot tell</h2>{_cannot_tell(found.cannot_tell)}"
         f"<h2>Suggestions</h2><p>{escape(said(found.anchoring).capitalize())}.</p>"
         f"<h2>Nearly equal texts with different labels</h2>{_conflicts(found)}"
         f"<h2>Labels that people confuse</h2>{_confusions(found)}{words(*_WORDS)}</main>\n"
@@ -98,7 +101,20 @@ def _to_settle(found: Report) -> str:
 
 
 def _votes(one: Disputed) -> str:
-    return ", ".join(f"{count} {label}" for label, count in sorted(one.votes.items())) or "no label"
+    unclear = [f"{one.cannot_tell} cannot tell"] if one.cannot_tell else []
+    return ", ".join([*(f"{count} {label}" for label, count in sorted(one.votes.items())), *unclear]) or "no label"
+
+
+def _unclear(found: CannotTell) -> str:
+    if not found.count:
+        return f"in none of {counted(found.answers, 'answer')}"
+    share = 100 * found.count / found.answers
+    return f"in {found.count} of {counted(found.answers, 'answer')} ({share:.1f} %), about {counted(found.texts, 'text')}"
+
+
+def _cannot_tell(found: CannotTell) -> str:
+    texts = "".join(f"<li>{_text(text)}</li>" for text in found.examples)
+    return f"<p>{_unclear(found).capitalize()}.{' Among them:' if texts else ''}</p>" + (f"<ul>{texts}</ul>" if texts else "")
 
 
 def _disputed(found: Report) -> str:

@@ -32,6 +32,7 @@ class RetrainingSettings(Section):
         le=1.0,
         description=(
             "Largest share of the new labels that one person may have given; a text counts for everybody who answered it, in equal parts. "
-            "Labels are left out until it holds, and counted. Where it cannot hold, nothing is retrained. 1: no cap."
+            "Labels are left out until it holds, and counted; they do not come back in a later version. Where it cannot hold, nothing is "
+            "retrained. 1: no cap."
         ),
     )

@@ -75,6 +75,22 @@ def test_nobody_confuses_a_label_with_the_answer_of_people_who_cannot_tell() -> 
     assert report([stored(f"t{number}", "good", ["good", CANNOT_TELL, "good"]) for number in range(5)]).confusions == ()
 
 
+def test_the_report_says_how_often_people_cannot_tell_and_about_what() -> None:
+    clear = [stored(f"clear {number}", "good", ["good", "good"]) for number in range(4)]
+    half = stored("half <clear>", "good", ["good", CANNOT_TELL, "good"])
+    none = stored("not clear", None, [CANNOT_TELL, CANNOT_TELL, None])
+    found = report([*clear, half], [none])
+    assert (found.cannot_tell.count, found.cannot_tell.answers, found.cannot_tell.texts) == (3, 13, 2), "an unreadable answer is none"
+    assert found.cannot_tell.examples == ("not clear", "half <clear>"), "the least clear one first"
+    said = list(lines(found))
+    assert "people cannot tell: in 3 of 13 answers (23.1 %), about 2 texts" in said
+    assert f"  2 cannot tell: not clear ({none.prediction_id})" in said, "the lead sees it among the votes"
+    assert "<p>In 3 of 13 answers (23.1 %), about 2 texts. Among them:</p>" in page(found)
+    assert "<bdi>half &lt;clear&gt;</bdi>" in page(found)
+    assert "people cannot tell: in none of 8 answers" in list(lines(report(clear)))
+    assert "<p>In none of 0 answers.</p>" in page(report([]))
+
+
 def test_what_people_say_beside_the_models_label_is_no_confusion() -> None:
     assert report([stored(f"t{number}", "good", ["good", "bad"], [True, False]) for number in range(5)]).confusions == ()
 
@@ -198,6 +214,6 @@ def test_what_a_lead_has_to_decide_is_listed_with_its_votes() -> None:
     row = "<td data-of=votes>1 bad, 1 good</td><td class=long data-of=text><bdi>so &lt;so&gt;</bdi></td><td class=long data-of="
     assert f"{row}prediction>text-1</td>" in page(found), "a text neither widens the page nor reorders what stands beside it"
     assert "Disputed texts" not in page(report([]))
-    assert found.document()["to_settle"][0] == {"id": "text-1", "text": "so <so>", "votes": {"good": 1, "bad": 1}}
+    assert found.document()["to_settle"][0] == {"id": "text-1", "text": "so <so>", "votes": {"good": 1, "bad": 1}, "cannot_tell": 0}
     many = report([], [stored(f"t{number}", None) for number in range(51)])
     assert "51 disputed; a lead decides them with labels correct; the oldest 50" in next(iter(lines(many)))
