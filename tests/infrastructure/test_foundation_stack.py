@@ -99,11 +99,13 @@ def test_what_the_running_system_writes_is_seeded_not_owned(template: Template) 
     }
 
 
-def test_the_bets_against_a_promise_are_seeded_where_there_is_one() -> None:
-    review = DEV.review.model_copy(update={"promise": PromiseSettings(max_error=0.1)})
-    template = template_of(FoundationStack, DEV.model_copy(update={"review": review}))
-    name = NAMES.parameter("promise-bets")
-    template.has_resource_properties("Custom::SeedParameter", {"Name": name, "Type": "String", "Value": "none"})
+@pytest.mark.parametrize(
+    ("name", "setting"), [("promise-bets", {"promise": PromiseSettings(max_error=0.1)}), ("review-budget", {"daily_budget": 10})]
+)
+def test_a_record_that_a_setting_needs_is_seeded_with_it(name: str, setting: dict[str, Any]) -> None:
+    template = template_of(FoundationStack, DEV.model_copy(update={"review": DEV.review.model_copy(update=setting)}))
+    parameter = NAMES.parameter(name)
+    template.has_resource_properties("Custom::SeedParameter", {"Name": parameter, "Type": "String", "Value": "none"})
     (granted,) = [
         statement["Resource"]
         for policy in template.find_resources("AWS::IAM::Policy").values()
@@ -111,7 +113,16 @@ def test_the_bets_against_a_promise_are_seeded_where_there_is_one() -> None:
         if statement["Action"] == "ssm:PutParameter"
     ]
     assert len(granted) == 5
-    assert f"parameter{name}" in json.dumps(granted)
+    assert f"parameter{parameter}" in json.dumps(granted)
+
+
+def test_taking_it_down_deletes_every_parameter_that_no_stack_owns() -> None:
+    review = DEV.review.model_copy(update={"promise": PromiseSettings(max_error=0.1), "daily_budget": 10})
+    template = template_of(FoundationStack, DEV.model_copy(update={"review": review}))
+    seeded = {r["Properties"]["Name"].rsplit("/", 1)[-1] for r in template.find_resources("Custom::SeedParameter").values()}
+    page = (SETTINGS.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    [loop] = [line for line in page.splitlines() if line.startswith("for name in release ")]
+    assert seeded <= set(loop.removesuffix("; do").split()), loop
 
 
 def test_pairs_expire_as_predictions_do_and_are_read_in_order(template: Template) -> None:

@@ -32,7 +32,7 @@ def guard(event: Mapping[str, Any], found: Callable[[], Sequence[str]], given_up
         more = f" and at least {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         parameter = event["ResourceProperties"]["Parameter"]
         raise ReviewsAreOpen(
-            f"people are still asked: {', '.join(names[:_NAMED])}{more}. Wait until the reviews have ended, or give them up: "
-            f"aws ssm put-parameter --name {parameter} --type String --value {GIVEN_UP}"
+            f"people are still asked, or will be: {', '.join(names[:_NAMED])}{more}. Wait until the reviews have ended, or give them up: "
+            f"aws ssm put-parameter --name {parameter} --type String --value {GIVEN_UP} --overwrite"
         )
     return ResourceResult(PHYSICAL_ID)

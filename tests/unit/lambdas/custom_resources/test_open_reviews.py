@@ -35,7 +35,7 @@ def test_the_stack_goes_when_nothing_is_open_or_when_the_open_reviews_are_given_
 
 def test_the_stack_stays_while_reviews_are_open_and_the_reason_lists_them() -> None:
     names = [f"p{number}-1" for number in range(13)]
-    with pytest.raises(ReviewsAreOpen, match=r"still asked: p0-1, .*p9-1 and at least 3 more\..*--value yes") as refused:
+    with pytest.raises(ReviewsAreOpen, match=r"or will be: p0-1, .*p9-1 and at least 3 more\..*--value yes --overwrite") as refused:
         guard(event("Delete"), lambda: names, lambda: False)
     assert "put-parameter --name /reviewloop/dev/give-up-open-reviews" in str(refused.value)
 
