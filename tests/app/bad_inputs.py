@@ -216,7 +216,8 @@ def settings_fields(schema: dict[str, Any], definitions: dict[str, Any], prefix:
 def beyond(content: dict[str, Any]) -> Iterator[Any]:
     """Values that a field of this schema does not take."""
     if "anyOf" in content:
-        yield "?!"
+        free = any(option.get("type") == "string" and not {"pattern", "enum", "const"} & set(option) for option in content["anyOf"])
+        yield "" if free else "?!"
         return
     if "enum" in content or "const" in content or content.get("type") == "boolean":
         yield "?!"

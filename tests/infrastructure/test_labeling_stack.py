@@ -147,8 +147,14 @@ def test_the_check_reads_what_the_stack_gives_it(template: Template) -> None:
     ]
     data = f"s3://{NAMES.bucket('data')}"
     assert read_environment(Environment, variables) == Environment(
-        NAMES.prefix, "label", DEV.dataset.max_text_chars, f"{data}/labeling-inputs/", NAMES.parameter("dataset")
+        NAMES.prefix,
+        "label",
+        DEV.dataset.max_text_chars,
+        f"{data}/labeling-inputs/",
+        NAMES.parameter("dataset"),
+        cannot_tell=DEV.review.cannot_tell,
     )
+    assert DEV.review.cannot_tell
 
 
 def test_the_input_is_checked_before_anybody_is_asked(definition: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ class Spending:
 
     def format(self) -> str:
         """The parameter's value."""
-        return json.dumps({"day": self.day.isoformat(), "chosen": self.chosen})
+        return json.dumps({"day": self.day.isoformat(), "chosen": self.chosen}, allow_nan=False)
 
 
 def places(budget: int, spent: int, open_reviews: int, now: datetime) -> int:
