@@ -48,7 +48,7 @@ synth: install ## Write the templates of every stack to cdk.out (STAGE=dev, prod
 lint: install ## Run ruff and mypy --strict, synthesise and audit every stage, and run cfn-lint for every region
 	@scripts/lint.sh
 
-test-unit: install ## Run the fast tests (under a minute)
+test-unit: install ## Run the fast tests (a minute and a half)
 	@$(BIN)/pytest -n 2 --dist loadfile --hypothesis-profile=quick -m "not slow" tests/unit
 
 browser:
