@@ -6,6 +6,7 @@ One process never imports another.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -127,3 +128,10 @@ def test_common_imports_no_process() -> None:
         for name in imported(path)
         if name.startswith("lambdas.") and not name.startswith("lambdas.common")
     ]
+
+
+def test_no_two_modules_of_tests_share_a_name() -> None:
+    """pytest would stop at the second one, but only where both are collected at once."""
+    paths = [path for folder in ("tests", "embedded_aws/tests") for path in (ROOT / folder).rglob("*.py") if path.name != "conftest.py"]
+    names = Counter(path.name for path in paths if path.name != "__init__.py")
+    assert [name for name, number in names.items() if number > 1] == []
