@@ -67,7 +67,8 @@ def places(budget: int, spent: int, open_reviews: int, now: datetime) -> int:
         now: aware.
     """
     begun = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return max(0, min(budget * (now - begun) // _A_DAY - spent, budget - open_reviews))
+    given_out = -(budget * (begun - now) // _A_DAY)  # rounded up: a budget of one text a day is one text
+    return max(0, min(given_out - spent, budget - open_reviews))
 
 
 def ranked(waiting: Iterable[StoredPrediction], now: datetime, longest_wait: timedelta) -> list[StoredPrediction]:

@@ -46,15 +46,17 @@ def order(*texts: StoredPrediction) -> list[str]:
     [
         (100, 0, 0, "12:00", 50),  # half of the day, half of the budget
         (100, 0, 0, "00:00", 0),
-        (100, 0, 0, "00:15", 1),
-        (100, 0, 0, "23:59", 99),
+        (100, 0, 0, "00:15", 2),
+        (100, 0, 0, "23:45", 99),
+        (100, 0, 0, "23:59", 100),
         (100, 20, 0, "12:00", 30),
         (100, 50, 0, "12:00", 0),
         (100, 90, 0, "12:00", 0),  # the budget was larger when they were chosen
         (100, 0, 70, "12:00", 30),  # nobody is asked about more than a day's work
         (100, 0, 100, "12:00", 0),  # people are away
         (100, 0, 400, "12:00", 0),
-        (1, 0, 0, "23:59", 0),
+        (1, 0, 0, "00:15", 1),  # the smallest budget is not none
+        (1, 1, 0, "23:59", 0),
         (2, 0, 0, "12:00", 1),
     ],
 )
